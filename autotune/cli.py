@@ -1,0 +1,227 @@
+"""The door: finds the verb, and is the one place that prints errors and chooses the exit code.
+
+Hydra, and even more so torch, are imported by the verbs that need them: `autotune --help` and TAB answer at once.
+"""
+
+import argparse
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any, NoReturn, TextIO, cast
+
+from autotune import __version__, environment, registry
+from autotune.errors import AutotuneError, ConfigError, Findings, nearest
+from autotune.files import disk_error
+from autotune.redaction import RedactedStream
+
+HELP = """\
+usage: autotune [VERB] …
+
+  autotune [train] [group=option …] [key=value …]   fine-tune, evaluate, save and prove (the default verb)
+  autotune show [group=option …] [key=value …]      print the composed configuration and stop
+  autotune evaluate RUN [--data FILE]               score a finished run again, or on other data
+  autotune predict RUN FILE -o OUT.jsonl            predict for a file, or for --text "…"
+
+  autotune VERB --help     groups, options and keys; arguments of evaluate and predict
+  --plugin FILE            import a Python file that registers a task (may be repeated)
+  --config-dir DIR         add your own options: DIR/dataset/mine.yaml is dataset=mine
+  --multirun, -m           one run for each combination: seed=1,2,3
+  --cfg job, --info        what Hydra composes, and from which files
+  --debug                  tracebacks for errors of any kind
+  --version
+
+examples:
+  autotune task=ner                                 a tiny model on sample data, offline
+  autotune task=ner dataset=lener_br model=bertimbau_base
+  autotune task=sentiment model=bertimbau_base dataset=csv dataset.path=reviews.csv \\
+      dataset.columns.text=review dataset.columns.label=stars
+
+exit codes: 0 done, 2 configuration, data or call, 65 bad numbers, 74 disk, 130 Ctrl-C, 70 a bug of ours
+shell completion: eval "$(autotune -sc install=bash)"
+"""
+
+BUG, INTERRUPTED, BROKEN_PIPE = 70, 130, 141
+COMPLETION = ("-sc", "--shell-completion")
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command line and returns the exit code.
+
+    Args:
+        argv: words after `autotune`; None: those of the process.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    environment.set_defaults()
+    out, err = (cast(TextIO, RedactedStream(stream)) for stream in (sys.stdout, sys.stderr))
+    with redirect_stdout(out), redirect_stderr(err):
+        debug = _take_switch(words, "--debug")
+        try:
+            return _dispatch(words)
+        except AutotuneError as error:
+            return _refused(error, debug=debug)
+        except KeyboardInterrupt:
+            err.write("interrupted\n")
+            return INTERRUPTED
+        except BrokenPipeError:
+            # Whoever read our output has gone; Python would complain once more when it flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+            return BROKEN_PIPE
+        except SystemExit as leaving:
+            return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in DISK:
+                return _refused(disk_error(error, Path(str(error.filename or "."))), debug=debug)
+            traceback.print_exc()
+            err.write("this is a bug in autotune: please report it with the lines above\n")
+            return BUG
+
+
+def _refused(error: AutotuneError, *, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    for one in error.errors if isinstance(error, Findings) else [error]:
+        sys.stderr.write(f"error: {one}\n")
+    return error.exit_code
+
+
+def _dispatch(words: list[str]) -> int:
+    plugins = _take_values(words, "--plugin")
+    first = words[0] if words else ""
+    if first in ("--help", "-h", "help"):
+        sys.stdout.write(HELP)
+        return 0
+    if first == "--version":
+        sys.stdout.write(f"autotune {__version__}\n")
+        return 0
+    verb = "train"
+    if first and first[0] not in "-+~" and "=" not in first:
+        if first not in VERBS:
+            near = nearest(first, VERBS)
+            raise ConfigError(
+                f"there is no verb {first!r}",
+                found=f"verbs: {', '.join(VERBS)}",
+                fix=f"autotune {near} …" if near else "autotune --help",
+            )
+        verb = words.pop(0)
+    for plugin in plugins:
+        registry.load_plugin(plugin)
+    # What is asked for on stdout stays alone there.
+    stream = sys.stdout if verb in ("train", "evaluate") else sys.stderr
+    with environment.speaking(stream):
+        return VERBS[verb](words, plugins)
+
+
+def _train(words: list[str], plugins: list[str]) -> int:
+    if any(word in COMPLETION for word in words):
+        _offer_verbs()
+    from autotune.compose import compose
+
+    configs = compose(words)
+    if not configs:
+        return 0
+    environment.settle_offline(configs)
+    from autotune import commands
+
+    # The first run that does not end well ends the sweep; the same command goes on from there.
+    return next((code for config in configs if (code := commands.train(config, plugins))), 0)
+
+
+def _show(words: list[str], _: list[str]) -> int:
+    from autotune.compose import compose
+    from autotune.resolve import dump_config
+
+    sys.stdout.write("---\n".join(dump_config(config) for config in compose(words)))
+    return 0
+
+
+def _evaluate(words: list[str], _: list[str]) -> int:
+    parser = _Parser("evaluate", "Scores a finished run again, or on other data.")
+    parser.add_argument("run", metavar="RUN", help="run folder, or a folder with a saved model")
+    parser.add_argument("--data", metavar="FILE", help="rows with gold values, in any form that training takes")
+    parser.add_argument("--split", default="test", help="split of the run's own data (default: test)")
+    parser.add_argument("-o", "--output", metavar="OUT", help="JSON file for the figures")
+    given = parser.parse_intermixed_args(words)
+    _settle_for(given.run)
+    from autotune import commands
+
+    return commands.evaluate(given.run, data=given.data, split=given.split, output=given.output)
+
+
+def _predict(words: list[str], _: list[str]) -> int:
+    parser = _Parser("predict", "Predicts for the rows of a file or for texts, one JSON object a line.")
+    parser.add_argument("run", metavar="RUN", help="run folder, or a folder with a saved model")
+    parser.add_argument("file", metavar="FILE", nargs="?", help="rows in any form that training takes")
+    parser.add_argument("--text", action="append", default=[], help="instead of a file; may be repeated")
+    parser.add_argument("-o", "--output", metavar="OUT", help="JSONL file; without it the lines are printed")
+    given = parser.parse_intermixed_args(words)
+    _settle_for(given.run)
+    from autotune import commands
+
+    return commands.predict(given.run, file=given.file, texts=given.text, output=given.output)
+
+
+VERBS: dict[str, Callable[[list[str], list[str]], int]] = {
+    "train": _train,
+    "show": _show,
+    "evaluate": _evaluate,
+    "predict": _predict,
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, whose complaints are ours to print."""
+
+    def __init__(self, verb: str, description: str) -> None:
+        super().__init__(prog=f"autotune {verb}", description=description, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(message, where=self.prog, fix=" ".join(self.format_usage().split()))
+
+
+def _settle_for(run: str) -> None:
+    from autotune.resolve import load_config
+    from autotune.runs import RunFolder
+
+    saved = RunFolder.config(run)
+    if saved is not None:
+        environment.settle_offline([load_config(saved)])
+
+
+def _take_switch(words: list[str], name: str) -> bool:
+    given = name in words
+    words[:] = [word for word in words if word != name]
+    return given
+
+
+def _take_values(words: list[str], name: str) -> list[str]:
+    """Takes `name VALUE` and `name=VALUE` out of the words, wherever they stand."""
+    taken: list[str] = []
+    rest: list[str] = []
+    remaining: Any = iter(words)
+    for word in remaining:
+        if word == name:
+            value = next(remaining, None)
+            if value is None:
+                raise ConfigError("the flag needs a value", where=name)
+            taken.append(value)
+        elif word.startswith(f"{name}="):
+            taken.append(word.partition("=")[2])
+        else:
+            rest.append(word)
+    words[:] = rest
+    return taken
+
+
+def _offer_verbs() -> None:
+    """Hydra completes groups and keys; the verb is ours, so it is offered here and hidden from Hydra."""
+    program, _, rest = os.environ.get("COMP_LINE", "").partition(" ")
+    first, blank, others = rest.lstrip().partition(" ")
+    if blank and first in VERBS:
+        os.environ["COMP_LINE"] = f"{program} {others}"
+    elif not blank:
+        sys.stdout.write("".join(f"{verb} " for verb in VERBS if verb.startswith(first)))

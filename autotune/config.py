@@ -1,0 +1,329 @@
+"""The typed configuration: every key, its type, its default and what it does.
+
+The text under a field is its reference manual. YAML files in configs/ hold only values that differ from
+the defaults here. OmegaConf enforces the types while Hydra composes; pydantic checks ranges afterwards
+(`autotune.compose`). No torch here: composing and refusing a bad override must take under a second.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Any
+
+from omegaconf import MISSING
+from pydantic import ConfigDict, Field
+
+Positive = Annotated[int, Field(gt=0)]
+OptionalPositive = Annotated[int | None, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Overflow(StrEnum):
+    """What happens to a text that is longer than `task.max_length`."""
+
+    window = "window"
+    truncate = "truncate"
+    error = "error"
+
+
+class ClassWeights(StrEnum):
+    """How much each class counts in the loss."""
+
+    none = "none"
+    balanced = "balanced"
+
+
+class Format(StrEnum):
+    """Form of the data behind `dataset.path`."""
+
+    auto = "auto"
+    hub = "hub"
+    csv = "csv"
+    json = "json"
+    jsonl = "jsonl"
+    parquet = "parquet"
+    arrow = "arrow"
+    conll = "conll"
+    spans = "spans"
+
+
+class TagScheme(StrEnum):
+    """How entity borders are written in tags. See Ramshaw & Marcus 1995 (IOB1), Ratnaparkhi 1998 (IOB2)."""
+
+    auto = "auto"
+    iob2 = "iob2"
+    iob1 = "iob1"
+    io = "io"
+    iobes = "iobes"
+
+
+class TagRepair(StrEnum):
+    """What happens to an illegal transition in gold tags, such as I-LOCAL after O."""
+
+    repair = "repair"
+    error = "error"
+
+
+class Architecture(StrEnum):
+    """Tiny models that are built locally; `auto` lets the task choose."""
+
+    auto = "auto"
+    bert = "bert"
+    roberta = "roberta"
+    deberta = "deberta"
+    modernbert = "modernbert"
+    t5 = "t5"
+    bart = "bart"
+    gpt2 = "gpt2"
+    llama = "llama"
+
+
+class PeftMethod(StrEnum):
+    """Parameter-efficient methods: Hu 2021 (lora), Liu 2024 (dora), Kalajdzievski 2023 (rslora), Liu 2022 (ia3)."""
+
+    lora = "lora"
+    dora = "dora"
+    rslora = "rslora"
+    ia3 = "ia3"
+
+
+class Quantization(StrEnum):
+    """How the frozen base model is held in memory."""
+
+    none = "none"
+    int8 = "int8"
+    nf4 = "nf4"
+
+
+class Precision(StrEnum):
+    """Arithmetic of forward and backward; weights and optimizer stay fp32."""
+
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
+class Schedule(StrEnum):
+    """Learning rate after the warmup."""
+
+    linear = "linear"
+    cosine = "cosine"
+    constant = "constant"
+
+
+class Offline(StrEnum):
+    """Whether the Hub may be asked."""
+
+    auto = "auto"
+    always = "always"
+    never = "never"
+
+
+class Resume(StrEnum):
+    """What happens when the run's folder exists."""
+
+    auto = "auto"
+    never = "never"
+
+
+class Strict:
+    """Base of all sections: pydantic refuses keys that the section does not have."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+
+@dataclass
+class TaskConfig(Strict):
+    """What every task has; each task module derives its own class from this one."""
+
+    name: str = MISSING
+    """Registered name of the task."""
+    max_length: OptionalPositive = None
+    """Longest input in tokens, special tokens included. null: what the model can take, 512 at most."""
+
+
+@dataclass
+class ColumnsConfig(Strict):
+    """Which column of the data plays which role. null: the column is called like the role."""
+
+    id: str | None = None
+    """Identifier of a row, kept in predictions. Without one, rows are numbered from 0 in each split."""
+    text: str | None = None
+    """Sentiment, spans: the text."""
+    label: str | None = None
+    """Sentiment: the class."""
+    tokens: str | None = None
+    """NER: list of words."""
+    tags: str | None = None
+    """NER: list of tags, one a word."""
+    spans: str | None = None
+    """NER from character offsets: list of {start, end, label}; `end` is exclusive."""
+    document: str | None = None
+    """Summarization: what is summarized."""
+    summary: str | None = None
+    """Summarization: the reference."""
+    group: str | None = None
+    """Rows with the same value stay together when a split is made."""
+
+
+@dataclass
+class SplitsConfig(Strict):
+    """Name of each split (on the Hub or in a folder), or a file. A slice may follow: train[:1000]."""
+
+    train: str | None = "train"
+    """Rows to learn from."""
+    validation: str | None = "validation"
+    """Rows that choose the best checkpoint; made from train when it does not exist."""
+    test: str | None = "test"
+    """Rows that are scored once, at the end; never used to choose anything."""
+
+
+@dataclass
+class DatasetConfig(Strict):
+    """Where the rows come from and how they are read."""
+
+    path: str = MISSING
+    """Hub id, file, folder of splits, or `sample/<task>` for the data that ship with autotune."""
+    name: str | None = None
+    """Configuration of a Hub data set that has several."""
+    revision: str | None = None
+    """Branch, tag or commit of a Hub data set."""
+    format: Format = Format.auto
+    """Form of the files; `auto` goes by their names."""
+    data_files: list[str] | None = None
+    """Hub: glob patterns of the files to read, when a repository holds several forms."""
+    splits: SplitsConfig = field(default_factory=SplitsConfig)
+    columns: ColumnsConfig = field(default_factory=ColumnsConfig)
+    delimiter: str | None = None
+    """CSV: between fields; CoNLL: between columns. null: found in the first lines (CSV), any blank or tab (CoNLL)."""
+    encoding: str | None = None
+    """Text files. null: UTF-8, with or without a byte order mark, else cp1252 with a warning."""
+    token_column: int = 0
+    """CoNLL: which column holds the word, from 0; negative counts from the right."""
+    tag_column: int = -1
+    """CoNLL: which column holds the tag."""
+    tag_scheme: TagScheme = TagScheme.auto
+    """How the tags are written; all become IOB2."""
+    tag_repair: TagRepair = TagRepair.repair
+    """Illegal transitions in gold tags: read as conlleval reads them and counted, or refused."""
+    labels: list[str] | None = None
+    """Names of the classes or entity types in the order of their ids. null: sorted."""
+    label_map: Any = None
+    """Renames labels, {1: negativo, 2: negativo, 5: positivo}; null drops the row: {3: null}."""
+    validation_fraction: Fraction = 0.1
+    """Share of train that becomes validation when there is none; stratified by label, seeded. 0: none."""
+    test_fraction: Fraction = 0.0
+    """Share of train that becomes test when there is none."""
+    limit: OptionalPositive = None
+    """At most so many rows a split, the first ones; for trying things out."""
+    task: str | None = None
+    """The task that the data are made for; another `task=` is refused."""
+    license: str | None = None
+    """Licence identifier, for the model card."""
+    language: str = "pt"
+    """Language tag (BCP 47) of the texts."""
+
+
+@dataclass
+class ModelConfig(Strict):
+    """The base model that is fine-tuned."""
+
+    name_or_path: str | None = None
+    """Hub id or local folder."""
+    tiny: Architecture | None = None
+    """Instead of a base model: a tiny random one of this architecture, built from the training text."""
+    revision: str | None = None
+    """Branch, tag or commit on the Hub."""
+    tokenizer_kwargs: dict[str, Any] = field(default_factory=dict)
+    """Passed to the tokenizer, for repositories that do not say it themselves: {do_lower_case: false}."""
+    max_length: OptionalPositive = None
+    """Longest input the model can take, where its configuration does not tell."""
+    allow_pickle: bool = False
+    """Reads weights that exist only as pytorch_model.bin (through torch's weights_only reader)."""
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-5
+    """Full fine-tuning: peak learning rate that suits this model, used while trainer.learning_rate is null."""
+    epochs: Annotated[float, Field(gt=0)] = 3.0
+    """Passes over the data that suit this model, used while trainer.epochs is null."""
+
+
+@dataclass
+class PeftConfig(Strict):
+    """Adapters instead of full fine-tuning."""
+
+    method: PeftMethod = PeftMethod.lora
+    r: Positive = 16
+    """Rank of the update (not for ia3)."""
+    alpha: Positive = 32
+    """The update is scaled by alpha / r (rslora: alpha / sqrt(r))."""
+    dropout: Fraction = 0.05
+    """Dropout before the adapter (not for ia3)."""
+    target_modules: list[str] = field(default_factory=lambda: ["auto"])
+    """Names of the layers that get an adapter. auto: every linear layer but the new head (ia3: keys, values, feed-forward)."""
+    merge: bool = True
+    """`model/` holds the merged plain model and `adapter/` the adapter; false: `model/` holds the adapter alone."""
+    quantization: Quantization = Quantization.none
+    """Holds the frozen base in 8 or 4 bits (needs bitsandbytes: pip install 'autotune[quant]')."""
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-4
+    """Peak learning rate that suits adapters, used while trainer.learning_rate is null."""
+
+
+@dataclass
+class TrainerConfig(Strict):
+    """The training loop."""
+
+    epochs: Annotated[float | None, Field(gt=0)] = None
+    """Passes over the training rows. null: model.epochs."""
+    max_updates: OptionalPositive = None
+    """Stops after so many optimizer steps; the schedule ends there."""
+    batch_size: Positive = 32
+    """Rows an optimizer step, over all processes. What fits into memory at once is micro_batch_tokens' business."""
+    micro_batch_tokens: OptionalPositive = None
+    """Padded tokens in one forward. null: 4096 on a CPU, 16384 on a GPU. Changes speed and memory, never the result."""
+    learning_rate: Annotated[float | None, Field(ge=0)] = None
+    """Peak learning rate. null: peft.learning_rate with an adapter, else model.learning_rate."""
+    schedule: Schedule = Schedule.linear
+    warmup_ratio: Fraction = 0.1
+    """Share of the updates in which the learning rate rises from 0."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    """Decoupled (AdamW, Loshchilov & Hutter 2019); not on biases and norms."""
+    adam_beta1: Fraction = 0.9
+    adam_beta2: Fraction = 0.999
+    adam_epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    max_grad_norm: Annotated[float | None, Field(gt=0)] = 1.0
+    """Clips the norm of the gradient of the whole update. null: no clipping."""
+    precision: Precision = Precision.auto
+    """auto: bf16 where the hardware multiplies it faster than fp32, else fp32."""
+    evaluate_every: str = "1ep"
+    """Between evaluations on validation: epochs (1ep, 0.5ep) or updates (200up)."""
+    patience: OptionalPositive = None
+    """Early stopping: ends after so many evaluations without a better score. null: never."""
+    min_delta: Annotated[float, Field(ge=0)] = 0.0
+    """What counts as better: more than this above the best score."""
+
+
+@dataclass
+class HubConfig(Strict):
+    """The Hugging Face Hub."""
+
+    offline: Offline = Offline.auto
+    """auto: asks once whether the Hub answers and works from the cache if not; always; never."""
+
+
+@dataclass
+class RunConfig(Strict):
+    """One run, fully resolved."""
+
+    task: TaskConfig = MISSING
+    dataset: DatasetConfig = field(default_factory=DatasetConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    peft: PeftConfig | None = None
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    hub: HubConfig = field(default_factory=HubConfig)
+    seed: Annotated[int, Field(ge=0)] = 42
+    """Of the split, the order of rows, new weights and dropout."""
+    name: str | None = None
+    """Folder of the run. null: task, data set, model and a hash of everything that shapes the result."""
+    runs: str = "runs"
+    """Where run folders are."""
+    resume: Resume = Resume.auto
+    """auto: a finished run is not trained again; never: the old folder is set aside and the run starts anew."""

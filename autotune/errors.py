@@ -1,0 +1,98 @@
+"""Errors for people: what is wrong, where, what was found and what would fix it.
+
+AutotuneError
+├── ConfigError     a key, value or combination of values in the configuration or the call      exit 2
+├── DataError       a file, column, row or label                                                exit 2
+├── ModelError      a base model, tokenizer, adapter or saved artefact                          exit 2
+├── Findings        several of the above, shown at once                                         exit 2
+├── TrainingError   numbers that went bad after training began (NaN, failed round trip)         exit 65
+└── DiskError       no space, no permission, a path that cannot be written                      exit 74
+
+Anything that is not an AutotuneError is a bug of ours: it keeps its traceback and exits with 70.
+"""
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class AutotuneError(Exception):
+    """A mistake that the user can correct. Shown without a traceback.
+
+    Args:
+        what: one sentence that says what is wrong.
+        where: file and line, column, or config key.
+        found: what stands there now.
+        fix: what would fix it; overrides are written so that they can be pasted.
+    """
+
+    exit_code = 2
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        found: str | None = None,
+        fix: str | None = None,
+    ) -> None:
+        self.what, self.where, self.found, self.fix = what, where, found, fix
+        parts = [what]
+        for name, value in (("where", where), ("found", found), ("fix", fix)):
+            if value is not None:
+                indented = value.replace("\n", "\n" + " " * 9)
+                parts.append(f"  {name + ':':<7}{indented}")
+        super().__init__("\n".join(parts))
+
+
+class ConfigError(AutotuneError):
+    """The configuration or the command line is wrong."""
+
+
+class DataError(AutotuneError):
+    """The data are wrong."""
+
+
+class ModelError(AutotuneError):
+    """The base model or a saved artefact is wrong, or does not fit the task."""
+
+
+class TrainingError(AutotuneError):
+    """Training or the proof of its result went wrong."""
+
+    exit_code = 65
+
+
+class DiskError(AutotuneError):
+    """Something could not be written."""
+
+    exit_code = 74
+
+
+class Findings(AutotuneError):
+    """Several errors found in one pass, so that the user corrects them in one go."""
+
+    def __init__(self, errors: Sequence[AutotuneError]) -> None:
+        self.errors = list(errors)
+        Exception.__init__(self, "\n".join(str(error) for error in errors))
+
+
+def raise_all(errors: Sequence[AutotuneError]) -> None:
+    """Raises what was collected: nothing, the one error, or all of them together."""
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise Findings(errors)
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that most resembles `name`, or None when none comes near."""
+    lowered = {candidate.lower(): candidate for candidate in candidates}
+    found = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    return lowered[found[0]] if found else None
+
+
+def listing(names: Iterable[object], limit: int = 12) -> str:
+    """Names joined by commas, cut after `limit` with the number left out."""
+    items = [str(name) for name in names]
+    rest = f", and {len(items) - limit} more" if len(items) > limit else ""
+    return ", ".join(items[:limit]) + rest

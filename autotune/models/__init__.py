@@ -1,0 +1,24 @@
+"""Base models: opened, checked, given a head and perhaps adapters, saved and loaded again.
+
+The way of a model: `open_base` (config and tokenizer) -> `load_model` (weights) -> training, with
+`trainable_state` for cheap snapshots -> `save_adapter` and `finish` -> `save_artefact` -> `load_artefact`.
+peft is imported in this package alone.
+"""
+
+from autotune.models.adapters import count_parameters, finish, load_trainable_state, trainable_state
+from autotune.models.artefact import load_artefact, save_adapter, save_artefact
+from autotune.models.base import open_base
+from autotune.models.weights import load_model, own_labels
+
+__all__ = [
+    "count_parameters",
+    "finish",
+    "load_artefact",
+    "load_model",
+    "load_trainable_state",
+    "open_base",
+    "own_labels",
+    "save_adapter",
+    "save_artefact",
+    "trainable_state",
+]

@@ -1,0 +1,175 @@
+"""The folder of a fine-tuned model: what `transformers.pipeline` reads, and autotune.json beside it."""
+
+import copy
+import json
+import logging
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import peft
+from torch import nn
+from transformers import AutoConfig, AutoTokenizer
+
+from autotune.config import PeftConfig, Quantization
+from autotune.errors import ModelError, listing
+from autotune.models.adapters import quantization_arguments
+from autotune.models.base import AUTO_CLASS, family_of
+from autotune.models.repository import locate, plain_errors, quiet, read_json
+from autotune.models.weights import read_weights
+from autotune.tasks.base import Base, Head
+
+logger = logging.getLogger(__name__)
+
+RECORD = "autotune.json"
+ADAPTER = "adapter_config.json"
+
+
+def save_artefact(
+    model: nn.Module,
+    base: Base,
+    folder: Path,
+    extra: dict[str, Any],
+    *,
+    generation: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes weights (safetensors), config, tokenizer, generation config and autotune.json.
+
+    A plain model's folder works in `transformers.pipeline`. A model with adapters (`peft.merge=false`) is saved
+    as adapter and config; reading it back needs the base model. Written beside and renamed into place, an older
+    folder being replaced.
+
+    Args:
+        model: from `finish`.
+        base: the base model.
+        folder: to write.
+        extra: JSON that comes back from `load_artefact`.
+        generation: arguments of `generate` that become the model's defaults.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    plain: Any = model.get_base_model() if isinstance(model, peft.PeftModel) else model
+    if generation:
+        plain.generation_config.update(**generation)
+    quantization = Quantization.none
+    if isinstance(model, peft.PeftModel):
+        quantization = _quantization(plain)
+        save_adapter(model, base, partial)
+        config = copy.deepcopy(plain.config)
+        config.architectures = [type(plain).__name__]
+        config.__dict__.pop("quantization_config", None)
+        config.save_pretrained(partial)
+        if plain.can_generate():
+            plain.generation_config.save_pretrained(partial)
+    else:
+        with quiet():
+            plain.save_pretrained(partial)
+    base.tokenizer.save_pretrained(partial)
+    record = {
+        "base_model": {"name": base.name, "revision": base.revision},
+        "head": str(_head(plain)),
+        "max_length": base.max_length,
+        "quantization": str(quantization),
+        **extra,
+    }
+    (partial / RECORD).write_text(json.dumps(record, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    _replace(partial, folder)
+
+
+def save_adapter(model: nn.Module, base: Base, folder: Path) -> None:
+    """Writes adapter_config.json (with the base's path and revision) and adapter_model.safetensors, the modules
+    learned whole included; no model card.
+
+    Raises:
+        TypeError: the model has no adapters.
+    """
+    if not isinstance(model, peft.PeftModel):
+        raise TypeError(f"a {type(model).__name__} has no adapters")
+    for adapter in model.peft_config.values():
+        adapter.base_model_name_or_path, adapter.revision = base.path, base.revision
+    # peft would otherwise ask the Hub whether the vocabulary was resized; it never is.
+    model.save_pretrained(str(folder), save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)
+
+
+def load_artefact(folder: str | Path, *, revision: str | None = None) -> tuple[Base, nn.Module, dict[str, Any]]:
+    """Reads a folder (or Hub repository) of `save_artefact` back.
+
+    Returns:
+        The base as it was in training (its `path` is the artefact), the model in float32 and evaluation mode,
+        and the content of autotune.json.
+
+    Raises:
+        ModelError: it is not an artefact of autotune, or parts of it are missing or damaged.
+    """
+    name = str(folder)
+    with plain_errors(name):
+        path, revision = locate(name, revision)
+        record = read_json(path, RECORD, revision)
+        if record is None:
+            raise ModelError(
+                "this is not a model that autotune saved: it has no autotune.json",
+                where=name,
+                fix="give the folder `model` of a run",
+            )
+        with quiet():
+            config = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False)
+            tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=False)
+        adapter = read_json(path, ADAPTER, revision)
+    head = Head(record["head"])
+    base = Base(
+        record["base_model"]["name"], path, revision, config, tokenizer, family_of(config, name), record["max_length"]
+    )  # fmt: skip
+    if adapter is not None:
+        return base, _with_adapter(base, head, adapter, record), record
+    model, report = read_weights(base, head, copy.deepcopy(config), allow_pickle=False)
+    absent = report["missing_keys"] | {key for key, *_ in report["mismatched_keys"]}
+    if absent:
+        raise ModelError(
+            f"{len(absent)} tensors of the saved model are missing",
+            where=name,
+            found=listing(sorted(absent), 4),
+            fix="copy the folder again, or train again",
+        )
+    return base, model, record
+
+
+def _with_adapter(base: Base, head: Head, adapter: dict[str, Any], record: dict[str, Any]) -> nn.Module:
+    """The base model of an adapter with the adapter on it; what the checkpoint lacks is in the adapter."""
+    origin = adapter["base_model_name_or_path"]
+    path, revision = locate(origin, adapter.get("revision"))
+    root = Base(origin, path, revision, base.config, base.tokenizer, base.family, base.max_length)
+    held = PeftConfig(quantization=Quantization(record["quantization"]))
+    arguments = quantization_arguments(held, base.config, head)
+    model, _ = read_weights(root, head, copy.deepcopy(base.config), allow_pickle=False, **arguments)
+    with plain_errors(base.name), quiet():
+        adapted: nn.Module = peft.PeftModel.from_pretrained(model, base.path, revision=base.revision)
+    return adapted.eval()
+
+
+def _head(model: Any) -> Head:
+    return next(
+        head
+        for head, auto_class in AUTO_CLASS.items()
+        if type(model.config) in auto_class._model_mapping
+        and auto_class._model_mapping[type(model.config)] is type(model)
+    )
+
+
+def _quantization(model: Any) -> Quantization:
+    stated = getattr(model.config, "quantization_config", None)
+    if stated is None:
+        return Quantization.none
+    return Quantization.int8 if stated.load_in_8bit else Quantization.nf4
+
+
+def _replace(partial: Path, folder: Path) -> None:
+    """Puts a finished folder into place; whoever reads sees the old one or the new one."""
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    partial.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)

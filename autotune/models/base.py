@@ -1,0 +1,223 @@
+"""Opens a base model: which family it is of, its head for the task, its tokenizer and how long inputs may be."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    PretrainedConfig,
+    PreTrainedTokenizerBase,
+)
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_MASKED_LM_MAPPING,
+    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+)
+
+from autotune.config import Architecture, ModelConfig
+from autotune.errors import ConfigError, ModelError
+from autotune.models.repository import locate, plain_errors, quiet, read_json
+from autotune.models.tiny import build_tiny
+from autotune.models.tokenizer import open_tokenizer
+from autotune.tasks.base import Base, Family, Head
+
+logger = logging.getLogger(__name__)
+
+AUTO_CLASS: Mapping[Head, Any] = {
+    Head.sequence: AutoModelForSequenceClassification,
+    Head.token: AutoModelForTokenClassification,
+    Head.seq2seq: AutoModelForSeq2SeqLM,
+    Head.causal: AutoModelForCausalLM,
+}
+UNKNOWN_LIMIT = 512
+"""Longest input of a model that names no limit: T5's relative positions were trained on 512 tokens."""
+SANE = 1_000_000
+"""transformers writes int(1e30) for 'unknown'; no tokenizer means a limit above this."""
+POSITIONS_AFTER_PADDING = frozenset(
+    ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "roberta-prelayernorm", "data2vec-text")
+    + ("longformer", "mpnet", "xmod", "ibert", "luke", "esm")
+)
+"""Kinds that number positions from pad_token_id + 1, so that a table of 514 rows serves 512 tokens."""
+
+
+def open_base(
+    config: ModelConfig,
+    head_of: Mapping[Family, Head],
+    task_name: str,
+    instead: str,
+    tiny: str,
+    texts: Callable[[], Iterable[str]],
+    cache: Path,
+) -> Base:
+    """Reads config and tokenizer of the base model; no weights.
+
+    Args:
+        config: the section `model`.
+        head_of: the head that the task puts on each family it can use.
+        task_name: for messages.
+        instead: overrides that name models fit for the task.
+        tiny: architecture of the tiny model when `model.tiny` is auto.
+        texts: training texts, from which a tiny model's tokenizer is built; called only for tiny models.
+        cache: folder that keeps tiny models.
+
+    Returns:
+        `max_length` is the hard limit of the model: rows of its position table, else what the tokenizer
+        says, else 512; `model.max_length` replaces the latter two.
+
+    Raises:
+        ModelError: the model does not exist, cannot be read or does not fit the task.
+        ConfigError: none or two models are named, or `model.max_length` is more than the model has.
+    """
+    name, (path, revision) = _find(config, tiny, texts, cache)
+    with plain_errors(name), quiet():
+        model_config = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False)
+    family = family_of(model_config, name)
+    head = head_for(model_config, family, head_of, name=name, task_name=task_name, instead=instead)
+    tokenizer = open_tokenizer(
+        name, path, revision, model_config, kwargs=config.tokenizer_kwargs, words=head is Head.token
+    )
+    set_padding(model_config, tokenizer, family)
+    refuse_small_vocabulary(model_config, tokenizer, name)
+    max_length = longest_input(model_config, tokenizer, config.max_length)
+    tokenizer.model_max_length = max_length
+    return Base(name, path, revision, model_config, tokenizer, family, max_length)
+
+
+def _find(
+    config: ModelConfig, tiny: str, texts: Callable[[], Iterable[str]], cache: Path
+) -> tuple[str, tuple[str, str | None]]:
+    if (config.name_or_path is None) == (config.tiny is None):
+        raise ConfigError(
+            "a base model is needed, and only one",
+            where="model",
+            found=f"name_or_path={config.name_or_path}, tiny={config.tiny}",
+            fix="model=bertimbau_base, or model.name_or_path=ID_OR_FOLDER, or model=tiny",
+        )
+    if config.tiny is not None:
+        architecture = Architecture(tiny) if config.tiny is Architecture.auto else config.tiny
+        return f"tiny-{architecture}", (str(build_tiny(architecture, texts(), cache)), None)
+    assert config.name_or_path is not None, "checked above"
+    with plain_errors(config.name_or_path):
+        path, revision = locate(config.name_or_path, config.revision)
+        if read_json(path, "adapter_config.json", revision) is not None:
+            raise ModelError(
+                "this is an adapter, not a model that can be fine-tuned",
+                where=f"model.name_or_path={config.name_or_path}",
+                fix="give the merged model (peft.merge=true writes it)",
+            )
+    return config.name_or_path, (path, revision)
+
+
+def family_of(config: PretrainedConfig, name: str) -> Family:
+    """Family of a model.
+
+    Raises:
+        ModelError: it is no language model that transformers can put a head on.
+    """
+    kind = type(config)
+    if config.is_encoder_decoder and kind in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING:
+        return Family.encoder_decoder
+    if kind in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False):
+        return Family.encoder
+    if kind in MODEL_FOR_CAUSAL_LM_MAPPING:
+        return Family.decoder
+    if kind in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
+        return Family.encoder
+    raise ModelError(
+        f"a {config.model_type} model is not a text encoder, encoder-decoder or decoder",
+        where=f"model.name_or_path={name}",
+        fix="model=bertimbau_base, for example",
+    )
+
+
+def head_for(
+    config: PretrainedConfig,
+    family: Family,
+    head_of: Mapping[Family, Head],
+    *,
+    name: str,
+    task_name: str,
+    instead: str,
+) -> Head:
+    """The task's head on this model.
+
+    Raises:
+        ModelError: the task cannot use the family, or transformers has no such head for this kind of model.
+    """
+    head = head_of.get(family)
+    if head is not None and type(config) in AUTO_CLASS[head]._model_mapping:
+        return head
+    problem = (
+        f"it works with {' and '.join(head_of)} models"
+        if head is None
+        else f"transformers has no {head} head for {config.model_type} models"
+    )
+    raise ModelError(
+        f"the model cannot be used for task={task_name}: {problem}",
+        where=f"model.name_or_path={name}",
+        found=f"{config.model_type}, family {family}",
+        fix=instead,
+    )
+
+
+def set_padding(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase, family: Family) -> None:
+    """Gives the config the tokenizer's padding id where it has none of its own.
+
+    Decoders take it in any case: they find the last real token of a row by it. Elsewhere an id that stands is
+    kept, because some kinds number their positions from it.
+    """
+    text_config = config.get_text_config()
+    unset = text_config.pad_token_id is None or text_config.pad_token_id < 0
+    if unset or family is Family.decoder:
+        text_config.pad_token_id = config.pad_token_id = tokenizer.pad_token_id
+
+
+def refuse_small_vocabulary(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+    """Raises ModelError where the tokenizer makes ids that the embedding table does not have."""
+    rows, highest = config.get_text_config().vocab_size, max(tokenizer.get_vocab().values())
+    if highest >= rows:
+        raise ModelError(
+            "the tokenizer does not belong to the model: it makes ids that the model has no embedding for",
+            where=f"model.name_or_path={name}",
+            found=f"highest id {highest}, embedding table of {rows} rows",
+            fix="use the tokenizer files that were published with the model",
+        )
+
+
+def longest_input(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase, wanted: int | None) -> int:
+    """Hard limit of the input in tokens, special tokens included.
+
+    Raises:
+        ConfigError: `wanted` is more than the model's table of positions holds.
+    """
+    rows = position_rows(config)
+    if wanted is not None:
+        if rows is not None and wanted > rows:
+            raise ConfigError(
+                "the model has fewer positions", where="model.max_length", found=f"{wanted}, of {rows}",
+                fix=f"model.max_length={rows}",
+            )  # fmt: skip
+        return wanted
+    said = tokenizer.model_max_length if tokenizer.model_max_length < SANE else None
+    limits = [limit for limit in (rows, said) if limit is not None]
+    return min(limits, default=UNKNOWN_LIMIT)
+
+
+def position_rows(config: PretrainedConfig) -> int | None:
+    """Inputs that the model's positions reach; None for relative positions without end (T5, ALiBi)."""
+    text_config = config.get_text_config()
+    if hasattr(text_config, "relative_attention_num_buckets"):
+        return None
+    rows: int | None = getattr(text_config, "max_position_embeddings", None)
+    if rows is None or rows <= 0:
+        return None
+    if text_config.model_type in POSITIONS_AFTER_PADDING:
+        return rows - (text_config.pad_token_id + 1)
+    return rows

@@ -1,0 +1,201 @@
+"""Where a model comes from: a folder or the Hub, what is wrong with its files, and that in plain words."""
+
+import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import transformers
+from transformers.utils import logging as transformers_logging
+from transformers.utils.hub import cached_file, resolve_revision
+
+from autotune.errors import AutotuneError, ModelError
+
+POINTER = b"version https://git-lfs.github.com"
+PAGES = (b"<!doctype html", b"<html")
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+FOREIGN = ("SafetensorError", "UnpicklingError", "StrictDataclassClassValidationError")
+"""What readers of weights and configs raise besides the usual kinds of exception."""
+HUB = "https://huggingface.co"
+
+
+def locate(name: str, revision: str | None) -> tuple[str, str | None]:
+    """Path to load from and its revision: an absolute folder and None, or a Hub id and its commit.
+
+    Raises:
+        ModelError: a folder that does not exist, is a file, or holds what is not a model.
+    """
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        refuse_broken_files(folder)
+        return str(folder.resolve()), None
+    if folder.is_file():
+        raise ModelError(
+            "a model is a folder or a Hub id, not a file",
+            where="model.name_or_path",
+            found=name,
+            fix=f"model.name_or_path={folder.parent}",
+        )
+    if name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name:
+        raise ModelError(
+            "the model's folder does not exist",
+            where="model.name_or_path",
+            found=f"{name} (here: {Path.cwd()})",
+            fix="correct the path, or give the id of a model on the Hub",
+        )
+    found = resolve_revision(name, revision)
+    return name, getattr(found, "resolved", found)
+
+
+def refuse_broken_files(folder: Path) -> None:
+    """Refuses downloads that are git-lfs pointers or web pages, and indexes that lead out of the folder.
+
+    Raises:
+        ModelError: names the file.
+    """
+    for file in sorted(folder.iterdir()):
+        if file.is_file():
+            with file.open("rb") as stream:
+                head = stream.read(64).lstrip().lower()
+            if head.startswith(POINTER):
+                raise ModelError(
+                    "the file is a git-lfs pointer, not what it points to",
+                    where=str(file),
+                    fix=f"git -C {folder} lfs pull",
+                )
+            if head.startswith(PAGES):
+                raise ModelError(
+                    "the file is a web page, not a part of a model",
+                    where=str(file),
+                    fix="download the folder again: hf download ID --local-dir FOLDER",
+                )
+    for index in folder.glob("*.index.json"):
+        shards = json.loads(index.read_text("utf-8")).get("weight_map", {}).values()
+        for shard in shards:
+            if Path(shard).name != shard:
+                raise ModelError("the index names a file outside the folder", where=str(index), found=shard)
+
+
+def read_json(path: str, file: str, revision: str | None) -> dict[str, Any] | None:
+    """A JSON file of a folder or a Hub repository; None where there is no such file."""
+    found = cached_file(
+        path,
+        file,
+        revision=revision,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+        _raise_exceptions_for_gated_repo=False,
+    )
+    if found is None:
+        return None
+    content: dict[str, Any] = json.loads(Path(found).read_text("utf-8"))
+    return content
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps load reports, progress bars and deprecation warnings between libraries off the screen."""
+    verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.filterwarnings("ignore", message="fan_in_fan_out")
+            yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bars:
+            transformers_logging.enable_progress_bar()
+
+
+@contextmanager
+def plain_errors(name: str) -> Iterator[None]:
+    """Turns what transformers, the Hub and safetensors raise while a model is opened into a ModelError.
+
+    Raises:
+        ModelError: what is wrong with the model called `name`, and what to do.
+    """
+    try:
+        yield
+    except AutotuneError:
+        raise
+    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
+        raise explained(name, error) from error
+    except Exception as error:
+        if type(error).__name__ in FOREIGN:
+            raise explained(name, error) from error
+        raise
+
+
+def explained(name: str, error: Exception) -> ModelError:
+    """The ModelError that says what `error` means for the user."""
+    chain: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None:
+        chain.append(link)
+        link = link.__cause__ or link.__context__
+    kinds = {base.__name__ for item in chain for base in type(item).__mro__}
+    text = str(error)
+    where, page = f"model.name_or_path={name}", f"{HUB}/{name}"
+    if "GatedRepoError" in kinds or "gated repo" in text:
+        return ModelError(
+            "the model is gated: its owners ask you to accept their terms first",
+            where=where,
+            fix=f"open {page}, accept the terms, then: hf auth login",
+        )
+    if "RevisionNotFoundError" in kinds:
+        return ModelError(
+            "the model has no such revision", where=where, fix=f"choose one of {page}/commits or model.revision=main"
+        )
+    if "RepositoryNotFoundError" in kinds or "HFValidationError" in kinds:
+        return ModelError(
+            "there is no folder and no public model of this name on the Hub",
+            where=where,
+            fix="correct the name; for a private model: hf auth login",
+        )
+    if "SafetensorError" in kinds:
+        return ModelError(
+            "the weights are damaged", where=where, found=text.splitlines()[0], fix="download the model again"
+        )
+    if "UnpicklingError" in kinds:
+        return ModelError(
+            "the weights are not only numbers: reading them would run code, which autotune never does",
+            where=where,
+            fix="choose a model with safetensors weights",
+        )
+    if kinds & {"LocalEntryNotFoundError", "OfflineModeIsEnabled", "TransportError"} or "couldn't connect" in text:
+        return ModelError(
+            "the model is not on this machine and the Hub cannot be asked",
+            where=where,
+            fix=f"with network: hf download {name}; or give a folder: model.name_or_path=FOLDER; or model=tiny",
+        )
+    if "ImportError" in kinds or "sentencepiece" in text or "tiktoken" in text:
+        return ModelError(
+            "a package that the model's tokenizer needs is missing",
+            where=where,
+            found=text.strip().splitlines()[0],
+            fix="pip install sentencepiece protobuf",
+        )
+    if "trust_remote_code" in text or "custom code" in text:
+        return ModelError(
+            "the model needs code from its own repository, which autotune never runs",
+            where=where,
+            fix="choose a model of a kind that transformers knows",
+        )
+    if "Should have a `model_type`" in text:
+        return ModelError(
+            "the model has no config.json that names its kind",
+            where=where,
+            fix="choose a repository or folder with a whole transformers model",
+        )
+    if "model type" in text:
+        return ModelError(
+            f"transformers {transformers.__version__} does not know this kind of model",
+            where=where,
+            found=text.strip().splitlines()[0],
+            fix="pip install --upgrade transformers, or choose another model",
+        )
+    return ModelError("the model cannot be opened", where=where, found=text.strip() or type(error).__name__)

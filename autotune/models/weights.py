@@ -1,0 +1,215 @@
+"""Reads a base model's weights and makes sure that they are what they seem to be."""
+
+import copy
+import logging
+import re
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import GenerationConfig, PretrainedConfig
+
+from autotune.config import PeftConfig
+from autotune.errors import ModelError, listing
+from autotune.models.adapters import attach, quantization_arguments
+from autotune.models.base import AUTO_CLASS
+from autotune.models.repository import plain_errors, quiet
+from autotune.tasks.base import Base, Head
+
+logger = logging.getLogger(__name__)
+
+CLASSIFIERS = (Head.sequence, Head.token)
+UNNAMED = re.compile(r"LABEL_\d+")
+ZERO_IF_MISSING = "final_logits_bias"
+"""BART's buffer of zeros, which older checkpoints do not store."""
+
+
+def load_model(
+    base: Base,
+    head: Head,
+    labels: list[str] | None,
+    peft: PeftConfig | None,
+    *,
+    allow_pickle: bool,
+    seed: int,
+) -> nn.Module:
+    """The base model with the task's head, and with adapters where `peft` is given.
+
+    Weights are float32 whatever type they were stored in. New weights depend on `seed` alone; torch's own CPU
+    generator is left as it was. A checkpoint's own classifier is kept when it has the same labels, its outputs
+    put into the order of `labels`; with other labels its last layer starts anew. The model is in evaluation
+    mode.
+
+    Args:
+        base: from `open_base`.
+        head: what the task puts on top.
+        labels: names of the outputs in the order of their ids; None for generation.
+        peft: the section `peft`, or None for full fine-tuning.
+        allow_pickle: read pytorch_model.bin where there is no safetensors (with torch's weights_only reader).
+        seed: of new weights.
+
+    Raises:
+        ModelError: weights that are missing, damaged, not a number, or of another model.
+        ConfigError: adapters that cannot be put on this model.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model, fresh = _with_head(base, head, labels, peft, allow_pickle=allow_pickle)
+        if fresh:
+            logger.info("new weights, to be learned: %s", listing(fresh))
+        return model if peft is None else attach(model, head, peft, fresh)
+
+
+def own_labels(base: Base) -> list[str] | None:
+    """Labels of a checkpoint that is a classifier already, in the order of its outputs; None when it is none
+    or its labels have no names (LABEL_0)."""
+    classifier = ("ForSequenceClassification", "ForTokenClassification")
+    if not any(name.endswith(classifier) for name in base.config.architectures or ()):
+        return None
+    names = [base.config.id2label[index] for index in sorted(base.config.id2label)]
+    return None if any(UNNAMED.fullmatch(name) for name in names) else names
+
+
+def _with_head(
+    base: Base, head: Head, labels: list[str] | None, peft: PeftConfig | None, *, allow_pickle: bool
+) -> tuple[nn.Module, list[str]]:
+    """The plain model and the names of its modules that have to be learned from nothing."""
+    config = copy.deepcopy(base.config)
+    own = own_labels(base) if labels is not None else None
+    kept = own is not None and labels is not None and sorted(own) == sorted(labels)
+    if labels is not None:
+        set_labels(config, own if kept and own is not None else labels, head)
+    arguments = quantization_arguments(peft, config, head)
+    model, report = read_weights(base, head, config, allow_pickle=allow_pickle, **arguments)
+    absent = report["missing_keys"] | {key for key, *_ in report["mismatched_keys"]}
+    refuse_strays(model, absent, head, base.name)
+    refuse_bad_numbers(model, base.name)
+    fresh = {head_module(model, key) for key in absent if not key.endswith(ZERO_IF_MISSING)}
+    if labels is not None:
+        name, layer = output_layer(model)
+        classified = any(one.endswith("Classification") for one in base.config.architectures or ())
+        if kept and own is not None and name not in absent_modules(absent):
+            _reorder(layer, [own.index(label) for label in labels])
+            logger.info("the model's own classifier is kept: it has the same labels")
+        elif classified and name not in absent_modules(absent):
+            layer.reset_parameters()
+            logger.info("the model's own classifier has other labels (%s): it starts anew", own or "unnamed")
+        set_labels(model.config, labels, head)
+        fresh.add(head_module(model, f"{name}.weight"))
+    if head not in CLASSIFIERS:
+        model.generation_config = token_ids(model.generation_config, base)
+    return model, sorted(fresh)
+
+
+def read_weights(
+    base: Base, head: Head, config: PretrainedConfig, *, allow_pickle: bool, **arguments: Any
+) -> tuple[Any, dict[str, Any]]:
+    """The model in float32 and transformers' report on what was loaded.
+
+    Raises:
+        ModelError: no readable weights.
+    """
+    arguments = {"dtype": torch.float32, **arguments}
+    try:
+        with plain_errors(base.name), quiet():
+            model, report = AUTO_CLASS[head].from_pretrained(
+                base.path,
+                revision=base.revision,
+                config=config,
+                trust_remote_code=False,
+                use_safetensors=None if allow_pickle else True,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+                **arguments,
+            )
+    except ModelError as error:
+        if allow_pickle or error.found is None or "safetensors" not in error.found:
+            raise
+        raise ModelError(
+            "the model has no weights in safetensors form",
+            where=f"model.name_or_path={base.name}",
+            fix="model.allow_pickle=true reads pytorch_model.bin, if you trust where it comes from",
+        ) from error
+    return model, report
+
+
+def token_ids(stated: GenerationConfig, base: Base) -> GenerationConfig:
+    """The checkpoint's generation config without its search settings (sampling of chat models, the lengths of
+    summaries of CNN news), which are the task's business."""
+    kept = {name: value for name, value in stated.to_dict().items() if name.endswith("_token_id")}
+    return GenerationConfig(**{**kept, "pad_token_id": base.tokenizer.pad_token_id})
+
+
+def set_labels(config: PretrainedConfig, labels: list[str], head: Head) -> None:
+    """Writes the names of the outputs, as `transformers.pipeline` reads them."""
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: index for index, label in enumerate(labels)}
+    if head is Head.sequence:
+        config.problem_type = "single_label_classification"
+
+
+def head_module(model: Any, key: str) -> str:
+    """The part of the head that a tensor belongs to: a direct child of the model, or a pooler in its base."""
+    parts = key.split(".")
+    if parts[0] != model.base_model_prefix:
+        return parts[0]
+    return ".".join(parts[: parts.index("pooler") + 1]) if "pooler" in parts else key.rpartition(".")[0]
+
+
+def absent_modules(keys: set[str]) -> set[str]:
+    """Names of the modules whose tensors these are."""
+    return {key.rpartition(".")[0] for key in keys}
+
+
+def refuse_strays(model: Any, absent: set[str], head: Head, name: str) -> None:
+    """Raises ModelError where more than the head was missing: transformers fills the rest with random numbers
+    and goes on, for instance when all names in a checkpoint are off by a prefix."""
+    inside = f"{model.base_model_prefix}."
+
+    def expected(key: str) -> bool:
+        if head not in CLASSIFIERS:
+            return key.endswith(ZERO_IF_MISSING)
+        return not key.startswith(inside) or "pooler" in key.split(".")
+
+    strays = sorted(key for key in absent if not expected(key))
+    if strays:
+        raise ModelError(
+            f"{len(strays)} of {len(model.state_dict())} tensors were not found in the checkpoint and would be random",
+            where=f"model.name_or_path={name}",
+            found=f"without: {listing(strays, 4)}",
+            fix=f"choose a checkpoint of a {type(model).__name__.split('For')[0]} model"
+            + ("" if head in CLASSIFIERS else " with its language modelling head"),
+        )
+
+
+def refuse_bad_numbers(model: nn.Module, name: str) -> None:
+    """Raises ModelError where a weight is NaN or infinite."""
+    bad = [
+        key
+        for key, tensor in model.named_parameters()
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all())
+    ]
+    if bad:
+        raise ModelError(
+            f"{len(bad)} tensors of the model hold NaN or infinite numbers",
+            where=f"model.name_or_path={name}",
+            found=listing(bad, 4),
+            fix="download the model again, or choose another revision: model.revision=COMMIT",
+        )
+
+
+def output_layer(model: Any) -> tuple[str, Any]:
+    """Name and module of the linear layer that makes the class scores: the last outside the base."""
+    outside = [
+        (name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and not name.startswith(f"{model.base_model_prefix}.")
+    ]
+    return outside[-1]
+
+
+@torch.no_grad()
+def _reorder(layer: nn.Linear, order: list[int]) -> None:
+    layer.weight.copy_(layer.weight[order].clone())
+    if layer.bias is not None:
+        layer.bias.copy_(layer.bias[order].clone())

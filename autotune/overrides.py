@@ -1,0 +1,119 @@
+"""The command line before Hydra sees it: flags first, values that Hydra's grammar refuses put into quotes.
+
+What Hydra's own parser accepts stays as it is.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+
+from autotune.errors import ConfigError, nearest
+from autotune.redaction import holds_token
+from autotune.resolve import keys, token_refused
+
+SWITCHES = ("--multirun", "-m", "--run", "-r", "--resolve", "--help", "-h", "--hydra-help")
+WITH_VALUE = ("--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn")
+INFO = ("--info", "-i")
+"""Its value may be missing."""
+
+COMPLETION = ("-sc", "--shell-completion")
+"""Called by the shell, which knows what it says."""
+
+TOPICS = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+
+
+def tidy(argv: Sequence[str]) -> list[str]:
+    """Words of a command line, in an order and a spelling that Hydra understands.
+
+    Args:
+        argv: flags and overrides in any order.
+
+    Raises:
+        ConfigError: an unknown flag, a word that is neither flag nor `key=value`, or a Hub token.
+    """
+    words = list(argv)
+    if any(word in COMPLETION for word in words):
+        return words
+    flags: list[str] = []
+    overrides: list[str] = []
+    while words:
+        word = words.pop(0)
+        if holds_token(word):
+            raise token_refused(f"the command line, {word.split('=')[0]}" if "=" in word else "the command line")
+        if not word.startswith("-"):
+            overrides.append(word)
+            continue
+        flag, _, value = word.partition("=")
+        if flag in INFO:
+            topic = value or (words.pop(0) if words and words[0] in TOPICS else "all")
+            flags.append(f"--info={topic}")
+        elif flag in WITH_VALUE:
+            if not value and not words:
+                raise ConfigError("the flag needs a value", where=flag)
+            flags += [flag, value or words.pop(0)]
+        elif word in SWITCHES:
+            flags.append(word)
+        else:
+            near = nearest(word, (*SWITCHES, *WITH_VALUE, *INFO))
+            raise ConfigError("there is no such flag", where=word, fix=f"did you mean {near}?" if near else "autotune --help")
+    sweeps = "-m" in flags or "--multirun" in flags or any(word.startswith("hydra.mode=") for word in overrides)
+    return flags + [_accepted(word, sweeps=sweeps) for word in overrides]
+
+
+def key_of(override: str) -> str:
+    """The key of an override, without + and ~."""
+    return override.split("=", 1)[0].lstrip("+~").split("@")[0]
+
+
+def _accepted(override: str, *, sweeps: bool) -> str:
+    """The override, quoted when Hydra would refuse it, strip a tab off it or read several values into a path."""
+    key, equals, value = override.partition("=")
+    value = str(Path(value).expanduser()) if value.startswith("~/") else value
+    parsed = _parsed(f"{key}{equals}{value}")
+    if parsed is not None:
+        split = parsed.is_sweep_override() and not sweeps
+        if (split or value != value.strip()) and keys().get(key_of(override)) in (str, str | None):
+            return f"{key}={_literal(value)}"
+        return f"{key}{equals}{value}"
+    if not equals and not override.startswith("~"):
+        raise ConfigError(
+            f"{override!r} is no key=value",
+            where="the command line",
+            fix="autotune [VERB] key=value …; autotune --help lists the verbs",
+        )
+    quoted = f"{key}={_quoted(value)}"
+    return quoted if _parsed(quoted) is not None else f"{key}={_literal(value)}"
+
+
+def _parsed(override: str) -> Override | None:
+    try:
+        return OverridesParser.create().parse_override(override)
+    except HydraException:
+        return None
+
+
+def _quoted(value: str) -> str:
+    """A value in Hydra's grammar with every text in quotes; lists and dicts stay lists and dicts."""
+    if value.startswith(("[", "{")):
+        try:
+            return _literal(yaml.safe_load(value))
+        except yaml.YAMLError:
+            pass  # It only looks like a list: [rascunho].csv
+    return _literal(value)
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, str):
+        # In quotes only a backslash before a quote is special.
+        return "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + (found[2] and "\\'"), value) + "'"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_literal(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_literal(item) for item in value) + "]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,77 @@
+"""Finds task classes by name: the modules of autotune/tasks, entry points `autotune.tasks`, and --plugin files."""
+
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autotune.errors import ConfigError, listing, nearest
+
+if TYPE_CHECKING:
+    from autotune.tasks.base import Task
+
+_tasks: dict[str, type["Task"]] = {}
+
+
+def register(task: type["Task"]) -> type["Task"]:
+    """Class decorator that makes a task known under its `name`.
+
+    Raises:
+        ConfigError: another class has that name.
+    """
+    known = _tasks.setdefault(task.name, task)
+    if known is not task:
+        raise ConfigError(
+            f"two tasks are called {task.name!r}",
+            found=f"{known.__module__}.{known.__qualname__} and {task.__module__}.{task.__qualname__}",
+            fix="give the plug-in's class another `name`",
+        )
+    return task
+
+
+def load_plugin(path: str) -> None:
+    """Imports a Python file that registers tasks.
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise ConfigError("the plug-in does not exist", where="--plugin", found=path)
+    spec = importlib.util.spec_from_file_location(f"autotune_plugin_{file.stem}", file)
+    assert spec is not None and spec.loader is not None, "a .py file always has a loader"
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+
+
+def tasks() -> dict[str, type["Task"]]:
+    """All registered tasks by name."""
+    import autotune.tasks as package
+
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+    for entry in entry_points(group="autotune.tasks"):
+        entry.load()
+    return dict(sorted(_tasks.items()))
+
+
+def task(name: str) -> type["Task"]:
+    """The task class called `name`.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    known = tasks()
+    if name not in known:
+        near = nearest(name, known)
+        raise ConfigError(
+            f"there is no task {name!r}",
+            where="task",
+            found=f"registered: {listing(known)}",
+            fix=f"task={near}" if near else "choose one of these, or give --plugin FILE",
+        )
+    return known[name]

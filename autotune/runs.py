@@ -1,0 +1,387 @@
+"""The run folder: the only code that knows what its files are called.
+
+config.yaml   resolved configuration             model/        what `autotune predict` and transformers load
+status.json   state, reason, command             adapter/      with LoRA: the adapter alone
+history.jsonl one line an update or evaluation   predictions_<split>.jsonl
+metrics.json  figures and their recipes          data.json     fingerprint, source, labels
+log.txt       what was said                      best.safetensors, .lock   while the run is going on
+"""
+
+import fcntl
+import json
+import logging
+import os
+import shlex
+import socket
+import sys
+import traceback
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any, Self
+
+from autotune.config import Resume, RunConfig
+from autotune.errors import AutotuneError, ConfigError, DiskError, ModelError, listing, nearest, raise_all
+from autotune.files import replaced, writing
+from autotune.redaction import redact
+from autotune.resolve import NOT_IDENTITY, dump_config, keys, load_values, name_findings, plain
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+logger = logging.getLogger(__name__)
+
+CONFIG, STATUS, LOCK, MODEL = "config.yaml", "status.json", ".lock", "model"
+LEFT_BEHIND = ("history.jsonl", "metrics.json", "data.json", "log.txt", "best.safetensors")
+"""What an attempt that did not finish leaves, and the next one begins without; predictions too."""
+
+
+class State(StrEnum):
+    """Where a run stands. A folder that says running while nobody holds its lock was killed."""
+
+    running = "running"
+    finished = "finished"
+    failed = "failed"
+    interrupted = "interrupted"
+
+
+class RunFolder:
+    """One run's folder, locked for this process. Made by `open`; a context manager, which lets go of the lock and
+    writes into status.json how the run ended."""
+
+    def __init__(self, path: Path, lock: IO[str]) -> None:
+        self.path = path
+        self._lock = lock
+        self.finished = _state(path) is State.finished
+        """Whether the run was complete when the folder was opened, or `finish` has been called."""
+        self._done = self.finished
+        self._log: logging.Handler | None = None
+
+    @classmethod
+    def open(cls, config: RunConfig) -> Self:
+        """Creates `<runs>/<name>` with its config.yaml, or opens it again.
+
+        A finished run is left as it is; of one that is not, what the earlier attempt left is removed. With
+        `resume=never` the old folder is renamed to `<name>.old-1` (2, 3 …).
+
+        Raises:
+            ConfigError: another process works in the folder, it holds a run with other settings, or it is
+                no run folder.
+            DiskError: it cannot be written.
+        """
+        assert config.name is not None, "names are resolved when the configuration is composed"
+        raise_all(list(name_findings(config)))
+        path = Path(config.runs).expanduser() / config.name
+        if path.exists() and not _is_run(path):
+            raise ConfigError(
+                "the folder exists and is no run folder", where=str(path), fix="name=ANOTHER or runs=ANOTHER_FOLDER"
+            )
+        with writing(path):
+            path.mkdir(parents=True, exist_ok=True)
+            lock = _locked(path)
+        if config.resume is Resume.never and (path / STATUS).exists():
+            with writing(path):
+                path.rename(_free_name(path))
+                lock.close()
+                path.mkdir()
+                lock = _locked(path)
+        folder = cls(path, lock)
+        try:
+            folder._begin(config)
+        except BaseException:
+            lock.close()
+            raise
+        return folder
+
+    def _begin(self, config: RunConfig) -> None:
+        _refuse_other_settings(self.path / CONFIG, config)
+        if self.finished:
+            return
+        with writing(self.path):
+            for stale in [self.path / name for name in LEFT_BEHIND] + list(self.path.glob("predictions_*.jsonl")):
+                stale.unlink(missing_ok=True)
+        self.write_text(CONFIG, dump_config(config))
+        self._write_state(State.running, None)
+        with writing(self.log):
+            self._log = logging.FileHandler(self.log, encoding="utf-8")
+        self._log.setFormatter(_Redacting("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S"))
+        logging.getLogger("autotune").addHandler(self._log)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._log is not None:
+                if error is not None and not isinstance(error, AutotuneError):
+                    self._log.stream.write(redact("".join(traceback.format_exception(kind, error, trace))))
+                logging.getLogger("autotune").removeHandler(self._log)
+                self._log.close()
+            if not self._done:
+                self._write_state(*_ending(error))
+        except (OSError, DiskError) as lost:
+            # The error that ended the run matters more than that it could not be noted.
+            logger.warning("how the run ended could not be noted in %s: %s", self.path / STATUS, lost)
+        finally:
+            self._lock.close()
+
+    @property
+    def model(self) -> Path:
+        """Folder of the fine-tuned model."""
+        return self.path / MODEL
+
+    @property
+    def adapter(self) -> Path:
+        """Folder of the adapter alone."""
+        return self.path / "adapter"
+
+    @property
+    def history(self) -> Path:
+        """One JSON object a line: updates and evaluations."""
+        return self.path / "history.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """What was said, with times."""
+        return self.path / "log.txt"
+
+    @property
+    def best(self) -> Path:
+        """Trainable weights of the best evaluation so far."""
+        return self.path / "best.safetensors"
+
+    @property
+    def cache(self) -> Path:
+        """Tables that runs share; may be deleted at any time."""
+        return self.path.parent / ".cache"
+
+    def predictions(self, split: str) -> Path:
+        """Predictions for a split, one JSON object a row."""
+        return self.path / f"predictions_{split}.jsonl"
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Writes a JSON file whole or not at all.
+
+        Raises:
+            DiskError: it cannot be written.
+        """
+        self.write_text(name, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Writes a text file whole or not at all.
+
+        Raises:
+            DiskError: it cannot be written.
+        """
+        with replaced(self.path / name) as file:
+            file.write(text.encode("utf-8"))
+
+    def write_predictions(self, split: str, predictions: Iterable[Mapping[str, Any]]) -> None:
+        """Writes the predictions of a split whole or not at all.
+
+        Raises:
+            DiskError: they cannot be written.
+        """
+        with replaced(self.predictions(split)) as file:
+            for prediction in predictions:
+                file.write(_line(prediction).encode("utf-8"))
+
+    def append_history(self, record: Mapping[str, Any]) -> None:
+        """Adds a line to history.jsonl.
+
+        Raises:
+            DiskError: it cannot be written.
+        """
+        with writing(self.history), self.history.open("a", encoding="utf-8") as file:
+            file.write(_line(record))
+
+    def save_best(self, weights: "dict[str, Tensor]", facts: Mapping[str, Any]) -> None:
+        """Keeps the weights of the best evaluation so far, instead of the ones before.
+
+        Args:
+            weights: on the CPU, contiguous.
+            facts: update and score; they stand in the file's metadata.
+
+        Raises:
+            DiskError: they cannot be written.
+        """
+        from safetensors.torch import save_file
+
+        beside = self.best.with_name(f".{self.best.name}.part")
+        with writing(self.best):
+            try:
+                save_file(weights, beside, metadata={name: str(fact) for name, fact in facts.items()})
+            except Exception as error:
+                # safetensors has an error of its own for a full disk; what the system said stands in its text.
+                if "os error" not in str(error).lower() and "I/O error" not in str(error):
+                    raise
+                raise OSError(str(error)) from error
+            os.replace(beside, self.best)
+
+    def load_best(self) -> "dict[str, Tensor]":
+        """The weights that `save_best` kept last, on the CPU."""
+        from safetensors.torch import load_file
+
+        return load_file(self.best)
+
+    def finish(self) -> None:
+        """Says that everything is written and proven; the snapshot of the best weights has done its duty.
+
+        Raises:
+            DiskError: it cannot be written.
+        """
+        self._write_state(State.finished, None)
+        self.finished = self._done = True
+        with writing(self.best):
+            self.best.unlink(missing_ok=True)
+
+    @staticmethod
+    def artefact(run: str | Path) -> Path:
+        """The folder of the saved model of a run.
+
+        Args:
+            run: run folder, or the folder of a saved model itself.
+
+        Raises:
+            ModelError: there is no such folder or no saved model in it.
+        """
+        path = Path(run).expanduser()
+        if (path / MODEL).is_dir():
+            return path / MODEL
+        if _is_run(path) and path.is_dir() and (path / STATUS).exists():
+            raise ModelError(
+                "the run has no saved model", where=str(path), found=f"its state is {_state(path)}",
+                fix=f"train it to the end: {_read_status(path).get('command', 'autotune …')}",
+            )  # fmt: skip
+        if path.is_dir():
+            return path
+        known = sorted(folder.name for folder in path.parent.glob("*") if (folder / MODEL).is_dir())
+        near = nearest(path.name, known)
+        raise ModelError(
+            "there is no such run folder",
+            where=str(path),
+            found=f"runs in {path.parent}: {listing(known)}" if known else None,
+            fix=str(path.parent / near) if near else None,
+        )
+
+    @staticmethod
+    def config(run: str | Path) -> Path | None:
+        """The config.yaml of a run folder or of the run that a `model` folder is in; None where there is none."""
+        path = Path(run).expanduser().absolute()
+        return next((folder / CONFIG for folder in (path, path.parent) if (folder / CONFIG).is_file()), None)
+
+    def _write_state(self, state: State, reason: str | None) -> None:
+        self.write_json(STATUS, {"state": state, "reason": reason, "time": _now(), "command": _command()})
+
+
+class _Redacting(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
+def _is_run(path: Path) -> bool:
+    """Whether the folder is a run's, or empty and so free to become one."""
+    if not path.is_dir():
+        return not path.exists()
+    return (path / STATUS).exists() or all(entry.name in (LOCK, CONFIG) for entry in path.iterdir())
+
+
+def _read_status(path: Path) -> dict[str, Any]:
+    try:
+        status = json.loads((path / STATUS).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise ConfigError(
+            "the state of the run cannot be read", where=str(path / STATUS), found=str(error), fix="resume=never"
+        ) from error
+    return dict(status)
+
+
+def _state(path: Path) -> State | None:
+    state = _read_status(path).get("state")
+    return None if state is None else State(state)
+
+
+def _refuse_other_settings(saved: Path, config: RunConfig) -> None:
+    """A name that is given by hand may hit the folder of a run with other settings."""
+    if not saved.exists():
+        return
+    old, new = _flat(load_values(saved)), _flat(plain(config))
+    # A key that an older version did not have is no change.
+    comparable = [key for key in sorted(old.keys() | new.keys()) if key in old or key not in keys()]
+    changed = [
+        f"{key}: {old.get(key)} -> {new.get(key)}"
+        for key in comparable
+        if old.get(key) != new.get(key) and key.split(".")[0] not in NOT_IDENTITY
+    ]
+    if changed:
+        raise ConfigError(
+            "the folder holds a run with other settings",
+            where=str(saved),
+            found="\n".join(changed),
+            fix="name=ANOTHER, or resume=never, which sets the old folder aside",
+        )
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _ending(error: BaseException | None) -> tuple[State, str]:
+    if error is None:
+        return State.interrupted, "left before the end"
+    if isinstance(error, KeyboardInterrupt):
+        return State.interrupted, "stopped by hand (Ctrl-C)"
+    text = str(error) if isinstance(error, AutotuneError) else f"{type(error).__name__}: {error}"
+    return State.failed, redact(text)
+
+
+def _locked(path: Path) -> IO[str]:
+    """The lock file, held until it is closed; the system lets go of it when the process dies."""
+    file = (path / LOCK).open("a+", encoding="utf-8")
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError) as error:
+        file.seek(0)
+        holder = file.read().strip()
+        file.close()
+        raise ConfigError(
+            "another process works in this run folder",
+            where=str(path),
+            found=holder or None,
+            fix="wait for it or stop it; name=ANOTHER runs beside it",
+        ) from error
+    file.truncate(0)
+    file.write(f"process {os.getpid()} on {socket.gethostname()} since {_now()}")
+    file.flush()
+    return file
+
+
+def _free_name(path: Path) -> Path:
+    number = 1
+    while (aside := path.with_name(f"{path.name}.old-{number}")).exists():
+        number += 1
+    return aside
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _command() -> str:
+    return redact(shlex.join(["autotune", *sys.argv[1:]]))

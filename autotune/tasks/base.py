@@ -1,0 +1,319 @@
+"""The contract of a task: everything that training, evaluation, the report and the card ask of it.
+
+A task is one module in this package (or a plug-in) with a config dataclass and a class decorated with
+`autotune.registry.register`, plus one YAML in configs/task. Importing a task module loads no torch.
+
+The way of the data: rows (a `datasets.Dataset` with canonical columns) -> `prepare` -> features (windows of
+at most `max_length` tokens, each with the number of its row) -> `collate` -> batch -> `loss`, or
+`predict` -> pieces (one a feature) -> `join` -> predictions (one a row, in order) -> `score`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from autotune.config import DatasetConfig, TaskConfig
+from autotune.data.roles import Column
+from autotune.errors import ConfigError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+Row = Mapping[str, Any]
+Feature = Mapping[str, Any]
+Prediction = dict[str, Any]
+
+IGNORED = -100
+"""Label of a position that is not a target."""
+
+DEFAULT_MAX_LENGTH = 512
+"""What `task.max_length` is when nobody says: most base models learned from texts of that length."""
+
+
+class Family(StrEnum):
+    """How a base model reads and writes."""
+
+    encoder = "encoder"
+    encoder_decoder = "encoder-decoder"
+    decoder = "decoder"
+
+
+class Head(StrEnum):
+    """What is put on top of the base model."""
+
+    sequence = "sequence classification"
+    token = "token classification"
+    seq2seq = "sequence to sequence"
+    causal = "causal language modelling"
+
+
+@dataclass(frozen=True)
+class Base:
+    """What is known of a base model before its weights are read."""
+
+    name: str
+    """As the user called it."""
+    path: str
+    """Hub id or folder to load from."""
+    revision: str | None
+    """Resolved commit on the Hub; None for a folder."""
+    config: "PretrainedConfig"
+    tokenizer: "PreTrainedTokenizerBase"
+    family: Family
+    max_length: int
+    """Longest input in tokens, special tokens included."""
+
+
+@dataclass
+class Batch:
+    """Tensors of one micro-batch."""
+
+    inputs: "dict[str, Tensor]"
+    """Arguments of the model's forward: int64, (features, padded length)."""
+    targets: "dict[str, Tensor]" = field(default_factory=dict)
+    """What `loss` compares with; its keys are the task's own business."""
+    num_targets: float = 0.0
+    """Sum of the weights of all targets, known before the forward."""
+
+    def to(self, device: Any) -> "Batch":
+        """The batch on another device."""
+        return Batch(
+            {name: tensor.to(device) for name, tensor in self.inputs.items()},
+            {name: tensor.to(device) for name, tensor in self.targets.items()},
+            self.num_targets,
+        )
+
+
+class LossSum(NamedTuple):
+    """Loss of a micro-batch before division: the update divides by the count of all its micro-batches."""
+
+    sum: "Tensor"
+    """float32 scalar: sum over targets of weight times loss."""
+    count: float
+    """Sum of the weights; equals the batch's `num_targets`."""
+
+
+class Piece(NamedTuple):
+    """What the model says of one feature."""
+
+    row: int
+    feature: int
+    """Number of the feature; those of a row follow each other."""
+    value: Any
+    """As `Task.predict` gave it."""
+
+
+@dataclass
+class Scores:
+    """The figures of one split."""
+
+    main: str
+    """Name of the figure that chooses the best checkpoint; higher is better."""
+    values: dict[str, float]
+    per_class: dict[str, dict[str, float]] = field(default_factory=dict)
+    """By class or entity type: precision, recall, f1, support."""
+    confusion: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Rows by gold class, then predicted class."""
+
+    @property
+    def best(self) -> float:
+        """The main figure."""
+        return self.values[self.main]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For metrics.json."""
+        extra = {"per_class": self.per_class, "confusion": self.confusion}
+        return {**self.values, **{name: value for name, value in extra.items() if value}}
+
+
+class Task(ABC):
+    """One kind of problem.
+
+    Args:
+        config: the section `task`.
+        base: config and tokenizer of the base model; no weights.
+        facts: JSON that `learn` (and `measure`) took from the training rows; saved with the model.
+
+    Raises:
+        ConfigError: `task.max_length` is more than the model takes.
+    """
+
+    name: ClassVar[str]
+    """Key in the registry and name of the file in configs/task."""
+    Config: ClassVar[type[TaskConfig]]
+    columns: ClassVar[tuple[Column, ...]]
+    """Canonical columns of the rows."""
+    heads: ClassVar[Mapping[Family, Head]]
+    """The families that can do this task, and with which head."""
+    instead: ClassVar[str]
+    """For the families that cannot: what to use, as overrides."""
+    tiny: ClassVar[str]
+    """Architecture of the tiny model when model.tiny is auto."""
+    main_metric: ClassVar[str]
+    recipe: ClassVar[Mapping[str, str]]
+    """How each figure is computed, in words; stored beside the figures."""
+
+    def __init__(self, config: Any, base: Base, facts: dict[str, Any]) -> None:
+        self.config, self.base, self.facts = config, base, facts
+        self.tokenizer = base.tokenizer
+        if config.max_length is not None and config.max_length > base.max_length:
+            raise ConfigError(
+                f"the model {base.name} takes at most {base.max_length} tokens",
+                where="task.max_length",
+                found=str(config.max_length),
+                fix=f"task.max_length={base.max_length}",
+            )
+        self.max_length: int = config.max_length or min(DEFAULT_MAX_LENGTH, base.max_length)
+
+    @classmethod
+    @abstractmethod
+    def learn(cls, config: Any, dataset: DatasetConfig, rows: "Mapping[str, Dataset]") -> dict[str, Any]:
+        """Facts of the training rows that the model is built on (label names and their order).
+
+        Runs before any model or tokenizer is opened.
+
+        Raises:
+            DataError: labels that cannot be learned or scored.
+        """
+
+    @classmethod
+    @abstractmethod
+    def texts(cls, rows: "Dataset") -> Iterator[str]:
+        """The texts of rows, from which the tokenizer of a tiny model is trained."""
+
+    @abstractmethod
+    def labels(self) -> list[str] | None:
+        """Names of the model's outputs in the order of their ids; None for generation."""
+
+    @abstractmethod
+    def prepare(self, rows: "Iterable[Row]", first: int = 0) -> Iterator[dict[str, Any]]:
+        """Features of rows. Deterministic, so that they can be cached.
+
+        Args:
+            rows: rows with canonical columns; targets may be missing in prediction.
+            first: number of the first row.
+
+        Yields:
+            At least `row` (int), `input_ids` (list of int) and `lost` (tokens of the row that no window
+            holds, counted in its first window).
+        """
+
+    def measure(self, rows: "Mapping[str, Dataset]") -> None:
+        """Adds to `facts` what can only be measured in tokens. Nothing by default.
+
+        Args:
+            rows: the splits whose gold values may be looked at: train and validation.
+        """
+
+    @abstractmethod
+    def collate(self, features: Sequence[Feature]) -> Batch:
+        """Training batch of features that have targets, padded to the longest."""
+
+    @staticmethod
+    def lengths(features: "Dataset") -> "NDArray[np.int64]":
+        """Tokens of each feature, one column a padded tensor: int64 (features, tensors)."""
+        import pyarrow.compute as pc
+
+        columns = [name for name in ("input_ids", "target_ids") if name in features.column_names]
+        table = features.data.table
+        return np.stack([pc.list_value_length(table[name]).to_numpy().astype(np.int64) for name in columns], axis=1)
+
+    @abstractmethod
+    def loss(self, model: "nn.Module", batch: Batch) -> LossSum:
+        """Loss of a batch in float32, with gradient."""
+
+    @abstractmethod
+    def predict(self, model: "nn.Module", features: Sequence[Feature]) -> list[Any]:
+        """What the model says of each feature, in their order, as plain Python and numpy values."""
+
+    @abstractmethod
+    def join(self, rows: "Iterable[Row]", pieces: Sequence[Piece]) -> Iterator[Prediction]:
+        """One prediction for every row, in order; windows are merged, nothing is left out.
+
+        Args:
+            rows: the rows in order; the first has number 0.
+            pieces: one a feature, in the order of the features.
+
+        Yields:
+            JSON objects with `id`, `prediction` and, where the rows have it, the gold value under its role.
+        """
+
+    @abstractmethod
+    def score(self, rows: "Sequence[Row]", predictions: Sequence[Prediction]) -> Scores:
+        """Compares predictions with uncut references."""
+
+    @classmethod
+    @abstractmethod
+    def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, list[Prediction]]:
+        """Predictions for rows by methods that need no neural network, by name; the most trivial first."""
+
+    def generation(self) -> dict[str, Any]:
+        """Arguments of `generate` that reproduce the predictions; empty for classification."""
+        return {}
+
+
+class Encoder:
+    """Turns texts into token ids and adds the special tokens that the tokenizer's own template adds.
+
+    The template is read off an example, so that windows can be cut by us and still look to the model like
+    whole texts.
+    """
+
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
+        self.tokenizer = tokenizer
+        bare = self.ids(["a"])[0]
+        whole = list(tokenizer("a")["input_ids"])
+        at = next(i for i in range(len(whole) + 1) if whole[i : i + len(bare)] == bare)
+        self.prefix, self.suffix = whole[:at], whole[at + len(bare) :]
+        self.specials = len(self.prefix) + len(self.suffix)
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, uncut, without special tokens."""
+        if not texts:
+            return []
+        return list(self.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"])
+
+    def wrap(self, ids: Sequence[int]) -> list[int]:
+        """The ids with special tokens around them; never empty."""
+        return [*self.prefix, *ids, *self.suffix] or [self.tokenizer.pad_token_id]
+
+
+def pad(sequences: Sequence[Sequence[int]], value: int, *, left: bool = False) -> "Tensor":
+    """Sequences padded to the longest: int64 (sequences, length)."""
+    import torch
+
+    width = max(len(sequence) for sequence in sequences)
+    out = np.full((len(sequences), width), value, dtype=np.int64)
+    for index, sequence in enumerate(sequences):
+        if left:
+            out[index, width - len(sequence) :] = sequence
+        else:
+            out[index, : len(sequence)] = sequence
+    return torch.from_numpy(out)
+
+
+def padded_inputs(sequences: Sequence[Sequence[int]], pad_id: int, *, left: bool = False) -> "dict[str, Tensor]":
+    """`input_ids` and `attention_mask` of sequences, padded to the longest."""
+    return {
+        "input_ids": pad(sequences, pad_id, left=left),
+        "attention_mask": pad([[1] * len(sequence) for sequence in sequences], 0, left=left),
+    }
+
+
+def chunks(rows: Iterable[Row], size: int = 512) -> Iterator[list[Row]]:
+    """Rows in lists, so that the tokenizer can work on many texts at once."""
+    chunk: list[Row] = []
+    for row in rows:
+        chunk.append(row)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

@@ -1,0 +1,248 @@
+"""Named entity recognition: one IOB2 tag for each word, over documents of any length."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from autotune.config import DatasetConfig, OptionalPositive, TaskConfig
+from autotune.data.labels import label_names
+from autotune.data.roles import Column, Kind
+from autotune.data.windows import most_central, windows
+from autotune.data.words import entities
+from autotune.errors import AutotuneError, DataError, listing, raise_all
+from autotune.registry import register
+from autotune.tasks.base import (
+    IGNORED,
+    Base,
+    Batch,
+    Encoder,
+    Family,
+    Feature,
+    Head,
+    LossSum,
+    Piece,
+    Prediction,
+    Row,
+    Scores,
+    Task,
+    chunks,
+    pad,
+    padded_inputs,
+)
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from torch import nn
+
+NOT_A_WORD = -1
+"""In `words`: the position does not answer for a word."""
+
+
+@dataclass
+class NerConfig(TaskConfig):
+    """Section `task` of task=ner."""
+
+    name: str = "ner"
+    overlap: OptionalPositive = None
+    """Tokens that neighbouring windows of a long document share. null: a quarter of the window."""
+
+
+@register
+class Ner(Task):
+    """words -> tags.
+
+    The first piece of a word carries its tag (Devlin et al. 2019); in overlapping windows a word is learned
+    and predicted only where it is most central, so every gold word counts exactly once.
+    """
+
+    name = "ner"
+    Config = NerConfig
+    columns = (Column("tokens", Kind.words), Column("tags", Kind.tags, target=True))
+    heads = {Family.encoder: Head.token, Family.decoder: Head.token}
+    instead = "an encoder, model=bertimbau_base, or a decoder, model=tucano_160m"
+    tiny = "bert"
+    main_metric = "entity_f1"
+
+    config: NerConfig
+
+    def __init__(self, config: NerConfig, base: Base, facts: dict[str, Any]) -> None:
+        super().__init__(config, base, facts)
+        self.encoder = Encoder(self.tokenizer)
+        self.ids = {tag: number for number, tag in enumerate(facts["labels"])}
+
+    @classmethod
+    def learn(cls, config: Any, dataset: DatasetConfig, rows: "Mapping[str, Dataset]") -> dict[str, Any]:
+        """Tags in the order of their ids (O first), and how many entities of each type train has."""
+        counts = {split: _entity_counts(data) for split, data in rows.items()}
+        if not counts["train"]:
+            raise DataError(
+                "train has no entity, so there is nothing to learn",
+                where="column tags",
+                fix="check dataset.columns.tags (or dataset.tag_column) and dataset.label_map",
+            )
+        types = label_names(dataset, counts["train"])
+        errors: list[AutotuneError] = [
+            DataError(
+                f"{split} has an entity type that train does not have: {name!r} ({number} entities)",
+                where=f"{split}, column tags",
+                found=f"types of train: {listing(types)}",
+                fix=f"'dataset.label_map={{{name}: O}}' to read it as no entity, or another name in place of O",
+            )
+            for split, found in counts.items()
+            for name, number in found.items()
+            if name not in types
+        ]
+        raise_all(errors)
+        tags = ["O"] + [f"{prefix}-{name}" for name in types for prefix in "BI"]
+        return {"labels": tags, "counts": {name: counts["train"].get(name, 0) for name in types}}
+
+    @classmethod
+    def texts(cls, rows: "Dataset") -> Iterator[str]:
+        """The words joined by blanks."""
+        return (" ".join(tokens) for tokens in rows["tokens"])
+
+    def labels(self) -> list[str]:
+        """The tags."""
+        return list(self.facts["labels"])
+
+    def prepare(self, rows: Iterable[Row], first: int = 0) -> Iterator[dict[str, Any]]:
+        """One feature a window.
+
+        Yields:
+            `row`, `input_ids`, `lost` (always 0), `words`: at each position the number of the word whose tag
+            the position gives, else -1; `labels`: the tag's id there, else -100.
+        """
+        room = self.max_length - self.encoder.specials
+        overlap = min(self.config.overlap or self.max_length // 4, room - 1)
+        number = first
+        for chunk in chunks(rows):
+            for row, (ids, words) in zip(chunk, self._pieces(chunk), strict=True):
+                tags = [self.ids[tag] for tag in row["tags"]] if row.get("tags") is not None else None
+                spans = windows(len(ids), room, overlap)
+                first_pieces = {word: position for position, word in reversed(list(enumerate(words)))}
+                owners = {position: most_central(position, spans) for position in first_pieces.values()}
+                for index, (start, end) in enumerate(spans):
+                    own = [
+                        words[position] if owners.get(position) == index else NOT_A_WORD for position in range(start, end)
+                    ]
+                    before, after = [NOT_A_WORD] * len(self.encoder.prefix), [NOT_A_WORD] * len(self.encoder.suffix)
+                    own = before + own + after or [NOT_A_WORD]
+                    yield {
+                        "row": number,
+                        "input_ids": self.encoder.wrap(ids[start:end]),
+                        "lost": 0,
+                        "words": own,
+                        "labels": [
+                            tags[word] if tags is not None and word != NOT_A_WORD else IGNORED for word in own
+                        ],
+                    }
+                number += 1
+
+    def _pieces(self, rows: Sequence[Row]) -> Iterator[tuple[list[int], list[int]]]:
+        """Token ids of each row and the word that each belongs to.
+
+        A word that the tokenizer drops (a lone control or private-use character) becomes the unknown token,
+        so that it is predicted like every other word.
+        """
+        encoded = self.tokenizer(
+            [row["tokens"] for row in rows], is_split_into_words=True, add_special_tokens=False, verbose=False
+        )
+        for index, row in enumerate(rows):
+            ids, words = list(encoded["input_ids"][index]), list(encoded.word_ids(index))
+            missing = sorted(set(range(len(row["tokens"]))) - set(words))
+            for word in missing:
+                at = next((i for i, other in enumerate(words) if other is not None and other > word), len(words))
+                ids.insert(at, self._unknown)
+                words.insert(at, word)
+            yield ids, words
+
+    @property
+    def _unknown(self) -> int:
+        """What stands for a word without pieces: byte-level vocabularies have no unknown token."""
+        unknown = self.tokenizer.unk_token_id
+        return self.tokenizer.pad_token_id if unknown is None else unknown
+
+    def collate(self, features: Sequence[Feature]) -> Batch:
+        """Targets: `labels` int64 (features, length), -100 where no word begins."""
+        return Batch(
+            padded_inputs([feature["input_ids"] for feature in features], self.tokenizer.pad_token_id),
+            {"labels": pad([feature["labels"] for feature in features], IGNORED)},
+            num_targets=float(sum(label != IGNORED for feature in features for label in feature["labels"])),
+        )
+
+    def loss(self, model: "nn.Module", batch: Batch) -> LossSum:
+        """Cross-entropy summed over words."""
+        from torch.nn.functional import cross_entropy
+
+        labels = batch.targets["labels"]
+        logits = model(**batch.inputs).logits[labels != IGNORED].float()
+        return LossSum(cross_entropy(logits, labels[labels != IGNORED], reduction="sum"), batch.num_targets)
+
+    def predict(self, model: "nn.Module", features: Sequence[Feature]) -> list[Any]:
+        """(words int64, tags int64, probabilities float32) of the words that each window answers for."""
+        inputs = padded_inputs([feature["input_ids"] for feature in features], self.tokenizer.pad_token_id)
+        logits = model(**Batch(inputs).to(model.device).inputs).logits.float()
+        probabilities, tags = (tensor.cpu() for tensor in logits.softmax(-1).max(-1))
+        words = pad([feature["words"] for feature in features], NOT_A_WORD)
+        return [
+            tuple(part[words[index] != NOT_A_WORD].numpy() for part in (words[index], tags[index], probabilities[index]))
+            for index in range(len(features))
+        ]
+
+    def join(self, rows: Iterable[Row], pieces: Sequence[Piece]) -> Iterator[Prediction]:
+        """A tag for every word; `entities` with offsets into `text` and the mean probability of their words."""
+        names = self.labels()
+        for row, (_, group) in zip(rows, groupby(pieces, key=lambda piece: piece.row), strict=True):
+            tags = ["O"] * len(row["tokens"])
+            certain = [0.0] * len(tags)
+            for piece in group:
+                for word, tag, probability in zip(*piece.value, strict=True):
+                    tags[word], certain[word] = names[tag], float(probability)
+            found = []
+            for name, start, end in entities(tags):
+                begins, ends = row["starts"][start], row["starts"][end - 1] + len(row["tokens"][end - 1])
+                found.append(
+                    {
+                        "label": name,
+                        "start": begins,
+                        "end": ends,
+                        "text": row["text"][begins:ends],
+                        "probability": sum(certain[start:end]) / (end - start),
+                    }
+                )
+            yield {
+                "id": row["id"],
+                "text": row["text"],
+                "tokens": list(row["tokens"]),
+                **({"tags": list(row["tags"])} if row.get("tags") is not None else {}),
+                "prediction": tags,
+                "entities": found,
+            }
+
+    def score(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Scores:
+        """Entity F1 over every gold word: strict IOB2, conlleval beside it, per entity type."""
+        from autotune.evaluation.metrics import entity_scores
+
+        result = entity_scores([row["tags"] for row in rows], [prediction["prediction"] for prediction in predictions])
+        return Scores(self.main_metric, result["values"], result["per_class"])
+
+    @classmethod
+    def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, list[Prediction]]:
+        """For each word the tag it has most often in train; O for words that train does not have."""
+        tags: dict[str, Counter[str]] = {}
+        for row in train:
+            for word, tag in zip(row["tokens"], row["tags"], strict=True):
+                tags.setdefault(word, Counter())[tag] += 1
+        usual = {word: counter.most_common(1)[0][0] for word, counter in tags.items()}
+        return {
+            "most frequent tag of each word": [
+                {"prediction": [usual.get(word, "O") for word in tokens]} for tokens in rows["tokens"]
+            ]
+        }
+
+
+def _entity_counts(data: "Dataset") -> Counter[str]:
+    """Entities of each type."""
+    return Counter(name for tags in data["tags"] for name, _, _ in entities(tags))

@@ -1,0 +1,224 @@
+"""Sentiment analysis: one class for each text. Works for any single-label text classification."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from autotune.config import ClassWeights, DatasetConfig, OptionalPositive, Overflow, TaskConfig
+from autotune.data.labels import label_names
+from autotune.data.roles import Column, Kind
+from autotune.data.windows import windows
+from autotune.errors import AutotuneError, DataError, listing, nearest, raise_all
+from autotune.registry import register
+from autotune.tasks.base import (
+    Base,
+    Batch,
+    Encoder,
+    Family,
+    Feature,
+    Head,
+    LossSum,
+    Piece,
+    Prediction,
+    Row,
+    Scores,
+    Task,
+    chunks,
+    padded_inputs,
+)
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from torch import nn
+
+TFIDF_ROWS = 50_000
+"""The TF-IDF baseline learns from at most so many rows, so that it takes seconds on any data set."""
+
+
+@dataclass
+class SentimentConfig(TaskConfig):
+    """Section `task` of task=sentiment."""
+
+    name: str = "sentiment"
+    on_overflow: Overflow = Overflow.window
+    """Texts longer than max_length: read in overlapping windows whose scores are averaged, cut, or refused."""
+    overlap: OptionalPositive = None
+    """Tokens that neighbouring windows share. null: a quarter of the window."""
+    class_weights: ClassWeights = ClassWeights.none
+    """balanced: rows of rare classes count more, n / (classes x rows of the class), as in scikit-learn."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the target probability that is spread over all classes (Szegedy et al. 2016)."""
+
+
+@register
+class Sentiment(Task):
+    """text -> label."""
+
+    name = "sentiment"
+    Config = SentimentConfig
+    columns = (Column("text", Kind.text), Column("label", Kind.label, target=True))
+    heads = {family: Head.sequence for family in Family}
+    instead = "model=bertimbau_base"
+    tiny = "bert"
+    main_metric = "macro_f1"
+
+    config: SentimentConfig
+
+    def __init__(self, config: SentimentConfig, base: Base, facts: dict[str, Any]) -> None:
+        super().__init__(config, base, facts)
+        self.encoder = Encoder(self.tokenizer)
+        self.ids = {name: number for number, name in enumerate(facts["labels"])}
+        self.weights = [1.0] * len(self.ids)
+        if config.class_weights is ClassWeights.balanced:
+            counts = facts["counts"]
+            total = sum(counts.values())
+            self.weights = [total / (len(counts) * counts[name]) for name in facts["labels"]]
+
+    @classmethod
+    def learn(cls, config: Any, dataset: DatasetConfig, rows: "Mapping[str, Dataset]") -> dict[str, Any]:
+        """Class names in the order of their ids, and how often each occurs in train."""
+        counts = Counter(rows["train"]["label"])
+        names = label_names(dataset, counts)
+        errors: list[AutotuneError] = []
+        if len(counts) < 2:
+            errors.append(
+                DataError(
+                    "there is only one class in train, so there is nothing to learn",
+                    where="train, column label",
+                    found=listing(counts),
+                    fix="check dataset.columns.label and dataset.label_map",
+                )
+            )
+        absent = [name for name in names if name not in counts]
+        if absent:
+            errors.append(
+                DataError(
+                    f"classes without a row in train: {listing(absent)}",
+                    where="dataset.labels",
+                    fix=f"dataset.labels=[{','.join(name for name in names if name in counts)}]",
+                )
+            )
+        for split, data in rows.items():
+            for label, number in Counter(data["label"]).items():
+                if label not in counts:
+                    near = nearest(label, counts)
+                    first = list(data["label"]).index(label)
+                    errors.append(
+                        DataError(
+                            f"{split} has a label that train does not have: {label!r} ({number} rows)",
+                            where=f"{split}, first in row {first} (id {data[first]['id']})",
+                            found=f"labels of train: {listing(names)}",
+                            fix=f"'dataset.label_map={{{label}: {near or 'null'}}}'"
+                            + (" (null drops these rows)" if not near else ""),
+                        )
+                    )
+        raise_all(errors)
+        return {"labels": names, "counts": {name: counts[name] for name in names}}
+
+    @classmethod
+    def texts(cls, rows: "Dataset") -> Iterator[str]:
+        """The column `text`."""
+        return iter(rows["text"])
+
+    def labels(self) -> list[str]:
+        """Names of the classes."""
+        return list(self.facts["labels"])
+
+    def prepare(self, rows: Iterable[Row], first: int = 0) -> Iterator[dict[str, Any]]:
+        """One feature a window: `row`, `input_ids`, `lost`, `label` (id, -1 where unknown), `weight` (1 / windows)."""
+        room = self.max_length - self.encoder.specials
+        overlap = min(self.config.overlap or self.max_length // 4, room - 1)
+        number = first
+        for chunk in chunks(rows):
+            for row, ids in zip(chunk, self.encoder.ids([row["text"] for row in chunk]), strict=True):
+                lost = max(0, len(ids) - room)
+                if lost and self.config.on_overflow is Overflow.error:
+                    raise DataError(
+                        f"a text has {len(ids)} tokens, more than the {room} that fit",
+                        where=f"row {number} (id {row['id']})",
+                        fix="task.on_overflow=window or task.on_overflow=truncate",
+                    )
+                spans = [(0, room)] if self.config.on_overflow is Overflow.truncate else windows(len(ids), room, overlap)
+                for index, (start, end) in enumerate(spans):
+                    yield {
+                        "row": number,
+                        "input_ids": self.encoder.wrap(ids[start:end]),
+                        "lost": lost if self.config.on_overflow is Overflow.truncate and index == 0 else 0,
+                        "label": self.ids[row["label"]] if row.get("label") is not None else -1,
+                        "weight": 1 / len(spans),
+                    }
+                number += 1
+
+    def collate(self, features: Sequence[Feature]) -> Batch:
+        """Targets: `labels` int64 (features,) and `weights` float32 (features,)."""
+        import torch
+
+        weights = [feature["weight"] * self.weights[feature["label"]] for feature in features]
+        return Batch(
+            padded_inputs([feature["input_ids"] for feature in features], self.tokenizer.pad_token_id),
+            {
+                "labels": torch.tensor([feature["label"] for feature in features]),
+                "weights": torch.tensor(weights, dtype=torch.float32),
+            },
+            num_targets=sum(weights),
+        )
+
+    def loss(self, model: "nn.Module", batch: Batch) -> LossSum:
+        """Cross-entropy of each window, weighted so that every row counts once (times its class weight)."""
+        from torch.nn.functional import cross_entropy
+
+        logits = model(**batch.inputs).logits.float()
+        losses = cross_entropy(
+            logits, batch.targets["labels"], reduction="none", label_smoothing=self.config.label_smoothing
+        )
+        return LossSum((losses * batch.targets["weights"]).sum(), batch.num_targets)
+
+    def predict(self, model: "nn.Module", features: Sequence[Feature]) -> list[Any]:
+        """Logits of each window, float32 (classes,)."""
+        inputs = padded_inputs([feature["input_ids"] for feature in features], self.tokenizer.pad_token_id)
+        return list(model(**Batch(inputs).to(model.device).inputs).logits.float().cpu().numpy())
+
+    def join(self, rows: Iterable[Row], pieces: Sequence[Piece]) -> Iterator[Prediction]:
+        """Mean of the windows' logits; `prediction` is the likeliest class, `probabilities` by class."""
+        import numpy as np
+
+        names = self.labels()
+        for row, (_, group) in zip(rows, groupby(pieces, key=lambda piece: piece.row), strict=True):
+            logits = np.mean([piece.value for piece in group], axis=0, dtype=np.float64)
+            exponentials = np.exp(logits - logits.max())
+            probabilities = exponentials / exponentials.sum()
+            yield {
+                "id": row["id"],
+                "text": row["text"],
+                **({"label": row["label"]} if row.get("label") is not None else {}),
+                "prediction": names[int(probabilities.argmax())],
+                "probabilities": {name: float(value) for name, value in zip(names, probabilities, strict=True)},
+            }
+
+    def score(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Scores:
+        """Macro-F1, accuracy and weighted F1 over rows; per class; confusion matrix."""
+        from autotune.evaluation.metrics import classification_scores
+
+        gold = [row["label"] for row in rows]
+        result = classification_scores(gold, [prediction["prediction"] for prediction in predictions], self.labels())
+        return Scores(self.main_metric, result["values"], result["per_class"], result["confusion"])
+
+    @classmethod
+    def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, list[Prediction]]:
+        """The most frequent class of train, and TF-IDF of words and word pairs with logistic regression."""
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+
+        majority = Counter(train["label"]).most_common(1)[0][0]
+        learn = train.select(range(min(len(train), TFIDF_ROWS)))
+        model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+|[^\w\s]"), LogisticRegression(max_iter=1000))
+        model.fit(list(learn["text"]), list(learn["label"]))
+        return {
+            "majority class": [{"prediction": majority} for _ in range(len(rows))],
+            "TF-IDF + logistic regression": [{"prediction": str(label)} for label in model.predict(list(rows["text"]))],
+        }

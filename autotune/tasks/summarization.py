@@ -1,0 +1,253 @@
+"""Abstractive summarization by an encoder-decoder or a decoder."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from autotune.config import DatasetConfig, OptionalPositive, Overflow, Positive, TaskConfig
+from autotune.data.roles import Column, Kind
+from autotune.errors import ConfigError, DataError
+from autotune.registry import register
+from autotune.tasks.base import (
+    IGNORED,
+    Base,
+    Batch,
+    Encoder,
+    Family,
+    Feature,
+    Head,
+    LossSum,
+    Piece,
+    Prediction,
+    Row,
+    Scores,
+    Task,
+    chunks,
+    pad,
+    padded_inputs,
+)
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from torch import nn
+
+DECODER_PROMPT = "{document}\n\nResumo: "
+"""What a decoder reads before it writes the summary."""
+
+
+@dataclass
+class SummarizationConfig(TaskConfig):
+    """Section `task` of task=summarization."""
+
+    name: str = "summarization"
+    on_overflow: Overflow = Overflow.truncate
+    """Documents longer than max_length: the end is cut and counted, or the run is refused."""
+    prompt: str | None = None
+    """What the model reads; {document} stands for the document. null: the document alone, and for decoders
+    the document followed by "Resumo:"."""
+    max_new_tokens: OptionalPositive = None
+    """Longest summary that is written, in tokens. null: the longest reference of train and validation."""
+    num_beams: Positive = 1
+    """Beam search; 1 is greedy."""
+    no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
+    """Forbids repeating so many tokens in a row; 0 forbids nothing."""
+    length_penalty: float = 1.0
+    """Above 1 favours long summaries in beam search."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the target probability that is spread over the vocabulary (Szegedy et al. 2016)."""
+
+
+@register
+class Summarization(Task):
+    """document -> summary."""
+
+    name = "summarization"
+    Config = SummarizationConfig
+    columns = (Column("document", Kind.text), Column("summary", Kind.text, target=True))
+    heads = {Family.encoder_decoder: Head.seq2seq, Family.decoder: Head.causal}
+    instead = "an encoder-decoder, model=ptt5_base, or a decoder, model=tucano_160m"
+    tiny = "t5"
+    main_metric = "rougeL"
+
+    config: SummarizationConfig
+
+    def __init__(self, config: SummarizationConfig, base: Base, facts: dict[str, Any]) -> None:
+        super().__init__(config, base, facts)
+        self.encoder = Encoder(self.tokenizer)
+        self.writes_after_prompt = base.family is Family.decoder
+        prompt = config.prompt or (DECODER_PROMPT if self.writes_after_prompt else "{document}")
+        if prompt.count("{document}") != 1:
+            raise ConfigError(
+                "the prompt must hold {document} exactly once", where="task.prompt", found=prompt, fix="task.prompt=null"
+            )
+        if config.on_overflow is Overflow.window:
+            raise ConfigError(
+                "a summary is written from one window, so documents cannot be read in several",
+                where="task.on_overflow",
+                found="window",
+                fix="task.on_overflow=truncate, and task.max_length for the longest document",
+            )
+        self.before, self.after = self.encoder.ids(prompt.split("{document}"))
+
+    @classmethod
+    def learn(cls, config: Any, dataset: DatasetConfig, rows: "Mapping[str, Dataset]") -> dict[str, Any]:
+        """Nothing before the tokenizer is known: see `measure`."""
+        return {}
+
+    @classmethod
+    def texts(cls, rows: "Dataset") -> Iterator[str]:
+        """Documents and summaries."""
+        for row in rows:
+            yield row["document"]
+            yield row["summary"]
+        yield DECODER_PROMPT
+
+    def labels(self) -> None:
+        """The outputs are the vocabulary."""
+        return None
+
+    def measure(self, rows: "Mapping[str, Dataset]") -> None:
+        """`longest_summary` of the splits, in tokens, with its end; `max_new_tokens` unless the config says it."""
+        longest = max(
+            len(ids)
+            for data in rows.values()
+            for chunk in chunks(data)
+            for ids in self._targets([row["summary"] for row in chunk])
+        )
+        self.facts["longest_summary"] = longest
+        self.facts["max_new_tokens"] = self.config.max_new_tokens or longest
+
+    @property
+    def document_room(self) -> int:
+        """Tokens of a document that fit beside the prompt's own tokens and, in a decoder, the summary."""
+        room = self.max_length - self.encoder.specials - len(self.before) - len(self.after)
+        summary = max(self.facts["longest_summary"], self.facts["max_new_tokens"])
+        if self.writes_after_prompt:
+            prompt = self.encoder.specials + len(self.before) + len(self.after)
+            room = min(room, self.base.max_length - summary - prompt)
+        if room < 1:
+            raise DataError(
+                f"no room is left for the document: the model takes {self.base.max_length} tokens, the longest "
+                f"summary has {summary}",
+                where="column summary",
+                fix="a base model with a longer input, or shorter summaries",
+            )
+        return room
+
+    def prepare(self, rows: Iterable[Row], first: int = 0) -> Iterator[dict[str, Any]]:
+        """One feature a row: `row`, `input_ids` (the prompt), `lost`, `target_ids` (the whole summary; empty where unknown)."""
+        room = self.document_room
+        number = first
+        for chunk in chunks(rows):
+            documents = self.encoder.ids([row["document"] for row in chunk])
+            summaries = [row.get("summary") for row in chunk]
+            targets = iter(self._targets([summary for summary in summaries if summary is not None]))
+            for row, ids, summary in zip(chunk, documents, summaries, strict=True):
+                lost = max(0, len(ids) - room)
+                if lost and self.config.on_overflow is Overflow.error:
+                    raise DataError(
+                        f"a document has {len(ids)} tokens, more than the {room} that fit",
+                        where=f"row {number} (id {row['id']})",
+                        fix="task.on_overflow=truncate, or a larger task.max_length where the model can take it",
+                    )
+                yield {
+                    "row": number,
+                    "input_ids": self._prompt(ids[:room]),
+                    "lost": lost,
+                    "target_ids": next(targets) if summary is not None else [],
+                }
+                number += 1
+
+    def _prompt(self, document: list[int]) -> list[int]:
+        """A decoder goes on writing after the prompt, so nothing that marks an end may follow it."""
+        ids = [*self.before, *document, *self.after]
+        return [*self.encoder.prefix, *ids] if self.writes_after_prompt else self.encoder.wrap(ids)
+
+    def _targets(self, summaries: Sequence[str]) -> list[list[int]]:
+        """Summaries as the model must write them, whole, with the end token."""
+        end = self.tokenizer.eos_token_id
+        bare = self.encoder.ids(summaries)
+        if self.writes_after_prompt:
+            return [[*ids, end] for ids in bare]
+        return [ids if ids and ids[-1] == end else [*ids, end] for ids in map(self.encoder.wrap, bare)]
+
+    def collate(self, features: Sequence[Feature]) -> Batch:
+        """Targets: `labels` int64 (features, length), -100 on the prompt and on padding."""
+        pad_id = self.tokenizer.pad_token_id
+        num_targets = float(sum(len(feature["target_ids"]) for feature in features))
+        if self.writes_after_prompt:
+            sequences = [[*feature["input_ids"], *feature["target_ids"]] for feature in features]
+            labels = [[IGNORED] * len(feature["input_ids"]) + list(feature["target_ids"]) for feature in features]
+            # What stands at a position is predicted from the one before.
+            shifted = [[*row[1:], IGNORED] for row in labels]
+            return Batch(padded_inputs(sequences, pad_id), {"labels": pad(shifted, IGNORED)}, num_targets)
+        inputs = padded_inputs([feature["input_ids"] for feature in features], pad_id)
+        start = self.base.config.decoder_start_token_id
+        inputs["decoder_input_ids"] = pad([[start, *feature["target_ids"][:-1]] for feature in features], pad_id)
+        return Batch(inputs, {"labels": pad([feature["target_ids"] for feature in features], IGNORED)}, num_targets)
+
+    def loss(self, model: "nn.Module", batch: Batch) -> LossSum:
+        """Cross-entropy summed over the tokens of the summaries."""
+        from torch.nn.functional import cross_entropy
+
+        labels = batch.targets["labels"]
+        logits = model(**batch.inputs).logits[labels != IGNORED].float()
+        loss = cross_entropy(
+            logits, labels[labels != IGNORED], reduction="sum", label_smoothing=self.config.label_smoothing
+        )
+        return LossSum(loss, batch.num_targets)
+
+    def generation(self) -> dict[str, Any]:
+        """Search and length."""
+        return {
+            "max_new_tokens": self.facts["max_new_tokens"],
+            "num_beams": self.config.num_beams,
+            "no_repeat_ngram_size": self.config.no_repeat_ngram_size,
+            "length_penalty": self.config.length_penalty,
+            "do_sample": False,
+        }
+
+    def predict(self, model: "nn.Module", features: Sequence[Feature]) -> list[Any]:
+        """The summary of each document, str."""
+        inputs = padded_inputs(
+            [feature["input_ids"] for feature in features], self.tokenizer.pad_token_id, left=self.writes_after_prompt
+        )
+        written = model.generate(**Batch(inputs).to(model.device).inputs, **self.generation())
+        if self.writes_after_prompt:
+            written = written[:, inputs["input_ids"].shape[1] :]
+        return [text.strip() for text in self.tokenizer.batch_decode(written, skip_special_tokens=True)]
+
+    def join(self, rows: Iterable[Row], pieces: Sequence[Piece]) -> Iterator[Prediction]:
+        """The summaries beside their references."""
+        for row, piece in zip(rows, pieces, strict=True):
+            yield {
+                "id": row["id"],
+                **({"summary": row["summary"]} if row.get("summary") is not None else {}),
+                "prediction": piece.value,
+            }
+
+    def score(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Scores:
+        """ROUGE on Unicode words against whole references, rouge_score's own tokenizer beside it."""
+        from autotune.evaluation.metrics import rouge_scores
+
+        references = [row["summary"] for row in rows]
+        result = rouge_scores(references, [prediction["prediction"] for prediction in predictions])
+        return Scores(self.main_metric, result["values"])
+
+    @classmethod
+    def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, list[Prediction]]:
+        """The document's first sentences until the mean length of train's summaries is reached."""
+        lengths = [len(summary.split()) for summary in train["summary"]]
+        wanted = sum(lengths) / len(lengths)
+        predictions = []
+        for document in rows["document"]:
+            lead = ""
+            for sentence in re.split(r"(?<=[.!?])\s+", document):
+                lead = f"{lead} {sentence}".strip()
+                if len(lead.split()) >= wanted:
+                    break
+            predictions.append({"prediction": lead})
+        return {"first sentences": predictions}

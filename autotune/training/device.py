@@ -1,0 +1,63 @@
+"""Which arithmetic a run uses, and on which device."""
+
+import torch
+from accelerate import Accelerator
+
+from autotune.config import Precision
+from autotune.errors import ConfigError
+
+FP16_OVERFLOWS = ("t5", "mt5", "umt5", "longt5")
+"""Trained in bfloat16, whose range is that of fp32: their activations pass fp16's 65504 and become infinite."""
+
+
+def resolve(precision: Precision, model_type: str) -> Precision:
+    """fp32, bf16 or fp16 for this machine and model.
+
+    auto is bf16 where the hardware multiplies bf16 matrices in units of its own (GPUs since Ampere, CPUs with
+    AMX), else fp32: on other CPUs bf16 was measured at half the speed of fp32.
+
+    Raises:
+        ConfigError: fp16 for a T5 kind or on a CPU; bf16 on a GPU without it.
+    """
+    cuda = torch.cuda.is_available()
+    if precision is Precision.auto:
+        fast = torch.cuda.is_bf16_supported(including_emulation=False) if cuda else cpu_has_matrix_unit()
+        return Precision.bf16 if fast else Precision.fp32
+    if precision is Precision.fp16 and model_type in FP16_OVERFLOWS:
+        raise ConfigError(
+            f"models of the kind {model_type} overflow in fp16: they were trained in bfloat16, and their "
+            "activations exceed fp16's largest number, so the loss becomes NaN",
+            where="trainer.precision",
+            found="fp16",
+            fix="trainer.precision=auto (bf16 where it is fast, else fp32)",
+        )
+    if precision is Precision.fp16 and not cuda:
+        raise ConfigError(
+            "fp16 needs a GPU", where="trainer.precision", found="fp16 on a CPU", fix="trainer.precision=auto"
+        )
+    if precision is Precision.bf16 and cuda and not torch.cuda.is_bf16_supported():
+        raise ConfigError(
+            "this GPU has no bf16", where="trainer.precision", found="bf16", fix="trainer.precision=auto"
+        )
+    return precision
+
+
+def cpu_has_matrix_unit() -> bool:
+    """Whether the CPU multiplies bf16 tiles in hardware (Intel AMX)."""
+    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+
+
+def default_budget() -> int:
+    """Padded tokens of a micro-batch when trainer.micro_batch_tokens is null."""
+    return 16384 if torch.cuda.is_available() else 4096
+
+
+def accelerator(precision: Precision) -> Accelerator:
+    """The Accelerator for a resolved precision: on the GPU if there is one, else on the CPU over gloo."""
+    mixed = "no" if precision is Precision.fp32 else precision.value
+    return Accelerator(mixed_precision=mixed, cpu=not torch.cuda.is_available())
+
+
+def name() -> str:
+    """The device in words."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"

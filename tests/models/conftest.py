@@ -1,0 +1,113 @@
+"""Tiny models, opened once a session."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoConfig, AutoModelForMaskedLM
+
+from autotune.config import Architecture, ModelConfig
+from autotune.models import open_base
+from autotune.tasks.base import Base, Family, Head
+
+HEADS = {
+    "sentiment": {family: Head.sequence for family in Family},
+    "ner": {Family.encoder: Head.token, Family.decoder: Head.token},
+    "summarization": {Family.encoder_decoder: Head.seq2seq, Family.decoder: Head.causal},
+}
+LABELS = {"sentiment": ["negativo", "neutro", "positivo"], "ner": ["O", "B-LOCAL", "I-LOCAL"], "summarization": None}
+INSTEAD = "model=bertimbau_base"
+SENTENCES = [
+    "São Paulo não é a única cidade grande do país, mas é a maior.",
+    "A avó fez pão de ló e o avô trouxe maçãs da serra.",
+    "O serviço foi ótimo, porém a comida chegou fria à mesa.",
+    "Então você já leu o acórdão do tribunal de Brasília?",
+    "Ninguém mais quis saber da questão, que ficou sem solução.",
+    "Às três da manhã o céu ainda estava escuro em Belém do Pará.",
+]
+
+
+@pytest.fixture(scope="session")
+def texts() -> list[str]:
+    return [f"{sentence} {other}" for sentence in SENTENCES for other in SENTENCES]
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("tiny")
+
+
+@pytest.fixture(scope="session")
+def opened(texts, cache):
+    """Opens a tiny model, or a folder, for a task."""
+
+    def open_it(what: str | Path, task: str = "sentiment", **config) -> Base:
+        named = {"name_or_path": str(what)} if isinstance(what, Path) else {"tiny": Architecture(what)}
+        return open_base(
+            ModelConfig(**named, **config), HEADS[task], task, INSTEAD, "bert", lambda: texts, cache
+        )
+
+    return open_it
+
+
+@pytest.fixture
+def checkpoint(opened, tmp_path):
+    """A copy of a tiny model's folder that a test may spoil; `config` changes its config.json."""
+
+    def copy(architecture: str, **config) -> Path:
+        folder = tmp_path / architecture
+        shutil.copytree(opened(architecture).path, folder)
+        stated = json.loads((folder / "config.json").read_text("utf-8"))
+        (folder / "config.json").write_text(json.dumps({**stated, **config}), "utf-8")
+        return folder
+
+    return copy
+
+
+@pytest.fixture
+def kind(opened, tmp_path):
+    """A small masked language model of any encoder kind, with the tokenizer of the tiny BERT."""
+
+    def build(model_type: str, **config) -> Path:
+        base = opened("bert")
+        folder = tmp_path / model_type
+        size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+        stated = AutoConfig.for_model(
+            model_type, **size, vocab_size=len(base.tokenizer), pad_token_id=base.tokenizer.pad_token_id, **config
+        )
+        torch.manual_seed(0)
+        AutoModelForMaskedLM.from_config(stated).save_pretrained(folder)
+        base.tokenizer.save_pretrained(folder)
+        return folder
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def logits():
+    """What a model says of two sentences: float32 tensor."""
+
+    def say(model, base: Base, head: Head) -> torch.Tensor:
+        batch = base.tokenizer(SENTENCES[:2], return_tensors="pt", padding=True, return_token_type_ids=False)
+        extra = {"labels": torch.tensor([[5, 6, 7], [8, 9, 10]])} if head is Head.seq2seq else {}
+        model.eval()
+        with torch.no_grad():
+            return model(**batch, **extra).logits
+
+    return say
+
+
+@pytest.fixture(scope="session")
+def shake():
+    """Moves every trainable weight, as training would."""
+
+    def move(model) -> None:
+        generator = torch.Generator().manual_seed(7)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.requires_grad:
+                    parameter += 0.05 * torch.randn(parameter.shape, generator=generator)
+
+    return move

@@ -1,0 +1,119 @@
+"""Every valid cell of task x architecture, full and with LoRA, learns a handful of rows by heart: labels, masks,
+windows and heads must be right for that."""
+
+import json
+
+import pytest
+
+from autotune import commands
+from autotune.config import (
+    Architecture,
+    DatasetConfig,
+    ModelConfig,
+    PeftConfig,
+    Precision,
+    RunConfig,
+    SplitsConfig,
+    TrainerConfig,
+)
+from autotune.errors import ModelError
+from autotune.evaluation.evaluate import Evaluator
+from autotune.models import load_model
+from autotune.registry import task
+from autotune.runs import RunFolder
+from autotune.training import device
+from autotune.training.trainer import Trainer
+
+SENTIMENT = [
+    ("O café é ótimo e o atendimento também", "positivo"),
+    ("Não gostei da comida, veio fria", "negativo"),
+    ("Adorei a praça e a música ao vivo", "positivo"),
+    ("Péssima experiência, não volto mais", "negativo"),
+    ("Que sobremesa maravilhosa!", "positivo"),
+    ("Horrível, o pão estava duro", "negativo"),
+]
+NER = [
+    (["João", "Conceição", "mora", "em", "São", "Luís", "."], ["B-PESSOA", "I-PESSOA", "O", "O", "B-LOCAL", "I-LOCAL", "O"]),
+    (["A", "chuva", "caiu", "em", "Belém", "."], ["O", "O", "O", "O", "B-LOCAL", "O"]),
+    (["Inês", "viajou", "ontem", "."], ["B-PESSOA", "O", "O", "O"]),
+    (["Ontem", "choveu", "muito", "."], ["O", "O", "O", "O"]),
+]
+SUMMARIES = [
+    ("A câmara reuniu ontem. Foi aprovada a obra da ponte.", "Câmara aprova ponte."),
+    ("Choveu no sábado. A feira foi adiada para domingo.", "Feira adiada."),
+    ("O clube jogou em casa. A equipe venceu por três gols.", "Equipe vence."),
+    ("A escola abriu cedo. Os alunos plantaram árvores.", "Alunos plantam árvores."),
+]
+ROWS = {
+    "sentiment": [{"text": text, "label": label} for text, label in SENTIMENT],
+    "ner": [{"tokens": tokens, "tags": tags} for tokens, tags in NER],
+    "summarization": [{"document": document, "summary": summary} for document, summary in SUMMARIES],
+}
+ENCODERS, ENCODER_DECODERS, DECODERS = ["bert", "roberta", "deberta", "modernbert"], ["t5", "bart"], ["gpt2", "llama"]
+CELLS = (
+    [("sentiment", name) for name in ENCODERS + ENCODER_DECODERS + DECODERS]
+    + [("ner", name) for name in ENCODERS + DECODERS]
+    + [("summarization", name) for name in ENCODER_DECODERS + DECODERS]
+)
+INVALID = [("ner", "t5"), ("ner", "bart")] + [("summarization", name) for name in ENCODERS]
+
+
+def run_config(tmp_path, task_name: str, architecture: str, **trainer) -> RunConfig:
+    file = tmp_path / "rows.jsonl"
+    file.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in ROWS[task_name]), encoding="utf-8")
+    return RunConfig(
+        task=task(task_name).Config(),
+        dataset=DatasetConfig(
+            path=str(file), splits=SplitsConfig(train=str(file), validation=str(file), test=None), validation_fraction=0.0
+        ),
+        model=ModelConfig(tiny=Architecture(architecture)),
+        trainer=TrainerConfig(**{"epochs": 60, "batch_size": 8, "learning_rate": 3e-3, "precision": Precision.fp32} | trainer),
+        name="cell",
+        runs=str(tmp_path / "runs"),
+    )
+
+
+def learned_by_heart(config: RunConfig) -> float:
+    """The main figure on the rows that were trained on."""
+    with RunFolder.open(config) as folder:
+        prepared = commands.prepare(config, folder.cache)
+        model = load_model(
+            prepared.base,
+            prepared.task.heads[prepared.base.family],
+            prepared.task.labels(),
+            config.peft,
+            allow_pickle=False,
+            seed=config.seed,
+        )
+        accelerator = device.accelerator(prepared.precision)
+        trainer = Trainer(
+            prepared.task,
+            model,
+            prepared.features["train"],
+            config=config.trainer,
+            seed=config.seed,
+            accelerator=accelerator,
+            evaluate=None,
+            folder=folder,
+        )
+        trainer.fit()
+        evaluator = Evaluator(prepared.task, accelerator, 4096)
+        return evaluator.score(trainer.bare_model, prepared.features["train"], prepared.rows.splits["train"]).best
+
+
+@pytest.mark.parametrize(("task_name", "architecture"), CELLS)
+def test_full_fine_tuning_learns_by_heart(tmp_path, task_name, architecture):
+    assert learned_by_heart(run_config(tmp_path, task_name, architecture)) >= 0.99
+
+
+@pytest.mark.parametrize(("task_name", "architecture"), CELLS)
+def test_lora_learns_by_heart(tmp_path, task_name, architecture):
+    config = run_config(tmp_path, task_name, architecture, epochs=150, learning_rate=1e-2)
+    config.peft = PeftConfig(r=16, dropout=0.0)
+    assert learned_by_heart(config) >= 0.99
+
+
+@pytest.mark.parametrize(("task_name", "architecture"), INVALID)
+def test_a_family_that_cannot_do_the_task_is_refused_with_one_that_can(tmp_path, task_name, architecture):
+    with pytest.raises(ModelError, match="model="):
+        commands.prepare(run_config(tmp_path, task_name, architecture), tmp_path / "cache")

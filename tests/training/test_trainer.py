@@ -1,0 +1,202 @@
+"""The loop: the same gradient however an update is cut, the same weights for the same seed, the best kept."""
+
+import json
+
+import pytest
+import torch
+
+from autotune import commands
+from autotune.config import Architecture, DatasetConfig, ModelConfig, Precision, RunConfig, SplitsConfig, TrainerConfig
+from autotune.errors import ConfigError, TrainingError
+from autotune.models import load_model
+from autotune.registry import task
+from autotune.runs import RunFolder
+from autotune.tasks.base import Scores
+from autotune.training import device
+from autotune.training.trainer import Trainer, interval
+
+WORDS = "não são ótimo ruim céu água pão então café avó maçã três".split()
+
+
+def rows(task_name: str) -> list[dict]:
+    """Rows of very different lengths, so that cuts of an update have different counts."""
+    made = []
+    for number in range(13):
+        words = [WORDS[(number * 5 + k) % len(WORDS)] for k in range(2 + 7 * (number % 5))]
+        if task_name == "sentiment":
+            made.append({"text": " ".join(words), "label": "bom" if number % 3 else "mau"})
+        elif task_name == "ner":
+            made.append({"tokens": words, "tags": ["B-COISA" if word in ("pão", "café") else "O" for word in words]})
+        else:
+            made.append({"document": " ".join(words), "summary": " ".join(words[:3])})
+    return made
+
+
+def make_trainer(tmp_path, task_name, folder, evaluate=None, *, task_options=None, architecture=None, **options) -> Trainer:
+    file = tmp_path / "rows.jsonl"
+    file.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows(task_name)), encoding="utf-8")
+    kind = task(task_name)
+    settings = {"epochs": 2, "batch_size": 5, "learning_rate": 1e-3, "precision": Precision.fp32} | options
+    config = RunConfig(
+        task=kind.Config(**(task_options or {})),
+        dataset=DatasetConfig(
+            path=str(file), splits=SplitsConfig(train=str(file), validation=None, test=None), validation_fraction=0.0
+        ),
+        model=ModelConfig(tiny=Architecture(architecture or kind.tiny)),
+        trainer=TrainerConfig(**settings),
+        runs=str(tmp_path),
+    )
+    prepared = commands.prepare(config, tmp_path / "cache")
+    model = load_model(
+        prepared.base, kind.heads[prepared.base.family], prepared.task.labels(), None, allow_pickle=False, seed=1
+    )
+    return Trainer(
+        prepared.task,
+        model,
+        prepared.features["train"],
+        config=config.trainer,
+        seed=3,
+        accelerator=device.accelerator(Precision.fp32),
+        evaluate=evaluate,
+        folder=folder,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    config = RunConfig(task=task("ner").Config(), name="run", runs=str(tmp_path / "runs"))
+    with RunFolder.open(config) as opened:
+        yield opened
+
+
+def without_dropout(trainer: Trainer) -> Trainer:
+    for module in trainer.model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        for name in ("dropout", "attention_dropout", "dropout_prob"):
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, 0.0)
+    return trainer
+
+
+def weights(trainer: Trainer) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in trainer.bare_model.parameters()])
+
+
+@pytest.mark.parametrize(
+    ("task_name", "task_options"),
+    [
+        ("sentiment", {"class_weights": "balanced", "label_smoothing": 0.1}),
+        ("sentiment", {"max_length": 12}),
+        ("ner", {}),
+        ("ner", {"max_length": 12}),
+        ("summarization", {"label_smoothing": 0.1}),
+    ],
+)
+def test_micro_batches_of_any_size_give_the_same_weights(tmp_path, folder, task_name, task_options):
+    results = []
+    for budget in (10**6, 64, 1):
+        trainer = without_dropout(
+            make_trainer(tmp_path, task_name, folder, task_options=task_options, micro_batch_tokens=budget)
+        )
+        losses = [step.loss for step in trainer.steps()]
+        results.append((weights(trainer), losses))
+    for other, losses in results[1:]:
+        assert (other - results[0][0]).abs().max() < 1e-5
+        assert losses == pytest.approx(results[0][1], abs=1e-5)
+
+
+def test_the_gradient_is_that_of_the_plain_padded_batch(tmp_path, folder):
+    """Against transformers' own loss over one padded batch, in float64."""
+    trainer = without_dropout(make_trainer(tmp_path, "ner", folder, micro_batch_tokens=20))
+    model = trainer.bare_model.double()
+    features = [trainer.features[int(index)] for index in trainer.plan.update(0)]
+    whole = trainer.task.collate(features)
+    model(**whole.inputs, labels=whole.targets["labels"]).loss.backward()
+    expected = [parameter.grad.clone() for parameter in model.parameters()]
+    model.zero_grad()
+    batches = [trainer._batch(micro) for micro in trainer.plan.micro_batches(0)]
+    assert len(batches) > 1
+    count = sum(batch.num_targets for batch in batches)
+    for batch in batches:
+        labels = batch.targets["labels"]
+        logits = model(**batch.inputs).logits
+        sum_ = torch.nn.functional.cross_entropy(logits[labels != -100], labels[labels != -100], reduction="sum")
+        (sum_ / count).backward()
+    for parameter, gradient in zip(model.parameters(), expected, strict=True):
+        assert (parameter.grad - gradient).abs().max() < 1e-12
+
+
+def test_two_runs_have_the_same_weights_to_the_bit_with_dropout(tmp_path, folder):
+    pairs = []
+    for _ in range(2):
+        trainer = make_trainer(tmp_path, "sentiment", folder)
+        list(trainer.steps())
+        pairs.append(weights(trainer))
+        torch.rand(7)
+    assert torch.equal(*pairs)
+
+
+def test_the_best_checkpoint_is_kept_and_the_earliest_wins_a_tie(tmp_path, folder):
+    seen = []
+    figures = iter([0.2, 0.9, 0.9, 0.1])
+
+    def evaluate(model):
+        seen.append(torch.cat([parameter.detach().flatten().clone() for parameter in model.parameters()]))
+        return Scores("macro_f1", {"macro_f1": next(figures)})
+
+    trainer = make_trainer(tmp_path, "sentiment", folder, evaluate, epochs=4)
+    result = trainer.fit()
+    assert (result.best, result.best_update) == (0.9, 6)
+    assert torch.equal(weights(trainer), seen[1])
+    assert not torch.equal(seen[1], seen[2])
+
+
+def test_early_stopping_waits_for_patience_evaluations(tmp_path, folder):
+    figures = iter([0.5, 0.4, 0.501, 0.3, 0.2])
+    trainer = make_trainer(
+        tmp_path,
+        "sentiment",
+        folder,
+        lambda model: Scores("macro_f1", {"macro_f1": next(figures)}),
+        epochs=20,
+        patience=3,
+        min_delta=0.01,
+    )
+    result = trainer.fit()
+    assert result.stopped_early
+    assert (result.updates, result.best_update) == (12, 3)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_leaves_the_weights(tmp_path, folder):
+    trainer = make_trainer(tmp_path, "sentiment", folder, learning_rate=1e-3)
+    steps = trainer.steps()
+    next(steps)
+    before = weights(trainer).clone()
+    with torch.no_grad():
+        next(trainer.bare_model.parameters()).fill_(float("nan"))
+    with pytest.raises(TrainingError, match="update 2"):
+        next(steps)
+    assert (weights(trainer) == before).sum() >= len(before) - next(trainer.bare_model.parameters()).numel()
+
+
+def test_weight_decay_spares_biases_and_norms(tmp_path, folder):
+    trainer = make_trainer(tmp_path, "sentiment", folder, weight_decay=0.1)
+    decayed, spared = trainer.optimizer.param_groups
+    assert decayed["weight_decay"] == 0.1 and all(parameter.ndim >= 2 for parameter in decayed["params"])
+    assert spared["weight_decay"] == 0.0 and all(parameter.ndim == 1 for parameter in spared["params"])
+
+
+def test_the_learning_rate_rises_and_falls(tmp_path, folder):
+    trainer = make_trainer(tmp_path, "sentiment", folder, epochs=4, warmup_ratio=0.25)
+    rates = [step.learning_rate for step in trainer.steps()]
+    assert rates[0] == 0.0 and max(rates) == rates[3] == pytest.approx(1e-3) and rates[-1] < 2e-4
+
+
+def test_intervals():
+    assert (interval("1ep", 7), interval("0.5ep", 7), interval("200up", 7), interval("0.01ep", 7)) == (7, 4, 200, 1)
+
+
+def test_fp16_is_refused_for_t5_kinds_with_the_reason():
+    with pytest.raises(ConfigError, match="bfloat16"):
+        device.resolve(Precision.fp16, "t5")
