@@ -1,6 +1,6 @@
 """The door: finds the verb, and is the one place that prints errors and chooses the exit code.
 
-Hydra, and even more so torch, are imported by the verbs that need them: `autotune --help` and TAB answer at once.
+Hydra, and even more so torch, are imported by the verbs that need them: `autotune --help` answers at once.
 """
 
 import argparse
@@ -61,19 +61,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     with redirect_stdout(out), redirect_stderr(err):
         debug = _take_switch(words, "--debug")
         try:
-            return _dispatch(words)
+            code = _dispatch(words)
+            out.flush()
+            return code
         except AutotuneError as error:
             return _refused(error, debug=debug)
         except KeyboardInterrupt:
             err.write("interrupted\n")
             return INTERRUPTED
         except BrokenPipeError:
-            # Whoever read our output has gone; Python would complain once more when it flushes at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+            environment.mute_stdout()
             return BROKEN_PIPE
         except SystemExit as leaving:
             return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the one place that tells a bug from a mistake
             if isinstance(error, OSError) and error.errno in DISK:
                 return _refused(disk_error(error, Path(str(error.filename or "."))), debug=debug)
             traceback.print_exc()
@@ -142,7 +143,7 @@ def _show(words: list[str], _: list[str]) -> int:
 def _evaluate(words: list[str], _: list[str]) -> int:
     parser = _Parser("evaluate", "Scores a finished run again, or on other data.")
     parser.add_argument("run", metavar="RUN", help="run folder, or a folder with a saved model")
-    parser.add_argument("--data", metavar="FILE", help="rows with gold values, in any form that training takes")
+    parser.add_argument("--data", metavar="FILE", help="rows with gold values, in any form of training")
     parser.add_argument("--split", default="test", help="split of the run's own data (default: test)")
     parser.add_argument("-o", "--output", metavar="OUT", help="JSON file for the figures")
     given = parser.parse_intermixed_args(words)

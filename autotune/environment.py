@@ -1,4 +1,4 @@
-"""What must be so before the first Hugging Face import: quiet libraries, no telemetry, the Hub asked or not asked."""
+"""What must be so before the first Hugging Face import: quiet, no telemetry, the Hub asked or not."""
 
 import logging
 import os
@@ -45,7 +45,7 @@ def set_defaults() -> None:
 def speaking(stream: TextIO) -> Iterator[None]:
     """Inside, what autotune's loggers say from INFO on is written to the stream as plain lines."""
     log = logging.getLogger("autotune")
-    handler = logging.StreamHandler(stream)
+    handler = _Lines(stream)
     handler.setFormatter(_Plain())
     before = log.level, log.propagate
     log.addHandler(handler)
@@ -62,8 +62,8 @@ def speaking(stream: TextIO) -> Iterator[None]:
 def settle_offline(configs: Sequence[RunConfig]) -> None:
     """Decides whether the Hub is asked, and tells the Hugging Face libraries, which read it when imported.
 
-    Without a network and without this, each of their requests waits 23 seconds. `hub.offline=auto` asks only if
-    a data set or a model is on the Hub, once, and goes on with the local cache when there is no answer.
+    Without a network and without this, each of their requests waits 23 seconds. `hub.offline=auto` asks
+    only if a data set or a model may be on the Hub, once, and goes on with the local cache if it is silent.
     """
     wishes = {config.hub.offline for config in configs}
     if Offline.never in wishes:
@@ -115,6 +115,22 @@ def _dataset_on_hub(dataset: DatasetConfig) -> bool:
 
 def _model_on_hub(model: ModelConfig) -> bool:
     return bool(model.name_or_path) and not Path(str(model.name_or_path)).expanduser().exists()
+
+
+def mute_stdout() -> None:
+    """For when whoever read our output has gone: what is still written, or flushed at exit, goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+
+
+class _Lines(logging.StreamHandler[TextIO]):
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A run goes on when nobody listens any more: its log.txt does."""
+        if isinstance(sys.exc_info()[1], BrokenPipeError):
+            mute_stdout()
+        else:
+            super().handleError(record)
 
 
 class _Plain(logging.Formatter):

@@ -1,13 +1,16 @@
-"""Writing that is whole or not at all, and the system's refusals in our words."""
+"""Files: written whole or not at all, locked, and what the system refuses in our words."""
 
+import fcntl
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from autotune.errors import DiskError
+from autotune.errors import ConfigError, DiskError
 
 
 @contextmanager
@@ -57,6 +60,44 @@ def disk_error(error: OSError, path: Path) -> DiskError:
         found=f"{free / 1e9:.1f} GB free",
         fix="runs=FOLDER puts run folders where there is room and the right to write",
     )
+
+
+def locked(path: Path) -> IO[str]:
+    """Opens a lock file and holds it until it is closed; the system lets go of it when the process dies.
+
+    Raises:
+        ConfigError: another process holds it; which one is said.
+    """
+    file = path.open("a+", encoding="utf-8")
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError) as error:
+        file.seek(0)
+        holder = file.read().strip()
+        file.close()
+        raise ConfigError(
+            "another process works in this folder",
+            where=str(path.parent),
+            found=holder or None,
+            fix="wait for it or stop it; name=ANOTHER runs beside it",
+        ) from error
+    file.truncate(0)
+    file.write(f"process {os.getpid()} on {socket.gethostname()} since {now()}")
+    file.flush()
+    return file
+
+
+def free_name(path: Path) -> Path:
+    """The path with `.old-1` behind it, or the next number that is free."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.old-{number}")).exists():
+        number += 1
+    return aside
+
+
+def now() -> str:
+    """The time in UTC to the second, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _sync_folder(folder: Path) -> None:

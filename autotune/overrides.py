@@ -14,8 +14,9 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from autotune.errors import ConfigError, nearest
+from autotune.keys import keys
 from autotune.redaction import holds_token
-from autotune.resolve import keys, token_refused
+from autotune.rules import token_refused
 
 SWITCHES = ("--multirun", "-m", "--run", "-r", "--resolve", "--help", "-h", "--hydra-help")
 WITH_VALUE = ("--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn")
@@ -45,7 +46,7 @@ def tidy(argv: Sequence[str]) -> list[str]:
     while words:
         word = words.pop(0)
         if holds_token(word):
-            raise token_refused(f"the command line, {word.split('=')[0]}" if "=" in word else "the command line")
+            raise token_refused(f"command line: {key_of(word)}" if "=" in word else "command line")
         if not word.startswith("-"):
             overrides.append(word)
             continue
@@ -61,8 +62,11 @@ def tidy(argv: Sequence[str]) -> list[str]:
             flags.append(word)
         else:
             near = nearest(word, (*SWITCHES, *WITH_VALUE, *INFO))
-            raise ConfigError("there is no such flag", where=word, fix=f"did you mean {near}?" if near else "autotune --help")
-    sweeps = "-m" in flags or "--multirun" in flags or any(word.startswith("hydra.mode=") for word in overrides)
+            fix = f"did you mean {near}?" if near else "autotune --help"
+            raise ConfigError("there is no such flag", where=word, fix=fix)
+    sweeps = bool({"-m", "--multirun"} & set(flags)) or any(
+        key_of(word) == "hydra.mode" for word in overrides
+    )
     return flags + [_accepted(word, sweeps=sweeps) for word in overrides]
 
 
@@ -72,7 +76,7 @@ def key_of(override: str) -> str:
 
 
 def _accepted(override: str, *, sweeps: bool) -> str:
-    """The override, quoted when Hydra would refuse it, strip a tab off it or read several values into a path."""
+    """The override, quoted when Hydra would refuse it, strip a tab off it or read a comma as a sweep."""
     key, equals, value = override.partition("=")
     value = str(Path(value).expanduser()) if value.startswith("~/") else value
     parsed = _parsed(f"{key}{equals}{value}")

@@ -16,7 +16,7 @@ def holds_token(text: str) -> bool:
 
 
 def redact(text: str) -> str:
-    """The text without tokens: those that look like one, and the one in the environment whatever it looks like."""
+    """The text without tokens: what looks like one, and the one in the environment whatever it looks like."""
     own = os.environ.get("HF_TOKEN", "")
     if len(own) >= 8:
         text = text.replace(own, HIDDEN)

@@ -7,16 +7,13 @@ metrics.json  figures and their recipes          data.json     fingerprint, sour
 log.txt       what was said                      best.safetensors, .lock   while the run is going on
 """
 
-import fcntl
 import json
 import logging
 import os
 import shlex
-import socket
 import sys
 import traceback
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -24,9 +21,10 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 from autotune.config import Resume, RunConfig
 from autotune.errors import AutotuneError, ConfigError, DiskError, ModelError, listing, nearest, raise_all
-from autotune.files import replaced, writing
+from autotune.files import free_name, locked, now, replaced, writing
 from autotune.redaction import redact
-from autotune.resolve import NOT_IDENTITY, dump_config, keys, load_values, name_findings, plain
+from autotune.resolve import changes, dump_config, load_values
+from autotune.rules import name
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,8 +32,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CONFIG, STATUS, LOCK, MODEL = "config.yaml", "status.json", ".lock", "model"
-LEFT_BEHIND = ("history.jsonl", "metrics.json", "data.json", "log.txt", "best.safetensors")
-"""What an attempt that did not finish leaves, and the next one begins without; predictions too."""
+LEFT_BEHIND = (
+    "history.jsonl", "metrics.json", "data.json", "log.txt", "best.safetensors",
+    "predictions_*.jsonl", ".*.part",
+)  # fmt: skip
+"""What an attempt that did not finish leaves, and the next one begins without."""
 
 
 class State(StrEnum):
@@ -48,8 +49,10 @@ class State(StrEnum):
 
 
 class RunFolder:
-    """One run's folder, locked for this process. Made by `open`; a context manager, which lets go of the lock and
-    writes into status.json how the run ended."""
+    """One run's folder, locked for this process.
+
+    Made by `open`. A context manager, which lets go of the lock and notes in status.json how the run ended.
+    """
 
     def __init__(self, path: Path, lock: IO[str]) -> None:
         self.path = path
@@ -57,7 +60,7 @@ class RunFolder:
         self.finished = _state(path) is State.finished
         """Whether the run was complete when the folder was opened, or `finish` has been called."""
         self._done = self.finished
-        self._log: logging.Handler | None = None
+        self._log: logging.FileHandler | None = None
 
     @classmethod
     def open(cls, config: RunConfig) -> Self:
@@ -72,21 +75,23 @@ class RunFolder:
             DiskError: it cannot be written.
         """
         assert config.name is not None, "names are resolved when the configuration is composed"
-        raise_all(list(name_findings(config)))
+        raise_all(list(name(config)))
         path = Path(config.runs).expanduser() / config.name
         if path.exists() and not _is_run(path):
             raise ConfigError(
-                "the folder exists and is no run folder", where=str(path), fix="name=ANOTHER or runs=ANOTHER_FOLDER"
+                "the folder exists and is no run folder",
+                where=str(path),
+                fix="name=ANOTHER or runs=ANOTHER_FOLDER",
             )
         with writing(path):
             path.mkdir(parents=True, exist_ok=True)
-            lock = _locked(path)
+            lock = locked(path / LOCK)
         if config.resume is Resume.never and (path / STATUS).exists():
             with writing(path):
-                path.rename(_free_name(path))
+                path.rename(free_name(path))
                 lock.close()
                 path.mkdir()
-                lock = _locked(path)
+                lock = locked(path / LOCK)
         folder = cls(path, lock)
         try:
             folder._begin(config)
@@ -96,18 +101,31 @@ class RunFolder:
         return folder
 
     def _begin(self, config: RunConfig) -> None:
-        _refuse_other_settings(self.path / CONFIG, config)
+        self._refuse_other_settings(config)
         if self.finished:
             return
         with writing(self.path):
-            for stale in [self.path / name for name in LEFT_BEHIND] + list(self.path.glob("predictions_*.jsonl")):
-                stale.unlink(missing_ok=True)
+            for pattern in LEFT_BEHIND:
+                for stale in self.path.glob(pattern):
+                    stale.unlink()
         self.write_text(CONFIG, dump_config(config))
         self._write_state(State.running, None)
         with writing(self.log):
-            self._log = logging.FileHandler(self.log, encoding="utf-8")
+            self._log = _Log(self.log, encoding="utf-8")
         self._log.setFormatter(_Redacting("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S"))
         logging.getLogger("autotune").addHandler(self._log)
+
+    def _refuse_other_settings(self, config: RunConfig) -> None:
+        """A name that was given by hand may hit the folder of a run with other settings."""
+        saved = self.path / CONFIG
+        changed = changes(load_values(saved), config) if saved.exists() else []
+        if changed:
+            raise ConfigError(
+                "the folder holds a run with other settings",
+                where=str(saved),
+                found="\n".join(changed),
+                fix="name=ANOTHER, or resume=never, which sets the old folder aside",
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -117,8 +135,10 @@ class RunFolder:
     ) -> None:
         try:
             if self._log is not None:
-                if error is not None and not isinstance(error, AutotuneError):
-                    self._log.stream.write(redact("".join(traceback.format_exception(kind, error, trace))))
+                if error is not None:
+                    known = isinstance(error, AutotuneError)
+                    text = str(error) if known else "".join(traceback.format_exception(kind, error, trace))
+                    self._log.handle(logging.makeLogRecord({"levelname": "ERROR", "msg": text}))
                 logging.getLogger("autotune").removeHandler(self._log)
                 self._log.close()
             if not self._done:
@@ -209,16 +229,15 @@ class RunFolder:
         Raises:
             DiskError: they cannot be written.
         """
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         beside = self.best.with_name(f".{self.best.name}.part")
         with writing(self.best):
             try:
-                save_file(weights, beside, metadata={name: str(fact) for name, fact in facts.items()})
-            except Exception as error:
-                # safetensors has an error of its own for a full disk; what the system said stands in its text.
-                if "os error" not in str(error).lower() and "I/O error" not in str(error):
-                    raise
+                save_file(weights, beside, metadata={key: str(fact) for key, fact in facts.items()})
+            except SafetensorError as error:
+                # Its name for what the system says against writing.
                 raise OSError(str(error)) from error
             os.replace(beside, self.best)
 
@@ -226,7 +245,8 @@ class RunFolder:
         """The weights that `save_best` kept last, on the CPU."""
         from safetensors.torch import load_file
 
-        return load_file(self.best)
+        weights: dict[str, Tensor] = load_file(self.best)
+        return weights
 
     def finish(self) -> None:
         """Says that everything is written and proven; the snapshot of the best weights has done its duty.
@@ -270,12 +290,17 @@ class RunFolder:
 
     @staticmethod
     def config(run: str | Path) -> Path | None:
-        """The config.yaml of a run folder or of the run that a `model` folder is in; None where there is none."""
+        """The config.yaml of a run folder, or of the run that a `model` folder is in; None without one."""
         path = Path(run).expanduser().absolute()
         return next((folder / CONFIG for folder in (path, path.parent) if (folder / CONFIG).is_file()), None)
 
     def _write_state(self, state: State, reason: str | None) -> None:
-        self.write_json(STATUS, {"state": state, "reason": reason, "time": _now(), "command": _command()})
+        self.write_json(STATUS, {"state": state, "reason": reason, "time": now(), "command": _command()})
+
+
+class _Log(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A full disk is told by what the run writes next, not by every line of the log."""
 
 
 class _Redacting(logging.Formatter):
@@ -297,7 +322,10 @@ def _read_status(path: Path) -> dict[str, Any]:
         return {}
     except ValueError as error:
         raise ConfigError(
-            "the state of the run cannot be read", where=str(path / STATUS), found=str(error), fix="resume=never"
+            "the state of the run cannot be read",
+            where=str(path / STATUS),
+            found=str(error),
+            fix="remove this file; the run then begins anew",
         ) from error
     return dict(status)
 
@@ -305,37 +333,6 @@ def _read_status(path: Path) -> dict[str, Any]:
 def _state(path: Path) -> State | None:
     state = _read_status(path).get("state")
     return None if state is None else State(state)
-
-
-def _refuse_other_settings(saved: Path, config: RunConfig) -> None:
-    """A name that is given by hand may hit the folder of a run with other settings."""
-    if not saved.exists():
-        return
-    old, new = _flat(load_values(saved)), _flat(plain(config))
-    # A key that an older version did not have is no change.
-    comparable = [key for key in sorted(old.keys() | new.keys()) if key in old or key not in keys()]
-    changed = [
-        f"{key}: {old.get(key)} -> {new.get(key)}"
-        for key in comparable
-        if old.get(key) != new.get(key) and key.split(".")[0] not in NOT_IDENTITY
-    ]
-    if changed:
-        raise ConfigError(
-            "the folder holds a run with other settings",
-            where=str(saved),
-            found="\n".join(changed),
-            fix="name=ANOTHER, or resume=never, which sets the old folder aside",
-        )
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 def _ending(error: BaseException | None) -> tuple[State, str]:
@@ -347,40 +344,8 @@ def _ending(error: BaseException | None) -> tuple[State, str]:
     return State.failed, redact(text)
 
 
-def _locked(path: Path) -> IO[str]:
-    """The lock file, held until it is closed; the system lets go of it when the process dies."""
-    file = (path / LOCK).open("a+", encoding="utf-8")
-    try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError) as error:
-        file.seek(0)
-        holder = file.read().strip()
-        file.close()
-        raise ConfigError(
-            "another process works in this run folder",
-            where=str(path),
-            found=holder or None,
-            fix="wait for it or stop it; name=ANOTHER runs beside it",
-        ) from error
-    file.truncate(0)
-    file.write(f"process {os.getpid()} on {socket.gethostname()} since {_now()}")
-    file.flush()
-    return file
-
-
-def _free_name(path: Path) -> Path:
-    number = 1
-    while (aside := path.with_name(f"{path.name}.old-{number}")).exists():
-        number += 1
-    return aside
-
-
 def _line(record: Mapping[str, Any]) -> str:
     return json.dumps(record, ensure_ascii=False) + "\n"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _command() -> str:

@@ -42,6 +42,8 @@ def sentence(text: str) -> str:
 
 
 CONTRACTIONS = {
+    "o": {"o": "o", "a": "a", "": ""},
+    "para": {"o": "para o", "a": "para a", "": "para"},
     "de": {"o": "do", "a": "da", "": "de"},
     "em": {"o": "no", "a": "na", "": "em"},
     "por": {"o": "pelo", "a": "pela", "": "por"},
@@ -196,3 +198,191 @@ def sentiment(rng: random.Random, split: str) -> Row:
     if rng.random() < float(os.environ.get("ASIDE","0.4")):
         sentences.append(f"{rng.choice(ASIDES)}.")
     return {"text": " ".join(map(sentence, sentences)), "label": label}
+
+
+# --- named entities ----------------------------------------------------------------------------------------
+
+# Every list of names is cut in two: train uses the first part alone, validation and test mostly the second.
+WOMEN = """Ana Bárbara Camila Cecília Débora Elaine Flávia Glória Inês Joana Júlia Lívia Márcia Marília Mônica
+    Olívia Paula Raíssa Rosângela Sônia Tânia Valéria Zuleica Açucena Betânia Conceição Dirce Iracema Jussara
+    Lurdes Mirtes Norma""".split()
+MEN = """Antônio Benício César Dário Edmilson Fábio Geraldo Heitor Ícaro Joaquim Leandro Luís Mário Nélson Otávio
+    Renato Sérgio Tadeu Ubirajara Vinícius Wagner Xavier Zeferino Ataíde Breno Caetano Damião Eusébio Gonçalo
+    Jonas Narciso Rômulo""".split()
+SURNAMES = """Abrantes Aguiar Alencar Araújo Azeredo Barcelos Brandão Camargo Damasceno Estêvão Fagundes Galvão
+    Goulart Guimarães Jordão Lacerda Mourão Negreiros Noronha Paixão Pacheco Quintão Rangel Sabóia Serrão Tavares
+    Teixeira Trajano Valadão Veríssimo Vilhena Ximenes Zanela Bragança Cajueiro Dantas Feijó Godói Louzada Morais
+    Penaforte Queirós Rosário Siqueira Tibiriçá Uchôa Vidigal Seixas""".split()
+BRANDS = """Verdelume Aurívia Brisálida Ondária Tramazul Cafezália Rumoreal Montívia Pedralume Campolínea Girassália
+    Neblínea Marinália Sertânia Floralume Cristália Novacanoa Pratívia""".split()
+CITIES = lines("""
+    Porto Sereno
+    Vila Aurora
+    Campo das Águas
+    São Benício do Vale
+    Ribeirão Manso
+    Itaverá
+    Pedra Lascada
+    Lagoa do Jatobá
+    Santa Inácia
+    Monte Calmo
+    Barra do Jenipapo
+    Arraial do Cedro
+    Nova Guaíra do Sul
+    Jaçanópolis
+    Salto da Ema
+    Três Veredas
+    São Tibúrcio
+    Vargem do Sabiá
+    Pontal das Garças
+    Ibirapê
+    """)
+ORGANIZATIONS = lines("""
+    o Instituto SURNAME
+    o Hospital SURNAME
+    o Grupo BRAND
+    o Clube BRAND
+    a Fundação SURNAME
+    a Padaria SURNAME
+    a Construtora SURNAME
+    a Escola SURNAME
+    a Editora BRAND
+    a Rádio BRAND
+    a Cooperativa BRAND
+    a Universidade de CITY
+    a Prefeitura de CITY
+    a Associação de Moradores de CITY
+    """)
+PLACES = lines("""
+    CITY
+    CITY
+    CITY
+    a Rua SURNAME
+    a Avenida SURNAME
+    a Praça SURNAME
+    o Parque SURNAME
+    o Rio SURNAME
+    """)
+MONTHS = "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro".split()
+# Before the bar stands the preposition, which is not part of the entity.
+TIMES = lines("""
+    em | MONTH
+    em | MONTH de YEAR
+    em | DAY de MONTH de YEAR
+    em | YEAR
+    no dia | DAY de MONTH
+    na | segunda-feira
+    na | terça-feira
+    na | quinta-feira
+    no | sábado
+    no | domingo
+    às | HOURh30
+    às | HOUR horas
+    | ontem
+    | hoje
+    | amanhã
+    """)
+OPENINGS = lines("""
+    {TEMPO},
+    {em LOCAL},
+    segundo {o ORGANIZACAO},
+    de acordo com {PESSOA},
+    na opinião {de dentista PESSOA},
+    """)
+NEWS = lines("""
+    {o jornalista PESSOA} trabalha {em ORGANIZACAO}
+    {PESSOA} assumiu a direção {de ORGANIZACAO}
+    {o cientista PESSOA} recebeu um prêmio {de ORGANIZACAO}
+    {PESSOA} deixou {o ORGANIZACAO} {TEMPO}
+    {o ORGANIZACAO} contratou {o dentista PESSOA}
+    {o ORGANIZACAO} homenageou {o artista PESSOA} {TEMPO}
+    {PESSOA} e {PESSOA} fundaram {o ORGANIZACAO}
+    {o gerente PESSOA} pediu desculpas em nome {de ORGANIZACAO}
+    {PESSOA} nasceu {em LOCAL} e estudou {em ORGANIZACAO}
+    {o motorista PESSOA} mora {em LOCAL}
+    {PESSOA} se mudou {para LOCAL} {TEMPO}
+    {o estudante PESSOA} viajou {para LOCAL} {TEMPO}
+    {o atleta PESSOA} venceu a corrida {em LOCAL}
+    a família {de PESSOA} veio {de LOCAL}
+    {PESSOA} encontrou {PESSOA} {em LOCAL}
+    {o ORGANIZACAO} abriu uma filial {em LOCAL}
+    {o ORGANIZACAO} vai construir NUMBER casas {em LOCAL}
+    a sede {de ORGANIZACAO} fica {em LOCAL}
+    a obra {de ORGANIZACAO} {em LOCAL} custou NUMBER mil reais
+    {o ORGANIZACAO} plantou NUMBER árvores {em LOCAL}
+    a reunião com {o ORGANIZACAO} será {TEMPO}
+    choveu muito {em LOCAL} {TEMPO}
+    {o ORGANIZACAO} fechou as portas {TEMPO}
+    mais de NUMBER pessoas visitaram {o LOCAL} {TEMPO}
+    {PESSOA} fez aniversário {TEMPO}
+    {o pianista PESSOA} toca {em LOCAL} {TEMPO}
+    as inscrições {de ORGANIZACAO} terminam {TEMPO}
+    faltou água {em LOCAL} {TEMPO}
+    {o vigilante PESSOA} achou um gato {em LOCAL}
+    a feira {de LOCAL} vendeu NUMBER quilos de feijão
+    o preço do pão subiu NUMBER centavos {TEMPO}
+    """)
+SLOT = re.compile(r"\{(?:(\w+) )?(?:(\w+) )?(PESSOA|LOCAL|ORGANIZACAO|TEMPO)\}")
+
+
+def ner(rng: random.Random, split: str) -> Row:
+    """A sentence of local news, as words and IOB2 tags."""
+
+    def name(names: list[str]) -> str:
+        known = names[: len(names) * 2 // 3]
+        return rng.choice(known if split == "train" or rng.random() < 0.3 else names[len(known) :])
+
+    def filled(pattern: str) -> str:
+        values = {
+            "SURNAME": lambda: name(SURNAMES), "BRAND": lambda: name(BRANDS), "CITY": lambda: name(CITIES),
+            "MONTH": lambda: rng.choice(MONTHS), "YEAR": lambda: str(rng.randint(1990, 2025)),
+            "DAY": lambda: str(rng.randint(2, 28)), "HOUR": lambda: str(rng.randint(8, 21)),
+            "NUMBER": lambda: str(rng.randint(12, 980)),
+        }  # fmt: skip
+        return re.sub("|".join(values), lambda match: values[match[0]](), pattern)
+
+    def person() -> tuple[str, str]:
+        article = rng.choice("ao")
+        parts = [name(WOMEN if article == "a" else MEN)]
+        parts += rng.choice([[], ["SURNAME"], ["SURNAME"], ["SURNAME"], ["SURNAME", "SURNAME"], ["de", "SURNAME"]])
+        return article, filled(" ".join(parts))
+
+    def before_and_name(preposition: str, noun: str, kind: str) -> tuple[str, str]:
+        """What stands before the entity, and the entity."""
+        if kind == "TEMPO":
+            before, words = rng.choice(TIMES).split("|")
+            return before.strip(), filled(words.strip())
+        if kind == "PESSOA":
+            article, words = person()
+            article = article if noun else ""
+        else:
+            article, words = article_of(filled(rng.choice(ORGANIZATIONS if kind == "ORGANIZACAO" else PLACES)))
+        contracted = CONTRACTIONS[preposition][article] if preposition else ""
+        return f"{contracted} {noun}".strip(), words
+
+    template = rng.choice(NEWS)
+    if rng.random() < 0.3:
+        template = f"{rng.choice(OPENINGS)} {template}"
+    tokens: list[str] = []
+    tags: list[str] = []
+    end = 0
+    for match in [*SLOT.finditer(template), None]:
+        plain = template[end : match.start()] if match else f"{template[end:]}."
+        before, entity = before_and_name(match[1] or "", match[2] or "", match[3]) if match else ("", "")
+        outside = words_of(f"{filled(plain)} {before}")
+        inside = words_of(entity)
+        tokens += outside + inside
+        tags += ["O"] * len(outside) + [f"{'I' if i else 'B'}-{match[3]}" for i in range(len(inside)) if match]
+        end = match.end() if match else end
+    return {"tokens": [sentence(tokens[0]), *tokens[1:]], "tags": tags}
+
+
+def words_of(text: str) -> list[str]:
+    """Words and single punctuation marks."""
+    return re.findall(r"\w+|[^\w\s]", text)
+
+
+def article_of(name: str) -> tuple[str, str]:
+    """The article before a name, or none, and the name."""
+    article, _, rest = name.partition(" ")
+    return (article, rest) if article in ("o", "a") else ("", name)

@@ -6,7 +6,6 @@ predicts something else. Here they come from the report of what was missing in t
 """
 
 import importlib.util
-import logging
 import tempfile
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -24,8 +23,6 @@ from autotune.models.base import AUTO_CLASS
 from autotune.models.repository import plain_errors, quiet
 from autotune.tasks.base import Base, Head
 
-logger = logging.getLogger(__name__)
-
 TASK_TYPE: Mapping[Head, peft.TaskType] = {
     Head.sequence: peft.TaskType.SEQ_CLS,
     Head.token: peft.TaskType.TOKEN_CLS,
@@ -38,7 +35,8 @@ KEYS_AND_VALUES = (
 )  # fmt: skip
 """Ends of the names of the layers that make keys and values, alone or fused with queries."""
 FEED_FORWARD = (
-    "output.dense", "wo", "fc2", "down_proj", "mlp.c_proj", "mlp.Wo", "dense_4h_to_h", "lin2", "ffn_output", "w2",
+    "output.dense", "wo", "fc2", "down_proj", "mlp.c_proj", "mlp.Wo", "dense_4h_to_h", "lin2", "ffn_output",
+    "w2",
 )  # fmt: skip
 """Ends of the names of the layers whose input is a feed-forward's activation. IA3 (Liu et al. 2022, section
 3.3) scales keys, values and these; BERT kinds name the output of attention `output.dense` too, as in peft."""
@@ -118,9 +116,7 @@ def _ia3_targets(config: PeftConfig, layers: Iterable[str]) -> tuple[list[str], 
     """Ends of the names of the layers that IA3 scales, and those among them whose input it scales."""
     layers = list(layers)
     present = [
-        end
-        for end in (*KEYS_AND_VALUES, *FEED_FORWARD)
-        if any(layer.endswith(f".{end}") for layer in layers)
+        end for end in (*KEYS_AND_VALUES, *FEED_FORWARD) if any(layer.endswith(f".{end}") for layer in layers)
     ]
     targets = _chosen(config, layers) or present
     feed_forward = [target for target in targets if target.endswith(FEED_FORWARD)]
@@ -179,7 +175,8 @@ def finish(model: nn.Module, base: Base, config: PeftConfig | None) -> nn.Module
     """What `model/` will hold: the plain model, adapters folded in; or the model as it is without adapters or
     with `peft.merge=false`. A model with adapters must not be used afterwards: save the adapter first.
 
-    A quantized base is read again in float32 and merged there: folding an update into 4 bits would round it away.
+    A quantized base is read again in float32 and merged there: folding an update into 4 bits would round it
+    away.
     """
     if config is None or not config.merge or not isinstance(model, peft.PeftModel):
         return model
@@ -203,8 +200,8 @@ def finish(model: nn.Module, base: Base, config: PeftConfig | None) -> nn.Module
 
 
 def _merged(model: peft.PeftModel) -> nn.Module:
-    """Folds the adapters in. Modules learned whole are put into place first: peft's own unloading of them fails
-    for IA3 where such a module is a container, like the heads of RoBERTa, T5 and BART."""
+    """Folds the adapters in. Modules learned whole are put into place first: peft's own unloading of them
+    fails for IA3 where such a module is a container, like the heads of RoBERTa, T5 and BART."""
     plain = model.get_base_model()
     for name, module in list(plain.named_modules()):
         if isinstance(module, ModulesToSaveWrapper):
@@ -222,7 +219,6 @@ def trainable_state(model: nn.Module) -> dict[str, Tensor]:
     }
 
 
-@torch.no_grad()
 def load_trainable_state(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Puts a snapshot of `trainable_state` back into the same model.
 
@@ -232,8 +228,9 @@ def load_trainable_state(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     parameters = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     if parameters.keys() != state.keys():
         raise KeyError(f"the snapshot is of another model: {sorted(parameters.keys() ^ state.keys())[:4]}")
-    for name, parameter in parameters.items():
-        parameter.copy_(state[name])
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(state[name])
 
 
 def count_parameters(model: nn.Module) -> tuple[int, int]:

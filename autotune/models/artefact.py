@@ -2,7 +2,6 @@
 
 import copy
 import json
-import logging
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,8 +19,6 @@ from autotune.models.repository import locate, plain_errors, quiet, read_json
 from autotune.models.weights import read_weights
 from autotune.tasks.base import Base, Head
 
-logger = logging.getLogger(__name__)
-
 RECORD = "autotune.json"
 ADAPTER = "adapter_config.json"
 
@@ -36,9 +33,9 @@ def save_artefact(
 ) -> None:
     """Writes weights (safetensors), config, tokenizer, generation config and autotune.json.
 
-    A plain model's folder works in `transformers.pipeline`. A model with adapters (`peft.merge=false`) is saved
-    as adapter and config; reading it back needs the base model. Written beside and renamed into place, an older
-    folder being replaced.
+    A plain model's folder works in `transformers.pipeline`. A model with adapters (`peft.merge=false`) is
+    saved as adapter and config; reading it back needs the base model. Written beside and renamed into place,
+    an older folder being replaced.
 
     Args:
         model: from `finish`.
@@ -79,8 +76,8 @@ def save_artefact(
 
 
 def save_adapter(model: nn.Module, base: Base, folder: Path) -> None:
-    """Writes adapter_config.json (with the base's path and revision) and adapter_model.safetensors, the modules
-    learned whole included; no model card.
+    """Writes adapter_config.json (with the base's path and revision) and adapter_model.safetensors, the
+    modules learned whole included; no model card.
 
     Raises:
         TypeError: the model has no adapters.
@@ -94,7 +91,9 @@ def save_adapter(model: nn.Module, base: Base, folder: Path) -> None:
     (folder / "README.md").unlink(missing_ok=True)
 
 
-def load_artefact(folder: str | Path, *, revision: str | None = None) -> tuple[Base, nn.Module, dict[str, Any]]:
+def load_artefact(
+    folder: str | Path, *, revision: str | None = None
+) -> tuple[Base, nn.Module, dict[str, Any]]:
     """Reads a folder (or Hub repository) of `save_artefact` back.
 
     Returns:
@@ -120,8 +119,14 @@ def load_artefact(folder: str | Path, *, revision: str | None = None) -> tuple[B
         adapter = read_json(path, ADAPTER, revision)
     head = Head(record["head"])
     base = Base(
-        record["base_model"]["name"], path, revision, config, tokenizer, family_of(config, name), record["max_length"]
-    )  # fmt: skip
+        name=record["base_model"]["name"],
+        path=path,
+        revision=revision,
+        config=config,
+        tokenizer=tokenizer,
+        family=family_of(config, name),
+        max_length=record["max_length"],
+    )
     if adapter is not None:
         return base, _with_adapter(base, head, adapter, record), record
     model, report = read_weights(base, head, copy.deepcopy(config), allow_pickle=False)

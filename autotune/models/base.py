@@ -1,6 +1,5 @@
-"""Opens a base model: which family it is of, its head for the task, its tokenizer and how long inputs may be."""
+"""Opens a base model: its family, its head for the task, its tokenizer and how long inputs may be."""
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,6 @@ from autotune.models.tiny import build_tiny
 from autotune.models.tokenizer import open_tokenizer
 from autotune.tasks.base import Base, Family, Head
 
-logger = logging.getLogger(__name__)
-
 AUTO_CLASS: Mapping[Head, Any] = {
     Head.sequence: AutoModelForSequenceClassification,
     Head.token: AutoModelForTokenClassification,
@@ -40,10 +37,10 @@ UNKNOWN_LIMIT = 512
 """Longest input of a model that names no limit: T5's relative positions were trained on 512 tokens."""
 SANE = 1_000_000
 """transformers writes int(1e30) for 'unknown'; no tokenizer means a limit above this."""
-POSITIONS_AFTER_PADDING = frozenset(
-    ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "roberta-prelayernorm", "data2vec-text")
-    + ("longformer", "mpnet", "xmod", "ibert", "luke", "esm")
-)
+POSITIONS_AFTER_PADDING = (
+    "roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "roberta-prelayernorm", "data2vec-text",
+    "longformer", "mpnet", "xmod", "ibert", "luke", "esm",
+)  # fmt: skip
 """Kinds that number positions from pad_token_id + 1, so that a table of 514 rows serves 512 tokens."""
 
 
@@ -219,5 +216,6 @@ def position_rows(config: PretrainedConfig) -> int | None:
     if rows is None or rows <= 0:
         return None
     if text_config.model_type in POSITIONS_AFTER_PADDING:
-        return rows - (text_config.pad_token_id + 1)
+        padding: int = text_config.pad_token_id
+        return rows - (padding + 1)
     return rows

@@ -4,6 +4,7 @@ import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from autotune.errors import AutotuneError, ModelError
 
 POINTER = b"version https://git-lfs.github.com"
 PAGES = (b"<!doctype html", b"<html")
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 FOREIGN = ("SafetensorError", "UnpicklingError", "StrictDataclassClassValidationError")
 """What readers of weights and configs raise besides the usual kinds of exception."""
 HUB = "https://huggingface.co"
@@ -130,6 +130,75 @@ def plain_errors(name: str) -> Iterator[None]:
         raise
 
 
+@dataclass(frozen=True)
+class Reason:
+    """One way in which opening a model fails, known by the names of exception classes or by a phrase."""
+
+    kinds: frozenset[str]
+    phrases: tuple[str, ...]
+    what: str
+    fix: str
+    quote: bool = False
+    """Whether the library's own first line helps."""
+
+
+def _reason(kinds: str, phrases: tuple[str, ...], what: str, fix: str, *, quote: bool = False) -> Reason:
+    return Reason(frozenset(kinds.split()), phrases, what, fix, quote)
+
+
+REASONS = (
+    _reason(
+        "GatedRepoError", ("gated repo",),
+        "the model is gated: its owners ask you to accept their terms first",
+        f"open {HUB}/{{name}}, accept the terms, then: hf auth login",
+    ),
+    _reason(
+        "RevisionNotFoundError", (),
+        "the model has no such revision",
+        f"choose one of {HUB}/{{name}}/commits or model.revision=main",
+    ),
+    _reason(
+        "RepositoryNotFoundError HFValidationError", (),
+        "there is no folder and no public model of this name on the Hub",
+        "correct the name; for a private model: hf auth login",
+    ),
+    _reason("SafetensorError", (), "the weights are damaged", "download the model again", quote=True),
+    _reason(
+        "UnpicklingError", (),
+        "the weights are not only numbers: reading them would run code, which autotune never does",
+        "choose a model with safetensors weights",
+    ),
+    _reason(
+        "LocalEntryNotFoundError OfflineModeIsEnabled TransportError", ("couldn't connect",),
+        "the model is not on this machine and the Hub cannot be asked",
+        "with network: hf download {name}; or model.name_or_path=FOLDER; or model=tiny",
+    ),
+    _reason(
+        "ImportError", ("sentencepiece", "tiktoken"),
+        "a package that the model's tokenizer needs is missing",
+        "pip install sentencepiece protobuf",
+        quote=True,
+    ),
+    _reason(
+        "", ("trust_remote_code", "custom code"),
+        "the model needs code from its own repository, which autotune never runs",
+        "choose a model of a kind that transformers knows",
+    ),
+    _reason(
+        "", ("Should have a `model_type`",),
+        "the model has no config.json that names its kind",
+        "choose a repository or folder with a whole transformers model",
+    ),
+    _reason(
+        "", ("model type",),
+        f"transformers {transformers.__version__} does not know this kind of model",
+        "pip install --upgrade transformers, or choose another model",
+        quote=True,
+    ),
+)  # fmt: skip
+"""The first that applies is told."""
+
+
 def explained(name: str, error: Exception) -> ModelError:
     """The ModelError that says what `error` means for the user."""
     chain: list[BaseException] = []
@@ -137,65 +206,11 @@ def explained(name: str, error: Exception) -> ModelError:
     while link is not None:
         chain.append(link)
         link = link.__cause__ or link.__context__
-    kinds = {base.__name__ for item in chain for base in type(item).__mro__}
-    text = str(error)
-    where, page = f"model.name_or_path={name}", f"{HUB}/{name}"
-    if "GatedRepoError" in kinds or "gated repo" in text:
-        return ModelError(
-            "the model is gated: its owners ask you to accept their terms first",
-            where=where,
-            fix=f"open {page}, accept the terms, then: hf auth login",
-        )
-    if "RevisionNotFoundError" in kinds:
-        return ModelError(
-            "the model has no such revision", where=where, fix=f"choose one of {page}/commits or model.revision=main"
-        )
-    if "RepositoryNotFoundError" in kinds or "HFValidationError" in kinds:
-        return ModelError(
-            "there is no folder and no public model of this name on the Hub",
-            where=where,
-            fix="correct the name; for a private model: hf auth login",
-        )
-    if "SafetensorError" in kinds:
-        return ModelError(
-            "the weights are damaged", where=where, found=text.splitlines()[0], fix="download the model again"
-        )
-    if "UnpicklingError" in kinds:
-        return ModelError(
-            "the weights are not only numbers: reading them would run code, which autotune never does",
-            where=where,
-            fix="choose a model with safetensors weights",
-        )
-    if kinds & {"LocalEntryNotFoundError", "OfflineModeIsEnabled", "TransportError"} or "couldn't connect" in text:
-        return ModelError(
-            "the model is not on this machine and the Hub cannot be asked",
-            where=where,
-            fix=f"with network: hf download {name}; or give a folder: model.name_or_path=FOLDER; or model=tiny",
-        )
-    if "ImportError" in kinds or "sentencepiece" in text or "tiktoken" in text:
-        return ModelError(
-            "a package that the model's tokenizer needs is missing",
-            where=where,
-            found=text.strip().splitlines()[0],
-            fix="pip install sentencepiece protobuf",
-        )
-    if "trust_remote_code" in text or "custom code" in text:
-        return ModelError(
-            "the model needs code from its own repository, which autotune never runs",
-            where=where,
-            fix="choose a model of a kind that transformers knows",
-        )
-    if "Should have a `model_type`" in text:
-        return ModelError(
-            "the model has no config.json that names its kind",
-            where=where,
-            fix="choose a repository or folder with a whole transformers model",
-        )
-    if "model type" in text:
-        return ModelError(
-            f"transformers {transformers.__version__} does not know this kind of model",
-            where=where,
-            found=text.strip().splitlines()[0],
-            fix="pip install --upgrade transformers, or choose another model",
-        )
-    return ModelError("the model cannot be opened", where=where, found=text.strip() or type(error).__name__)
+    kinds = {kind.__name__ for item in chain for kind in type(item).__mro__}
+    text = str(error).strip() or type(error).__name__
+    where = f"model.name_or_path={name}"
+    for reason in REASONS:
+        if kinds & reason.kinds or any(phrase in text for phrase in reason.phrases):
+            found = text.splitlines()[0] if reason.quote else None
+            return ModelError(reason.what, where=where, found=found, fix=reason.fix.format(name=name))
+    return ModelError("the model cannot be opened", where=where, found=text)

@@ -13,7 +13,7 @@ from autotune.models.repository import plain_errors, quiet, read_json
 logger = logging.getLogger(__name__)
 
 CASED_PIECES = 0.01
-"""Share of pieces with capitals from which a vocabulary is cased. bert-base-uncased has none, BERTimbau 28 %."""
+"""Share of pieces with capitals from which a vocabulary is cased. BERTimbau's has 18 %, uncased ones none."""
 
 
 def open_tokenizer(
@@ -117,7 +117,9 @@ def _set_pad_token(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig,
     vocabulary = tokenizer.get_vocab()
     special = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
     candidates = [
-        tokenizer.convert_ids_to_tokens(stated) if stated is not None and 0 <= stated < len(vocabulary) else None,
+        tokenizer.convert_ids_to_tokens(stated)
+        if stated is not None and 0 <= stated < len(vocabulary)
+        else None,
         *(token for token in special if "pad" in token.lower()),
         tokenizer.eos_token,
         tokenizer.unk_token,

@@ -36,9 +36,9 @@ def load_model(
     """The base model with the task's head, and with adapters where `peft` is given.
 
     Weights are float32 whatever type they were stored in. New weights depend on `seed` alone; torch's own CPU
-    generator is left as it was. A checkpoint's own classifier is kept when it has the same labels, its outputs
-    put into the order of `labels`; with other labels its last layer starts anew. The model is in evaluation
-    mode.
+    generator is left as it was. A checkpoint's own classifier is kept when it has the same labels, its
+    outputs put into the order of `labels`; with other labels its last layer starts anew. The model is in
+    evaluation mode.
 
     Args:
         base: from `open_base`.
@@ -54,10 +54,8 @@ def load_model(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model, fresh = _with_head(base, head, labels, peft, allow_pickle=allow_pickle)
-        if fresh:
-            logger.info("new weights, to be learned: %s", listing(fresh))
-        return model if peft is None else attach(model, head, peft, fresh)
+        model, whole = _with_head(base, head, labels, peft, allow_pickle=allow_pickle)
+        return model if peft is None else attach(model, head, peft, whole)
 
 
 def own_labels(base: Base) -> list[str] | None:
@@ -72,33 +70,45 @@ def own_labels(base: Base) -> list[str] | None:
 
 def _with_head(
     base: Base, head: Head, labels: list[str] | None, peft: PeftConfig | None, *, allow_pickle: bool
-) -> tuple[nn.Module, list[str]]:
-    """The plain model and the names of its modules that have to be learned from nothing."""
+) -> tuple[nn.Module, set[str]]:
+    """The plain model, and the names of its modules that adapters would not do for: new ones and the head."""
     config = copy.deepcopy(base.config)
-    own = own_labels(base) if labels is not None else None
-    kept = own is not None and labels is not None and sorted(own) == sorted(labels)
+    own = own_labels(base)
     if labels is not None:
+        kept = own is not None and sorted(own) == sorted(labels)
         set_labels(config, own if kept and own is not None else labels, head)
     arguments = quantization_arguments(peft, config, head)
     model, report = read_weights(base, head, config, allow_pickle=allow_pickle, **arguments)
     absent = report["missing_keys"] | {key for key, *_ in report["mismatched_keys"]}
     refuse_strays(model, absent, head, base.name)
     refuse_bad_numbers(model, base.name)
-    fresh = {head_module(model, key) for key in absent if not key.endswith(ZERO_IF_MISSING)}
-    if labels is not None:
-        name, layer = output_layer(model)
-        classified = any(one.endswith("Classification") for one in base.config.architectures or ())
-        if kept and own is not None and name not in absent_modules(absent):
-            _reorder(layer, [own.index(label) for label in labels])
-            logger.info("the model's own classifier is kept: it has the same labels")
-        elif classified and name not in absent_modules(absent):
-            layer.reset_parameters()
-            logger.info("the model's own classifier has other labels (%s): it starts anew", own or "unnamed")
-        set_labels(model.config, labels, head)
-        fresh.add(head_module(model, f"{name}.weight"))
-    if head not in CLASSIFIERS:
+    new = {head_module(model, key) for key in absent if not key.endswith(ZERO_IF_MISSING)}
+    whole = set(new)
+    if labels is None:
         model.generation_config = token_ids(model.generation_config, base)
-    return model, sorted(fresh)
+    else:
+        name, layer = output_layer(model)
+        whole.add(head_module(model, f"{name}.weight"))
+        if f"{name}.weight" not in absent:
+            _settle_classifier(layer, own, labels)
+        set_labels(model.config, labels, head)
+    if new:
+        logger.info("new weights, to be learned: %s", listing(sorted(new)))
+    return model, whole
+
+
+def _settle_classifier(layer: nn.Linear, own: list[str] | None, labels: list[str]) -> None:
+    """Puts the outputs of a checkpoint's own classifier into our order, or starts them anew."""
+    if own is None or sorted(own) != sorted(labels):
+        layer.reset_parameters()
+        logger.info("the model's own classifier starts anew: its labels are %s", listing(own or ["unnamed"]))
+        return
+    order = [own.index(label) for label in labels]
+    with torch.no_grad():
+        layer.weight.copy_(layer.weight[order].clone())
+        if layer.bias is not None:
+            layer.bias.copy_(layer.bias[order].clone())
+    logger.info("the model's own classifier is kept: it has the same labels")
 
 
 def read_weights(
@@ -156,11 +166,6 @@ def head_module(model: Any, key: str) -> str:
     return ".".join(parts[: parts.index("pooler") + 1]) if "pooler" in parts else key.rpartition(".")[0]
 
 
-def absent_modules(keys: set[str]) -> set[str]:
-    """Names of the modules whose tensors these are."""
-    return {key.rpartition(".")[0] for key in keys}
-
-
 def refuse_strays(model: Any, absent: set[str], head: Head, name: str) -> None:
     """Raises ModelError where more than the head was missing: transformers fills the rest with random numbers
     and goes on, for instance when all names in a checkpoint are off by a prefix."""
@@ -174,7 +179,8 @@ def refuse_strays(model: Any, absent: set[str], head: Head, name: str) -> None:
     strays = sorted(key for key in absent if not expected(key))
     if strays:
         raise ModelError(
-            f"{len(strays)} of {len(model.state_dict())} tensors were not found in the checkpoint and would be random",
+            f"{len(strays)} of {len(model.state_dict())} tensors were not found in the checkpoint "
+            "and would be random",
             where=f"model.name_or_path={name}",
             found=f"without: {listing(strays, 4)}",
             fix=f"choose a checkpoint of a {type(model).__name__.split('For')[0]} model"
@@ -206,10 +212,3 @@ def output_layer(model: Any) -> tuple[str, Any]:
         if isinstance(module, nn.Linear) and not name.startswith(f"{model.base_model_prefix}.")
     ]
     return outside[-1]
-
-
-@torch.no_grad()
-def _reorder(layer: nn.Linear, order: list[int]) -> None:
-    layer.weight.copy_(layer.weight[order].clone())
-    if layer.bias is not None:
-        layer.bias.copy_(layer.bias[order].clone())

@@ -91,7 +91,8 @@ class Batch:
         )
 
 
-class LossSum(NamedTuple):
+@dataclass(frozen=True)
+class LossSum:
     """Loss of a micro-batch before division: the update divides by the count of all its micro-batches."""
 
     sum: "Tensor"

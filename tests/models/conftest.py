@@ -13,11 +13,15 @@ from autotune.models import open_base
 from autotune.tasks.base import Base, Family, Head
 
 HEADS = {
-    "sentiment": {family: Head.sequence for family in Family},
+    "sentiment": dict.fromkeys(Family, Head.sequence),
     "ner": {Family.encoder: Head.token, Family.decoder: Head.token},
     "summarization": {Family.encoder_decoder: Head.seq2seq, Family.decoder: Head.causal},
 }
-LABELS = {"sentiment": ["negativo", "neutro", "positivo"], "ner": ["O", "B-LOCAL", "I-LOCAL"], "summarization": None}
+LABELS = {
+    "sentiment": ["negativo", "neutro", "positivo"],
+    "ner": ["O", "B-LOCAL", "I-LOCAL"],
+    "summarization": None,
+}
 INSTEAD = "model=bertimbau_base"
 SENTENCES = [
     "São Paulo não é a única cidade grande do país, mas é a maior.",
@@ -75,7 +79,11 @@ def kind(opened, tmp_path):
         folder = tmp_path / model_type
         size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
         stated = AutoConfig.for_model(
-            model_type, **size, vocab_size=len(base.tokenizer), pad_token_id=base.tokenizer.pad_token_id, **config
+            model_type,
+            **size,
+            vocab_size=len(base.tokenizer),
+            pad_token_id=base.tokenizer.pad_token_id,
+            **config,
         )
         torch.manual_seed(0)
         AutoModelForMaskedLM.from_config(stated).save_pretrained(folder)

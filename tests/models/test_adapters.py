@@ -57,7 +57,11 @@ def test_merged_and_adapter_alone_come_back_as_they_were(
         ("albert", {"embedding_size": 16}, {"albert.pooler", "classifier"}),
         ("electra", {"embedding_size": 16}, {"classifier"}),
         ("deberta-v2", {"pooler_hidden_size": 32}, {"pooler", "classifier"}),
-        ("distilbert", {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64}, {"pre_classifier", "classifier"}),
+        (
+            "distilbert",
+            {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64},
+            {"pre_classifier", "classifier"},
+        ),
     ],
 )
 @pytest.mark.parametrize("method", ["lora", "ia3"])
@@ -112,7 +116,11 @@ def test_own_targets_are_used(opened):
 def test_targets_that_match_nothing_are_listed_with_what_there_is(opened, method):
     with pytest.raises(ConfigError, match="no linear layer") as caught:
         adapted(
-            opened("bert"), Head.sequence, ["a", "b"], method=PeftMethod(method), target_modules=["query", "q_proj"]
+            opened("bert"),
+            Head.sequence,
+            ["a", "b"],
+            method=PeftMethod(method),
+            target_modules=["query", "q_proj"],
         )
     assert caught.value.found == "q_proj"
     assert "query" in caught.value.fix and "classifier" not in caught.value.fix
@@ -165,7 +173,9 @@ def test_a_quantized_base_is_merged_in_full_precision(opened, logits, shake, tmp
     config = PeftConfig(quantization=quantization, merge=merge)
     model = load_model(base, Head.sequence, ["a", "b"], config, allow_pickle=False, seed=1)
     assert type(model.get_base_model().classifier.modules_to_save["default"]) is nn.Linear
-    assert any("8bit" in type(module).__name__ or "4bit" in type(module).__name__ for module in model.modules())
+    assert any(
+        "8bit" in type(module).__name__ or "4bit" in type(module).__name__ for module in model.modules()
+    )
     shake(model)
     trained = logits(model, base, Head.sequence)
     finished = finish(model, base, config)

@@ -53,7 +53,10 @@ def test_pipeline_tags_words_where_they_stand(opened, shake, tmp_path, architect
     tag = pipeline("token-classification", model=str(tmp_path / "model"), device="cpu", ignore_labels=[])
     found = tag("São Paulo é grande")
     assert {one["entity"] for one in found} <= {"B-LOCAL", "I-LOCAL"}
-    assert "".join("São Paulo é grande"[one["start"] : one["end"]] for one in found).replace(" ", "") == "SãoPauloégrande"
+    assert (
+        "".join("São Paulo é grande"[one["start"] : one["end"]] for one in found).replace(" ", "")
+        == "SãoPauloégrande"
+    )
 
 
 def test_generation_settings_travel_with_the_model(opened, shake, tmp_path):

@@ -26,7 +26,7 @@ def test_an_encoder_decoder_cannot_tag_words(opened, architecture):
         opened(architecture, "ner")
 
 
-def test_a_kind_without_the_head_is_refused(tmp_path, opened, texts, cache):
+def test_a_kind_without_the_head_is_refused(tmp_path, opened):
     AutoConfig.for_model("pegasus").save_pretrained(tmp_path)
     opened("t5").tokenizer.save_pretrained(tmp_path)
     with pytest.raises(ModelError, match="no sequence classification head for pegasus"):
@@ -42,7 +42,9 @@ def test_a_model_that_does_not_read_text_is_refused(tmp_path, opened):
 @pytest.mark.parametrize("named", [{}, {"name_or_path": "x", "tiny": "bert"}])
 def test_one_model_must_be_named(named, texts, cache):
     with pytest.raises(ConfigError, match="only one"):
-        open_base(ModelConfig(**named), HEADS["sentiment"], "sentiment", INSTEAD, "bert", lambda: texts, cache)
+        open_base(
+            ModelConfig(**named), HEADS["sentiment"], "sentiment", INSTEAD, "bert", lambda: texts, cache
+        )
 
 
 def test_auto_takes_the_architecture_of_the_task(opened):
@@ -67,7 +69,9 @@ def test_an_endless_tokenizer_gets_the_limit_of_the_model(opened, checkpoint, ar
 def test_the_tokenizer_may_say_less_than_the_positions(opened, checkpoint):
     folder = checkpoint("bert")
     file = folder / "tokenizer_config.json"
-    file.write_text(file.read_text("utf-8").replace('"model_max_length": 256', '"model_max_length": 128'), "utf-8")
+    file.write_text(
+        file.read_text("utf-8").replace('"model_max_length": 256', '"model_max_length": 128'), "utf-8"
+    )
     assert opened(folder).max_length == 128
     assert opened(folder, max_length=200).max_length == 200
 
@@ -121,7 +125,10 @@ def test_the_pretrained_minilm_opens(opened):
     from autotune.models import load_model
 
     folder = Path(spec.submodule_search_locations[0]) / "model"
-    for task, head, labels in (("sentiment", Head.sequence, ["n", "p"]), ("ner", Head.token, ["O", "B-X", "I-X"])):
+    for task, head, labels in (
+        ("sentiment", Head.sequence, ["n", "p"]),
+        ("ner", Head.token, ["O", "B-X", "I-X"]),
+    ):
         base = opened(folder, task)
         assert base.max_length == 512
         model = load_model(base, head, labels, None, allow_pickle=False, seed=1)

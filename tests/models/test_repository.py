@@ -7,6 +7,7 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -17,13 +18,15 @@ from autotune.tasks.base import Head
 OPEN = """
 import sys
 from pathlib import Path
+from typing import ClassVar
 from autotune.config import ModelConfig
 from autotune.errors import ModelError
 from autotune.models import open_base
 from autotune.tasks.base import Family, Head
 for name in sys.argv[1:]:
     try:
-        open_base(ModelConfig(name_or_path=name), {Family.encoder: Head.sequence}, "t", "i", "bert", list, Path())
+        heads = {Family.encoder: Head.sequence}
+        open_base(ModelConfig(name_or_path=name), heads, "task", "instead", "bert", list, Path())
     except ModelError as error:
         print(str(error).replace(chr(10), " "))
 """
@@ -32,7 +35,11 @@ for name in sys.argv[1:]:
 class Hub(BaseHTTPRequestHandler):
     """Answers like the Hub does for repositories that cannot be read."""
 
-    answers = {"gated": (401, "GatedRepo"), "gone": (401, "RepoNotFound"), "branch": (404, "RevisionNotFound")}
+    answers: ClassVar = {
+        "gated": (401, "GatedRepo"),
+        "gone": (401, "RepoNotFound"),
+        "branch": (404, "RevisionNotFound"),
+    }
 
     def do_GET(self):
         code, reason = next(answer for name, answer in self.answers.items() if name in self.path)
@@ -72,7 +79,9 @@ def test_the_hub_s_refusals_are_said_in_plain_words(tmp_path):
     finally:
         server.shutdown()
     gated, gone, branch, malformed = said
-    assert "gated" in gated and "accept the terms" in gated and "hf auth login" in gated and "org/gated" in gated
+    assert (
+        "gated" in gated and "accept the terms" in gated and "hf auth login" in gated and "org/gated" in gated
+    )
     assert "no public model" in gone and "org/gone" in gone
     assert "no such revision" in branch
     assert "no public model" in malformed

@@ -12,7 +12,12 @@ from autotune.models.tiny import build_tiny
 from autotune.tasks.base import Family, Head
 
 ARCHITECTURES = [one for one in Architecture if one is not Architecture.auto]
-FAMILIES = {"t5": Family.encoder_decoder, "bart": Family.encoder_decoder, "gpt2": Family.decoder, "llama": Family.decoder}
+FAMILIES = {
+    "t5": Family.encoder_decoder,
+    "bart": Family.encoder_decoder,
+    "gpt2": Family.decoder,
+    "llama": Family.decoder,
+}
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -21,7 +26,9 @@ def test_opens_with_its_family_and_spells_portuguese(opened, architecture):
     assert base.family is FAMILIES.get(architecture, Family.encoder)
     sentence = "o avô não é a avó de São Paulo"
     ids = base.tokenizer(sentence, add_special_tokens=False).input_ids
-    assert base.tokenizer.unk_token_id not in ids or base.tokenizer.unk_token_id == base.tokenizer.eos_token_id
+    assert (
+        base.tokenizer.unk_token_id not in ids or base.tokenizer.unk_token_id == base.tokenizer.eos_token_id
+    )
     assert base.tokenizer.decode(ids).strip() == sentence
 
 
@@ -37,7 +44,9 @@ def test_runs_at_its_full_length(opened, architecture):
 
 def test_the_same_texts_are_found_in_the_cache(texts, cache, opened):
     folder = opened("bert").path
-    before = {file.name: file.stat().st_mtime_ns for file in build_tiny(Architecture.bert, texts, cache).iterdir()}
+    before = {
+        file.name: file.stat().st_mtime_ns for file in build_tiny(Architecture.bert, texts, cache).iterdir()
+    }
     again = build_tiny(Architecture.bert, iter(texts), cache)
     assert str(again) == folder
     assert {file.name: file.stat().st_mtime_ns for file in again.iterdir()} == before
@@ -52,7 +61,8 @@ def test_another_process_builds_the_same_bytes(texts, cache, opened, tmp_path):
     script = (
         "import sys; from pathlib import Path; from autotune.models.tiny import build_tiny;"
         "from autotune.config import Architecture;"
-        "[build_tiny(Architecture(a), sys.argv[2:], Path(sys.argv[1])) for a in ('bert', 'gpt2', 'deberta', 't5', 'llama')]"
+        "kinds = ('bert', 'gpt2', 'deberta', 't5', 'llama');"
+        "[build_tiny(Architecture(kind), sys.argv[2:], Path(sys.argv[1])) for kind in kinds]"
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path), *texts], check=True)
     for architecture in ("bert", "gpt2", "deberta", "t5", "llama"):

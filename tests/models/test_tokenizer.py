@@ -34,7 +34,10 @@ def test_a_tokenizer_that_ignores_prefix_space_gets_one_inside_words_none(opened
     backend = opened("gpt2").tokenizer.backend_tokenizer
     words = Regex(r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+")
     backend.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(words, "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+        [
+            pre_tokenizers.Split(words, "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
     )
     shutil.rmtree(folder / "tokenizer.json", ignore_errors=True)
     PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<|endoftext|>").save_pretrained(folder)
@@ -52,7 +55,9 @@ def test_running_text_keeps_the_repository_s_own_habit(opened):
 def vocabulary_only(folder, vocabulary, **config):
     folder.mkdir()
     (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in vocabulary), "utf-8")
-    BertConfig(vocab_size=len(vocabulary), hidden_size=16, num_attention_heads=2, **config).save_pretrained(folder)
+    BertConfig(vocab_size=len(vocabulary), hidden_size=16, num_attention_heads=2, **config).save_pretrained(
+        folder
+    )
     return folder
 
 

@@ -25,7 +25,9 @@ CELLS = [
 
 
 def load(base, head=Head.sequence, labels=("a", "b"), seed=1, allow_pickle=False):
-    return load_model(base, head, None if labels is None else list(labels), None, allow_pickle=allow_pickle, seed=seed)
+    return load_model(
+        base, head, None if labels is None else list(labels), None, allow_pickle=allow_pickle, seed=seed
+    )
 
 
 def rewrite(folder, change):
@@ -87,7 +89,7 @@ def test_one_missing_tensor_is_refused(opened, checkpoint):
 
 def test_a_language_model_without_its_head_is_refused(opened, checkpoint):
     folder = checkpoint("llama", tie_word_embeddings=False)
-    with pytest.raises(ModelError, match="language modelling head|would be random"):
+    with pytest.raises(ModelError, match="would be random"):
         load(opened(folder, "summarization"), Head.causal, None)
 
 
@@ -169,7 +171,7 @@ def test_a_classifier_with_other_labels_starts_anew(opened, classifier, caplog, 
     assert torch.equal(
         model.bert.pooler.dense.weight, load_file(folder / "model.safetensors")["bert.pooler.dense.weight"]
     )
-    assert "new weights, to be learned: classifier" in caplog.text
+    assert ("starts anew" if len(labels) == 3 else "new weights, to be learned: classifier") in caplog.text
 
 
 def test_labels_without_names_are_not_labels(opened, classifier):

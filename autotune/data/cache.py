@@ -1,0 +1,65 @@
+"""Tables of rows on disk: written once, memory-mapped afterwards, so that memory does not grow with the data."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from datasets import Dataset, Features
+
+BATCH = 1000
+"""Rows of one record batch."""
+
+
+def key(*parts: Any) -> str:
+    """24 hexadecimal digits of the SHA-256 of JSON parts."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def cached_table(
+    cache: Path, key: str, rows: Callable[[], Iterable[Mapping[str, Any]]], features: Features | None = None
+) -> Dataset:
+    """The table of this key; `rows` is called only when it is not there yet.
+
+    Args:
+        cache: folder of the tables.
+        key: of everything that the rows depend on.
+        rows: makes the rows, all with the same keys.
+        features: their types; None lets Arrow infer them from the first rows.
+
+    Raises:
+        OSError: the cache cannot be written.
+    """
+    path = cache / f"{key}.arrow"
+    if not path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            _write(beside, iter(rows()), features)
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+    return Dataset.from_file(str(path))
+
+
+def _write(path: Path, rows: Any, features: Features | None) -> None:
+    schema = features.arrow_schema if features is not None else None
+    writer = None
+    with pa.OSFile(str(path), "wb") as sink:
+        while True:
+            chunk = list(islice(rows, BATCH))
+            if not chunk and writer is not None:
+                break
+            table = pa.Table.from_pylist([dict(row) for row in chunk], schema=schema)
+            if writer is None:
+                schema = table.schema
+                writer = pa.ipc.new_stream(sink, schema)
+            writer.write_table(table)
+            if not chunk:
+                break
+        writer.close()

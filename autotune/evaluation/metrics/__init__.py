@@ -1,0 +1,120 @@
+"""The figures of a split, computed by `evaluate.Metric` classes that ship with the package.
+
+They need neither the Hub nor a writable home. (`evaluate.load` by name would fetch code from the Hub and run
+it.) Importing this module is cheap; the libraries are imported with the metric that needs them.
+
+    classification.Classification   class ids            macro_f1, accuracy, weighted_f1
+    entities.Entities               IOB2 tags of words   entity_f1 (strict), entity_f1_conll and others
+    rouge.Rouge                     texts                rouge1, rouge2, rougeL, rougeLsum, *_google, chrf
+"""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypedDict
+
+from autotune.errors import DataError, listing, nearest
+from autotune.evaluation.metrics.recipes import recipe
+
+__all__ = ["Figures", "classification_scores", "entity_scores", "recipe", "rouge_scores"]
+
+
+class Figures(TypedDict):
+    """What is known of one split after scoring: plain Python numbers, ready for JSON."""
+
+    values: dict[str, float]
+    """Figures by name, 0..1; `recipe` says how each is computed."""
+    per_class: dict[str, dict[str, float]]
+    """By class or entity type: precision, recall, f1 (float) and support (int). Empty for texts."""
+    confusion: dict[str, dict[str, int]]
+    """Rows by gold class, then by predicted class. Empty unless classes are scored."""
+    counts: dict[str, int]
+    """What was scored: rows, and for entities also words and entities of the references."""
+
+
+def classification_scores(
+    references: Sequence[str],
+    predictions: Sequence[str],
+    labels: Sequence[str],
+    cache_dir: Path | None = None,
+) -> Figures:
+    """Scores classes.
+
+    Args:
+        references: gold class of each row.
+        predictions: predicted class of each row.
+        labels: the model's classes in the order of their ids.
+        cache_dir: folder in which `evaluate` may make an empty folder; None takes a temporary one.
+
+    Raises:
+        DataError: no rows, or a class that is not in `labels`.
+    """
+    from autotune.evaluation.metrics.classification import Classification
+
+    golden, predicted = (_ids(names, labels) for names in (references, predictions))
+    with _folder(cache_dir) as folder:
+        return _figures(Classification(labels, folder).compute(references=golden, predictions=predicted))
+
+
+def entity_scores(
+    references: Sequence[Sequence[str]], predictions: Sequence[Sequence[str]], cache_dir: Path | None = None
+) -> Figures:
+    """Scores entities at word level.
+
+    Args:
+        references: gold IOB2 tags of each row, one a word.
+        predictions: predicted IOB2 tags of each row, one a word.
+        cache_dir: as in `classification_scores`.
+
+    Raises:
+        DataError: no rows, a row with another number of tags than words, or a tag that is not IOB2.
+    """
+    from autotune.evaluation.metrics.entities import Entities
+
+    with _folder(cache_dir) as folder:
+        return _figures(Entities(folder).compute(references=references, predictions=predictions))
+
+
+def rouge_scores(
+    references: Sequence[str], predictions: Sequence[str], cache_dir: Path | None = None
+) -> Figures:
+    """Scores texts against one reference each.
+
+    Args:
+        references: gold text of each row, uncut.
+        predictions: predicted text of each row.
+        cache_dir: as in `classification_scores`.
+
+    Raises:
+        DataError: no rows.
+    """
+    from autotune.evaluation.metrics.rouge import Rouge
+
+    with _folder(cache_dir) as folder:
+        return _figures(Rouge(folder).compute(references=references, predictions=predictions))
+
+
+def _ids(names: Sequence[str], labels: Sequence[str]) -> list[int]:
+    """The id of each class."""
+    ids = {label: number for number, label in enumerate(labels)}
+    for row, name in enumerate(names):
+        if name not in ids:
+            raise DataError(
+                f"the model has no class {name!r}",
+                where=f"row {row}",
+                found=f"classes of the model: {listing(labels)}",
+                fix=f"'dataset.label_map={{{name}: {nearest(name, labels) or labels[0]}}}'",
+            )
+    return [ids[name] for name in names]
+
+
+def _folder(cache_dir: Path | None) -> "TemporaryDirectory[str] | nullcontext[Path]":
+    """`evaluate` makes a folder even for a metric that stays in memory, and by default under HOME."""
+    return TemporaryDirectory() if cache_dir is None else nullcontext(cache_dir)
+
+
+def _figures(computed: dict[str, Any]) -> Figures:
+    """What a metric computed, the single figures apart from the tables."""
+    per_class, confusion, counts = (computed.pop(table, {}) for table in ("per_class", "confusion", "counts"))
+    return Figures(values=computed, per_class=per_class, confusion=confusion, counts=counts)

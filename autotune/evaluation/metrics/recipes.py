@@ -1,0 +1,72 @@
+"""How each figure is computed, in words; stored beside the figures so that others can compare theirs."""
+
+from collections.abc import Iterable
+from importlib.metadata import version
+
+STRICT = (
+    "entities at word level, strict IOB2 (mode strict): type and all words must be right; "
+    "an I- tag that continues no entity of its type is ignored"
+)
+UNICODE_WORDS = r"Unicode words (NFC, lower case, \w+, no stemming)"
+GOOGLE_WORDS = "words of rouge_score's own tokenizer (a-z and 0-9 alone: accents break words), no stemming"
+SENTENCES = (
+    "sentences ended by a line break, or by . ! ? … before a blank and a word that begins with neither a "
+    "digit nor a small letter"
+)
+
+RECIPES = {
+    "macro_f1": (
+        "scikit-learn",
+        "unweighted mean of the F1 of the classes that occur in references or predictions (classes of the "
+        "model that occur in neither do not count); 0 where precision or recall has no denominator",
+    ),
+    "accuracy": ("scikit-learn", "share of rows whose class is right"),
+    "weighted_f1": ("scikit-learn", "mean of the F1 of classes, weighted by their rows in the references"),
+    "entity_f1": ("seqeval", f"micro-averaged F1 of {STRICT}"),
+    "entity_precision": ("seqeval", f"micro-averaged precision of {STRICT}"),
+    "entity_recall": ("seqeval", f"micro-averaged recall of {STRICT}"),
+    "macro_entity_f1": (
+        "seqeval",
+        "unweighted mean of the F1 of the entity types that occur in references or predictions, of " + STRICT,
+    ),
+    "entity_f1_conll": (
+        "seqeval",
+        "micro-averaged F1 of entities at word level as conlleval counts them (default mode): an I- tag that "
+        "continues no entity of its type begins one",
+    ),
+    "rouge1": ("rouge_score", f"mean over rows of the F1 of single words; {UNICODE_WORDS}"),
+    "rouge2": ("rouge_score", f"mean over rows of the F1 of word pairs; {UNICODE_WORDS}"),
+    "rougeL": ("rouge_score", f"mean over rows of the F1 of the longest common subsequence; {UNICODE_WORDS}"),
+    "rougeLsum": (
+        "rouge_score",
+        "mean over rows of the F1 of the union of the longest common subsequences of sentences; "
+        f"{UNICODE_WORDS}; {SENTENCES}",
+    ),
+    "rouge1_google": ("rouge_score", f"mean over rows of the F1 of single words; {GOOGLE_WORDS}"),
+    "rouge2_google": ("rouge_score", f"mean over rows of the F1 of word pairs; {GOOGLE_WORDS}"),
+    "rougeL_google": (
+        "rouge_score",
+        f"mean over rows of the F1 of the longest common subsequence; {GOOGLE_WORDS}",
+    ),
+    "rougeLsum_google": (
+        "rouge_score",
+        "mean over rows of the F1 of the union of the longest common subsequences of sentences; "
+        f"{GOOGLE_WORDS}; sentences ended by line breaks alone",
+    ),
+    "chrf": (
+        "sacrebleu",
+        "chrF2 of all rows together, divided by 100 (0..1 like the others): character n-grams of 1 to 6, no "
+        "word n-grams, beta 2, case kept, blanks left out, NFC",
+    ),
+}
+"""By figure: the package that computes it, and how."""
+
+
+def recipe(names: Iterable[str]) -> dict[str, str]:
+    """How figures are computed, each in one sentence that names the library and its installed version.
+
+    Args:
+        names: names of figures; those that are not ours (a task of a user's has its own) are left out.
+    """
+    known = {name: RECIPES[name] for name in names if name in RECIPES}
+    return {name: f"{package} {version(package)}: {how}" for name, (package, how) in known.items()}

@@ -1,0 +1,126 @@
+"""Hydra's errors in our words: what it knows about keys and options is kept, the nearest name is added."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.errors import MissingConfigException, SearchPathException
+from omegaconf.errors import OmegaConfBaseException
+
+from autotune.errors import ConfigError, listing, nearest
+from autotune.keys import keys, suggest
+from autotune.overrides import key_of
+
+UNKNOWN_KEY = re.compile(r"Key '[^']*' (?:is not in struct|not in '\w*')\s+full_key: (\S+)")
+AMBIGUOUS = re.compile(r"Ambiguous value for argument '(.*)'")
+NO_NEWS = re.compile(
+    r"(object_type|reference_type|full_key|To append|See http|Error merging|Could not override)"
+)
+"""Lines of Hydra's and OmegaConf's messages that say what `where` says, or nothing."""
+
+
+def explain(error: Exception, words: Sequence[str], groups: Sequence[str]) -> ConfigError:
+    """An error of Hydra, OmegaConf or the YAML reader as a ConfigError.
+
+    Args:
+        error: as it was raised.
+        words: the command line that Hydra saw.
+        groups: names of the config groups.
+
+    Raises:
+        AssertionError: the error is one, and nothing that is known to be the user's.
+    """
+    overrides = [word for word in words if "=" in word and not word.startswith("-")]
+    if isinstance(error, MissingConfigException):
+        return _unknown_option(error)
+    if isinstance(error, SearchPathException):
+        return ConfigError(
+            "the folder of configurations cannot be used", where="--config-dir", found=str(error)
+        )
+    if isinstance(error, yaml.YAMLError):
+        return ConfigError("a configuration file is no YAML", found=str(error))
+    if isinstance(error, AssertionError):
+        return _section_is_null(error, overrides)
+    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
+    text = f"{error}\n{cause}" if cause else str(error)
+    if unknown := UNKNOWN_KEY.search(text):
+        return _unknown_key(unknown[1], text, overrides, groups)
+    if ambiguous := AMBIGUOUS.search(text):
+        return _several_values(ambiguous[1])
+    if "Config group override must be" in text:
+        return _option_without_name(overrides, groups)
+    lines = [line.strip() for line in text.splitlines()]
+    key = re.search(r"full_key: (\S+)", text)
+    return ConfigError(
+        "\n".join(line for line in lines if not NO_NEWS.match(line)) or text,
+        where=_override_of(key[1], overrides) or key[1] if key else None,
+    )
+
+
+def _override_of(key: str, overrides: Sequence[str]) -> str | None:
+    return next((override for override in overrides if f"{key_of(override)}.".startswith(f"{key}.")), None)
+
+
+def _unknown_key(key: str, text: str, overrides: Sequence[str], groups: Sequence[str]) -> ConfigError:
+    near = suggest(key, groups)
+    override = _override_of(key, overrides)
+    file = re.search(r"In '([^']+)'", text)
+    section = key.rpartition(".")[0]
+    siblings = [
+        known.rpartition(".")[2] for known in keys() if section and known.rpartition(".")[0] == section
+    ]
+    value = override.partition("=")[2] if override else ""
+    return ConfigError(
+        f"there is no key {key}" if section else f"there is no key and no group {key}",
+        where=override or (f"{file[1]}.yaml" if file else key),
+        found=f"keys of {section}: {listing(siblings, 40)}" if siblings else None,
+        fix=f"{near}={value}" if near and override else near,
+    )
+
+
+def _unknown_option(error: MissingConfigException) -> ConfigError:
+    group, _, option = (error.missing_cfg_file or "").partition("/")
+    if not option:
+        return ConfigError(str(error).splitlines()[0])
+    options = sorted(error.options or [])
+    near = nearest(option, options)
+    fix: Any = f"{group}={near}" if near else None
+    if near is None and group == "model":
+        fix = f"model.name_or_path={option}, if that is a Hub id or a folder"
+    if near is None and group == "dataset":
+        suffix = Path(option).suffix.lstrip(".")
+        fix = f"dataset={suffix if suffix in options else 'hub'} dataset.path={option}"
+    return ConfigError(
+        f"there is no {group} {option!r}",
+        where=f"{group}={option}",
+        found=f"{group}: {listing(options, 40)}",
+        fix=fix,
+    )
+
+
+def _several_values(override: str) -> ConfigError:
+    key, _, value = override.partition("=")
+    return ConfigError(
+        "several values are several runs",
+        where=override,
+        fix=f"--multirun {override} for one run each; if it is a list: {key}=[{value}]",
+    )
+
+
+def _option_without_name(overrides: Sequence[str], groups: Sequence[str]) -> ConfigError:
+    """peft=null: an option that switches off is called none."""
+    chosen = next((override for override in overrides if key_of(override) in groups), "")
+    fix = f"{key_of(chosen)}=none, or another option"
+    return ConfigError("the option of a group is a name", where=chosen, fix=fix)
+
+
+def _section_is_null(error: AssertionError, overrides: Sequence[str]) -> ConfigError:
+    """OmegaConf asserts that a section is there whose key is set: peft.r without an adapter."""
+    absent = next((override for override in overrides if override.startswith("peft.")), None)
+    if absent is None:
+        raise error
+    return ConfigError(
+        "there is no adapter that this could set", where=absent, found="peft=none", fix=f"peft=lora {absent}"
+    )

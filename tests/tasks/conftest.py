@@ -1,0 +1,41 @@
+import pytest
+from datasets import Dataset
+
+from autotune.config import Architecture, DatasetConfig, ModelConfig
+from autotune.models import open_base
+from autotune.registry import task as find
+
+TEXT = "A prefeitura de São João inaugurou ontem a nova praça da Conceição, que já não tinha água há três anos."
+
+
+def words_row(number: int, tokens: list[str], tags: list[str] | None = None) -> dict:
+    """A canonical NER row."""
+    starts = [sum(len(token) + 1 for token in tokens[:index]) for index in range(len(tokens))]
+    row = {"id": str(number), "tokens": tokens, "text": " ".join(tokens), "starts": starts}
+    return row | ({"tags": tags} if tags is not None else {})
+
+
+@pytest.fixture(scope="session")
+def make_task(tmp_path_factory):
+    """Opens a task on a tiny model: rows of train, architecture, options of the task."""
+    cache = tmp_path_factory.mktemp("tiny")
+
+    def make(name: str, rows: list[dict], architecture: str | None = None, **options):
+        kind = find(name)
+        config = kind.Config(**options)
+        splits = {"train": Dataset.from_list(rows)}
+        facts = kind.learn(config, DatasetConfig(path="memory"), splits)
+        base = open_base(
+            ModelConfig(tiny=Architecture(architecture or kind.tiny)),
+            kind.heads,
+            name,
+            kind.instead,
+            kind.tiny,
+            lambda: [TEXT] * 3,
+            cache,
+        )
+        made = kind(config, base, facts)
+        made.measure(splits)
+        return made
+
+    return make

@@ -1,0 +1,228 @@
+"""The door: verbs, exit codes, and what is printed where."""
+
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import yaml
+
+from autotune import __version__
+from autotune.cli import VERBS, main
+from autotune.compose import compose
+from autotune.environment import OFFLINE, answers, settle_offline
+
+TOKEN = "hf_" + "aB3" * 11
+
+
+def autotune(*argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "autotune", *argv],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        check=False,
+    )
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    """Writes a Python file for --plugin."""
+
+    def write(code: str) -> str:
+        file = tmp_path / "plugin.py"
+        file.write_text(textwrap.dedent(code), encoding="utf-8")
+        return str(file)
+
+    return write
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """The environment as if nobody had decided about the Hub."""
+    monkeypatch.setenv(OFFLINE, "")
+    monkeypatch.delenv(OFFLINE)
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    return monkeypatch
+
+
+@pytest.fixture
+def server():
+    """Address of something that accepts connections."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield "http://{}:{}".format(*listening.getsockname())
+
+
+@pytest.fixture
+def silent():
+    """Address where nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return "http://{}:{}".format(*listening.getsockname())
+
+
+def test_the_version_is_said(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"autotune {__version__}\n"
+
+
+def test_help_names_every_verb(capsys):
+    assert main(["--help"]) == 0
+    said = capsys.readouterr().out
+    assert all(verb in said for verb in VERBS)
+
+
+def test_show_prints_the_configuration_alone(capsys):
+    assert main(["show", "task=ner", "trainer.epochs=2"]) == 0
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert (printed["task"]["name"], printed["trainer"]["epochs"]) == ("ner", 2.0)
+
+
+def test_a_user_error_is_words_on_stderr_and_exit_code_2(capsys):
+    assert main(["show", "trainer.epochs=-1", "trainer.batch_size=0"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("error: ") == 2
+    assert "Traceback" not in said.err
+
+
+def test_debug_shows_the_traceback_of_a_user_error_too(capsys):
+    assert main(["show", "task=nerr", "--debug"]) == 2
+    said = capsys.readouterr().err
+    assert "Traceback" in said
+    assert "error: there is no task 'nerr'" in said
+
+
+@pytest.mark.parametrize(
+    ("argv", "fix"),
+    [
+        (["trian"], "autotune train"),
+        (["evalute", "runs/x"], "autotune evaluate"),
+        (["zzz"], "autotune --help"),
+        (["predict"], "usage: autotune predict"),
+        (["evaluate", "runs/x", "--dta", "f.csv"], "usage: autotune evaluate"),
+        (["--plugin"], "needs a value"),
+        (["--plugin", "nada.py"], "does not exist"),
+    ],
+)
+def test_a_wrong_call_is_answered_with_the_right_one(capsys, argv, fix):
+    assert main(argv) == 2
+    assert fix in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "said"),
+    [
+        ("ZeroDivisionError('so')", 70, "this is a bug in autotune"),
+        ("KeyboardInterrupt", 130, "interrupted"),
+        ("OSError(28, 'No space left on device', 'file')", 74, "No space left on device"),
+        ("OSError(2, 'No such file', 'file')", 70, "Traceback"),
+        ("SystemExit(3)", 3, ""),
+    ],
+)
+def test_every_way_to_end_has_its_exit_code(capsys, plugin, raised, code, said):
+    assert main(["show", "--plugin", plugin(f"raise {raised}")]) == code
+    assert said in capsys.readouterr().err
+
+
+def test_a_token_is_printed_nowhere(capsys, plugin, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "a-token-of-another-form")
+    code = f"""
+        import sys
+        print("{TOKEN}")
+        sys.stderr.write("a-token-of-another-form")
+        raise ValueError("{TOKEN}")
+    """
+    assert main(["show", f"--plugin={plugin(code)}"]) == 70
+    said = "".join(capsys.readouterr())
+    assert TOKEN not in said
+    assert "a-token-of-another-form" not in said
+    assert said.count("hf_…") >= 3
+
+
+def test_a_task_of_the_users_own_is_one_file_and_one_yaml(tmp_path, plugin):
+    code = """
+        from dataclasses import dataclass
+        from autotune.config import TaskConfig
+        from autotune.registry import register
+        from autotune.tasks.sentiment import Sentiment
+
+        @dataclass
+        class StanceConfig(TaskConfig):
+            name: str = "stance"
+            target: str = "todos"
+
+        @register
+        class Stance(Sentiment):
+            name = "stance"
+            Config = StanceConfig
+    """
+    (tmp_path / "task").mkdir()
+    (tmp_path / "task" / "stance.yaml").write_text(
+        "defaults: [/schema/task/stance@_here_, _self_]\ntarget: água\n"
+    )
+    done = autotune("show", "--config-dir", str(tmp_path), "task=stance", "--plugin", plugin(code))
+    assert done.returncode == 0, done.stderr
+    assert yaml.safe_load(done.stdout)["task"] == {"name": "stance", "max_length": None, "target": "água"}
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    words = f"'{sys.executable}' -m autotune show | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", words], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() in ("0", "141")
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("autotune pre", ["predict"]),
+        ("autotune task=", ["task=ner", "task=sentiment", "task=summarization"]),
+        ("autotune show task=n", ["task=ner"]),
+        ("autotune train trainer.l", ["trainer.learning_rate="]),
+    ],
+)
+def test_the_shell_completes_verbs_groups_and_keys(capsys, monkeypatch, line, offered):
+    monkeypatch.setenv("COMP_LINE", line)
+    assert main(["-sc", "query=bash"]) == 0
+    assert capsys.readouterr().out.split() == offered
+
+
+def test_data_and_model_on_disk_never_ask_the_hub(environment, server):
+    environment.setenv("HF_ENDPOINT", server)
+    settle_offline(compose(["task=ner"]))
+    assert os.environ[OFFLINE] == "1"
+
+
+@pytest.mark.parametrize(("wish", "expected"), [("always", "1"), ("never", "0")])
+def test_a_wish_about_the_hub_is_followed(environment, silent, wish, expected):
+    environment.setenv("HF_ENDPOINT", silent)
+    settle_offline(compose(["model.name_or_path=org/name", f"hub.offline={wish}"]))
+    assert os.environ[OFFLINE] == expected
+
+
+@pytest.mark.parametrize("override", ["model.name_or_path=org/name", "dataset.path=org/name"])
+def test_the_hub_is_asked_once_whether_it_answers(environment, server, silent, override):
+    environment.setenv("HF_ENDPOINT", server)
+    settle_offline(compose([override]))
+    assert OFFLINE not in os.environ
+    environment.setenv("HF_ENDPOINT", silent)
+    settle_offline(compose([override]))
+    assert os.environ[OFFLINE] == "1"
+
+
+def test_the_way_to_the_hub_may_lead_through_a_proxy(environment, server, silent):
+    environment.setenv("http_proxy", server)
+    assert answers("http://hub.invalid")
+    environment.setenv("http_proxy", silent)
+    assert not answers("http://hub.invalid")
+
+
+def test_what_the_user_decided_about_the_hub_stays(environment, server):
+    environment.setenv("HF_ENDPOINT", server)
+    environment.setenv(OFFLINE, "1")
+    settle_offline(compose(["model.name_or_path=org/name"]))
+    assert os.environ[OFFLINE] == "1"

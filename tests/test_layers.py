@@ -1,0 +1,185 @@
+"""The order of the layers, the fences around libraries, sizes, and how fast the door answers."""
+
+import ast
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import autotune
+
+PACKAGE = Path(autotune.__file__).parent
+CONFIGS = PACKAGE.parent / "configs"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+LAYERS = (
+    ("__init__", "errors", "redaction"),
+    ("registry", "config"),
+    ("files", "keys", "rules"),
+    ("resolve",),
+    ("runs",),
+    ("data", "evaluation.metrics"),
+    ("tasks",),
+    ("models",),
+    ("training", "evaluation"),
+    ("commands",),
+    ("overrides", "explain", "environment"),
+    ("compose",),
+    ("cli", "__main__"),
+)
+"""Each may import from its own row and those before it."""
+
+FENCES = {
+    "hydra": ("compose", "overrides", "explain"),
+    "accelerate": ("training", "evaluation.evaluate", "commands"),
+    "peft": ("models",),
+    "huggingface_hub": ("data.sources", "models"),
+    "argparse": ("cli",),
+    "pickle": (),
+    "joblib": (),
+}
+"""Which modules may import a library."""
+
+HEAVY = (
+    "torch",
+    "transformers",
+    "datasets",
+    "accelerate",
+    "peft",
+    "evaluate",
+    "sklearn",
+    "pandas",
+    "pyarrow",
+)
+
+
+def module_of(file: Path) -> str:
+    """Dotted name inside the package: data.readers, tasks."""
+    parts = file.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+def within(module: str, names: tuple[str, ...]) -> bool:
+    return any(f"{module}.".startswith(f"{name}.") for name in names)
+
+
+def layer(module: str) -> int:
+    """The row of the longest name in LAYERS that the module begins with."""
+    rows = {name: number for number, names in enumerate(LAYERS) for name in names if within(module, (name,))}
+    assert rows, f"{module} has no place in the order of the layers"
+    return rows[max(rows, key=len)]
+
+
+def running_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those that only type checkers see."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            continue
+        yield node
+        yield from running_nodes(node)
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Absolute names of what a file imports when it runs, imports inside functions too."""
+    for node in running_nodes(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("file", FILES, ids=module_of)
+def test_a_module_imports_only_from_its_own_layer_and_those_before(file):
+    own = [name.removeprefix("autotune.") for name in imports(file) if name.startswith("autotune.")]
+    if module_of(file) == "registry":
+        # It lists the modules of this package by name and imports them when asked.
+        own.remove("tasks")
+    later = [name for name in own if not name.startswith("__") and layer(name) > layer(module_of(file))]
+    assert later == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=module_of)
+def test_libraries_stay_behind_their_fences(file):
+    for name in imports(file):
+        allowed = FENCES.get(name.split(".")[0])
+        assert allowed is None or within(module_of(file), allowed), name
+
+
+@pytest.mark.parametrize("file", FILES, ids=module_of)
+def test_no_code_but_a_task_knows_a_task_by_name(file):
+    if within(module_of(file), ("tasks",)):
+        return
+    for node in running_nodes(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Compare):
+            constants = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
+            assert not {"sentiment", "ner", "summarization"} & set(map(str, constants)), ast.unparse(node)
+
+
+@pytest.mark.parametrize("file", FILES, ids=module_of)
+def test_files_and_functions_stay_small(file):
+    text = file.read_text(encoding="utf-8")
+    assert text.count("\n") <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            documented = ast.get_docstring(node, clean=False)
+            lines = node.end_lineno - node.lineno + 1 - (documented.count("\n") + 1 if documented else 0)
+            assert lines <= 80, node.name
+
+
+@pytest.mark.parametrize("file", FILES, ids=module_of)
+def test_every_file_and_every_public_thing_says_what_it_is(file):
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    if not tree.body:
+        return
+    assert ast.get_docstring(tree), "the file"
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), node.name
+
+
+def test_no_file_of_odds_and_ends():
+    assert not [file for file in FILES if file.stem in ("utils", "helpers", "common", "misc")]
+
+
+def test_configurations_hold_values_and_no_code():
+    for file in CONFIGS.rglob("*"):
+        assert file.is_dir() or file.suffix == ".yaml", file
+        if file.is_file():
+            assert not re.search(r"_target_|\bhf_\w{8}|/home/", file.read_text(encoding="utf-8")), file
+
+
+def run(code: str) -> tuple[str, float]:
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout, time.monotonic() - began
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import autotune.cli",
+        "from autotune.compose import compose; compose(['task=ner', 'peft=lora'])",
+        "from autotune.cli import main; main(['show', 'task=nerr', 'trainer.lerning_rate=1'])",
+    ],
+)
+def test_composing_and_refusing_load_nothing_heavy(code):
+    loaded, _ = run(f"{code}\nimport sys; print([name for name in {HEAVY} if name in sys.modules])")
+    assert loaded.splitlines()[-1] == "[]"
+
+
+def test_help_does_not_even_load_hydra():
+    said, _ = run(
+        "from autotune.cli import main; main(['--help']); import sys; print('hydra' in sys.modules)"
+    )
+    assert said.splitlines()[-1] == "False"
+
+
+def test_a_bad_override_is_refused_at_once():
+    code = "from autotune.cli import main; main(['task=ner', 'trainer.lerning_rate=1'])"
+    # 0.7 s on two quiet cores; the bound is for busy ones, where importing torch takes far longer.
+    assert min(run(code)[1] for _ in range(3)) < 3
