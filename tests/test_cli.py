@@ -81,6 +81,12 @@ def test_show_prints_the_configuration_alone(capsys):
     assert (printed["task"]["name"], printed["trainer"]["epochs"]) == ("ner", 2.0)
 
 
+def test_hydra_says_which_files_a_configuration_is_made_of():
+    done = autotune("--info", "defaults", "task=ner")
+    assert done.returncode == 0, done.stderr
+    assert "task/ner" in done.stdout
+
+
 def test_a_user_error_is_words_on_stderr_and_exit_code_2(capsys):
     assert main(["show", "trainer.epochs=-1", "trainer.batch_size=0"]) == 2
     said = capsys.readouterr()

@@ -307,8 +307,6 @@ def test_mistakes_in_a_users_file_name_the_file(mine):
 def test_questions_to_hydra_are_answered_without_a_run(capsys):
     assert compose(["task=ner", "--cfg", "job", "--package", "trainer"]) == []
     assert "batch_size: 32" in capsys.readouterr().out
-    assert compose(["--info", "defaults", "task=ner"]) == []
-    assert "task/ner" in capsys.readouterr().out
     assert compose(["--help"]) == []
     assert "task: ner, sentiment, summarization" in capsys.readouterr().out
 

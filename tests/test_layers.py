@@ -37,7 +37,7 @@ FENCES = {
     "hydra": ("compose", "overrides", "explain"),
     "accelerate": ("training", "evaluation.evaluate", "commands"),
     "peft": ("models",),
-    "huggingface_hub": ("data.sources", "models"),
+    "huggingface_hub": ("data", "models"),
     "argparse": ("cli",),
     "pickle": (),
     "joblib": (),

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tempfile
 import unicodedata
 import warnings
 
@@ -257,6 +259,9 @@ class TestRouge:
             *("a", "decisão", "não", "é", "técnica", "já", "a", "guarda", "chuva"),
         ]
 
+    def test_words_are_the_same_in_either_form_of_accents(self):
+        assert words(unicodedata.normalize("NFD", "avó já não")) == ["avó", "já", "não"]
+
     def test_the_figures_are_those_counted_by_hand(self):
         values = rouge_scores(["o tribunal negou o recurso"], ["o tribunal aceitou o recurso hoje"])["values"]
         # 4 words of 5 and 6; pairs "o tribunal" and "o recurso" of 4 and 5; subsequence of 4 words.
@@ -308,6 +313,20 @@ class TestRouge:
                 [scorer.score(target=gold, prediction=text)[name].fmeasure for gold, text in pairs]
             )
             assert found[f"{name}_google"] == pytest.approx(expected)
+
+    @quick
+    @given(TEXTS)
+    def test_the_unicode_figures_are_those_of_rouge_score_with_a_unicode_tokenizer(self, pairs):
+        class Tokenizer:
+            def tokenize(self, text):
+                return re.findall(r"\w+", text.lower())
+
+        lines = [tuple("\n".join(sentences(text)) for text in pair) for pair in pairs]
+        scorer = RougeScorer(["rouge1", "rouge2", "rougeL", "rougeLsum"], tokenizer=Tokenizer())
+        found = rouge_scores(*columns(pairs))["values"]
+        for name in scorer.rouge_types:
+            expected = np.mean([scorer.score(gold, text)[name].fmeasure for gold, text in lines])
+            assert found[name] == pytest.approx(expected)
 
     @quick
     @given(TEXTS)
@@ -403,6 +422,15 @@ def test_evaluate_combines_ours(tmp_path):
     result = both.compute()
     assert result["dois_accuracy"] == result["três_accuracy"] == pytest.approx(2 / 3)
     assert set(result["três_confusion"]) == {"a", "b", "c"}
+
+
+def test_without_a_folder_nothing_is_left_behind(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    classification_scores(["positivo"], ["positivo"], LABELS)
+    entity_scores([["B-LOCAL"]], [["B-LOCAL"]])
+    rouge_scores(["não"], ["não"])
+    assert not list(tmp_path.iterdir())
 
 
 def test_numpy_ids_are_taken(tmp_path):

@@ -1,11 +1,15 @@
 import pytest
 from datasets import Dataset
+from pydantic import TypeAdapter
 
 from autotune.config import Architecture, DatasetConfig, ModelConfig
 from autotune.models import open_base
 from autotune.registry import task as find
 
-TEXT = "A prefeitura de São João inaugurou ontem a nova praça da Conceição, que já não tinha água há três anos."
+TEXT = (
+    "À noite, vovô Kowalsky vê o ímã cair no pé do pinguim queixoso e vovó põe açúcar no chá de tâmaras do jabuti "
+    "feliz. Câmara aprova obra: não há três feridos; resumir: Resumo! ABCDEFGHIJKLMNOPQRSTUVWXYZ êôãõçíúàü 0123456789?"
+)
 
 
 def words_row(number: int, tokens: list[str], tags: list[str] | None = None) -> dict:
@@ -22,7 +26,7 @@ def make_task(tmp_path_factory):
 
     def make(name: str, rows: list[dict], architecture: str | None = None, **options):
         kind = find(name)
-        config = kind.Config(**options)
+        config = TypeAdapter(kind.Config).validate_python(options)
         splits = {"train": Dataset.from_list(rows)}
         facts = kind.learn(config, DatasetConfig(path="memory"), splits)
         base = open_base(

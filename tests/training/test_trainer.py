@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from pydantic import TypeAdapter
 
 from autotune import commands
 from autotune.config import Architecture, DatasetConfig, ModelConfig, Precision, RunConfig, SplitsConfig, TrainerConfig
@@ -38,7 +39,7 @@ def make_trainer(tmp_path, task_name, folder, evaluate=None, *, task_options=Non
     kind = task(task_name)
     settings = {"epochs": 2, "batch_size": 5, "learning_rate": 1e-3, "precision": Precision.fp32} | options
     config = RunConfig(
-        task=kind.Config(**(task_options or {})),
+        task=TypeAdapter(kind.Config).validate_python(task_options or {}),
         dataset=DatasetConfig(
             path=str(file), splits=SplitsConfig(train=str(file), validation=None, test=None), validation_fraction=0.0
         ),

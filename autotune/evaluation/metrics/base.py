@@ -10,7 +10,7 @@ from datasets import Features
 from autotune.errors import DataError
 
 
-class OfflineMetric(evaluate.Metric):  # type: ignore[misc]
+class OfflineMetric(evaluate.Metric):
     """An `evaluate.Metric` (add, add_batch, compute, combine) that works in memory and asks the Hub nothing.
 
     It is computed where all predictions are, on the main process.

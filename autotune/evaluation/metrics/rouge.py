@@ -76,7 +76,7 @@ class Rouge(OfflineMetric):
         }
 
 
-class _UnicodeTokenizer(Tokenizer):  # type: ignore[misc]
+class _UnicodeTokenizer(Tokenizer):
     """`words`, in the form that rouge_score takes."""
 
     def tokenize(self, text: str) -> list[str]:
