@@ -19,8 +19,16 @@ from autotune.data.sources import Rows, load_file, load_rows, rows_from_texts
 from autotune.errors import ConfigError, TrainingError, listing
 from autotune.evaluation.evaluate import Evaluator
 from autotune.evaluation.metrics import recipe
-from autotune.models import count_parameters, finish, load_artefact, load_model, open_base, save_adapter, save_artefact
 from autotune.files import replaced
+from autotune.models import (
+    count_parameters,
+    finish,
+    load_artefact,
+    load_model,
+    open_base,
+    save_adapter,
+    save_artefact,
+)
 from autotune.resolve import plain, typed
 from autotune.runs import RunFolder
 from autotune.tasks.base import Base, Prediction, Scores, Task
@@ -62,7 +70,9 @@ def prepare(config: RunConfig, cache: Path) -> Prepared:
     facts = kind.learn(config.task, config.dataset, rows.splits)
     logger.info("data: %s", ", ".join(f"{split} {len(data)} rows" for split, data in rows.splits.items()))
     if "counts" in facts:
-        logger.info("labels in train: %s", listing(f"{name} {count}" for name, count in facts["counts"].items()))
+        logger.info(
+            "labels in train: %s", listing(f"{name} {count}" for name, count in facts["counts"].items())
+        )
     base = open_base(
         config.model,
         kind.heads,
@@ -76,7 +86,8 @@ def prepare(config: RunConfig, cache: Path) -> Prepared:
     task = kind(config.task, base, facts)
     task.measure({split: data for split, data in rows.splits.items() if split != "test"})
     features = {
-        split: prepare_features(task, data, cache, f"{rows.fingerprint}-{split}") for split, data in rows.splits.items()
+        split: prepare_features(task, data, cache, f"{rows.fingerprint}-{split}")
+        for split, data in rows.splits.items()
     }
     for split, table in features.items():
         say_lengths(task, split, table)
@@ -137,7 +148,7 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
             generation=task.generation(),
         )
         scores = {}
-        for split in [name for name in ("validation", "test") if name in rows] or ["train"]:
+        for split in [split for split in rows if split != "train"] or ["train"]:
             predictions = evaluator.predict(model, features[split], rows[split])
             folder.write_predictions(split, predictions)
             scores[split] = task.score(rows[split], predictions)
@@ -170,7 +181,9 @@ def evaluate(run: str, *, data: str | None, split: str, output: str | None) -> i
     """
     loaded = _load(run)
     if data is None:
-        splits = load_rows(loaded.config.dataset, loaded.task.columns, seed=loaded.config.seed, cache=loaded.cache).splits
+        splits = load_rows(
+            loaded.config.dataset, loaded.task.columns, seed=loaded.config.seed, cache=loaded.cache
+        ).splits
         if split not in splits:
             raise ConfigError(f"the run has no split {split!r}", where="--split", found=listing(splits))
         rows = splits[split]
@@ -183,7 +196,11 @@ def evaluate(run: str, *, data: str | None, split: str, output: str | None) -> i
     logger.info("%s, %d rows", data or split, len(rows))
     _say_scores(scores)
     if output is not None:
-        _write(output, json.dumps({**scores.as_dict(), "recipe": recipe(scores.values)}, ensure_ascii=False, indent=2) + "\n")
+        _write(
+            output,
+            json.dumps({**scores.as_dict(), "recipe": recipe(scores.values)}, ensure_ascii=False, indent=2)
+            + "\n",
+        )
     return 0
 
 
@@ -197,7 +214,11 @@ def predict(run: str, *, file: str | None, texts: Sequence[str], output: str | N
         output: JSONL file; None prints the lines.
     """
     if (file is None) == (not texts):
-        raise ConfigError("give a file or --text", where="autotune predict", fix="autotune predict RUN file.csv -o out.jsonl")
+        raise ConfigError(
+            "give a file or --text",
+            where="autotune predict",
+            fix="autotune predict RUN file.csv -o out.jsonl",
+        )
     loaded = _load(run)
     columns = loaded.task.columns
     rows = (
@@ -243,7 +264,9 @@ def _load(run: str) -> _Loaded:
 
 
 def _need_targets(task: Task, rows: Dataset, source: str) -> None:
-    missing = [column.role for column in task.columns if column.target and column.role not in rows.column_names]
+    missing = [
+        column.role for column in task.columns if column.target and column.role not in rows.column_names
+    ]
     if missing:
         raise ConfigError(
             f"without gold values there is nothing to score: no column {listing(missing)}",
@@ -253,7 +276,9 @@ def _need_targets(task: Task, rows: Dataset, source: str) -> None:
         )
 
 
-def _prove(evaluator: Evaluator, model: nn.Module, rows: Dataset, folder: RunFolder, plugins: Sequence[str]) -> None:
+def _prove(
+    evaluator: Evaluator, model: nn.Module, rows: Dataset, folder: RunFolder, plugins: Sequence[str]
+) -> None:
     """A fresh process reads the saved model and must give the same predictions as the one that trained it.
 
     Raises:
@@ -265,13 +290,26 @@ def _prove(evaluator: Evaluator, model: nn.Module, rows: Dataset, folder: RunFol
     with tempfile.TemporaryDirectory() as scratch:
         given, answered = Path(scratch, "rows.jsonl"), Path(scratch, "predictions.jsonl")
         given.write_text(
-            "".join(json.dumps({role: row[role] for role in ("id", *inputs)}, ensure_ascii=False) + "\n" for row in some),
+            "".join(
+                json.dumps({role: row[role] for role in ("id", *inputs)}, ensure_ascii=False) + "\n"
+                for row in some
+            ),
             encoding="utf-8",
         )
         expected = evaluator.predict(model, prepare_features(task, some, Path(scratch), "proof"), some)
         options = [word for plugin in plugins for word in ("--plugin", plugin)]
         done = subprocess.run(
-            [sys.executable, "-m", "autotune", *options, "predict", str(folder.path), str(given), "-o", str(answered)],
+            [
+                sys.executable,
+                "-m",
+                "autotune",
+                *options,
+                "predict",
+                str(folder.path),
+                str(given),
+                "-o",
+                str(answered),
+            ],
             capture_output=True,
             text=True,
             check=False,
@@ -295,7 +333,9 @@ def _prove(evaluator: Evaluator, model: nn.Module, rows: Dataset, folder: RunFol
             f"{actual[different[0]]['prediction']!r}",
             fix="the trained weights are safe in the run folder; please report this with the log",
         )
-    logger.info("proof: a fresh process read the saved model and gave the same predictions for %d rows", len(expected))
+    logger.info(
+        "proof: a fresh process read the saved model and gave the same predictions for %d rows", len(expected)
+    )
 
 
 def _same_prediction(one: Prediction, other: Prediction) -> bool:
@@ -320,7 +360,9 @@ def _say_model(base: Base, model: nn.Module, precision: Precision) -> None:
 
 def _say_scores(scores: Scores) -> None:
     for name, value in scores.values.items():
-        logger.info("  %-24s %.4f%s", name, value, "  <- chooses the best checkpoint" if name == scores.main else "")
+        logger.info(
+            "  %-24s %.4f%s", name, value, "  <- chooses the best checkpoint" if name == scores.main else ""
+        )
     for name, figures in scores.per_class.items():
         logger.info("    %-22s f1 %.4f  precision %.4f  recall %.4f  support %d", name, figures["f1"],
                     figures["precision"], figures["recall"], figures["support"])  # fmt: skip
@@ -332,9 +374,13 @@ def _say_result(
     logger.info("")
     logger.info("result on %s (%d updates, %s of training)", split, fitted.updates, duration(fitted.seconds))
     if split == "validation":
-        logger.info("  there is no test split: validation chose the checkpoint, so these figures flatter the model")
+        logger.info(
+            "  there is no test split: validation chose the checkpoint, so these figures flatter the model"
+        )
     if split == "train":
-        logger.info("  there is neither validation nor test: these figures only say how well train was learned")
+        logger.info(
+            "  there is neither validation nor test: these figures only say how well train was learned"
+        )
     _say_scores(scores)
     logger.info("beside methods that need no neural network (%s):", scores.main)
     for name, figures in baselines.items():
@@ -347,11 +393,17 @@ def _say_result(
 
 def _say_next(folder: RunFolder, config: RunConfig, task: Task, row: Mapping[str, Any]) -> None:
     logger.info("")
-    logger.info("everything is in %s: the model in model/, figures in metrics.json, predictions_*.jsonl,", folder.path)
+    logger.info(
+        "everything is in %s: the model in model/, figures in metrics.json, predictions_*.jsonl,", folder.path
+    )
     logger.info("history.jsonl and the resolved config.yaml")
     logger.info("next:")
-    logger.info("  autotune predict %s --text \"...\"", folder.path)
+    logger.info('  autotune predict %s --text "..."', folder.path)
     logger.info("  autotune evaluate %s --data FILE", folder.path)
     if config.model.tiny is not None:
-        logger.info("  this was a tiny model without any knowledge of Portuguese, for trying things out; a real one:")
-        logger.info("  autotune task=%s dataset=csv dataset.path=FILE %s", task.name, task.instead.split()[-1])
+        logger.info(
+            "  this was a tiny model without any knowledge of Portuguese, for trying things out; a real one:"
+        )
+        logger.info(
+            "  autotune task=%s dataset=csv dataset.path=FILE %s", task.name, task.instead.split()[-1]
+        )

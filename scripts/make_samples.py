@@ -13,16 +13,16 @@ ner            a surname is also a street and a bakery, and most names of valida
 summarization  the facts stand in the middle and at the end, in any order, among sentences that do not matter.
 """
 
-import json
 import random
 import re
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 SEED = 7
-import os; NEG=float(os.environ.get("NEG","0.3")); CON=int(os.environ.get("CON","1"))
+import os
+
+NEG = float(os.environ.get("NEG", "0.3"))
+CON = int(os.environ.get("CON", "1"))
 SIZES = {"train": 600, "validation": 80, "test": 120}
 ALIKE = 0.6
 """Rows that share more than this part of their word triples are near duplicates; the second is left out."""
@@ -56,7 +56,9 @@ CONTRACTIONS = {
 # What is reviewed, with an article, and what can be said of it: pairs of a praising and a complaining adjective.
 ITEMS = [
     (*item.split(" ", 1), [pair.split("/") for pair in pairs.split(", ")])
-    for item, pairs in (line.split(": ") for line in lines("""
+    for item, pairs in (
+        line.split(": ")
+        for line in lines("""
     o ventilador: eficiente/ineficiente, resistente/frágil, útil/inútil
     o liquidificador: eficiente/ineficiente, resistente/frágil, útil/inútil
     o aspirador: eficiente/ineficiente, resistente/frágil, útil/inútil
@@ -83,7 +85,8 @@ ITEMS = [
     a palestra: interessante/entediante, útil/inútil, agradável/desagradável
     a peça de teatro: interessante/entediante, agradável/desagradável, incrível/horrível
     a exposição: interessante/entediante, agradável/desagradável, incrível/horrível
-    """))
+    """)
+    )
 ]
 
 # Verdicts: {não} is nothing or "não", which turns them around; where {nunca} stands, "nunca" can do it too.
@@ -155,6 +158,7 @@ ASIDES = lines("""
     cheguei a comparar com outras opções
     """)
 
+
 def sentiment(rng: random.Random, split: str) -> Row:
     """A review of one or two sentences."""
     label = rng.choice(["negativo", "neutro", "positivo"])
@@ -179,7 +183,9 @@ def sentiment(rng: random.Random, split: str) -> Row:
         text = rng.choice(NEUTRALS).format(**words, adjective=order[0], opposite=order[1])
     else:
         positive = label == "positivo"
-        shape = rng.choice(os.environ.get("SHAPES","verdict description agreeing agreeing last first").split())
+        shape = rng.choice(
+            os.environ.get("SHAPES", "verdict description agreeing agreeing last first").split()
+        )
         if shape == "verdict":
             text = opinion(positive, verdicts(0))
         elif shape == "description":
@@ -195,48 +201,44 @@ def sentiment(rng: random.Random, split: str) -> Row:
             first = opinion(not positive, (SHORT_DESCRIPTIONS, SHORT_DESCRIPTIONS))
             text = rng.choice(FIRST_COUNTS).format(first=first, second=opinion(positive, verdicts(0)))
     sentences = [text if text.endswith("?") else f"{text}."]
-    if rng.random() < float(os.environ.get("ASIDE","0.4")):
+    if rng.random() < float(os.environ.get("ASIDE", "0.4")):
         sentences.append(f"{rng.choice(ASIDES)}.")
     return {"text": " ".join(map(sentence, sentences)), "label": label}
 
 
 # --- named entities ----------------------------------------------------------------------------------------
 
-# Every list of names is cut in two: train uses the first part alone, validation and test mostly the second.
-WOMEN = """Ana Bárbara Camila Cecília Débora Elaine Flávia Glória Inês Joana Júlia Lívia Márcia Marília Mônica
-    Olívia Paula Raíssa Rosângela Sônia Tânia Valéria Zuleica Açucena Betânia Conceição Dirce Iracema Jussara
-    Lurdes Mirtes Norma""".split()
-MEN = """Antônio Benício César Dário Edmilson Fábio Geraldo Heitor Ícaro Joaquim Leandro Luís Mário Nélson Otávio
-    Renato Sérgio Tadeu Ubirajara Vinícius Wagner Xavier Zeferino Ataíde Breno Caetano Damião Eusébio Gonçalo
-    Jonas Narciso Rômulo""".split()
-SURNAMES = """Abrantes Aguiar Alencar Araújo Azeredo Barcelos Brandão Camargo Damasceno Estêvão Fagundes Galvão
-    Goulart Guimarães Jordão Lacerda Mourão Negreiros Noronha Paixão Pacheco Quintão Rangel Sabóia Serrão Tavares
-    Teixeira Trajano Valadão Veríssimo Vilhena Ximenes Zanela Bragança Cajueiro Dantas Feijó Godói Louzada Morais
-    Penaforte Queirós Rosário Siqueira Tibiriçá Uchôa Vidigal Seixas""".split()
-BRANDS = """Verdelume Aurívia Brisálida Ondária Tramazul Cafezália Rumoreal Montívia Pedralume Campolínea Girassália
-    Neblínea Marinália Sertânia Floralume Cristália Novacanoa Pratívia""".split()
-CITIES = lines("""
-    Porto Sereno
-    Vila Aurora
-    Campo das Águas
-    São Benício do Vale
-    Ribeirão Manso
-    Itaverá
-    Pedra Lascada
-    Lagoa do Jatobá
-    Santa Inácia
-    Monte Calmo
-    Barra do Jenipapo
-    Arraial do Cedro
-    Nova Guaíra do Sul
-    Jaçanópolis
-    Salto da Ema
-    Três Veredas
-    São Tibúrcio
-    Vargem do Sabiá
-    Pontal das Garças
-    Ibirapê
-    """)
+def invented(stems: str, endings: str) -> list[str]:
+    """Every stem with every ending, in a fixed random order: train uses the first part of the list alone,
+    validation and test mostly the rest, so they hold names that were never seen, made of known parts."""
+    names = [stem + ending for stem in stems.split() for ending in endings.split()]
+    random.Random(SEED).shuffle(names)
+    return names
+
+
+NAMES = {
+    "WOMAN": invented(
+        "Ad Bel Cec Dor El Fab Gl Hel In Jul Lav Mar Nat Ol Ros Sev Tal Val Zen",
+        "ália iana ina élia ice ora ênia ussa eide ete",
+    ),
+    "MAN": invented(
+        "Ad Bel Cec Dor El Fab Gl Hel In Jul Lav Mar Nat Ol Ros Sev Tal Val Zen",
+        "aldo élio ino ildo ôncio úcio emar ivaldo enor ides",
+    ),
+    "SURNAME": invented(
+        "Abr Alv Barr Cald Carv Dam Esp Ferr Gald Guim Jord Lac Mont Negr Palm Pinh Quint Sald Seab Vilh Zamb",
+        "ares eira elos eto inho oso ães ão ano uela edo ória im enço ante ilha",
+    ),
+    "BRAND": invented(
+        "Aur Bris Caf Camp Flor Gir Lum Nebl Ond Prat Sert Tram Verd", "elha ívia alume ália otec amar ísia erva"
+    ),
+    "TOWN": invented(
+        "Arar Bat Cariú Gua Igu Ita Jaç Lind Mar Pira Sapu Taqu Ubá", "ópolis ândia aré tinga mirim çu aíba"
+    ),
+    "HEAD": "Porto Vila Lagoa Barra Salto Pontal Serra Morro Campo Ribeirão".split(),
+    "TREE": "Jatobá Cedro Sabiá Jenipapo Buriti Cajueiro Ipê Tatu Umbuzeiro Jacarandá Tucano Pequi".split(),
+    "MONTH": "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro".split(),
+}
 ORGANIZATIONS = lines("""
     o Instituto SURNAME
     o Hospital SURNAME
@@ -249,21 +251,22 @@ ORGANIZATIONS = lines("""
     a Editora BRAND
     a Rádio BRAND
     a Cooperativa BRAND
-    a Universidade de CITY
-    a Prefeitura de CITY
-    a Associação de Moradores de CITY
+    a Universidade de TOWN
+    a Prefeitura de TOWN
+    a Associação de Moradores de TOWN
     """)
 PLACES = lines("""
-    CITY
-    CITY
-    CITY
+    TOWN
+    TOWN
+    HEAD do TREE
+    São MAN
+    Santa WOMAN
     a Rua SURNAME
     a Avenida SURNAME
     a Praça SURNAME
     o Parque SURNAME
-    o Rio SURNAME
     """)
-MONTHS = "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro".split()
+MONTHS = ["janeiro", "fevereiro", "março", "abril", "maio", "junho", "julho", "agosto", "setembro", "outubro", "novembro", "dezembro"]
 # Before the bar stands the preposition, which is not part of the entity.
 TIMES = lines("""
     em | MONTH
@@ -280,7 +283,6 @@ TIMES = lines("""
     às | HOUR horas
     | ontem
     | hoje
-    | amanhã
     """)
 OPENINGS = lines("""
     {TEMPO},
@@ -310,42 +312,40 @@ NEWS = lines("""
     a sede {de ORGANIZACAO} fica {em LOCAL}
     a obra {de ORGANIZACAO} {em LOCAL} custou NUMBER mil reais
     {o ORGANIZACAO} plantou NUMBER árvores {em LOCAL}
-    a reunião com {o ORGANIZACAO} será {TEMPO}
+    a reunião com {o ORGANIZACAO} foi {TEMPO}
     choveu muito {em LOCAL} {TEMPO}
     {o ORGANIZACAO} fechou as portas {TEMPO}
     mais de NUMBER pessoas visitaram {o LOCAL} {TEMPO}
     {PESSOA} fez aniversário {TEMPO}
-    {o pianista PESSOA} toca {em LOCAL} {TEMPO}
-    as inscrições {de ORGANIZACAO} terminam {TEMPO}
+    {o pianista PESSOA} tocou {em LOCAL} {TEMPO}
+    as inscrições {de ORGANIZACAO} terminaram {TEMPO}
     faltou água {em LOCAL} {TEMPO}
     {o vigilante PESSOA} achou um gato {em LOCAL}
     a feira {de LOCAL} vendeu NUMBER quilos de feijão
     o preço do pão subiu NUMBER centavos {TEMPO}
     """)
+SURNAME_PATTERNS = ["", "SURNAME", "SURNAME", "SURNAME", "SURNAME SURNAME", "de SURNAME"]
+NUMBERS = {"YEAR": (1990, 2025), "DAY": (2, 28), "HOUR": (8, 21), "NUMBER": (12, 980)}
 SLOT = re.compile(r"\{(?:(\w+) )?(?:(\w+) )?(PESSOA|LOCAL|ORGANIZACAO|TEMPO)\}")
 
 
 def ner(rng: random.Random, split: str) -> Row:
     """A sentence of local news, as words and IOB2 tags."""
 
-    def name(names: list[str]) -> str:
-        known = names[: len(names) * 2 // 3]
-        return rng.choice(known if split == "train" or rng.random() < 0.3 else names[len(known) :])
+    def word(slot: str) -> str:
+        if slot in NUMBERS:
+            return str(rng.randint(*NUMBERS[slot]))
+        names = NAMES[slot]
+        known = len(names) if slot in ("HEAD", "MONTH") else len(names) * 2 // 3
+        return rng.choice(names[:known] if split == "train" or rng.random() < 0.3 else names[known:] or names)
 
     def filled(pattern: str) -> str:
-        values = {
-            "SURNAME": lambda: name(SURNAMES), "BRAND": lambda: name(BRANDS), "CITY": lambda: name(CITIES),
-            "MONTH": lambda: rng.choice(MONTHS), "YEAR": lambda: str(rng.randint(1990, 2025)),
-            "DAY": lambda: str(rng.randint(2, 28)), "HOUR": lambda: str(rng.randint(8, 21)),
-            "NUMBER": lambda: str(rng.randint(12, 980)),
-        }  # fmt: skip
-        return re.sub("|".join(values), lambda match: values[match[0]](), pattern)
+        return re.sub("|".join([*NAMES, *NUMBERS]), lambda match: word(match[0]), pattern)
 
     def person() -> tuple[str, str]:
         article = rng.choice("ao")
-        parts = [name(WOMEN if article == "a" else MEN)]
-        parts += rng.choice([[], ["SURNAME"], ["SURNAME"], ["SURNAME"], ["SURNAME", "SURNAME"], ["de", "SURNAME"]])
-        return article, filled(" ".join(parts))
+        first = "WOMAN" if article == "a" else "MAN"
+        return article, filled(f"{first} {rng.choice(SURNAME_PATTERNS)}".strip())
 
     def before_and_name(preposition: str, noun: str, kind: str) -> tuple[str, str]:
         """What stands before the entity, and the entity."""
@@ -356,13 +356,16 @@ def ner(rng: random.Random, split: str) -> Row:
             article, words = person()
             article = article if noun else ""
         else:
-            article, words = article_of(filled(rng.choice(ORGANIZATIONS if kind == "ORGANIZACAO" else PLACES)))
+            article, words = article_of(
+                filled(rng.choice(ORGANIZATIONS if kind == "ORGANIZACAO" else PLACES))
+            )
         contracted = CONTRACTIONS[preposition][article] if preposition else ""
         return f"{contracted} {noun}".strip(), words
 
     template = rng.choice(NEWS)
-    if rng.random() < 0.3:
-        template = f"{rng.choice(OPENINGS)} {template}"
+    openings = [opening for opening in OPENINGS if SLOT.search(opening)[3] not in template]
+    if openings and rng.random() < 0.3:
+        template = f"{rng.choice(openings)} {template}"
     tokens: list[str] = []
     tags: list[str] = []
     end = 0
@@ -372,7 +375,9 @@ def ner(rng: random.Random, split: str) -> Row:
         outside = words_of(f"{filled(plain)} {before}")
         inside = words_of(entity)
         tokens += outside + inside
-        tags += ["O"] * len(outside) + [f"{'I' if i else 'B'}-{match[3]}" for i in range(len(inside)) if match]
+        tags += ["O"] * len(outside) + [
+            f"{'I' if i else 'B'}-{match[3]}" for i in range(len(inside)) if match
+        ]
         end = match.end() if match else end
     return {"tokens": [sentence(tokens[0]), *tokens[1:]], "tags": tags}
 

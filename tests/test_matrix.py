@@ -33,7 +33,10 @@ SENTIMENT = [
     ("Horrível, o pão estava duro", "negativo"),
 ]
 NER = [
-    (["João", "Conceição", "mora", "em", "São", "Luís", "."], ["B-PESSOA", "I-PESSOA", "O", "O", "B-LOCAL", "I-LOCAL", "O"]),
+    (
+        ["João", "Conceição", "mora", "em", "São", "Luís", "."],
+        ["B-PESSOA", "I-PESSOA", "O", "O", "B-LOCAL", "I-LOCAL", "O"],
+    ),
     (["A", "chuva", "caiu", "em", "Belém", "."], ["O", "O", "O", "O", "B-LOCAL", "O"]),
     (["Inês", "viajou", "ontem", "."], ["B-PESSOA", "O", "O", "O"]),
     (["Ontem", "choveu", "muito", "."], ["O", "O", "O", "O"]),
@@ -49,7 +52,11 @@ ROWS = {
     "ner": [{"tokens": tokens, "tags": tags} for tokens, tags in NER],
     "summarization": [{"document": document, "summary": summary} for document, summary in SUMMARIES],
 }
-ENCODERS, ENCODER_DECODERS, DECODERS = ["bert", "roberta", "deberta", "modernbert"], ["t5", "bart"], ["gpt2", "llama"]
+ENCODERS, ENCODER_DECODERS, DECODERS = (
+    ["bert", "roberta", "deberta", "modernbert"],
+    ["t5", "bart"],
+    ["gpt2", "llama"],
+)
 CELLS = (
     [("sentiment", name) for name in ENCODERS + ENCODER_DECODERS + DECODERS]
     + [("ner", name) for name in ENCODERS + DECODERS]
@@ -60,14 +67,20 @@ INVALID = [("ner", "t5"), ("ner", "bart")] + [("summarization", name) for name i
 
 def run_config(tmp_path, task_name: str, architecture: str, **trainer) -> RunConfig:
     file = tmp_path / "rows.jsonl"
-    file.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in ROWS[task_name]), encoding="utf-8")
+    file.write_text(
+        "\n".join(json.dumps(row, ensure_ascii=False) for row in ROWS[task_name]), encoding="utf-8"
+    )
     return RunConfig(
         task=task(task_name).Config(),
         dataset=DatasetConfig(
-            path=str(file), splits=SplitsConfig(train=str(file), validation=str(file), test=None), validation_fraction=0.0
+            path=str(file),
+            splits=SplitsConfig(train=str(file), validation=str(file), test=None),
+            validation_fraction=0.0,
         ),
         model=ModelConfig(tiny=Architecture(architecture)),
-        trainer=TrainerConfig(**{"epochs": 60, "batch_size": 8, "learning_rate": 3e-3, "precision": Precision.fp32} | trainer),
+        trainer=TrainerConfig(
+            **{"epochs": 60, "batch_size": 8, "learning_rate": 3e-3, "precision": Precision.fp32} | trainer
+        ),
         name="cell",
         runs=str(tmp_path / "runs"),
     )
@@ -98,7 +111,9 @@ def learned_by_heart(config: RunConfig) -> float:
         )
         trainer.fit()
         evaluator = Evaluator(prepared.task, accelerator, 4096)
-        return evaluator.score(trainer.bare_model, prepared.features["train"], prepared.rows.splits["train"]).best
+        return evaluator.score(
+            trainer.bare_model, prepared.features["train"], prepared.rows.splits["train"]
+        ).best
 
 
 @pytest.mark.parametrize(("task_name", "architecture"), CELLS)

@@ -31,8 +31,16 @@ def write(folder: Path, name: str, text: str) -> None:
 
 CSV = ["dataset=csv", "dataset.path=reviews.csv"]
 CASES = {
-    "unknown override": ([*CSV, "trainer.lerning_rate=1"], {}, ["trainer.lerning_rate", "trainer.learning_rate"]),
-    "unknown override with plus": ([*CSV, "+trainer.lerning_rate=1"], {}, ["lerning_rate", "trainer.learning_rate"]),
+    "unknown override": (
+        [*CSV, "trainer.lerning_rate=1"],
+        {},
+        ["trainer.lerning_rate", "trainer.learning_rate"],
+    ),
+    "unknown override with plus": (
+        [*CSV, "+trainer.lerning_rate=1"],
+        {},
+        ["lerning_rate", "trainer.learning_rate"],
+    ),
     "unknown group option": (["task=nerr"], {}, ["nerr", "ner"]),
     "value out of range": ([*CSV, "trainer.batch_size=0"], {}, ["trainer.batch_size", "greater than 0"]),
     "wrong type": ([*CSV, "trainer.learning_rate=abc"], {}, ["trainer.learning_rate", "abc"]),
@@ -50,7 +58,11 @@ CASES = {
         {"d/train.csv": REVIEWS, "d/validation.csv": "text,label\noi,ótimo\n"},
         ["validation", "ótimo", "dataset.label_map"],
     ),
-    "null label": (["dataset=csv", "dataset.path=r.csv"], {"r.csv": REVIEWS + "sem rótulo,\n"}, ["label", "r"]),
+    "null label": (
+        ["dataset=csv", "dataset.path=r.csv"],
+        {"r.csv": REVIEWS + "sem rótulo,\n"},
+        ["label", "r"],
+    ),
     "one class": (
         ["dataset=csv", "dataset.path=r.csv"],
         {"r.csv": REVIEWS.replace("ruim", "bom")},
@@ -131,7 +143,9 @@ class Gate(BaseHTTPRequestHandler):
 def test_a_gated_model_without_a_token_says_how_to_get_in(here):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Gate)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "TRANSFORMERS_"))}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("HF_", "TRANSFORMERS_"))
+    }
     environment |= {"HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HOME": str(here / "hf")}
     done = subprocess.run(
         [sys.executable, "-m", "autotune", *CSV, "model=custom", "model.name_or_path=org/gated"],

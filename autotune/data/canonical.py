@@ -14,7 +14,17 @@ from autotune.errors import DataError, listing, nearest
 
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "text": ("texto", "sentence", "review", "review_text", "content", "tweet", "comentario", "frase"),
-    "label": ("rotulo", "polarity", "polaridade", "sentiment", "sentimento", "target", "class", "rating", "toxic"),
+    "label": (
+        "rotulo",
+        "polarity",
+        "polaridade",
+        "sentiment",
+        "sentimento",
+        "target",
+        "class",
+        "rating",
+        "toxic",
+    ),
     "tokens": ("words", "token", "palavras"),
     "tags": ("ner_tags", "labels", "ner", "tag"),
     "document": ("text", "texto", "article", "noticia", "source", "content"),
@@ -81,7 +91,9 @@ class Rows:
         """What was changed, in sentences."""
         counts = dict(self.counts)
         if self.tags is not None and self.tags.repaired:
-            counts["tags continued an entity that was not begun and were read as its beginning"] = self.tags.repaired
+            counts["tags continued an entity that was not begun and were read as its beginning"] = (
+                self.tags.repaired
+            )
         return [f"{split}: {count} {what}" for what, count in counts.items()]
 
     def _row(self, row: Mapping[str, Any], names: Mapping[str, str], at: str) -> dict[str, Any] | None:
@@ -109,7 +121,9 @@ class Rows:
                 if label is not None and label in self.map:
                     label = self.map[label]
                     if label is None and not self.predicting:
-                        self.counts["rows were dropped because dataset.label_map maps their label to null"] += 1
+                        self.counts[
+                            "rows were dropped because dataset.label_map maps their label to null"
+                        ] += 1
                         return None
                 made[column.role] = label
             else:
@@ -142,7 +156,9 @@ class Rows:
             tokens, starts, tags = words_from_spans(text, spans)
         except DataError as error:
             raise DataError(error.what, where=at, found=error.found, fix=error.fix) from error
-        return {"tokens": tokens, "text": text, "starts": starts} | ({"spans": tags} if given is not None else {})
+        return {"tokens": tokens, "text": text, "starts": starts} | (
+            {"spans": tags} if given is not None else {}
+        )
 
     def _span(self, span: Any, raw: str, at: str) -> Span:
         """A span of any of the usual forms; offsets are moved to the normalised text, outer blanks trimmed."""
@@ -165,12 +181,15 @@ class Rows:
             end -= len(inside) - len(inside.rstrip())
         if start < 0 or end > len(raw) or unicodedata.is_normalized("NFC", raw):
             return Span(start, end, label)
-        return Span(*(len(unicodedata.normalize("NFC", raw[:offset])) for offset in (start, end)), label)
+        start, end = (len(unicodedata.normalize("NFC", raw[:offset])) for offset in (start, end))
+        return Span(start, end, label)
 
     def _tags(self, value: Any, tokens: Sequence[str], at: str) -> list[str]:
         tags = [str(tag).strip() for tag in _list(value, "tags", at)]
         if len(tags) != len(tokens):
-            raise DataError("words and tags differ in number", where=at, found=f"{len(tokens)} words, {len(tags)} tags")
+            raise DataError(
+                "words and tags differ in number", where=at, found=f"{len(tokens)} words, {len(tags)} tags"
+            )
         return tags if self.tags is None else self.tags.convert(tags, at)
 
     def _names(self, row: Mapping[str, Any]) -> dict[str, str]:
@@ -181,8 +200,10 @@ class Rows:
             name = self._name(column.role, row)
             if name is not None:
                 names[column.role] = name
-            elif column.kind in (Kind.words, Kind.tags) and self._name("text", row) and (
-                column.kind is Kind.words and self.predicting or self._name("spans", row)
+            elif (
+                column.kind in (Kind.words, Kind.tags)
+                and self._name("text", row)
+                and ((column.kind is Kind.words and self.predicting) or self._name("spans", row))
             ):
                 names |= {role: found for role in ("text", "spans") if (found := self._name(role, row))}
             elif not (column.target and self.predicting):

@@ -3,9 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from datasets import ClassLabel, Dataset, List, LargeList, load_dataset
+from datasets import ClassLabel, Dataset, LargeList, List, load_dataset
 from huggingface_hub import HfApi
-from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+)
 
 from autotune.config import DatasetConfig
 from autotune.errors import DataError, listing, nearest
@@ -70,14 +75,22 @@ def _explained(config: DatasetConfig, error: Exception) -> DataError:
             where=where,
             fix=f"accept the terms at https://huggingface.co/datasets/{config.path}, then hf auth login (or HF_TOKEN)",
         )
-    if any(isinstance(one, OfflineModeIsEnabled) for one in chain) or "ConnectionError" in type(error).__name__:
+    if (
+        any(isinstance(one, OfflineModeIsEnabled) for one in chain)
+        or "ConnectionError" in type(error).__name__
+    ):
         return DataError(
             "the data set is not in the cache, and the Hub cannot be asked",
             where=where,
             fix="download it where there is a network, or give the path of local files: dataset=csv dataset.path=FILE",
         )
     if "Config name is missing" in text or "BuilderConfig" in text:
-        return DataError("the data set has several configurations", where=where, found=str(error)[:300], fix="dataset.name=…")
+        return DataError(
+            "the data set has several configurations",
+            where=where,
+            found=str(error)[:300],
+            fix="dataset.name=…",
+        )
     if any(isinstance(one, RepositoryNotFoundError) for one in chain) or "NotFound" in type(error).__name__:
         return DataError(
             "there is no such data set on the Hub, or it is private and you are not logged in",

@@ -108,7 +108,10 @@ def _decode_all(path: Path, encoding: str) -> None:
                 pass
     except (UnicodeDecodeError, LookupError) as error:
         raise DataError(
-            f"the file is not {encoding} text", where=str(path), found=str(error), fix="dataset.encoding=cp1252"
+            f"the file is not {encoding} text",
+            where=str(path),
+            found=str(error),
+            fix="dataset.encoding=cp1252",
         ) from error
 
 
@@ -167,7 +170,9 @@ def _without_nul(file: TextIO, path: Path) -> Iterator[str]:
 def _check_header(header: list[str], path: Path) -> None:
     twice = {name for name in header if header.count(name) > 1}
     if twice:
-        raise DataError(f"columns with the same name: {listing(sorted(twice))}", where=f"{path}:1", fix="rename one")
+        raise DataError(
+            f"columns with the same name: {listing(sorted(twice))}", where=f"{path}:1", fix="rename one"
+        )
 
 
 def _ragged(path: Path, line: int, fields: list[str], header: list[str], delimiter: str) -> DataError:
@@ -186,7 +191,9 @@ def _json(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
         except (json.JSONDecodeError, RecursionError) as error:
             line = getattr(error, "lineno", 1)
             fix = "dataset.format=jsonl for one object a line" if "Extra data" in str(error) else None
-            raise DataError("the file is no valid JSON", where=f"{path}:{line}", found=str(error), fix=fix) from error
+            raise DataError(
+                "the file is no valid JSON", where=f"{path}:{line}", found=str(error), fix=fix
+            ) from error
     if isinstance(value, dict):
         lists = [name for name, inner in value.items() if isinstance(inner, list)]
         if len(lists) != 1:
@@ -216,7 +223,9 @@ def _jsonl(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
                     "the line is no valid JSON", where=f"{path}:{number}", found=str(error), fix=fix
                 ) from error
             if not isinstance(row, dict):
-                raise DataError("the line is no JSON object", where=f"{path}:{number}", found=line.strip()[:80])
+                raise DataError(
+                    "the line is no JSON object", where=f"{path}:{number}", found=line.strip()[:80]
+                )
             yield row
 
 
@@ -226,7 +235,8 @@ def _spans(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
     columns = config.columns
     for row in rows:
         text = row.get(columns.text or ("text" if "text" in row else "doc_text"))
-        spans = next((row[name] for name in (columns.spans, "spans", "entities", "label", "labels") if name in row), None)
+        names = [columns.spans] if columns.spans else ["spans", "entities", "label", "labels"]
+        spans = next((row[name] for name in names if name in row), None)
         named = {} if columns.id or "doc_id" not in row else {"id": row["doc_id"]}
         yield {**row, **named, "text": text, "spans": spans}
 
@@ -245,7 +255,9 @@ def _conll(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
                 continue
             if line.startswith("-DOCSTART-") or (line.startswith("# ") and not tokens):
                 continue
-            columns = line.split(config.delimiter) if config.delimiter else re.split(r"[ \t]+", line.strip(" \t"))
+            columns = (
+                line.split(config.delimiter) if config.delimiter else re.split(r"[ \t]+", line.strip(" \t"))
+            )
             if len(columns) < 2:
                 raise DataError(
                     "the line has a word and no tag", where=f"{path}:{number}", found=repr(line),

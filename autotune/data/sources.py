@@ -25,7 +25,10 @@ VERSION = 1
 """Raised when reading changes, so that old tables are not read."""
 SAMPLES = Path(__file__).parent.parent / "assets" / "samples"
 SPLITS = ("train", "validation", "test")
-OTHER_NAMES: Mapping[str, tuple[str, ...]] = {"validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
+OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test",),
+}
 """How files of a split are called; the first that is found counts."""
 SLICE = re.compile(r"(?P<name>.+?)\[(?P<first>\d+%?)?:(?P<last>\d+%?)?\]")
 
@@ -94,11 +97,21 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, seed: int, ca
             notes.append(f"{split} was made of {len(splits[split])} rows of train ({how}, seed {seed})")
     if "test" not in splits:
         notes.append("there is no test split: dataset.test_fraction=0.2 makes one of train")
-    made = [VERSION, contents, asdict(config.splits), config.limit, config.test_fraction, config.validation_fraction, seed]
+    made = [
+        VERSION,
+        contents,
+        asdict(config.splits),
+        config.limit,
+        config.test_fraction,
+        config.validation_fraction,
+        seed,
+    ]
     return Rows({split: splits[split] for split in SPLITS if split in splits}, notes, key(*made)[:16], about)
 
 
-def load_file(path: str, config: DatasetConfig, columns: Sequence[Column], *, cache: Path, split: str = "test") -> Dataset:
+def load_file(
+    path: str, config: DatasetConfig, columns: Sequence[Column], *, cache: Path, split: str = "test"
+) -> Dataset:
     """The rows of one file, all of them; targets may be missing.
 
     Args:
@@ -142,7 +155,11 @@ def _sources(config: DatasetConfig) -> tuple[dict[str, _Source], dict[str, Any]]
     path = Path(config.path).expanduser()
     explicit = _explicit(config)
     if config.format is not Format.hub and (path.exists() or explicit):
-        if path.is_dir() and not (path / "dataset_info.json").exists() and not (path / "dataset_dict.json").exists():
+        if (
+            path.is_dir()
+            and not (path / "dataset_info.json").exists()
+            and not (path / "dataset_dict.json").exists()
+        ):
             found = _folder(path, config)
         elif path.is_dir():
             found = _saved(path, config)
@@ -150,11 +167,21 @@ def _sources(config: DatasetConfig) -> tuple[dict[str, _Source], dict[str, Any]]
             found = {"train": _file_source(path, config)} if path.exists() else {}
         found |= explicit
         if "train" not in found:
-            raise DataError("there are no rows to learn from", where=f"dataset.path={config.path}", fix="dataset.splits.train=FILE")
+            raise DataError(
+                "there are no rows to learn from",
+                where=f"dataset.path={config.path}",
+                fix="dataset.splits.train=FILE",
+            )
         return found, {"path": config.path, "files": {split: source.where for split, source in found.items()}}
-    local = path.suffix.lower() in SUFFIXES or config.path.startswith((".", "/", "~")) or config.path.count("/") > 1
+    local = (
+        path.suffix.lower() in SUFFIXES
+        or config.path.startswith((".", "/", "~"))
+        or config.path.count("/") > 1
+    )
     if config.format not in (Format.auto, Format.hub) or (local and config.format is not Format.hub):
-        raise DataError("there is no such file or folder", where=f"dataset.path={config.path}", fix=_near_file(path))
+        raise DataError(
+            "there is no such file or folder", where=f"dataset.path={config.path}", fix=_near_file(path)
+        )
     return _hub(config)
 
 
@@ -169,7 +196,9 @@ def _explicit(config: DatasetConfig) -> dict[str, _Source]:
         beside = Path(config.path).expanduser() / name
         file = file if file.exists() or not beside.exists() else beside
         if not file.exists():
-            raise DataError("there is no such file", where=f"dataset.splits.{split}={name}", fix=_near_file(file))
+            raise DataError(
+                "there is no such file", where=f"dataset.splits.{split}={name}", fix=_near_file(file)
+            )
         found[split] = _file_source(file, config)
     return found
 
@@ -185,7 +214,10 @@ def _folder(folder: Path, config: DatasetConfig) -> dict[str, _Source]:
         names = OTHER_NAMES.get(split, (split,)) if wanted == split else (wanted,)
         exact = [path for name in names for path in files if path.stem.lower() == name.lower()]
         partly = [
-            path for name in names for path in files if name.lower() in re.split(r"[-_.\s]", path.stem.lower())
+            path
+            for name in names
+            for path in files
+            if name.lower() in re.split(r"[-_.\s]", path.stem.lower())
         ]
         matches = exact[:1] or partly
         if len(matches) > 1:
@@ -242,7 +274,14 @@ def _named(splits: Mapping[str, Dataset], config: DatasetConfig, where: str) -> 
         wanted = _name(getattr(config.splits, split))
         if wanted is None:
             continue
-        name = next((one for one in (wanted, *(OTHER_NAMES.get(split, ()) if wanted == split else ())) if one in splits), None)
+        name = next(
+            (
+                one
+                for one in (wanted, *(OTHER_NAMES.get(split, ()) if wanted == split else ()))
+                if one in splits
+            ),
+            None,
+        )
         if name is None and (wanted != split or split == "train"):
             near = nearest(wanted, splits) or next(iter(splits))
             raise DataError(
@@ -253,11 +292,17 @@ def _named(splits: Mapping[str, Dataset], config: DatasetConfig, where: str) -> 
             )
         if name is not None:
             data = splits[name]
-            found[split] = _Source(lambda notes, data=data: named_labels(data), data._fingerprint, f"{where}, {name}")
+            found[split] = _Source(_reader(data), data._fingerprint, f"{where}, {name}")
     return found
 
 
-def _scheme(config: DatasetConfig, columns: Sequence[Column], sources: Mapping[str, _Source]) -> TagScheme | None:
+def _reader(data: Dataset) -> Raw:
+    return lambda notes: named_labels(data)
+
+
+def _scheme(
+    config: DatasetConfig, columns: Sequence[Column], sources: Mapping[str, _Source]
+) -> TagScheme | None:
     """How tags are written, judged by the first split; None for tasks without tags."""
     if not any(column.kind is Kind.tags for column in columns):
         return None
@@ -277,9 +322,20 @@ def _read(
 ) -> tuple[Dataset, list[str], str]:
     """Canonical rows of a split, what was said while reading, and a hash of their content."""
     reading = asdict(config)
-    for irrelevant in ("path", "splits", "limit", "validation_fraction", "test_fraction", "license", "language", "labels"):
+    for irrelevant in (
+        "path",
+        "splits",
+        "limit",
+        "validation_fraction",
+        "test_fraction",
+        "license",
+        "language",
+        "labels",
+    ):
         reading.pop(irrelevant)
-    name = f"rows-{key(VERSION, source.identity, reading, [asdict(one) for one in columns], split, predicting)}"
+    name = (
+        f"rows-{key(VERSION, source.identity, reading, [asdict(one) for one in columns], split, predicting)}"
+    )
     about = cache / f"{name}.json"
     if not about.exists():
         (cache / f"{name}.arrow").unlink(missing_ok=True)
@@ -287,7 +343,12 @@ def _read(
     content = hashlib.sha256()
     tags = Tags(config, scheme) if scheme is not None else None
     converter = Converter(
-        columns, config, source.where, predicting=predicting, training=split == "train" and not predicting, tags=tags
+        columns,
+        config,
+        source.where,
+        predicting=predicting,
+        training=split == "train" and not predicting,
+        tags=tags,
     )
 
     def rows() -> Iterator[dict[str, Any]]:

@@ -63,5 +63,6 @@ def _whole_groups(groups: Sequence[Any], wanted: int, random: np.random.Generato
         if abs(len(chosen) + len(rows) - wanted) < abs(len(chosen) - wanted):
             chosen |= set(rows)
     if not chosen:
-        chosen = set(min(members.values(), key=len))
+        smallest = min(members.values(), key=len)
+        chosen = set(smallest)
     return chosen

@@ -44,7 +44,9 @@ class Evaluator:
         with _evaluating(model), self.accelerator.autocast():
             for batch in watched("predicting", batches[rank::ranks]):
                 values = self.task.predict(model, take(features, batch))
-                pieces += [Piece(int(numbers[at]), int(at), value) for at, value in zip(batch, values, strict=True)]
+                pieces += [
+                    Piece(int(numbers[at]), int(at), value) for at, value in zip(batch, values, strict=True)
+                ]
         if ranks > 1:
             pieces = gather_object(pieces)
         pieces.sort(key=lambda piece: piece.feature)

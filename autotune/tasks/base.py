@@ -224,7 +224,9 @@ class Task(ABC):
 
         columns = [name for name in ("input_ids", "target_ids") if name in features.column_names]
         table = features.data.table
-        return np.stack([pc.list_value_length(table[name]).to_numpy().astype(np.int64) for name in columns], axis=1)
+        return np.stack(
+            [pc.list_value_length(table[name]).to_numpy().astype(np.int64) for name in columns], axis=1
+        )
 
     @abstractmethod
     def loss(self, model: "nn.Module", batch: Batch) -> LossSum:
@@ -300,7 +302,9 @@ def pad(sequences: Sequence[Sequence[int]], value: int, *, left: bool = False) -
     return torch.from_numpy(out)
 
 
-def padded_inputs(sequences: Sequence[Sequence[int]], pad_id: int, *, left: bool = False) -> "dict[str, Tensor]":
+def padded_inputs(
+    sequences: Sequence[Sequence[int]], pad_id: int, *, left: bool = False
+) -> "dict[str, Tensor]":
     """`input_ids` and `attention_mask` of sequences, padded to the longest."""
     return {
         "input_ids": pad(sequences, pad_id, left=left),

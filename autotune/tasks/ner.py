@@ -125,9 +125,13 @@ class Ner(Task):
                 owners = {position: most_central(position, spans) for position in first_pieces.values()}
                 for index, (start, end) in enumerate(spans):
                     own = [
-                        words[position] if owners.get(position) == index else NOT_A_WORD for position in range(start, end)
+                        words[position] if owners.get(position) == index else NOT_A_WORD
+                        for position in range(start, end)
                     ]
-                    before, after = [NOT_A_WORD] * len(self.encoder.prefix), [NOT_A_WORD] * len(self.encoder.suffix)
+                    before, after = (
+                        [NOT_A_WORD] * len(self.encoder.prefix),
+                        [NOT_A_WORD] * len(self.encoder.suffix),
+                    )
                     own = before + own + after or [NOT_A_WORD]
                     yield {
                         "row": number,
@@ -153,7 +157,9 @@ class Ner(Task):
             ids, words = list(encoded["input_ids"][index]), list(encoded.word_ids(index))
             missing = sorted(set(range(len(row["tokens"]))) - set(words))
             for word in missing:
-                at = next((i for i, other in enumerate(words) if other is not None and other > word), len(words))
+                at = next(
+                    (i for i, other in enumerate(words) if other is not None and other > word), len(words)
+                )
                 ids.insert(at, self._unknown)
                 words.insert(at, word)
             yield ids, words
@@ -187,7 +193,10 @@ class Ner(Task):
         probabilities, tags = (tensor.cpu() for tensor in logits.softmax(-1).max(-1))
         words = pad([feature["words"] for feature in features], NOT_A_WORD)
         return [
-            tuple(part[words[index] != NOT_A_WORD].numpy() for part in (words[index], tags[index], probabilities[index]))
+            tuple(
+                part[words[index] != NOT_A_WORD].numpy()
+                for part in (words[index], tags[index], probabilities[index])
+            )
             for index in range(len(features))
         ]
 
@@ -225,7 +234,9 @@ class Ner(Task):
         """Entity F1 over every gold word: strict IOB2, conlleval beside it, per entity type."""
         from autotune.evaluation.metrics import entity_scores
 
-        result = entity_scores([row["tags"] for row in rows], [prediction["prediction"] for prediction in predictions])
+        result = entity_scores(
+            [row["tags"] for row in rows], [prediction["prediction"] for prediction in predictions]
+        )
         return Scores(self.main_metric, result["values"], result["per_class"])
 
     @classmethod

@@ -61,7 +61,7 @@ class Sentiment(Task):
     name = "sentiment"
     Config = SentimentConfig
     columns = (Column("text", Kind.text), Column("label", Kind.label, target=True))
-    heads = {family: Head.sequence for family in Family}
+    heads = dict.fromkeys(Family, Head.sequence)
     instead = "model=bertimbau_base"
     tiny = "bert"
     main_metric = "macro_f1"
@@ -142,7 +142,11 @@ class Sentiment(Task):
                         where=f"row {number} (id {row['id']})",
                         fix="task.on_overflow=window or task.on_overflow=truncate",
                     )
-                spans = [(0, room)] if self.config.on_overflow is Overflow.truncate else windows(len(ids), room, overlap)
+                spans = (
+                    [(0, room)]
+                    if self.config.on_overflow is Overflow.truncate
+                    else windows(len(ids), room, overlap)
+                )
                 for index, (start, end) in enumerate(spans):
                     yield {
                         "row": number,
@@ -196,7 +200,9 @@ class Sentiment(Task):
                 "text": row["text"],
                 **({"label": row["label"]} if row.get("label") is not None else {}),
                 "prediction": names[int(probabilities.argmax())],
-                "probabilities": {name: float(value) for name, value in zip(names, probabilities, strict=True)},
+                "probabilities": {
+                    name: float(value) for name, value in zip(names, probabilities, strict=True)
+                },
             }
 
     def score(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Scores:
@@ -204,7 +210,9 @@ class Sentiment(Task):
         from autotune.evaluation.metrics import classification_scores
 
         gold = [row["label"] for row in rows]
-        result = classification_scores(gold, [prediction["prediction"] for prediction in predictions], self.labels())
+        result = classification_scores(
+            gold, [prediction["prediction"] for prediction in predictions], self.labels()
+        )
         return Scores(self.main_metric, result["values"], result["per_class"], result["confusion"])
 
     @classmethod
@@ -216,9 +224,14 @@ class Sentiment(Task):
 
         majority = Counter(train["label"]).most_common(1)[0][0]
         learn = train.select(range(min(len(train), TFIDF_ROWS)))
-        model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+|[^\w\s]"), LogisticRegression(max_iter=1000))
+        model = make_pipeline(
+            TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+|[^\w\s]"),
+            LogisticRegression(max_iter=1000),
+        )
         model.fit(list(learn["text"]), list(learn["label"]))
         return {
             "majority class": [{"prediction": majority} for _ in range(len(rows))],
-            "TF-IDF + logistic regression": [{"prediction": str(label)} for label in model.predict(list(rows["text"]))],
+            "TF-IDF + logistic regression": [
+                {"prediction": str(label)} for label in model.predict(list(rows["text"]))
+            ],
         }

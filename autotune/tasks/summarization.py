@@ -81,7 +81,10 @@ class Summarization(Task):
         prompt = config.prompt or (DECODER_PROMPT if self.writes_after_prompt else "{document}")
         if prompt.count("{document}") != 1:
             raise ConfigError(
-                "the prompt must hold {document} exactly once", where="task.prompt", found=prompt, fix="task.prompt=null"
+                "the prompt must hold {document} exactly once",
+                where="task.prompt",
+                found=prompt,
+                fix="task.prompt=null",
             )
         if config.on_overflow is Overflow.window:
             raise ConfigError(
@@ -107,7 +110,7 @@ class Summarization(Task):
 
     def labels(self) -> None:
         """The outputs are the vocabulary."""
-        return None
+        return
 
     def measure(self, rows: "Mapping[str, Dataset]") -> None:
         """`longest_summary` of the splits, in tokens, with its end; `max_new_tokens` unless the config says it."""
@@ -180,14 +183,20 @@ class Summarization(Task):
         num_targets = float(sum(len(feature["target_ids"]) for feature in features))
         if self.writes_after_prompt:
             sequences = [[*feature["input_ids"], *feature["target_ids"]] for feature in features]
-            labels = [[IGNORED] * len(feature["input_ids"]) + list(feature["target_ids"]) for feature in features]
+            labels = [
+                [IGNORED] * len(feature["input_ids"]) + list(feature["target_ids"]) for feature in features
+            ]
             # What stands at a position is predicted from the one before.
             shifted = [[*row[1:], IGNORED] for row in labels]
             return Batch(padded_inputs(sequences, pad_id), {"labels": pad(shifted, IGNORED)}, num_targets)
         inputs = padded_inputs([feature["input_ids"] for feature in features], pad_id)
         start = self.base.config.decoder_start_token_id
-        inputs["decoder_input_ids"] = pad([[start, *feature["target_ids"][:-1]] for feature in features], pad_id)
-        return Batch(inputs, {"labels": pad([feature["target_ids"] for feature in features], IGNORED)}, num_targets)
+        inputs["decoder_input_ids"] = pad(
+            [[start, *feature["target_ids"][:-1]] for feature in features], pad_id
+        )
+        return Batch(
+            inputs, {"labels": pad([feature["target_ids"] for feature in features], IGNORED)}, num_targets
+        )
 
     def loss(self, model: "nn.Module", batch: Batch) -> LossSum:
         """Cross-entropy summed over the tokens of the summaries."""
@@ -213,7 +222,9 @@ class Summarization(Task):
     def predict(self, model: "nn.Module", features: Sequence[Feature]) -> list[Any]:
         """The summary of each document, str."""
         inputs = padded_inputs(
-            [feature["input_ids"] for feature in features], self.tokenizer.pad_token_id, left=self.writes_after_prompt
+            [feature["input_ids"] for feature in features],
+            self.tokenizer.pad_token_id,
+            left=self.writes_after_prompt,
         )
         written = model.generate(**Batch(inputs).to(model.device).inputs, **self.generation())
         if self.writes_after_prompt:

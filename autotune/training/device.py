@@ -60,4 +60,8 @@ def accelerator(precision: Precision) -> Accelerator:
 
 def name() -> str:
     """The device in words."""
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
+    return (
+        torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else f"CPU, {torch.get_num_threads()} threads"
+    )

@@ -22,7 +22,9 @@ class Progress:
     def __init__(self, title: str, total: int) -> None:
         self.title, self.total, self.done = title, total, 0
         self.began = self.said = time.monotonic()
-        self.bar = tqdm(total=total, desc=title, leave=False, dynamic_ncols=True) if sys.stderr.isatty() else None
+        self.bar = (
+            tqdm(total=total, desc=title, leave=False, dynamic_ncols=True) if sys.stderr.isatty() else None
+        )
 
     def step(self, **values: float) -> None:
         """One more is done; values (loss, learning rate) are shown beside."""

@@ -14,7 +14,7 @@ from datasets import Dataset
 from torch import nn
 from transformers import get_scheduler
 
-from autotune.config import Precision, Schedule, TrainerConfig
+from autotune.config import Schedule, TrainerConfig
 from autotune.data.batches import BatchPlan, MicroBatch
 from autotune.errors import TrainingError
 from autotune.models import load_trainable_state, trainable_state
@@ -87,7 +87,9 @@ class Trainer:
         evaluate: Callable[[nn.Module], Scores] | None,
         folder: RunFolder,
     ) -> None:
-        assert config.epochs is not None and config.learning_rate is not None, "resolved when the config is composed"
+        assert config.epochs is not None and config.learning_rate is not None, (
+            "resolved when the config is composed"
+        )
         self.task, self.features, self.config, self.seed = task, features, config, seed
         self.accelerator, self.evaluate, self.folder = accelerator, evaluate, folder
         self.plan = BatchPlan(
@@ -127,7 +129,9 @@ class Trainer:
             began = time.perf_counter()
             reseed(self.seed, update, rank)
             self.model.train()
-            batches = [self._batch(micro) for micro in self.plan.micro_batches(update, rank=rank, ranks=ranks)]
+            batches = [
+                self._batch(micro) for micro in self.plan.micro_batches(update, rank=rank, ranks=ranks)
+            ]
             count = self._over_ranks(sum(batch.num_targets for batch in batches))
             total = 0.0
             for index, batch in enumerate(batches):
@@ -190,7 +194,9 @@ class Trainer:
             if better:
                 best, best_update = scores.best, update
                 if self.accelerator.is_main_process:
-                    self.folder.save_best(trainable_state(self.bare_model), {"update": update, scores.main: best})
+                    self.folder.save_best(
+                        trainable_state(self.bare_model), {"update": update, scores.main: best}
+                    )
             if self.config.patience is not None and worse >= self.config.patience:
                 stopped_early = True
                 logger.info("stopped early: %d evaluations without a better %s", worse, scores.main)
@@ -226,7 +232,10 @@ def optimizer(model: nn.Module, config: TrainerConfig) -> torch.optim.Optimizer:
     """Fused AdamW; vectors (biases and the gains of norms) are not decayed."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [
-        {"params": [parameter for parameter in trained if parameter.ndim >= 2], "weight_decay": config.weight_decay},
+        {
+            "params": [parameter for parameter in trained if parameter.ndim >= 2],
+            "weight_decay": config.weight_decay,
+        },
         {"params": [parameter for parameter in trained if parameter.ndim < 2], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(

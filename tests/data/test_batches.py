@@ -12,7 +12,12 @@ def plan(rows: list[int], sizes: list[int], **options) -> BatchPlan:
     return BatchPlan(np.array(rows), np.array(sizes)[:, None], **settings)
 
 
-@given(st.lists(st.integers(1, 3), min_size=1, max_size=40), st.integers(1, 9), st.integers(1, 4), st.integers(1, 600))
+@given(
+    st.lists(st.integers(1, 3), min_size=1, max_size=40),
+    st.integers(1, 9),
+    st.integers(1, 4),
+    st.integers(1, 600),
+)
 def test_every_feature_exactly_once_an_epoch_over_all_ranks(windows, batch_size, ranks, budget):
     rows = [row for row, count in enumerate(windows) for _ in range(count)]
     rng = np.random.default_rng(0)

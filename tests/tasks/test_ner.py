@@ -13,10 +13,18 @@ from autotune.tasks.base import IGNORED, Piece
 from tests.tasks.conftest import words_row
 
 ROWS = [
-    words_row(0, ["João", "Conceição", "vive", "em", "São", "Luís"], ["B-PESSOA", "I-PESSOA", "O", "O", "B-LOCAL", "I-LOCAL"]),
+    words_row(
+        0,
+        ["João", "Conceição", "vive", "em", "São", "Luís"],
+        ["B-PESSOA", "I-PESSOA", "O", "O", "B-LOCAL", "I-LOCAL"],
+    ),
     words_row(1, ["Choveu"], ["O"]),
 ]
-WORDS = st.lists(st.sampled_from(["João", "São", "\uf0be", "inconstitucionalissimamente", "água", "\u00ad", ".", "3ª"]), min_size=1, max_size=60)
+WORDS = st.lists(
+    st.sampled_from(["João", "São", "\uf0be", "inconstitucionalissimamente", "água", "\u00ad", ".", "3ª"]),
+    min_size=1,
+    max_size=60,
+)
 
 
 def answer(task, features):
@@ -33,7 +41,9 @@ def answer(task, features):
 @pytest.mark.parametrize("architecture", ["bert", "roberta", "deberta", "llama"])
 @pytest.mark.parametrize("max_length", [16, 512])
 def test_every_word_is_learned_once_and_predicted_once(make_task, architecture, max_length):
-    task = make_task("ner", ROWS, architecture, max_length=min(max_length, 128) if max_length == 512 else max_length)
+    task = make_task(
+        "ner", ROWS, architecture, max_length=min(max_length, 128) if max_length == 512 else max_length
+    )
 
     @settings(max_examples=25, deadline=None)
     @given(WORDS, st.data())
@@ -70,7 +80,10 @@ def test_entities_have_offsets_into_the_text(make_task):
     task = make_task("ner", ROWS)
     predictions = list(task.join(ROWS, answer(task, list(task.prepare(ROWS)))))
     entities = predictions[0]["entities"]
-    assert [(entity["label"], entity["text"]) for entity in entities] == [("PESSOA", "João Conceição"), ("LOCAL", "São Luís")]
+    assert [(entity["label"], entity["text"]) for entity in entities] == [
+        ("PESSOA", "João Conceição"),
+        ("LOCAL", "São Luís"),
+    ]
     for entity in entities:
         assert predictions[0]["text"][entity["start"] : entity["end"]] == entity["text"]
 

@@ -20,7 +20,9 @@ ROWS = [
 def test_a_long_text_is_read_in_windows_that_together_count_once(make_task):
     task = make_task("sentiment", ROWS, max_length=20)
     features = list(task.prepare(ROWS))
-    weights = {row: sum(feature["weight"] for feature in features if feature["row"] == row) for row in range(3)}
+    weights = {
+        row: sum(feature["weight"] for feature in features if feature["row"] == row) for row in range(3)
+    }
     assert weights == pytest.approx({0: 1.0, 1: 1.0, 2: 1.0})
     assert sum(feature["row"] == 1 for feature in features) > 3
     assert all(len(feature["input_ids"]) <= 20 and feature["lost"] == 0 for feature in features)
@@ -61,7 +63,9 @@ def test_the_loss_is_that_of_torch_with_weights_and_smoothing(make_task):
         def forward(self, **inputs):
             return type("Output", (), {"logits": logits})
 
-    each = torch.nn.functional.cross_entropy(logits, batch.targets["labels"], reduction="none", label_smoothing=0.1)
+    each = torch.nn.functional.cross_entropy(
+        logits, batch.targets["labels"], reduction="none", label_smoothing=0.1
+    )
     loss = task.loss(Fixed(), batch)
     assert float(loss.sum) == pytest.approx(float((each * batch.targets["weights"]).sum()))
     assert loss.count == batch.num_targets

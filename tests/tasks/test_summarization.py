@@ -68,7 +68,9 @@ def test_a_long_document_is_cut_and_counted_and_the_summary_keeps_its_room(make_
     assert short["lost"] == 0 and long["lost"] == whole - task.document_room
     assert len(long["input_ids"]) <= 128
     with pytest.raises(DataError, match=r"(?s)id b.*task.on_overflow=truncate"):
-        list(make_task("summarization", ROWS, architecture, max_length=128, on_overflow="error").prepare(ROWS))
+        list(
+            make_task("summarization", ROWS, architecture, max_length=128, on_overflow="error").prepare(ROWS)
+        )
 
 
 def test_windows_and_prompts_without_a_document_are_refused(make_task):

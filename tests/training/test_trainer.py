@@ -7,7 +7,15 @@ import torch
 from pydantic import TypeAdapter
 
 from autotune import commands
-from autotune.config import Architecture, DatasetConfig, ModelConfig, Precision, RunConfig, SplitsConfig, TrainerConfig
+from autotune.config import (
+    Architecture,
+    DatasetConfig,
+    ModelConfig,
+    Precision,
+    RunConfig,
+    SplitsConfig,
+    TrainerConfig,
+)
 from autotune.errors import ConfigError, TrainingError
 from autotune.models import load_model
 from autotune.registry import task
@@ -16,7 +24,7 @@ from autotune.tasks.base import Scores
 from autotune.training import device
 from autotune.training.trainer import Trainer, interval
 
-WORDS = "não são ótimo ruim céu água pão então café avó maçã três".split()
+WORDS = ["não", "são", "ótimo", "ruim", "céu", "água", "pão", "então", "café", "avó", "maçã", "três"]
 
 
 def rows(task_name: str) -> list[dict]:
@@ -27,21 +35,29 @@ def rows(task_name: str) -> list[dict]:
         if task_name == "sentiment":
             made.append({"text": " ".join(words), "label": "bom" if number % 3 else "mau"})
         elif task_name == "ner":
-            made.append({"tokens": words, "tags": ["B-COISA" if word in ("pão", "café") else "O" for word in words]})
+            made.append(
+                {"tokens": words, "tags": ["B-COISA" if word in ("pão", "café") else "O" for word in words]}
+            )
         else:
             made.append({"document": " ".join(words), "summary": " ".join(words[:3])})
     return made
 
 
-def make_trainer(tmp_path, task_name, folder, evaluate=None, *, task_options=None, architecture=None, **options) -> Trainer:
+def make_trainer(
+    tmp_path, task_name, folder, evaluate=None, *, task_options=None, architecture=None, **options
+) -> Trainer:
     file = tmp_path / "rows.jsonl"
-    file.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows(task_name)), encoding="utf-8")
+    file.write_text(
+        "\n".join(json.dumps(row, ensure_ascii=False) for row in rows(task_name)), encoding="utf-8"
+    )
     kind = task(task_name)
     settings = {"epochs": 2, "batch_size": 5, "learning_rate": 1e-3, "precision": Precision.fp32} | options
     config = RunConfig(
         task=TypeAdapter(kind.Config).validate_python(task_options or {}),
         dataset=DatasetConfig(
-            path=str(file), splits=SplitsConfig(train=str(file), validation=None, test=None), validation_fraction=0.0
+            path=str(file),
+            splits=SplitsConfig(train=str(file), validation=None, test=None),
+            validation_fraction=0.0,
         ),
         model=ModelConfig(tiny=Architecture(architecture or kind.tiny)),
         trainer=TrainerConfig(**settings),
@@ -49,7 +65,12 @@ def make_trainer(tmp_path, task_name, folder, evaluate=None, *, task_options=Non
     )
     prepared = commands.prepare(config, tmp_path / "cache")
     model = load_model(
-        prepared.base, kind.heads[prepared.base.family], prepared.task.labels(), None, allow_pickle=False, seed=1
+        prepared.base,
+        kind.heads[prepared.base.family],
+        prepared.task.labels(),
+        None,
+        allow_pickle=False,
+        seed=1,
     )
     return Trainer(
         prepared.task,
@@ -122,7 +143,9 @@ def test_the_gradient_is_that_of_the_plain_padded_batch(tmp_path, folder):
     for batch in batches:
         labels = batch.targets["labels"]
         logits = model(**batch.inputs).logits
-        sum_ = torch.nn.functional.cross_entropy(logits[labels != -100], labels[labels != -100], reduction="sum")
+        sum_ = torch.nn.functional.cross_entropy(
+            logits[labels != -100], labels[labels != -100], reduction="sum"
+        )
         (sum_ / count).backward()
     for parameter, gradient in zip(model.parameters(), expected, strict=True):
         assert (parameter.grad - gradient).abs().max() < 1e-12
@@ -195,7 +218,12 @@ def test_the_learning_rate_rises_and_falls(tmp_path, folder):
 
 
 def test_intervals():
-    assert (interval("1ep", 7), interval("0.5ep", 7), interval("200up", 7), interval("0.01ep", 7)) == (7, 4, 200, 1)
+    assert (interval("1ep", 7), interval("0.5ep", 7), interval("200up", 7), interval("0.01ep", 7)) == (
+        7,
+        4,
+        200,
+        1,
+    )
 
 
 def test_fp16_is_refused_for_t5_kinds_with_the_reason():
