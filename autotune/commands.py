@@ -56,6 +56,16 @@ class Prepared:
     features: dict[str, Dataset]
     precision: Precision
 
+    def record(self) -> dict[str, Any]:
+        """JSON of what the run learns from."""
+        return {
+            "fingerprint": self.rows.fingerprint,
+            "source": self.rows.source,
+            "rows": {split: len(data) for split, data in self.rows.splits.items()},
+            "facts": self.task.facts,
+            "notes": self.rows.notes,
+        }
+
 
 def prepare(config: RunConfig, cache: Path) -> Prepared:
     """Rows, tokenizer and features of a run; what is wrong with them is found here, in seconds.
@@ -108,66 +118,85 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
             return 0
         logger.info("run folder: %s", folder.path)
         prepared = prepare(config, folder.cache)
-        task, base, rows, features = prepared.task, prepared.base, prepared.rows.splits, prepared.features
-        folder.write_json("data.json", {"fingerprint": prepared.rows.fingerprint, "source": prepared.rows.source,
-                                        "rows": {split: len(data) for split, data in rows.items()}, "facts": task.facts,
-                                        "notes": prepared.rows.notes})  # fmt: skip
-        model = load_model(
-            base,
-            task.heads[base.family],
-            task.labels(),
-            config.peft,
-            allow_pickle=config.model.allow_pickle,
-            seed=config.seed,
-        )
-        _say_model(base, model, prepared.precision)
-        accelerator = device.accelerator(prepared.precision)
-        evaluator = Evaluator(task, accelerator, config.trainer.micro_batch_tokens or device.default_budget())
-        trainer = Trainer(
-            task,
-            model,
-            features["train"],
-            config=config.trainer,
-            seed=config.seed,
-            accelerator=accelerator,
-            evaluate=(lambda bare: evaluator.score(bare, features["validation"], rows["validation"]))
-            if "validation" in rows
-            else None,
-            folder=folder,
-        )
+        folder.write_json("data.json", prepared.record())
+        trainer, evaluator = _trainer(config, prepared, folder)
         fitted = trainer.fit()
-        model = accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
-        if config.peft is not None and config.peft.merge:
-            save_adapter(model, base, folder.adapter)
-        model = finish(model, base, config.peft)
-        save_artefact(
-            model,
-            base,
-            folder.model,
-            {"config": plain(config), "facts": task.facts, "precision": prepared.precision},
-            generation=task.generation(),
-        )
-        scores = {}
-        for split in [split for split in rows if split != "train"] or ["train"]:
-            predictions = evaluator.predict(model, features[split], rows[split])
-            folder.write_predictions(split, predictions)
-            scores[split] = task.score(rows[split], predictions)
-        final = list(scores)[-1]
+        model = _save(config, prepared, trainer, folder)
+        scores = _score(prepared, evaluator, model, folder)
+        split, figures = list(scores.items())[-1]
+        rows = prepared.rows.splits
         baselines = {
-            name: task.score(rows[final], predictions)
-            for name, predictions in task.baselines(rows["train"], rows[final]).items()
+            name: prepared.task.score(rows[split], predictions)
+            for name, predictions in prepared.task.baselines(rows["train"], rows[split]).items()
         }
-        folder.write_json("metrics.json", {
-            **{split: figures.as_dict() for split, figures in scores.items()},
-            "baseline": {final: {name: figures.values for name, figures in baselines.items()}},
-            "recipe": recipe(scores[final].values),
+        metrics = {
+            **{name: one.as_dict() for name, one in scores.items()},
+            "baseline": {split: {name: one.values for name, one in baselines.items()}},
+            "recipe": recipe(figures.values),
             "training": asdict(fitted),
-        })  # fmt: skip
-        _prove(evaluator, model, rows[final], folder, plugins)
+        }
+        folder.write_json("metrics.json", metrics)
+        _prove(evaluator, model, rows[split], folder, plugins)
         folder.finish()
-        _say_result(folder, fitted, final, scores[final], baselines)
-        _say_next(folder, config, task, rows[final][0])
+        _say_result(fitted, split, figures, baselines)
+        _say_next(folder, config, prepared.task)
     return 0
+
+
+def _trainer(config: RunConfig, prepared: Prepared, folder: RunFolder) -> tuple[Trainer, Evaluator]:
+    """Loads the model and sets up its training."""
+    task, base = prepared.task, prepared.base
+    rows, features = prepared.rows.splits, prepared.features
+    model = load_model(
+        base,
+        task.heads[base.family],
+        task.labels(),
+        config.peft,
+        allow_pickle=config.model.allow_pickle,
+        seed=config.seed,
+    )
+    _say_model(base, model, prepared.precision)
+    accelerator = device.accelerator(prepared.precision)
+    evaluator = Evaluator(task, accelerator, config.trainer.micro_batch_tokens or device.default_budget())
+
+    def validate(model: nn.Module) -> Scores:
+        return evaluator.score(model, features["validation"], rows["validation"])
+
+    trainer = Trainer(
+        task,
+        model,
+        features["train"],
+        config=config.trainer,
+        seed=config.seed,
+        accelerator=accelerator,
+        evaluate=validate if "validation" in rows else None,
+        folder=folder,
+    )
+    return trainer, evaluator
+
+
+def _save(config: RunConfig, prepared: Prepared, trainer: Trainer, folder: RunFolder) -> nn.Module:
+    """Saves the adapter and the model; returns the model as it was saved, merged where that was asked for."""
+    model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    if config.peft is not None and config.peft.merge:
+        save_adapter(model, prepared.base, folder.adapter)
+    model = finish(model, prepared.base, config.peft)
+    record = {"config": plain(config), "facts": prepared.task.facts, "precision": prepared.precision}
+    save_artefact(model, prepared.base, folder.model, record, generation=prepared.task.generation())
+    return model.to(trainer.accelerator.device)
+
+
+def _score(
+    prepared: Prepared, evaluator: Evaluator, model: nn.Module, folder: RunFolder
+) -> dict[str, Scores]:
+    """Predicts and scores validation and test (train where there is neither); the last one is the result."""
+    rows = prepared.rows.splits
+    scores = {}
+    for split in [split for split in rows if split != "train"] or ["train"]:
+        predictions = evaluator.predict(model, prepared.features[split], rows[split])
+        folder.write_predictions(split, predictions)
+        scores[split] = prepared.task.score(rows[split], predictions)
+    return scores
 
 
 def evaluate(run: str, *, data: str | None, split: str, output: str | None) -> int:
@@ -368,9 +397,7 @@ def _say_scores(scores: Scores) -> None:
                     figures["precision"], figures["recall"], figures["support"])  # fmt: skip
 
 
-def _say_result(
-    folder: RunFolder, fitted: FitResult, split: str, scores: Scores, baselines: Mapping[str, Scores]
-) -> None:
+def _say_result(fitted: FitResult, split: str, scores: Scores, baselines: Mapping[str, Scores]) -> None:
     logger.info("")
     logger.info("result on %s (%d updates, %s of training)", split, fitted.updates, duration(fitted.seconds))
     if split == "validation":
@@ -391,19 +418,13 @@ def _say_result(
                            figures.best)  # fmt: skip
 
 
-def _say_next(folder: RunFolder, config: RunConfig, task: Task, row: Mapping[str, Any]) -> None:
+def _say_next(folder: RunFolder, config: RunConfig, task: Task) -> None:
     logger.info("")
-    logger.info(
-        "everything is in %s: the model in model/, figures in metrics.json, predictions_*.jsonl,", folder.path
-    )
-    logger.info("history.jsonl and the resolved config.yaml")
+    logger.info("everything is in %s: the model in model/, figures in metrics.json,", folder.path)
+    logger.info("predictions_*.jsonl, history.jsonl and the resolved config.yaml")
     logger.info("next:")
     logger.info('  autotune predict %s --text "..."', folder.path)
     logger.info("  autotune evaluate %s --data FILE", folder.path)
     if config.model.tiny is not None:
-        logger.info(
-            "  this was a tiny model without any knowledge of Portuguese, for trying things out; a real one:"
-        )
-        logger.info(
-            "  autotune task=%s dataset=csv dataset.path=FILE %s", task.name, task.instead.split()[-1]
-        )
+        logger.info("  this was a tiny model that knows no Portuguese, for trying things out; a real one:")
+        logger.info("  autotune task=%s %s", task.name, task.suggested)

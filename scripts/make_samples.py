@@ -391,3 +391,223 @@ def article_of(name: str) -> tuple[str, str]:
     """The article before a name, or none, and the name."""
     article, _, rest = name.partition(" ")
     return (article, rest) if article in ("o", "a") else ("", name)
+
+
+# --- summarization -----------------------------------------------------------------------------------------
+
+# What can happen: words of the summary in capitals are drawn from SLOTS and told in the sentences called facts.
+STORIES = [
+    {
+        "summary": "WHO propõe AMOUNT para WORK no bairro DISTRICT.",
+        "opening": [
+            "A sessão da câmara começou pouco depois das sete horas da noite.",
+            "O plenário ficou cheio durante a última reunião da câmara municipal.",
+            "Muitos moradores acompanharam de perto os debates desta semana.",
+        ],
+        "facts": [
+            ["A proposta foi apresentada por WHO.", "Quem levou o assunto à tribuna foi WHO."],
+            ["O custo previsto é de AMOUNT.", "O texto reserva AMOUNT do orçamento."],
+            ["O dinheiro servirá para WORK.", "A ideia é usar a verba para WORK."],
+            ["O serviço ficará no bairro DISTRICT.", "Os beneficiados moram no bairro DISTRICT."],
+        ],
+        "asides": [
+            "Ninguém pediu a palavra no fim.",
+            "A votação ficou para outro dia.",
+            "O café foi servido no intervalo.",
+            "Houve aplausos e algumas vaias.",
+        ],
+    },
+    {
+        "summary": "CLUB vence RIVAL por SCORE no estádio STADIUM com gol de SCORER.",
+        "opening": [
+            "A chuva não afastou os torcedores na tarde de futebol.",
+            "A rodada do campeonato regional trouxe um jogo muito disputado.",
+            "Foi uma partida nervosa desde os primeiros minutos.",
+        ],
+        "facts": [
+            ["A vitória ficou com o CLUB.", "Quem levou os três pontos foi o CLUB."],
+            ["Do outro lado, o RIVAL não conseguiu reagir.", "Já o RIVAL saiu de campo cabisbaixo."],
+            ["O placar terminou em SCORE.", "O jogo acabou em SCORE."],
+            ["A bola rolou no estádio STADIUM.", "O palco foi o estádio STADIUM."],
+            ["O gol decisivo foi de SCORER.", "Brilhou a estrela de SCORER."],
+        ],
+        "asides": [
+            "O árbitro mostrou quatro cartões.",
+            "O gramado estava em boas condições.",
+            "A torcida cantou até o apito final.",
+            "Os técnicos evitaram entrevistas.",
+        ],
+    },
+    {
+        "summary": "EVENT reúne CROWD na cidade de TOWN e arrecada AMOUNT para CAUSE.",
+        "opening": [
+            "O fim de semana foi de festa e de reencontro para muitas famílias.",
+            "As ruas amanheceram enfeitadas com bandeirinhas e flores de papel.",
+            "Voluntários trabalharam durante meses para que tudo desse certo.",
+        ],
+        "facts": [
+            ["A atração foi EVENT.", "Todos queriam ver EVENT."],
+            ["O público chegou a CROWD.", "Passaram pelo local CROWD."],
+            ["Tudo aconteceu na cidade de TOWN.", "A anfitriã foi a cidade de TOWN."],
+            ["A renda somou AMOUNT.", "O caixa fechou com AMOUNT."],
+            ["O valor será entregue para CAUSE.", "Tudo será doado para CAUSE."],
+        ],
+        "asides": [
+            "O cheiro de milho verde tomou conta da praça.",
+            "As crianças ganharam balões coloridos.",
+            "Uma banda tocou do começo ao fim.",
+            "O tempo ajudou e não choveu.",
+        ],
+    },
+]
+SLOTS = {
+    "WHO": lines("""
+        a vereadora Dália Fontoura
+        a vereadora Ilma Sarmento
+        a vereadora Núbia Caldas
+        a vereadora Zélia Portinho
+        o vereador Aldir Mansur
+        o vereador Élcio Ramalhete
+        o vereador Osório Leme
+        o vereador Túlio Arantes
+        """),
+    "AMOUNT": [f"{number} mil reais" for number in (20, 35, 40, 60, 75, 90, 120, 150, 180, 200, 250, 300)],
+    "WORK": lines("""
+        a reforma da creche
+        a limpeza do córrego
+        a iluminação da praça
+        a construção da ponte
+        a ampliação do posto de saúde
+        a compra de ônibus escolares
+        o conserto das calçadas
+        o plantio de ipês
+        """),
+    "DISTRICT": lines("""
+        Água Fria
+        Boa Esperança
+        Jardim das Acácias
+        Lagoa Seca
+        Morro Alto
+        Pedra Branca
+        Santa Luzia
+        São Cosme
+        Vila Operária
+        Vista Alegre
+        """),
+    "CLUB": lines("""
+        Atlético Serrano
+        Botões de Ouro
+        Canarinho
+        Estrela do Vale
+        Ferroviário Azul
+        Guarani da Várzea
+        Leão do Cerrado
+        União Ribeirinha
+        """),
+    "STADIUM": lines("""
+        da Baixada
+        do Ipê
+        da Lagoa
+        do Trabalhador
+        das Mangueiras
+        dos Coqueiros
+        """),
+    "SCORE": ["1 a 0", "2 a 0", "2 a 1", "3 a 0", "3 a 1", "3 a 2", "4 a 1", "4 a 3"],
+    "SCORER": ["Biriba", "Cauã", "Dinho", "Juninho Pará", "Léo Sabiá", "Nêgo", "Pingo", "Tião", "Vavá", "Zezé"],
+    "EVENT": lines("""
+        a feira do livro
+        a festa do milho
+        a exposição de orquídeas
+        a corrida de rua
+        a mostra de cinema
+        o bingo da paróquia
+        o concurso de quadrilhas
+        o festival de música
+        o leilão de artesanato
+        o passeio ciclístico
+        """),
+    "CROWD": [f"{number} pessoas" for number in (150, 200, 280, 350, 400, 500, 600, 750, 800, 900)],
+    "TOWN": lines("""
+        Araçá do Sul
+        Cambuí Velho
+        Jequitaí Mirim
+        Maracujá da Serra
+        Nova Conceição
+        Palmeirinha
+        Rio das Onças
+        São Benício
+        Taperá
+        Uruçu Grande
+        """),
+    "CAUSE": lines("""
+        a escola de surdos
+        a banda municipal
+        a santa casa
+        o abrigo de animais
+        o asilo São José
+        o corpo de bombeiros
+        o hospital infantil
+        o lar das crianças
+        """),
+}
+SLOTS["RIVAL"] = SLOTS["CLUB"]
+
+
+def summarization(rng: random.Random, split: str) -> Row:
+    """A piece of local news and its one-sentence summary."""
+    story = rng.choice(STORIES)
+    chosen: dict[str, str] = {}
+    for slot in re.findall("[A-Z]{3,}", story["summary"]):
+        chosen[slot] = rng.choice([value for value in SLOTS[slot] if value not in chosen.values()])
+
+    def filled(text: str) -> str:
+        return re.sub("|".join(chosen), lambda match: chosen[match[0]], text)
+
+    body = [rng.choice(variants) for variants in story["facts"]] + rng.sample(story["asides"], 1)
+    rng.shuffle(body)
+    document = [rng.choice(story["opening"]), *body]
+    return {"document": filled(" ".join(document)), "summary": sentence(filled(story["summary"]))}
+
+
+# --- files -------------------------------------------------------------------------------------------------
+
+SAMPLERS: dict[str, Sampler] = {"sentiment": sentiment, "ner": ner, "summarization": summarization}
+
+
+def triples(row: Row) -> set[tuple[str, ...]]:
+    """All runs of three words of a row's text."""
+    words = row.get("tokens") or words_of(row.get("text") or row["document"])
+    return set(zip(words, words[1:], words[2:], strict=False))
+
+
+def rows(task: str) -> Iterator[tuple[str, Row]]:
+    """Splits and their rows; no row nearly repeats another."""
+    rng = random.Random(f"{SEED} {task}")
+    seen: list[set[tuple[str, ...]]] = []
+    for split, size in SIZES.items():
+        number = 0
+        while number < size:
+            row = SAMPLERS[task](rng, split)
+            own = triples(row)
+            if any(len(own & other) > ALIKE * len(own | other) for other in seen):
+                continue
+            seen.append(own)
+            number += 1
+            yield split, {"id": f"{task}-{split}-{number:03}", **row}
+
+
+def main(folder: Path) -> None:
+    """Writes all files under a folder."""
+    for task in SAMPLERS:
+        texts = dict.fromkeys(SIZES, "")
+        for split, row in rows(task):
+            texts[split] += json.dumps(row, ensure_ascii=False) + "\n"
+        for split, text in texts.items():
+            file = folder / task / f"{split}.jsonl"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    here = Path(__file__).resolve().parent.parent / "autotune" / "assets" / "samples"
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else here)

@@ -166,6 +166,15 @@ def _sources(config: DatasetConfig) -> tuple[dict[str, _Source], dict[str, Any]]
         else:
             found = {"train": _file_source(path, config)} if path.exists() else {}
         found |= explicit
+        for split in SPLITS:
+            wanted = _name(getattr(config.splits, split))
+            if wanted not in (None, split) and split not in found:
+                raise DataError(
+                    f"there is no file for the split {wanted!r}",
+                    where=f"dataset.splits.{split}",
+                    found=f"dataset.path={config.path}",
+                    fix=f"dataset.splits.{split}=FILE, or null for none",
+                )
         if "train" not in found:
             raise DataError(
                 "there are no rows to learn from",

@@ -155,11 +155,11 @@ class Task(ABC):
     """The families that can do this task, and with which head."""
     instead: ClassVar[str]
     """For the families that cannot: what to use, as overrides."""
+    suggested: ClassVar[str]
+    """Overrides of a real run, for people who have tried the tiny one."""
     tiny: ClassVar[str]
     """Architecture of the tiny model when model.tiny is auto."""
     main_metric: ClassVar[str]
-    recipe: ClassVar[Mapping[str, str]]
-    """How each figure is computed, in words; stored beside the figures."""
 
     def __init__(self, config: Any, base: Base, facts: dict[str, Any]) -> None:
         self.config, self.base, self.facts = config, base, facts
@@ -169,7 +169,8 @@ class Task(ABC):
                 f"the model {base.name} takes at most {base.max_length} tokens",
                 where="task.max_length",
                 found=str(config.max_length),
-                fix=f"task.max_length={base.max_length}",
+                fix=f"task.max_length={base.max_length}; where positions have no end, as in T5: "
+                f"model.max_length={config.max_length}",
             )
         self.max_length: int = config.max_length or min(DEFAULT_MAX_LENGTH, base.max_length)
 

@@ -62,6 +62,7 @@ class Ner(Task):
     columns = (Column("tokens", Kind.words), Column("tags", Kind.tags, target=True))
     heads = {Family.encoder: Head.token, Family.decoder: Head.token}
     instead = "an encoder, model=bertimbau_base, or a decoder, model=tucano_160m"
+    suggested = "dataset=lener_br model=bertimbau_base"
     tiny = "bert"
     main_metric = "entity_f1"
 

@@ -63,6 +63,7 @@ class Sentiment(Task):
     columns = (Column("text", Kind.text), Column("label", Kind.label, target=True))
     heads = dict.fromkeys(Family, Head.sequence)
     instead = "model=bertimbau_base"
+    suggested = "dataset=tweetsentbr model=bertimbau_base"
     tiny = "bert"
     main_metric = "macro_f1"
 

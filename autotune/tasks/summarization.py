@@ -69,6 +69,7 @@ class Summarization(Task):
     columns = (Column("document", Kind.text), Column("summary", Kind.text, target=True))
     heads = {Family.encoder_decoder: Head.seq2seq, Family.decoder: Head.causal}
     instead = "an encoder-decoder, model=ptt5_base, or a decoder, model=tucano_160m"
+    suggested = "dataset=recognasumm model=ptt5_base"
     tiny = "t5"
     main_metric = "rougeL"
 
