@@ -2,10 +2,9 @@
 
 import json
 import logging
-import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,11 @@ from torch import nn
 from autotune import registry
 from autotune.config import Precision, RunConfig
 from autotune.data.sources import Rows, load_file, load_rows, rows_from_texts
-from autotune.errors import ConfigError, TrainingError, listing
+from autotune.errors import ConfigError, listing
 from autotune.evaluation.evaluate import Evaluator
 from autotune.evaluation.metrics import recipe
 from autotune.files import replaced
 from autotune.models import (
-    count_parameters,
     finish,
     load_artefact,
     load_model,
@@ -29,21 +27,16 @@ from autotune.models import (
     save_adapter,
     save_artefact,
 )
+from autotune.outcome import say_model, say_next, say_result, say_scores
+from autotune.proof import prove
 from autotune.resolve import plain, typed
 from autotune.runs import RunFolder
-from autotune.tasks.base import Base, Prediction, Scores, Task
+from autotune.tasks.base import Base, Scores, Task
 from autotune.training import device
 from autotune.training.features import prepare_features, say_lengths
-from autotune.training.progress import duration
-from autotune.training.trainer import FitResult, Trainer
+from autotune.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
-
-PROOF_ROWS = 32
-"""So many rows are predicted again by a fresh process that reads the saved model."""
-
-PROOF_TOLERANCE = 1e-4
-"""By how much a probability may differ between the two processes: they may choose other kernels."""
 
 
 @dataclass(frozen=True)
@@ -136,10 +129,10 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
             "training": asdict(fitted),
         }
         folder.write_json("metrics.json", metrics)
-        _prove(evaluator, model, rows[split], folder, plugins)
+        prove(evaluator, model, rows[split], folder, plugins)
         folder.finish()
-        _say_result(fitted, split, figures, baselines)
-        _say_next(folder, config, prepared.task)
+        say_result(fitted, split, figures, baselines)
+        say_next(folder, config, prepared.task)
     return 0
 
 
@@ -155,7 +148,7 @@ def _trainer(config: RunConfig, prepared: Prepared, folder: RunFolder) -> tuple[
         allow_pickle=config.model.allow_pickle,
         seed=config.seed,
     )
-    _say_model(base, model, prepared.precision)
+    say_model(base, model, prepared.precision)
     accelerator = device.accelerator(prepared.precision)
     evaluator = Evaluator(task, accelerator, config.trainer.micro_batch_tokens or device.default_budget())
 
@@ -223,7 +216,7 @@ def evaluate(run: str, *, data: str | None, split: str, output: str | None) -> i
         features = prepare_features(loaded.task, rows, Path(cache), "evaluate")
         scores = loaded.evaluator.score(loaded.model, features, rows)
     logger.info("%s, %d rows", data or split, len(rows))
-    _say_scores(scores)
+    say_scores(scores)
     if output is not None:
         _write(
             output,
@@ -305,126 +298,6 @@ def _need_targets(task: Task, rows: Dataset, source: str) -> None:
         )
 
 
-def _prove(
-    evaluator: Evaluator, model: nn.Module, rows: Dataset, folder: RunFolder, plugins: Sequence[str]
-) -> None:
-    """A fresh process reads the saved model and must give the same predictions as the one that trained it.
-
-    Raises:
-        TrainingError: it does not.
-    """
-    task = evaluator.task
-    inputs = [column.role for column in task.columns if not column.target]
-    some = rows.select(range(min(PROOF_ROWS, len(rows))))
-    with tempfile.TemporaryDirectory() as scratch:
-        given, answered = Path(scratch, "rows.jsonl"), Path(scratch, "predictions.jsonl")
-        given.write_text(
-            "".join(
-                json.dumps({role: row[role] for role in ("id", *inputs)}, ensure_ascii=False) + "\n"
-                for row in some
-            ),
-            encoding="utf-8",
-        )
-        expected = evaluator.predict(model, prepare_features(task, some, Path(scratch), "proof"), some)
-        options = [word for plugin in plugins for word in ("--plugin", plugin)]
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "autotune",
-                *options,
-                "predict",
-                str(folder.path),
-                str(given),
-                "-o",
-                str(answered),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise TrainingError(
-                "a fresh process could not read the saved model back",
-                where=str(folder.model),
-                found=(done.stderr or done.stdout).strip(),
-                fix="the trained weights are safe in the run folder; please report this with the log",
-            )
-        actual = [json.loads(line) for line in answered.read_text(encoding="utf-8").splitlines()]
-    different = [
-        index for index, pair in enumerate(zip(expected, actual, strict=True)) if not _same_prediction(*pair)
-    ]
-    if different:
-        raise TrainingError(
-            f"the saved model, read by a fresh process, predicts {len(different)} of {len(expected)} rows differently",
-            where=str(folder.model),
-            found=f"row {expected[different[0]]['id']}: {expected[different[0]]['prediction']!r} became "
-            f"{actual[different[0]]['prediction']!r}",
-            fix="the trained weights are safe in the run folder; please report this with the log",
-        )
-    logger.info(
-        "proof: a fresh process read the saved model and gave the same predictions for %d rows", len(expected)
-    )
-
-
-def _same_prediction(one: Prediction, other: Prediction) -> bool:
-    probabilities = [prediction.get("probabilities", {}) for prediction in (one, other)]
-    return one["prediction"] == other["prediction"] and all(
-        abs(value - probabilities[1][name]) <= PROOF_TOLERANCE for name, value in probabilities[0].items()
-    )
-
-
 def _write(path: str, text: str) -> None:
     with replaced(Path(path)) as file:
         file.write(text.encode("utf-8"))
-
-
-def _say_model(base: Base, model: nn.Module, precision: Precision) -> None:
-    trainable, total = count_parameters(model)
-    logger.info(
-        "model: %s (%s), %.2f M parameters, %.2f M of them trained, %s on %s",
-        base.name, base.family, total / 1e6, trainable / 1e6, precision, device.name(),
-    )  # fmt: skip
-
-
-def _say_scores(scores: Scores) -> None:
-    for name, value in scores.values.items():
-        logger.info(
-            "  %-24s %.4f%s", name, value, "  <- chooses the best checkpoint" if name == scores.main else ""
-        )
-    for name, figures in scores.per_class.items():
-        logger.info("    %-22s f1 %.4f  precision %.4f  recall %.4f  support %d", name, figures["f1"],
-                    figures["precision"], figures["recall"], figures["support"])  # fmt: skip
-
-
-def _say_result(fitted: FitResult, split: str, scores: Scores, baselines: Mapping[str, Scores]) -> None:
-    logger.info("")
-    logger.info("result on %s (%d updates, %s of training)", split, fitted.updates, duration(fitted.seconds))
-    if split == "validation":
-        logger.info(
-            "  there is no test split: validation chose the checkpoint, so these figures flatter the model"
-        )
-    if split == "train":
-        logger.info(
-            "  there is neither validation nor test: these figures only say how well train was learned"
-        )
-    _say_scores(scores)
-    logger.info("beside methods that need no neural network (%s):", scores.main)
-    for name, figures in baselines.items():
-        logger.info("  %-34s %.4f", name, figures.best)
-        if figures.best >= scores.best:
-            logger.warning("  the model is not better than this baseline: %s %.4f against %.4f. A base model that knows "
-                           "the language, more epochs or another learning rate may help.", scores.main, scores.best,
-                           figures.best)  # fmt: skip
-
-
-def _say_next(folder: RunFolder, config: RunConfig, task: Task) -> None:
-    logger.info("")
-    logger.info("everything is in %s: the model in model/, figures in metrics.json,", folder.path)
-    logger.info("predictions_*.jsonl, history.jsonl and the resolved config.yaml")
-    logger.info("next:")
-    logger.info('  autotune predict %s --text "..."', folder.path)
-    logger.info("  autotune evaluate %s --data FILE", folder.path)
-    if config.model.tiny is not None:
-        logger.info("  this was a tiny model that knows no Portuguese, for trying things out; a real one:")
-        logger.info("  autotune task=%s %s", task.name, task.suggested)

@@ -26,6 +26,7 @@ LAYERS = (
     ("tasks",),
     ("models",),
     ("training", "evaluation"),
+    ("proof", "outcome"),
     ("commands",),
     ("overrides", "explain", "environment"),
     ("compose",),

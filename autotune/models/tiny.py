@@ -152,6 +152,6 @@ def _encoder_decoder(
     return BartConfig(
         **ids, d_model=HIDDEN, encoder_layers=LAYERS, decoder_layers=LAYERS, encoder_attention_heads=HEADS,
         decoder_attention_heads=HEADS, encoder_ffn_dim=FEED_FORWARD, decoder_ffn_dim=FEED_FORWARD,
-        dropout=0.0, max_position_embeddings=LONG, decoder_start_token_id=tokenizer.eos_token_id,
+        dropout=0.0, init_std=0.1, max_position_embeddings=LONG, decoder_start_token_id=tokenizer.eos_token_id,
         forced_eos_token_id=tokenizer.eos_token_id,
     )  # fmt: skip

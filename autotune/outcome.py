@@ -1,0 +1,67 @@
+"""Says in plain words what a run works with, what came out and what to try next."""
+
+import logging
+from collections.abc import Mapping
+
+from torch import nn
+
+from autotune.config import Precision, RunConfig
+from autotune.models import count_parameters
+from autotune.runs import RunFolder
+from autotune.tasks.base import Base, Scores, Task
+from autotune.training import device
+from autotune.training.progress import duration
+from autotune.training.trainer import FitResult
+
+logger = logging.getLogger(__name__)
+
+
+def say_model(base: Base, model: nn.Module, precision: Precision) -> None:
+    trainable, total = count_parameters(model)
+    logger.info(
+        "model: %s (%s), %.2f M parameters, %.2f M of them trained, %s on %s",
+        base.name, base.family, total / 1e6, trainable / 1e6, precision, device.name(),
+    )  # fmt: skip
+
+
+def say_scores(scores: Scores) -> None:
+    for name, value in scores.values.items():
+        logger.info(
+            "  %-24s %.4f%s", name, value, "  <- chooses the best checkpoint" if name == scores.main else ""
+        )
+    for name, figures in scores.per_class.items():
+        logger.info("    %-22s f1 %.4f  precision %.4f  recall %.4f  support %d", name, figures["f1"],
+                    figures["precision"], figures["recall"], figures["support"])  # fmt: skip
+
+
+def say_result(fitted: FitResult, split: str, scores: Scores, baselines: Mapping[str, Scores]) -> None:
+    logger.info("")
+    logger.info("result on %s (%d updates, %s of training)", split, fitted.updates, duration(fitted.seconds))
+    if split == "validation":
+        logger.info(
+            "  there is no test split: validation chose the checkpoint, so these figures flatter the model"
+        )
+    if split == "train":
+        logger.info(
+            "  there is neither validation nor test: these figures only say how well train was learned"
+        )
+    say_scores(scores)
+    logger.info("beside methods that need no neural network (%s):", scores.main)
+    for name, figures in baselines.items():
+        logger.info("  %-34s %.4f", name, figures.best)
+        if figures.best >= scores.best:
+            logger.warning("  the model is not better than this baseline: %s %.4f against %.4f. A base model that knows "
+                           "the language, more epochs or another learning rate may help.", scores.main, scores.best,
+                           figures.best)  # fmt: skip
+
+
+def say_next(folder: RunFolder, config: RunConfig, task: Task) -> None:
+    logger.info("")
+    logger.info("everything is in %s: the model in model/, figures in metrics.json,", folder.path)
+    logger.info("predictions_*.jsonl, history.jsonl and the resolved config.yaml")
+    logger.info("next:")
+    logger.info('  autotune predict %s --text "..."', folder.path)
+    logger.info("  autotune evaluate %s --data FILE", folder.path)
+    if config.model.tiny is not None:
+        logger.info("  this was a tiny model that knows no Portuguese, for trying things out; a real one:")
+        logger.info("  autotune task=%s %s", task.name, task.suggested)

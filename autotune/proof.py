@@ -1,0 +1,95 @@
+"""The round-trip proof: a fresh process reads the saved model and must predict what this one predicts."""
+
+import json
+import logging
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from datasets import Dataset
+from torch import nn
+
+from autotune.errors import TrainingError
+from autotune.evaluation.evaluate import Evaluator
+from autotune.runs import RunFolder
+from autotune.tasks.base import Prediction
+from autotune.training.features import prepare_features
+
+logger = logging.getLogger(__name__)
+
+PROOF_ROWS = 32
+"""So many rows are predicted again by a fresh process that reads the saved model."""
+
+PROOF_TOLERANCE = 1e-4
+"""By how much a probability may differ between the two processes: they may choose other kernels."""
+
+
+def prove(
+    evaluator: Evaluator, model: nn.Module, rows: Dataset, folder: RunFolder, plugins: Sequence[str]
+) -> None:
+    """A fresh process reads the saved model and must give the same predictions as the one that trained it.
+
+    Raises:
+        TrainingError: it does not.
+    """
+    task = evaluator.task
+    inputs = [column.role for column in task.columns if not column.target]
+    some = rows.select(range(min(PROOF_ROWS, len(rows))))
+    with tempfile.TemporaryDirectory() as scratch:
+        given, answered = Path(scratch, "rows.jsonl"), Path(scratch, "predictions.jsonl")
+        given.write_text(
+            "".join(
+                json.dumps({role: row[role] for role in ("id", *inputs)}, ensure_ascii=False) + "\n"
+                for row in some
+            ),
+            encoding="utf-8",
+        )
+        expected = evaluator.predict(model, prepare_features(task, some, Path(scratch), "proof"), some)
+        options = [word for plugin in plugins for word in ("--plugin", plugin)]
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "autotune",
+                *options,
+                "predict",
+                str(folder.path),
+                str(given),
+                "-o",
+                str(answered),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise TrainingError(
+                "a fresh process could not read the saved model back",
+                where=str(folder.model),
+                found=(done.stderr or done.stdout).strip(),
+                fix="the trained weights are safe in the run folder; please report this with the log",
+            )
+        actual = [json.loads(line) for line in answered.read_text(encoding="utf-8").splitlines()]
+    different = [
+        index for index, pair in enumerate(zip(expected, actual, strict=True)) if not _same_prediction(*pair)
+    ]
+    if different:
+        raise TrainingError(
+            f"the saved model, read by a fresh process, predicts {len(different)} of {len(expected)} rows differently",
+            where=str(folder.model),
+            found=f"row {expected[different[0]]['id']}: {expected[different[0]]['prediction']!r} became "
+            f"{actual[different[0]]['prediction']!r}",
+            fix="the trained weights are safe in the run folder; please report this with the log",
+        )
+    logger.info(
+        "proof: a fresh process read the saved model and gave the same predictions for %d rows", len(expected)
+    )
+
+
+def _same_prediction(one: Prediction, other: Prediction) -> bool:
+    probabilities = [prediction.get("probabilities", {}) for prediction in (one, other)]
+    return one["prediction"] == other["prediction"] and all(
+        abs(value - probabilities[1][name]) <= PROOF_TOLERANCE for name, value in probabilities[0].items()
+    )
