@@ -69,7 +69,7 @@ def prepare(config: RunConfig, cache: Path) -> Prepared:
     kind = registry.task(config.task.name)
     rows = load_rows(config.dataset, kind.columns, seed=config.seed, cache=cache)
     for note in rows.notes:
-        logger.warning("data: %s", note)
+        logger.info("data: %s", note)
     facts = kind.learn(config.task, config.dataset, rows.splits)
     logger.info("data: %s", ", ".join(f"{split} {len(data)} rows" for split, data in rows.splits.items()))
     if "counts" in facts:

@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def say_model(base: Base, model: nn.Module, precision: Precision) -> None:
+    """The model, its size and what it runs on."""
     trainable, total = count_parameters(model)
     logger.info(
         "model: %s (%s), %.2f M parameters, %.2f M of them trained, %s on %s",
@@ -25,6 +26,7 @@ def say_model(base: Base, model: nn.Module, precision: Precision) -> None:
 
 
 def say_scores(scores: Scores) -> None:
+    """All figures of a split, then those of each class."""
     for name, value in scores.values.items():
         logger.info(
             "  %-24s %.4f%s", name, value, "  <- chooses the best checkpoint" if name == scores.main else ""
@@ -35,6 +37,7 @@ def say_scores(scores: Scores) -> None:
 
 
 def say_result(fitted: FitResult, split: str, scores: Scores, baselines: Mapping[str, Scores]) -> None:
+    """The result beside the baselines; says so when a baseline is as good, or when the split flatters."""
     logger.info("")
     logger.info("result on %s (%d updates, %s of training)", split, fitted.updates, duration(fitted.seconds))
     if split == "validation":
@@ -56,6 +59,7 @@ def say_result(fitted: FitResult, split: str, scores: Scores, baselines: Mapping
 
 
 def say_next(folder: RunFolder, config: RunConfig, task: Task) -> None:
+    """Where everything is and which commands go on from here."""
     logger.info("")
     logger.info("everything is in %s: the model in model/, figures in metrics.json,", folder.path)
     logger.info("predictions_*.jsonl, history.jsonl and the resolved config.yaml")
