@@ -122,7 +122,7 @@ def test_transformers_loads_the_model_unchanged(run):
 
 
 def test_text_that_is_typed_is_predicted(run, capsys):
-    task, _, folder = run
+    _, _, folder = run
     assert main(["predict", str(folder), "--text", "A Câmara de São Luís não aprovou a obra."]) == 0
     prediction = json.loads(capsys.readouterr().out)
     assert "prediction" in prediction

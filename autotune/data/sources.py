@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,19 @@ from autotune.data.canonical import Rows as Converter
 from autotune.data.canonical import raw_tags
 from autotune.data.hub import load_hub, named_labels
 from autotune.data.labels import Tags, find_scheme
-from autotune.data.readers import SUFFIXES, format_of, read_rows
+from autotune.data.local import (
+    OTHER_NAMES,
+    SLICE,
+    SPLITS,
+    Raw,
+    Source,
+    explicit_files,
+    file_source,
+    folder_splits,
+    near_file,
+    split_name,
+)
+from autotune.data.readers import SUFFIXES
 from autotune.data.roles import Column, Kind
 from autotune.data.splits import hold_out
 from autotune.errors import DataError, listing, nearest
@@ -24,16 +35,6 @@ from autotune.errors import DataError, listing, nearest
 VERSION = 1
 """Raised when reading changes, so that old tables are not read."""
 SAMPLES = Path(__file__).parent.parent / "assets" / "samples"
-SPLITS = ("train", "validation", "test")
-OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
-    "validation": ("validation", "valid", "val", "dev"),
-    "test": ("test",),
-}
-"""How files of a split are called; the first that is found counts."""
-SLICE = re.compile(r"(?P<name>.+?)\[(?P<first>\d+%?)?:(?P<last>\d+%?)?\]")
-
-Raw = Callable[[list[str]], Iterable[Mapping[str, Any]]]
-"""Reads the raw rows from the start; takes a list for notes."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +49,6 @@ class Rows:
     """16 hexadecimal digits of the SHA-256 of all that the splits hold."""
     source: dict[str, Any]
     """JSON: path, commit, files."""
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Raw rows of one split, and what their content depends on."""
-
-    raw: Raw
-    identity: str
-    where: str
 
 
 def load_rows(config: DatasetConfig, columns: Sequence[Column], *, seed: int, cache: Path) -> Rows:
@@ -123,11 +115,11 @@ def load_file(
     """
     file = Path(path).expanduser()
     if not file.exists():
-        raise DataError("there is no such file", where=path, fix=_near_file(file))
+        raise DataError("there is no such file", where=path, fix=near_file(file))
     known = SUFFIXES.get(file.suffix.lower(), config.format)
     form = Format.spans if config.format is Format.spans and known in (Format.json, Format.jsonl) else known
     own = replace(config, format=form)
-    source = _file_source(file, own)
+    source = file_source(file, own)
     scheme = _scheme(own, columns, {split: source})
     data, _, _ = _read(source, split, own, columns, scheme, cache, predicting=True)
     if not len(data):
@@ -144,30 +136,30 @@ def rows_from_texts(texts: Sequence[str], columns: Sequence[Column]) -> Dataset:
     return Dataset.from_list(list(converter.convert({name: text} for text in texts)))
 
 
-def _sources(config: DatasetConfig) -> tuple[dict[str, _Source], dict[str, Any]]:
+def _sources(config: DatasetConfig) -> tuple[dict[str, Source], dict[str, Any]]:
     """Raw rows of each split that exists, and where they are from."""
     if config.path.startswith("sample/"):
         folder = SAMPLES / config.path.removeprefix("sample/")
         if not folder.is_dir():
             known = listing(sorted(f"sample/{path.name}" for path in SAMPLES.iterdir()))
             raise DataError("autotune has no such sample", where=f"dataset.path={config.path}", found=known)
-        return _folder(folder, config), {"path": config.path}
+        return folder_splits(folder, config), {"path": config.path}
     path = Path(config.path).expanduser()
-    explicit = _explicit(config)
+    explicit = explicit_files(config)
     if config.format is not Format.hub and (path.exists() or explicit):
         if (
             path.is_dir()
             and not (path / "dataset_info.json").exists()
             and not (path / "dataset_dict.json").exists()
         ):
-            found = _folder(path, config)
+            found = folder_splits(path, config)
         elif path.is_dir():
             found = _saved(path, config)
         else:
-            found = {"train": _file_source(path, config)} if path.exists() else {}
+            found = {"train": file_source(path, config)} if path.exists() else {}
         found |= explicit
         for split in SPLITS:
-            wanted = _name(getattr(config.splits, split))
+            wanted = split_name(getattr(config.splits, split))
             if wanted not in (None, split) and split not in found:
                 raise DataError(
                     f"there is no file for the split {wanted!r}",
@@ -189,80 +181,12 @@ def _sources(config: DatasetConfig) -> tuple[dict[str, _Source], dict[str, Any]]
     )
     if config.format not in (Format.auto, Format.hub) or (local and config.format is not Format.hub):
         raise DataError(
-            "there is no such file or folder", where=f"dataset.path={config.path}", fix=_near_file(path)
+            "there is no such file or folder", where=f"dataset.path={config.path}", fix=near_file(path)
         )
     return _hub(config)
 
 
-def _explicit(config: DatasetConfig) -> dict[str, _Source]:
-    """Splits that name a file of their own."""
-    found = {}
-    for split in SPLITS:
-        name = _name(getattr(config.splits, split))
-        if name is None or (Path(name).suffix.lower() not in SUFFIXES and "/" not in name):
-            continue
-        file = Path(name).expanduser()
-        beside = Path(config.path).expanduser() / name
-        file = file if file.exists() or not beside.exists() else beside
-        if not file.exists():
-            raise DataError(
-                "there is no such file", where=f"dataset.splits.{split}={name}", fix=_near_file(file)
-            )
-        found[split] = _file_source(file, config)
-    return found
-
-
-def _folder(folder: Path, config: DatasetConfig) -> dict[str, _Source]:
-    """Files of a folder that are named after splits: train.csv, reli_test.csv, FirstHAREM-selective-dev.json."""
-    files = sorted(path for path in folder.iterdir() if path.is_file() and _readable(path, config))
-    found: dict[str, _Source] = {}
-    for split in SPLITS:
-        wanted = _name(getattr(config.splits, split))
-        if wanted is None or Path(wanted).suffix.lower() in SUFFIXES:
-            continue
-        names = OTHER_NAMES.get(split, (split,)) if wanted == split else (wanted,)
-        exact = [path for name in names for path in files if path.stem.lower() == name.lower()]
-        partly = [
-            path
-            for name in names
-            for path in files
-            if name.lower() in re.split(r"[-_.\s]", path.stem.lower())
-        ]
-        matches = exact[:1] or partly
-        if len(matches) > 1:
-            raise DataError(
-                f"several files may be {split}",
-                where=str(folder),
-                found=listing(path.name for path in matches),
-                fix=f"dataset.splits.{split}={matches[0].name}",
-            )
-        if matches:
-            found[split] = _file_source(matches[0], config)
-        elif wanted != split or split == "train":
-            raise DataError(
-                f"the folder has no file for {wanted}",
-                where=f"dataset.path={folder}",
-                found=f"files: {listing(path.name for path in files)}" if files else "no data files",
-                fix=f"dataset.splits.{split}={files[0].name if files else 'FILE'}",
-            )
-    return found
-
-
-def _readable(path: Path, config: DatasetConfig) -> bool:
-    known = SUFFIXES.get(path.suffix.lower())
-    return known is not None or (config.format is not Format.auto and path.suffix.lower() == ".txt")
-
-
-def _file_source(path: Path, config: DatasetConfig) -> _Source:
-    form = format_of(path, config)
-
-    def raw(notes: list[str]) -> Iterator[Mapping[str, Any]]:
-        return read_rows(path, form, config, notes)
-
-    return _Source(raw, _file_hash(path), str(path))
-
-
-def _saved(path: Path, config: DatasetConfig) -> dict[str, _Source]:
+def _saved(path: Path, config: DatasetConfig) -> dict[str, Source]:
     """A folder of `save_to_disk`."""
     from datasets import DatasetDict, load_from_disk
 
@@ -271,16 +195,16 @@ def _saved(path: Path, config: DatasetConfig) -> dict[str, _Source]:
     return _named(splits, config, config.path)
 
 
-def _hub(config: DatasetConfig) -> tuple[dict[str, _Source], dict[str, Any]]:
+def _hub(config: DatasetConfig) -> tuple[dict[str, Source], dict[str, Any]]:
     splits, commit = load_hub(config)
     return _named(splits, config, config.path), {"path": config.path, "name": config.name, "commit": commit}
 
 
-def _named(splits: Mapping[str, Dataset], config: DatasetConfig, where: str) -> dict[str, _Source]:
+def _named(splits: Mapping[str, Dataset], config: DatasetConfig, where: str) -> dict[str, Source]:
     """Splits by the names that the config gives them; only those named by default may be absent."""
     found = {}
     for split in SPLITS:
-        wanted = _name(getattr(config.splits, split))
+        wanted = split_name(getattr(config.splits, split))
         if wanted is None:
             continue
         name = next(
@@ -301,7 +225,7 @@ def _named(splits: Mapping[str, Dataset], config: DatasetConfig, where: str) -> 
             )
         if name is not None:
             data = splits[name]
-            found[split] = _Source(_reader(data), data._fingerprint, f"{where}, {name}")
+            found[split] = Source(_reader(data), data._fingerprint, f"{where}, {name}")
     return found
 
 
@@ -310,7 +234,7 @@ def _reader(data: Dataset) -> Raw:
 
 
 def _scheme(
-    config: DatasetConfig, columns: Sequence[Column], sources: Mapping[str, _Source]
+    config: DatasetConfig, columns: Sequence[Column], sources: Mapping[str, Source]
 ) -> TagScheme | None:
     """How tags are written, judged by the first split; None for tasks without tags."""
     if not any(column.kind is Kind.tags for column in columns):
@@ -320,7 +244,7 @@ def _scheme(
 
 
 def _read(
-    source: _Source,
+    source: Source,
     split: str,
     config: DatasetConfig,
     columns: Sequence[Column],
@@ -373,12 +297,6 @@ def _read(
     return data, told["notes"], told["content"]
 
 
-def _name(split: str | None) -> str | None:
-    """The name of a split without its slice."""
-    sliced = SLICE.fullmatch(split or "")
-    return sliced["name"] if sliced else split
-
-
 def _sliced(data: Dataset, split: str | None) -> Dataset:
     """Rows of train[:100], train[10%:20%]."""
     sliced = SLICE.fullmatch(split or "")
@@ -395,21 +313,3 @@ def _sliced(data: Dataset, split: str | None) -> Dataset:
 
 def _limited(data: Dataset, limit: int | None) -> Dataset:
     return data if limit is None else data.select(range(min(limit, len(data))))
-
-
-def _file_hash(path: Path) -> str:
-    digest = hashlib.sha256()
-    files = [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file())
-    for file in files:
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
-
-
-def _near_file(path: Path) -> str | None:
-    """The file that was probably meant."""
-    if not path.parent.is_dir():
-        return f"the folder {path.parent} does not exist either; relative paths start at {Path.cwd()}"
-    near = nearest(path.name, [one.name for one in path.parent.iterdir()])
-    return str(path.parent / near) if near else f"relative paths start at {Path.cwd()}"
