@@ -17,7 +17,8 @@ BATCH = 1000
 
 def key(*parts: Any) -> str:
     """24 hexadecimal digits of the SHA-256 of JSON parts."""
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
+    # Keys of one dict may be numbers and text, which cannot be sorted until JSON has made text of them.
+    text = json.dumps(json.loads(json.dumps(parts, default=str)), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 

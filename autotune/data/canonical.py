@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from autotune.config import DatasetConfig
-from autotune.data.labels import Tags, canonical, label_map
+from autotune.data.labels import Tags, canonical, label_map, spelled_tags
 from autotune.data.roles import Column, Kind
 from autotune.data.words import Span, words_from_spans
 from autotune.errors import DataError, listing, nearest
@@ -185,7 +185,7 @@ class Rows:
         return Span(start, end, label)
 
     def _tags(self, value: Any, tokens: Sequence[str], at: str) -> list[str]:
-        tags = [str(tag).strip() for tag in _list(value, "tags", at)]
+        tags = spelled_tags(_list(value, "tags", at), self.map)
         if len(tags) != len(tokens):
             raise DataError(
                 "words and tags differ in number", where=at, found=f"{len(tokens)} words, {len(tags)} tags"
@@ -242,10 +242,10 @@ class Rows:
 
 def raw_tags(raw: Iterable[Mapping[str, Any]], config: DatasetConfig) -> Iterator[list[str]]:
     """The tags of rows that have them, as they stand in the data."""
-    name = config.columns.tags or "tags"
+    name, mapping = config.columns.tags or "tags", label_map(config)
     for number, row in enumerate(raw):
         if row.get(name) is not None:
-            yield [str(tag).strip() for tag in _list(row[name], name, f"row {number}")]
+            yield spelled_tags(_list(row[name], name, f"row {number}"), mapping)
 
 
 def _list(value: Any, name: str, at: str) -> list[Any]:

@@ -123,6 +123,12 @@ class Tags:
         return "O" if name in (None, "O") else f"{tag[:2]}{name}"
 
 
+def spelled_tags(tags: Iterable[Any], mapping: Mapping[str, str | None]) -> list[str]:
+    """Tags as text; numbers and other codes are replaced by the tags that label_map gives them, {3: B-PESSOA}."""
+    names = [str(canonical(tag)) for tag in tags]
+    return [mapping.get(name) or name if not TAG.fullmatch(name) else name for name in names]
+
+
 def find_scheme(config: DatasetConfig, sequences: Iterable[Sequence[str]], where: str) -> TagScheme:
     """The scheme of a data set's tags.
 
@@ -157,6 +163,13 @@ def find_scheme(config: DatasetConfig, sequences: Iterable[Sequence[str]], where
 
 def _not_tags(strange: Counter[str], prefixes: Counter[str], where: str) -> DataError:
     found = listing(f"{tag} ({count})" for tag, count in strange.most_common())
+    if all(tag.isdecimal() for tag in strange):
+        return DataError(
+            "the tags are numbers, and the data do not say what they stand for",
+            where=where,
+            found=found,
+            fix="'dataset.label_map={0: O, 1: B-PESSOA, 2: I-PESSOA}', in the order of the data's documentation",
+        )
     if not prefixes and len(strange) <= 30:
         return DataError(
             "the tags have no B- and I-, so it is not said where an entity begins",

@@ -141,7 +141,7 @@ def _csv(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
         except csv.Error as error:
             raise DataError(
                 "the line is no valid CSV",
-                where=f"{path}:{reader.line_num}",
+                where=f"{path}:{line}",
                 found=str(error),
                 fix='a quote inside a quoted field is written twice (""); a field with a line break is quoted',
             ) from error
