@@ -226,8 +226,8 @@ class Sentiment(Task):
         majority = Counter(train["label"]).most_common(1)[0][0]
         learn = train.select(range(min(len(train), TFIDF_ROWS)))
         model = make_pipeline(
-            TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+|[^\w\s]"),
-            LogisticRegression(max_iter=1000),
+            TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+|[^\w\s]", sublinear_tf=True),
+            LogisticRegression(C=10, class_weight="balanced", max_iter=1000),
         )
         model.fit(list(learn["text"]), list(learn["label"]))
         return {
