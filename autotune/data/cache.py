@@ -31,7 +31,7 @@ def cached_table(
         cache: folder of the tables.
         key: of everything that the rows depend on.
         rows: makes the rows, all with the same keys.
-        features: their types; None lets Arrow infer them from the first rows.
+        features: types of columns that the rows may have; None lets Arrow infer them from the first rows.
 
     Raises:
         OSError: the cache cannot be written.
@@ -49,13 +49,16 @@ def cached_table(
 
 
 def _write(path: Path, rows: Any, features: Features | None) -> None:
-    schema = features.arrow_schema if features is not None else None
+    schema = None
     writer = None
     with pa.OSFile(str(path), "wb") as sink:
         while True:
             chunk = list(islice(rows, BATCH))
             if not chunk and writer is not None:
                 break
+            if writer is None and features is not None:
+                first = chunk[0] if chunk else {}
+                schema = pa.schema([field for field in features.arrow_schema if field.name in first])
             table = pa.Table.from_pylist([dict(row) for row in chunk], schema=schema)
             if writer is None:
                 schema = table.schema

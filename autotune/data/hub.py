@@ -1,61 +1,37 @@
 """Data sets of the Hub, through `datasets` alone."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+import re
+from pathlib import Path
 
-from datasets import ClassLabel, Dataset, LargeList, List, load_dataset
-from huggingface_hub import HfApi
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-)
+from datasets import Dataset, load_dataset_builder
+from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled, RepositoryNotFoundError
 
 from autotune.config import DatasetConfig
-from autotune.errors import DataError, listing, nearest
+from autotune.errors import DataError
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def load_hub(config: DatasetConfig) -> tuple[dict[str, Dataset], str | None]:
-    """All splits of a Hub data set (or of a folder in the Hub's layout) and its commit, where it is known.
+    """All splits of a Hub data set (or of a folder in the Hub's layout) and its commit (None for a folder).
 
     Raises:
         DataError: it does not exist, cannot be read without a token or the network, or has only a script.
     """
     try:
-        loaded = load_dataset(
+        builder = load_dataset_builder(
             config.path, name=config.name, revision=config.revision, data_files=config.data_files or None
         )
+        builder.download_and_prepare()
+        loaded = builder.as_dataset()
     except Exception as error:
         raise _explained(config, error) from error
-    return dict(loaded), _commit(config)
-
-
-def named_labels(data: Dataset) -> Iterator[Mapping[str, Any]]:
-    """Rows with the names of ClassLabel columns in place of their numbers."""
-    single = {name: kind for name, kind in data.features.items() if isinstance(kind, ClassLabel)}
-    several = {
-        name: kind.feature
-        for name, kind in data.features.items()
-        if isinstance(kind, List | LargeList) and isinstance(kind.feature, ClassLabel)
-    }
-    for row in data:
-        for name, kind in single.items():
-            row[name] = None if row[name] is None or row[name] < 0 else kind.int2str(row[name])
-        for name, kind in several.items():
-            row[name] = [kind.int2str(number) for number in row[name]]
-        yield row
-
-
-def _commit(config: DatasetConfig) -> str | None:
-    try:
-        return HfApi().dataset_info(config.path, revision=config.revision, timeout=10).sha
-    except (HfHubHTTPError, OfflineModeIsEnabled, OSError, ValueError):
-        # Offline, or a local folder: the data are there all the same, only their commit is not known.
-        return None
+    # What `datasets` calls the hash of a Hub repository is its commit, in the cache too.
+    return dict(loaded), builder.hash if COMMIT.fullmatch(builder.hash or "") else None
 
 
 def _explained(config: DatasetConfig, error: Exception) -> DataError:
+    """What `datasets` or the Hub said, in our words and with the fix."""
     chain: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and cause not in chain:
@@ -65,49 +41,59 @@ def _explained(config: DatasetConfig, error: Exception) -> DataError:
     where = f"dataset.path={config.path}"
     if "Dataset scripts are no longer supported" in text:
         return DataError(
-            "the repository holds a loading script, which is never run, and no data files beside it",
+            "the repository holds a loading script, which is never run",
             where=where,
-            fix="dataset.revision=refs/convert/parquet, the Hub's own conversion; or download the files and give their path",
+            fix="dataset.revision=refs/convert/parquet, the Hub's own conversion; "
+            "or download the data files and give their path",
         )
-    if any(isinstance(one, GatedRepoError) for one in chain) or "gated" in text.lower():
+    if any(isinstance(one, GatedRepoError) for one in chain) or "gated dataset" in text:
         return DataError(
             "the data set is gated: its owners must let you in",
             where=where,
             fix=f"accept the terms at https://huggingface.co/datasets/{config.path}, then hf auth login (or HF_TOKEN)",
         )
-    if (
-        any(isinstance(one, OfflineModeIsEnabled) for one in chain)
-        or "ConnectionError" in type(error).__name__
-    ):
+    if any(isinstance(one, ConnectionError | OfflineModeIsEnabled) for one in chain):
         return DataError(
             "the data set is not in the cache, and the Hub cannot be asked",
             where=where,
             fix="download it where there is a network, or give the path of local files: dataset=csv dataset.path=FILE",
         )
+    return _not_in_repository(config, error, text) or DataError(
+        "the data set could not be read",
+        where=where,
+        found=f"{type(chain[-1]).__name__}: {chain[-1]}"[:400],
+    )
+
+
+def _not_in_repository(config: DatasetConfig, error: Exception, text: str) -> DataError | None:
+    """The repository, or what was asked of it, does not exist."""
+    where = f"dataset.path={config.path}"
+    names = re.findall(r"'([^']+)'", text.partition("vailable")[2])
     if "Config name is missing" in text or "BuilderConfig" in text:
         return DataError(
-            "the data set has several configurations",
+            f"the data set has no configuration {config.name!r}"
+            if config.name
+            else "the data set has several configurations",
             where=where,
-            found=str(error)[:300],
-            fix="dataset.name=…",
+            found=", ".join(names[:30]) or str(error)[:300],
+            fix=f"dataset.name={names[0] if names else 'NAME'}",
         )
-    if any(isinstance(one, RepositoryNotFoundError) for one in chain) or "NotFound" in type(error).__name__:
+    if "Revision" in text and "doesn't exist" in text:
+        return DataError(
+            f"the data set has no revision {config.revision!r}", where=where, fix="dataset.revision=main"
+        )
+    nothing_there = Path(config.path).is_dir() and isinstance(error, FileNotFoundError)
+    if nothing_there or "data files found" in text or "Unable to find" in text:
+        return DataError(
+            "the data set has no data files that can be read",
+            where=where if not config.data_files else f"dataset.data_files={config.data_files}",
+            found=str(error)[:300],
+            fix="dataset.data_files=['*.jsonl'] names the files; for files on this machine: dataset=csv dataset.path=FILE",
+        )
+    if isinstance(error, FileNotFoundError | RepositoryNotFoundError):
         return DataError(
             "there is no such data set on the Hub, or it is private and you are not logged in",
             where=where,
             fix="check the id; hf auth login (or HF_TOKEN) for private ones; local files: dataset=csv dataset.path=FILE",
         )
-    return DataError("the data set could not be read", where=where, found=str(chain[-1] or error)[:400])
-
-
-def pick_split(splits: Mapping[str, Dataset], name: str, config: DatasetConfig) -> Dataset | None:
-    """A split by name; None when train is there and the name is a default that the data do not have."""
-    if name in splits:
-        return splits[name]
-    near = nearest(name, splits)
-    raise DataError(
-        f"the data have no split {name!r}",
-        where=config.path,
-        found=f"splits: {listing(splits)}",
-        fix=f"dataset.splits.{name if name in ('train', 'validation', 'test') else 'train'}={near or next(iter(splits))}",
-    )
+    return None

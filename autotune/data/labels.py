@@ -10,18 +10,23 @@ from autotune.config import DatasetConfig, TagRepair, TagScheme
 from autotune.errors import ConfigError, DataError, listing, nearest
 
 TAG = re.compile(r"O|[BIESLU]-.+")
+INTEGRAL = re.compile(r"-?\d+\.0+")
 IOB1_SHARE = 0.9
-"""Where at least this share of entities begins with I-, the corpus is IOB1: IOB2 never begins so."""
+"""Where at least this share of entities that follow none of their own type begins with I-, the corpus is IOB1,
+in which all do; in IOB2 none does."""
 
 
 def canonical(value: Any) -> str | None:
-    """The name of a label: text in NFC without outer blanks; 1.0 is 1; null, NaN and blanks are None."""
+    """The name of a label: text in NFC without outer blanks; null, NaN and blanks are None.
+
+    Files write the same value differently, so 1.0 is 1 and true is True, be they text or not; 01 stays 01.
+    """
     if value is None or (isinstance(value, float) and value != value):
         return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
     text = unicodedata.normalize("NFC", str(value)).strip()
-    return text or None
+    if INTEGRAL.fullmatch(text):
+        return str(int(text.partition(".")[0]))
+    return text.capitalize() if text.lower() in ("true", "false") else text or None
 
 
 def label_map(config: DatasetConfig) -> dict[str, str | None]:
@@ -51,6 +56,13 @@ def label_names(config: DatasetConfig, values: Iterable[str]) -> list[str]:
     seen = set(values)
     if config.labels is not None:
         names = [str(canonical(name)) for name in config.labels]
+        if len(set(names)) < len(names):
+            raise DataError(
+                "dataset.labels names a label twice",
+                where="dataset.labels",
+                found=listing(names),
+                fix=f"dataset.labels=[{','.join(dict.fromkeys(names))}]",
+            )
         strange = sorted(seen - set(names))
         if strange:
             raise DataError(
@@ -66,7 +78,9 @@ def label_names(config: DatasetConfig, values: Iterable[str]) -> list[str]:
 
 
 class Tags:
-    """Turns gold tags of a split into IOB2 and counts what it repaired.
+    """Turns gold tags of a split into IOB2, renamed by label_map, and counts what it repaired.
+
+    A key of label_map is an entity type (PER) or a whole tag (B-PER, 3); a type that becomes null or O is none.
 
     Args:
         config: the section `dataset`.
@@ -78,80 +92,91 @@ class Tags:
         self.repaired = 0
 
     def convert(self, tags: Sequence[str], where: str) -> list[str]:
-        """IOB2 tags of one row, renamed by label_map.
+        """IOB2 tags of one row.
 
         Raises:
-            DataError: an illegal transition, when dataset.tag_repair=error.
+            DataError: what stands there is no tag; an illegal transition, when dataset.tag_repair=error.
         """
-        out: list[str] = []
-        previous = "O"
-        for index, tag in enumerate(tags):
-            converted = self._iob2(tag, previous, tags[index - 1] if index else "O")
-            if converted.startswith("I-") and previous[2:] != converted[2:]:
-                if self.config.tag_repair is TagRepair.error:
-                    raise DataError(
-                        f"the tag {tag} continues an entity that was not begun",
-                        where=f"{where}, word {index}",
-                        found=f"{previous} before it",
-                        fix="dataset.tag_repair=repair reads it as the beginning of one",
-                    )
-                self.repaired += 1
-                converted = f"B-{converted[2:]}"
-            out.append(converted)
-            previous = converted
-        return [self._renamed(tag) for tag in out]
-
-    def _iob2(self, tag: str, previous: str, raw_previous: str) -> str:
-        if tag == "O":
-            return "O"
-        if self.scheme is TagScheme.io:
-            name = tag[2:] if TAG.fullmatch(tag) and tag != "O" else tag
-            return f"I-{name}" if previous[2:] == name else f"B-{name}"
-        prefix, name = tag[0], tag[2:]
-        if self.scheme is TagScheme.iob1:
-            return f"I-{name}" if prefix == "I" and previous[2:] == name else f"B-{name}"
-        if prefix in "SU":
-            return f"B-{name}"
-        if prefix in "EL":
-            return f"I-{name}"
-        return tag
+        whole = [self.map.get(tag, tag) or "O" for tag in tags]
+        if self.scheme is not TagScheme.io:
+            for index, tag in enumerate(whole):
+                if not TAG.fullmatch(tag):
+                    raise _not_tags(Counter([tag]), Counter("BI"), f"{where}, word {index}")
+        converted, repaired = to_iob2(whole, self.scheme)
+        if repaired and self.config.tag_repair is TagRepair.error:
+            index = repaired[0]
+            raise DataError(
+                f"the tag {tags[index]} continues an entity that was not begun",
+                where=f"{where}, word {index}",
+                found=f"{tags[index - 1]} before it" if index else "the first word",
+                fix="dataset.tag_repair=repair reads it as the beginning of one",
+            )
+        self.repaired += len(repaired)
+        return [self._renamed(tag) for tag in converted]
 
     def _renamed(self, tag: str) -> str:
-        if tag == "O" or not self.map:
-            return tag
         name = self.map.get(tag[2:], tag[2:])
-        return "O" if name in (None, "O") else f"{tag[:2]}{name}"
+        return "O" if name in (None, "O", "") else f"{tag[:2]}{name}"
 
 
-def spelled_tags(tags: Iterable[Any], mapping: Mapping[str, str | None]) -> list[str]:
-    """Tags as text; numbers and other codes are replaced by the tags that label_map gives them, {3: B-PESSOA}."""
-    names = [str(canonical(tag)) for tag in tags]
-    return [mapping.get(name) or name if not TAG.fullmatch(name) else name for name in names]
+def to_iob2(tags: Sequence[str], scheme: TagScheme) -> tuple[list[str], list[int]]:
+    """Tags of a row in IOB2, and the words whose tag continued an entity that was not begun.
+
+    Such a word begins an entity, as conlleval reads it (Tjong Kim Sang & De Meulder 2003).
+
+    Args:
+        tags: O and, in `io`, names of types with or without a prefix; else B-, I-, E-, S-, L-, U- and a name.
+        scheme: how they are written; not `auto`.
+    """
+    converted: list[str] = []
+    repaired: list[int] = []
+    for index, tag in enumerate(tags):
+        if tag == "O":
+            converted.append(tag)
+            continue
+        prefixed = scheme is not TagScheme.io or TAG.fullmatch(tag) is not None
+        prefix, name = (tag[0], tag[2:]) if prefixed else ("I", tag)
+        before = tags[index - 1] if index else "O"
+        ended = scheme is TagScheme.iobes and before[:2] in ("E-", "S-", "L-", "U-")
+        inside = bool(converted) and converted[-1][2:] == name and not ended
+        if prefix in "IEL" and not inside and scheme in (TagScheme.iob2, TagScheme.iobes):
+            repaired.append(index)
+        converted.append(f"I-{name}" if inside and prefix in "IEL" else f"B-{name}")
+    return converted, repaired
 
 
 def find_scheme(config: DatasetConfig, sequences: Iterable[Sequence[str]], where: str) -> TagScheme:
-    """The scheme of a data set's tags.
+    """The scheme of a data set's tags: `dataset.tag_scheme`, else judged by all of them.
+
+    Args:
+        config: the section `dataset`.
+        sequences: the tags of each row.
+        where: file, for messages.
 
     Raises:
         DataError: tags without B- and I-, or what stands in the column are no tags.
     """
+    if config.tag_scheme is TagScheme.io:
+        return TagScheme.io
+    whole = label_map(config)
     starts: Counter[str] = Counter()
     prefixes: Counter[str] = Counter()
     strange: Counter[str] = Counter()
-    for tags in sequences:
+    first = ""
+    for row, tags in enumerate(sequences):
         previous = "O"
-        for tag in tags:
+        for index, raw in enumerate(tags):
+            tag = whole.get(raw, raw) or "O"
             if not TAG.fullmatch(tag):
+                first = first or f", row {row}, word {index}"
                 strange[tag] += 1
             elif tag != "O":
                 prefixes[tag[0]] += 1
-                if previous[2:] != tag[2:] or tag[0] in "BSU":
+                if previous[2:] != tag[2:]:
                     starts[tag[0]] += 1
             previous = tag
-    if config.tag_scheme is TagScheme.io:
-        return TagScheme.io
     if strange:
-        raise _not_tags(strange, prefixes, where)
+        raise _not_tags(strange, prefixes, where + first)
     if config.tag_scheme is not TagScheme.auto:
         return config.tag_scheme
     if any(prefixes[letter] for letter in "ESLU"):
@@ -163,12 +188,14 @@ def find_scheme(config: DatasetConfig, sequences: Iterable[Sequence[str]], where
 
 def _not_tags(strange: Counter[str], prefixes: Counter[str], where: str) -> DataError:
     found = listing(f"{tag} ({count})" for tag, count in strange.most_common())
-    if all(tag.isdecimal() for tag in strange):
+    column = "dataset.columns.tags=… (CoNLL: dataset.tag_column=…) names the right column"
+    if all(re.fullmatch(r"-?\d+", tag) for tag in strange):
+        names = ", ".join(f"{number}: {name}" for number, name in enumerate(("O", "B-PESSOA", "I-PESSOA")))
         return DataError(
-            "the tags are numbers, and the data do not say what they stand for",
+            "the tags are numbers, and it is not said what they stand for",
             where=where,
             found=found,
-            fix="'dataset.label_map={0: O, 1: B-PESSOA, 2: I-PESSOA}', in the order of the data's documentation",
+            fix=f"'dataset.label_map={{{names}}}' with their true names; if these are no tags, {column}",
         )
     if not prefixes and len(strange) <= 30:
         return DataError(
@@ -176,13 +203,13 @@ def _not_tags(strange: Counter[str], prefixes: Counter[str], where: str) -> Data
             where=where,
             found=found,
             fix="dataset.tag_scheme=io, which reads neighbouring words with the same tag as one entity; "
-            "if these are no entity types, dataset.columns.tags=… (CoNLL: dataset.tag_column=…) names the right column",
+            f"if these are no entity types, {column}",
         )
-    near = nearest(next(iter(strange)), ["O", *[f"{letter}-" for letter in prefixes]])
+    tag = next(iter(strange))
+    near = nearest(tag, ["O", *[f"{letter}-{tag[2:]}" for letter in prefixes]])
     return DataError(
         "what stands in the column of tags is not O, B-… or I-…",
         where=where,
         found=found,
-        fix="dataset.columns.tags=… (CoNLL: dataset.tag_column=…) names the right column"
-        + (f"; {next(iter(strange))} may be meant as {near}" if near else ""),
+        fix=column + (f"; if {tag} means {near}: 'dataset.label_map={{{tag}: {near}}}'" if near else ""),
     )

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
+from autotune.errors import DataError, listing
+
 
 def hold_out(
     data: Dataset, fraction: float, *, seed: int, label: str | None, group: str | None
@@ -22,47 +24,76 @@ def hold_out(
 
     Returns:
         What stays, what is held out, and how it was chosen, in words.
+
+    Raises:
+        DataError: there are not two rows, or not two groups.
     """
+    if len(data) < 2:
+        raise DataError(
+            "one row cannot be parted into train and another split", fix="dataset.validation_fraction=0"
+        )
     wanted = min(max(1, round(fraction * len(data))), len(data) - 1)
     random = np.random.default_rng(seed)
     if group is not None:
-        chosen, how = _whole_groups(list(data[group]), wanted, random), f"whole groups of {group}"
+        chosen, how = _whole_groups(list(data[group]), wanted, random), "whole groups"
     elif label is not None:
-        chosen, how = _stratified(list(data[label]), wanted, random), f"stratified by {label}"
+        chosen, how = _stratified(list(data[label]), wanted, random)
     else:
-        chosen, how = set(random.permutation(len(data))[:wanted].tolist()), "at random"
+        chosen, how = _plain(len(data), wanted, random), "at random"
     stay = [index for index in range(len(data)) if index not in chosen]
     return data.select(stay), data.select(sorted(chosen)), how
 
 
-def _stratified(labels: Sequence[Any], wanted: int, random: np.random.Generator) -> set[int]:
-    """Shares by largest remainder; every class keeps at least one row, so a class of one row stays whole."""
+def _plain(rows: int, wanted: int, random: np.random.Generator) -> set[int]:
+    return set(random.permutation(rows)[:wanted].tolist())
+
+
+def _members(values: Sequence[Any]) -> dict[Any, list[int]]:
+    """Row numbers by value, values in order."""
     members: dict[Any, list[int]] = defaultdict(list)
-    for index, label in enumerate(labels):
-        members[label].append(index)
+    for index, value in enumerate(values):
+        members[value].append(index)
+    return dict(sorted(members.items(), key=lambda item: str(item[0])))
+
+
+def _stratified(labels: Sequence[Any], wanted: int, random: np.random.Generator) -> tuple[set[int], str]:
+    """Shares by largest remainder; every class keeps at least one row, so a class of one row stays whole."""
+    members = _members(labels)
     exact = {label: wanted * len(rows) / len(labels) for label, rows in members.items()}
     taken = {label: min(int(share), len(members[label]) - 1) for label, share in exact.items()}
     for label in sorted(exact, key=lambda one: (taken[one] - exact[one], str(one))):
         if sum(taken.values()) < wanted and taken[label] < len(members[label]) - 1:
             taken[label] += 1
-    return {
-        index for label, rows in sorted(members.items(), key=lambda item: str(item[0]))
+    single = [str(label) for label, rows in members.items() if len(rows) == 1]
+    if len(single) == len(members):
+        return _plain(len(labels), wanted, random), "at random, because no label has two rows"
+    how = "stratified by label" + (f"; labels with one row stay: {listing(single)}" if single else "")
+    chosen = {
+        index
+        for label, rows in members.items()
         for index in random.permutation(rows)[: taken[label]].tolist()
-    }  # fmt: skip
+    }
+    return chosen, how
 
 
 def _whole_groups(groups: Sequence[Any], wanted: int, random: np.random.Generator) -> set[int]:
     """Groups in random order, each taken when it brings the number of rows nearer to what is wanted."""
-    members: dict[Any, list[int]] = defaultdict(list)
-    for index, name in enumerate(groups):
-        members[name].append(index)
-    names = sorted(members, key=str)
-    chosen: set[int] = set()
+    members = _members(groups)
+    if len(members) < 2:
+        raise DataError(
+            "all rows are in one group, which cannot be parted",
+            where="dataset.columns.group",
+            found=str(next(iter(members))),
+            fix="dataset.columns.group=null",
+        )
+    names = list(members)
+    taken: list[Any] = []
+    rows = 0
     for position in random.permutation(len(names)):
-        rows = members[names[position]]
-        if abs(len(chosen) + len(rows) - wanted) < abs(len(chosen) - wanted):
-            chosen |= set(rows)
-    if not chosen:
-        smallest = min(members.values(), key=len)
-        chosen = set(smallest)
-    return chosen
+        name = names[position]
+        more = rows + len(members[name])
+        if abs(more - wanted) < abs(rows - wanted) and len(taken) < len(names) - 1:
+            taken.append(name)
+            rows = more
+    taken = taken or [min(names, key=lambda name: len(members[name]))]
+    return {index for name in taken for index in members[name]}

@@ -25,15 +25,15 @@ def split_words(text: str) -> list[tuple[int, int]]:
 def words_from_spans(text: str, spans: Iterable[Span]) -> tuple[list[str], list[int], list[str]]:
     """Words, their starts and IOB2 tags of a text with entities.
 
-    A word that an entity's border cuts (Natal in Natal-RN never, but "Lisboa" in "euroLisboa") becomes two, so
-    that no entity is lost.
+    A word that an entity's border cuts ("Lisboa" in "euroLisboa") becomes two, so that no entity is lost.
 
     Raises:
         DataError: entities overlap, are empty or leave the text.
     """
     ordered = sorted(spans)
     for span in ordered:
-        if not 0 <= span.start < span.end <= len(text):
+        inside = 0 <= span.start < span.end <= len(text)
+        if not inside or not text[span.start : span.end].strip():
             raise DataError(
                 "an entity is empty or leaves its text",
                 found=f"{span.label} at {span.start}..{span.end} in a text of {len(text)} characters",

@@ -27,6 +27,10 @@ from autotune.config import Architecture
 
 VOCABULARY = 3000
 """Pieces besides the special ones."""
+MIN_FREQUENCY = 4
+"""Pairs that occur less often are not merged: rare words stay in parts, so the model learns the parts of which
+words that it never saw are made. Without it every word of a small train is one piece, and nothing is learned
+of the pieces of new words."""
 SHORT, LONG = 256, 512
 """Positions of encoders (documents that need windows exist in every data set) and of models that generate."""
 
@@ -48,6 +52,7 @@ def _train(
         texts,
         trainer(
             vocab_size=VOCABULARY + len(specials),
+            min_frequency=MIN_FREQUENCY,
             special_tokens=list(specials),
             show_progress=False,
             **options,

@@ -1,0 +1,92 @@
+"""Which column of the data plays which role."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from autotune.config import DatasetConfig, Format
+from autotune.data.roles import Column, Kind
+from autotune.errors import DataError, listing, nearest
+
+SYNONYMS: Mapping[str, tuple[str, ...]] = {
+    "text": ("texto", "sentence", "review", "review_text", "content", "tweet", "comentario", "frase"),
+    "label": (
+        "rotulo",
+        "polarity",
+        "polaridade",
+        "sentiment",
+        "sentimento",
+        "target",
+        "class",
+        "rating",
+        "toxic",
+    ),
+    "tokens": ("words", "token", "palavras"),
+    "tags": ("ner_tags", "labels", "ner", "tag"),
+    "document": ("text", "texto", "article", "noticia", "source", "content"),
+    "summary": ("sumario", "resumo", "target", "highlights", "abstract"),
+}
+"""Names that other data sets use; proposed in errors, never guessed."""
+
+
+def find_columns(
+    row: Mapping[str, Any], columns: Sequence[Column], config: DatasetConfig, where: str, *, predicting: bool
+) -> dict[str, str]:
+    """The name of the column of each role, read off the first row.
+
+    Words and tags come as `tokens` and `tags` or as `text` and `spans`; where the data have both, as `text` and
+    `spans` if the config names the spans. `id` is among the roles where the data have it, `group` where
+    the config names it.
+
+    Raises:
+        DataError: a role has no column. Targets need none in prediction.
+    """
+    forms = [{column.role: column.target for column in columns}]
+    if any(column.kind is Kind.words for column in columns):
+        forms.append({"text": False, "spans": True})
+        if config.format is Format.spans or config.columns.spans is not None:
+            forms.reverse()
+    errors = []
+    for roles in forms:
+        found = {role: _name(role, row, config, predicting) for role in roles}
+        missing = [role for role, name in found.items() if name is None and not (predicting and roles[role])]
+        found["id"] = _name("id", row, config, predicting)
+        if config.columns.group is not None and not predicting:
+            found["group"] = _name("group", row, config, predicting)
+            missing += ["group"] * (found["group"] is None)
+        if not missing:
+            return {role: name for role, name in found.items() if name is not None}
+        errors.append(_missing(missing, row, config, where))
+    raise errors[0]
+
+
+def _name(role: str, row: Mapping[str, Any], config: DatasetConfig, predicting: bool) -> str | None:
+    mapped: str | None = getattr(config.columns, role, None)
+    if mapped is not None and mapped in row:
+        return mapped
+    # In prediction, a file may have our own names although the training data had others.
+    return role if role in row and (mapped is None or predicting) else None
+
+
+def _missing(roles: Sequence[str], row: Mapping[str, Any], config: DatasetConfig, where: str) -> DataError:
+    wanted = {role: getattr(config.columns, role, None) or role for role in roles}
+    plain = {_plain(str(name)): str(name) for name in row}
+    overrides = []
+    for role, name in wanted.items():
+        guess = nearest(_plain(name), plain)
+        known = next((plain[other] for other in SYNONYMS.get(role, ()) if other in plain), None)
+        overrides.append(f"dataset.columns.{role}={plain[guess] if guess else known or 'COLUMN'}")
+    if list(row) == ["tokens"]:
+        overrides = ["a word and its tag in each line; dataset.delimiter names the mark between columns"]
+    return DataError(
+        f"there is no column {listing(wanted.values())}",
+        where=where,
+        found=f"columns: {listing(row, 30)}",
+        fix=" ".join(overrides),
+    )
+
+
+def _plain(name: str) -> str:
+    """Lower case, without accents."""
+    decomposed = unicodedata.normalize("NFD", name.lower())
+    return "".join(character for character in decomposed if not unicodedata.combining(character))

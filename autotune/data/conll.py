@@ -1,0 +1,74 @@
+"""CoNLL columns: a word and its tag a line, a blank line after a sentence."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from autotune.config import DatasetConfig
+from autotune.data.encoding import open_text
+from autotune.data.labels import TAG
+from autotune.errors import DataError
+
+BLANKS = " \t"
+"""What parts columns and empties a line; a no-break space is part of a word."""
+
+
+def read_conll(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[Mapping[str, list[str]]]:
+    """Sentences with `tokens` and `tags`; a file with one column, of words to be tagged, has no `tags`.
+
+    Raises:
+        DataError: a line has fewer or more columns than those before it.
+    """
+    tokens: list[str] = []
+    tags: list[str] = []
+    width = 0
+    with open_text(path, config, notes) as file:
+        for number, raw in enumerate(file, 1):
+            line = raw.rstrip("\r\n")
+            if not line.strip(BLANKS):
+                if tokens:
+                    yield _sentence(tokens, tags)
+                tokens, tags = [], []
+                continue
+            cells = _cells(line, config)
+            if line.startswith("-DOCSTART-") or _is_comment(cells, width, config):
+                continue
+            if width not in (0, len(cells)):
+                raise DataError(
+                    f"the line has {len(cells)} columns, those before it {width}",
+                    where=f"{path}:{number}",
+                    found=repr(line),
+                    fix="a word and its tag in each line; dataset.delimiter names another mark between columns",
+                )
+            width = len(cells)
+            try:
+                tokens.append(cells[config.token_column])
+                if width > 1:
+                    tags.append(cells[config.tag_column])
+            except IndexError as error:
+                raise DataError(
+                    f"the line has {width} columns",
+                    where=f"{path}:{number}",
+                    found=repr(line),
+                    fix="dataset.token_column and dataset.tag_column count from 0; negative numbers from the right",
+                ) from error
+    if tokens:
+        yield _sentence(tokens, tags)
+
+
+def _sentence(tokens: list[str], tags: list[str]) -> Mapping[str, list[str]]:
+    return {"tokens": tokens, "tags": tags} if tags else {"tokens": tokens}
+
+
+def _cells(line: str, config: DatasetConfig) -> list[str]:
+    if config.delimiter is not None:
+        return line.split(config.delimiter.replace("\\t", "\t"))
+    return re.split(f"[{BLANKS}]+", line.strip(BLANKS))
+
+
+def _is_comment(cells: Sequence[str], width: int, config: DatasetConfig) -> bool:
+    """`# text = …` is a comment, `# O` a word with its tag."""
+    if cells[0] != "#" and not cells[0].startswith("# "):
+        return False
+    column = config.tag_column if -len(cells) <= config.tag_column < len(cells) else -1
+    return width not in (0, len(cells)) or not TAG.fullmatch(cells[column])

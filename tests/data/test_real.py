@@ -1,0 +1,104 @@
+"""Real data sets: the counts that their sources state."""
+
+from collections import Counter
+
+import pytest
+
+from autotune.config import Format
+from autotune.data.words import entities
+from autotune.errors import DataError
+
+
+def sizes(rows) -> list[int]:
+    return [len(data) for data in rows.splits.values()]
+
+
+def entity_counts(data) -> Counter[str]:
+    return Counter(name for tags in data["tags"] for name, _, _ in entities(tags))
+
+
+def test_lener_br(load, shared_data):
+    rows = load("ner", shared_data / "lener_br", format=Format.conll)
+    assert sizes(rows) == [7827, 1176, 1389]
+    assert rows.notes == []
+    assert [sum(map(len, data["tokens"])) for data in rows.splits.values()] == [229277, 41166, 47630]
+    assert entity_counts(rows.splits["test"]) == {
+        "ORGANIZACAO": 501,
+        "LEGISLACAO": 378,
+        "PESSOA": 233,
+        "TEMPO": 192,
+        "JURISPRUDENCIA": 185,
+        "LOCAL": 47,
+    }
+
+
+def test_the_empty_row_of_lener_br_on_the_hub_is_dropped(load, shared_data):
+    tail = shared_data / "lener_br" / "hf_loader_validation_tail.jsonl"
+    names = {0: "O", 3: "B-PESSOA", 4: "I-PESSOA", 5: "B-TEMPO"}
+    rows = load("ner", tail, columns={"tags": "ner_tags"}, label_map=names)
+    assert rows.splits["train"]["id"][:] == ["1173", "1174", "1175"]
+    assert "train: rows without a word were dropped: 1" in rows.notes
+    with pytest.raises(DataError, match="dataset.label_map"):
+        load("ner", tail, columns={"tags": "ner_tags"})
+
+
+def test_told_br_with_line_breaks_inside_fields(load, shared_data):
+    rows = load("sentiment", shared_data / "told_br", format=Format.csv, columns={"label": "toxic"})
+    assert sizes(rows) == [16800, 2100, 2100]
+    assert Counter(rows.splits["train"]["label"]) == {"0": 9425, "1": 7375}
+    assert sum("\n" in text for text in rows.splits["train"]["text"]) > 1000
+
+
+def test_votes_of_told_br_are_mapped_to_classes(load, shared_data):
+    votes = {0: "limpo", 1: None, 2: "insulto", 3: "insulto"}
+    rows = load(
+        "sentiment", shared_data / "told_br" / "ToLD-BR.csv", columns={"label": "insult"}, label_map=votes
+    )
+    assert Counter(rows.splits["train"]["label"]) == {"limpo": 16615, "insulto": 1352 + 517}
+    assert any("to null: 2516" in note for note in rows.notes)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "counts"), [("selective", [3984, 167, 3018]), ("total", [4783, 233, 3642])]
+)
+def test_harem(load, shared_data, scenario, counts):
+    splits = {
+        "train": f"FirstHAREM-{scenario}-train.json",
+        "validation": f"FirstHAREM-{scenario}-dev.json",
+        "test": f"MiniHAREM-{scenario}.json",
+    }
+    rows = load("ner", shared_data / "harem", format=Format.spans, splits=splits)
+    assert sizes(rows) == [121, 8, 128]
+    found = [entity_counts(data) for data in rows.splits.values()]
+    assert [counter.total() for counter in found] == counts
+    if scenario == "total":
+        assert (found[2]["LOCAL"], found[2]["OUTRO"]) == (879, 14)
+    assert any("trimmed" in note for note in rows.notes)
+
+
+def test_the_two_scenarios_of_harem_are_not_mixed_up(load, shared_data):
+    with pytest.raises(DataError, match="several files may be train"):
+        load("ner", shared_data / "harem", format=Format.spans)
+
+
+@pytest.mark.parametrize(
+    ("name", "counts", "test"),
+    [("reli", {"1": 2070, "-1": 438}, 627), ("repro", {"1": 3301, "-1": 2759}, 1516)],
+)
+def test_reviews_with_labels_of_minus_one_and_one(load, shared_data, name, counts, test):
+    rows = load("sentiment", shared_data / name)
+    assert Counter(rows.splits["train"]["label"]) == counts
+    assert len(rows.splits["test"]) == test
+
+
+def test_minutes_of_a_municipality_stay_together(load, shared_data):
+    rows = load(
+        "summarization",
+        shared_data / "citilink" / "citilink_summ_sample.jsonl",
+        columns={"document": "text", "group": "municipality"},
+        validation_fraction=0.2,
+        test_fraction=0.2,
+    )
+    assert sum(sizes(rows)) == 158
+    groups = [set(data["group"]) for data in rows.splits.values()]
+    assert sum(map(len, groups)) == len(set.union(*groups)) == 6
