@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from datasets import Dataset
 from torch import nn
 
 from autotune import registry
+from autotune.card import write_card
 from autotune.config import Precision, RunConfig
 from autotune.data.sources import Rows, load_file, load_rows, rows_from_texts
 from autotune.errors import ConfigError, listing
@@ -104,6 +106,13 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
         config: fully resolved.
         plugins: files that register tasks; the process that proves the saved model needs them too.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError(
+            "a run is one process, and a launcher started several",
+            where="WORLD_SIZE",
+            found=os.environ["WORLD_SIZE"],
+            fix="start autotune without torchrun or accelerate launch",
+        )
     with RunFolder.open(config) as folder:
         if folder.finished:
             logger.info("%s is finished; nothing was trained", folder.path)
@@ -129,6 +138,7 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
             "training": asdict(fitted),
         }
         folder.write_json("metrics.json", metrics)
+        write_card(folder.model, config, prepared.base, prepared.task, split, figures)
         prove(evaluator, model, rows[split], folder, plugins)
         folder.finish()
         say_result(fitted, split, figures, baselines)
@@ -204,17 +214,19 @@ def evaluate(run: str, *, data: str | None, split: str, output: str | None) -> i
     loaded = _load(run)
     if data is None:
         splits = load_rows(
-            loaded.config.dataset, loaded.task.columns, seed=loaded.config.seed, cache=loaded.cache
+            loaded.config.dataset,
+            loaded.task.columns,
+            seed=loaded.config.seed,
+            cache=Path(loaded.scratch.name),
         ).splits
         if split not in splits:
             raise ConfigError(f"the run has no split {split!r}", where="--split", found=listing(splits))
         rows = splits[split]
     else:
-        rows = load_file(data, loaded.config.dataset, loaded.task.columns, cache=loaded.cache)
+        rows = load_file(data, loaded.config.dataset, loaded.task.columns, cache=Path(loaded.scratch.name))
         _need_targets(loaded.task, rows, data)
-    with tempfile.TemporaryDirectory() as cache:
-        features = prepare_features(loaded.task, rows, Path(cache), "evaluate")
-        scores = loaded.evaluator.score(loaded.model, features, rows)
+    features = prepare_features(loaded.task, rows, Path(loaded.scratch.name), "evaluate")
+    scores = loaded.evaluator.score(loaded.model, features, rows)
     logger.info("%s, %d rows", data or split, len(rows))
     say_scores(scores)
     if output is not None:
@@ -246,11 +258,10 @@ def predict(run: str, *, file: str | None, texts: Sequence[str], output: str | N
     rows = (
         rows_from_texts(texts, columns)
         if file is None
-        else load_file(file, loaded.config.dataset, columns, cache=loaded.cache)
+        else load_file(file, loaded.config.dataset, columns, cache=Path(loaded.scratch.name))
     )
-    with tempfile.TemporaryDirectory() as cache:
-        features = prepare_features(loaded.task, rows, Path(cache), "predict")
-        predictions = loaded.evaluator.predict(loaded.model, features, rows)
+    features = prepare_features(loaded.task, rows, Path(loaded.scratch.name), "predict")
+    predictions = loaded.evaluator.predict(loaded.model, features, rows)
     lines = "".join(json.dumps(prediction, ensure_ascii=False) + "\n" for prediction in predictions)
     if output is None:
         sys.stdout.write(lines)
@@ -268,7 +279,8 @@ class _Loaded:
     task: Task
     model: nn.Module
     evaluator: Evaluator
-    cache: Path
+    scratch: "tempfile.TemporaryDirectory[str]"
+    """For tables; nothing of what was predicted stays behind."""
 
 
 def _load(run: str) -> _Loaded:
@@ -282,20 +294,28 @@ def _load(run: str) -> _Loaded:
     task = registry.task(config.task.name)(config.task, base, saved["facts"])
     accelerator = device.accelerator(Precision(saved["precision"]))
     evaluator = Evaluator(task, accelerator, config.trainer.micro_batch_tokens or device.default_budget())
-    return _Loaded(config, task, model.to(accelerator.device), evaluator, Path(config.runs) / ".cache")
+    return _Loaded(config, task, model.to(accelerator.device), evaluator, tempfile.TemporaryDirectory())
 
 
 def _need_targets(task: Task, rows: Dataset, source: str) -> None:
-    missing = [
-        column.role for column in task.columns if column.target and column.role not in rows.column_names
-    ]
-    if missing:
-        raise ConfigError(
-            f"without gold values there is nothing to score: no column {listing(missing)}",
-            where=source,
-            found=f"columns {listing(rows.column_names)}",
-            fix="autotune predict RUN FILE, which needs none",
-        )
+    """Scoring needs a gold value in every row."""
+    for column in task.columns:
+        if not column.target:
+            continue
+        if column.role not in rows.column_names:
+            raise ConfigError(
+                f"without gold values there is nothing to score: no column {column.role}",
+                where=source,
+                found=f"columns {listing(rows.column_names)}",
+                fix="autotune predict RUN FILE, which needs none",
+            )
+        empty = [number for number, value in enumerate(rows[column.role]) if not value]
+        if empty:
+            raise ConfigError(
+                f"{len(empty)} rows have no {column.role}",
+                where=f"{source}, row {listing(empty, 5)}",
+                fix="fill them in, or autotune predict RUN FILE",
+            )
 
 
 def _write(path: str, text: str) -> None:

@@ -190,8 +190,8 @@ class DatasetConfig(Strict):
     """Branch, tag or commit of a Hub data set."""
     format: Format = Format.auto
     """Form of the files; `auto` goes by their names."""
-    data_files: list[str] | None = None
-    """Hub: glob patterns of the files to read, when a repository holds several forms."""
+    data_files: dict[str, str] = field(default_factory=dict)
+    """Hub: which files are which split, when a repository holds several forms: {train: train.jsonl, test: test.jsonl}."""
     splits: SplitsConfig = field(default_factory=SplitsConfig)
     columns: ColumnsConfig = field(default_factory=ColumnsConfig)
     delimiter: str | None = None

@@ -40,10 +40,7 @@ def prove(
     with tempfile.TemporaryDirectory() as scratch:
         given, answered = Path(scratch, "rows.jsonl"), Path(scratch, "predictions.jsonl")
         given.write_text(
-            "".join(
-                json.dumps({role: row[role] for role in ("id", *inputs)}, ensure_ascii=False) + "\n"
-                for row in some
-            ),
+            "".join(json.dumps({role: row[role] for role in ("id", *inputs)}) + "\n" for row in some),
             encoding="utf-8",
         )
         expected = evaluator.predict(model, prepare_features(task, some, Path(scratch), "proof"), some)
@@ -89,7 +86,10 @@ def prove(
 
 
 def _same_prediction(one: Prediction, other: Prediction) -> bool:
-    probabilities = [prediction.get("probabilities", {}) for prediction in (one, other)]
-    return one["prediction"] == other["prediction"] and all(
-        abs(value - probabilities[1][name]) <= PROOF_TOLERANCE for name, value in probabilities[0].items()
-    )
+    pairs = zip(_probabilities(one), _probabilities(other), strict=True)
+    return one["prediction"] == other["prediction"] and all(abs(a - b) <= PROOF_TOLERANCE for a, b in pairs)
+
+
+def _probabilities(prediction: Prediction) -> list[float]:
+    entities = [entity["probability"] for entity in prediction.get("entities", ())]
+    return [*prediction.get("probabilities", {}).values(), *entities]

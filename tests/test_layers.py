@@ -26,7 +26,7 @@ LAYERS = (
     ("tasks",),
     ("models",),
     ("training", "evaluation"),
-    ("proof", "outcome"),
+    ("proof", "outcome", "card"),
     ("commands",),
     ("overrides", "explain", "environment"),
     ("compose",),

@@ -88,7 +88,7 @@ def _not_in_repository(config: DatasetConfig, error: Exception, text: str) -> Da
             "the data set has no data files that can be read",
             where=where if not config.data_files else f"dataset.data_files={config.data_files}",
             found=str(error)[:300],
-            fix="dataset.data_files=['*.jsonl'] names the files; for files on this machine: dataset=csv dataset.path=FILE",
+            fix="'dataset.data_files={train: train.jsonl}' names the files; local files: dataset=csv dataset.path=FILE",
         )
     if isinstance(error, FileNotFoundError | RepositoryNotFoundError):
         return DataError(

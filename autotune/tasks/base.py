@@ -258,6 +258,10 @@ class Task(ABC):
     def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, list[Prediction]]:
         """Predictions for rows by methods that need no neural network, by name; the most trivial first."""
 
+    def prompt_of(self, text: str) -> str:
+        """What the model reads for a text."""
+        return text
+
     def generation(self) -> dict[str, Any]:
         """Arguments of `generate` that reproduce the predictions; empty for classification."""
         return {}
@@ -278,11 +282,30 @@ class Encoder:
         self.prefix, self.suffix = whole[:at], whole[at + len(bare) :]
         self.specials = len(self.prefix) + len(self.suffix)
 
+    def room(self, max_length: int) -> int:
+        """Tokens of text that fit beside the special tokens.
+
+        Raises:
+            ConfigError: none fit.
+        """
+        if max_length <= self.specials:
+            raise ConfigError(
+                f"no room is left for text: {self.specials} tokens of each input are special tokens",
+                where="task.max_length",
+                found=str(max_length),
+                fix=f"task.max_length={self.specials + 64}",
+            )
+        return max_length - self.specials
+
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, uncut, without special tokens."""
         if not texts:
             return []
-        return list(self.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"])
+        # "</s>" in a text is text: read as the special token it would end the input.
+        encoded = self.tokenizer(
+            list(texts), add_special_tokens=False, split_special_tokens=True, verbose=False
+        )
+        return list(encoded["input_ids"])
 
     def wrap(self, ids: Sequence[int]) -> list[int]:
         """The ids with special tokens around them; never empty."""

@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
 
 from autotune.config import DatasetConfig, OptionalPositive, TaskConfig
 from autotune.data.labels import label_names
@@ -47,6 +49,8 @@ class NerConfig(TaskConfig):
     name: str = "ner"
     overlap: OptionalPositive = None
     """Tokens that neighbouring windows of a long document share. null: a quarter of the window."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the target probability that is spread over all tags (Szegedy et al. 2016)."""
 
 
 @register
@@ -115,12 +119,16 @@ class Ner(Task):
             `row`, `input_ids`, `lost` (always 0), `words`: at each position the number of the word whose tag
             the position gives, else -1; `labels`: the tag's id there, else -100.
         """
-        room = self.max_length - self.encoder.specials
+        room = self.encoder.room(self.max_length)
         overlap = min(self.config.overlap or self.max_length // 4, room - 1)
         number = first
         for chunk in chunks(rows):
             for row, (ids, words) in zip(chunk, self._pieces(chunk), strict=True):
-                tags = [self.ids[tag] for tag in row["tags"]] if row.get("tags") is not None else None
+                tags = (
+                    [self.ids.get(tag, IGNORED) for tag in row["tags"]]
+                    if row.get("tags") is not None
+                    else None
+                )
                 spans = windows(len(ids), room, overlap)
                 first_pieces = {word: position for position, word in reversed(list(enumerate(words)))}
                 owners = {position: most_central(position, spans) for position in first_pieces.values()}
@@ -152,7 +160,11 @@ class Ner(Task):
         so that it is predicted like every other word.
         """
         encoded = self.tokenizer(
-            [row["tokens"] for row in rows], is_split_into_words=True, add_special_tokens=False, verbose=False
+            [row["tokens"] for row in rows],
+            is_split_into_words=True,
+            add_special_tokens=False,
+            split_special_tokens=True,
+            verbose=False,
         )
         for index, row in enumerate(rows):
             ids, words = list(encoded["input_ids"][index]), list(encoded.word_ids(index))
@@ -185,7 +197,10 @@ class Ner(Task):
 
         labels = batch.targets["labels"]
         logits = model(**batch.inputs).logits[labels != IGNORED].float()
-        return LossSum(cross_entropy(logits, labels[labels != IGNORED], reduction="sum"), batch.num_targets)
+        loss = cross_entropy(
+            logits, labels[labels != IGNORED], reduction="sum", label_smoothing=self.config.label_smoothing
+        )
+        return LossSum(loss, batch.num_targets)
 
     def predict(self, model: "nn.Module", features: Sequence[Feature]) -> list[Any]:
         """(words int64, tags int64, probabilities float32) of the words that each window answers for."""

@@ -131,7 +131,7 @@ class Sentiment(Task):
 
     def prepare(self, rows: Iterable[Row], first: int = 0) -> Iterator[dict[str, Any]]:
         """One feature a window: `row`, `input_ids`, `lost`, `label` (id, -1 where unknown), `weight` (1 / windows)."""
-        room = self.max_length - self.encoder.specials
+        room = self.encoder.room(self.max_length)
         overlap = min(self.config.overlap or self.max_length // 4, room - 1)
         number = first
         for chunk in chunks(rows):
@@ -153,7 +153,7 @@ class Sentiment(Task):
                         "row": number,
                         "input_ids": self.encoder.wrap(ids[start:end]),
                         "lost": lost if self.config.on_overflow is Overflow.truncate and index == 0 else 0,
-                        "label": self.ids[row["label"]] if row.get("label") is not None else -1,
+                        "label": self.ids.get(row.get("label"), -1),
                         "weight": 1 / len(spans),
                     }
                 number += 1
@@ -224,7 +224,7 @@ class Sentiment(Task):
         from sklearn.pipeline import make_pipeline
 
         majority = Counter(train["label"]).most_common(1)[0][0]
-        learn = train.select(range(min(len(train), TFIDF_ROWS)))
+        learn = train.shuffle(seed=0).select(range(min(len(train), TFIDF_ROWS)))
         model = make_pipeline(
             TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+|[^\w\s]", sublinear_tf=True),
             LogisticRegression(C=10, class_weight="balanced", max_iter=1000),

@@ -94,6 +94,7 @@ class Summarization(Task):
                 found="window",
                 fix="task.on_overflow=truncate, and task.max_length for the longest document",
             )
+        self.prompt = prompt
         self.before, self.after = self.encoder.ids(prompt.split("{document}"))
 
     @classmethod
@@ -132,9 +133,10 @@ class Summarization(Task):
         if self.writes_after_prompt:
             prompt = self.encoder.specials + len(self.before) + len(self.after)
             room = min(room, self.base.max_length - summary - prompt)
-        if room < 1:
+        positions = getattr(self.base.config, "max_position_embeddings", None)
+        if room < 1 or (positions is not None and summary >= positions):
             raise DataError(
-                f"no room is left for the document: the model takes {self.base.max_length} tokens, the longest "
+                f"no room is left: the model takes and writes {self.base.max_length} tokens, the longest "
                 f"summary has {summary}",
                 where="column summary",
                 fix="a base model with a longer input, or shorter summaries",
@@ -210,6 +212,10 @@ class Summarization(Task):
         )
         return LossSum(loss, batch.num_targets)
 
+    def prompt_of(self, text: str) -> str:
+        """The prompt with the document in its place."""
+        return self.prompt.replace("{document}", text)
+
     def generation(self) -> dict[str, Any]:
         """Search and length."""
         return {
@@ -218,6 +224,8 @@ class Summarization(Task):
             "no_repeat_ngram_size": self.config.no_repeat_ngram_size,
             "length_penalty": self.config.length_penalty,
             "do_sample": False,
+            "eos_token_id": self.tokenizer.eos_token_id,
+            "pad_token_id": self.tokenizer.pad_token_id,
         }
 
     def predict(self, model: "nn.Module", features: Sequence[Feature]) -> list[Any]:

@@ -2,6 +2,7 @@
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 
 from autotune.config import Precision
 from autotune.errors import ConfigError
@@ -54,6 +55,8 @@ def default_budget() -> int:
 
 def accelerator(precision: Precision) -> Accelerator:
     """The Accelerator for a resolved precision: on the GPU if there is one, else on the CPU over gloo."""
+    # accelerate keeps one precision for the whole process; the runs of a sweep may have several.
+    AcceleratorState._reset_state()
     mixed = "no" if precision is Precision.fp32 else precision.value
     return Accelerator(mixed_precision=mixed, cpu=not torch.cuda.is_available())
 

@@ -100,7 +100,8 @@ class Trainer:
             seed=seed,
         )
         per_epoch = self.plan.updates_per_epoch
-        self.total_updates = config.max_updates or max(1, math.ceil(config.epochs * per_epoch))
+        whole = max(1, math.ceil(config.epochs * per_epoch))
+        self.total_updates = min(config.max_updates or whole, whole)
         self.evaluate_every = interval(config.evaluate_every, per_epoch)
         self.model = accelerator.prepare_model(model)
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -231,12 +232,11 @@ class Trainer:
 def optimizer(model: nn.Module, config: TrainerConfig) -> torch.optim.Optimizer:
     """Fused AdamW; vectors (biases and the gains of norms) are not decayed."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    matrices = [parameter for parameter in trained if parameter.ndim >= 2 and 1 not in parameter.shape]
+    vectors = [parameter for parameter in trained if parameter.ndim < 2 or 1 in parameter.shape]
     groups = [
-        {
-            "params": [parameter for parameter in trained if parameter.ndim >= 2],
-            "weight_decay": config.weight_decay,
-        },
-        {"params": [parameter for parameter in trained if parameter.ndim < 2], "weight_decay": 0.0},
+        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(
         [group for group in groups if group["params"]],

@@ -51,7 +51,14 @@ def make_trainer(
         "\n".join(json.dumps(row, ensure_ascii=False) for row in rows(task_name)), encoding="utf-8"
     )
     kind = task(task_name)
-    settings = {"epochs": 2, "batch_size": 5, "learning_rate": 1e-3, "precision": Precision.fp32} | options
+    # A larger epsilon keeps Adam from blowing up rounding where a gradient is nearly zero.
+    settings = {
+        "adam_epsilon": 1e-5,
+        "epochs": 2,
+        "batch_size": 5,
+        "learning_rate": 1e-3,
+        "precision": Precision.fp32,
+    } | options
     config = RunConfig(
         task=TypeAdapter(kind.Config).validate_python(task_options or {}),
         dataset=DatasetConfig(
