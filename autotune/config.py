@@ -42,8 +42,51 @@ class Format(StrEnum):
     jsonl = "jsonl"
     parquet = "parquet"
     arrow = "arrow"
+    xlsx = "xlsx"
     conll = "conll"
     spans = "spans"
+    brat = "brat"
+
+
+class Normalize(StrEnum):
+    """Unicode normal form of all texts and words (Unicode Standard Annex 15)."""
+
+    nfc = "nfc"
+    nfkc = "nfkc"
+    none = "none"
+
+
+class Dedup(StrEnum):
+    """Which rows of train are left out because their text, apart from case, accents and blanks, occurs again.
+
+    Rows of validation and test are never left out: every gold value is scored.
+    """
+
+    none = "none"
+    repeats = "repeats"
+    """Later copies within train."""
+    leaks = "leaks"
+    """Rows of train that stand in validation or test, too."""
+    all = "all"
+    """Both."""
+
+
+class CheckLevel(StrEnum):
+    """What becomes of what the check finds."""
+
+    none = "none"
+    """Nothing is looked for but what makes a run impossible."""
+    warn = "warn"
+    """Errors end the run, warnings are shown."""
+    strict = "strict"
+    """Warnings end the run, too."""
+
+
+class CheckFormat(StrEnum):
+    """How `autotune check` prints what it finds."""
+
+    text = "text"
+    json = "json"
 
 
 class TagScheme(StrEnum):
@@ -206,6 +249,10 @@ class DatasetConfig(Strict):
     """How the tags are written; all become IOB2."""
     tag_repair: TagRepair = TagRepair.repair
     """Illegal transitions in gold tags: read as conlleval reads them and counted, or refused."""
+    normalize: Normalize = Normalize.nfc
+    """Unicode normal form. Of ã there are two spellings, and a cased vocabulary reads the longer one as [UNK]."""
+    dedup: Dedup = Dedup.none
+    """Rows of train that are left out because their text occurs again: repeats within train, leaks from test, all."""
     labels: list[str] | None = None
     """Names of the classes or entity types in the order of their ids. null: sorted."""
     label_map: Any = None
@@ -310,6 +357,37 @@ class HubConfig(Strict):
 
 
 @dataclass
+class CheckConfig(Strict):
+    """What is looked for before a model is loaded, and what becomes of it."""
+
+    level: CheckLevel = CheckLevel.warn
+    format: CheckFormat = CheckFormat.text
+    """Of `autotune check` and `autotune plan`: a table for people, JSON for programs."""
+    near_duplicates: Annotated[float | None, Field(gt=0, lt=1)] = 0.8
+    """Texts whose sets of five-letter pieces have at least this Jaccard similarity are near duplicates. null: not
+    looked for."""
+
+
+@dataclass
+class BudgetConfig(Strict):
+    """What a run may cost; `autotune plan` ends with exit code 3 where its estimate is more. null: no limit."""
+
+    hours: Annotated[float | None, Field(gt=0)] = None
+    """Of training and evaluation together."""
+    memory_gb: Annotated[float | None, Field(gt=0)] = None
+    """Of the GPU where there is one, else of the process."""
+    disk_gb: Annotated[float | None, Field(gt=0)] = None
+    """Of the run folder and the cached tables."""
+
+
+@dataclass
+class PlanConfig(Strict):
+    """`autotune plan`."""
+
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
+
+
+@dataclass
 class RunConfig(Strict):
     """One run, fully resolved."""
 
@@ -319,6 +397,8 @@ class RunConfig(Strict):
     peft: PeftConfig | None = None
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     hub: HubConfig = field(default_factory=HubConfig)
+    check: CheckConfig = field(default_factory=CheckConfig)
+    plan: PlanConfig = field(default_factory=PlanConfig)
     seed: Annotated[int, Field(ge=0)] = 42
     """Of the split, the order of rows, new weights and dropout."""
     name: str | None = None

@@ -23,7 +23,7 @@ from autotune.errors import AutotuneError, ConfigError, raise_all
 from autotune.keys import keys, suggest
 from autotune.rules import rules, tokens
 
-NOT_IDENTITY = ("runs", "name", "hub", "resume")
+NOT_IDENTITY = ("runs", "name", "hub", "resume", "check", "plan")
 """Keys that do not shape the result: two configurations that differ in these alone are the same run."""
 
 
