@@ -5,19 +5,22 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from datasets import Features, List, Value
 
-from autotune.config import DatasetConfig
+from autotune.config import DatasetConfig, Normalize
 from autotune.data.columns import find_columns
 from autotune.data.labels import Tags, canonical, label_map
 from autotune.data.roles import Column, Kind
 from autotune.data.words import Span, words_from_spans
 from autotune.errors import DataError, listing
 
+NormalForm = Literal["NFC", "NFKC"]
+
 EXAMPLES = 5
 """So many row numbers are named in a message."""
+FORMS: Mapping[Normalize, NormalForm] = {Normalize.nfc: "NFC", Normalize.nfkc: "NFKC"}
 SURROGATE = re.compile("[\ud800-\udfff]")
 """Half of a character, as broken exports of emoji leave it; no text file can hold it."""
 
@@ -61,6 +64,7 @@ class Converter:
         self.columns, self.config, self.where = columns, config, where
         self.predicting, self.training, self.tags = predicting, training, tags
         self.map = label_map(config)
+        self.form = FORMS.get(config.normalize)
         self.counts: Counter[str] = Counter()
         self.changed: set[str] = set()
         self.numbered_instead = False
@@ -144,14 +148,14 @@ class Converter:
         return made
 
     def _text(self, value: Any) -> str:
-        """Text in normal form C, without what cannot be written as UTF-8."""
+        """Text in the normal form that is asked for, without what cannot be written as UTF-8."""
         text = "" if value is None or value != value else str(value)  # NaN is the number unequal to itself
         if SURROGATE.search(text):
             text = SURROGATE.sub("\ufffd", text)
             self.changed.add("rows held halves of characters, which were replaced by U+FFFD")
-        if not unicodedata.is_normalized("NFC", text):
-            self.changed.add("rows were not in Unicode's normal form C and were normalised")
-            text = unicodedata.normalize("NFC", text)
+        if self.form is not None and not unicodedata.is_normalized(self.form, text):
+            self.changed.add(f"rows were not in Unicode's normal form {self.form} and were normalised")
+            text = unicodedata.normalize(self.form, text)
         return text
 
     def _words(self, row: Mapping[str, Any], names: Mapping[str, str], at: str) -> dict[str, Any]:
@@ -199,8 +203,8 @@ class Converter:
             self.counts["entities had blanks at their borders, which were trimmed"] += 1
             start += len(inside) - len(inside.lstrip())
             end -= len(inside) - len(inside.rstrip())
-        if not unicodedata.is_normalized("NFC", raw):
-            start, end = (len(unicodedata.normalize("NFC", raw[:offset])) for offset in (start, end))
+        if self.form is not None and not unicodedata.is_normalized(self.form, raw):
+            start, end = (len(unicodedata.normalize(self.form, raw[:offset])) for offset in (start, end))
         return Span(start, end, label)
 
     def _tags(

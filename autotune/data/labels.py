@@ -11,6 +11,8 @@ from autotune.errors import ConfigError, DataError, listing, nearest
 
 TAG = re.compile(r"O|[BIESLU]-.+")
 INTEGRAL = re.compile(r"-?\d+\.0+")
+MOST_TYPES = 30
+"""A column with more different names than this does not hold entity types."""
 IOB1_SHARE = 0.9
 """Where at least this share of entities that follow none of their own type begins with I-, the corpus is IOB1,
 in which all do; in IOB2 none does."""
@@ -148,6 +150,8 @@ def to_iob2(tags: Sequence[str], scheme: TagScheme) -> tuple[list[str], list[int
 def find_scheme(config: DatasetConfig, sequences: Iterable[Sequence[str]], where: str) -> TagScheme:
     """The scheme of a data set's tags: `dataset.tag_scheme`, else judged by all of them.
 
+    Names without any prefix are IO where most words are O: in a column of word classes nothing is.
+
     Args:
         config: the section `dataset`.
         sequences: the tags of each row.
@@ -163,6 +167,7 @@ def find_scheme(config: DatasetConfig, sequences: Iterable[Sequence[str]], where
     prefixes: Counter[str] = Counter()
     strange: Counter[str] = Counter()
     first = ""
+    outside = 0
     for row, tags in enumerate(sequences):
         previous = "O"
         for index, raw in enumerate(tags):
@@ -170,11 +175,17 @@ def find_scheme(config: DatasetConfig, sequences: Iterable[Sequence[str]], where
             if not TAG.fullmatch(tag):
                 first = first or f", row {row}, word {index}"
                 strange[tag] += 1
-            elif tag != "O":
+            elif tag == "O":
+                outside += 1
+            else:
                 prefixes[tag[0]] += 1
                 if previous[2:] != tag[2:]:
                     starts[tag[0]] += 1
             previous = tag
+    if strange and config.tag_scheme is TagScheme.auto and not prefixes:
+        names = not all(re.fullmatch(r"-?\d+", tag) for tag in strange)
+        if names and len(strange) <= MOST_TYPES and outside > strange.total():
+            return TagScheme.io
     if strange:
         raise _not_tags(strange, prefixes, where + first)
     if config.tag_scheme is not TagScheme.auto:
@@ -197,7 +208,7 @@ def _not_tags(strange: Counter[str], prefixes: Counter[str], where: str) -> Data
             found=found,
             fix=f"'dataset.label_map={{{names}}}' with their true names; if these are no tags, {column}",
         )
-    if not prefixes and len(strange) <= 30:
+    if not prefixes and len(strange) <= MOST_TYPES:
         return DataError(
             "the tags have no B- and I-, so it is not said where an entity begins",
             where=where,

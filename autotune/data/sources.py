@@ -11,9 +11,10 @@ from typing import Any
 
 from datasets import Dataset
 
-from autotune.config import DatasetConfig, Format, TagScheme
+from autotune.config import DatasetConfig, Dedup, Format, TagScheme
 from autotune.data.cache import cached_table, key
 from autotune.data.canonical import Converter, canonical_features, raw_tags
+from autotune.data.duplicates import removes, text_column, without_leaks, without_repeats
 from autotune.data.labels import Tags, find_scheme, label_map
 from autotune.data.local import SPLITS, Source, file_source, near_file
 from autotune.data.locate import locate, sliced
@@ -24,7 +25,7 @@ from autotune.errors import DataError
 
 logger = logging.getLogger(__name__)
 
-VERSION = 2
+VERSION = 3
 """Raised when reading changes, so that old tables are not read."""
 NOT_READING = (
     "path",
@@ -36,6 +37,7 @@ NOT_READING = (
     "license",
     "language",
     "labels",
+    "dedup",
 )
 """Keys of `dataset` that do not change how a row is read."""
 
@@ -70,27 +72,50 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, seed: int, ca
     scheme = _scheme(config, columns, sources)
     notes: list[str] = []
     if scheme not in (None, TagScheme.iob2):
-        notes.append(f"the tags are {scheme.upper()}, which was turned into IOB2")
+        io = ": neighbouring words with the same tag were read as one entity" if scheme is TagScheme.io else ""
+        notes.append(f"the tags are {scheme.upper()}, which was turned into IOB2{io}")
     splits: dict[str, Dataset] = {}
-    contents: dict[str, str] = {}
     for split, source in sources.items():
-        data, said, contents[split] = _read(source, split, config, columns, scheme, cache, predicting=False)
+        data, said = _read(source, split, config, columns, scheme, cache, predicting=False)
         data = sliced(data, getattr(config.splits, split))
         splits[split] = data if config.limit is None else data.select(range(min(config.limit, len(data))))
         notes += said
         if not len(splits[split]):
             raise DataError(f"{split} has no rows", where=source.where, found="; ".join(said) or None)
+    text = text_column(columns)
+    if removes(config.dedup, Dedup.repeats):
+        _leave_out(splits, without_repeats(splits["train"], text), "stand in train before", notes)
     _make_splits(splits, notes, config, columns, seed)
-    made = [
-        VERSION,
-        contents,
-        asdict(config.splits),
-        config.limit,
-        config.test_fraction,
-        config.validation_fraction,
-        seed,
-    ]
-    return Rows({split: splits[split] for split in SPLITS if split in splits}, notes, key(*made)[:16], about)
+    others = [data for split, data in splits.items() if split != "train"]
+    if removes(config.dedup, Dedup.leaks) and others:
+        left = without_leaks(splits["train"], others, text)
+        _leave_out(splits, left, "stand in validation or test, too", notes)
+    rows = {split: splits[split] for split in SPLITS if split in splits}
+    return Rows(rows, notes, fingerprint(rows), about)
+
+
+def fingerprint(splits: Mapping[str, Dataset]) -> str:
+    """16 hexadecimal digits of the SHA-256 of the content of all splits, wherever they come from.
+
+    Columns that do not shape what is learned (`group`) do not count.
+    """
+    digest = hashlib.sha256()
+    for split, data in splits.items():
+        names = sorted(set(data.column_names) - {"group"})
+        digest.update(f"{VERSION} {split} {len(data)} {names}".encode())
+        for batch in data.select_columns(names).iter(1000):
+            digest.update(json.dumps(batch, ensure_ascii=False, sort_keys=True).encode())
+    return digest.hexdigest()[:16]
+
+
+def _leave_out(splits: dict[str, Dataset], left: Dataset, why: str, notes: list[str]) -> None:
+    """Replaces train by the rows that are left and says how many went, and why."""
+    gone = len(splits["train"]) - len(left)
+    if not len(left):
+        raise DataError(f"no row of train is left: all {why}", where="dataset.dedup", fix="dataset.dedup=none")
+    if gone:
+        notes.append(f"train: {gone} rows were left out because their texts {why} (dataset.dedup)")
+    splits["train"] = left
 
 
 def load_file(
@@ -116,7 +141,7 @@ def load_file(
     own = replace(config, format=form)
     source = file_source(file, own)
     scheme = _scheme(own, columns, {split: source})
-    data, notes, _ = _read(source, split, own, columns, scheme, cache, predicting=True)
+    data, notes = _read(source, split, own, columns, scheme, cache, predicting=True)
     for note in notes:
         logger.warning("data: %s", note)
     if not len(data):
@@ -176,15 +201,14 @@ def _read(
     cache: Path,
     *,
     predicting: bool,
-) -> tuple[Dataset, list[str], str]:
-    """Canonical rows of a split, what was said while reading, and a hash of their content."""
+) -> tuple[Dataset, list[str]]:
+    """Canonical rows of a split, and what was said while reading."""
     reading = {name: value for name, value in asdict(config).items() if name not in NOT_READING}
     reading["label_map"] = label_map(config)
     roles = [asdict(column) for column in columns]
     name = f"rows-{key(VERSION, source.identity, source.where, reading, roles, scheme, split, predicting)}"
     about = cache / f"{name}.json"
     notes: list[str] = []
-    content = hashlib.sha256()
     converter = Converter(
         columns,
         config,
@@ -195,15 +219,12 @@ def _read(
     )
 
     def rows() -> Iterator[dict[str, Any]]:
-        for row in converter.convert(source.raw(notes)):
-            content.update(json.dumps(row, sort_keys=True, ensure_ascii=False).encode())
-            yield row
-        said = {"notes": list(dict.fromkeys(notes)) + converter.notes(split), "content": content.hexdigest()}
+        yield from converter.convert(source.raw(notes))
+        said = list(dict.fromkeys(notes)) + converter.notes(split)
         # Before the table takes its place, so that a table is never without; other processes may do the same.
         beside = about.with_name(f".{about.name}.{os.getpid()}.part")
         beside.write_text(json.dumps(said, ensure_ascii=False), encoding="utf-8")
         os.replace(beside, about)
 
     data = cached_table(cache, name, rows, canonical_features(columns))
-    told = json.loads(about.read_text(encoding="utf-8"))
-    return data, told["notes"], told["content"]
+    return data, json.loads(about.read_text(encoding="utf-8"))

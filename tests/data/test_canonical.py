@@ -97,7 +97,7 @@ def test_texts_and_labels_are_normalised(load, write):
     rows = [{"text": "na\u0303o", "label": "na\u0303o"}, {"text": "não", "label": "não"}]
     made = load("sentiment", write("a.jsonl", rows))
     assert set(made.splits["train"]["text"][:]) == set(made.splits["train"]["label"][:]) == {"não"}
-    assert any("normal form C and were normalised: 1" in note for note in made.notes)
+    assert any("normal form NFC and were normalised: 1" in note for note in made.notes)
 
 
 def test_half_a_character_is_replaced(load, write):
