@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,12 @@ def cached_table(
         finally:
             beside.unlink(missing_ok=True)
     return Dataset.from_file(str(path))
+
+
+def values(data: Dataset, column: str) -> Iterator[Any]:
+    """The values of a column as Python objects, read in batches, so that memory stays small."""
+    for table in data.select_columns(column).with_format("arrow").iter(10 * BATCH):
+        yield from table[column].to_pylist()
 
 
 def _write(path: Path, rows: Any, features: Features | None) -> None:

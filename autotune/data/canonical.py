@@ -66,7 +66,12 @@ class Converter:
         self.map = label_map(config)
         self.form = FORMS.get(config.normalize)
         self.counts: Counter[str] = Counter()
+        self.firsts: dict[str, list[str]] = {}
         self.changed: set[str] = set()
+        self.names: dict[str, str] = {}
+        """Column of each role, once the first row has been seen."""
+        self.kinds: dict[str, str] = {}
+        """Type of every column of the first row."""
         self.numbered_instead = False
 
     def convert(self, raw: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -75,30 +80,35 @@ class Converter:
         Raises:
             DataError: a column is missing, a label is null, or a cell does not hold what its role demands.
         """
-        names: dict[str, str] = {}
-        unlabelled = 0
-        first: list[str] = []
+        names = self.names
+        unanswered: Counter[str] = Counter()
         for number, row in enumerate(raw):
             if not names:
-                names = find_columns(row, self.columns, self.config, self.where, predicting=self.predicting)
+                names |= find_columns(row, self.columns, self.config, self.where, predicting=self.predicting)
+                self.kinds = {str(name): type(value).__name__ for name, value in row.items()}
                 self.numbered_instead = self.config.columns.id is not None and "id" not in names
             identifier = row.get(names["id"]) if "id" in names else None
             at = f"row {number}" + (f" (id {identifier})" if identifier is not None else "")
-            if self._lacks_label(row, names):
-                unlabelled += 1
-                first += [at] * (len(first) < EXAMPLES)
+            lacking = self._lacking(row, names)
+            if lacking is not None:
+                unanswered[lacking] += 1
+                firsts = self.firsts.setdefault(lacking, [])
+                firsts += [at] * (len(firsts) < EXAMPLES)
                 continue
             self.changed.clear()
             made = self._row(row, names, f"{self.where}, {at}")
-            self.counts.update(self.changed)
+            for what in self.changed:
+                self.counts[what] += 1
+                first_rows = self.firsts.setdefault(what, [])
+                first_rows += [at] * (len(first_rows) < EXAMPLES)
             if made is not None:
                 group = {"group": str(row.get(names["group"]))} if "group" in names else {}
                 yield {"id": str(number if identifier is None else identifier), **made, **group}
-        if unlabelled:
+        for role, count in unanswered.items():
             raise DataError(
-                f"{unlabelled} rows have no label",
-                where=f"{self.where}, column {names['label']}: {listing(first)}"
-                + (" …" if unlabelled > len(first) else ""),
+                f"{count} rows have no {role}",
+                where=f"{self.where}, column {names[role]}: {listing(self.firsts[role])}"
+                + (" …" if count > EXAMPLES else ""),
                 fix="fill it in, or delete these rows",
             )
 
@@ -109,17 +119,26 @@ class Converter:
             counts["tags continued an entity that was not begun and were read as its beginning"] = (
                 self.tags.repaired
             )
-        notes = [f"{split}: {what}: {count}" for what, count in counts.items()]
+        notes = [
+            f"{split}: {what}: {count}" + (f" ({listing(self.firsts[what])})" if what in self.firsts else "")
+            for what, count in counts.items()
+        ]
         if self.numbered_instead:
             notes.append(f"{split}: there is no column {self.config.columns.id}, so rows are numbered from 0")
         return notes
 
-    def _lacks_label(self, row: Mapping[str, Any], names: Mapping[str, str]) -> bool:
-        return not self.predicting and any(
-            canonical(row.get(names[column.role])) is None
-            for column in self.columns
-            if column.kind is Kind.label
-        )
+    def _lacking(self, row: Mapping[str, Any], names: Mapping[str, str]) -> str | None:
+        """The role of a label, or outside of train of a reference, that the row does not have."""
+        if self.predicting:
+            return None
+        for column in self.columns:
+            value = row.get(names.get(column.role, ""))
+            blank = column.kind is Kind.label or (
+                column.kind is Kind.text and column.target and not self.training
+            )
+            if blank and not isinstance(value, list | tuple | Mapping) and canonical(value) is None:
+                return column.role
+        return None
 
     def _row(self, row: Mapping[str, Any], names: Mapping[str, str], at: str) -> dict[str, Any] | None:
         """The row by canonical names; None when it is dropped."""
@@ -128,7 +147,7 @@ class Converter:
             if column.kind is Kind.words:
                 made |= self._words(row, names, at)
                 if not made["tokens"] and not self.predicting:
-                    self.counts["rows without a word were dropped"] += 1
+                    self.changed.add("rows without a word were dropped")
                     return None
             elif column.kind is Kind.tags:
                 made |= self._tags(row, names, made["tokens"], made.pop("spans", None), at)
@@ -138,12 +157,12 @@ class Converter:
                 label = canonical(_single(row.get(names[column.role]), names[column.role], at))
                 made[column.role] = self.map.get(label, label) if label is not None else None
                 if made[column.role] is None and not self.predicting:
-                    self.counts["rows were dropped because dataset.label_map maps their label to null"] += 1
+                    self.changed.add("rows were dropped because dataset.label_map maps their label to null")
                     return None
             else:
                 made[column.role] = self._text(_single(row.get(names[column.role]), names[column.role], at))
                 if self.training and not made[column.role].strip():
-                    self.counts[f"rows with an empty {column.role} were dropped"] += 1
+                    self.changed.add(f"rows with an empty {column.role} were dropped")
                     return None
         return made
 

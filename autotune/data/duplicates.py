@@ -15,6 +15,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from autotune.config import Dedup
+from autotune.data.cache import values
 from autotune.data.roles import Column, Kind
 
 Hashes = NDArray[np.uint64]
@@ -47,7 +48,7 @@ def alike(text: str) -> str:
 
 def hashes(texts: Iterable[str], form: Callable[[str], str]) -> Hashes:
     """64-bit hashes of texts in one of the forms above: uint64 (texts,)."""
-    return np.fromiter((xxhash.xxh3_64_intdigest(form(text)) for text in texts), dtype=np.uint64)
+    return np.fromiter((xxhash.xxh3_64_intdigest(form(text).encode()) for text in texts), dtype=np.uint64)
 
 
 def first_positions(values: Hashes) -> NDArray[np.int64]:
@@ -58,14 +59,14 @@ def first_positions(values: Hashes) -> NDArray[np.int64]:
 
 def without_repeats(data: Dataset, column: str) -> Dataset:
     """Rows whose text does not stand, alike, in an earlier row."""
-    first = first_positions(hashes(data[column], alike))
+    first = first_positions(hashes(values(data, column), alike))
     return data.select(np.flatnonzero(first == np.arange(len(first))))
 
 
 def without_leaks(data: Dataset, others: Iterable[Dataset], column: str) -> Dataset:
     """Rows whose text does not stand, alike, in one of the other splits."""
-    known = np.concatenate([hashes(other[column], alike) for other in others])
-    return data.select(np.flatnonzero(~np.isin(hashes(data[column], alike), known)))
+    known = np.concatenate([hashes(values(other, column), alike) for other in others])
+    return data.select(np.flatnonzero(~np.isin(hashes(values(data, column), alike), known)))
 
 
 def removes(dedup: Dedup, what: Dedup) -> bool:

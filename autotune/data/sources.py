@@ -25,7 +25,7 @@ from autotune.errors import DataError
 
 logger = logging.getLogger(__name__)
 
-VERSION = 3
+VERSION = 4
 """Raised when reading changes, so that old tables are not read."""
 NOT_READING = (
     "path",
@@ -54,6 +54,8 @@ class Rows:
     """16 hexadecimal digits of the SHA-256 of all that the splits hold."""
     source: dict[str, Any]
     """JSON: path, commit, files."""
+    columns: dict[str, dict[str, dict[str, str]]]
+    """By split: `roles`, the column of each role, and `types`, the type of each column in the first row."""
 
 
 def load_rows(config: DatasetConfig, columns: Sequence[Column], *, seed: int, cache: Path) -> Rows:
@@ -72,16 +74,22 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, seed: int, ca
     scheme = _scheme(config, columns, sources)
     notes: list[str] = []
     if scheme not in (None, TagScheme.iob2):
-        io = ": neighbouring words with the same tag were read as one entity" if scheme is TagScheme.io else ""
+        io = (
+            ": neighbouring words with the same tag were read as one entity" if scheme is TagScheme.io else ""
+        )
         notes.append(f"the tags are {scheme.upper()}, which was turned into IOB2{io}")
     splits: dict[str, Dataset] = {}
+    found: dict[str, dict[str, dict[str, str]]] = {}
     for split, source in sources.items():
         data, said = _read(source, split, config, columns, scheme, cache, predicting=False)
         data = sliced(data, getattr(config.splits, split))
         splits[split] = data if config.limit is None else data.select(range(min(config.limit, len(data))))
-        notes += said
+        notes += said["notes"]
+        found[split] = said["columns"]
         if not len(splits[split]):
-            raise DataError(f"{split} has no rows", where=source.where, found="; ".join(said) or None)
+            raise DataError(
+                f"{split} has no rows", where=source.where, found="; ".join(said["notes"]) or None
+            )
     text = text_column(columns)
     if removes(config.dedup, Dedup.repeats):
         _leave_out(splits, without_repeats(splits["train"], text), "stand in train before", notes)
@@ -91,7 +99,7 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, seed: int, ca
         left = without_leaks(splits["train"], others, text)
         _leave_out(splits, left, "stand in validation or test, too", notes)
     rows = {split: splits[split] for split in SPLITS if split in splits}
-    return Rows(rows, notes, fingerprint(rows), about)
+    return Rows(rows, notes, fingerprint(rows), about, found)
 
 
 def fingerprint(splits: Mapping[str, Dataset]) -> str:
@@ -112,7 +120,9 @@ def _leave_out(splits: dict[str, Dataset], left: Dataset, why: str, notes: list[
     """Replaces train by the rows that are left and says how many went, and why."""
     gone = len(splits["train"]) - len(left)
     if not len(left):
-        raise DataError(f"no row of train is left: all {why}", where="dataset.dedup", fix="dataset.dedup=none")
+        raise DataError(
+            f"no row of train is left: all {why}", where="dataset.dedup", fix="dataset.dedup=none"
+        )
     if gone:
         notes.append(f"train: {gone} rows were left out because their texts {why} (dataset.dedup)")
     splits["train"] = left
@@ -141,8 +151,8 @@ def load_file(
     own = replace(config, format=form)
     source = file_source(file, own)
     scheme = _scheme(own, columns, {split: source})
-    data, notes = _read(source, split, own, columns, scheme, cache, predicting=True)
-    for note in notes:
+    data, said = _read(source, split, own, columns, scheme, cache, predicting=True)
+    for note in said["notes"]:
         logger.warning("data: %s", note)
     if not len(data):
         raise DataError("the file has no rows", where=path)
@@ -201,8 +211,8 @@ def _read(
     cache: Path,
     *,
     predicting: bool,
-) -> tuple[Dataset, list[str]]:
-    """Canonical rows of a split, and what was said while reading."""
+) -> tuple[Dataset, dict[str, Any]]:
+    """Canonical rows of a split, and the `notes` and `columns` of its reading."""
     reading = {name: value for name, value in asdict(config).items() if name not in NOT_READING}
     reading["label_map"] = label_map(config)
     roles = [asdict(column) for column in columns]
@@ -220,7 +230,10 @@ def _read(
 
     def rows() -> Iterator[dict[str, Any]]:
         yield from converter.convert(source.raw(notes))
-        said = list(dict.fromkeys(notes)) + converter.notes(split)
+        said = {
+            "notes": list(dict.fromkeys(notes)) + converter.notes(split),
+            "columns": {"roles": converter.names, "types": converter.kinds},
+        }
         # Before the table takes its place, so that a table is never without; other processes may do the same.
         beside = about.with_name(f".{about.name}.{os.getpid()}.part")
         beside.write_text(json.dumps(said, ensure_ascii=False), encoding="utf-8")

@@ -9,6 +9,7 @@ at most `max_length` tokens, each with the number of its row) -> `collate` -> ba
 """
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -203,9 +204,29 @@ class Task(ABC):
             first: number of the first row.
 
         Yields:
-            At least `row` (int), `input_ids` (list of int) and `lost` (tokens of the row that no window
-            holds, counted in its first window).
+            At least `row` (int), `input_ids` (list of int), `length` (tokens of the whole row, special ones
+            included) and `lost` (tokens of the row that no window holds, counted in its first window).
         """
+
+    @classmethod
+    def units(cls, rows: "Dataset") -> dict[str, int]:
+        """How much of what this task counts the rows hold, besides tokens. Nothing by default."""
+        return {}
+
+    def overlong(self, features: "Dataset") -> "NDArray[np.bool_]":
+        """Whether more stands in the row of a feature than in its first window: bool (features,)."""
+        table = features.data.table
+        rows = table["row"].to_numpy()
+        several = np.append(False, rows[1:] == rows[:-1])
+        return several | (table["lost"].to_numpy() > 0)
+
+    def beyond(self, rows: "Iterable[Row]") -> Counter[str]:
+        """What stands behind the end of the first window, and so would be lost without others: tokens and units.
+
+        Args:
+            rows: those that are `overlong`.
+        """
+        return Counter()
 
     def measure(self, rows: "Mapping[str, Dataset]") -> None:
         """Adds to `facts` what can only be measured in tokens. Nothing by default.

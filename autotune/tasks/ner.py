@@ -116,7 +116,7 @@ class Ner(Task):
         """One feature a window.
 
         Yields:
-            `row`, `input_ids`, `lost` (always 0), `words`: at each position the number of the word whose tag
+            `row`, `input_ids`, `length`, `lost` (always 0), `words`: at each position the number of the word whose tag
             the position gives, else -1; `labels`: the tag's id there, else -100.
         """
         room = self.encoder.room(self.max_length)
@@ -145,6 +145,7 @@ class Ner(Task):
                     yield {
                         "row": number,
                         "input_ids": self.encoder.wrap(ids[start:end]),
+                        "length": len(ids) + self.encoder.specials,
                         "lost": 0,
                         "words": own,
                         "labels": [
@@ -152,6 +153,26 @@ class Ner(Task):
                         ],
                     }
                 number += 1
+
+    @classmethod
+    def units(cls, rows: "Dataset") -> dict[str, int]:
+        """Words and entities."""
+        words = sum(len(tokens) for tokens in rows["tokens"])
+        return {"words": words, "entities": _entity_counts(rows).total()}
+
+    def beyond(self, rows: Iterable[Row]) -> Counter[str]:
+        """Tokens, words and entities behind the first window; an entity is lost with one of its words."""
+        room = self.encoder.room(self.max_length)
+        lost: Counter[str] = Counter()
+        for chunk in chunks(rows):
+            for row, (ids, words) in zip(chunk, self._pieces(chunk), strict=True):
+                inside = set(words[:room])
+                first = min((word for word in words[room:] if word not in inside), default=len(row["tokens"]))
+                found = entities(row["tags"]) if row.get("tags") is not None else []
+                lost["tokens"] += max(0, len(ids) - room)
+                lost["words"] += len(row["tokens"]) - first
+                lost["entities"] += sum(end > first for _, _, end in found)
+        return lost
 
     def _pieces(self, rows: Sequence[Row]) -> Iterator[tuple[list[int], list[int]]]:
         """Token ids of each row and the word that each belongs to.

@@ -130,7 +130,7 @@ class Sentiment(Task):
         return list(self.facts["labels"])
 
     def prepare(self, rows: Iterable[Row], first: int = 0) -> Iterator[dict[str, Any]]:
-        """One feature a window: `row`, `input_ids`, `lost`, `label` (id, -1 where unknown), `weight` (1 / windows)."""
+        """One feature a window: `row`, `input_ids`, `length`, `lost`, `label` (id, -1 where unknown), `weight` (1 / windows)."""
         room = self.encoder.room(self.max_length)
         overlap = min(self.config.overlap or self.max_length // 4, room - 1)
         number = first
@@ -152,11 +152,20 @@ class Sentiment(Task):
                     yield {
                         "row": number,
                         "input_ids": self.encoder.wrap(ids[start:end]),
+                        "length": len(ids) + self.encoder.specials,
                         "lost": lost if self.config.on_overflow is Overflow.truncate and index == 0 else 0,
                         "label": self.ids.get(row.get("label"), -1),
                         "weight": 1 / len(spans),
                     }
                 number += 1
+
+    def beyond(self, rows: Iterable[Row]) -> Counter[str]:
+        """Tokens behind the first window."""
+        room = self.encoder.room(self.max_length)
+        lengths = (
+            len(ids) for chunk in chunks(rows) for ids in self.encoder.ids([row["text"] for row in chunk])
+        )
+        return Counter(tokens=sum(max(0, length - room) for length in lengths))
 
     def collate(self, features: Sequence[Feature]) -> Batch:
         """Targets: `labels` int64 (features,) and `weights` float32 (features,)."""

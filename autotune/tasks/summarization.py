@@ -1,6 +1,7 @@
 """Abstractive summarization by an encoder-decoder or a decoder."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,7 +32,9 @@ from autotune.tasks.base import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
     from datasets import Dataset
+    from numpy.typing import NDArray
     from torch import nn
 
 DECODER_PROMPT = "{document}\n\nResumo: "
@@ -144,7 +147,7 @@ class Summarization(Task):
         return room
 
     def prepare(self, rows: Iterable[Row], first: int = 0) -> Iterator[dict[str, Any]]:
-        """One feature a row: `row`, `input_ids` (the prompt), `lost`, `target_ids` (the whole summary; empty where unknown)."""
+        """One feature a row: `row`, `input_ids` (the prompt), `length`, `lost`, `target_ids` (the whole summary; empty where unknown)."""
         room = self.document_room
         number = first
         for chunk in chunks(rows):
@@ -162,10 +165,26 @@ class Summarization(Task):
                 yield {
                     "row": number,
                     "input_ids": self._prompt(ids[:room]),
+                    "length": len(self._prompt(ids)),
                     "lost": lost,
                     "target_ids": next(targets) if summary is not None else [],
                 }
                 number += 1
+
+    def overlong(self, features: "Dataset") -> "NDArray[np.bool_]":
+        """Documents that are cut, and references that are longer than what may be written."""
+        return super().overlong(features) | (self.lengths(features)[:, 1] > self.facts["max_new_tokens"])
+
+    def beyond(self, rows: Iterable[Row]) -> Counter[str]:
+        """Tokens of documents that are cut, and tokens of references beyond the longest summary that is written."""
+        room, longest = self.document_room, self.facts["max_new_tokens"]
+        lost: Counter[str] = Counter()
+        for chunk in chunks(rows):
+            documents = self.encoder.ids([row["document"] for row in chunk])
+            summaries = self._targets([row["summary"] for row in chunk if row.get("summary") is not None])
+            lost["tokens"] += sum(max(0, len(ids) - room) for ids in documents)
+            lost["reference tokens"] += sum(max(0, len(ids) - longest) for ids in summaries)
+        return lost
 
     def _prompt(self, document: list[int]) -> list[int]:
         """A decoder goes on writing after the prompt, so nothing that marks an end may follow it."""

@@ -13,7 +13,7 @@ from autotune.tasks.base import Feature, Task
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 """Raised when `prepare` of a task changes, so that old tables are not read."""
 
 

@@ -73,7 +73,7 @@ def test_empty_texts_are_dropped_from_train_and_kept_in_test(load, write):
     }
     assert made.splits["test"]["text"][-1] == ""
     assert [note for note in made.notes if "empty" in note] == [
-        "train: rows with an empty text were dropped: 2"
+        "train: rows with an empty text were dropped: 2 (row 2, row 3)"
     ]
 
 
@@ -82,9 +82,10 @@ def test_a_sentence_without_words_is_dropped_everywhere(load, write):
     write("d/train.jsonl", rows)
     made = load("ner", write("d/test.jsonl", rows).parent)
     assert [len(data) for data in made.splits.values()] == [1, 1]
-    assert {"train: rows without a word were dropped: 1", "test: rows without a word were dropped: 1"} <= set(
-        made.notes
-    )
+    assert {
+        "train: rows without a word were dropped: 1 (row 1)",
+        "test: rows without a word were dropped: 1 (row 1)",
+    } <= set(made.notes)
 
 
 def test_nothing_is_left_when_all_rows_are_empty_and_it_is_said_why(load, write):

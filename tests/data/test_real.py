@@ -37,7 +37,7 @@ def test_the_empty_row_of_lener_br_on_the_hub_is_dropped(load, shared_data):
     names = {0: "O", 3: "B-PESSOA", 4: "I-PESSOA", 5: "B-TEMPO"}
     rows = load("ner", tail, columns={"tags": "ner_tags"}, label_map=names)
     assert rows.splits["train"]["id"][:] == ["1173", "1174", "1175"]
-    assert "train: rows without a word were dropped: 1" in rows.notes
+    assert "train: rows without a word were dropped: 1 (row 3 (id 1176))" in rows.notes
     with pytest.raises(DataError, match="dataset.label_map"):
         load("ner", tail, columns={"tags": "ner_tags"})
 
