@@ -22,6 +22,8 @@ HELP = """\
 usage: autotune [VERB] …
 
   autotune [train] [group=option …] [key=value …]   fine-tune, evaluate, save and prove (the default verb)
+  autotune check [group=option …] [key=value …]     look for everything that is wrong, in seconds; no model is loaded
+  autotune plan [group=option …] [key=value …]      check, then measure what the run would cost
   autotune show [group=option …] [key=value …]      print the composed configuration and stop
   autotune evaluate RUN [--data FILE]               score a finished run again, or on other data
   autotune predict RUN FILE -o OUT.jsonl            predict for a file, or for --text "…"
@@ -40,7 +42,7 @@ examples:
   autotune task=sentiment model=bertimbau_base dataset=csv dataset.path=reviews.csv \\
       dataset.columns.text=review dataset.columns.label=stars
 
-exit codes: 0 done, 2 configuration, data or call, 65 bad numbers, 74 disk, 130 Ctrl-C, 70 a bug of ours
+exit codes: 0 done, 2 configuration, data or call, 3 over the budget of plan, 65 bad numbers, 74 disk, 130 Ctrl-C, 70 a bug of ours
 shell completion: eval "$(autotune -sc install=bash)"
 """
 
@@ -140,6 +142,25 @@ def _show(words: list[str], _: list[str]) -> int:
     return 0
 
 
+def _check(words: list[str], _: list[str]) -> int:
+    return _look(words, "check")
+
+
+def _plan(words: list[str], _: list[str]) -> int:
+    return _look(words, "plan")
+
+
+def _look(words: list[str], verb: str) -> int:
+    """check and plan: all runs of a sweep are looked at; the worst exit code counts."""
+    from autotune.compose import compose
+
+    configs = compose(words)
+    environment.settle_offline(configs)
+    from autotune import commands
+
+    return max((getattr(commands, verb)(config) for config in configs), default=0)
+
+
 def _evaluate(words: list[str], _: list[str]) -> int:
     parser = _Parser("evaluate", "Scores a finished run again, or on other data.")
     parser.add_argument("run", metavar="RUN", help="run folder, or a folder with a saved model")
@@ -168,6 +189,8 @@ def _predict(words: list[str], _: list[str]) -> int:
 
 VERBS: dict[str, Callable[[list[str], list[str]], int]] = {
     "train": _train,
+    "check": _check,
+    "plan": _plan,
     "show": _show,
     "evaluate": _evaluate,
     "predict": _predict,

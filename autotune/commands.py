@@ -15,88 +15,68 @@ from torch import nn
 
 from autotune import registry
 from autotune.card import write_card
-from autotune.config import Precision, RunConfig
-from autotune.data.sources import Rows, load_file, load_rows, rows_from_texts
-from autotune.errors import ConfigError, listing
+from autotune.checks.findings import Report, Severity
+from autotune.checks.show import say, text
+from autotune.config import CheckFormat, CheckLevel, Precision, RunConfig
+from autotune.data.sources import load_file, load_rows, rows_from_texts
+from autotune.errors import AutotuneError, ConfigError, listing
 from autotune.evaluation.evaluate import Evaluator
 from autotune.evaluation.metrics import recipe
 from autotune.files import replaced
-from autotune.models import (
-    finish,
-    load_artefact,
-    load_model,
-    open_base,
-    save_adapter,
-    save_artefact,
-)
+from autotune.models import finish, load_artefact, load_model, save_adapter, save_artefact
 from autotune.outcome import say_model, say_next, say_result, say_scores
+from autotune.planning import estimate, lines
+from autotune.prepare import Prepared, examine
 from autotune.proof import prove
 from autotune.resolve import plain, typed
-from autotune.runs import RunFolder
-from autotune.tasks.base import Base, Scores, Task
+from autotune.runs import CACHE, RunFolder
+from autotune.tasks.base import Scores, Task
 from autotune.training import device
-from autotune.training.features import prepare_features, say_lengths
+from autotune.training.features import prepare_features
 from autotune.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class Prepared:
-    """Everything that is known before weights are loaded."""
-
-    rows: Rows
-    base: Base
-    task: Task
-    features: dict[str, Dataset]
-    precision: Precision
-
-    def record(self) -> dict[str, Any]:
-        """JSON of what the run learns from."""
-        return {
-            "fingerprint": self.rows.fingerprint,
-            "source": self.rows.source,
-            "rows": {split: len(data) for split, data in self.rows.splits.items()},
-            "facts": self.task.facts,
-            "notes": self.rows.notes,
-        }
+OVER_BUDGET = 3
+"""Exit code of `autotune plan` where the run would cost more than plan.budget allows."""
 
 
-def prepare(config: RunConfig, cache: Path) -> Prepared:
-    """Rows, tokenizer and features of a run; what is wrong with them is found here, in seconds.
+def check(config: RunConfig) -> int:
+    """Looks at everything that can be known before a model is loaded, and prints it; returns the exit code."""
+    found = examine(config, _cache(config))
+    _print(config, found.report)
+    return _refusal(config, found.report)
 
-    Raises:
-        DataError, ModelError, ConfigError: see the layers.
-    """
-    kind = registry.task(config.task.name)
-    rows = load_rows(config.dataset, kind.columns, seed=config.seed, cache=cache)
-    for note in rows.notes:
-        logger.info("data: %s", note)
-    facts = kind.learn(config.task, config.dataset, rows.splits)
-    logger.info("data: %s", ", ".join(f"{split} {len(data)} rows" for split, data in rows.splits.items()))
-    if "counts" in facts:
-        logger.info(
-            "labels in train: %s", listing(f"{name} {count}" for name, count in facts["counts"].items())
-        )
-    base = open_base(
-        config.model,
-        kind.heads,
-        kind.name,
-        kind.instead,
-        kind.tiny,
-        lambda: kind.texts(rows.splits["train"]),
-        cache,
+
+def plan(config: RunConfig) -> int:
+    """Checks, then measures what a run would cost; returns the exit code, 3 where that is over the budget."""
+    found = examine(config, _cache(config))
+    if _refusal(config, found.report):
+        _print(config, found.report)
+        return _refusal(config, found.report)
+    over = estimate(config, found.result(), found.report)
+    _print(config, found.report)
+    return OVER_BUDGET if over else 0
+
+
+def _cache(config: RunConfig) -> Path:
+    return Path(config.runs).expanduser() / CACHE
+
+
+def _refusal(config: RunConfig, report: Report) -> int:
+    """The exit code that the findings ask for."""
+    refused = report.count(Severity.error) or (
+        config.check.level is CheckLevel.strict and report.count(Severity.warning)
     )
-    precision = device.resolve(config.trainer.precision, base.config.model_type)
-    task = kind(config.task, base, facts)
-    task.measure({split: data for split, data in rows.splits.items() if split != "test"})
-    features = {
-        split: prepare_features(task, data, cache, f"{rows.fingerprint}-{split}")
-        for split, data in rows.splits.items()
-    }
-    for split, table in features.items():
-        say_lengths(task, split, table)
-    return Prepared(rows, base, task, features, precision)
+    return AutotuneError.exit_code if refused else 0
+
+
+def _print(config: RunConfig, report: Report) -> None:
+    if config.check.format is CheckFormat.json:
+        sys.stdout.write(json.dumps({"run": config.name, **report.as_dict()}, ensure_ascii=False, indent=2) + "\n")
+    else:
+        costs = lines(report.figures["plan"]) if "plan" in report.figures else []
+        sys.stdout.write(text(report, str(config.name), costs))
 
 
 def train(config: RunConfig, plugins: Sequence[str]) -> int:
@@ -119,8 +99,10 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
             logger.info("see it with: autotune evaluate %s; train it anew with: resume=never", folder.path)
             return 0
         logger.info("run folder: %s", folder.path)
-        prepared = prepare(config, folder.cache)
-        folder.write_json("data.json", prepared.record())
+        found = examine(config, folder.cache)
+        say(found.report)
+        prepared = found.result()
+        folder.write_json("data.json", prepared.record() | {"check": found.report.as_dict()})
         trainer, evaluator = _trainer(config, prepared, folder)
         fitted = trainer.fit()
         model = _save(config, prepared, trainer, folder)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CONFIG, STATUS, LOCK, MODEL = "config.yaml", "status.json", ".lock", "model"
+CONFIG, STATUS, LOCK, MODEL, CACHE = "config.yaml", "status.json", ".lock", "model", ".cache"
 LEFT_BEHIND = (
     "history.jsonl", "metrics.json", "data.json", "log.txt", "best.safetensors",
     "predictions_*.jsonl", ".*.part",
@@ -177,7 +177,7 @@ class RunFolder:
     @property
     def cache(self) -> Path:
         """Tables that runs share; may be deleted at any time."""
-        return self.path.parent / ".cache"
+        return self.path.parent / CACHE
 
     def predictions(self, split: str) -> Path:
         """Predictions for a split, one JSON object a row."""

@@ -26,7 +26,9 @@ LAYERS = (
     ("tasks",),
     ("models",),
     ("training", "evaluation"),
-    ("proof", "outcome", "card"),
+    ("checks",),
+    ("prepare",),
+    ("proof", "outcome", "card", "planning"),
     ("commands",),
     ("overrides", "explain", "environment"),
     ("compose",),
@@ -36,7 +38,7 @@ LAYERS = (
 
 FENCES = {
     "hydra": ("compose", "overrides", "explain"),
-    "accelerate": ("training", "evaluation.evaluate", "commands"),
+    "accelerate": ("training", "evaluation.evaluate", "commands", "planning"),
     "peft": ("models",),
     "huggingface_hub": ("data", "models"),
     "argparse": ("cli",),

@@ -8,15 +8,18 @@ peft is imported in this package alone.
 from autotune.models.adapters import count_parameters, finish, load_trainable_state, trainable_state
 from autotune.models.artefact import load_artefact, save_adapter, save_artefact
 from autotune.models.base import open_base
-from autotune.models.weights import load_model, own_labels
+from autotune.models.repository import hub_user
+from autotune.models.weights import load_model, outline, own_labels
 
 __all__ = [
     "count_parameters",
     "finish",
+    "hub_user",
     "load_artefact",
     "load_model",
     "load_trainable_state",
     "open_base",
+    "outline",
     "own_labels",
     "save_adapter",
     "save_artefact",

@@ -131,6 +131,12 @@ def _ia3_targets(config: PeftConfig, layers: Iterable[str]) -> tuple[list[str], 
     return targets, feed_forward
 
 
+def skeleton(config: PretrainedConfig, head: Head) -> Any:
+    """The model of a config with a head on it, without weights: all tensors are on the meta device."""
+    with torch.device("meta"), quiet():
+        return AUTO_CLASS[head].from_config(config)
+
+
 def quantization_arguments(
     config: PeftConfig | None, model_config: PretrainedConfig, head: Head
 ) -> dict[str, Any]:
@@ -147,14 +153,13 @@ def quantization_arguments(
             where=f"peft.quantization={config.quantization}",
             fix="pip install 'autotune[quant]', or peft.quantization=none",
         )
-    with torch.device("meta"):
-        skeleton = AUTO_CLASS[head].from_config(model_config)
-    output, inside = skeleton.get_output_embeddings(), f"{skeleton.base_model_prefix}."
+    model = skeleton(model_config, head)
+    output, inside = model.get_output_embeddings(), f"{model.base_model_prefix}."
     kept = [
         name
-        for name in linear_layers(skeleton)
+        for name in linear_layers(model)
         if (
-            skeleton.get_submodule(name) is output
+            model.get_submodule(name) is output
             if output is not None
             else not name.startswith(inside) or "pooler" in name.split(".")
         )

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import transformers
+from huggingface_hub import HfApi, get_token
+from huggingface_hub.errors import HfHubHTTPError
 from transformers.utils import logging as transformers_logging
 from transformers.utils.hub import cached_file, resolve_revision
 
@@ -47,6 +49,23 @@ def locate(name: str, revision: str | None) -> tuple[str, str | None]:
         )
     found = resolve_revision(name, revision)
     return name, getattr(found, "resolved", found)
+
+
+def hub_user() -> str | None:
+    """Who the Hub takes us for: a name, "an invalid token", or None without a token.
+
+    Raises:
+        OSError: the Hub cannot be asked.
+    """
+    token = get_token()
+    if token is None:
+        return None
+    try:
+        return str(HfApi(token=token).whoami()["name"])
+    except HfHubHTTPError as error:
+        if error.response is not None and error.response.status_code in (401, 403):
+            return "an invalid token"
+        raise OSError(str(error)) from error
 
 
 def refuse_broken_files(folder: Path) -> None:

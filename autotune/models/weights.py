@@ -11,7 +11,7 @@ from transformers import GenerationConfig, PretrainedConfig
 
 from autotune.config import PeftConfig
 from autotune.errors import ModelError, listing
-from autotune.models.adapters import attach, quantization_arguments
+from autotune.models.adapters import attach, quantization_arguments, skeleton
 from autotune.models.base import AUTO_CLASS
 from autotune.models.repository import plain_errors, quiet
 from autotune.tasks.base import Base, Head
@@ -56,6 +56,25 @@ def load_model(
         torch.manual_seed(seed)
         model, whole = _with_head(base, head, labels, peft, allow_pickle=allow_pickle)
         return model if peft is None else attach(model, head, peft, whole)
+
+
+def outline(base: Base, head: Head, labels: list[str] | None, peft: PeftConfig | None) -> nn.Module:
+    """The model that `load_model` would make, without weights: parameters are counted and adapters placed by it.
+
+    Raises:
+        ConfigError: adapters that cannot be put on this model.
+        ModelError: transformers cannot build the model.
+    """
+    config = copy.deepcopy(base.config)
+    if labels is not None:
+        set_labels(config, labels, head)
+    with plain_errors(base.name):
+        model = skeleton(config, head)
+    if peft is None:
+        return model
+    whole = set() if labels is None else {head_module(model, f"{output_layer(model)[0]}.weight")}
+    with torch.device("meta"):
+        return attach(model, head, peft, whole)
 
 
 def own_labels(base: Base) -> list[str] | None:

@@ -165,6 +165,7 @@ class Task(ABC):
     def __init__(self, config: Any, base: Base, facts: dict[str, Any]) -> None:
         self.config, self.base, self.facts = config, base, facts
         self.tokenizer = base.tokenizer
+        self.encoder = Encoder(base.tokenizer)
         if config.max_length is not None and config.max_length > base.max_length:
             raise ConfigError(
                 f"the model {base.name} takes at most {base.max_length} tokens",
@@ -227,6 +228,13 @@ class Task(ABC):
             rows: those that are `overlong`.
         """
         return Counter()
+
+    def when_cut(self, wanted: int) -> str:
+        """What to do where rows of `wanted` tokens are cut because the model takes no more."""
+        return (
+            f"model.max_length={wanted} task.max_length={wanted} where positions have no end, as in T5; "
+            "else a base model that takes longer inputs"
+        )
 
     def measure(self, rows: "Mapping[str, Dataset]") -> None:
         """Adds to `facts` what can only be measured in tokens. Nothing by default.

@@ -19,7 +19,6 @@ from autotune.tasks.base import (
     IGNORED,
     Base,
     Batch,
-    Encoder,
     Family,
     Feature,
     Head,
@@ -74,7 +73,6 @@ class Ner(Task):
 
     def __init__(self, config: NerConfig, base: Base, facts: dict[str, Any]) -> None:
         super().__init__(config, base, facts)
-        self.encoder = Encoder(self.tokenizer)
         self.ids = {tag: number for number, tag in enumerate(facts["labels"])}
 
     @classmethod

@@ -17,7 +17,6 @@ from autotune.registry import register
 from autotune.tasks.base import (
     Base,
     Batch,
-    Encoder,
     Family,
     Feature,
     Head,
@@ -71,7 +70,6 @@ class Sentiment(Task):
 
     def __init__(self, config: SentimentConfig, base: Base, facts: dict[str, Any]) -> None:
         super().__init__(config, base, facts)
-        self.encoder = Encoder(self.tokenizer)
         self.ids = {name: number for number, name in enumerate(facts["labels"])}
         self.weights = [1.0] * len(self.ids)
         if config.class_weights is ClassWeights.balanced:
@@ -158,6 +156,10 @@ class Sentiment(Task):
                         "weight": 1 / len(spans),
                     }
                 number += 1
+
+    def when_cut(self, wanted: int) -> str:
+        """Windows read everything."""
+        return "task.on_overflow=window"
 
     def beyond(self, rows: Iterable[Row]) -> Counter[str]:
         """Tokens behind the first window."""

@@ -16,7 +16,6 @@ from autotune.tasks.base import (
     IGNORED,
     Base,
     Batch,
-    Encoder,
     Family,
     Feature,
     Head,
@@ -80,7 +79,6 @@ class Summarization(Task):
 
     def __init__(self, config: SummarizationConfig, base: Base, facts: dict[str, Any]) -> None:
         super().__init__(config, base, facts)
-        self.encoder = Encoder(self.tokenizer)
         self.writes_after_prompt = base.family is Family.decoder
         prompt = config.prompt or (DECODER_PROMPT if self.writes_after_prompt else "{document}")
         if prompt.count("{document}") != 1:

@@ -57,6 +57,24 @@ class FitResult:
     stopped_early: bool
 
 
+def batch_plan(task: Task, features: Dataset, config: TrainerConfig, seed: int) -> BatchPlan:
+    """The updates of a run."""
+    return BatchPlan(
+        np.asarray(features.data.table["row"]),
+        task.lengths(features),
+        batch_size=config.batch_size,
+        budget=config.micro_batch_tokens or default_budget(),
+        seed=seed,
+    )
+
+
+def total_updates(config: TrainerConfig, per_epoch: int) -> int:
+    """Optimizer steps of a whole run, of so many an epoch."""
+    assert config.epochs is not None, "resolved when the config is composed"
+    whole = max(1, math.ceil(config.epochs * per_epoch))
+    return min(config.max_updates or whole, whole)
+
+
 class Trainer:
     """Fine-tunes a model.
 
@@ -87,21 +105,11 @@ class Trainer:
         evaluate: Callable[[nn.Module], Scores] | None,
         folder: RunFolder,
     ) -> None:
-        assert config.epochs is not None and config.learning_rate is not None, (
-            "resolved when the config is composed"
-        )
         self.task, self.features, self.config, self.seed = task, features, config, seed
         self.accelerator, self.evaluate, self.folder = accelerator, evaluate, folder
-        self.plan = BatchPlan(
-            np.asarray(features.data.table["row"]),
-            task.lengths(features),
-            batch_size=config.batch_size,
-            budget=config.micro_batch_tokens or default_budget(),
-            seed=seed,
-        )
+        self.plan = batch_plan(task, features, config, seed)
         per_epoch = self.plan.updates_per_epoch
-        whole = max(1, math.ceil(config.epochs * per_epoch))
-        self.total_updates = min(config.max_updates or whole, whole)
+        self.total_updates = total_updates(config, per_epoch)
         self.evaluate_every = interval(config.evaluate_every, per_epoch)
         self.model = accelerator.prepare_model(model)
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]

@@ -1,0 +1,111 @@
+"""What a check has found: findings for people and programs, figures beside them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from autotune.config import CheckLevel
+from autotune.errors import AutotuneError, DataError, Findings, raise_all
+
+
+class Severity(StrEnum):
+    """How bad a finding is."""
+
+    error = "error"
+    """The run is refused."""
+    warning = "warning"
+    """The result may not be what it seems; refused with check=strict."""
+    note = "note"
+    """Good to know."""
+
+
+class Area(StrEnum):
+    """What a finding is about, in the order in which it is shown."""
+
+    configuration = "configuration"
+    data = "data"
+    labels = "labels"
+    lengths = "lengths"
+    duplicates = "duplicates"
+    tokenizer = "tokenizer"
+    machine = "machine"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found."""
+
+    area: Area
+    severity: Severity
+    what: str
+    where: str | None = None
+    found: str | None = None
+    fix: str | None = None
+    count: int | None = None
+    """Of rows, texts or whatever `what` speaks of."""
+
+    def error(self) -> AutotuneError:
+        """The finding as an error, for runs that it ends."""
+        return DataError(self.what, where=self.where, found=self.found, fix=self.fix)
+
+
+def warning(area: Area, what: str, **details: Any) -> Finding:
+    """A finding that a person should weigh."""
+    return Finding(area, Severity.warning, what, **details)
+
+
+def note(area: Area, what: str, **details: Any) -> Finding:
+    """A finding that is good to know."""
+    return Finding(area, Severity.note, what, **details)
+
+
+@dataclass
+class Report:
+    """Everything that a check has found."""
+
+    findings: list[Finding] = field(default_factory=list)
+    errors: list[AutotuneError] = field(default_factory=list)
+    """As they were raised; they stand among the findings, too."""
+    figures: dict[str, Any] = field(default_factory=dict)
+    """JSON by subject: splits, labels, lengths, duplicates, tokenizer, machine."""
+
+    def add(self, findings: Iterable[Finding]) -> None:
+        """Takes findings in."""
+        self.findings += findings
+
+    def refuse(self, area: Area, error: AutotuneError) -> None:
+        """Takes an error in, or the several that it consists of."""
+        for one in error.errors if isinstance(error, Findings) else [error]:
+            self.errors.append(one)
+            self.findings.append(Finding(area, Severity.error, one.what, one.where, one.found, one.fix))
+
+    def count(self, severity: Severity) -> int:
+        """How many findings there are of a severity."""
+        return sum(finding.severity is severity for finding in self.findings)
+
+    def raise_refused(self, level: CheckLevel) -> None:
+        """Ends the run where that has to be.
+
+        Raises:
+            AutotuneError: the errors; with `strict` the warnings as well; several together.
+        """
+        warnings = [one.error() for one in self.of(Severity.warning)] if level is CheckLevel.strict else []
+        raise_all([*self.errors, *warnings])
+
+    def of(self, severity: Severity) -> Sequence[Finding]:
+        """Findings of a severity, by area."""
+        order = list(Area)
+        return sorted(
+            (finding for finding in self.findings if finding.severity is severity),
+            key=lambda finding: order.index(finding.area),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON."""
+        return {
+            "errors": self.count(Severity.error),
+            "warnings": self.count(Severity.warning),
+            "findings": [asdict(one) for severity in Severity for one in self.of(severity)],
+            **self.figures,
+        }

@@ -1,0 +1,128 @@
+"""The machine: versions, device, memory and disk against what the run needs; who we are on the Hub."""
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from autotune.checks.findings import Area, Finding, Report, Severity, note, warning
+from autotune.config import Precision, Quantization, RunConfig
+from autotune.models import count_parameters, hub_user
+from autotune.training import device
+
+PACKAGES = ("autotune", "torch", "transformers", "datasets", "accelerate", "peft", "tokenizers")
+BYTES = {Quantization.none: 4.0, Quantization.int8: 1.0, Quantization.nf4: 0.55}
+"""Bytes a frozen weight takes; nf4 with its double-quantized constants (Dettmers et al. 2023)."""
+ADAM_BYTES = 12
+"""A trained float32 weight has a gradient and two moments (Kingma & Ba 2015)."""
+
+
+def audit_machine(config: RunConfig, model: nn.Module | None, precision: Precision | None, report: Report, *,
+                  from_hub: bool) -> Iterator[Finding]:  # fmt: skip
+    """Room for the run, and what the figures of this machine are.
+
+    Args:
+        config: of the run.
+        model: without weights, adapters included; None where the base model was refused.
+        precision: resolved; None likewise.
+        report: takes the figures.
+        from_hub: whether the model or the data are on the Hub.
+    """
+    folder = Path(config.runs).expanduser().absolute()
+    here = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
+    free, memory = shutil.disk_usage(here).free, memory_bytes()
+    report.figures["machine"] = {
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in PACKAGES},
+        "device": device.name(),
+        "precision": str(precision) if precision else None,
+        "memory_gb": round(memory / 1e9, 1),
+        "disk_free_gb": round(free / 1e9, 1),
+        "offline": os.environ.get("HF_HUB_OFFLINE") == "1",
+    }
+    if not os.access(here, os.W_OK):
+        yield Finding(
+            Area.machine, Severity.error, "the folder of runs cannot be written", str(here), fix="runs=FOLDER"
+        )
+    if model is not None:
+        yield from _room(config, model, memory, free, str(here), report)
+    if from_hub:
+        yield from _hub(report)
+
+
+def memory_bytes() -> int:
+    """Memory of the GPU, or what this process may use of the machine's: the smallest limit that stands."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.get_device_properties(0).total_memory)
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limits = [physical]
+    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        text = Path(file).read_text(encoding="ascii").strip() if Path(file).is_file() else ""
+        limits += [int(text)] if text.isdigit() else []
+    return min(limits)
+
+
+def static_bytes(model: nn.Module, config: RunConfig) -> int:
+    """Weights, gradients and the optimizer's moments; activations come on top."""
+    trainable, total = count_parameters(model)
+    quantization = config.peft.quantization if config.peft is not None else Quantization.none
+    return int((total - trainable) * BYTES[quantization] + trainable * (4 + ADAM_BYTES))
+
+
+def disk_bytes(model: nn.Module) -> int:
+    """The best weights so far, the model, and the adapter or the copy that is being written."""
+    trainable, total = count_parameters(model)
+    return 4 * (total + 2 * trainable)
+
+
+def _room(
+    config: RunConfig, model: nn.Module, memory: int, free: int, folder: str, report: Report
+) -> Iterator[Finding]:
+    trainable, total = count_parameters(model)
+    static, disk = static_bytes(model, config), disk_bytes(model)
+    figures: dict[str, Any] = {
+        "parameters": total,
+        "trainable": trainable,
+        "static_memory_gb": round(static / 1e9, 3),
+        "disk_gb": round(disk / 1e9, 3),
+    }
+    report.figures["model"] = figures
+    if disk > free:
+        yield Finding(
+            Area.machine, Severity.error, f"the run needs {disk / 1e9:.1f} GB of disk, and {free / 1e9:.1f} GB are free",
+            where=folder, fix="runs=FOLDER on a disk with more room",
+        )  # fmt: skip
+    if static > memory:
+        yield warning(
+            Area.machine,
+            f"weights, gradients and optimizer take {static / 1e9:.1f} GB, the machine has {memory / 1e9:.1f} GB",
+            where=device.name(),
+            fix="peft=qlora, or a smaller model" if config.peft is not None else "peft=lora",
+        )
+
+
+def _hub(report: Report) -> Iterator[Finding]:
+    """Who the Hub takes us for, where it is asked at all."""
+    if os.environ.get("HF_HUB_OFFLINE") == "1":
+        yield note(Area.machine, "the Hub is not asked: what is not on this machine is not found")
+        return
+    try:
+        user = hub_user()
+    except OSError as error:
+        yield note(Area.machine, "the Hub did not say who we are", found=str(error).splitlines()[0])
+        return
+    report.figures["hub"] = {"user": user}
+    if user == "an invalid token":
+        yield warning(Area.machine, "the Hub does not accept the token", where="HF_TOKEN or hf auth login",
+                      fix="hf auth login with a new token, or unset HF_TOKEN")  # fmt: skip
+    else:
+        yield note(
+            Area.machine,
+            f"on the Hub as {user}" if user else "on the Hub without a token: gated models are closed",
+        )

@@ -1,0 +1,135 @@
+"""The report of a check for people: tables, a histogram, and findings with their fixes."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from autotune.checks.findings import Finding, Report, Severity
+
+logger = logging.getLogger(__name__)
+
+BAR = 40
+"""Characters of the longest bar of the histogram."""
+
+
+def say(report: Report) -> None:
+    """At the start of a run: what is worth knowing, without tables. Errors are raised elsewhere."""
+    for finding in report.of(Severity.note):
+        logger.info("%s", _line(finding))
+    labels = report.figures.get("labels")
+    if labels is not None:
+        counts = labels["counts"]["train"]
+        logger.info("labels of train: %s", ", ".join(f"{name} {count}" for name, count in counts.items()))
+    for finding in report.of(Severity.warning):
+        logger.warning("%s", _line(finding))
+
+
+def text(report: Report, title: str, more: Sequence[str] = ()) -> str:
+    """The whole report.
+
+    Args:
+        report: what was found.
+        title: name of the run.
+        more: lines that stand before the findings.
+    """
+    figures = report.figures
+    parts: list[str] = [f"check: {title}"]
+    if "splits" in figures:
+        parts.append("\n".join(_splits(figures)))
+    if "labels" in figures:
+        parts.append("\n".join(_labels(figures["labels"])))
+    if "lengths" in figures:
+        parts.append("\n".join(_histogram(figures["lengths"])))
+    parts.append("\n".join(_machine(figures)))
+    parts += ["\n".join(more)] if more else []
+    found = [finding for severity in Severity for finding in report.of(severity)]
+    if found:
+        parts.append("\n".join(_block(finding) for finding in found))
+    totals = {one: report.count(one) for one in (Severity.error, Severity.warning)}
+    counts = ", ".join(f"{total} {one}{'s' * (total != 1)}" for one, total in totals.items())
+    parts.append(f"{counts} in {figures['seconds']} s")
+    return "\n\n".join(parts) + "\n"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[str]:
+    """Lines of a table: the first column to the left, numbers to the right."""
+    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    for row in cells:
+        first, *rest = (
+            cell.ljust(width) if not column else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        yield "  " + "  ".join([first, *rest])
+
+
+def _line(finding: Finding) -> str:
+    fix = f"; {finding.fix}" if finding.fix else ""
+    found = f" ({finding.found})" if finding.found and len(finding.found) <= 160 else ""
+    return f"{finding.area}: {finding.what}{found}{fix}"
+
+
+def _block(finding: Finding) -> str:
+    lines = [f"{finding.severity}: {finding.area}: {finding.what}"]
+    for name in ("where", "found", "fix"):
+        value = getattr(finding, name)
+        if value is not None:
+            indented = value.replace("\n", "\n" + " " * 9)
+            lines.append(f"  {name + ':':<7}{indented}")
+    return "\n".join(lines)
+
+
+def _splits(figures: Mapping[str, Any]) -> Iterator[str]:
+    lengths = figures.get("lengths", {}).get("splits", {})
+    repeats = figures.get("duplicates", {})
+    units = list(dict.fromkeys(unit for one in lengths.values() for unit in one["units"]))
+    header = ["split", "rows", *units]
+    if lengths:
+        header += ["median", "95 %", "longest", f"over {figures['lengths']['max_length']}"]
+    header += ["repeats", "in train"]
+    rows = []
+    for split, about in figures["splits"].items():
+        own = lengths.get(split)
+        row = [split, about["rows"]]
+        if own:
+            row += [own["units"].get(unit, "") for unit in units]
+            row += [own["median"], own["p95"], own["longest"], own["rows_beyond"]]
+        leaks = repeats.get(f"{split} in train")
+        row.append(sum(repeats[split].values()) if split in repeats else "")
+        row.append(sum(leaks[one] for one in ("exact", "alike", "near")) if leaks else "")
+        rows.append(row)
+    yield from table(header, rows)
+
+
+def _labels(labels: Mapping[str, Any]) -> Iterator[str]:
+    counts = labels["counts"]
+    names = list(dict.fromkeys(name for found in counts.values() for name in found))
+    yield from table(
+        ["label", *counts], [[name, *(found.get(name, 0) for found in counts.values())] for name in names]
+    )
+    if labels["ids"]:
+        yield "  ids: " + ", ".join(f"{number} {name}" for name, number in labels["ids"].items())
+
+
+def _histogram(lengths: Mapping[str, Any]) -> Iterator[str]:
+    bars = lengths["splits"]["train"]["histogram"]
+    most = max(bars.values())
+    yield f"  tokens a row in train (max_length {lengths['max_length']})"
+    for name, count in bars.items():
+        yield f"  {name:>6}  {'#' * (-(-BAR * count // most)):<{BAR}}  {count}"
+
+
+def _machine(figures: Mapping[str, Any]) -> Iterator[str]:
+    model, machine = figures.get("model"), figures.get("machine")
+    if model:
+        yield (
+            f"  model    {model['parameters'] / 1e6:.2f} M parameters, {model['trainable'] / 1e6:.2f} M trained; "
+            f"{model['static_memory_gb']} GB for weights and optimizer, {model['disk_gb']} GB of disk"
+        )
+    if machine:
+        yield (
+            f"  machine  {machine['device']}, {machine['precision'] or 'precision unknown'}, "
+            f"{machine['memory_gb']} GB of memory, {machine['disk_free_gb']} GB of disk free"
+        )
+        versions = " ".join(f"{name} {number}" for name, number in machine["versions"].items())
+        yield f"  versions Python {machine['python']} {versions}"

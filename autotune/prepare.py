@@ -1,0 +1,184 @@
+"""From the configuration to everything that is known before weights are loaded, checked on the way.
+
+The stages go on as far as they can, so that what is wrong is told all at once; `autotune check` ends here.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from torch import nn
+
+from autotune import registry
+from autotune.checks.findings import Area, Report, note, warning
+from autotune.checks.labels import audit_labels
+from autotune.checks.lengths import audit_lengths
+from autotune.checks.machine import audit_machine
+from autotune.checks.repeats import audit_repeats
+from autotune.checks.spelling import audit_spelling
+from autotune.checks.texts import audit_ids, audit_texts
+from autotune.config import CheckLevel, Precision, RunConfig
+from autotune.data.sources import Rows, load_rows
+from autotune.errors import AutotuneError
+from autotune.models import open_base, outline
+from autotune.rules import suspicions
+from autotune.tasks.base import Base, Task
+from autotune.training import device
+from autotune.training.features import prepare_features
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that is known before weights are loaded."""
+
+    rows: Rows
+    base: Base
+    task: Task
+    features: dict[str, Dataset]
+    precision: Precision
+
+    def record(self) -> dict[str, Any]:
+        """JSON of what the run learns from."""
+        return {
+            "fingerprint": self.rows.fingerprint,
+            "source": self.rows.source,
+            "rows": {split: len(data) for split, data in self.rows.splits.items()},
+            "facts": self.task.facts,
+            "notes": self.rows.notes,
+        }
+
+
+@dataclass
+class Examination:
+    """What the stages have come to; what stands behind one that failed is None."""
+
+    config: RunConfig
+    cache: Path
+    report: Report = field(default_factory=Report)
+    rows: Rows | None = None
+    facts: dict[str, Any] | None = None
+    base: Base | None = None
+    task: Task | None = None
+    features: dict[str, Dataset] | None = None
+    precision: Precision | None = None
+    model: nn.Module | None = None
+    """Without weights."""
+
+    def result(self) -> Prepared:
+        """What a run goes on with.
+
+        Raises:
+            AutotuneError: what was found ends the run; several together.
+        """
+        self.report.raise_refused(self.config.check.level)
+        assert self.rows and self.base and self.task and self.features and self.precision, "no stage failed"
+        return Prepared(self.rows, self.base, self.task, self.features, self.precision)
+
+
+def examine(config: RunConfig, cache: Path) -> Examination:
+    """Reads, tokenises and checks; finds everything and raises nothing that a user can mend."""
+    began = time.perf_counter()
+    found = Examination(config, cache)
+    stages: tuple[tuple[Area, Callable[[Examination], None]], ...] = (
+        (Area.data, _read),
+        (Area.labels, _learn),
+        (Area.tokenizer, _open),
+        (Area.configuration, _settle),
+        (Area.lengths, _tokenise),
+        (Area.machine, _outline),
+    )
+    for area, stage in stages:
+        try:
+            stage(found)
+        except AutotuneError as error:
+            found.report.refuse(area, error)
+    if config.check.level is not CheckLevel.none:
+        _audit(found)
+    found.report.figures["seconds"] = round(time.perf_counter() - began, 1)
+    return found
+
+
+def _read(found: Examination) -> None:
+    config, kind = found.config, registry.task(found.config.task.name)
+    found.rows = load_rows(config.dataset, kind.columns, seed=config.seed, cache=found.cache)
+    found.report.add(note(Area.data, text) for text in found.rows.notes)
+    found.report.figures["fingerprint"] = found.rows.fingerprint
+    found.report.figures["source"] = found.rows.source
+
+
+def _learn(found: Examination) -> None:
+    if found.rows is not None:
+        kind = registry.task(found.config.task.name)
+        found.facts = kind.learn(found.config.task, found.config.dataset, found.rows.splits)
+
+
+def _open(found: Examination) -> None:
+    """Config and tokenizer; a tiny model is built from the texts, so it needs them."""
+    config, kind, rows = found.config, registry.task(found.config.task.name), found.rows
+    if rows is None and config.model.tiny is not None:
+        return
+    found.base = open_base(
+        config.model,
+        kind.heads,
+        kind.name,
+        kind.instead,
+        kind.tiny,
+        lambda: kind.texts(rows.splits["train"]) if rows is not None else iter(()),
+        found.cache,
+    )
+
+
+def _settle(found: Examination) -> None:
+    """Precision, and the task with its rules for this model."""
+    if found.base is None:
+        return
+    found.precision = device.resolve(found.config.trainer.precision, found.base.config.model_type)
+    if found.facts is not None:
+        kind = registry.task(found.config.task.name)
+        found.task = kind(found.config.task, found.base, found.facts)
+
+
+def _tokenise(found: Examination) -> None:
+    task, rows = found.task, found.rows
+    if task is None or rows is None:
+        return
+    task.measure({split: data for split, data in rows.splits.items() if split != "test"})
+    found.features = {
+        split: prepare_features(task, data, found.cache, f"{rows.fingerprint}-{split}")
+        for split, data in rows.splits.items()
+    }
+
+
+def _outline(found: Examination) -> None:
+    if found.base is not None and found.task is not None:
+        head = found.task.heads[found.base.family]
+        found.model = outline(found.base, head, found.task.labels(), found.config.peft)
+
+
+def _audit(found: Examination) -> None:
+    """Looks at everything that the stages have brought."""
+    report, config = found.report, found.config
+    for doubt in suspicions(config):
+        report.add(
+            [warning(Area.configuration, doubt.what, where=doubt.where, found=doubt.found, fix=doubt.fix)]
+        )
+    kind = registry.task(config.task.name)
+    if found.rows is not None:
+        names = (found.facts or {}).get("labels", [])
+        report.add(audit_texts(found.rows, kind.columns, report))
+        report.add(audit_ids(found.rows))
+        report.add(audit_labels(found.rows, kind.columns, config, names, report))
+        report.add(audit_repeats(found.rows, kind.columns, config.check.near_duplicates, report))
+    if found.task is not None and found.rows is not None and found.features is not None:
+        report.add(audit_lengths(found.task, found.rows.splits, found.features, report))
+        report.add(audit_spelling(found.task, found.rows.splits, found.features, report))
+    from_hub = bool(found.base and found.base.revision) or bool(
+        found.rows and found.rows.source.get("commit")
+    )
+    report.add(audit_machine(config, found.model, found.precision, report, from_hub=from_hub))
