@@ -13,7 +13,7 @@ from autotune.config import DatasetConfig, Normalize
 from autotune.data.columns import find_columns
 from autotune.data.labels import Tags, canonical, label_map
 from autotune.data.roles import Column, Kind
-from autotune.data.words import Span, words_from_spans
+from autotune.data.words import Span, stand_at, words_from_spans
 from autotune.errors import DataError, listing
 
 NormalForm = Literal["NFC", "NFKC"]
@@ -181,6 +181,9 @@ class Converter:
         """`tokens`, `text` and `starts`; `spans` holds the tags where these come from character offsets."""
         if "tokens" in names:
             tokens = [self._text(token) for token in _list(row.get(names["tokens"]), names["tokens"], at)]
+            placed = self._placed(row, tokens, at)
+            if placed is not None:
+                return {"tokens": tokens, **placed}
             starts, position = [], 0
             for token in tokens:
                 starts.append(position)
@@ -191,7 +194,7 @@ class Converter:
         given = row.get(names["spans"]) if "spans" in names else None
         spans = [self._span(span, "" if raw is None else str(raw), at) for span in given or ()]
         try:
-            tokens, starts, tags = words_from_spans(text, spans)
+            tokens, starts, tags = words_from_spans(text, spans, self._offsets(row, raw))
         except DataError as error:
             raise DataError(error.what, where=at, found=error.found, fix=error.fix) from error
         return {
@@ -200,6 +203,32 @@ class Converter:
             "starts": starts,
             "spans": tags if given is not None else None,
         }
+
+    def _placed(self, row: Mapping[str, Any], tokens: Sequence[str], at: str) -> dict[str, Any] | None:
+        """`text` and `starts` of rows that bring both, as autotune writes them; None where the words do not fit."""
+        raw, starts = row.get("text"), row.get("starts")
+        if isinstance(starts, str) and starts.startswith("["):
+            starts = _list(starts, "starts", at)
+        if not isinstance(raw, str) or not isinstance(starts, list):
+            return None
+        if not all(isinstance(start, int) for start in starts):
+            return None
+        moved = [self._moved(start, raw) for start in starts]
+        text = self._text(raw)
+        return {"text": text, "starts": moved} if stand_at(tokens, text, moved) else None
+
+    def _offsets(self, row: Mapping[str, Any], raw: Any) -> list[tuple[int, int]] | None:
+        """(start, end) of the words of rows that bring them, in the normalised text."""
+        given = row.get("token_offsets")
+        if given is None:
+            return None
+        return [(self._moved(start, str(raw)), self._moved(end, str(raw))) for start, end in given]
+
+    def _moved(self, offset: int, raw: str) -> int:
+        """An offset in the normalised text."""
+        if self.form is None or unicodedata.is_normalized(self.form, raw):
+            return offset
+        return len(unicodedata.normalize(self.form, raw[:offset]))
 
     def _span(self, span: Any, raw: str, at: str) -> Span:
         """A span of any of the usual forms; offsets are moved to the normalised text, outer blanks trimmed."""
@@ -222,9 +251,7 @@ class Converter:
             self.counts["entities had blanks at their borders, which were trimmed"] += 1
             start += len(inside) - len(inside.lstrip())
             end -= len(inside) - len(inside.rstrip())
-        if self.form is not None and not unicodedata.is_normalized(self.form, raw):
-            start, end = (len(unicodedata.normalize(self.form, raw[:offset])) for offset in (start, end))
-        return Span(start, end, label)
+        return Span(self._moved(start, raw), self._moved(end, raw), label)
 
     def _tags(
         self,

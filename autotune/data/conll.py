@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from autotune.config import DatasetConfig
-from autotune.data.encoding import open_text
+from autotune.data.encoding import lines, open_text
 from autotune.data.labels import TAG
 from autotune.errors import DataError
 
@@ -23,7 +23,7 @@ def read_conll(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[
     tags: list[str] = []
     width = 0
     with open_text(path, config, notes) as file:
-        for number, raw in enumerate(file, 1):
+        for number, raw in lines(file, path):
             line = raw.rstrip("\r\n")
             if not line.strip(BLANKS):
                 if tokens:

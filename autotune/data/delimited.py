@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TextIO
 
 from autotune.config import DatasetConfig
-from autotune.data.encoding import open_text
+from autotune.data.encoding import LONGEST_LINE, lines, open_text
 from autotune.errors import ConfigError, DataError, listing
 
 DELIMITERS = (",", ";", "\t")
-LONGEST_FIELD = 50_000_000
+LONGEST_FIELD = LONGEST_LINE
 """Characters; csv's own limit of 131072 is shorter than some court decisions."""
 LINES_IN_A_FIELD = 500
 """A quoted field over more lines than this is a quote that was never closed."""
@@ -31,12 +31,12 @@ def read_delimited(path: Path, config: DatasetConfig, notes: list[str]) -> Itera
     """Rows of a CSV or TSV file with a header; nothing is converted, not even `NA`.
 
     Raises:
-        DataError: a row of another length than the header, a quote that is not closed, NUL bytes.
+        DataError: a row of another length than the header, a quote that is not closed.
         ConfigError: the delimiter is no single character.
     """
     with open_text(path, config, notes) as file:
         delimiter = _delimiter(path, file, config)
-        reader = csv.reader(_without_nul(file, path), delimiter=delimiter, strict=True)
+        reader = csv.reader((text for _, text in lines(file, path)), delimiter=delimiter, strict=True)
         header: list[str] = []
         quotes = _Quotes(delimiter)
         line = 1
@@ -142,21 +142,10 @@ def _delimiter(path: Path, file: TextIO, config: DatasetConfig) -> str:
         return delimiter
     if path.suffix.lower() == ".tsv":
         return "\t"
-    header = file.readline()
+    header = file.readline(LONGEST_LINE)
     file.seek(0)
     counts = {mark: len(next(csv.reader(io.StringIO(header), delimiter=mark), [])) for mark in DELIMITERS}
     return max(DELIMITERS, key=lambda mark: counts[mark])
-
-
-def _without_nul(file: TextIO, path: Path) -> Iterator[str]:
-    for number, line in enumerate(file, 1):
-        if "\0" in line:
-            raise DataError(
-                "the file holds NUL bytes: it is damaged, no text, or UTF-16",
-                where=f"{path}:{number}",
-                fix="save it as CSV UTF-8, or dataset.encoding=utf-16",
-            )
-        yield line
 
 
 def _check_header(header: list[str], path: Path) -> None:

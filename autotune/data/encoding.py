@@ -1,11 +1,23 @@
-"""Text files in the encoding that they are in."""
+"""Text files in the encoding that they are in, and their lines."""
 
 import codecs
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
 from autotune.config import DatasetConfig
 from autotune.errors import DataError
+
+LONGEST_LINE = 50_000_000
+"""Characters; a longer line is a file of another kind, and would fill the memory."""
+COMPRESSED = {
+    b"\x1f\x8b": "gzip: gunzip FILE",
+    b"BZh": "bzip2: bunzip2 FILE",
+    b"\xfd7zXZ": "xz: unxz FILE",
+    b"PK\x03\x04": "zip (or .xlsx): unzip FILE",
+    b"\x28\xb5\x2f\xfd": "Zstandard: unzstd FILE",
+}
+"""First bytes of files that hold no text, and what to do with them."""
 
 
 def open_text(path: Path, config: DatasetConfig, notes: list[str]) -> TextIO:
@@ -15,8 +27,49 @@ def open_text(path: Path, config: DatasetConfig, notes: list[str]) -> TextIO:
     is read where its byte order mark leaves no doubt. Line ends stay as they are.
 
     Raises:
-        DataError: the file is not text in the encoding that was given.
+        DataError: the file cannot be read, is compressed, holds NUL bytes, or is not text in the encoding that
+            was given.
     """
+    try:
+        return _open(path, config, notes)
+    except OSError as error:
+        raise DataError(
+            "the file cannot be read",
+            where=str(path),
+            found=error.strerror or str(error),
+            fix=f"chmod +r {path}, or ask its owner"
+            if isinstance(error, PermissionError)
+            else "a file, no folder",
+        ) from error
+
+
+def lines(file: TextIO, path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a file with their numbers, from 1.
+
+    Raises:
+        DataError: a line is longer than any that holds one row.
+    """
+    number = 0
+    while line := file.readline(LONGEST_LINE + 1):
+        number += 1
+        if len(line) > LONGEST_LINE:
+            raise DataError(
+                f"the line has more than {LONGEST_LINE:,} characters",
+                where=f"{path}:{number}",
+                found=f"{line[:80]} …",
+                fix="one row a line; dataset.format=json for a JSON list on one line",
+            )
+        yield number, line
+
+
+def _open(path: Path, config: DatasetConfig, notes: list[str]) -> TextIO:
+    with path.open("rb") as binary:
+        head = binary.read(6)
+    packed = next((advice for mark, advice in COMPRESSED.items() if head.startswith(mark)), None)
+    if packed is not None:
+        kind, _, command = packed.partition(": ")
+        fix = f"{command.replace('FILE', path.name)}, then give the file that comes out"
+        raise DataError(f"the file is compressed with {kind}", where=str(path), fix=fix)
     if config.encoding is not None:
         fault = _fault(path, config.encoding)
         if fault is not None:
@@ -28,9 +81,13 @@ def open_text(path: Path, config: DatasetConfig, notes: list[str]) -> TextIO:
             )
         name = codecs.lookup(config.encoding).name
         return path.open(encoding="utf-8-sig" if name == "utf-8" else name, newline="")
-    with path.open("rb") as file:
-        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            return path.open(encoding="utf-16", newline="")
+    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        fault = _fault(path, "utf-16")
+        if fault is not None:
+            raise DataError(
+                "the file is damaged UTF-16", where=str(path), found=fault, fix="save it as UTF-8"
+            )
+        return path.open(encoding="utf-16", newline="")
     if _fault(path, "utf-8") is None:
         return path.open(encoding="utf-8-sig", newline="")
     notes.append(
@@ -40,11 +97,23 @@ def open_text(path: Path, config: DatasetConfig, notes: list[str]) -> TextIO:
 
 
 def _fault(path: Path, encoding: str) -> str | None:
-    """What keeps the file from being text in an encoding."""
+    """What keeps the file from being text in an encoding.
+
+    Raises:
+        DataError: it holds NUL bytes, which no text does.
+    """
+    number = 1
     try:
         with path.open(encoding=encoding) as file:
-            while file.read(1 << 20):
-                pass
+            while block := file.read(1 << 20):
+                at = block.find("\0")
+                if at >= 0:
+                    raise DataError(
+                        "the file holds NUL bytes: it is damaged, no text, or UTF-16",
+                        where=f"{path}:{number + block.count(chr(10), 0, at)}",
+                        fix="save it as UTF-8 (Excel: CSV UTF-8), or dataset.encoding=utf-16",
+                    )
+                number += block.count("\n")
     except (UnicodeError, LookupError) as error:
         return str(error)
     return None

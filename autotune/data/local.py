@@ -1,21 +1,24 @@
-"""Splits in local files: a file, files that the config names, a folder whose files are named after splits."""
+"""Splits in local files: a file, files that the config names, a folder whose files or subfolders are splits."""
 
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from autotune.config import DatasetConfig, Format
+from autotune.data.brat import is_brat
+from autotune.data.exports import in_our_columns
 from autotune.data.readers import SUFFIXES, format_of, read_rows
+from autotune.data.roles import Column
 from autotune.errors import DataError, listing, nearest
 
 SPLITS = ("train", "validation", "test")
 OTHER_NAMES: Mapping[str, tuple[str, ...]] = {"validation": ("validation", "valid", "val", "dev")}
 """How a split may be called besides what the config calls it by default."""
-SLICE = re.compile(r"(?P<name>.+?)\[(?P<first>\d+%?)?:(?P<last>\d+%?)?\]")
-SHARD = re.compile(r"-\d{5}-of-\d{5}")
+SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})")
 
 Raw = Callable[[list[str]], Iterable[Mapping[str, Any]]]
 """Reads the raw rows from the start; takes a list for notes."""
@@ -30,8 +33,20 @@ class Source:
     where: str
 
 
+def understood(
+    source: Source, columns: Sequence[Column], config: DatasetConfig, *, predicting: bool = False
+) -> Source:
+    """The source, with rows that another tool wrote brought into our columns."""
+
+    def raw(notes: list[str]) -> Iterator[Mapping[str, Any]]:
+        rows = source.raw(notes)
+        return in_our_columns(rows, columns, config, source.where, notes, predicting=predicting)
+
+    return replace(source, raw=raw)
+
+
 def file_source(path: Path, config: DatasetConfig) -> Source:
-    """The rows of one file, or of a folder that `save_to_disk` wrote."""
+    """The rows of one file, of a folder that `save_to_disk` wrote, or of a folder of brat."""
     form = format_of(path, config)
 
     def raw(notes: list[str]) -> Iterator[Mapping[str, Any]]:
@@ -40,21 +55,19 @@ def file_source(path: Path, config: DatasetConfig) -> Source:
     return Source(raw, _content_hash(path), str(path))
 
 
-def explicit_files(config: DatasetConfig) -> dict[str, Source]:
-    """Splits that name a file: where the command is run, or in the folder `dataset.path`."""
-    found = {}
-    for split in SPLITS:
-        name = split_name(getattr(config.splits, split))
-        if name is None or (Path(name).suffix.lower() not in SUFFIXES and "/" not in name):
-            continue
-        beside = Path(config.path).expanduser() / name
-        file = beside if beside.exists() else Path(name).expanduser()
-        if not file.exists():
-            raise DataError(
-                "there is no such file", where=f"dataset.splits.{split}={name}", fix=near_file(file)
-            )
-        found[split] = file_source(file, config)
-    return found
+def explicit_file(name: str, split: str, config: DatasetConfig) -> Source | None:
+    """The rows of a split that names a file: where the command is run, or in the folder `dataset.path`.
+
+    Raises:
+        DataError: there is no such file.
+    """
+    if Path(name).suffix.lower() not in SUFFIXES and "/" not in name:
+        return None
+    beside = Path(config.path).expanduser() / name
+    file = beside if beside.exists() else Path(name).expanduser()
+    if not file.exists():
+        raise DataError("there is no such file", where=f"dataset.splits.{split}={name}", fix=near_file(file))
+    return file_source(file, config)
 
 
 def one_file(path: Path, wanted: Mapping[str, str], config: DatasetConfig) -> dict[str, Source]:
@@ -72,27 +85,115 @@ def one_file(path: Path, wanted: Mapping[str, str], config: DatasetConfig) -> di
 
 
 def folder_splits(folder: Path, wanted: Mapping[str, str], config: DatasetConfig) -> dict[str, Source]:
-    """Files that are named after splits: train.csv, reli_test.csv, FirstHAREM-selective-dev.json."""
-    files = sorted(path for path in folder.iterdir() if path.is_file() and _is_data(path, config))
+    """Files that are named after splits, and their shards: train.csv, reli_test.csv, train-00000-of-00002.parquet.
+
+    Where the folder has no data files, those in its `data/` are meant, as on the Hub.
+
+    Raises:
+        DataError: a split has no file, several, or not all of its shards; the folder cannot be read.
+    """
+    files = _data_files(folder, config)
+    if not files and (folder / "data").is_dir():
+        files = _data_files(folder / "data", config)
     found: dict[str, Source] = {}
     for split, wanted_name in wanted.items():
-        names = OTHER_NAMES.get(split, (split,)) if wanted_name == split else (wanted_name.lower(),)
-        exact = [path for path in files if path.stem.lower() in names]
-        partly = [path for path in files if set(names) & set(re.split(r"[-_.\s]", path.stem.lower()))]
-        matches = exact or partly
-        if len(matches) > 1:
-            shards = all(SHARD.search(path.stem) for path in matches)
+        matches = _matches(files, split_names(wanted_name))
+        if len(matches) > 1 and (shards := _shards(matches)) is not None:
+            found[split] = _chained(shards, config)
+        elif len(matches) > 1:
             raise DataError(
                 f"several files may be {split}",
                 where=str(folder),
                 found=listing(path.name for path in matches),
-                fix="dataset.format=hub" if shards else f"dataset.splits.{split}={matches[0].name}",
+                fix=f"dataset.splits.{split}={matches[0].name}",
             )
-        if matches:
+        elif matches:
             found[split] = file_source(matches[0], config)
         elif wanted_name != split or split == "train":
             raise _no_file(folder, split, wanted_name, files)
     return found
+
+
+def brat_splits(folder: Path, wanted: Mapping[str, str], config: DatasetConfig) -> dict[str, Source]:
+    """Subfolders of brat documents that are named after splits; a folder without such is train."""
+    folders = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
+    named = {name for split in SPLITS for name in split_names(wanted.get(split, split))}
+    if not named & set(folders):
+        return one_file(folder, wanted, config)
+    found: dict[str, Source] = {}
+    for split, name in wanted.items():
+        path = next((folders[one] for one in split_names(name) if one in folders), None)
+        if path is not None:
+            found[split] = file_source(path, replace(config, format=Format.brat))
+        elif name != split or split == "train":
+            raise DataError(
+                f"the folder has no subfolder for {name}",
+                where=f"dataset.path={folder}",
+                found=f"subfolders: {listing(folders)}",
+                fix=f"dataset.splits.{split}={next(iter(folders))}",
+            )
+    return found
+
+
+def is_brat_corpus(folder: Path, config: DatasetConfig) -> bool:
+    """Whether a folder holds brat documents, itself or in its subfolders."""
+    if config.format not in (Format.auto, Format.brat):
+        return False
+    nested = (path for path in folder.iterdir() if path.is_dir())
+    return config.format is Format.brat or is_brat(folder) or any(map(is_brat, nested))
+
+
+def split_names(wanted: str) -> tuple[str, ...]:
+    """What the data may call a split that is wanted by a name, in lower case."""
+    return OTHER_NAMES.get(wanted, (wanted.lower(),))
+
+
+def near_file(path: Path) -> str:
+    """The file that was probably meant, else where was looked."""
+    if not path.parent.is_dir():
+        return f"the folder {path.parent} does not exist either; relative paths start at {Path.cwd()}"
+    near = nearest(path.name, [one.name for one in path.parent.iterdir()])
+    return str(path.parent / near) if near else f"relative paths start at {Path.cwd()}"
+
+
+def _matches(files: Sequence[Path], names: Sequence[str]) -> list[Path]:
+    """Files that are called like a split, else those with it as a part of their name."""
+    exact = [path for path in files if path.stem.lower() in names]
+    return exact or [path for path in files if set(names) & set(re.split(r"[-_.\s]", path.stem.lower()))]
+
+
+def _shards(files: Sequence[Path]) -> list[Path] | None:
+    """The files in the order of their numbers when they are the shards of one table; None when they are not.
+
+    Raises:
+        DataError: some are missing.
+    """
+    found = [SHARD.fullmatch(path.stem) for path in files]
+    tables = {(one["stem"], one["count"]) for one in found if one is not None}
+    if None in found or len(tables) != 1 or len({path.suffix for path in files}) != 1:
+        return None
+    numbers = {int(one["number"]): path for one, path in zip(found, files, strict=True) if one is not None}
+    stem, count = tables.pop()
+    missing = [f"{stem}-{number:05}-of-{count}" for number in range(int(count)) if number not in numbers]
+    if missing:
+        raise DataError(
+            "shards are missing",
+            where=str(files[0].parent),
+            found=f"{len(files)} of {int(count)}; missing: {listing(missing, 3)}",
+            fix="copy them there, or dataset.splits.train=FILE for one of them",
+        )
+    return [numbers[number] for number in sorted(numbers)]
+
+
+def _chained(files: Sequence[Path], config: DatasetConfig) -> Source:
+    """The rows of several files, one behind the other."""
+    sources = [file_source(path, config) for path in files]
+
+    def raw(notes: list[str]) -> Iterator[Mapping[str, Any]]:
+        return chain.from_iterable(source.raw(notes) for source in sources)
+
+    identity = hashlib.sha256("".join(source.identity for source in sources).encode()).hexdigest()
+    return Source(raw, identity, f"{sources[0].where} … {files[-1].name}")
 
 
 def _no_file(folder: Path, split: str, wanted: str, files: Sequence[Path]) -> DataError:
@@ -107,10 +208,17 @@ def _no_file(folder: Path, split: str, wanted: str, files: Sequence[Path]) -> Da
     )
 
 
+def _data_files(folder: Path, config: DatasetConfig) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_file() and _is_data(path, config))
+    except OSError as error:
+        raise DataError("the folder cannot be read", where=str(folder), found=error.strerror) from error
+
+
 def _is_data(path: Path, config: DatasetConfig) -> bool:
-    """Whether the suffix is one that the format has; files that begin with a dot are the system's."""
+    """Whether the suffix is one that the format has; names that begin with a dot or ~$ are for systems and locks."""
     known = SUFFIXES.get(path.suffix.lower())
-    if path.name.startswith("."):
+    if path.name.startswith((".", "~$")):
         return False
     if config.format is Format.auto:
         return known is not None
@@ -120,46 +228,26 @@ def _is_data(path: Path, config: DatasetConfig) -> bool:
     return known is config.format or plain
 
 
-def split_name(split: str | None) -> str | None:
-    """The name of a split without its slice.
-
-    Raises:
-        DataError: what stands in brackets is no slice.
-    """
-    if split is None:
-        return None
-    found = SLICE.fullmatch(split)
-    if found is None and split.endswith("]") and not Path(split).exists():
-        raise DataError(
-            "what stands in brackets is no slice",
-            where="dataset.splits",
-            found=split,
-            fix="train[:1000], train[1000:], train[:10%] or train[10%:20%]",
-        )
-    return found["name"] if found else split
-
-
-def near_file(path: Path) -> str:
-    """The file that was probably meant, else where was looked."""
-    if not path.parent.is_dir():
-        return f"the folder {path.parent} does not exist either; relative paths start at {Path.cwd()}"
-    near = nearest(path.name, [one.name for one in path.parent.iterdir()])
-    return str(path.parent / near) if near else f"relative paths start at {Path.cwd()}"
-
-
 def _content_hash(path: Path) -> str:
-    """SHA-256 of a file, or of all files of a folder.
+    """SHA-256 of a file, or of the names and contents of all files of a folder.
 
     Raises:
         DataError: they cannot be read.
     """
     digest = hashlib.sha256()
     files = [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file())
+    file = path
     try:
         for file in files:
+            digest.update(str(file.relative_to(path)).encode())
             with file.open("rb") as stream:
                 while block := stream.read(1 << 20):
                     digest.update(block)
     except OSError as error:
-        raise DataError("the file cannot be read", where=str(path), found=error.strerror) from error
+        raise DataError(
+            "the file cannot be read",
+            where=str(file),
+            found=error.strerror,
+            fix=f"chmod +r {file}, or ask its owner" if isinstance(error, PermissionError) else None,
+        ) from error
     return digest.hexdigest()

@@ -1,72 +1,93 @@
 """Where the rows of each split are: our samples, local files, a saved folder or the Hub."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, DatasetDict, load_from_disk
+from datasets import Dataset, DatasetDict
 
 from autotune.config import DatasetConfig, Format
 from autotune.data.hub import load_hub
 from autotune.data.local import (
-    OTHER_NAMES,
-    SLICE,
     SPLITS,
     Source,
-    explicit_files,
+    brat_splits,
+    explicit_file,
     folder_splits,
+    is_brat_corpus,
     near_file,
     one_file,
-    split_name,
+    split_names,
+    understood,
 )
-from autotune.data.readers import SUFFIXES, named_labels
+from autotune.data.parts import Part, parts
+from autotune.data.readers import SUFFIXES, load_saved, named_labels
+from autotune.data.roles import Column
 from autotune.errors import DataError, listing, nearest
 
 SAMPLES = Path(__file__).parent.parent / "assets" / "samples"
+AUTOTRAIN = "autotrain-data"
+"""The folder inside an AutoTrain project that holds its rows."""
 
 
-def locate(config: DatasetConfig) -> tuple[dict[str, Source], dict[str, Any]]:
-    """Raw rows of each split that exists, and where they are from, as JSON.
+@dataclass(frozen=True)
+class Piece:
+    """Some rows of a source."""
+
+    source: Source
+    part: Part
+
+
+def locate(config: DatasetConfig, columns: Sequence[Column]) -> tuple[dict[str, list[Piece]], dict[str, Any]]:
+    """The pieces of each split that exists, and where they are from, as JSON.
 
     A split whose name is a file is read from there, the others from `dataset.path`.
 
     Raises:
         DataError: what the config names does not exist, or it is not clear which file is meant.
     """
-    found = explicit_files(config)
-    rest = {
-        split: name
-        for split in SPLITS
-        if split not in found and (name := split_name(getattr(config.splits, split))) is not None
-    }
+    folder = Path(config.path).expanduser()
+    wanted = {split: parts(getattr(config.splits, split), folder) for split in SPLITS}
     about: dict[str, Any] = {"path": config.path}
-    if rest:
-        others, more = _base(config, rest)
-        found |= others
-        about |= more
-    if "train" not in found:
+    found: dict[str, list[Piece]] = {split: [] for split in SPLITS}
+    for number in range(max(map(len, wanted.values()))):
+        own = {split: pieces[number] for split, pieces in wanted.items() if len(pieces) > number}
+        sources: dict[str, Source] = {}
+        for split, part in own.items():
+            source = explicit_file(part.name, split, config)
+            if source is not None:
+                sources[split] = source
+        rest = {split: part.name for split, part in own.items() if split not in sources}
+        if rest:
+            others, more = _base(config, rest)
+            sources |= others
+            about |= more
+        for split, source in sources.items():
+            found[split].append(Piece(understood(source, columns, config), own[split]))
+    for split, pieces in found.items():
+        if pieces and len(pieces) < len(wanted[split]):
+            _refuse_gap(split, wanted[split], config)
+    if not found["train"]:
         raise DataError(
             "there are no rows to learn from",
             where=f"dataset.path={config.path}",
             fix="dataset.splits.train=FILE",
         )
-    about["files"] = {split: source.where for split, source in found.items()}
-    return {split: found[split] for split in SPLITS if split in found}, about
+    about["files"] = {
+        split: " + ".join(piece.source.where for piece in pieces) for split, pieces in found.items() if pieces
+    }
+    return {split: pieces for split, pieces in found.items() if pieces}, about
 
 
-def sliced(data: Dataset, split: str | None) -> Dataset:
-    """Rows of train[:100], train[10%:20%]."""
-    found = SLICE.fullmatch(split or "")
-    if found is None:
-        return data
-
-    def position(text: str | None, default: int) -> int:
-        if text is None:
-            return default
-        return len(data) * int(text[:-1]) // 100 if text.endswith("%") else min(int(text), len(data))
-
-    rows = range(position(found["first"], 0), position(found["last"], len(data)))
-    return data.select(rows or [])  # select refuses an empty range that begins behind the last row
+def _refuse_gap(split: str, wanted: Sequence[Part], config: DatasetConfig) -> None:
+    """A sum is read whole or not at all, also where one of its parts may be absent alone."""
+    raise DataError(
+        f"a part of {split} does not exist",
+        where=f"dataset.splits.{split}={'+'.join(part.name for part in wanted)}",
+        found=f"dataset.path={config.path}",
+        fix=f"dataset.splits.{split}={wanted[0].name}",
+    )
 
 
 def _base(config: DatasetConfig, wanted: Mapping[str, str]) -> tuple[dict[str, Source], dict[str, Any]]:
@@ -81,10 +102,14 @@ def _base(config: DatasetConfig, wanted: Mapping[str, str]) -> tuple[dict[str, S
             )
     elif config.format is Format.hub:
         return _hub(config, wanted)
+    if (path / AUTOTRAIN).is_dir():
+        path = path / AUTOTRAIN
     if path.is_dir() and any((path / name).exists() for name in ("dataset_info.json", "dataset_dict.json")):
-        loaded = load_from_disk(str(path))
+        loaded = load_saved(path)
         splits = dict(loaded) if isinstance(loaded, DatasetDict) else {"train": loaded}
         return _by_name(splits, wanted, config.path), {}
+    if path.is_dir() and is_brat_corpus(path, config):
+        return brat_splits(path, wanted, config), {}
     if path.is_dir():
         return folder_splits(path, wanted, config), {}
     if path.exists():
@@ -106,7 +131,7 @@ def _by_name(splits: Mapping[str, Dataset], wanted: Mapping[str, str], where: st
     """Splits by the names that are wanted; only those wanted by default may be absent."""
     found = {}
     for split, wanted_name in wanted.items():
-        names = OTHER_NAMES.get(split, (split,)) if wanted_name == split else (wanted_name,)
+        names = (wanted_name, *split_names(wanted_name))
         name = next((one for one in names if one in splits), None)
         if name is not None:
             found[split] = _loaded(splits[name], f"{where}, {name}")

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autotune.config import DatasetConfig, Format
+from autotune.data.brat import is_brat, read_brat
 from autotune.data.conll import read_conll
 from autotune.data.delimited import read_delimited
-from autotune.data.encoding import open_text
+from autotune.data.encoding import lines, open_text
+from autotune.data.sheets import read_sheet
+from autotune.data.spans import is_export
 from autotune.errors import DataError, listing
 
 if TYPE_CHECKING:
-    from datasets import Features
+    from datasets import Dataset, DatasetDict, Features
 
 RawRow = Mapping[str, Any]
 Notes = list[str]
@@ -28,13 +31,20 @@ SUFFIXES: Mapping[str, Format] = {
     ".ndjson": Format.jsonl,
     ".parquet": Format.parquet,
     ".arrow": Format.arrow,
+    ".xlsx": Format.xlsx,
+    ".xlsm": Format.xlsx,
     ".conll": Format.conll,
     ".conllu": Format.conll,
     ".bio": Format.conll,
     ".iob": Format.conll,
 }
-SPANS = ("spans", "entities", "label", "labels")
-"""What tools call the entities of a text; the first that a row has counts."""
+NOT_READ = {
+    ".xls": "Excel's old form: open it and save it as .xlsx or as CSV UTF-8",
+    ".ods": "LibreOffice's form: open it and save it as .xlsx or as CSV UTF-8",
+    ".gz": "compressed: gunzip FILE",
+    ".zip": "compressed: unzip FILE",
+}
+"""Suffixes of files that are not read, and what to do with them."""
 
 
 def format_of(path: Path, config: DatasetConfig) -> Format:
@@ -44,16 +54,23 @@ def format_of(path: Path, config: DatasetConfig) -> Format:
         DataError: the suffix says nothing.
     """
     if path.is_dir():
-        return Format.arrow
+        brat = config.format is Format.brat or (is_brat(path) and config.format is not Format.arrow)
+        return Format.brat if brat else Format.arrow
+    suffix = path.suffix.lower()
+    if suffix in NOT_READ:
+        advice = NOT_READ[suffix].replace("FILE", path.name)
+        raise DataError(f"{suffix} files are not read", where=str(path), fix=advice)
     if config.format not in (Format.auto, Format.hub):
+        if config.format is Format.brat:
+            raise DataError("brat documents are a folder", where=str(path), fix=f"dataset.path={path.parent}")
         return config.format
-    found = SUFFIXES.get(path.suffix.lower())
+    found = SUFFIXES.get(suffix)
     if found is None:
         raise DataError(
             "the name of the file does not say what form it has",
             where=str(path),
             found=f"known suffixes: {listing(SUFFIXES, 20)}",
-            fix="dataset.format=conll, or csv, json, jsonl, parquet, arrow, spans",
+            fix="dataset.format=conll, or csv, json, jsonl, parquet, arrow, xlsx, spans, brat",
         )
     return found
 
@@ -71,6 +88,8 @@ def read_rows(path: Path, form: Format, config: DatasetConfig, notes: Notes) -> 
         Format.json: _json,
         Format.jsonl: _jsonl,
         Format.spans: _spans,
+        Format.xlsx: read_sheet,
+        Format.brat: read_brat,
         Format.conll: read_conll,
         Format.parquet: _parquet,
         Format.arrow: _arrow,
@@ -99,6 +118,26 @@ def named_labels(rows: Iterable[RawRow], features: "Features") -> Iterator[RawRo
         yield {**row, **names}
 
 
+def load_saved(folder: Path) -> "Dataset | DatasetDict":
+    """What `save_to_disk` wrote.
+
+    Raises:
+        DataError: the folder is something else, or damaged.
+    """
+    import pyarrow as pa
+    from datasets import load_from_disk
+
+    try:
+        return load_from_disk(str(folder))
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        raise DataError(
+            "the folder was not written by save_to_disk, or is damaged",
+            where=str(folder),
+            found=f"{type(error).__name__}: {error}"[:300],
+            fix="copy it again, or give a file; a folder of splits: dataset.path=FOLDER; brat: dataset.format=brat",
+        ) from error
+
+
 def _json(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
     with open_text(path, config, notes) as file:
         try:
@@ -109,52 +148,60 @@ def _json(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
             raise DataError(
                 "the file is no valid JSON", where=f"{path}:{line}", found=str(error), fix=fix
             ) from error
-    if isinstance(value, dict):
-        lists = [name for name, inner in value.items() if isinstance(inner, list)]
-        if "data" not in lists and len(lists) != 1:
-            raise DataError(
-                "the file holds an object, and it is not clear which of its lists are the rows",
-                where=str(path),
-                found=f"lists: {listing(lists)}" if lists else f"keys: {listing(value)}",
-                fix="a list of objects, or an object with one list",
-            )
-        value = value["data" if "data" in lists else lists[0]]
-    for number, row in enumerate(value if isinstance(value, list) else [value]):
-        if not isinstance(row, dict):
-            raise DataError("a row is no object", where=f"{path}, row {number}", found=json.dumps(row)[:80])
+    if isinstance(value, dict) and not is_export(value):
+        value = _list_of(value, path)
+    for number, item in enumerate(value if isinstance(value, list) else [value]):
+        row = _object(item)
+        if row is None:
+            raise DataError("a row is no object", where=f"{path}, row {number}", found=json.dumps(item)[:80])
         yield row
+
+
+def _list_of(value: dict[str, Any], path: Path) -> list[Any]:
+    """The rows of an object that holds them in one of its lists."""
+    lists = [name for name, inner in value.items() if isinstance(inner, list)]
+    if "data" not in lists and len(lists) != 1:
+        raise DataError(
+            "the file holds an object, and it is not clear which of its lists are the rows",
+            where=str(path),
+            found=f"lists: {listing(lists)}" if lists else f"keys: {listing(value)}",
+            fix="a list of objects, or an object with one list",
+        )
+    rows: list[Any] = value["data" if "data" in lists else lists[0]]
+    return rows
 
 
 def _jsonl(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
     with open_text(path, config, notes) as file:
-        for number, line in enumerate(file, 1):
+        for number, line in lines(file, path):
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
+                item = json.loads(line)
             except (json.JSONDecodeError, RecursionError) as error:
                 fix = "dataset.format=json for one JSON list over many lines" if number == 1 else None
                 raise DataError(
                     "the line is no valid JSON", where=f"{path}:{number}", found=str(error), fix=fix
                 ) from error
-            if not isinstance(row, dict):
+            row = _object(item)
+            if row is None:
                 raise DataError(
                     "the line is no JSON object", where=f"{path}:{number}", found=line.strip()[:80]
                 )
             yield row
 
 
+def _object(item: Any) -> RawRow | None:
+    """A row of JSON; spaCy writes [text, {"entities": …}]. None for anything else."""
+    if isinstance(item, list) and len(item) == 2 and isinstance(item[0], str) and isinstance(item[1], dict):
+        return {"text": item[0], **item[1]}
+    return item if isinstance(item, dict) else None
+
+
 def _spans(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
-    """Texts with entities by character offsets; other tools' and HAREM's names for the same things are read."""
-    rows = _json(path, config, notes) if path.suffix.lower() == ".json" else _jsonl(path, config, notes)
-    others = {"id": ("id", "doc_id"), "text": ("text", "doc_text"), "spans": SPANS}
-    for row in rows:
-        found = {
-            role: next((name for name in names if name in row), None)
-            for role, names in others.items()
-            if getattr(config.columns, role) is None
-        }
-        yield {**row, **{role: row[name] for role, name in found.items() if name is not None}}
+    """Texts with entities by character offsets; `autotune.data.spans` makes one form of what tools write."""
+    readers = {Format.json: _json, Format.parquet: _parquet, Format.arrow: _arrow}
+    return readers.get(SUFFIXES.get(path.suffix.lower(), Format.jsonl), _jsonl)(path, config, notes)
 
 
 def _parquet(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
@@ -167,20 +214,17 @@ def _parquet(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow
         features = Features.from_arrow_schema(file.schema_arrow)
         for batch in file.iter_batches(1000):
             yield from named_labels(batch.to_pylist(), features)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError("the file is no readable Parquet", where=str(path), found=str(error)) from error
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged("Parquet", path, error) from error
 
 
 def _arrow(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
     """A folder of `save_to_disk`, or a file in either of Arrow's two layouts."""
     import pyarrow as pa
-    from datasets import DatasetDict, Features, load_from_disk
+    from datasets import DatasetDict, Features
 
     if path.is_dir():
-        try:
-            data = load_from_disk(str(path))
-        except (OSError, ValueError) as error:
-            raise DataError("the folder was not written by save_to_disk", where=str(path)) from error
+        data = load_saved(path)
         if isinstance(data, DatasetDict):
             raise DataError(
                 "the folder holds several splits", where=str(path), fix=str(path / next(iter(data), ""))
@@ -196,5 +240,14 @@ def _arrow(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
             features = Features.from_arrow_schema(reader.schema)
             for batch in batches:
                 yield from named_labels(batch.to_pylist(), features)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError("the file is no readable Arrow", where=str(path), found=str(error)) from error
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged("Arrow", path, error) from error
+
+
+def _damaged(form: str, path: Path, error: Exception) -> DataError:
+    return DataError(
+        f"the file is no readable {form}",
+        where=str(path),
+        found=str(error).partition("\n")[0][:300],
+        fix="it was cut off, or is something else: copy or download it again",
+    )

@@ -16,8 +16,9 @@ from autotune.data.cache import cached_table, key
 from autotune.data.canonical import Converter, canonical_features, raw_tags
 from autotune.data.duplicates import removes, text_column, without_leaks, without_repeats
 from autotune.data.labels import Tags, find_scheme, label_map
-from autotune.data.local import SPLITS, Source, file_source, near_file
-from autotune.data.locate import locate, sliced
+from autotune.data.local import SPLITS, Source, file_source, near_file, understood
+from autotune.data.locate import locate
+from autotune.data.parts import joined
 from autotune.data.readers import SUFFIXES
 from autotune.data.roles import Column, Kind
 from autotune.data.splits import hold_out
@@ -70,8 +71,8 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, seed: int, ca
     Raises:
         DataError: see the readers and converters.
     """
-    sources, about = locate(config)
-    scheme = _scheme(config, columns, sources)
+    located, about = locate(config, columns)
+    scheme = _scheme(config, columns, located["train"][0].source)
     notes: list[str] = []
     if scheme not in (None, TagScheme.iob2):
         io = (
@@ -80,15 +81,18 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, seed: int, ca
         notes.append(f"the tags are {scheme.upper()}, which was turned into IOB2{io}")
     splits: dict[str, Dataset] = {}
     found: dict[str, dict[str, dict[str, str]]] = {}
-    for split, source in sources.items():
-        data, said = _read(source, split, config, columns, scheme, cache, predicting=False)
-        data = sliced(data, getattr(config.splits, split))
+    for split, pieces in located.items():
+        read = [
+            _read(piece.source, split, config, columns, scheme, cache, predicting=False) for piece in pieces
+        ]
+        data = joined([(piece.part, whole) for piece, (whole, _) in zip(pieces, read, strict=True)])
         splits[split] = data if config.limit is None else data.select(range(min(config.limit, len(data))))
-        notes += said["notes"]
-        found[split] = said["columns"]
+        said = [note for _, about_part in read for note in about_part["notes"]]
+        notes += said
+        found[split] = read[0][1]["columns"]
         if not len(splits[split]):
             raise DataError(
-                f"{split} has no rows", where=source.where, found="; ".join(said["notes"]) or None
+                f"{split} has no rows", where=about["files"][split], found="; ".join(said) or None
             )
     text = text_column(columns)
     if removes(config.dedup, Dedup.repeats):
@@ -149,8 +153,8 @@ def load_file(
     known = SUFFIXES.get(file.suffix.lower(), config.format)
     form = Format.spans if config.format is Format.spans and known in (Format.json, Format.jsonl) else known
     own = replace(config, format=form)
-    source = file_source(file, own)
-    scheme = _scheme(own, columns, {split: source})
+    source = understood(file_source(file, own), columns, own, predicting=True)
+    scheme = _scheme(own, columns, source)
     data, said = _read(source, split, own, columns, scheme, cache, predicting=True)
     for note in said["notes"]:
         logger.warning("data: %s", note)
@@ -192,13 +196,10 @@ def _make_splits(
         notes.append("there is no test split: dataset.test_fraction=0.2 makes one of train")
 
 
-def _scheme(
-    config: DatasetConfig, columns: Sequence[Column], sources: Mapping[str, Source]
-) -> TagScheme | None:
-    """How tags are written, judged by the first split; None for tasks without tags."""
+def _scheme(config: DatasetConfig, columns: Sequence[Column], source: Source) -> TagScheme | None:
+    """How tags are written, judged by one split; None for tasks without tags."""
     if not any(column.kind is Kind.tags for column in columns):
         return None
-    source = next(iter(sources.values()))
     return find_scheme(config, raw_tags(source.raw([]), config), source.where)
 
 

@@ -22,13 +22,20 @@ def split_words(text: str) -> list[tuple[int, int]]:
     return [match.span() for match in WORD.finditer(text)]
 
 
-def words_from_spans(text: str, spans: Iterable[Span]) -> tuple[list[str], list[int], list[str]]:
+def words_from_spans(
+    text: str, spans: Iterable[Span], given: Sequence[tuple[int, int]] | None = None
+) -> tuple[list[str], list[int], list[str]]:
     """Words, their starts and IOB2 tags of a text with entities.
 
     A word that an entity's border cuts ("Lisboa" in "euroLisboa") becomes two, so that no entity is lost.
 
+    Args:
+        text: whole.
+        spans: entities.
+        given: (start, end) of the words, where the data part the text themselves; None: `split_words` does.
+
     Raises:
-        DataError: entities overlap, are empty or leave the text.
+        DataError: entities or words overlap, are empty or leave the text.
     """
     ordered = sorted(spans)
     for span in ordered:
@@ -49,9 +56,15 @@ def words_from_spans(text: str, spans: Iterable[Span]) -> tuple[list[str], list[
             )
     borders = {border for span in ordered for border in (span.start, span.end)}
     words: list[tuple[int, int]] = []
-    for start, end in split_words(text):
+    for start, end in split_words(text) if given is None else _checked(text, given):
         cuts = [start, *sorted(border for border in borders if start < border < end), end]
-        words += list(zip(cuts, cuts[1:], strict=False))
+        pieces = ((left, right, text[left:right]) for left, right in zip(cuts, cuts[1:], strict=False))
+        # A word of the data may hold blanks; those at a cut belong to no word.
+        words += [
+            (right - len(piece.lstrip()), left + len(piece.rstrip()))
+            for left, right, piece in pieces
+            if piece.strip()
+        ]
     tags = ["O"] * len(words)
     position = 0
     for span in ordered:
@@ -62,7 +75,33 @@ def words_from_spans(text: str, spans: Iterable[Span]) -> tuple[list[str], list[
             tags[position] = f"{prefix}-{span.label}"
             prefix = "I"
             position += 1
+    if given is not None and sum(tag.startswith("B-") for tag in tags) < len(ordered):
+        return words_from_spans(text, ordered)  # an entity stands where the data have no word
     return [text[start:end] for start, end in words], [start for start, _ in words], tags
+
+
+def stand_at(tokens: Sequence[str], text: str, starts: Sequence[int]) -> bool:
+    """Whether each word stands at its start in the text, one behind the other."""
+    if len(tokens) != len(starts):
+        return False
+    ends = [0, *(start + len(token) for token, start in zip(tokens, starts, strict=True))]
+    return all(
+        end <= start and token and text[start : start + len(token)] == token
+        for token, start, end in zip(tokens, starts, ends, strict=False)
+    )
+
+
+def _checked(text: str, given: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Words that the data bring, without those that hold blanks alone."""
+    ends = [0, *(end for _, end in given)]
+    for (start, end), before in zip(given, ends, strict=False):
+        if not before <= start <= end <= len(text):
+            raise DataError(
+                "a word overlaps the one before it or leaves the text",
+                found=f"{start}..{end} behind {before} in a text of {len(text)} characters",
+                fix="offsets of words count characters from 0, the end is exclusive",
+            )
+    return [(start, end) for start, end in given if text[start:end].strip()]
 
 
 def entities(tags: Sequence[str]) -> list[tuple[str, int, int]]:

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 
-from autotune.config import ColumnsConfig, DatasetConfig, Format
+from autotune.config import DatasetConfig, Format
 from autotune.data.readers import format_of, read_rows
 from autotune.errors import DataError
 
@@ -118,21 +118,3 @@ def test_a_saved_folder_of_several_splits_is_refused_with_one_of_them(tmp_path, 
     assert "saved/train" in refused(tmp_path / "saved")
     (tmp_path / "other").mkdir()
     assert "save_to_disk" in refused(tmp_path / "other")
-
-
-@pytest.mark.parametrize("name", ["spans", "entities", "label"])
-def test_spans_go_by_the_names_that_tools_use(write, name):
-    path = write("a.jsonl", [{"text": "Belém", name: [[0, 5, "LOCAL"]]}])
-    assert read(path, format=Format.spans)[0]["spans"] == [[0, 5, "LOCAL"]]
-
-
-def test_spans_in_the_form_of_harem(write):
-    entities = [{"label": "LOCAL", "start_offset": 0, "end_offset": 5}]
-    path = write("a.json", json.dumps([{"doc_id": "d1", "doc_text": "Belém", "entities": entities}]))
-    (row,) = read(path, format=Format.spans)
-    assert (row["id"], row["text"], row["spans"]) == ("d1", "Belém", entities)
-
-
-def test_spans_in_a_column_that_the_config_names_stay_there(write):
-    path = write("a.jsonl", [{"text": "Belém", "label": "x", "nomes": []}])
-    assert "spans" not in read(path, format=Format.spans, columns=ColumnsConfig(spans="nomes"))[0]

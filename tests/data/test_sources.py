@@ -82,17 +82,30 @@ def test_a_choice_between_files_is_left_to_the_user(load, write, names):
     assert "dataset.splits." in refused(load, "sentiment", folder)
 
 
-def test_shards_are_for_the_hub_reader(load, write):
-    for number in range(2):
-        folder = write(f"d/train-0000{number}-of-00002.csv", CSV).parent
-    assert "dataset.format=hub" in refused(load, "sentiment", folder)
+@pytest.mark.parametrize("folder", ["d", "d/data"])
+def test_shards_are_one_split_in_the_order_of_their_numbers(load, write, folder, tmp_path):
+    for number in (10, 2, 0, 1, *range(3, 10)):
+        write(f"{folder}/train-{number:05}-of-00011.jsonl", [{"text": str(number), "label": "a"}])
+    write(f"{folder}/test-00000-of-00001.jsonl", [{"text": "x", "label": "a"}])
+    rows = load("sentiment", tmp_path / "d")
+    assert rows.splits["train"]["text"][:] == [str(number) for number in range(11)]
+    assert rows.splits["train"]["id"][:] == [str(number) for number in range(11)]
+    assert len(rows.splits["test"]) == 1
+
+
+def test_missing_shards_are_named(load, write):
+    write("d/train-00002-of-00003.csv", CSV)
+    folder = write("d/train-00000-of-00003.csv", CSV).parent
+    message = refused(load, "sentiment", folder)
+    assert "missing: train-00001-of-00003" in message
+    assert "2 of 3" in message
 
 
 def test_a_folder_without_train_is_refused_with_what_it_has(load, write):
     message = refused(load, "sentiment", write("d/corpus.csv", CSV).parent)
     assert "files: corpus.csv" in message
     assert "dataset.splits.train=corpus.csv" in message
-    assert "dataset.format=hub" in refused(load, "sentiment", write("h/data/train.csv", CSV).parent.parent)
+    assert "dataset.format=hub" in refused(load, "sentiment", write("h/pt/train.csv", CSV).parent.parent)
 
 
 def test_splits_may_have_any_name(load, write):
@@ -140,6 +153,49 @@ def test_a_split_that_is_null_is_not_read(load, write):
 def test_a_slice_takes_its_rows(load, write, split, ids):
     rows = load("sentiment", write("a.csv", CSV), splits={"train": split})
     assert rows.splits["train"]["id"][:] == ids.split()
+
+
+@pytest.mark.parametrize(
+    ("split", "ids"),
+    [
+        ("train[:2]+train[18:]", "0 1 18 19"),
+        ("train[:10%] + train[:1]", "train:0 train:1 train:0"),
+    ],
+)
+def test_a_sum_takes_the_rows_of_its_parts_in_order(load, write, split, ids):
+    assert (
+        load("sentiment", write("a.csv", CSV), splits={"train": split}).splits["train"]["id"][:]
+        == ids.split()
+    )
+
+
+def test_a_sum_may_be_of_splits_and_files(load, write):
+    write("d/dev.csv", CSV)
+    extra = write("e/extra.jsonl", [{"text": "mais", "label": "b"}])
+    folder = write("d/train.csv", CSV).parent
+    splits = {"train": f"train[:2]+validation[:5%]+{extra}", "validation": "validation[50%:]"}
+    rows = load("sentiment", folder, splits=splits)
+    assert rows.splits["train"]["text"][:] == ["texto 0", "texto 1", "texto 0", "mais"]
+    assert rows.splits["train"]["id"][:] == ["train:0", "train:1", "validation:0", f"{extra}:0"]
+    assert len(rows.splits["validation"]) == 10
+    assert "dev.csv + " in rows.source["files"]["train"]
+
+
+def test_a_sum_with_a_part_that_does_not_exist_is_refused(load, write):
+    folder = write("d/train.csv", CSV).parent
+    assert "no file for dev2" in refused(load, "sentiment", folder, splits={"train": "train+dev2"})
+    message = refused(load, "sentiment", folder, splits={"test": "train[:2]+test"})
+    assert "a part of test does not exist" in message
+    assert "nothing on one side" in refused(load, "sentiment", folder, splits={"train": "train+"})
+
+
+def test_a_name_with_a_plus_in_it_is_a_file_where_there_is_one(load, write, monkeypatch, tmp_path):
+    write("a+b.csv", CSV)
+    monkeypatch.chdir(tmp_path)
+    assert sizes(load("sentiment", tmp_path, splits={"train": "a+b.csv", "test": "a+b.csv[:3]"})) == {
+        "train": 20,
+        "test": 3,
+    }
 
 
 def test_slices_of_one_file_may_be_several_splits(load, write):

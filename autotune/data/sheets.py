@@ -1,0 +1,130 @@
+"""Excel workbooks (.xlsx): the first sheet with rows, its first row the header."""
+
+import datetime
+import unicodedata
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from autotune.config import DatasetConfig
+from autotune.errors import DataError, listing
+
+FIX = "save it as CSV UTF-8 and give that file"
+
+
+def read_sheet(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[Mapping[str, Any]]:
+    """Rows as text, numbers and booleans; formulas as the value that Excel last showed; empty rows are skipped.
+
+    Raises:
+        DataError: openpyxl is not installed, the file is no workbook or has no rows, a column has no name, two
+            have the same, or a cell holds an error such as #N/A.
+    """
+    try:
+        from openpyxl import load_workbook
+        from openpyxl.utils.exceptions import InvalidFileException
+    except ImportError as error:
+        raise DataError(
+            "Excel files are read with openpyxl, which is not installed",
+            where=str(path),
+            fix=f"pip install 'autotune[xlsx]', or {FIX}",
+        ) from error
+    damaged = (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError, SyntaxError)
+    try:
+        book = load_workbook(path, read_only=True, data_only=True)
+    except damaged as error:
+        raise _damaged(path, error) from error
+    try:
+        sheets = [sheet for sheet in book.worksheets if _cells_of(sheet)]
+        if not sheets:
+            raise DataError("the workbook has no rows", where=str(path), fix="a header and one row below it")
+        if len(book.worksheets) > 1:
+            others = listing(sheet.title for sheet in book.worksheets if sheet is not sheets[0])
+            notes.append(f"{path.name}: the sheet {sheets[0].title!r} was read; not read: {others}")
+        yield from _rows(sheets[0], path)
+    except damaged as error:
+        raise _damaged(path, error) from error
+    finally:
+        book.close()
+
+
+def _cells_of(sheet: Any) -> bool:
+    """Whether a sheet has a cell with something in it; the size that it states may be wrong."""
+    sheet.reset_dimensions()
+    return any(cell is not None for row in sheet.iter_rows(values_only=True) for cell in row)
+
+
+def _rows(sheet: Any, path: Path) -> Iterator[dict[str, Any]]:
+    where = f"{path}, sheet {sheet.title!r}"
+    header: list[str] = []
+    for number, cells in enumerate(sheet.iter_rows(), 1):
+        values = [_value(cell, f"{where}, row {number}") for cell in cells]
+        while values and values[-1] is None:
+            values.pop()
+        if not values:
+            continue
+        if not header:
+            header = _header(values, f"{where}, row {number}")
+        elif len(values) > len(header):
+            raise DataError(
+                f"the column {_letters(len(values) - 1)} has no name",
+                where=f"{where}, row {number}",
+                found=repr(values[-1])[:80],
+                fix="give it a name in the header, or delete it; merged cells in the header leave columns without one",
+            )
+        else:
+            yield dict(zip(header, values + [None] * (len(header) - len(values)), strict=True))
+
+
+def _header(values: Sequence[Any], where: str) -> list[str]:
+    """Names of columns; each has one of its own."""
+    empty = [_letters(index) for index, value in enumerate(values) if value is None or not str(value).strip()]
+    if empty:
+        raise DataError(
+            f"the header has no name for the column {listing(empty)}",
+            where=where,
+            found=listing("empty" if value is None else repr(value) for value in values),
+            fix="the first row names every column, in one cell each: undo merged cells, delete titles above the header",
+        )
+    names = [unicodedata.normalize("NFC", str(value)).strip() for value in values]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(
+            f"columns with the same name: {listing(map(repr, twice))}", where=where, fix="rename one"
+        )
+    return names
+
+
+def _value(cell: Any, where: str) -> Any:
+    """Text, number, boolean or None; whole numbers are integers, dates ISO 8601."""
+    value = cell.value
+    if value is not None and cell.data_type == "e":
+        raise DataError(
+            f"the cell {_letters(cell.column - 1)} holds the error {value}",
+            where=where,
+            fix="correct its formula, or type the value in its place",
+        )
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    return value if value is None or isinstance(value, str | int | float) else str(value)
+
+
+def _letters(index: int) -> str:
+    """A, B, …, Z, AA: what Excel calls a column."""
+    letters = ""
+    index += 1
+    while index:
+        index, rest = divmod(index - 1, 26)
+        letters = chr(ord("A") + rest) + letters
+    return letters
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    return DataError(
+        "the file is no readable Excel workbook (.xlsx)",
+        where=str(path),
+        found=f"{type(error).__name__}: {error}"[:200],
+        fix=f"{FIX}; or copy it again, if it was cut off",
+    )
