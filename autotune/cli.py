@@ -27,6 +27,7 @@ usage: autotune [VERB] …
   autotune show [group=option …] [key=value …]      print the composed configuration and stop
   autotune evaluate RUN [--data FILE]               score a finished run again, or on other data
   autotune predict RUN FILE -o OUT.jsonl            predict for a file, or for --text "…"
+  autotune convert IN OUT [--to FORM] [key=value …] write a data set in another form: OUT.conll, or a folder
 
   autotune VERB --help     groups, options and keys; arguments of evaluate and predict
   --plugin FILE            import a Python file that registers a task (may be repeated)
@@ -187,6 +188,26 @@ def _predict(words: list[str], _: list[str]) -> int:
     return commands.predict(given.run, file=given.file, texts=given.text, output=given.output)
 
 
+def _convert(words: list[str], _: list[str]) -> int:
+    overrides = [word for word in words if "=" in word and not word.startswith("-")]
+    parser = _Parser("convert", "Reads a data set as training does and writes its rows in another form.")
+    parser.add_argument(
+        "source", metavar="IN", help="file, folder or Hub id; key=value overrides as in training"
+    )
+    parser.add_argument(
+        "target", metavar="OUT", help="file whose suffix says the form, or a folder with --to"
+    )
+    parser.add_argument("--to", metavar="FORM", help="csv tsv json jsonl parquet arrow xlsx conll spans brat")
+    given = parser.parse_intermixed_args([word for word in words if word not in overrides])
+    from autotune.compose import compose_by_task
+
+    configs = compose_by_task([f"dataset.path={given.source}", *overrides, "dataset.validation_fraction=0"])
+    environment.settle_offline(list(configs.values()))
+    from autotune import convert
+
+    return convert.convert(configs, given.target, given.to)
+
+
 VERBS: dict[str, Callable[[list[str], list[str]], int]] = {
     "train": _train,
     "check": _check,
@@ -194,6 +215,7 @@ VERBS: dict[str, Callable[[list[str], list[str]], int]] = {
     "show": _show,
     "evaluate": _evaluate,
     "predict": _predict,
+    "convert": _convert,
 }
 
 

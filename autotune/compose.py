@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from autotune import registry
 from autotune.config import RunConfig
-from autotune.errors import ConfigError
+from autotune.errors import AutotuneError, ConfigError
 from autotune.explain import explain
 from autotune.overrides import key_of, tidy
 from autotune.resolve import resolve, typed
@@ -89,6 +89,27 @@ def compose(argv: Sequence[str]) -> list[RunConfig]:
     if not composed and ("-m" in words or "--multirun" in words):
         raise ConfigError("the sweep has no runs: its glob or choice matches nothing", found=" ".join(words))
     return [_finished(one, values) for one, values in zip(composed, plain, strict=True)]
+
+
+def compose_by_task(overrides: Sequence[str]) -> dict[str, RunConfig]:
+    """Composes overrides for the task that they name, else for every task that they suit.
+
+    Raises:
+        ConfigError: they suit no task, or sweep.
+    """
+    named = any(key_of(word) == "task" for word in overrides)
+    configs: dict[str, RunConfig] = {}
+    refused: list[AutotuneError] = []
+    for words in [[]] if named else [[f"task={name}"] for name in registry.tasks()]:
+        try:
+            (config,) = compose([*words, *overrides])
+        except AutotuneError as error:
+            refused.append(error)
+        else:
+            configs[config.task.name] = config
+    if not configs:
+        raise refused[0]
+    return configs
 
 
 def config_folder() -> Path:

@@ -29,7 +29,7 @@ LAYERS = (
     ("checks",),
     ("prepare",),
     ("proof", "outcome", "card", "planning"),
-    ("commands",),
+    ("commands", "convert"),
     ("overrides", "explain", "environment"),
     ("compose",),
     ("cli", "__main__"),

@@ -54,7 +54,7 @@ def read_brat(folder: Path, config: DatasetConfig, notes: list[str]) -> Iterator
             fix=f"copy {stem}.txt there, or move {stem}.ann elsewhere",
         )
     ignored: Counter[str] = Counter()
-    for stem in sorted(texts, key=_natural):
+    for stem in sorted(texts, key=natural):
         text = _read(texts[stem], config, notes)
         file = annotations.get(stem)
         spans = None
@@ -137,7 +137,7 @@ def _read(path: Path, config: DatasetConfig, notes: list[str]) -> str:
         return file.read()
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
+def natural(name: str) -> list[tuple[int, str]]:
     """Sorts doc2 before doc10."""
     pieces = re.split(r"(\d+)", name)
     return [(int(piece), "") if index % 2 else (0, piece) for index, piece in enumerate(pieces)]
