@@ -10,6 +10,8 @@ from typing import Any
 from autotune.config import DatasetConfig
 from autotune.errors import DataError, listing
 
+CARRIAGE_RETURN = "_x000D_"
+"""How Excel writes one, for XML does not keep it."""
 FIX = "save it as CSV UTF-8 and give that file"
 
 
@@ -104,11 +106,13 @@ def _value(cell: Any, where: str) -> Any:
             where=where,
             fix="correct its formula, or type the value in its place",
         )
+    if isinstance(value, str):
+        return value.replace(CARRIAGE_RETURN, "\r")
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
-    return value if value is None or isinstance(value, str | int | float) else str(value)
+    return value if value is None or isinstance(value, int | float) else str(value)
 
 
 def _letters(index: int) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ __all__ = ["WRITERS", "natural", "words_of"]
 
 LONGEST_CELL = 32_767
 """Characters that a cell of Excel holds."""
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""What XML 1.0 does not hold."""
 MOST_ROWS = 1_048_575
 """Rows that a sheet of Excel holds below its header."""
 BORDERS = (" ", "\t", "\r", "\n")
@@ -61,7 +64,6 @@ def _xlsx(rows: Dataset, path: Path) -> None:
     try:
         from openpyxl import Workbook
         from openpyxl.cell import WriteOnlyCell
-        from openpyxl.utils.exceptions import IllegalCharacterError
     except ImportError as error:
         raise DataError(
             "Excel files are written with openpyxl, which is not installed",
@@ -71,32 +73,35 @@ def _xlsx(rows: Dataset, path: Path) -> None:
         raise DataError(f"a sheet of Excel holds {MOST_ROWS:,} rows", found=f"{len(rows):,}", fix="--to csv")
     book = Workbook(write_only=True)
     sheet = book.create_sheet("rows")
-    sheet.append(rows.column_names)
-    for number, row in enumerate(rows):
-        cells = []
-        for name in rows.column_names:
-            text = _cell(row[name])
-            at = f"row {number} (id {row['id']}), column {name}"
-            if len(text) > LONGEST_CELL:
-                raise DataError(
-                    f"a cell of Excel holds {LONGEST_CELL:,} characters",
-                    where=at,
-                    found=f"{len(text):,}",
-                    fix="--to csv, or jsonl",
-                )
-            try:
-                cell = WriteOnlyCell(sheet, text)
-            except IllegalCharacterError as error:
-                raise DataError(
-                    "a cell of Excel holds no control characters",
-                    where=at,
-                    found=repr(text[:80]),
-                    fix="--to jsonl",
-                ) from error
-            cell.data_type = "s"
-            cells.append(cell)
-        sheet.append(cells)
-    book.save(path)
+    try:
+        sheet.append(rows.column_names)
+        for number, row in enumerate(rows):
+            cells = []
+            for name in rows.column_names:
+                at = f"row {number} (id {row['id']}), column {name}"
+                cell = WriteOnlyCell(sheet, _for_excel(_cell(row[name]), at))
+                cell.data_type = "s"
+                cells.append(cell)
+            sheet.append(cells)
+        book.save(path)
+    except DataError:
+        sheet.close()  # it writes while rows come
+        raise
+
+
+def _for_excel(text: str, at: str) -> str:
+    if len(text) > LONGEST_CELL:
+        raise DataError(
+            f"a cell of Excel holds {LONGEST_CELL:,} characters",
+            where=at,
+            found=f"{len(text):,}",
+            fix="--to csv, or jsonl",
+        )
+    if CONTROL.search(text):
+        raise DataError(
+            "a cell of Excel holds no control characters", where=at, found=repr(text[:80]), fix="--to jsonl"
+        )
+    return text
 
 
 def _conll(rows: Dataset, path: Path) -> None:

@@ -40,10 +40,10 @@ def refused(load, path, **options) -> str:
 
 
 def test_text_numbers_and_booleans_are_read_as_csv_would_hold_them(load, book):
-    rows = [["não", 1], ["sim", 2.0], ["talvez", True], [7, "x"], [1.5, "x"], ["  á\n;", "x"]]
+    rows = [["não", 1], ["sim", 2.0], ["talvez", True], [7, "x"], [1.5, "x"], ["  á_x000D_\n;", "x"]]
     data = train(load, book(folha=[HEADER, *rows]))
     assert data["label"][:] == ["1", "2", "True", "x", "x", "x"]
-    assert data["text"][:] == ["não", "sim", "talvez", "7", "1.5", "  á\n;"]
+    assert data["text"][:] == ["não", "sim", "talvez", "7", "1.5", "  á\r\n;"]
 
 
 def test_dates_are_iso_8601(load, book):
