@@ -142,7 +142,7 @@ def _delimiter(path: Path, file: TextIO, config: DatasetConfig) -> str:
         return delimiter
     if path.suffix.lower() == ".tsv":
         return "\t"
-    header = file.readline(LONGEST_LINE)
+    header = file.readline(1 << 20)
     file.seek(0)
     counts = {mark: len(next(csv.reader(io.StringIO(header), delimiter=mark), [])) for mark in DELIMITERS}
     return max(DELIMITERS, key=lambda mark: counts[mark])

@@ -90,6 +90,7 @@ def _open(path: Path, config: DatasetConfig, notes: list[str]) -> TextIO:
         return path.open(encoding="utf-16", newline="")
     if _fault(path, "utf-8") is None:
         return path.open(encoding="utf-8-sig", newline="")
+    _fault(path, "latin-1")  # of which every byte is a character: only NUL bytes are refused
     notes.append(
         f"{path.name} is not UTF-8 and was read as cp1252 (Windows); if accents look wrong: dataset.encoding=…"
     )

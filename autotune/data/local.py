@@ -90,7 +90,7 @@ def folder_splits(folder: Path, wanted: Mapping[str, str], config: DatasetConfig
     Where the folder has no data files, those in its `data/` are meant, as on the Hub.
 
     Raises:
-        DataError: a split has no file, several, or not all of its shards; the folder cannot be read.
+        DataError: a split has no file, several, or not all of its shards.
     """
     files = _data_files(folder, config)
     if not files and (folder / "data").is_dir():
@@ -209,10 +209,7 @@ def _no_file(folder: Path, split: str, wanted: str, files: Sequence[Path]) -> Da
 
 
 def _data_files(folder: Path, config: DatasetConfig) -> list[Path]:
-    try:
-        return sorted(path for path in folder.iterdir() if path.is_file() and _is_data(path, config))
-    except OSError as error:
-        raise DataError("the folder cannot be read", where=str(folder), found=error.strerror) from error
+    return sorted(path for path in folder.iterdir() if path.is_file() and _is_data(path, config))
 
 
 def _is_data(path: Path, config: DatasetConfig) -> bool:

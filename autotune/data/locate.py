@@ -47,6 +47,20 @@ def locate(config: DatasetConfig, columns: Sequence[Column]) -> tuple[dict[str, 
     Raises:
         DataError: what the config names does not exist, or it is not clear which file is meant.
     """
+    try:
+        return _pieces(config, columns)
+    except PermissionError as error:
+        raise DataError(
+            "the file or folder cannot be read",
+            where=str(error.filename or config.path),
+            found=error.strerror,
+            fix=f"chmod -R +rX {error.filename or config.path}, or ask its owner",
+        ) from error
+
+
+def _pieces(
+    config: DatasetConfig, columns: Sequence[Column]
+) -> tuple[dict[str, list[Piece]], dict[str, Any]]:
     folder = Path(config.path).expanduser()
     wanted = {split: parts(getattr(config.splits, split), folder) for split in SPLITS}
     about: dict[str, Any] = {"path": config.path}

@@ -20,7 +20,7 @@ from .conftest import COLUMNS
 
 TABLES = (Form.csv, Form.tsv, Form.json, Form.jsonl, Form.parquet, Form.arrow, Form.xlsx)
 LETTERS = "aãÇ1,;\"'#=\t\\ \n😀|[{\u00a0"
-OWN = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+OWN = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def dataset(task: str, rows) -> Dataset:
