@@ -8,6 +8,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from autotune.checks.findings import Area, Finding, Report, note, warning
+from autotune.data.cache import records
 from autotune.tasks.base import Task
 
 EDGES = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
@@ -24,9 +25,13 @@ def audit_lengths(
     for split, table in features.items():
         lengths = row_lengths(table)
         longest = max(longest, int(lengths.max()))
-        overlong = np.unique(table.data.table["row"].to_numpy()[task.overlong(table)])
-        beyond = task.beyond(rows[split].select(overlong)) if len(overlong) else {}
-        cut = sum(table.data.table["lost"].to_numpy()) > 0 or beyond.get("reference tokens", 0) > 0
+        numbers = table.data.table["row"].to_numpy()
+        overlong, unreachable = (
+            np.unique(numbers[mask(table)]) for mask in (task.overlong, task.unreachable)
+        )
+        affected = np.union1d(overlong, unreachable)
+        beyond = dict(task.beyond(records(rows[split].select(affected)))) if len(affected) else {}
+        cut = bool(table.data.table["lost"].to_numpy().any())
         cut_anywhere = cut_anywhere or cut
         units = {"tokens": int(lengths.sum()), **task.units(rows[split])}
         figures[split] = {
@@ -34,13 +39,16 @@ def audit_lengths(
             "p95": int(np.percentile(lengths, 95)),
             "longest": int(lengths.max()),
             "rows_beyond": len(overlong),
-            "beyond": dict(beyond),
+            "beyond": beyond,
             "units": units,
             "windows": len(table),
             "histogram": histogram(lengths),
         }
         if len(overlong):
-            yield _overlong(task, split, len(rows[split]), len(overlong), dict(beyond), units, cut=cut)
+            lost = {unit: count for unit, count in beyond.items() if unit in units}
+            yield _overlong(task, split, len(lengths), len(overlong), lost, units, cut=cut)
+        if len(unreachable):
+            yield _unreachable(split, len(lengths), len(unreachable), beyond["reference tokens"])
     report.figures["lengths"] = {"max_length": task.max_length, "splits": figures}
     if longest > task.max_length:
         yield from _suggestion(task, longest, cut=cut_anywhere)
@@ -74,11 +82,7 @@ def _overlong(
     cut: bool,
 ) -> Finding:
     """In words: 9 of 7827 rows are longer; without windows 1021 words and 12 entities would be lost."""
-    lost = ", ".join(
-        f"{count} of {units[unit]} {unit}" if unit in units else f"{count} {unit}"
-        for unit, count in beyond.items()
-        if count
-    )
+    lost = ", ".join(f"{count} of {units[unit]} {unit}" for unit, count in beyond.items() if count)
     what = f"{split}: {overlong} of {rows} rows do not fit into {task.max_length} tokens"
     if cut:
         return warning(
@@ -89,6 +93,17 @@ def _overlong(
         f"{what}; they are read in overlapping windows, so nothing is lost",
         found=f"one window alone would lose {lost}",
         count=overlong,
+    )
+
+
+def _unreachable(split: str, rows: int, count: int, tokens: int) -> Finding:
+    return warning(
+        Area.lengths,
+        f"{count} of {rows} references of {split} are longer than the longest summary that may be written",
+        where="task.max_new_tokens",
+        found=f"{tokens} tokens of them can never be written",
+        fix="task.max_new_tokens=null allows for the longest reference of train and validation",
+        count=count,
     )
 
 

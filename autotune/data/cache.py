@@ -48,8 +48,14 @@ def cached_table(
     return Dataset.from_file(str(path))
 
 
+def records(data: Dataset) -> Iterator[dict[str, Any]]:
+    """Rows as Python objects, read in batches: many times faster than one by one, and memory stays small."""
+    for table in data.with_format("arrow").iter(10 * BATCH):
+        yield from table.to_pylist()
+
+
 def values(data: Dataset, column: str) -> Iterator[Any]:
-    """The values of a column as Python objects, read in batches, so that memory stays small."""
+    """The values of one column, likewise."""
     for table in data.select_columns(column).with_format("arrow").iter(10 * BATCH):
         yield from table[column].to_pylist()
 

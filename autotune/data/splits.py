@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
+from autotune.data.cache import values
 from autotune.errors import DataError, listing
 
 
@@ -35,9 +36,9 @@ def hold_out(
     wanted = min(max(1, round(fraction * len(data))), len(data) - 1)
     random = np.random.default_rng(seed)
     if group is not None:
-        chosen, how = _whole_groups(list(data[group]), wanted, random), "whole groups"
+        chosen, how = _whole_groups(list(values(data, group)), wanted, random), "whole groups"
     elif label is not None:
-        chosen, how = _stratified(list(data[label]), wanted, random)
+        chosen, how = _stratified(list(values(data, label)), wanted, random)
     else:
         chosen, how = _plain(len(data), wanted, random), "at random"
     stay = [index for index in range(len(data)) if index not in chosen]

@@ -221,11 +221,15 @@ class Task(ABC):
         several = np.append(False, rows[1:] == rows[:-1])
         return several | (table["lost"].to_numpy() > 0)
 
+    def unreachable(self, features: "Dataset") -> "NDArray[np.bool_]":
+        """Whether the reference of a feature is longer than what the model may write: bool (features,)."""
+        return np.zeros(len(features), dtype=np.bool_)
+
     def beyond(self, rows: "Iterable[Row]") -> Counter[str]:
         """What stands behind the end of the first window, and so would be lost without others: tokens and units.
 
         Args:
-            rows: those that are `overlong`.
+            rows: those that are `overlong` or `unreachable`.
         """
         return Counter()
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from autotune.config import DatasetConfig, OptionalPositive, TaskConfig
+from autotune.data.cache import records, values
 from autotune.data.labels import label_names
 from autotune.data.roles import Column, Kind
 from autotune.data.windows import most_central, windows
@@ -104,7 +105,7 @@ class Ner(Task):
     @classmethod
     def texts(cls, rows: "Dataset") -> Iterator[str]:
         """The words joined by blanks."""
-        return (" ".join(tokens) for tokens in rows["tokens"])
+        return (" ".join(tokens) for tokens in values(rows, "tokens"))
 
     def labels(self) -> list[str]:
         """The tags."""
@@ -155,7 +156,7 @@ class Ner(Task):
     @classmethod
     def units(cls, rows: "Dataset") -> dict[str, int]:
         """Words and entities."""
-        words = sum(len(tokens) for tokens in rows["tokens"])
+        words = sum(len(tokens) for tokens in values(rows, "tokens"))
         return {"words": words, "entities": _entity_counts(rows).total()}
 
     def beyond(self, rows: Iterable[Row]) -> Counter[str]:
@@ -278,17 +279,17 @@ class Ner(Task):
     def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, list[Prediction]]:
         """For each word the tag it has most often in train; O for words that train does not have."""
         tags: dict[str, Counter[str]] = {}
-        for row in train:
+        for row in records(train):
             for word, tag in zip(row["tokens"], row["tags"], strict=True):
                 tags.setdefault(word, Counter())[tag] += 1
         usual = {word: counter.most_common(1)[0][0] for word, counter in tags.items()}
         return {
             "most frequent tag of each word": [
-                {"prediction": [usual.get(word, "O") for word in tokens]} for tokens in rows["tokens"]
+                {"prediction": [usual.get(word, "O") for word in tokens]} for tokens in values(rows, "tokens")
             ]
         }
 
 
 def _entity_counts(data: "Dataset") -> Counter[str]:
     """Entities of each type."""
-    return Counter(name for tags in data["tags"] for name, _, _ in entities(tags))
+    return Counter(name for tags in values(data, "tags") for name, _, _ in entities(tags))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from autotune.config import ClassWeights, DatasetConfig, OptionalPositive, Overflow, TaskConfig
+from autotune.data.cache import values
 from autotune.data.labels import label_names
 from autotune.data.roles import Column, Kind
 from autotune.data.windows import windows
@@ -80,7 +81,7 @@ class Sentiment(Task):
     @classmethod
     def learn(cls, config: Any, dataset: DatasetConfig, rows: "Mapping[str, Dataset]") -> dict[str, Any]:
         """Class names in the order of their ids, and how often each occurs in train."""
-        counts = Counter(rows["train"]["label"])
+        counts = Counter(values(rows["train"], "label"))
         names = label_names(dataset, counts)
         errors: list[AutotuneError] = []
         if len(counts) < 2:
@@ -102,10 +103,10 @@ class Sentiment(Task):
                 )
             )
         for split, data in rows.items():
-            for label, number in Counter(data["label"]).items():
+            for label, number in Counter(values(data, "label")).items():
                 if label not in counts:
                     near = nearest(label, counts)
-                    first = list(data["label"]).index(label)
+                    first = list(values(data, "label")).index(label)
                     errors.append(
                         DataError(
                             f"{split} has a label that train does not have: {label!r} ({number} rows)",
@@ -121,7 +122,7 @@ class Sentiment(Task):
     @classmethod
     def texts(cls, rows: "Dataset") -> Iterator[str]:
         """The column `text`."""
-        return iter(rows["text"])
+        return values(rows, "text")
 
     def labels(self) -> list[str]:
         """Names of the classes."""
@@ -234,16 +235,16 @@ class Sentiment(Task):
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
 
-        majority = Counter(train["label"]).most_common(1)[0][0]
+        majority = Counter(values(train, "label")).most_common(1)[0][0]
         learn = train.shuffle(seed=0).select(range(min(len(train), TFIDF_ROWS)))
         model = make_pipeline(
             TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+|[^\w\s]", sublinear_tf=True),
             LogisticRegression(C=10, class_weight="balanced", max_iter=1000),
         )
-        model.fit(list(learn["text"]), list(learn["label"]))
+        model.fit(list(values(learn, "text")), list(values(learn, "label")))
         return {
             "majority class": [{"prediction": majority} for _ in range(len(rows))],
             "TF-IDF + logistic regression": [
-                {"prediction": str(label)} for label in model.predict(list(rows["text"]))
+                {"prediction": str(label)} for label in model.predict(list(values(rows, "text")))
             ],
         }

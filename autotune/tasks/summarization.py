@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from autotune.config import DatasetConfig, OptionalPositive, Overflow, Positive, TaskConfig
+from autotune.data.cache import records, values
 from autotune.data.roles import Column, Kind
 from autotune.errors import ConfigError, DataError
 from autotune.registry import register
@@ -106,7 +107,7 @@ class Summarization(Task):
     @classmethod
     def texts(cls, rows: "Dataset") -> Iterator[str]:
         """Documents and summaries."""
-        for row in rows:
+        for row in records(rows):
             yield row["document"]
             yield row["summary"]
         yield DECODER_PROMPT
@@ -120,7 +121,7 @@ class Summarization(Task):
         longest = max(
             len(ids)
             for data in rows.values()
-            for chunk in chunks(data)
+            for chunk in chunks(records(data))
             for ids in self._targets([row["summary"] for row in chunk])
         )
         self.facts["longest_summary"] = longest
@@ -169,9 +170,10 @@ class Summarization(Task):
                 }
                 number += 1
 
-    def overlong(self, features: "Dataset") -> "NDArray[np.bool_]":
-        """Documents that are cut, and references that are longer than what may be written."""
-        return super().overlong(features) | (self.lengths(features)[:, 1] > self.facts["max_new_tokens"])
+    def unreachable(self, features: "Dataset") -> "NDArray[np.bool_]":
+        """References that are longer than what may be written."""
+        over: NDArray[np.bool_] = self.lengths(features)[:, 1] > self.facts["max_new_tokens"]
+        return over
 
     def beyond(self, rows: Iterable[Row]) -> Counter[str]:
         """Tokens of documents that are cut, and tokens of references beyond the longest summary that is written."""
@@ -277,10 +279,10 @@ class Summarization(Task):
     @classmethod
     def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, list[Prediction]]:
         """The document's first sentences until the mean length of train's summaries is reached."""
-        lengths = [len(summary.split()) for summary in train["summary"]]
+        lengths = [len(summary.split()) for summary in values(train, "summary")]
         wanted = sum(lengths) / len(lengths)
         predictions = []
-        for document in rows["document"]:
+        for document in values(rows, "document"):
             lead = ""
             for sentence in re.split(r"(?<=[.!?])\s+", document):
                 lead = f"{lead} {sentence}".strip()

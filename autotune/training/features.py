@@ -8,7 +8,7 @@ from typing import Any
 from datasets import Dataset
 
 from autotune.data.batches import Indices
-from autotune.data.cache import cached_table, key
+from autotune.data.cache import cached_table, key, records
 from autotune.tasks.base import Feature, Task
 
 VERSION = 2
@@ -37,7 +37,7 @@ def prepare_features(task: Task, rows: Dataset, cache: Path, fingerprint: str) -
         task.tokenizer.all_special_ids,
         fingerprint,
     ]
-    return cached_table(cache, f"features-{key(*parts)}", lambda: task.prepare(rows))
+    return cached_table(cache, f"features-{key(*parts)}", lambda: task.prepare(records(rows)))
 
 
 def take(features: Dataset, indices: Indices) -> list[Feature]:
