@@ -10,7 +10,7 @@ from autotune import registry
 from autotune.config import DatasetConfig, RunConfig
 from autotune.data.canonical import Converter
 from autotune.data.columns import find_columns
-from autotune.data.export import export, form_of
+from autotune.data.export import export, form_of, refuse_existing
 from autotune.data.locate import locate
 from autotune.data.sources import load_rows
 from autotune.errors import AutotuneError, ConfigError, DataError
@@ -32,6 +32,7 @@ def convert(configs: Mapping[str, RunConfig], target: str, form: str | None) -> 
     """
     path = Path(target).expanduser()
     wanted = form_of(path, form)
+    refuse_existing(path)
     name = next(iter(configs)) if len(configs) == 1 else _task(configs)
     config, columns = configs[name], registry.task(name).columns
     with tempfile.TemporaryDirectory() as cache:

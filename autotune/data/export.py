@@ -126,12 +126,7 @@ def _refuse(
     splits: Mapping[str, Dataset], columns: Sequence[Column], target: Path, form: Form, *, one_file: bool
 ) -> None:
     """What is wrong before anything is written."""
-    if target.exists():
-        raise ConfigError(
-            "the target exists, and nothing is overwritten",
-            where=str(target),
-            fix="another name, or delete it",
-        )
+    refuse_existing(target)
     if one_file and len(splits) > 1:
         raise ConfigError(
             f"there are {len(splits)} splits, and the target is one file",
@@ -146,6 +141,20 @@ def _refuse(
             where=str(target),
             found=f"columns: {listing(column.role for column in columns)}",
             fix="--to jsonl, csv, parquet, arrow or xlsx",
+        )
+
+
+def refuse_existing(target: Path) -> None:
+    """Nothing is overwritten.
+
+    Raises:
+        ConfigError: the target exists.
+    """
+    if target.exists():
+        raise ConfigError(
+            "the target exists, and nothing is overwritten",
+            where=str(target),
+            fix="another name, or delete it",
         )
 
 
