@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from autotune.config import DatasetConfig
 from autotune.data.encoding import lines, open_text
@@ -13,22 +15,39 @@ BLANKS = " \t"
 """What parts columns and empties a line; a no-break space is part of a word."""
 
 
+class Sentence(NamedTuple):
+    """Words, their tags (none in a file with one column) and their lines."""
+
+    tokens: list[str]
+    tags: list[str]
+    lines: list[int]
+
+
 def read_conll(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[Mapping[str, list[str]]]:
     """Sentences with `tokens` and `tags`; a file with one column, of words to be tagged, has no `tags`.
 
     Raises:
         DataError: a line has fewer or more columns than those before it.
     """
-    tokens: list[str] = []
-    tags: list[str] = []
+    for tokens, tags, _ in _sentences(path, config, notes):
+        yield {"tokens": tokens, "tags": tags} if tags else {"tokens": tokens}
+
+
+def line_of(path: Path, config: DatasetConfig, row: int, word: int) -> int:
+    """The line of a word, for messages."""
+    return next(islice(_sentences(path, config, []), row, None)).lines[word]
+
+
+def _sentences(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[Sentence]:
+    sentence = Sentence([], [], [])
     width = 0
     with open_text(path, config, notes) as file:
         for number, raw in lines(file, path):
             line = raw.rstrip("\r\n")
             if not line.strip(BLANKS):
-                if tokens:
-                    yield _sentence(tokens, tags)
-                tokens, tags = [], []
+                if sentence.tokens:
+                    yield sentence
+                    sentence = Sentence([], [], [])
                 continue
             cells = _cells(line, config)
             if line.startswith("-DOCSTART-") or _is_comment(cells, width, config):
@@ -42,9 +61,9 @@ def read_conll(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[
                 )
             width = len(cells)
             try:
-                tokens.append(cells[config.token_column])
+                sentence.tokens.append(cells[config.token_column])
                 if width > 1:
-                    tags.append(cells[config.tag_column])
+                    sentence.tags.append(cells[config.tag_column])
             except IndexError as error:
                 raise DataError(
                     f"the line has {width} columns",
@@ -52,12 +71,9 @@ def read_conll(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[
                     found=repr(line),
                     fix="dataset.token_column and dataset.tag_column count from 0; negative numbers from the right",
                 ) from error
-    if tokens:
-        yield _sentence(tokens, tags)
-
-
-def _sentence(tokens: list[str], tags: list[str]) -> Mapping[str, list[str]]:
-    return {"tokens": tokens, "tags": tags} if tags else {"tokens": tokens}
+            sentence.lines.append(number)
+    if sentence.tokens:
+        yield sentence
 
 
 def _cells(line: str, config: DatasetConfig) -> list[str]:

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from autotune.config import DatasetConfig, Format
 from autotune.data.brat import is_brat
+from autotune.data.conll import line_of
 from autotune.data.exports import in_our_columns
 from autotune.data.readers import SUFFIXES, format_of, read_rows
 from autotune.data.roles import Column
@@ -19,6 +21,8 @@ SPLITS = ("train", "validation", "test")
 OTHER_NAMES: Mapping[str, tuple[str, ...]] = {"validation": ("validation", "valid", "val", "dev")}
 """How a split may be called besides what the config calls it by default."""
 SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})")
+PLACE = re.compile(r", row (?P<row>\d+)\b.*, word (?P<word>\d+)$")
+"""How errors of tags end their place."""
 
 Raw = Callable[[list[str]], Iterable[Mapping[str, Any]]]
 """Reads the raw rows from the start; takes a list for notes."""
@@ -31,6 +35,8 @@ class Source:
     raw: Raw
     identity: str
     where: str
+    line: Callable[[int, int], int] | None = None
+    """The line of a word of a row, where rows are lines of a file."""
 
 
 def understood(
@@ -52,7 +58,24 @@ def file_source(path: Path, config: DatasetConfig) -> Source:
     def raw(notes: list[str]) -> Iterator[Mapping[str, Any]]:
         return read_rows(path, form, config, notes)
 
-    return Source(raw, _content_hash(path), str(path))
+    def line(row: int, word: int) -> int:
+        return line_of(path, config, row, word)
+
+    return Source(raw, _content_hash(path), str(path), line if form is Format.conll else None)
+
+
+@contextmanager
+def naming_lines(source: Source) -> Iterator[None]:
+    """Inside, an error that names a row and a word of a file of lines names the line, too."""
+    try:
+        yield
+    except DataError as error:
+        place = PLACE.search(error.where or "")
+        if source.line is None or place is None:
+            raise
+        line = source.line(int(place["row"]), int(place["word"]))
+        where = f"{source.where}:{line} (row {place['row']}, word {place['word']})"
+        raise DataError(error.what, where=where, found=error.found, fix=error.fix) from error
 
 
 def explicit_file(name: str, split: str, config: DatasetConfig) -> Source | None:

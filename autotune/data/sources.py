@@ -16,7 +16,7 @@ from autotune.data.cache import cached_table, key
 from autotune.data.canonical import Converter, canonical_features, raw_tags
 from autotune.data.duplicates import removes, text_column, without_leaks, without_repeats
 from autotune.data.labels import Tags, find_scheme, label_map
-from autotune.data.local import SPLITS, Source, file_source, near_file, understood
+from autotune.data.local import SPLITS, Source, file_source, naming_lines, near_file, understood
 from autotune.data.locate import locate
 from autotune.data.parts import joined
 from autotune.data.readers import SUFFIXES
@@ -200,7 +200,8 @@ def _scheme(config: DatasetConfig, columns: Sequence[Column], source: Source) ->
     """How tags are written, judged by one split; None for tasks without tags."""
     if not any(column.kind is Kind.tags for column in columns):
         return None
-    return find_scheme(config, raw_tags(source.raw([]), config), source.where)
+    with naming_lines(source):
+        return find_scheme(config, raw_tags(source.raw([]), config), source.where)
 
 
 def _read(
@@ -240,5 +241,6 @@ def _read(
         beside.write_text(json.dumps(said, ensure_ascii=False), encoding="utf-8")
         os.replace(beside, about)
 
-    data = cached_table(cache, name, rows, canonical_features(columns))
+    with naming_lines(source):
+        data = cached_table(cache, name, rows, canonical_features(columns))
     return data, json.loads(about.read_text(encoding="utf-8"))

@@ -65,6 +65,15 @@ def test_a_folder_in_the_hubs_layout_is_read_with_the_names_of_its_labels(load, 
     assert rows.source["commit"] is None
 
 
+def test_splits_of_a_repository_may_be_added_and_sliced(load, reviews):
+    splits = {"train": "train[:50%]+test[3:]", "test": "test[:3]"}
+    rows = load("sentiment", reviews, format=Format.hub, splits=splits)
+    assert rows.splits["train"]["text"][:] == ["mau", "bom", "ótimo"]
+    assert rows.splits["train"]["id"][:] == ["0", "1", "3"]
+    assert len(rows.splits["test"]) == 3
+    assert "dataset.splits.train" in refused(load, reviews, splits={"train": "train+extra"})
+
+
 def test_names_of_tags_are_read_and_sentences_without_words_dropped(load, tmp_path):
     rows = Dataset.from_dict({"tokens": [["São", "Luís"], []], "ner_tags": [[1, 2], []]}, features=SENTENCES)
     made = load(

@@ -5,7 +5,7 @@ import json
 import pytest
 from datasets import Dataset, DatasetDict
 
-from autotune.config import Format, TagScheme
+from autotune.config import Format, TagRepair, TagScheme
 from autotune.data import sources
 from autotune.data.locate import SAMPLES
 from autotune.errors import DataError
@@ -305,6 +305,14 @@ def test_all_splits_are_read_in_the_scheme_of_train(load, write):
     rows = load("ner", folder)
     assert any(note.startswith("test: tags continued") for note in rows.notes)
     assert "row 0, word 1" in refused(load, "ner", write("d/test.conll", "Ana O\nSá X-P\n").parent)
+
+
+def test_a_wrong_tag_is_refused_with_its_line(load, write):
+    text = "# texto\n\n\nAna B-P\nri O\n\n-DOCSTART- O\n\nBelém I-L\nao O\n"
+    message = refused(load, "ner", write("a.conll", text + "mar Y-L\n"))
+    assert "a.conll:11 (row 1, word 2)" in message
+    options = {"tag_repair": TagRepair.error, "tag_scheme": TagScheme.iob2}
+    assert "a.conll:9 (row 1, word 0)" in refused(load, "ner", write("b/a.conll", text), **options)
 
 
 def test_rows_are_read_once_and_again_when_the_file_or_the_config_changes(load, write, monkeypatch):
