@@ -73,7 +73,9 @@ def _refusal(config: RunConfig, report: Report) -> int:
 
 def _print(config: RunConfig, report: Report) -> None:
     if config.check.format is CheckFormat.json:
-        sys.stdout.write(json.dumps({"run": config.name, **report.as_dict()}, ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.write(
+            json.dumps({"run": config.name, **report.as_dict()}, ensure_ascii=False, indent=2) + "\n"
+        )
     else:
         costs = lines(report.figures["plan"]) if "plan" in report.figures else []
         sys.stdout.write(text(report, str(config.name), costs))
@@ -156,6 +158,7 @@ def _trainer(config: RunConfig, prepared: Prepared, folder: RunFolder) -> tuple[
         accelerator=accelerator,
         evaluate=validate if "validation" in rows else None,
         folder=folder,
+        sections=prepared.sections,
     )
     return trainer, evaluator
 

@@ -263,6 +263,11 @@ class DatasetConfig(Strict):
     """Share of train that becomes test when there is none."""
     limit: OptionalPositive = None
     """At most so many rows a split, the first ones; for trying things out."""
+    streaming: bool = False
+    """For train sets larger than the disk: rows are read section by section while training goes on, and only the
+    section that is being learned from is kept. Needs trainer.max_updates; a pass of the schedule is a section."""
+    section_rows: Positive = 100_000
+    """Rows of a section. They are shuffled within it."""
     task: str | None = None
     """The task that the data are made for; another `task=` is refused."""
     license: str | None = None

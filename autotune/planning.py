@@ -58,7 +58,7 @@ def estimate(config: RunConfig, prepared: Prepared, report: Report) -> bool:
     typical_seconds = _timed(lambda: step([batch.features for batch in plan.micro_batches(typical)]))
     per_token = typical_seconds / _tokens(plan, [batch.features for batch in plan.micro_batches(typical)])
     per_epoch = per_token * epoch_tokens
-    updates = total_updates(config.trainer, plan.updates_per_epoch)
+    updates = total_updates(config.trainer, plan.updates_per_epoch, streaming=prepared.sections is not None)
     epochs = updates / plan.updates_per_epoch
     evaluation = {
         split: _prediction_seconds(prepared, accelerator, model, split)

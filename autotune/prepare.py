@@ -28,7 +28,7 @@ from autotune.models import open_base, outline
 from autotune.rules import suspicions
 from autotune.tasks.base import Base, Task
 from autotune.training import device
-from autotune.training.features import prepare_features
+from autotune.training.features import FeatureSections, prepare_features
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +42,8 @@ class Prepared:
     task: Task
     features: dict[str, Dataset]
     precision: Precision
+    sections: FeatureSections | None
+    """Of a train set that streams."""
 
     def record(self) -> dict[str, Any]:
         """JSON of what the run learns from."""
@@ -78,7 +80,12 @@ class Examination:
         """
         self.report.raise_refused(self.config.check.level)
         assert self.rows and self.base and self.task and self.features and self.precision, "no stage failed"
-        return Prepared(self.rows, self.base, self.task, self.features, self.precision)
+        sections = None
+        if self.rows.sections is not None:
+            sections = FeatureSections(
+                self.task, self.rows.sections, self.features["train"], self.cache, self.rows.fingerprint
+            )
+        return Prepared(self.rows, self.base, self.task, self.features, self.precision, sections)
 
 
 def examine(config: RunConfig, cache: Path) -> Examination:

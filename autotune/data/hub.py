@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from datasets import Dataset, load_dataset_builder
+from datasets import Dataset, IterableDataset, load_dataset_builder
 from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled, RepositoryNotFoundError
 
 from autotune.config import DatasetConfig
@@ -12,8 +12,10 @@ from autotune.errors import DataError
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-def load_hub(config: DatasetConfig) -> tuple[dict[str, Dataset], str | None]:
+def load_hub(config: DatasetConfig) -> tuple[dict[str, Dataset | IterableDataset], str | None]:
     """All splits of a Hub data set (or of a folder in the Hub's layout) and its commit (None for a folder).
+
+    With `dataset.streaming` nothing is downloaded before it is read.
 
     Raises:
         DataError: it does not exist, cannot be read without a token or the network, or has only a script.
@@ -22,8 +24,11 @@ def load_hub(config: DatasetConfig) -> tuple[dict[str, Dataset], str | None]:
         builder = load_dataset_builder(
             config.path, name=config.name, revision=config.revision, data_files=config.data_files or None
         )
-        builder.download_and_prepare()
-        loaded = builder.as_dataset()
+        if config.streaming:
+            loaded = builder.as_streaming_dataset()
+        else:
+            builder.download_and_prepare()
+            loaded = builder.as_dataset()
     except Exception as error:
         raise _explained(config, error) from error
     # What `datasets` calls the hash of a Hub repository is its commit, in the cache too.

@@ -1,11 +1,11 @@
 """Where the rows of each split are: our samples, local files, a saved folder or the Hub."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, DatasetDict
+from datasets import Dataset, DatasetDict, IterableDataset
 
 from autotune.config import DatasetConfig, Format
 from autotune.data.hub import load_hub
@@ -138,10 +138,26 @@ def _base(config: DatasetConfig, wanted: Mapping[str, str]) -> tuple[dict[str, S
 
 def _hub(config: DatasetConfig, wanted: Mapping[str, str]) -> tuple[dict[str, Source], dict[str, Any]]:
     splits, commit = load_hub(config)
-    return _by_name(splits, wanted, config.path), {"name": config.name, "commit": commit}
+    sources = _by_name(splits, wanted, config.path)
+    if config.streaming:
+        # What streams has no fingerprint; a commit does not change, and folders are told apart by their files.
+        content = commit or _listed(Path(config.path))
+        sources = {
+            split: replace(source, identity=f"{content} {config.name} {split}")
+            for split, source in sources.items()
+        }
+    return sources, {"name": config.name, "commit": commit}
 
 
-def _by_name(splits: Mapping[str, Dataset], wanted: Mapping[str, str], where: str) -> dict[str, Source]:
+def _listed(folder: Path) -> str:
+    """The files of a folder with their sizes and times."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return " ".join(f"{path}:{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in files)
+
+
+def _by_name(
+    splits: Mapping[str, Dataset | IterableDataset], wanted: Mapping[str, str], where: str
+) -> dict[str, Source]:
     """Splits by the names that are wanted; only those wanted by default may be absent."""
     found = {}
     for split, wanted_name in wanted.items():
@@ -159,5 +175,7 @@ def _by_name(splits: Mapping[str, Dataset], wanted: Mapping[str, str], where: st
     return found
 
 
-def _loaded(data: Dataset, where: str) -> Source:
-    return Source(lambda notes: named_labels(data, data.features), data._fingerprint, where)
+def _loaded(data: Dataset | IterableDataset, where: str) -> Source:
+    return Source(
+        lambda notes: named_labels(data, data.features or {}), getattr(data, "_fingerprint", ""), where
+    )

@@ -17,12 +17,13 @@ from autotune.data.canonical import Converter, canonical_features, raw_tags
 from autotune.data.duplicates import removes, text_column, without_leaks, without_repeats
 from autotune.data.labels import Tags, find_scheme, label_map
 from autotune.data.local import SPLITS, Source, file_source, naming_lines, near_file, understood
-from autotune.data.locate import locate
+from autotune.data.locate import Piece, locate
 from autotune.data.parts import joined
 from autotune.data.readers import SUFFIXES
 from autotune.data.roles import Column, Kind
 from autotune.data.splits import hold_out
-from autotune.errors import DataError
+from autotune.data.stream import Sections, part_of
+from autotune.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,8 @@ NOT_READING = (
     "language",
     "labels",
     "dedup",
+    "streaming",
+    "section_rows",
 )
 """Keys of `dataset` that do not change how a row is read."""
 
@@ -57,6 +60,8 @@ class Rows:
     """JSON: path, commit, files."""
     columns: dict[str, dict[str, dict[str, str]]]
     """By split: `roles`, the column of each role, and `types`, the type of each column in the first row."""
+    sections: Sections | None = None
+    """With `dataset.streaming`: of train, whose first section stands in `splits`."""
 
 
 def load_rows(config: DatasetConfig, columns: Sequence[Column], *, seed: int, cache: Path) -> Rows:
@@ -72,6 +77,7 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, seed: int, ca
         DataError: see the readers and converters.
     """
     located, about = locate(config, columns)
+    stream = _first_section(located, config) if config.streaming else None
     scheme = _scheme(config, columns, located["train"][0].source)
     notes: list[str] = []
     if scheme not in (None, TagScheme.iob2):
@@ -103,7 +109,38 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, seed: int, ca
         left = without_leaks(splits["train"], others, text)
         _leave_out(splits, left, "stand in validation or test, too", notes)
     rows = {split: splits[split] for split in SPLITS if split in splits}
-    return Rows(rows, notes, fingerprint(rows), about, found)
+    sections = None
+    if stream is not None:
+        notes.append(
+            f"train is read in sections of {config.section_rows} rows; figures are those of the first"
+        )
+
+        def section_of(source: Source) -> Dataset:
+            data, _ = _read(source, "train", config, columns, scheme, cache, predicting=False)
+            data = without_repeats(data, text) if removes(config.dedup, Dedup.repeats) else data
+            leaks = others if removes(config.dedup, Dedup.leaks) else []
+            return without_leaks(data, leaks, text) if leaks else data
+
+        sections = Sections(stream, config.section_rows, section_of, rows["train"])
+    return Rows(rows, notes, fingerprint(rows), about, found, sections)
+
+
+def _first_section(located: dict[str, list[Piece]], config: DatasetConfig) -> Source:
+    """Replaces train by its first section; the whole of it is returned.
+
+    Raises:
+        ConfigError: train is made of slices or several parts, which a stream does not have.
+    """
+    piece = located["train"][0]
+    if len(located["train"]) > 1 or (piece.part.first, piece.part.last) != (None, None):
+        raise ConfigError(
+            "a train set that streams is one whole split",
+            where="dataset.splits.train",
+            found=config.splits.train,
+            fix=f"dataset.splits.train={piece.part.name}, or dataset.streaming=false",
+        )
+    located["train"] = [replace(piece, source=part_of(piece.source, 0, config.section_rows))]
+    return piece.source
 
 
 def fingerprint(splits: Mapping[str, Dataset]) -> str:

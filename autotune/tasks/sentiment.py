@@ -76,7 +76,7 @@ class Sentiment(Task):
         if config.class_weights is ClassWeights.balanced:
             counts = facts["counts"]
             total = sum(counts.values())
-            self.weights = [total / (len(counts) * counts[name]) for name in facts["labels"]]
+            self.weights = [total / (len(counts) * max(1, counts[name])) for name in facts["labels"]]
 
     @classmethod
     def learn(cls, config: Any, dataset: DatasetConfig, rows: "Mapping[str, Dataset]") -> dict[str, Any]:
@@ -94,7 +94,7 @@ class Sentiment(Task):
                 )
             )
         absent = [name for name in names if name not in counts]
-        if absent:
+        if absent and not dataset.streaming:
             errors.append(
                 DataError(
                     f"classes without a row in train: {listing(absent)}",

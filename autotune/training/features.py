@@ -8,7 +8,10 @@ from typing import Any
 from datasets import Dataset
 
 from autotune.data.batches import Indices
-from autotune.data.cache import cached_table, key, records
+from autotune.data.cache import cached_table, key, records, values
+from autotune.data.roles import Kind
+from autotune.data.stream import Sections, forget
+from autotune.errors import DataError, listing
 from autotune.tasks.base import Feature, Task
 
 VERSION = 2
@@ -38,6 +41,55 @@ def prepare_features(task: Task, rows: Dataset, cache: Path, fingerprint: str) -
         fingerprint,
     ]
     return cached_table(cache, f"features-{key(*parts)}", lambda: task.prepare(records(rows)))
+
+
+class FeatureSections:
+    """The features of a train set that streams, by the number of the section.
+
+    Args:
+        task: the task, which has learned its labels from the first section.
+        sections: canonical rows of each.
+        first: features of the section with the number 0.
+        cache: folder of the tables.
+        fingerprint: of the rows of the run.
+    """
+
+    def __init__(self, task: Task, sections: Sections, first: Dataset, cache: Path, fingerprint: str) -> None:
+        self.task, self.sections, self.first = task, sections, first
+        self.cache, self.fingerprint = cache, fingerprint
+        self._kept: Dataset | None = None
+
+    def __call__(self, number: int) -> Dataset:
+        """Features of a section; the table of the one before is removed.
+
+        Raises:
+            DataError: the section has labels that the first one lacks.
+        """
+        forget(self._kept)
+        self._kept = None
+        rows = self.sections(number)
+        if rows is self.sections.first:
+            return self.first
+        self._refuse_new_labels(rows, number)
+        self._kept = prepare_features(self.task, rows, self.cache, f"{self.fingerprint}-train-{number}")
+        return self._kept
+
+    def _refuse_new_labels(self, rows: Dataset, number: int) -> None:
+        names = self.task.labels()
+        target = next((one for one in self.task.columns if one.kind in (Kind.label, Kind.tags)), None)
+        if names is None or target is None:
+            return
+        found: set[str] = set()
+        for value in values(rows, target.role):
+            found.update([value] if isinstance(value, str) else value)
+        strange = sorted(found - set(names))
+        if strange:
+            raise DataError(
+                f"section {number} of train has labels that the first section lacks: {listing(strange)}",
+                where=f"column {target.role}",
+                found=f"labels of the first section: {listing(names)}",
+                fix="dataset.labels=[…] with all names; or a larger dataset.section_rows",
+            )
 
 
 def take(features: Dataset, indices: Indices) -> list[Feature]:

@@ -68,9 +68,11 @@ def batch_plan(task: Task, features: Dataset, config: TrainerConfig, seed: int) 
     )
 
 
-def total_updates(config: TrainerConfig, per_epoch: int) -> int:
-    """Optimizer steps of a whole run, of so many an epoch."""
+def total_updates(config: TrainerConfig, per_epoch: int, *, streaming: bool = False) -> int:
+    """Optimizer steps of a whole run, of so many an epoch; a stream has no epochs, only `max_updates`."""
     assert config.epochs is not None, "resolved when the config is composed"
+    if streaming and config.max_updates is not None:
+        return config.max_updates
     whole = max(1, math.ceil(config.epochs * per_epoch))
     return min(config.max_updates or whole, whole)
 
@@ -91,6 +93,7 @@ class Trainer:
         accelerator: device, precision and processes.
         evaluate: scores the model on validation; None when there is no such split.
         folder: takes the history and the best weights.
+        sections: for a train set that streams, the features of each section; `features` is the first.
     """
 
     def __init__(
@@ -104,12 +107,14 @@ class Trainer:
         accelerator: Accelerator,
         evaluate: Callable[[nn.Module], Scores] | None,
         folder: RunFolder,
+        sections: Callable[[int], Dataset] | None = None,
     ) -> None:
         self.task, self.features, self.config, self.seed = task, features, config, seed
         self.accelerator, self.evaluate, self.folder = accelerator, evaluate, folder
+        self.sections, self.section, self.section_began = sections, 0, 0
         self.plan = batch_plan(task, features, config, seed)
         per_epoch = self.plan.updates_per_epoch
-        self.total_updates = total_updates(config, per_epoch)
+        self.total_updates = total_updates(config, per_epoch, streaming=sections is not None)
         self.evaluate_every = interval(config.evaluate_every, per_epoch)
         self.model = accelerator.prepare_model(model)
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -138,8 +143,9 @@ class Trainer:
             began = time.perf_counter()
             reseed(self.seed, update, rank)
             self.model.train()
+            number = self._number(update)
             batches = [
-                self._batch(micro) for micro in self.plan.micro_batches(update, rank=rank, ranks=ranks)
+                self._batch(micro) for micro in self.plan.micro_batches(number, rank=rank, ranks=ranks)
             ]
             count = self._over_ranks(sum(batch.num_targets for batch in batches))
             total = 0.0
@@ -219,6 +225,19 @@ class Trainer:
         seconds = time.perf_counter() - began
         logger.info("trained %d updates in %s", update, duration(seconds))
         return FitResult(update, seconds, best_update, best, stopped_early)
+
+    def _number(self, update: int) -> int:
+        """The number of an update in the plan; at the end of a section the next one is opened.
+
+        A section is a pass of its own plan, so that its order depends on its number.
+        """
+        if self.sections is None:
+            return update
+        if update == self.section_began + self.plan.updates_per_epoch:
+            self.section, self.section_began = self.section + 1, update
+            self.features = self.sections(self.section)
+            self.plan = batch_plan(self.task, self.features, self.config, self.seed)
+        return self.section * self.plan.updates_per_epoch + update - self.section_began
 
     def _batch(self, micro: MicroBatch) -> Batch:
         batch = self.task.collate(take(self.features, micro.features))
