@@ -160,10 +160,11 @@ def brat_splits(folder: Path, wanted: Mapping[str, str], config: DatasetConfig) 
 
 def is_brat_corpus(folder: Path, config: DatasetConfig) -> bool:
     """Whether a folder holds brat documents, itself or in its subfolders."""
-    if config.format not in (Format.auto, Format.brat):
-        return False
-    nested = (path for path in folder.iterdir() if path.is_dir())
-    return config.format is Format.brat or is_brat(folder) or any(map(is_brat, nested))
+    if config.format is not Format.auto or is_brat(folder):
+        return config.format in (Format.auto, Format.brat)
+    return not _data_files(folder, config) and any(
+        is_brat(path) for path in folder.iterdir() if path.is_dir()
+    )
 
 
 def split_names(wanted: str) -> tuple[str, ...]:

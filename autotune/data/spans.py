@@ -35,11 +35,16 @@ SPACES = re.compile(r"\s|\\n")
 """Tools write line breaks inside the text of an entity as they like."""
 
 
-def is_export(row: RawRow) -> bool:
-    """Whether a row is a text with entities by character offsets, as a tool writes it."""
+def is_export(row: RawRow, text: str | None = None) -> bool:
+    """Whether a row is a text with entities by character offsets, as a tool writes it.
+
+    Args:
+        row: with the tool's own keys.
+        text: the column of the text, where the config names it.
+    """
     if isinstance(row.get("data"), Mapping):
         return "annotations" in row or "completions" in row
-    if not any(isinstance(row.get(name), str) for name in TEXTS):
+    if not any(isinstance(row.get(name), str) for name in (text, *TEXTS) if name is not None):
         return False
     marked = any(name in row for name in MARKS) or _offsets(row.get("tokens")) is not None
     return marked or _cell(row) is not None
@@ -71,7 +76,7 @@ def with_spans(
     first = list(islice(rows, PEEKED))
     own = {role: getattr(config.columns, role) or role for role in ("tokens", "tags")}
     tagged = bool(first) and all(name in first[0] for name in own.values())
-    if not sure and (tagged or not any(map(is_export, first))):
+    if not sure and (tagged or not any(is_export(row, config.columns.text) for row in first)):
         yield from chain(first, rows)
         return
     reader = _Reader(config, predicting)

@@ -56,6 +56,12 @@ def test_subfolders_are_splits(load, document, names):
     assert "subfolders: " in refused(load, folder.parent, splits={"test": "prova"})
 
 
+def test_files_of_splits_come_before_subfolders_of_documents(load, document, write):
+    document("d/antigo/a")
+    folder = write("d/train.conll", "Ana B-P\n").parent
+    assert load("ner", folder).splits["train"]["tokens"][:] == [["Ana"]]
+
+
 def test_parts_of_one_folder_may_be_splits(load, document):
     for number in range(4):
         folder = document(f"d/{number}")

@@ -120,6 +120,21 @@ def test_columns_may_be_named(load, write):
     assert train(load, write("a.jsonl", [row]), columns=columns)["tags"][:] == [TAGS]
 
 
+def test_the_text_of_an_export_may_be_named(load, write):
+    row = {
+        "frase": TEXT,
+        "autor": "Ana",
+        "entidades": [one["value"] for one in regions()],
+        "annotation_id": 1,
+    }
+    assert train(load, write("a.jsonl", [row]), columns={"text": "frase"})["tags"][:] == [TAGS]
+
+
+def test_real_spans_are_found_without_a_word(load, shared_data):
+    path = shared_data / "harem" / "FirstHAREM-selective-dev.json"
+    assert load("ner", path).fingerprint == load("ner", path, format=Format.spans).fingerprint
+
+
 def test_rows_that_prodigy_did_not_accept_are_dropped_and_counted(load, write):
     accepted = EXPORTS["prodigy"]
     rows = [accepted, {**accepted, "answer": "reject"}, {**accepted, "answer": "ignore"}]

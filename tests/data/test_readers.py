@@ -47,8 +47,13 @@ NAMED = [
 
 @pytest.mark.parametrize(
     "value",
-    [ROWS, {"linhas": ROWS}, {"version": 1, "authors": ["x"], "data": ROWS}],
-    ids=["list", "one list", "data"],
+    [
+        ROWS,
+        {"linhas": ROWS},
+        {"version": 1, "authors": ["x"], "data": ROWS},
+        {"classes": ["x"], "rows": ROWS},
+    ],
+    ids=["list", "one list", "data", "one list of rows"],
 )
 def test_json_rows_are_a_list_or_in_one(write, value):
     assert read(write("a.json", json.dumps(value))) == ROWS
