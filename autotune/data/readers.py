@@ -161,15 +161,15 @@ def _list_of(value: dict[str, Any], path: Path) -> list[Any]:
     """The rows of an object that holds them in one of its lists."""
     lists = [name for name, inner in value.items() if isinstance(inner, list)]
     of_rows = [name for name in lists if value[name] and _object(value[name][0]) is not None]
-    chosen = "data" if "data" in lists else next(iter(of_rows if len(of_rows) == 1 else lists), None)
-    if chosen is None or (chosen != "data" and len(lists) != 1 and len(of_rows) != 1):
+    candidates = ["data"] if "data" in lists else of_rows if len(of_rows) == 1 else lists
+    if len(candidates) != 1:
         raise DataError(
             "the file holds an object, and it is not clear which of its lists are the rows",
             where=str(path),
             found=f"lists: {listing(lists)}" if lists else f"keys: {listing(value)}",
             fix="a list of objects, or an object with one list",
         )
-    rows: list[Any] = value[chosen]
+    rows: list[Any] = value[candidates[0]]
     return rows
 
 
