@@ -43,7 +43,7 @@ examples:
   autotune task=sentiment model=bertimbau_base dataset=csv dataset.path=reviews.csv \\
       dataset.columns.text=review dataset.columns.label=stars
 
-exit codes: 0 done, 2 configuration, data or call, 3 over the budget of plan, 65 bad numbers, 74 disk, 130 Ctrl-C, 70 a bug of ours
+exit codes: 0 done, 2 configuration, data or call, 3 over budget, 65 bad numbers, 74 disk, 130 Ctrl-C, 70 our bug
 shell completion: eval "$(autotune -sc install=bash)"
 """
 

@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from datasets import Dataset
 from torch import nn
@@ -17,7 +16,8 @@ from autotune import registry
 from autotune.card import write_card
 from autotune.checks.findings import Report, Severity
 from autotune.checks.show import say, text
-from autotune.config import CheckFormat, CheckLevel, Precision, RunConfig
+from autotune.choices import CheckFormat, CheckLevel, Precision
+from autotune.config import RunConfig
 from autotune.data.sources import load_file, load_rows, rows_from_texts
 from autotune.errors import AutotuneError, ConfigError, listing
 from autotune.evaluation.evaluate import Evaluator

@@ -6,167 +6,31 @@ the defaults here. OmegaConf enforces the types while Hydra composes; pydantic c
 """
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Annotated, Any
 
 from omegaconf import MISSING
 from pydantic import ConfigDict, Field
 
+from autotune.choices import (
+    Architecture,
+    CheckFormat,
+    CheckLevel,
+    Dedup,
+    Format,
+    Normalize,
+    Offline,
+    PeftMethod,
+    Precision,
+    Quantization,
+    Resume,
+    Schedule,
+    TagRepair,
+    TagScheme,
+)
+
 Positive = Annotated[int, Field(gt=0)]
 OptionalPositive = Annotated[int | None, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-
-
-class Overflow(StrEnum):
-    """What happens to a text that is longer than `task.max_length`."""
-
-    window = "window"
-    truncate = "truncate"
-    error = "error"
-
-
-class ClassWeights(StrEnum):
-    """How much each class counts in the loss."""
-
-    none = "none"
-    balanced = "balanced"
-
-
-class Format(StrEnum):
-    """Form of the data behind `dataset.path`."""
-
-    auto = "auto"
-    hub = "hub"
-    csv = "csv"
-    json = "json"
-    jsonl = "jsonl"
-    parquet = "parquet"
-    arrow = "arrow"
-    xlsx = "xlsx"
-    conll = "conll"
-    spans = "spans"
-    brat = "brat"
-
-
-class Normalize(StrEnum):
-    """Unicode normal form of all texts and words (Unicode Standard Annex 15)."""
-
-    nfc = "nfc"
-    nfkc = "nfkc"
-    none = "none"
-
-
-class Dedup(StrEnum):
-    """Which rows of train are left out because their text, apart from case, accents and blanks, occurs again.
-
-    Rows of validation and test are never left out: every gold value is scored.
-    """
-
-    none = "none"
-    repeats = "repeats"
-    """Later copies within train."""
-    leaks = "leaks"
-    """Rows of train that stand in validation or test, too."""
-    all = "all"
-    """Both."""
-
-
-class CheckLevel(StrEnum):
-    """What becomes of what the check finds."""
-
-    none = "none"
-    """Nothing is looked for but what makes a run impossible."""
-    warn = "warn"
-    """Errors end the run, warnings are shown."""
-    strict = "strict"
-    """Warnings end the run, too."""
-
-
-class CheckFormat(StrEnum):
-    """How `autotune check` prints what it finds."""
-
-    text = "text"
-    json = "json"
-
-
-class TagScheme(StrEnum):
-    """How entity borders are written in tags. See Ramshaw & Marcus 1995 (IOB1), Ratnaparkhi 1998 (IOB2)."""
-
-    auto = "auto"
-    iob2 = "iob2"
-    iob1 = "iob1"
-    io = "io"
-    iobes = "iobes"
-
-
-class TagRepair(StrEnum):
-    """What happens to an illegal transition in gold tags, such as I-LOCAL after O."""
-
-    repair = "repair"
-    error = "error"
-
-
-class Architecture(StrEnum):
-    """Tiny models that are built locally; `auto` lets the task choose."""
-
-    auto = "auto"
-    bert = "bert"
-    roberta = "roberta"
-    deberta = "deberta"
-    modernbert = "modernbert"
-    t5 = "t5"
-    bart = "bart"
-    gpt2 = "gpt2"
-    llama = "llama"
-
-
-class PeftMethod(StrEnum):
-    """Parameter-efficient methods: Hu 2021 (lora), Liu 2024 (dora), Kalajdzievski 2023 (rslora), Liu 2022 (ia3)."""
-
-    lora = "lora"
-    dora = "dora"
-    rslora = "rslora"
-    ia3 = "ia3"
-
-
-class Quantization(StrEnum):
-    """How the frozen base model is held in memory."""
-
-    none = "none"
-    int8 = "int8"
-    nf4 = "nf4"
-
-
-class Precision(StrEnum):
-    """Arithmetic of forward and backward; weights and optimizer stay fp32."""
-
-    auto = "auto"
-    fp32 = "fp32"
-    bf16 = "bf16"
-    fp16 = "fp16"
-
-
-class Schedule(StrEnum):
-    """Learning rate after the warmup."""
-
-    linear = "linear"
-    cosine = "cosine"
-    constant = "constant"
-
-
-class Offline(StrEnum):
-    """Whether the Hub may be asked."""
-
-    auto = "auto"
-    always = "always"
-    never = "never"
-
-
-class Resume(StrEnum):
-    """What happens when the run's folder exists."""
-
-    auto = "auto"
-    never = "never"
 
 
 class Strict:

@@ -14,7 +14,8 @@ from typing import TextIO
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from autotune.config import DatasetConfig, Format, ModelConfig, Offline, RunConfig
+from autotune.choices import Format, Offline
+from autotune.config import DatasetConfig, ModelConfig, RunConfig
 
 logger = logging.getLogger(__name__)
 

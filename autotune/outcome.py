@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from autotune.config import Precision, RunConfig
+from autotune.choices import Precision
+from autotune.config import RunConfig
 from autotune.models import count_parameters
 from autotune.runs import RunFolder
 from autotune.tasks.base import Base, Scores, Task

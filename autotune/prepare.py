@@ -21,7 +21,8 @@ from autotune.checks.machine import audit_machine
 from autotune.checks.repeats import audit_repeats
 from autotune.checks.spelling import audit_spelling
 from autotune.checks.texts import audit_ids, audit_texts
-from autotune.config import CheckLevel, Precision, RunConfig
+from autotune.choices import CheckLevel, Precision
+from autotune.config import RunConfig
 from autotune.data.sources import Rows, load_rows
 from autotune.errors import AutotuneError
 from autotune.models import open_base, outline

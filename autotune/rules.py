@@ -117,3 +117,9 @@ def token_refused(where: str) -> ConfigError:
         where=where,
         fix="hf auth login, or the environment variable HF_TOKEN; and make a new token, this one was seen",
     )
+
+
+def suspicions(config: RunConfig) -> list[AutotuneError]:
+    """What is allowed and yet probably not meant; the check shows it as warnings."""
+    found: list[AutotuneError] = []
+    return found

@@ -19,7 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from autotune.config import Resume, RunConfig
+from autotune.choices import Resume
+from autotune.config import RunConfig
 from autotune.errors import AutotuneError, ConfigError, DiskError, ModelError, listing, nearest, raise_all
 from autotune.files import free_name, locked, now, replaced, writing
 from autotune.redaction import redact

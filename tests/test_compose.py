@@ -7,8 +7,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autotune.choices import Architecture, PeftMethod, Precision
 from autotune.compose import compose
-from autotune.config import Architecture, PeftMethod, Precision, RunConfig
+from autotune.config import RunConfig
 from autotune.errors import AutotuneError, ConfigError, Findings
 from autotune.keys import suggest
 from autotune.overrides import tidy

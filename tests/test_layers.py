@@ -18,7 +18,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
     ("__init__", "errors", "redaction"),
-    ("registry", "config"),
+    ("registry", "choices", "config"),
     ("files", "keys", "rules"),
     ("resolve",),
     ("runs",),

@@ -6,19 +6,12 @@ import json
 import pytest
 
 from autotune import commands
-from autotune.config import (
-    Architecture,
-    DatasetConfig,
-    ModelConfig,
-    PeftConfig,
-    Precision,
-    RunConfig,
-    SplitsConfig,
-    TrainerConfig,
-)
+from autotune.choices import Architecture, Precision
+from autotune.config import DatasetConfig, ModelConfig, PeftConfig, RunConfig, SplitsConfig, TrainerConfig
 from autotune.errors import ModelError
 from autotune.evaluation.evaluate import Evaluator
 from autotune.models import load_model
+from autotune.prepare import examine
 from autotune.registry import task
 from autotune.runs import RunFolder
 from autotune.training import device
@@ -89,7 +82,7 @@ def run_config(tmp_path, task_name: str, architecture: str, **trainer) -> RunCon
 def learned_by_heart(config: RunConfig) -> float:
     """The main figure on the rows that were trained on."""
     with RunFolder.open(config) as folder:
-        prepared = commands.prepare(config, folder.cache)
+        prepared = examine(config, folder.cache).result()
         model = load_model(
             prepared.base,
             prepared.task.heads[prepared.base.family],

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from autotune.config import DatasetConfig, ModelConfig, Resume, RunConfig, TrainerConfig
+from autotune.choices import Resume
+from autotune.config import DatasetConfig, ModelConfig, RunConfig, TrainerConfig
 from autotune.errors import AutotuneError, ConfigError, DataError, DiskError, ModelError
 from autotune.registry import task
 from autotune.resolve import load_config

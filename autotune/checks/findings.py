@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from autotune.config import CheckLevel
+from autotune.choices import CheckLevel
 from autotune.errors import AutotuneError, DataError, Findings, raise_all
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from datasets import Dataset
 
 from autotune.checks.findings import Area, Finding, Report, note, warning
-from autotune.config import ClassWeights, RunConfig
+from autotune.choices import ClassWeights
+from autotune.config import RunConfig
 from autotune.data.cache import values
 from autotune.data.roles import Column, Kind
 from autotune.data.sources import Rows

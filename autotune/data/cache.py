@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-from datasets import Dataset, Features
+if TYPE_CHECKING:
+    from datasets import Dataset, Features
 
 BATCH = 1000
 """Rows of one record batch."""
@@ -23,8 +23,8 @@ def key(*parts: Any) -> str:
 
 
 def cached_table(
-    cache: Path, key: str, rows: Callable[[], Iterable[Mapping[str, Any]]], features: Features | None = None
-) -> Dataset:
+    cache: Path, key: str, rows: Callable[[], Iterable[Mapping[str, Any]]], features: "Features | None" = None
+) -> "Dataset":
     """The table of this key; `rows` is called only when it is not there yet.
 
     Args:
@@ -36,6 +36,8 @@ def cached_table(
     Raises:
         OSError: the cache cannot be written.
     """
+    from datasets import Dataset
+
     path = cache / f"{key}.arrow"
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -48,19 +50,21 @@ def cached_table(
     return Dataset.from_file(str(path))
 
 
-def records(data: Dataset) -> Iterator[dict[str, Any]]:
+def records(data: "Dataset") -> Iterator[dict[str, Any]]:
     """Rows as Python objects, read in batches: many times faster than one by one, and memory stays small."""
     for table in data.with_format("arrow").iter(10 * BATCH):
         yield from table.to_pylist()
 
 
-def values(data: Dataset, column: str) -> Iterator[Any]:
+def values(data: "Dataset", column: str) -> Iterator[Any]:
     """The values of one column, likewise."""
     for table in data.select_columns(column).with_format("arrow").iter(10 * BATCH):
         yield from table[column].to_pylist()
 
 
-def _write(path: Path, rows: Any, features: Features | None) -> None:
+def _write(path: Path, rows: Any, features: "Features | None") -> None:
+    import pyarrow as pa
+
     schema = None
     writer = None
     with pa.OSFile(str(path), "wb") as sink:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from datasets import Features, List, Value
 
-from autotune.config import DatasetConfig, Normalize
+from autotune.choices import Normalize
+from autotune.config import DatasetConfig
 from autotune.data.columns import find_columns
 from autotune.data.labels import Tags, canonical, label_map
 from autotune.data.roles import Column, Kind

@@ -4,7 +4,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autotune.config import DatasetConfig, Format
+from autotune.choices import Format
+from autotune.config import DatasetConfig
 from autotune.data.roles import Column, Kind
 from autotune.errors import DataError, listing, nearest
 

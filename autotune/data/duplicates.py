@@ -14,7 +14,7 @@ import xxhash
 from datasets import Dataset
 from numpy.typing import NDArray
 
-from autotune.config import Dedup
+from autotune.choices import Dedup
 from autotune.data.cache import values
 from autotune.data.roles import Column, Kind
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from datasets import Dataset, DatasetDict
 
-from autotune.config import DatasetConfig, Format, Normalize, TagScheme
+from autotune.choices import Format, Normalize, TagScheme
+from autotune.config import DatasetConfig
 from autotune.data import writers
 from autotune.data.roles import Column, Kind
 from autotune.data.sources import load_file

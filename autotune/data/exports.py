@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from autotune.config import DatasetConfig, Format
+from autotune.choices import Format
+from autotune.config import DatasetConfig
 from autotune.data.roles import Column, Kind
 from autotune.data.spans import with_spans
 from autotune.errors import DataError

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from autotune.config import DatasetConfig, TagRepair, TagScheme
+from autotune.choices import TagRepair, TagScheme
+from autotune.config import DatasetConfig
 from autotune.errors import ConfigError, DataError, listing, nearest
 
 TAG = re.compile(r"O|[BIESLU]-.+")

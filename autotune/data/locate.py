@@ -7,7 +7,8 @@ from typing import Any
 
 from datasets import Dataset, DatasetDict, IterableDataset
 
-from autotune.config import DatasetConfig, Format
+from autotune.choices import Format
+from autotune.config import DatasetConfig
 from autotune.data.hub import load_hub
 from autotune.data.local import (
     SPLITS,

@@ -11,7 +11,8 @@ from typing import Any
 
 from datasets import Dataset
 
-from autotune.config import DatasetConfig, Dedup, Format, TagScheme
+from autotune.choices import Dedup, Format, TagScheme
+from autotune.config import DatasetConfig
 from autotune.data.cache import cached_table, key
 from autotune.data.canonical import Converter, canonical_features, raw_tags
 from autotune.data.duplicates import removes, text_column, without_leaks, without_repeats

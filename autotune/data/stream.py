@@ -18,7 +18,12 @@ def part_of(source: Source, first: int, rows: int) -> Source:
     def raw(notes: list[str]) -> Iterator[Mapping[str, Any]]:
         return islice(iter(source.raw(notes)), first, first + rows)
 
-    return replace(source, raw=raw, identity=f"{source.identity} {first} {rows}")
+    return replace(
+        source,
+        raw=raw,
+        line=source.line if first == 0 else None,
+        identity=f"{source.identity} {first} {rows}",
+    )
 
 
 class Sections:

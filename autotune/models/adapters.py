@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from transformers import BitsAndBytesConfig, PretrainedConfig
 from transformers.pytorch_utils import Conv1D
 
-from autotune.config import PeftConfig, PeftMethod, Quantization
+from autotune.choices import PeftMethod, Quantization
+from autotune.config import PeftConfig
 from autotune.errors import ConfigError, listing
 from autotune.models.base import AUTO_CLASS
 from autotune.models.repository import plain_errors, quiet

@@ -11,7 +11,8 @@ import peft
 from torch import nn
 from transformers import AutoConfig, AutoTokenizer
 
-from autotune.config import PeftConfig, Quantization
+from autotune.choices import Quantization
+from autotune.config import PeftConfig
 from autotune.errors import ModelError, listing
 from autotune.models.adapters import quantization_arguments
 from autotune.models.base import AUTO_CLASS, family_of

@@ -20,7 +20,8 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
 )
 
-from autotune.config import Architecture, ModelConfig
+from autotune.choices import Architecture
+from autotune.config import ModelConfig
 from autotune.errors import ConfigError, ModelError
 from autotune.models.repository import locate, plain_errors, quiet, read_json
 from autotune.models.tiny import build_tiny

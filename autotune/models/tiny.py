@@ -30,7 +30,7 @@ from transformers import (
     T5Config,
 )
 
-from autotune.config import Architecture
+from autotune.choices import Architecture
 from autotune.models.repository import quiet
 from autotune.models.tiny_tokenizers import LONG, SHORT, TOKENIZERS
 

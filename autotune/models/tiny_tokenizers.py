@@ -23,7 +23,7 @@ from transformers import (
     T5Tokenizer,
 )
 
-from autotune.config import Architecture
+from autotune.choices import Architecture
 
 VOCABULARY = 3000
 """Pieces besides the special ones."""

@@ -48,6 +48,13 @@ def open_tokenizer(
         return loaded
 
     tokenizer = load()
+    if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
+        # transformers makes an empty one where a repository has none.
+        raise ModelError(
+            "the model has no tokenizer: its vocabulary is empty",
+            where=f"model.name_or_path={name}",
+            fix="a folder or repository with tokenizer.json, vocab.txt or a sentencepiece file",
+        )
     if not tokenizer.is_fast:
         raise ModelError(
             "the tokenizer has no fast form, so words and tokens cannot be aligned",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from autotune.config import ClassWeights, DatasetConfig, OptionalPositive, Overflow, TaskConfig
+from autotune.choices import ClassWeights, Overflow
+from autotune.config import DatasetConfig, OptionalPositive, TaskConfig
 from autotune.data.cache import values
 from autotune.data.labels import label_names
 from autotune.data.roles import Column, Kind

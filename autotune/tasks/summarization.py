@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from autotune.config import DatasetConfig, OptionalPositive, Overflow, Positive, TaskConfig
+from autotune.choices import Overflow
+from autotune.config import DatasetConfig, OptionalPositive, Positive, TaskConfig
 from autotune.data.cache import records, values
 from autotune.data.roles import Column, Kind
 from autotune.errors import ConfigError, DataError
@@ -146,7 +147,8 @@ class Summarization(Task):
         return room
 
     def prepare(self, rows: Iterable[Row], first: int = 0) -> Iterator[dict[str, Any]]:
-        """One feature a row: `row`, `input_ids` (the prompt), `length`, `lost`, `target_ids` (the whole summary; empty where unknown)."""
+        """One feature a row: `row`, `input_ids` (the prompt), `length`, `lost`, `target_ids`: the whole summary,
+        empty where it is unknown."""
         room = self.document_room
         number = first
         for chunk in chunks(rows):

@@ -4,7 +4,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
-from autotune.config import Precision
+from autotune.choices import Precision
 from autotune.errors import ConfigError
 
 FP16_OVERFLOWS = ("t5", "mt5", "umt5", "longt5")

@@ -14,7 +14,8 @@ from datasets import Dataset
 from torch import nn
 from transformers import get_scheduler
 
-from autotune.config import Schedule, TrainerConfig
+from autotune.choices import Schedule
+from autotune.config import TrainerConfig
 from autotune.data.batches import BatchPlan, MicroBatch
 from autotune.errors import TrainingError
 from autotune.models import load_trainable_state, trainable_state

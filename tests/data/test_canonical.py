@@ -2,7 +2,8 @@
 
 import pytest
 
-from autotune.config import ColumnsConfig, DatasetConfig, Format
+from autotune.choices import Format
+from autotune.config import ColumnsConfig, DatasetConfig
 from autotune.data.sources import load_file, rows_from_texts
 from autotune.data.words import entities
 from autotune.errors import DataError

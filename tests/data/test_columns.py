@@ -2,7 +2,8 @@
 
 import pytest
 
-from autotune.config import ColumnsConfig, DatasetConfig, Format
+from autotune.choices import Format
+from autotune.config import ColumnsConfig, DatasetConfig
 from autotune.data.columns import find_columns
 from autotune.data.roles import Column, Kind
 from autotune.errors import DataError

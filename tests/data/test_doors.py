@@ -5,7 +5,8 @@ import json
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
-from autotune.config import ColumnsConfig, DatasetConfig, Format, SplitsConfig, TagScheme
+from autotune.choices import Format, TagScheme
+from autotune.config import ColumnsConfig, DatasetConfig, SplitsConfig
 from autotune.data.sources import load_file, load_rows, rows_from_texts
 from autotune.errors import DataError
 from autotune.registry import task

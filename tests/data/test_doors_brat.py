@@ -2,7 +2,8 @@
 
 import pytest
 
-from autotune.config import DatasetConfig, Format
+from autotune.choices import Format
+from autotune.config import DatasetConfig
 from autotune.data.sources import load_file
 from autotune.errors import DataError
 

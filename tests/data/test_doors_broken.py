@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from datasets import Dataset
 
-from autotune.config import Format
+from autotune.choices import Format
 from autotune.data import encoding
 from autotune.errors import DataError
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from autotune.config import ColumnsConfig, DatasetConfig, Format
+from autotune.choices import Format
+from autotune.config import ColumnsConfig, DatasetConfig
 from autotune.data.sources import load_file
 from autotune.errors import DataError
 

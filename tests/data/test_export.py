@@ -9,7 +9,8 @@ from datasets import Dataset
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from autotune.config import DatasetConfig, Format, Normalize
+from autotune.choices import Format, Normalize
+from autotune.config import DatasetConfig
 from autotune.data.canonical import canonical_features
 from autotune.data.export import SUFFIXES, Form, export, form_of
 from autotune.data.sources import load_rows

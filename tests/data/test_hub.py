@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from datasets import ClassLabel, Dataset, Features, List, Value
 
-from autotune.config import Format
+from autotune.choices import Format
 from autotune.errors import DataError
 
 CARD = """---

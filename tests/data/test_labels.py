@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
-from autotune.config import DatasetConfig, TagRepair, TagScheme
+from autotune.choices import TagRepair, TagScheme
+from autotune.config import DatasetConfig
 from autotune.data.labels import Tags, canonical, find_scheme, label_map, label_names, to_iob2
 from autotune.data.words import entities
 from autotune.errors import ConfigError, DataError

@@ -6,7 +6,8 @@ import pyarrow as pa
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 
-from autotune.config import DatasetConfig, Format
+from autotune.choices import Format
+from autotune.config import DatasetConfig
 from autotune.data.readers import format_of, read_rows
 from autotune.errors import DataError
 

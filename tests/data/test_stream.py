@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from autotune.choices import Format
 from autotune.cli import main
-from autotune.config import Format
 from autotune.data.local import Source
 from autotune.data.stream import Sections, part_of
 from autotune.errors import ConfigError
@@ -34,7 +34,7 @@ def test_every_row_is_in_one_section_and_the_first_stands_behind_the_last(stream
     assert made.splits["train"]["text"][:] == [f"texto número {n}" for n in range(10)]
     texts = [made.sections(number)["text"][:] for number in range(4)]
     assert [len(section) for section in texts] == [10, 10, 5, 10]
-    assert sum(texts[:3], []) == [f"texto número {n}" for n in range(25)]
+    assert [text for section in texts[:3] for text in section] == [f"texto número {n}" for n in range(25)]
     assert texts[3] == texts[0]
     assert made.sections(5)["text"][:] == texts[2]
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForMaskedLM
 
-from autotune.config import Architecture, ModelConfig
+from autotune.choices import Architecture
+from autotune.config import ModelConfig
 from autotune.models import open_base
 from autotune.tasks.base import Base, Family, Head
 

@@ -8,7 +8,8 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from autotune.config import PeftConfig, PeftMethod, Quantization
+from autotune.choices import PeftMethod, Quantization
+from autotune.config import PeftConfig
 from autotune.errors import ConfigError
 from autotune.models import (
     count_parameters,

@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from autotune.config import Architecture
+from autotune.choices import Architecture
 from autotune.models import load_model
 from autotune.models.tiny import build_tiny
 from autotune.tasks.base import Family, Head

@@ -2,7 +2,8 @@ import pytest
 from datasets import Dataset
 from pydantic import TypeAdapter
 
-from autotune.config import Architecture, DatasetConfig, ModelConfig
+from autotune.choices import Architecture
+from autotune.config import DatasetConfig, ModelConfig
 from autotune.models import open_base
 from autotune.registry import task as find
 

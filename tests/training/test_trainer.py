@@ -7,15 +7,8 @@ import torch
 from pydantic import TypeAdapter
 
 from autotune import commands
-from autotune.config import (
-    Architecture,
-    DatasetConfig,
-    ModelConfig,
-    Precision,
-    RunConfig,
-    SplitsConfig,
-    TrainerConfig,
-)
+from autotune.choices import Architecture, Precision
+from autotune.config import DatasetConfig, ModelConfig, RunConfig, SplitsConfig, TrainerConfig
 from autotune.errors import ConfigError, TrainingError
 from autotune.models import load_model
 from autotune.registry import task
