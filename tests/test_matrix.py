@@ -5,7 +5,6 @@ import json
 
 import pytest
 
-from autotune import commands
 from autotune.choices import Architecture, Precision
 from autotune.config import DatasetConfig, ModelConfig, PeftConfig, RunConfig, SplitsConfig, TrainerConfig
 from autotune.errors import ModelError
@@ -124,4 +123,4 @@ def test_lora_learns_by_heart(tmp_path, task_name, architecture):
 @pytest.mark.parametrize(("task_name", "architecture"), INVALID)
 def test_a_family_that_cannot_do_the_task_is_refused_with_one_that_can(tmp_path, task_name, architecture):
     with pytest.raises(ModelError, match="model="):
-        commands.prepare(run_config(tmp_path, task_name, architecture), tmp_path / "cache")
+        examine(run_config(tmp_path, task_name, architecture), tmp_path / "cache").result()

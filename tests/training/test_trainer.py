@@ -6,11 +6,11 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
-from autotune import commands
 from autotune.choices import Architecture, Precision
 from autotune.config import DatasetConfig, ModelConfig, RunConfig, SplitsConfig, TrainerConfig
 from autotune.errors import ConfigError, TrainingError
 from autotune.models import load_model
+from autotune.prepare import examine
 from autotune.registry import task
 from autotune.runs import RunFolder
 from autotune.tasks.base import Scores
@@ -63,7 +63,7 @@ def make_trainer(
         trainer=TrainerConfig(**settings),
         runs=str(tmp_path),
     )
-    prepared = commands.prepare(config, tmp_path / "cache")
+    prepared = examine(config, tmp_path / "cache").result()
     model = load_model(
         prepared.base,
         kind.heads[prepared.base.family],
