@@ -143,7 +143,9 @@ def _unknown_share(task: Task, features: Dataset) -> float:
 
 
 def _unknown(task: Task, shares: Mapping[str, float], lost: Counter[str]) -> Iterator[Finding]:
-    letters = Counter({one: count for one, count in lost.items() if unicodedata.category(one)[0] == "L"})
+    letters = Counter(
+        {one: count for one, count in lost.items() if unicodedata.category(one) in ("Lu", "Ll")}
+    )
     worst = max(shares.values())
     by_split = ", ".join(f"{split} {share:.2%}" for split, share in shares.items())
     latin = [one for one in letters if one <= LAST_LATIN]
@@ -156,7 +158,7 @@ def _unknown(task: Task, shares: Mapping[str, float], lost: Counter[str]) -> Ite
             fix=f"a base model with a Portuguese vocabulary: {task.instead}",
             count=letters.total(),
         )
-    if lost and (worst >= UNKNOWN_SHARE or not latin):
+    if lost:
         yield (warning if worst >= UNKNOWN_SHARE else note)(
             Area.tokenizer,
             f"unknown tokens: {by_split}",

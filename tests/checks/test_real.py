@@ -1,0 +1,87 @@
+"""Real data sets: the check finds the defects that their sources state."""
+
+import json
+
+import pytest
+from safetensors.torch import save_file
+
+
+@pytest.fixture
+def bertimbau(here, shared_data) -> str:
+    """BERTimbau's config and vocabulary, without its weights."""
+    folder = here / "bertimbau"
+    folder.mkdir()
+    pieces = (shared_data / "tokenizers" / "bertimbau_cased_vocab.txt").read_text("utf-8")
+    (folder / "vocab.txt").write_text(pieces, "utf-8")
+    config = {"model_type": "bert", "vocab_size": 29794, "max_position_embeddings": 512}
+    (folder / "config.json").write_text(json.dumps(config))
+    save_file({}, folder / "model.safetensors")
+    return f"model.name_or_path={folder}"
+
+
+def test_lener_br(check, bertimbau, shared_data):
+    found = check("task=ner", "dataset=conll", f"dataset.path={shared_data / 'lener_br'}", "model=custom", bertimbau,
+                  "check.near_duplicates=null")  # fmt: skip
+    assert found.code == 0
+    train = found.report["lengths"]["splits"]["train"]
+    assert (train["rows_beyond"], train["longest"]) == (9, 1009)
+    assert train["units"] == {"tokens": 364584, "words": 229277, "entities": 8894}
+    assert train["beyond"]["entities"] == 47
+    duplicates = found.report["duplicates"]
+    assert duplicates["train"]["exact"] == 1646
+    assert (duplicates["test in train"]["exact"], duplicates["test in train"]["exact_texts"]) == (182, 98)
+    assert duplicates["texts with several answers"] == 41
+    assert found.one("have no word piece")["count"] == 1
+    assert "º" in found.one("unknown tokens")["found"]
+    assert not found.says("vocabulary has no")
+    assert found.report["model"]["parameters"] == pytest.approx(108e6, rel=0.02)
+
+
+def test_the_empty_row_of_lener_br_on_the_hub(check, shared_data):
+    tail = shared_data / "lener_br" / "hf_loader_validation_tail.jsonl"
+    found = check("task=ner", "dataset=jsonl", f"dataset.path={tail}", "dataset.columns.tags=ner_tags",
+                  "dataset.label_map={0: O, 3: B-PESSOA, 4: I-PESSOA, 5: B-TEMPO}", "dataset.validation_fraction=0")  # fmt: skip
+    assert "(row 3 (id 1176))" in found.one("rows without a word were dropped: 1")["what"]
+
+
+def test_documents_of_harem(check, bertimbau, shared_data):
+    splits = [f"dataset.splits.{split}={name}" for split, name in {
+        "train": "FirstHAREM-total-train.json", "validation": "FirstHAREM-total-dev.json",
+        "test": "MiniHAREM-total.json"}.items()]  # fmt: skip
+    found = check("task=ner", "dataset=spans", f"dataset.path={shared_data / 'harem'}", *splits, "model=custom",
+                  bertimbau, "check.near_duplicates=null")  # fmt: skip
+    lengths = found.report["lengths"]["splits"]
+    assert (lengths["train"]["rows_beyond"], lengths["test"]["rows_beyond"]) == (62, 50)
+    assert lengths["train"]["longest"] == pytest.approx(9859, abs=2)
+    assert lengths["train"]["beyond"]["entities"] > 1000
+    assert "nothing is lost" in found.of("lengths")[0]["what"]
+    assert found.one("U+FFFD" if found.says("U+FFFD") else "control characters")
+
+
+def test_told_br(check, shared_data):
+    found = check("dataset=csv", f"dataset.path={shared_data / 'told_br'}", "dataset.columns.label=toxic")
+    assert found.one("U+FFFD")["count"] == 91
+    assert found.one("different answers")["count"] == 59
+    leaks = found.report["duplicates"]["test in train"]
+    assert (leaks["exact"], leaks["near"] > 10) == (30, True)
+    rows = {split: about["rows"] for split, about in found.report["splits"].items()}
+    assert rows == {"train": 16800, "validation": 2100, "test": 2100}
+
+
+def test_reli(check, shared_data):
+    found = check("dataset=csv", f"dataset.path={shared_data / 'reli'}", "check.near_duplicates=null", "dataset.validation_fraction=0")
+    leaks = found.report["duplicates"]["test in train"]
+    assert (leaks["exact_texts"], leaks["exact"]) == (24, 28)
+    assert found.report["duplicates"]["train"]["exact"] == 59
+    clean = check(
+        "dataset=csv",
+        f"dataset.path={shared_data / 'reli'}",
+        "dataset.dedup=leaks",
+        "check.near_duplicates=null",
+    )
+    assert clean.report["duplicates"]["test in train"] == {
+        "exact": 0,
+        "alike": 0,
+        "near": 0,
+        "exact_texts": 0,
+    }
