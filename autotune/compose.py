@@ -152,7 +152,7 @@ def _finished(composed: Composed, values: Any) -> RunConfig:
     if isinstance(model, dict) and model.get("name_or_path") and not chosen & {"model", "model.tiny"}:
         # The tiny model is only there because nobody chose; now somebody has.
         model["tiny"] = None
-    config = typed(values)
+    config = typed(values, to_run=True)
     return resolve(config, _readable(composed, config))
 
 

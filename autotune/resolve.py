@@ -21,17 +21,18 @@ from autotune import registry
 from autotune.config import RunConfig
 from autotune.errors import AutotuneError, ConfigError, raise_all
 from autotune.keys import keys, suggest
-from autotune.rules import rules, tokens
+from autotune.rules import here, rules, tokens
 
 NOT_IDENTITY = ("runs", "name", "hub", "resume", "check", "plan")
 """Keys that do not shape the result: two configurations that differ in these alone are the same run."""
 
 
-def typed(values: Mapping[str, Any]) -> RunConfig:
+def typed(values: Mapping[str, Any], *, to_run: bool = False) -> RunConfig:
     """Checks plain values and makes the typed configuration of them; enums are enums again.
 
     Args:
         values: nested dicts, as in config.yaml; interpolations resolved.
+        to_run: whether this machine matters, too; it does not for a run that was saved, perhaps elsewhere.
 
     Raises:
         ConfigError: unknown keys (with the nearest one), wrong types, values out of range, sections that
@@ -50,7 +51,7 @@ def typed(values: Mapping[str, Any]) -> RunConfig:
     config, others = _validate(RunConfig, {**values, "task": section or kind()}, ())
     raise_all(errors + others)
     assert isinstance(config, RunConfig), "without errors there is a configuration"
-    raise_all(rules(config))
+    raise_all(rules(config) + (here(config) if to_run else []))
     return config
 
 

@@ -19,7 +19,9 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     ("__init__", "errors", "redaction"),
     ("registry", "choices", "config"),
-    ("files", "keys", "rules"),
+    ("files", "keys"),
+    ("data.roles", "data.labels"),
+    ("rules",),
     ("resolve",),
     ("runs",),
     ("data", "evaluation.metrics"),

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from autotune.config import DatasetConfig, TaskConfig
+from autotune.config import DatasetConfig, RunConfig, TaskConfig
 from autotune.data.roles import Column
-from autotune.errors import ConfigError
+from autotune.errors import AutotuneError, ConfigError
+from autotune.rules.trainer import delta
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -175,6 +176,11 @@ class Task(ABC):
                 f"model.max_length={config.max_length}",
             )
         self.max_length: int = config.max_length or min(DEFAULT_MAX_LENGTH, base.max_length)
+
+    @classmethod
+    def rules(cls, config: RunConfig) -> Iterator[AutotuneError]:
+        """What only the task knows to be wrong in a configuration. By default: scores go from 0 to 1."""
+        yield from delta(config)
 
     @classmethod
     @abstractmethod

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from autotune.config import DatasetConfig, OptionalPositive, TaskConfig
+from autotune.config import DatasetConfig, OptionalPositive, RunConfig, TaskConfig
 from autotune.data.cache import records, values
 from autotune.data.labels import label_names
 from autotune.data.roles import Column, Kind
@@ -16,6 +16,7 @@ from autotune.data.windows import most_central, windows
 from autotune.data.words import entities
 from autotune.errors import AutotuneError, DataError, listing, raise_all
 from autotune.registry import register
+from autotune.rules.windows import overlap
 from autotune.tasks.base import (
     IGNORED,
     Base,
@@ -77,6 +78,13 @@ class Ner(Task):
         self.ids = {tag: number for number, tag in enumerate(facts["labels"])}
 
     @classmethod
+    def rules(cls, config: RunConfig) -> Iterator[AutotuneError]:
+        """Windows overlap by less than a window."""
+        yield from super().rules(config)
+        assert isinstance(config.task, NerConfig), "the section is the task's own"
+        yield from overlap(config, config.task.overlap)
+
+    @classmethod
     def learn(cls, config: Any, dataset: DatasetConfig, rows: "Mapping[str, Dataset]") -> dict[str, Any]:
         """Tags in the order of their ids (O first), and how many entities of each type train has."""
         counts = {split: _entity_counts(data) for split, data in rows.items()}
@@ -119,7 +127,7 @@ class Ner(Task):
             the position gives, else -1; `labels`: the tag's id there, else -100.
         """
         room = self.encoder.room(self.max_length)
-        overlap = min(self.config.overlap or self.max_length // 4, room - 1)
+        shared = min(self.config.overlap or self.max_length // 4, room - 1)
         number = first
         for chunk in chunks(rows):
             for row, (ids, words) in zip(chunk, self._pieces(chunk), strict=True):
@@ -128,7 +136,7 @@ class Ner(Task):
                     if row.get("tags") is not None
                     else None
                 )
-                spans = windows(len(ids), room, overlap)
+                spans = windows(len(ids), room, shared)
                 first_pieces = {word: position for position, word in reversed(list(enumerate(words)))}
                 owners = {position: most_central(position, spans) for position in first_pieces.values()}
                 for index, (start, end) in enumerate(spans):

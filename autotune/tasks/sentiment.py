@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from autotune.choices import ClassWeights, Overflow
-from autotune.config import DatasetConfig, OptionalPositive, TaskConfig
+from autotune.config import DatasetConfig, OptionalPositive, RunConfig, TaskConfig
 from autotune.data.cache import values
 from autotune.data.labels import label_names
 from autotune.data.roles import Column, Kind
 from autotune.data.windows import windows
-from autotune.errors import AutotuneError, DataError, listing, nearest, raise_all
+from autotune.errors import AutotuneError, ConfigError, DataError, listing, nearest, raise_all
 from autotune.registry import register
+from autotune.rules.windows import overlap
 from autotune.tasks.base import (
     Base,
     Batch,
@@ -80,6 +81,28 @@ class Sentiment(Task):
             self.weights = [total / (len(counts) * max(1, counts[name])) for name in facts["labels"]]
 
     @classmethod
+    def rules(cls, config: RunConfig) -> Iterator[AutotuneError]:
+        """Windows overlap where there are windows, and there is something to tell apart."""
+        yield from super().rules(config)
+        task, labels = config.task, config.dataset.labels
+        assert isinstance(task, SentimentConfig), "the section is the task's own"
+        yield from overlap(config, task.overlap)
+        if task.overlap is not None and task.on_overflow is not Overflow.window:
+            yield ConfigError(
+                "only windows overlap",
+                where="task.overlap",
+                found=f"{task.overlap} with task.on_overflow={task.on_overflow}",
+                fix="task.overlap=null, or task.on_overflow=window",
+            )
+        if labels is not None and len(labels) == 1:
+            yield ConfigError(
+                "with one class there is nothing to tell apart",
+                where="dataset.labels",
+                found=str(labels),
+                fix="dataset.labels=null",
+            )
+
+    @classmethod
     def learn(cls, config: Any, dataset: DatasetConfig, rows: "Mapping[str, Dataset]") -> dict[str, Any]:
         """Class names in the order of their ids, and how often each occurs in train."""
         counts = Counter(values(rows["train"], "label"))
@@ -132,7 +155,7 @@ class Sentiment(Task):
     def prepare(self, rows: Iterable[Row], first: int = 0) -> Iterator[dict[str, Any]]:
         """One feature a window: `row`, `input_ids`, `length`, `lost`, `label` (id, -1 where unknown), `weight` (1 / windows)."""
         room = self.encoder.room(self.max_length)
-        overlap = min(self.config.overlap or self.max_length // 4, room - 1)
+        shared = min(self.config.overlap or self.max_length // 4, room - 1)
         number = first
         for chunk in chunks(rows):
             for row, ids in zip(chunk, self.encoder.ids([row["text"] for row in chunk]), strict=True):
@@ -146,7 +169,7 @@ class Sentiment(Task):
                 spans = (
                     [(0, room)]
                     if self.config.on_overflow is Overflow.truncate
-                    else windows(len(ids), room, overlap)
+                    else windows(len(ids), room, shared)
                 )
                 for index, (start, end) in enumerate(spans):
                     yield {

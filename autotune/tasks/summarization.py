@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from autotune.choices import Overflow
-from autotune.config import DatasetConfig, OptionalPositive, Positive, TaskConfig
+from autotune.config import DatasetConfig, OptionalPositive, Positive, RunConfig, TaskConfig
 from autotune.data.cache import records, values
 from autotune.data.roles import Column, Kind
-from autotune.errors import ConfigError, DataError
+from autotune.errors import AutotuneError, ConfigError, DataError, raise_all
 from autotune.registry import register
 from autotune.tasks.base import (
     IGNORED,
@@ -82,23 +82,17 @@ class Summarization(Task):
     def __init__(self, config: SummarizationConfig, base: Base, facts: dict[str, Any]) -> None:
         super().__init__(config, base, facts)
         self.writes_after_prompt = base.family is Family.decoder
+        raise_all(list(_faults(config)))
         prompt = config.prompt or (DECODER_PROMPT if self.writes_after_prompt else "{document}")
-        if prompt.count("{document}") != 1:
-            raise ConfigError(
-                "the prompt must hold {document} exactly once",
-                where="task.prompt",
-                found=prompt,
-                fix="task.prompt=null",
-            )
-        if config.on_overflow is Overflow.window:
-            raise ConfigError(
-                "a summary is written from one window, so documents cannot be read in several",
-                where="task.on_overflow",
-                found="window",
-                fix="task.on_overflow=truncate, and task.max_length for the longest document",
-            )
         self.prompt = prompt
         self.before, self.after = self.encoder.ids(prompt.split("{document}"))
+
+    @classmethod
+    def rules(cls, config: RunConfig) -> Iterator[AutotuneError]:
+        """The prompt holds the document, and the search is one."""
+        yield from super().rules(config)
+        assert isinstance(config.task, SummarizationConfig), "the section is the task's own"
+        yield from _faults(config.task)
 
     @classmethod
     def learn(cls, config: Any, dataset: DatasetConfig, rows: "Mapping[str, Dataset]") -> dict[str, Any]:
@@ -292,3 +286,35 @@ class Summarization(Task):
                     break
             predictions.append({"prediction": lead})
         return {"first sentences": predictions}
+
+
+def _faults(task: SummarizationConfig) -> Iterator[AutotuneError]:
+    """What is wrong in the section, whatever the model."""
+    if task.prompt and task.prompt.count("{document}") != 1:
+        yield ConfigError(
+            "the prompt must hold {document} exactly once",
+            where="task.prompt",
+            found=task.prompt,
+            fix="task.prompt=null",
+        )
+    if task.on_overflow is Overflow.window:
+        yield ConfigError(
+            "a summary is written from one window, so documents cannot be read in several",
+            where="task.on_overflow",
+            found="window",
+            fix="task.on_overflow=truncate, and task.max_length for the longest document",
+        )
+    if task.length_penalty != 1 and task.num_beams == 1:
+        yield ConfigError(
+            "the length counts in beam search alone, and task.num_beams=1 is none",
+            where="task.length_penalty",
+            found=str(task.length_penalty),
+            fix="task.num_beams=4, or task.length_penalty=1",
+        )
+    if task.max_new_tokens == 1:
+        yield ConfigError(
+            "one token is the end of the summary, so nothing would be written",
+            where="task.max_new_tokens",
+            found="1",
+            fix="task.max_new_tokens=null, or task.max_new_tokens=128",
+        )
