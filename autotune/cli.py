@@ -155,7 +155,16 @@ def _look(words: list[str], verb: str) -> int:
     """check and plan: all runs of a sweep are looked at; the worst exit code counts."""
     from autotune.compose import compose
 
-    configs = compose(words)
+    try:
+        configs = compose(words)
+    except AutotuneError as error:
+        # Programs that read JSON are told of a wrong configuration in JSON, too.
+        if "check.format=json" not in words:
+            raise
+        from autotune.checks.findings import refusal
+
+        sys.stdout.write(refusal(error))
+        return error.exit_code
     environment.settle_offline(configs)
     from autotune import commands
 

@@ -73,9 +73,7 @@ def _refusal(config: RunConfig, report: Report) -> int:
 
 def _print(config: RunConfig, report: Report) -> None:
     if config.check.format is CheckFormat.json:
-        sys.stdout.write(
-            json.dumps({"run": config.name, **report.as_dict()}, ensure_ascii=False, indent=2) + "\n"
-        )
+        sys.stdout.write(report.as_json(config.name))
     else:
         costs = lines(report.figures["plan"]) if "plan" in report.figures else []
         sys.stdout.write(text(report, str(config.name), costs))

@@ -196,7 +196,11 @@ def _audit(found: Examination) -> None:
         report.add(audit_repeats(found.rows, kind.columns, config.check.near_duplicates, report))
     if found.task is not None and found.rows is not None and found.features is not None:
         report.add(audit_lengths(found.task, found.rows.splits, found.features, report))
-        report.add(audit_spelling(found.task, found.rows.splits, found.features, report))
+        report.add(
+            audit_spelling(
+                found.task, found.rows.splits, found.features, report, tiny=config.model.tiny is not None
+            )
+        )
     from_hub = bool(found.base and found.base.revision) or bool(
         found.rows and found.rows.source.get("commit")
     )

@@ -1,5 +1,6 @@
 """What a check has found: findings for people and programs, figures beside them."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -61,6 +62,13 @@ def note(area: Area, what: str, **details: Any) -> Finding:
     return Finding(area, Severity.note, what, **details)
 
 
+def refusal(error: AutotuneError) -> str:
+    """JSON of a run that was refused before anything was looked at."""
+    report = Report()
+    report.refuse(Area.configuration, error)
+    return report.as_json()
+
+
 @dataclass
 class Report:
     """Everything that a check has found."""
@@ -101,6 +109,10 @@ class Report:
             (finding for finding in self.findings if finding.severity is severity),
             key=lambda finding: order.index(finding.area),
         )
+
+    def as_json(self, run: str | None = None) -> str:
+        """The report under the name of a run, as text."""
+        return json.dumps({"run": run, **self.as_dict()}, ensure_ascii=False, indent=2) + "\n"
 
     def as_dict(self) -> dict[str, Any]:
         """JSON."""

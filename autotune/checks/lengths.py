@@ -48,7 +48,10 @@ def audit_lengths(
             lost = {unit: count for unit, count in beyond.items() if unit in units}
             yield _overlong(task, split, len(lengths), len(overlong), lost, units, cut=cut)
         if len(unreachable):
-            yield _unreachable(split, len(lengths), len(unreachable), beyond["reference tokens"])
+            longest_reference = int(task.lengths(table)[:, -1].max())
+            yield _unreachable(
+                split, len(lengths), len(unreachable), beyond["reference tokens"], longest_reference
+            )
     report.figures["lengths"] = {"max_length": task.max_length, "splits": figures}
     if longest > task.max_length:
         yield from _suggestion(task, longest, cut=cut_anywhere)
@@ -96,13 +99,13 @@ def _overlong(
     )
 
 
-def _unreachable(split: str, rows: int, count: int, tokens: int) -> Finding:
+def _unreachable(split: str, rows: int, count: int, tokens: int, longest: int) -> Finding:
     return warning(
         Area.lengths,
         f"{count} of {rows} references of {split} are longer than the longest summary that may be written",
         where="task.max_new_tokens",
         found=f"{tokens} tokens of them can never be written",
-        fix="task.max_new_tokens=null allows for the longest reference of train and validation",
+        fix=f"task.max_new_tokens={longest}",
         count=count,
     )
 

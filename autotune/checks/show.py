@@ -16,6 +16,11 @@ def say(report: Report) -> None:
     """At the start of a run: what is worth knowing, without tables. Errors are raised elsewhere."""
     for finding in report.of(Severity.note):
         logger.info("%s", _line(finding))
+    if "splits" in report.figures:
+        sizes = ", ".join(
+            f"{split} {about['rows']} rows" for split, about in report.figures["splits"].items()
+        )
+        logger.info("data: %s", sizes)
     labels = report.figures.get("labels")
     if labels is not None:
         counts = labels["counts"]["train"]

@@ -25,7 +25,12 @@ WORST = 12
 
 
 def audit_spelling(
-    task: Task, rows: Mapping[str, Dataset], features: Mapping[str, Dataset], report: Report
+    task: Task,
+    rows: Mapping[str, Dataset],
+    features: Mapping[str, Dataset],
+    report: Report,
+    *,
+    tiny: bool,
 ) -> Iterator[Finding]:
     """Unknown tokens, characters that do not survive, letters that cannot be written, words that vanish."""
     characters = _characters(task, rows)
@@ -48,7 +53,7 @@ def audit_spelling(
         "lower_cases": bool(lowered),
         "strips_accents": bool(bare),
     }
-    yield from _unknown(task, unknown, lost)
+    yield from _unknown(task, unknown, lost, tiny=tiny)
     if lowered or bare:
         does = " and ".join(
             ["turns capitals into small letters"] * bool(lowered) + ["drops accents"] * bool(bare)
@@ -142,7 +147,8 @@ def _unknown_share(task: Task, features: Dataset) -> float:
     return unknown / max(1, total)
 
 
-def _unknown(task: Task, shares: Mapping[str, float], lost: Counter[str]) -> Iterator[Finding]:
+def _unknown(task: Task, shares: Mapping[str, float], lost: Counter[str], *, tiny: bool) -> Iterator[Finding]:
+    """A tiny model's vocabulary is made of train alone, so what it lacks is no fault."""
     letters = Counter(
         {one: count for one, count in lost.items() if unicodedata.category(one) in ("Lu", "Ll")}
     )
@@ -150,7 +156,7 @@ def _unknown(task: Task, shares: Mapping[str, float], lost: Counter[str]) -> Ite
     by_split = ", ".join(f"{split} {share:.2%}" for split, share in shares.items())
     latin = [one for one in letters if one <= LAST_LATIN]
     if latin:
-        yield warning(
+        yield (note if tiny else warning)(
             Area.tokenizer,
             f"the vocabulary has no {', '.join(sorted(latin)[:WORST])}: these letters can be neither read nor written",
             where=task.base.name,
@@ -159,7 +165,7 @@ def _unknown(task: Task, shares: Mapping[str, float], lost: Counter[str]) -> Ite
             count=letters.total(),
         )
     if lost:
-        yield (warning if worst >= UNKNOWN_SHARE else note)(
+        yield (warning if worst >= UNKNOWN_SHARE and not tiny else note)(
             Area.tokenizer,
             f"unknown tokens: {by_split}",
             where=task.base.name,
@@ -183,17 +189,17 @@ def _vanishing_words(task: Task, rows: Mapping[str, Dataset], gone: set[str]) ->
         yield note(
             Area.tokenizer,
             f"{count} words have no word piece; they are kept as the unknown token, and scored",
-            found=_named(Counter(dict.fromkeys(gone, 1)), counts_shown=False),
+            found="of " + listing(f"U+{ord(one):04X}" for one in sorted(gone)),
             count=count,
         )
 
 
-def _named(counts: Counter[str], *, counts_shown: bool = True) -> str:
-    def name(character: str) -> str:
-        visible = character if character.isprintable() else ""
-        return f"{visible} U+{ord(character):04X}".strip()
-
+def _named(counts: Counter[str]) -> str:
+    """Characters with their counts; by their numbers where they cannot be seen."""
     return listing(
-        (f"{name(one)} ({count})" if counts_shown else name(one) for one, count in counts.most_common()),
+        (
+            f"{one if one.isprintable() else f'U+{ord(one):04X}'} ({count})"
+            for one, count in counts.most_common()
+        ),
         WORST,
     )

@@ -46,6 +46,12 @@ def test_everything_wrong_is_told_at_once(check, write):
     assert found.one("there is no column")["fix"] == "dataset.columns.text=texto"
 
 
+def test_a_wrong_configuration_is_told_in_json_too(check):
+    found = check("trainer.lerning_rate=1")
+    assert (found.code, found.report["errors"]) == (2, 1)
+    assert "trainer.learning_rate" in found.of("configuration", "error")[0]["fix"]
+
+
 def test_strict_turns_warnings_into_a_refusal_of_check_and_of_train(check, reviews, capsys):
     path = reviews([*GOOD, *[("raro", "neutro")] * 2])
     assert check(*CSV, f"dataset.path={path}").code == 0

@@ -69,7 +69,12 @@ def test_told_br(check, shared_data):
 
 
 def test_reli(check, shared_data):
-    found = check("dataset=csv", f"dataset.path={shared_data / 'reli'}", "check.near_duplicates=null", "dataset.validation_fraction=0")
+    found = check(
+        "dataset=csv",
+        f"dataset.path={shared_data / 'reli'}",
+        "check.near_duplicates=null",
+        "dataset.validation_fraction=0",
+    )
     leaks = found.report["duplicates"]["test in train"]
     assert (leaks["exact_texts"], leaks["exact"]) == (24, 28)
     assert found.report["duplicates"]["train"]["exact"] == 59
