@@ -5,8 +5,9 @@ What Hydra's own parser accepts stays as it is.
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -78,6 +79,8 @@ def key_of(override: str) -> str:
 def _accepted(override: str, *, sweeps: bool) -> str:
     """The override, quoted when Hydra would refuse it, strip a tab off it or read a comma as a sweep."""
     key, equals, value = override.partition("=")
+    if {key, key.rpartition(".")[0]} & _maps():
+        key = f"++{key}"  # What a map holds is the user's; Hydra takes it for misspelled keys of ours.
     value = str(Path(value).expanduser()) if value.startswith("~/") else value
     parsed = _parsed(f"{key}{equals}{value}")
     if parsed is not None:
@@ -93,6 +96,12 @@ def _accepted(override: str, *, sweeps: bool) -> str:
         )
     quoted = f"{key}={_quoted(value)}"
     return quoted if _parsed(quoted) is not None else f"{key}={_literal(value)}"
+
+
+@cache
+def _maps() -> frozenset[str]:
+    """Keys whose values are maps."""
+    return frozenset(key for key, kind in keys().items() if get_origin(kind) is dict)
 
 
 def _parsed(override: str) -> Override | None:

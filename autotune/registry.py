@@ -65,7 +65,7 @@ def task(name: str) -> type["Task"]:
     Raises:
         ConfigError: there is none.
     """
-    known = tasks()
+    known = _tasks if name in _tasks else tasks()
     if name not in known:
         near = nearest(name, known)
         raise ConfigError(

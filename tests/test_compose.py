@@ -161,6 +161,17 @@ def test_values_that_hydra_refuses_arrive_as_they_were_typed(override, value):
     assert found == value
 
 
+@pytest.mark.parametrize("sign", ["", "+", "++"])
+def test_what_a_map_holds_needs_no_plus(sign):
+    config = composed(
+        f"{sign}model.tokenizer_kwargs={{do_lower_case: false}}", "model.tokenizer_kwargs.truncation=1"
+    )
+    assert config.model.tokenizer_kwargs == {"do_lower_case": False, "truncation": 1}
+    assert composed(
+        "dataset=hub", "dataset.path=o/n", "dataset.data_files={train: ação.csv}"
+    ).dataset.data_files == {"train": "ação.csv"}
+
+
 def test_a_home_directory_is_found(monkeypatch):
     monkeypatch.setenv("HOME", "/casa")
     assert composed("dataset.path=~/avaliações.csv").dataset.path == "/casa/avaliações.csv"

@@ -138,6 +138,16 @@ def skeleton(config: PretrainedConfig, head: Head) -> Any:
         return AUTO_CLASS[head].from_config(config)
 
 
+def need_bitsandbytes(config: PeftConfig) -> None:
+    """Raises ConfigError where the base is to be held in few bits and the package for it is not installed."""
+    if config.quantization is not Quantization.none and importlib.util.find_spec("bitsandbytes") is None:
+        raise ConfigError(
+            "holding the base model in 8 or 4 bits needs bitsandbytes",
+            where=f"peft.quantization={config.quantization}",
+            fix="pip install 'autotune[quant]', or peft.quantization=none",
+        )
+
+
 def quantization_arguments(
     config: PeftConfig | None, model_config: PretrainedConfig, head: Head
 ) -> dict[str, Any]:
@@ -148,12 +158,7 @@ def quantization_arguments(
     """
     if config is None or config.quantization is Quantization.none:
         return {}
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise ConfigError(
-            "holding the base model in 8 or 4 bits needs bitsandbytes",
-            where=f"peft.quantization={config.quantization}",
-            fix="pip install 'autotune[quant]', or peft.quantization=none",
-        )
+    need_bitsandbytes(config)
     model = skeleton(model_config, head)
     output, inside = model.get_output_embeddings(), f"{model.base_model_prefix}."
     kept = [

@@ -11,7 +11,7 @@ from transformers import GenerationConfig, PretrainedConfig
 
 from autotune.config import PeftConfig
 from autotune.errors import ModelError, listing
-from autotune.models.adapters import attach, quantization_arguments, skeleton
+from autotune.models.adapters import attach, need_bitsandbytes, quantization_arguments, skeleton
 from autotune.models.base import AUTO_CLASS
 from autotune.models.repository import only_pickled, plain_errors, quiet
 from autotune.tasks.base import Base, Head
@@ -62,9 +62,11 @@ def outline(base: Base, head: Head, labels: list[str] | None, peft: PeftConfig |
     """The model that `load_model` would make, without weights: parameters are counted and adapters placed by it.
 
     Raises:
-        ConfigError: adapters that cannot be put on this model.
+        ConfigError: adapters that cannot be put on this model, or a package that they need is not installed.
         ModelError: transformers cannot build the model.
     """
+    if peft is not None:
+        need_bitsandbytes(peft)
     config = copy.deepcopy(base.config)
     if labels is not None:
         set_labels(config, labels, head)
