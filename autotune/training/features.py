@@ -27,6 +27,17 @@ def prepare_features(task: Task, rows: Dataset, cache: Path, fingerprint: str) -
         cache: folder of the tables.
         fingerprint: of the rows' content.
     """
+    name = _name(task, fingerprint)
+    return cached_table(cache, name, lambda: task.prepare(records(rows)))
+
+
+def are_prepared(task: Task, cache: Path, fingerprint: str) -> bool:
+    """Whether `prepare_features` would find them."""
+    return (cache / f"{_name(task, fingerprint)}.arrow").exists()
+
+
+def _name(task: Task, fingerprint: str) -> str:
+    """Of the table: everything that features depend on."""
     parts: list[Any] = [
         VERSION,
         task.name,
@@ -40,7 +51,7 @@ def prepare_features(task: Task, rows: Dataset, cache: Path, fingerprint: str) -
         task.tokenizer.all_special_ids,
         fingerprint,
     ]
-    return cached_table(cache, f"features-{key(*parts)}", lambda: task.prepare(records(rows)))
+    return f"features-{key(*parts)}"
 
 
 class FeatureSections:
