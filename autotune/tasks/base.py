@@ -179,7 +179,10 @@ class Task(ABC):
 
     @classmethod
     def rules(cls, config: RunConfig) -> Iterator[AutotuneError]:
-        """What only the task knows to be wrong in a configuration. By default: scores go from 0 to 1."""
+        """What only the task knows to be wrong in a configuration. By default: scores go from 0 to 1.
+
+        The section `task` is that of `Config`, which a class derived from another task may have replaced.
+        """
         yield from delta(config)
 
     @classmethod

@@ -85,15 +85,15 @@ class Sentiment(Task):
         """Windows overlap where there are windows, and there is something to tell apart."""
         yield from super().rules(config)
         task, labels = config.task, config.dataset.labels
-        assert isinstance(task, SentimentConfig), "the section is the task's own"
-        yield from overlap(config, task.overlap)
-        if task.overlap is not None and task.on_overflow is not Overflow.window:
-            yield ConfigError(
-                "only windows overlap",
-                where="task.overlap",
-                found=f"{task.overlap} with task.on_overflow={task.on_overflow}",
-                fix="task.overlap=null, or task.on_overflow=window",
-            )
+        if isinstance(task, SentimentConfig):
+            yield from overlap(config, task.overlap)
+            if task.overlap is not None and task.on_overflow is not Overflow.window:
+                yield ConfigError(
+                    "only windows overlap",
+                    where="task.overlap",
+                    found=f"{task.overlap} with task.on_overflow={task.on_overflow}",
+                    fix="task.overlap=null, or task.on_overflow=window",
+                )
         if labels is not None and len(labels) == 1:
             yield ConfigError(
                 "with one class there is nothing to tell apart",
