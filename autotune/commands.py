@@ -22,6 +22,7 @@ from autotune.data.sources import load_file, load_rows, rows_from_texts
 from autotune.errors import AutotuneError, ConfigError, listing
 from autotune.evaluation.evaluate import Evaluator
 from autotune.evaluation.metrics import recipe
+from autotune.evaluation.unseen import unseen_scores
 from autotune.files import replaced
 from autotune.models import finish, load_artefact, load_model, save_adapter, save_artefact
 from autotune.outcome import say_model, say_next, say_result, say_scores
@@ -113,9 +114,13 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
             name: prepared.task.score(rows[split], predictions)
             for name, predictions in prepared.task.baselines(rows["train"], rows[split]).items()
         }
+        unseen = None
+        if split != "train":
+            unseen = unseen_scores(prepared.task, rows["train"], rows[split], folder.predictions(split))
         metrics = {
             **{name: one.as_dict() for name, one in scores.items()},
             "baseline": {split: {name: one.values for name, one in baselines.items()}},
+            **({"unseen": {split: {"rows": unseen[0], **unseen[1].as_dict()}}} if unseen else {}),
             "recipe": recipe(figures.values),
             "training": asdict(fitted),
         }
@@ -123,7 +128,7 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
         write_card(folder.model, config, prepared.base, prepared.task, split, figures)
         prove(evaluator, model, rows[split], folder, plugins)
         folder.finish()
-        say_result(fitted, split, figures, baselines)
+        say_result(fitted, split, figures, baselines, unseen)
         say_next(folder, config, prepared.task)
     return 0
 

@@ -37,8 +37,22 @@ def say_scores(scores: Scores) -> None:
                     figures["precision"], figures["recall"], figures["support"])  # fmt: skip
 
 
-def say_result(fitted: FitResult, split: str, scores: Scores, baselines: Mapping[str, Scores]) -> None:
-    """The result beside the baselines; says so when a baseline is as good, or when the split flatters."""
+def say_result(
+    fitted: FitResult,
+    split: str,
+    scores: Scores,
+    baselines: Mapping[str, Scores],
+    unseen: tuple[int, Scores] | None,
+) -> None:
+    """The result beside the baselines; says so when a baseline is as good, or when the split flatters.
+
+    Args:
+        fitted: how training ended.
+        split: that was scored.
+        scores: its figures.
+        baselines: the figures of methods without a neural network.
+        unseen: number and figures of the rows whose text train does not hold; None where these are all.
+    """
     logger.info("")
     logger.info("result on %s (%d updates, %s of training)", split, fitted.updates, duration(fitted.seconds))
     if split == "validation":
@@ -50,6 +64,11 @@ def say_result(fitted: FitResult, split: str, scores: Scores, baselines: Mapping
             "  there is neither validation nor test: these figures only say how well train was learned"
         )
     say_scores(scores)
+    if unseen is not None:
+        count, apart = unseen
+        logger.info(
+            "  on the %d rows whose text does not stand in train: %s %.4f", count, apart.main, apart.best
+        )
     logger.info("beside methods that need no neural network (%s):", scores.main)
     for name, figures in baselines.items():
         logger.info("  %-34s %.4f", name, figures.best)

@@ -65,8 +65,13 @@ def without_repeats(data: Dataset, column: str) -> Dataset:
 
 def without_leaks(data: Dataset, others: Iterable[Dataset], column: str) -> Dataset:
     """Rows whose text does not stand, alike, in one of the other splits."""
+    return data.select(np.flatnonzero(~stands_in(data, others, column)))
+
+
+def stands_in(data: Dataset, others: Iterable[Dataset], column: str) -> NDArray[np.bool_]:
+    """Whether the text of each row stands, alike, in one of the other splits: bool (rows,)."""
     known = np.concatenate([hashes(values(other, column), alike) for other in others])
-    return data.select(np.flatnonzero(~np.isin(hashes(values(data, column), alike), known)))
+    return np.isin(hashes(values(data, column), alike), known)
 
 
 def removes(dedup: Dedup, what: Dedup) -> bool:

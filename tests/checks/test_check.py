@@ -85,6 +85,16 @@ def test_train_says_what_the_check_found_and_keeps_it(reviews, here, capsys):
     assert kept["check"]["labels"]["ids"] == {"bom": 0, "ruim": 1}
 
 
+def test_rows_that_stand_in_train_are_scored_apart(reviews, here, capsys):
+    reviews(GOOD, "d/train.csv")
+    reviews([*GOOD[:6], ("nada disso foi visto antes", "bom"), ("outra frase nova", "ruim")], "d/test.csv")
+    assert main([*CSV, "dataset.path=d", "debug=smoke", "name=r"]) == 0
+    assert "on the 2 rows whose text does not stand in train: macro_f1" in capsys.readouterr().out
+    metrics = json.loads((here / "runs" / "r" / "metrics.json").read_text("utf-8"))
+    assert metrics["unseen"]["test"]["rows"] == 2
+    assert metrics["unseen"]["test"]["macro_f1"] in (0.0, 1 / 3, 1.0)
+
+
 class TestTexts:
     def test_signs_that_clean_texts_do_not_have(self, check, reviews):
         dirty = [("perdido \ufffd", "bom"), ("nÃ£o e Ã© assim", "ruim"), ("aspas \u0093 tortas", "bom"),
