@@ -1,9 +1,8 @@
 """Figures of single-label classification, by scikit-learn."""
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
 import numpy as np
 from datasets import Value
@@ -11,17 +10,72 @@ from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_su
 
 from autotune.errors import DataError
 from autotune.evaluation.metrics.base import OfflineMetric
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from autotune.evaluation.metrics.tally import Tally
 
 
-class Classification(OfflineMetric):
-    """Macro-F1, accuracy and weighted F1; precision, recall, F1 and support of each class; confusion matrix.
+class ClassTally(Tally):
+    """Rows by gold class and predicted class.
 
     Args:
         labels: names of the classes in the order of their ids. All of them are listed in `per_class` and
             `confusion`; those that occur in neither references nor predictions do not count in macro_f1.
+    """
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self.labels = list(labels)
+        self.pairs = np.zeros((len(self.labels), len(self.labels)), dtype=np.int64)
+
+    def add(self, reference: int, prediction: int) -> None:
+        """Counts one row of class ids.
+
+        Raises:
+            DataError: an id that no class has.
+        """
+        for role, number in (("reference", reference), ("prediction", prediction)):
+            if not 0 <= number < len(self.labels):
+                raise DataError(
+                    f"a {role} is no class id",
+                    where=f"row {self.rows}",
+                    found=str(number),
+                    fix=f"an id from 0 to {len(self.labels) - 1}",
+                )
+        self.pairs[reference, prediction] += 1
+        self.rows += 1
+
+    def merge(self, other: Self) -> None:
+        """Adds the rows of another process."""
+        self.pairs += other.pairs
+        self.rows += other.rows
+
+    def figures(self) -> dict[str, Any]:
+        """Macro-F1, accuracy and weighted F1; precision, recall, F1 and support of each class; confusion matrix."""
+        golden, predicted = np.nonzero(self.pairs)
+        # A pair with the weight of its rows gives scikit-learn the counts of all rows.
+        once = {"sample_weight": self.pairs[golden, predicted]}
+        columns = precision_recall_fscore_support(
+            golden, predicted, labels=range(len(self.labels)), zero_division=0, **once
+        )
+        return {
+            "macro_f1": float(f1_score(golden, predicted, average="macro", zero_division=0, **once)),
+            "accuracy": float(accuracy_score(golden, predicted, **once)),
+            "weighted_f1": float(f1_score(golden, predicted, average="weighted", zero_division=0, **once)),
+            "per_class": {
+                label: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(support)}
+                for label, p, r, f, support in zip(self.labels, *columns, strict=True)
+            },
+            "confusion": {
+                gold: {label: int(self.pairs[row, column]) for column, label in enumerate(self.labels)}
+                for row, gold in enumerate(self.labels)
+            },
+            "counts": {"rows": self.rows},
+        }
+
+
+class Classification(OfflineMetric[ClassTally]):
+    """Macro-F1, accuracy and weighted F1; precision, recall, F1 and support of each class; confusion matrix.
+
+    Args:
+        labels: names of the classes in the order of their ids.
         cache_dir: `evaluate` makes an empty folder in it.
     """
 
@@ -32,40 +86,6 @@ class Classification(OfflineMetric):
         self.labels = list(labels)
         super().__init__(cache_dir)
 
-    def figures(self, references: list[int], predictions: list[int]) -> dict[str, Any]:
-        """Scores class ids.
-
-        Raises:
-            DataError: an id that no class has.
-        """
-        golden, predicted = np.array(references), np.array(predictions)
-        self._check(golden, "reference")
-        self._check(predicted, "prediction")
-        columns = precision_recall_fscore_support(
-            golden, predicted, labels=range(len(self.labels)), zero_division=0
-        )
-        pairs = Counter(zip(references, predictions, strict=True))
-        return {
-            "macro_f1": float(f1_score(golden, predicted, average="macro", zero_division=0)),
-            "accuracy": float(accuracy_score(golden, predicted)),
-            "weighted_f1": float(f1_score(golden, predicted, average="weighted", zero_division=0)),
-            "per_class": {
-                label: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(support)}
-                for label, p, r, f, support in zip(self.labels, *columns, strict=True)
-            },
-            "confusion": {
-                gold: {label: pairs[row, column] for column, label in enumerate(self.labels)}
-                for row, gold in enumerate(self.labels)
-            },
-            "counts": {"rows": len(references)},
-        }
-
-    def _check(self, ids: "NDArray[np.int64]", role: str) -> None:
-        unknown = np.flatnonzero((ids < 0) | (ids >= len(self.labels)))
-        if len(unknown):
-            raise DataError(
-                f"a {role} is no class id",
-                where=f"row {unknown[0]}",
-                found=str(ids[unknown[0]]),
-                fix=f"an id from 0 to {len(self.labels) - 1}",
-            )
+    def empty(self) -> ClassTally:
+        """Counts of no row."""
+        return ClassTally(self.labels)

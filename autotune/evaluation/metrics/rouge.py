@@ -1,16 +1,21 @@
-"""Figures of summarization: ROUGE by rouge_score, chrF by sacrebleu."""
+"""Figures of summarization: ROUGE as rouge_score counts it, chrF by sacrebleu."""
 
 import re
 import unicodedata
-from math import fsum
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from itertools import chain, pairwise
+from typing import Any, Self
 
 from datasets import Value
-from rouge_score.rouge_scorer import RougeScorer
-from rouge_score.tokenizers import DefaultTokenizer, Tokenizer
+from rouge_score.scoring import fmeasure
+from rouge_score.tokenizers import DefaultTokenizer
 from sacrebleu.metrics.chrf import CHRF
 
 from autotune.evaluation.metrics.base import OfflineMetric
+from autotune.evaluation.metrics.subsequences import Candidate
+from autotune.evaluation.metrics.tally import Tally
 
 WORD = re.compile(r"\w+")
 
@@ -21,6 +26,9 @@ SENTENCE_END = re.compile(
     """,
     re.VERBOSE,
 )
+
+Sentences = Sequence[Sequence[str]]
+"""The words of each sentence."""
 
 
 def words(text: str) -> list[str]:
@@ -42,10 +50,47 @@ def sentences(text: str) -> list[str]:
     return [sentence for sentence in SENTENCE_END.split(text) if sentence.strip()]
 
 
-class Rouge(OfflineMetric):
-    """Mean over rows of the F1 of ROUGE-1, ROUGE-2, ROUGE-L and ROUGE-Lsum, and chrF2 of all rows together.
+class RougeTally(Tally):
+    """Sums over rows of the F1 of ROUGE-1, ROUGE-2, ROUGE-L and ROUGE-Lsum, and the n-gram counts of chrF2.
 
     ROUGE is taken on Unicode words and, under the names in `_google`, on those of rouge_score's tokenizer.
+    """
+
+    def __init__(self) -> None:
+        # Fractions are exact, so that neither the order of rows nor the number of processes matters.
+        self.sums: dict[str, Fraction] = {}
+        self.characters = [0] * (3 * CHRF.CHAR_ORDER)
+
+    def add(self, reference: str, prediction: str) -> None:
+        """Counts one row. ROUGE of a text without words is 0, whatever its reference."""
+        golden, predicted = (unicodedata.normalize("NFC", text) for text in (reference, prediction))
+        figures = rouge(*([words(part) for part in sentences(text)] for text in (golden, predicted)))
+        google = rouge(*(_google_words(text) for text in (reference, prediction)))
+        figures.update({f"{name}_google": value for name, value in google.items()})
+        for name, value in figures.items():
+            self.sums[name] = self.sums.get(name, Fraction()) + Fraction(value)
+        (counts,) = CHRF()._extract_corpus_statistics([predicted], [[golden]])
+        self.characters = [one + other for one, other in zip(self.characters, counts, strict=True)]
+        self.rows += 1
+
+    def merge(self, other: Self) -> None:
+        """Adds the sums of another process."""
+        for name, value in other.sums.items():
+            self.sums[name] = self.sums.get(name, Fraction()) + value
+        self.characters = [one + more for one, more in zip(self.characters, other.characters, strict=True)]
+        self.rows += other.rows
+
+    def figures(self) -> dict[str, Any]:
+        """Means over rows, and chrF2 of all rows together; 0..1."""
+        return {
+            **{name: float(total) / self.rows for name, total in self.sums.items()},
+            "chrf": CHRF()._compute_score_from_stats(self.characters).score / 100,
+            "counts": {"rows": self.rows},
+        }
+
+
+class Rouge(OfflineMetric[RougeTally]):
+    """Mean over rows of the F1 of ROUGE-1, ROUGE-2, ROUGE-L and ROUGE-Lsum, and chrF2 of all rows together.
 
     Args:
         cache_dir: `evaluate` makes an empty folder in it.
@@ -57,45 +102,53 @@ class Rouge(OfflineMetric):
         "Popović 2015, chrF: character n-gram F-score for automatic MT evaluation"
     )
 
-    def figures(self, references: list[str], predictions: list[str]) -> dict[str, Any]:
-        """Scores texts, 0..1. ROUGE of a text without words is 0, whatever its reference."""
-        golden, predicted = (
-            [unicodedata.normalize("NFC", text) for text in texts] for texts in (references, predictions)
-        )
-        unicode_scores = _mean_f1(
-            _UnicodeTokenizer(),
-            ["\n".join(sentences(text)) for text in golden],
-            ["\n".join(sentences(text)) for text in predicted],
-        )
-        google_scores = _mean_f1(DefaultTokenizer(use_stemmer=False), references, predictions)
-        return {
-            **unicode_scores,
-            **{f"{name}_google": value for name, value in google_scores.items()},
-            "chrf": CHRF().corpus_score(predicted, [golden]).score / 100,
-            "counts": {"rows": len(references)},
-        }
+    def empty(self) -> RougeTally:
+        """Sums of no row."""
+        return RougeTally()
 
 
-class _UnicodeTokenizer(Tokenizer):
-    """`words`, in the form that rouge_score takes."""
+def rouge(reference: Sentences, prediction: Sentences) -> dict[str, float]:
+    """F1 of ROUGE-1, ROUGE-2, ROUGE-L and ROUGE-Lsum (Lin 2004), by the rules of the package rouge_score."""
+    golden, predicted = (list(chain.from_iterable(text)) for text in (reference, prediction))
+    longest = Candidate(predicted).length(golden)
+    # Between two single sentences ROUGE-Lsum is ROUGE-L.
+    single = len(reference) <= 1 and len(prediction) <= 1
+    hits = longest if single else _union_hits(reference, prediction)
+    return {
+        "rouge1": _f1(*_overlap(golden, predicted)),
+        "rouge2": _f1(*_overlap(*(list(pairwise(text)) for text in (golden, predicted)))),
+        "rougeL": _f1(longest, len(golden), len(predicted)),
+        "rougeLsum": _f1(hits, len(golden), len(predicted)),
+    }
 
-    def tokenize(self, text: str) -> list[str]:
-        return words(text)
+
+def _google_words(text: str) -> list[list[str]]:
+    """Words of rouge_score's own tokenizer; line breaks alone end sentences."""
+    tokenize: Callable[[str], list[str]] = DefaultTokenizer(use_stemmer=False).tokenize
+    return [tokenize(line) for line in text.split("\n") if line]
 
 
-def _mean_f1(tokenizer: Tokenizer, references: list[str], predictions: list[str]) -> dict[str, float]:
-    """Mean F1 of rows by figure; line breaks end sentences."""
-    whole = RougeScorer(["rouge1", "rouge2", "rougeL"], tokenizer=tokenizer)
-    by_sentence = RougeScorer(["rougeLsum"], tokenizer=tokenizer)
-    f1: dict[str, list[float]] = {"rouge1": [], "rouge2": [], "rougeL": [], "rougeLsum": []}
-    for reference, prediction in zip(references, predictions, strict=True):
-        scores = whole.score(reference, prediction)
-        # Between two single sentences ROUGE-Lsum is ROUGE-L; finding subsequences is what takes the time.
-        single = "\n" not in reference and "\n" not in prediction
-        scores["rougeLsum"] = (
-            scores["rougeL"] if single else by_sentence.score(reference, prediction)["rougeLsum"]
-        )
-        for name, score in scores.items():
-            f1[name].append(score.fmeasure)
-    # An exact sum does not depend on the order of rows.
-    return {name: fsum(values) / len(values) for name, values in f1.items()}
+def _overlap(golden: Sequence[Any], predicted: Sequence[Any]) -> tuple[int, int, int]:
+    """How many the texts share, each as often as both have it; how many each has."""
+    return (Counter(golden) & Counter(predicted)).total(), len(golden), len(predicted)
+
+
+def _union_hits(reference: Sentences, prediction: Sentences) -> int:
+    """Words of the reference that are in a longest common subsequence of their sentence with some sentence.
+
+    A word counts at most as often as either text has it (as ROUGE-1.5.5 does, though the paper does not).
+    """
+    candidates = [Candidate(sentence) for sentence in prediction]
+    left = Counter(chain.from_iterable(reference)) & Counter(chain.from_iterable(prediction))
+    hits = 0
+    for sentence in reference:
+        for position in set(chain.from_iterable(one.indices(sentence) for one in candidates)):
+            if left[sentence[position]]:
+                left[sentence[position]] -= 1
+                hits += 1
+    return hits
+
+
+def _f1(hits: int, golden: int, predicted: int) -> float:
+    """F1 of `hits` among so many words of the reference and of the prediction."""
+    return float(fmeasure(hits / max(predicted, 1), hits / max(golden, 1)))

@@ -1,0 +1,30 @@
+"""What is kept of the rows scored so far: counts and sums, whose size does not grow with the rows."""
+
+from abc import ABC, abstractmethod
+from typing import Any, Self
+
+
+class Tally(ABC):
+    """Counts from which the figures follow.
+
+    Rows may be added in any order and counted in parts by several processes: the figures are the same to the bit.
+    """
+
+    rows = 0
+    """How many were added."""
+
+    @abstractmethod
+    def add(self, reference: Any, prediction: Any) -> None:
+        """Counts one row.
+
+        Raises:
+            DataError: it cannot be scored.
+        """
+
+    @abstractmethod
+    def merge(self, other: Self) -> None:
+        """Adds what another process has counted."""
+
+    @abstractmethod
+    def figures(self) -> dict[str, Any]:
+        """Figures by name as floats, and under `per_class`, `confusion` and `counts` what is a table; of at least one row."""
