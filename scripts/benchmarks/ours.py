@@ -1,0 +1,62 @@
+"""The work done by autotune's own trainer."""
+
+import itertools
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+
+from torch import nn
+
+from autotune.choices import Precision, Resume
+from autotune.data.batches import Indices
+from autotune.runs import RunFolder
+from autotune.training import device
+from autotune.training.trainer import Trainer, batch_plan
+from benchmarks.setting import SEED, Opened
+
+
+@dataclass
+class Run:
+    """What a competitor did."""
+
+    losses: list[float] = field(default_factory=list)
+    """Of each update."""
+    marks: list[dict[str, float]] = field(default_factory=list)
+    """The clocks before the first update and after each."""
+
+    def mark(self) -> None:
+        """Reads the clocks: CPU seconds of all threads of this process, and wall seconds."""
+        self.marks.append({"cpu": time.process_time(), "wall": time.perf_counter()})
+
+    def seconds(self, clock: str) -> list[float]:
+        """Of each update."""
+        return [after[clock] - before[clock] for before, after in itertools.pairwise(self.marks)]
+
+
+def updates(opened: Opened, count: int) -> list[Indices]:
+    """Features of each update, in autotune's order."""
+    prepared = opened.prepared
+    plan = batch_plan(prepared.task, prepared.features["train"], opened.config.trainer, SEED)
+    return [plan.update(number) for number in range(count)]
+
+
+def train(opened: Opened, model: nn.Module, count: int, run: Run) -> nn.Module:
+    """Does so many updates."""
+    config = replace(opened.config, resume=Resume.never)
+    settings = replace(config.trainer, max_updates=count)
+    with ExitStack() as stack:
+        trainer = Trainer(
+            opened.prepared.task,
+            model,
+            opened.prepared.features["train"],
+            config=settings,
+            seed=SEED,
+            accelerator=device.accelerator(Precision.fp32),
+            evaluate=None,
+            folder=stack.enter_context(RunFolder.open(config)),
+        )
+        run.mark()
+        for step in trainer.steps():
+            run.mark()
+            run.losses.append(step.loss)
+        return trainer.bare_model

@@ -1,0 +1,155 @@
+"""The work done by transformers.Trainer, as its examples set it up and as AutoTrain does."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from torch import nn
+from torch.utils.data import DataLoader
+from transformers import (
+    DataCollatorForSeq2Seq,
+    DataCollatorForTokenClassification,
+    DataCollatorWithPadding,
+    PreTrainedTokenizerBase,
+    Seq2SeqTrainer,
+    Seq2SeqTrainingArguments,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
+from transformers.trainer_pt_utils import LengthGroupedSampler
+
+from autotune.data.batches import Indices
+from benchmarks.cells import AUTOTRAIN, BATCH_SIZE, BF16, GROUPED, MAX_LENGTH
+from benchmarks.ours import Run, updates
+from benchmarks.setting import SEED, Opened
+
+IGNORED = -100
+
+
+def rows_for_trainer(opened: Opened, features: Dataset) -> Dataset:
+    """Features under the names that models and collators of transformers know."""
+    task = opened.prepared.task
+    prompt_first = getattr(task, "writes_after_prompt", None)
+
+    def convert(feature: dict[str, Any]) -> dict[str, Any]:
+        ids = list(feature["input_ids"])
+        labels: Any
+        if "target_ids" in feature:
+            target = list(feature["target_ids"])
+            labels = [IGNORED] * len(ids) + target if prompt_first else target
+            ids = ids + target if prompt_first else ids
+        else:
+            labels = feature.get("label", feature.get("labels"))
+        return {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels, "length": len(ids)}
+
+    return features.map(convert, remove_columns=features.column_names)
+
+
+def collator(opened: Opened, model: Any, padding: bool | str) -> Any:
+    """The collator that the example of the task uses."""
+    tokenizer = opened.prepared.task.tokenizer
+    length = MAX_LENGTH if padding == "max_length" else None
+    if "target_ids" in opened.prepared.features["train"].column_names:
+        plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+        return DataCollatorForSeq2Seq(tokenizer, model=plain, padding=padding, max_length=length)
+    if "words" in opened.prepared.features["train"].column_names:
+        return DataCollatorForTokenClassification(tokenizer, padding=padding, max_length=length)
+    return DataCollatorWithPadding(tokenizer, padding=padding, max_length=length)
+
+
+def grouped_updates(opened: Opened, count: int) -> list[Indices]:
+    """Updates of an epoch that is grouped by length; each stands for an equal share of the epoch's tokens.
+
+    The sampler sorts each fifty batches, so its first few would all be long ones, and few batches drawn at random
+    would miss the longest.
+    """
+    prepared = opened.prepared
+    lengths = prepared.task.lengths(prepared.features["train"]).sum(axis=1)
+    sampler = LengthGroupedSampler(
+        BATCH_SIZE, lengths=lengths.tolist(), generator=torch.Generator().manual_seed(SEED)
+    )
+    order = np.asarray(list(sampler))
+    batches = [order[start : start + BATCH_SIZE] for start in range(0, len(order), BATCH_SIZE)]
+    whole = [batch for batch in batches if len(batch) == BATCH_SIZE] or batches
+    whole.sort(key=lambda batch: int(lengths[batch].sum()))
+    share = np.cumsum([lengths[batch].sum() for batch in whole]) / sum(
+        lengths[batch].sum() for batch in whole
+    )
+    return [whole[int(np.searchsorted(share, (number + 0.5) / count))] for number in range(count)]
+
+
+def order_for(name: str, opened: Opened, count: int) -> list[Indices]:
+    """Features of each update of a competitor."""
+    return grouped_updates(opened, count) if name == GROUPED else updates(opened, count)
+
+
+class _Clocked(TrainerCallback):
+    """Reads the clocks when training begins and after every step."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        """The first batch is about to be read."""
+        self.run.mark()
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        """A step is done."""
+        self.run.mark()
+
+
+def _given_batches(
+    base: type[Trainer], batches: Sequence[Indices], losses: list[torch.Tensor]
+) -> type[Trainer]:
+    """The class, learning from given batches in the given order and remembering its losses."""
+
+    class Given(base):  # type: ignore[misc, valid-type]
+        def get_train_dataloader(self) -> DataLoader[Any]:
+            sampler: Callable[[], Iterator[list[int]]] = [[int(n) for n in batch] for batch in batches]
+            loader = DataLoader(self.train_dataset, batch_sampler=sampler, collate_fn=self.data_collator)
+            return self.accelerator.prepare(loader)
+
+        def training_step(self, *arguments: Any, **named: Any) -> torch.Tensor:
+            loss = super().training_step(*arguments, **named)
+            losses.append(loss)
+            return loss
+
+    return Given
+
+
+def train(name: str, opened: Opened, model: nn.Module, count: int, run: Run, output: str) -> nn.Module:
+    """Does so many updates."""
+    seq2seq = opened.prepared.base.family == "encoder-decoder" and not opened.prepared.task.labels()
+    settings = opened.config.trainer
+    arguments = (Seq2SeqTrainingArguments if seq2seq else TrainingArguments)(
+        output,
+        max_steps=count,
+        per_device_train_batch_size=BATCH_SIZE,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        warmup_steps=-(-count // 10),
+        bf16=name == BF16,
+        use_cpu=not torch.cuda.is_available(),
+        save_strategy="no",
+        logging_strategy="no",
+        disable_tqdm=True,
+        report_to="none",
+        seed=SEED,
+    )
+    losses: list[torch.Tensor] = []
+    kind = _given_batches(Seq2SeqTrainer if seq2seq else Trainer, order_for(name, opened, count), losses)
+    tokenizer: PreTrainedTokenizerBase = opened.prepared.task.tokenizer
+    trainer = kind(
+        model=model,
+        args=arguments,
+        train_dataset=rows_for_trainer(opened, opened.prepared.features["train"]),
+        data_collator=collator(opened, model, "max_length" if name == AUTOTRAIN else True),
+        processing_class=tokenizer,
+        callbacks=[_Clocked(run)],
+    )
+    trainer.train()
+    run.losses.extend(float(loss) for loss in losses)
+    return model

@@ -1,0 +1,113 @@
+"""Model folders of well-known shapes with random weights, and their tokenizers."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
+from tokenizers.processors import TemplateProcessing
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
+    BertConfig,
+    BertTokenizerFast,
+    LlamaConfig,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    T5Config,
+    T5Tokenizer,
+)
+
+BERT_VOCABULARY = "tokenizers/bertimbau_cased_vocab.txt"
+T5_VOCABULARY = "tokenizers/ptt5_spiece.model"
+VOCABULARY_SIZE = {"minilm": 29794, "bert": 29794, "t5": 32100, "llama": 32100}
+"""BERTimbau's and PTT5's, also where their files are not at hand."""
+SPECIAL = {
+    "encoder": ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
+    "other": ["<pad>", "</s>", "<unk>"],
+}
+
+
+def word(number: int) -> str:
+    """A made-up word that is one token of the made-up vocabulary."""
+    return f"w{number}"
+
+
+def build(shape: str, folder: Path, data: Path | None) -> Path:
+    """Folder of a random model; the same weights every time.
+
+    Args:
+        shape: one of cells.SHAPES.
+        folder: where the model's own folder is made.
+        data: real data sets, for Portuguese tokenizers; None: made-up words.
+    """
+    target = folder / shape
+    if target.is_dir():
+        return target
+    tokenizer = _tokenizer(shape, data, folder)
+    auto_class, config = _config(shape, tokenizer)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        auto_class.from_config(config).save_pretrained(target)
+    tokenizer.save_pretrained(target)
+    return target
+
+
+def _tokenizer(shape: str, data: Path | None, scratch: Path) -> PreTrainedTokenizerBase:
+    encoder = shape in ("minilm", "bert")
+    if data is None:
+        return _made_up(shape, encoder)
+    if encoder:
+        return BertTokenizerFast(vocab=str(data / BERT_VOCABULARY), do_lower_case=False, model_max_length=512)
+    source = scratch / "spiece"
+    source.mkdir(exist_ok=True)
+    shutil.copy(data / T5_VOCABULARY, source / "spiece.model")
+    return T5Tokenizer.from_pretrained(source)
+
+
+def _made_up(shape: str, encoder: bool) -> PreTrainedTokenizerBase:
+    """One token a word, so that texts of any length can be made."""
+    special = SPECIAL["encoder" if encoder else "other"]
+    words = [word(number) for number in range(VOCABULARY_SIZE[shape] - len(special))]
+    vocabulary = {piece: number for number, piece in enumerate(special + words)}
+    made = Tokenizer(WordLevel(vocabulary, unk_token="[UNK]" if encoder else "<unk>"))
+    made.pre_tokenizer = WhitespaceSplit()
+    if encoder:
+        made.post_processor = TemplateProcessing(
+            single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        )
+        names = dict(zip(("pad", "unk", "cls", "sep", "mask"), special, strict=True))
+    else:
+        made.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+        names = dict(zip(("pad", "eos", "unk"), special, strict=True))
+    return PreTrainedTokenizerFast(
+        tokenizer_object=made, **{f"{name}_token": piece for name, piece in names.items()}
+    )
+
+
+def _config(shape: str, tokenizer: PreTrainedTokenizerBase) -> tuple[Any, Any]:
+    size = {"vocab_size": VOCABULARY_SIZE[shape], "pad_token_id": tokenizer.pad_token_id}
+    match shape:
+        case "minilm":
+            return AutoModelForMaskedLM, BertConfig(
+                **size, hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536
+            )
+        case "bert":
+            # As wide as BERT-base; three of its twelve layers, so that it can be waited for.
+            return AutoModelForMaskedLM, BertConfig(
+                **size, hidden_size=768, num_hidden_layers=3, num_attention_heads=12, intermediate_size=3072
+            )
+        case "t5":
+            return AutoModelForSeq2SeqLM, T5Config(
+                **size, d_model=512, d_kv=64, d_ff=2048, num_layers=6, num_heads=8, eos_token_id=1,
+                decoder_start_token_id=tokenizer.pad_token_id,
+            )  # fmt: skip
+    return AutoModelForCausalLM, LlamaConfig(
+        **size, hidden_size=512, num_hidden_layers=6, num_attention_heads=8, num_key_value_heads=4,
+        intermediate_size=1408, max_position_embeddings=2048, bos_token_id=None, eos_token_id=1,
+        tie_word_embeddings=True,
+    )  # fmt: skip
