@@ -24,13 +24,10 @@ class Worker:
 
     def __init__(self, order: dict[str, Any]) -> None:
         import torch
-        import transformers
 
         from benchmarks.cells import Cell
 
         torch.set_num_threads(order["threads"])
-        transformers.logging.set_verbosity_error()
-        logging.disable(logging.WARNING)
         self.order, self.cell = order, Cell(**order["cell"])
         self.name, self.updates = order["competitor"], order["updates"]
 
@@ -209,6 +206,10 @@ def serve() -> None:
     """Answers commands until the input ends; what libraries print goes to the error output."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    logging.disable(logging.WARNING)
     worker = Worker(json.loads(sys.stdin.readline()))
     for line in sys.stdin:
         command = json.loads(line)
