@@ -175,7 +175,7 @@ def _evaluate(words: list[str], _: list[str]) -> int:
     parser = _Parser("evaluate", "Scores a finished run again, or on other data.")
     parser.add_argument("run", metavar="RUN", help="run folder, or a folder with a saved model")
     parser.add_argument("--data", metavar="FILE", help="rows with gold values, in any form of training")
-    parser.add_argument("--split", default="test", help="split of the run's own data (default: test)")
+    parser.add_argument("--split", help="split of the run's own data (default: test, else validation)")
     parser.add_argument("-o", "--output", metavar="OUT", help="JSON file for the figures")
     given = parser.parse_intermixed_args(words)
     _settle_for(given.run)

@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from autotune.checks.findings import Report, Severity
 from autotune.checks.show import say, text
 from autotune.choices import CheckFormat, CheckLevel, Precision
 from autotune.config import RunConfig
+from autotune.data.cache import records, values
 from autotune.data.sources import load_file, load_rows, rows_from_texts
 from autotune.errors import AutotuneError, ConfigError, listing
 from autotune.evaluation.evaluate import Evaluator
@@ -111,7 +112,7 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
         split, figures = list(scores.items())[-1]
         rows = prepared.rows.splits
         baselines = {
-            name: prepared.task.score(rows[split], predictions)
+            name: prepared.task.score(records(rows[split]), predictions)
             for name, predictions in prepared.task.baselines(rows["train"], rows[split]).items()
         }
         unseen = None
@@ -182,21 +183,32 @@ def _score(
 ) -> dict[str, Scores]:
     """Predicts and scores validation and test (train where there is neither); the last one is the result."""
     rows = prepared.rows.splits
+    rank, ranks = evaluator.accelerator.process_index, evaluator.accelerator.num_processes
     scores = {}
-    for split in [split for split in rows if split != "train"] or ["train"]:
-        predictions = evaluator.predict(model, prepared.features[split], rows[split])
-        folder.write_predictions(split, predictions)
-        scores[split] = prepared.task.score(rows[split], predictions)
+    for split in _scored(rows):
+        metric = prepared.task.metric()
+        predictions = evaluator.counted(metric, model, prepared.features[split], rows[split])
+        folder.write_predictions(split, predictions, rank=rank, ranks=ranks)
+        # Processes meet here, so all of them have written.
+        scores[split] = evaluator.scores(metric)
+        if ranks > 1 and rank == 0:
+            folder.join_predictions(split, ranks)
     return scores
 
 
-def evaluate(run: str, *, data: str | None, split: str, output: str | None) -> int:
+def _scored(splits: Iterable[str]) -> list[str]:
+    """The splits that a run is scored on, the one that is its result last."""
+    names = list(splits)
+    return [name for name in names if name != "train"] or names
+
+
+def evaluate(run: str, *, data: str | None, split: str | None, output: str | None) -> int:
     """Scores a finished run on one of its splits or on a file; returns the exit code.
 
     Args:
         run: run folder, or a folder with a saved model.
         data: file to score instead of the run's own data.
-        split: of the run's own data.
+        split: of the run's own data; None: the one that is the run's result, test where there is one.
         output: JSON file for the figures.
     """
     loaded = _load(run)
@@ -207,6 +219,7 @@ def evaluate(run: str, *, data: str | None, split: str, output: str | None) -> i
             seed=loaded.config.seed,
             cache=Path(loaded.scratch.name),
         ).splits
+        split = split or _scored(splits)[-1]
         if split not in splits:
             raise ConfigError(f"the run has no split {split!r}", where="--split", found=listing(splits))
         rows = splits[split]
@@ -220,8 +233,12 @@ def evaluate(run: str, *, data: str | None, split: str, output: str | None) -> i
     if output is not None:
         _write(
             output,
-            json.dumps({**scores.as_dict(), "recipe": recipe(scores.values)}, ensure_ascii=False, indent=2)
-            + "\n",
+            [
+                json.dumps(
+                    {**scores.as_dict(), "recipe": recipe(scores.values)}, ensure_ascii=False, indent=2
+                ),
+                "\n",
+            ],
         )
     return 0
 
@@ -249,13 +266,13 @@ def predict(run: str, *, file: str | None, texts: Sequence[str], output: str | N
         else load_file(file, loaded.config.dataset, columns, cache=Path(loaded.scratch.name))
     )
     features = prepare_features(loaded.task, rows, Path(loaded.scratch.name), "predict")
-    predictions = loaded.evaluator.predict(loaded.model, features, rows)
-    lines = "".join(json.dumps(prediction, ensure_ascii=False) + "\n" for prediction in predictions)
+    predictions = loaded.evaluator.stream(loaded.model, features, rows)
+    lines = (json.dumps(prediction, ensure_ascii=False) + "\n" for prediction in predictions)
     if output is None:
-        sys.stdout.write(lines)
+        sys.stdout.writelines(lines)
     else:
         _write(output, lines)
-        logger.info("%d predictions in %s", len(predictions), output)
+        logger.info("%d predictions in %s", len(rows), output)
     return 0
 
 
@@ -297,7 +314,7 @@ def _need_targets(task: Task, rows: Dataset, source: str) -> None:
                 found=f"columns {listing(rows.column_names)}",
                 fix="autotune predict RUN FILE, which needs none",
             )
-        empty = [number for number, value in enumerate(rows[column.role]) if not value]
+        empty = [number for number, value in enumerate(values(rows, column.role)) if not value]
         if empty:
             raise ConfigError(
                 f"{len(empty)} rows have no {column.role}",
@@ -306,6 +323,6 @@ def _need_targets(task: Task, rows: Dataset, source: str) -> None:
             )
 
 
-def _write(path: str, text: str) -> None:
+def _write(path: str, text: Iterable[str]) -> None:
     with replaced(Path(path)) as file:
-        file.write(text.encode("utf-8"))
+        file.writelines(part.encode("utf-8") for part in text)

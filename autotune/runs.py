@@ -14,7 +14,9 @@ import shlex
 import sys
 import traceback
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from enum import StrEnum
+from itertools import cycle
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -201,15 +203,39 @@ class RunFolder:
         with replaced(self.path / name) as file:
             file.write(text.encode("utf-8"))
 
-    def write_predictions(self, split: str, predictions: Iterable[Mapping[str, Any]]) -> None:
-        """Writes the predictions of a split whole or not at all.
+    def write_predictions(
+        self, split: str, predictions: Iterable[Mapping[str, Any]], *, rank: int = 0, ranks: int = 1
+    ) -> None:
+        """Writes the predictions of a split, as they come, whole or not at all.
+
+        Of several processes each writes those for its own rows; `join_predictions` then makes one file of them.
 
         Raises:
             DiskError: they cannot be written.
         """
-        with replaced(self.predictions(split)) as file:
+        with replaced(self._share(split, rank) if ranks > 1 else self.predictions(split)) as file:
             for prediction in predictions:
                 file.write(_line(prediction).encode("utf-8"))
+
+    def join_predictions(self, split: str, ranks: int) -> None:
+        """Puts the lines that processes have written in turns, rank r of n the rows r, r + n …, in order.
+
+        Raises:
+            DiskError: the file cannot be written.
+        """
+        shares = [self._share(split, rank) for rank in range(ranks)]
+        with ExitStack() as stack, replaced(self.predictions(split)) as file:
+            parts = [stack.enter_context(share.open("rb")) for share in shares]
+            for part in cycle(parts):
+                line = part.readline()
+                if not line:
+                    break
+                file.write(line)
+        for share in shares:
+            share.unlink()
+
+    def _share(self, split: str, rank: int) -> Path:
+        return self.path / f".predictions_{split}.{rank}.part"
 
     def append_history(self, record: Mapping[str, Any]) -> None:
         """Adds a line to history.jsonl.

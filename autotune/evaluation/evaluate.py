@@ -1,24 +1,38 @@
-"""From a model and a split to predictions: every row once, in order, whatever the batches and ranks."""
+"""From a model and a split to predictions: a stream, in the order of the rows, whatever the batches and processes.
 
+Features are read in blocks from the memory-mapped table. Those of a block are predicted in batches of nearly
+equal length and joined to rows before the next block is read, so memory does not grow with the split. Processes
+share the rows and meet once, at the end, to add up what they have counted.
+"""
+
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import tee
+from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 from datasets import Dataset
 from torch import nn
 
-from autotune.data.batches import prediction_batches
-from autotune.tasks.base import Piece, Prediction, Scores, Task
+from autotune.data.batches import Indices, prediction_batches
+from autotune.data.cache import records
+from autotune.evaluation.metrics.base import OfflineMetric
+from autotune.tasks.base import Piece, Prediction, Row, Scores, Task
 from autotune.training.features import take
-from autotune.training.progress import watched
+from autotune.training.progress import Progress
+
+BLOCK = 8192
+"""Features that are sorted by length and predicted together: enough for batches of nearly equal length."""
 
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Predicts and scores whole splits."""
+    """Predicts and scores splits."""
 
     task: Task
     accelerator: Accelerator
@@ -27,34 +41,91 @@ class Evaluator:
     """Padded tokens a batch."""
 
     def predict(self, model: nn.Module, features: Dataset, rows: Dataset) -> list[Prediction]:
-        """Predictions for all rows, in order.
+        """Predictions for a few rows; see `stream`."""
+        return list(self.stream(model, features, rows))
 
-        Features are read in batches of nearly equal length, the longest first; ranks share the batches and
-        meet once, at the end.
+    def stream(self, model: nn.Module, features: Dataset, rows: Dataset) -> Iterator[Prediction]:
+        """Predictions for all rows, in order, made while they are read; other processes are not asked.
 
         Args:
             model: unwrapped, on the accelerator's device.
             features: what `task.prepare` made of rows.
             rows: with canonical columns.
         """
+        return (prediction for _, prediction in self._predicted(model, features, rows, rank=0, ranks=1))
+
+    def counted(
+        self, metric: OfflineMetric[Any], model: nn.Module, features: Dataset, rows: Dataset
+    ) -> Iterator[Prediction]:
+        """Predictions for this process's rows, in order, each given to the metric before it is passed on.
+
+        The process with rank r of n has the rows r, r + n, r + 2n …
+
+        Args:
+            metric: of the task.
+            model: unwrapped, on the accelerator's device.
+            features: what `task.prepare` made of rows.
+            rows: with canonical columns and gold values.
+        """
         rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
-        numbers = features.data.table["row"].to_numpy()
-        batches = list(prediction_batches(self.task.lengths(features)[:, :1], self.budget))
-        pieces: list[Piece] = []
-        with _evaluating(model), self.accelerator.autocast():
-            for batch in watched("predicting", batches[rank::ranks]):
-                values = self.task.predict(model, take(features, batch))
-                pieces += [
-                    Piece(int(numbers[at]), int(at), value) for at, value in zip(batch, values, strict=True)
-                ]
-        if ranks > 1:
-            pieces = gather_object(pieces)
-        pieces.sort(key=lambda piece: piece.feature)
-        return list(self.task.join(rows, pieces))
+        for row, prediction in self._predicted(model, features, rows, rank=rank, ranks=ranks):
+            reference, said = self.task.compared(row, prediction)
+            metric.add(reference=reference, prediction=said)
+            yield prediction
+
+    def scores(self, metric: OfflineMetric[Any]) -> Scores:
+        """The figures of what all processes have counted; each calls it, and each gets them."""
+        if self.accelerator.num_processes > 1:
+            metric.merge(gather_object([metric.tally]))
+        return self.task.scores(metric)
 
     def score(self, model: nn.Module, features: Dataset, rows: Dataset) -> Scores:
-        """The figures of a split that has gold values."""
-        return self.task.score(rows, self.predict(model, features, rows))
+        """The figures of a split that has gold values; no prediction is kept."""
+        metric = self.task.metric()
+        deque(self.counted(metric, model, features, rows), maxlen=0)
+        return self.scores(metric)
+
+    def _predicted(
+        self, model: nn.Module, features: Dataset, rows: Dataset, *, rank: int, ranks: int
+    ) -> Iterator[tuple[Row, Prediction]]:
+        """Some of the rows and what is predicted for them."""
+        progress = Progress("predicting", len(features) // ranks)
+        for start, end in blocks(features, BLOCK):
+            part = features.select(range(start, end))
+            numbers = part.data.table["row"].to_numpy()
+            first, last = int(numbers[0]), int(numbers[-1])
+            mine = np.flatnonzero(numbers % ranks == rank)
+            values = self._values(model, part, mine, progress)
+            pieces = [Piece(int(numbers[at]), start + int(at), values[int(at)]) for at in mine]
+            read, joined = tee(records(rows.select(range(first + (rank - first) % ranks, last + 1, ranks))))
+            yield from zip(read, self.task.join(joined, pieces), strict=True)
+        progress.close()
+
+    def _values(
+        self, model: nn.Module, features: Dataset, chosen: Indices, progress: Progress
+    ) -> dict[int, Any]:
+        """What the model says of some of the features, by their number; the longest are predicted first."""
+        values: dict[int, Any] = {}
+        lengths = self.task.lengths(features)[chosen, :1]
+        with _evaluating(model), self.accelerator.autocast():
+            for batch in prediction_batches(lengths, self.budget):
+                said = self.task.predict(model, take(features, chosen[batch]))
+                values.update(zip(chosen[batch].tolist(), said, strict=True))
+                for _ in batch:
+                    progress.step()
+        return values
+
+
+def blocks(features: Dataset, size: int) -> Iterator[tuple[int, int]]:
+    """Cuts features into runs of about `size` that never part the windows of a row: (first, end exclusive)."""
+    rows = features.data.table["row"]
+    start = 0
+    while start < len(rows):
+        end = min(start + size, len(rows))
+        while end < len(rows) and rows[end].as_py() == rows[end - 1].as_py():
+            end += 1
+        yield start, end
+        start = end
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from datasets import Dataset
 
+from autotune.data.cache import records
 from autotune.data.duplicates import stands_in, text_column
 from autotune.tasks.base import Scores, Task
 
@@ -26,5 +27,5 @@ def unseen_scores(task: Task, train: Dataset, rows: Dataset, predictions: Path) 
     if kept.all() or not kept.any():
         return None
     with predictions.open(encoding="utf-8") as lines:
-        said = [json.loads(line) for line, keep in zip(lines, kept, strict=True) if keep]
-    return len(said), task.score(rows.select(np.flatnonzero(kept)), said)
+        said = (json.loads(line) for line, keep in zip(lines, kept, strict=True) if keep)
+        return int(kept.sum()), task.score(records(rows.select(np.flatnonzero(kept))), said)

@@ -5,7 +5,8 @@ A task is one module in this package (or a plug-in) with a config dataclass and 
 
 The way of the data: rows (a `datasets.Dataset` with canonical columns) -> `prepare` -> features (windows of
 at most `max_length` tokens, each with the number of its row) -> `collate` -> batch -> `loss`, or
-`predict` -> pieces (one a feature) -> `join` -> predictions (one a row, in order) -> `score`.
+`predict` -> pieces (one a feature) -> `join` -> predictions (one a row, in order) -> `metric`. Predictions are
+streams from `predict` on: no step holds those of a whole split.
 """
 
 from abc import ABC, abstractmethod
@@ -21,12 +22,15 @@ from autotune.config import DatasetConfig, RunConfig, TaskConfig
 from autotune.data.roles import Column
 from autotune.errors import AutotuneError, ConfigError
 from autotune.rules.trainer import delta
+from autotune.tasks.encoder import Encoder
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from numpy.typing import NDArray
     from torch import Tensor, nn
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+    from autotune.evaluation.metrics.base import OfflineMetric
 
 Row = Mapping[str, Any]
 Feature = Mapping[str, Any]
@@ -284,20 +288,43 @@ class Task(ABC):
         """One prediction for every row, in order; windows are merged, nothing is left out.
 
         Args:
-            rows: the rows in order; the first has number 0.
-            pieces: one a feature, in the order of the features.
+            rows: some rows of a split, in order.
+            pieces: one for each feature of these rows, in the order of the features.
 
         Yields:
             JSON objects with `id`, `prediction` and, where the rows have it, the gold value under its role.
         """
 
     @abstractmethod
-    def score(self, rows: "Sequence[Row]", predictions: Sequence[Prediction]) -> Scores:
-        """Compares predictions with uncut references."""
+    def metric(self) -> "OfflineMetric[Any]":
+        """An `evaluate.Metric` without rows, whose figures `main_metric` is one of."""
+
+    def compared(self, row: Row, prediction: Prediction) -> tuple[Any, Any]:
+        """Reference and prediction in the form that `metric` takes. By default as they stand.
+
+        Raises:
+            DataError: the reference is none that the model can give.
+        """
+        (target,) = (column.role for column in self.columns if column.target)
+        return row[target], prediction["prediction"]
+
+    def score(self, rows: "Iterable[Row]", predictions: Iterable[Prediction]) -> Scores:
+        """Compares predictions with uncut references, one by one."""
+        metric = self.metric()
+        for row, prediction in zip(rows, predictions, strict=True):
+            reference, said = self.compared(row, prediction)
+            metric.add(reference=reference, prediction=said)
+        return self.scores(metric)
+
+    def scores(self, metric: "OfflineMetric[Any]") -> Scores:
+        """The figures of the rows that a metric has been given."""
+        values = metric.compute()
+        per_class, confusion, _ = (values.pop(name, {}) for name in ("per_class", "confusion", "counts"))
+        return Scores(self.main_metric, values, per_class, confusion)
 
     @classmethod
     @abstractmethod
-    def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, list[Prediction]]:
+    def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, Iterator[Prediction]]:
         """Predictions for rows by methods that need no neural network, by name; the most trivial first."""
 
     def prompt_of(self, text: str) -> str:
@@ -307,51 +334,6 @@ class Task(ABC):
     def generation(self) -> dict[str, Any]:
         """Arguments of `generate` that reproduce the predictions; empty for classification."""
         return {}
-
-
-class Encoder:
-    """Turns texts into token ids and adds the special tokens that the tokenizer's own template adds.
-
-    The template is read off an example, so that windows can be cut by us and still look to the model like
-    whole texts.
-    """
-
-    def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
-        self.tokenizer = tokenizer
-        bare = self.ids(["a"])[0]
-        whole = list(tokenizer("a")["input_ids"])
-        at = next(i for i in range(len(whole) + 1) if whole[i : i + len(bare)] == bare)
-        self.prefix, self.suffix = whole[:at], whole[at + len(bare) :]
-        self.specials = len(self.prefix) + len(self.suffix)
-
-    def room(self, max_length: int) -> int:
-        """Tokens of text that fit beside the special tokens.
-
-        Raises:
-            ConfigError: none fit.
-        """
-        if max_length <= self.specials:
-            raise ConfigError(
-                f"no room is left for text: {self.specials} tokens of each input are special tokens",
-                where="task.max_length",
-                found=str(max_length),
-                fix=f"task.max_length={self.specials + 64}",
-            )
-        return max_length - self.specials
-
-    def ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, uncut, without special tokens."""
-        if not texts:
-            return []
-        # "</s>" in a text is text: read as the special token it would end the input.
-        encoded = self.tokenizer(
-            list(texts), add_special_tokens=False, split_special_tokens=True, verbose=False
-        )
-        return list(encoded["input_ids"])
-
-    def wrap(self, ids: Sequence[int]) -> list[int]:
-        """The ids with special tokens around them; never empty."""
-        return [*self.prefix, *ids, *self.suffix] or [self.tokenizer.pad_token_id]
 
 
 def pad(sequences: Sequence[Sequence[int]], value: int, *, left: bool = False) -> "Tensor":

@@ -28,7 +28,6 @@ from autotune.tasks.base import (
     Piece,
     Prediction,
     Row,
-    Scores,
     Task,
     chunks,
     pad,
@@ -38,6 +37,8 @@ from autotune.tasks.base import (
 if TYPE_CHECKING:
     from datasets import Dataset
     from torch import nn
+
+    from autotune.evaluation.metrics.entities import Entities
 
 NOT_A_WORD = -1
 """In `words`: the position does not answer for a word."""
@@ -231,17 +232,14 @@ class Ner(Task):
         return LossSum(loss, batch.num_targets)
 
     def predict(self, model: "nn.Module", features: Sequence[Feature]) -> list[Any]:
-        """(words int64, tags int64, probabilities float32) of the words that each window answers for."""
+        """(words int32, tags int16, probabilities float32) of the words that each window answers for."""
         inputs = padded_inputs([feature["input_ids"] for feature in features], self.tokenizer.pad_token_id)
         logits = model(**Batch(inputs).to(model.device).inputs).logits.float()
         probabilities, tags = (tensor.cpu() for tensor in logits.softmax(-1).max(-1))
         words = pad([feature["words"] for feature in features], NOT_A_WORD)
         return [
-            tuple(
-                part[words[index] != NOT_A_WORD].numpy()
-                for part in (words[index], tags[index], probabilities[index])
-            )
-            for index in range(len(features))
+            tuple(part[asked != NOT_A_WORD].numpy() for part in parts)
+            for asked, *parts in zip(words, words.int(), tags.short(), probabilities, strict=True)
         ]
 
     def join(self, rows: Iterable[Row], pieces: Sequence[Piece]) -> Iterator[Prediction]:
@@ -274,17 +272,14 @@ class Ner(Task):
                 "entities": found,
             }
 
-    def score(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Scores:
+    def metric(self) -> "Entities":
         """Entity F1 over every gold word: strict IOB2, conlleval beside it, per entity type."""
-        from autotune.evaluation.metrics import entity_scores
+        from autotune.evaluation.metrics import entity_metric
 
-        result = entity_scores(
-            [row["tags"] for row in rows], [prediction["prediction"] for prediction in predictions]
-        )
-        return Scores(self.main_metric, result["values"], result["per_class"])
+        return entity_metric()
 
     @classmethod
-    def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, list[Prediction]]:
+    def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, Iterator[Prediction]]:
         """For each word the tag it has most often in train; O for words that train does not have."""
         tags: dict[str, Counter[str]] = {}
         for row in records(train):
@@ -292,9 +287,9 @@ class Ner(Task):
                 tags.setdefault(word, Counter())[tag] += 1
         usual = {word: counter.most_common(1)[0][0] for word, counter in tags.items()}
         return {
-            "most frequent tag of each word": [
+            "most frequent tag of each word": (
                 {"prediction": [usual.get(word, "O") for word in tokens]} for tokens in values(rows, "tokens")
-            ]
+            )
         }
 
 

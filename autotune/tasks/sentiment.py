@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
@@ -27,7 +27,6 @@ from autotune.tasks.base import (
     Piece,
     Prediction,
     Row,
-    Scores,
     Task,
     chunks,
     padded_inputs,
@@ -37,8 +36,10 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from torch import nn
 
+    from autotune.evaluation.metrics.classification import Classification
+
 TFIDF_ROWS = 50_000
-"""The TF-IDF baseline learns from at most so many rows, so that it takes seconds on any data set."""
+"""The TF-IDF baseline learns from at most so many rows, so that it takes seconds on any data set; it reads as many at a time."""
 
 
 @dataclass
@@ -242,18 +243,21 @@ class Sentiment(Task):
                 },
             }
 
-    def score(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Scores:
+    def metric(self) -> "Classification":
         """Macro-F1, accuracy and weighted F1 over rows; per class; confusion matrix."""
-        from autotune.evaluation.metrics import classification_scores
+        from autotune.evaluation.metrics import class_metric
 
-        gold = [row["label"] for row in rows]
-        result = classification_scores(
-            gold, [prediction["prediction"] for prediction in predictions], self.labels()
-        )
-        return Scores(self.main_metric, result["values"], result["per_class"], result["confusion"])
+        return class_metric(self.labels())
+
+    def compared(self, row: Row, prediction: Prediction) -> tuple[int, int]:
+        """Ids of the classes."""
+        from autotune.evaluation.metrics import class_id
+
+        gold = class_id(row["label"], self.facts["labels"], where=f"id {row['id']}")
+        return gold, self.ids[prediction["prediction"]]
 
     @classmethod
-    def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, list[Prediction]]:
+    def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, Iterator[Prediction]]:
         """The most frequent class of train, and TF-IDF of words and word pairs with logistic regression."""
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.linear_model import LogisticRegression
@@ -266,9 +270,12 @@ class Sentiment(Task):
             LogisticRegression(C=10, class_weight="balanced", max_iter=1000),
         )
         model.fit(list(values(learn, "text")), list(values(learn, "label")))
+        texts = values(rows, "text")
         return {
-            "majority class": [{"prediction": majority} for _ in range(len(rows))],
-            "TF-IDF + logistic regression": [
-                {"prediction": str(label)} for label in model.predict(list(values(rows, "text")))
-            ],
+            "majority class": ({"prediction": majority} for _ in range(len(rows))),
+            "TF-IDF + logistic regression": (
+                {"prediction": str(label)}
+                for some in iter(lambda: list(islice(texts, TFIDF_ROWS)), [])
+                for label in model.predict(some)
+            ),
         }

@@ -25,7 +25,6 @@ from autotune.tasks.base import (
     Piece,
     Prediction,
     Row,
-    Scores,
     Task,
     chunks,
     pad,
@@ -37,6 +36,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from numpy.typing import NDArray
     from torch import nn
+
+    from autotune.evaluation.metrics.rouge import Rouge
 
 DECODER_PROMPT = "{document}\n\nResumo: "
 """What a decoder reads before it writes the summary."""
@@ -264,28 +265,31 @@ class Summarization(Task):
                 "prediction": piece.value,
             }
 
-    def score(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Scores:
+    def metric(self) -> "Rouge":
         """ROUGE on Unicode words against whole references, rouge_score's own tokenizer beside it."""
-        from autotune.evaluation.metrics import rouge_scores
+        from autotune.evaluation.metrics import rouge_metric
 
-        references = [row["summary"] for row in rows]
-        result = rouge_scores(references, [prediction["prediction"] for prediction in predictions])
-        return Scores(self.main_metric, result["values"])
+        return rouge_metric()
 
     @classmethod
-    def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, list[Prediction]]:
+    def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, Iterator[Prediction]]:
         """The document's first sentences until the mean length of train's summaries is reached."""
-        lengths = [len(summary.split()) for summary in values(train, "summary")]
-        wanted = sum(lengths) / len(lengths)
-        predictions = []
-        for document in values(rows, "document"):
-            lead = ""
-            for sentence in re.split(r"(?<=[.!?])\s+", document):
-                lead = f"{lead} {sentence}".strip()
-                if len(lead.split()) >= wanted:
-                    break
-            predictions.append({"prediction": lead})
-        return {"first sentences": predictions}
+        wanted = sum(len(summary.split()) for summary in values(train, "summary")) / len(train)
+        return {
+            "first sentences": (
+                {"prediction": _lead(document, wanted)} for document in values(rows, "document")
+            )
+        }
+
+
+def _lead(document: str, wanted: float) -> str:
+    """The first sentences, until they have so many words."""
+    lead = ""
+    for sentence in re.split(r"(?<=[.!?])\s+", document):
+        lead = f"{lead} {sentence}".strip()
+        if len(lead.split()) >= wanted:
+            break
+    return lead
 
 
 def _faults(task: SummarizationConfig) -> Iterator[AutotuneError]:

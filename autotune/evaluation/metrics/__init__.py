@@ -12,12 +12,27 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from autotune.errors import DataError, listing, nearest
 from autotune.evaluation.metrics.recipes import recipe
 
-__all__ = ["Figures", "classification_scores", "entity_scores", "recipe", "rouge_scores"]
+if TYPE_CHECKING:
+    from autotune.evaluation.metrics.classification import Classification
+    from autotune.evaluation.metrics.entities import Entities
+    from autotune.evaluation.metrics.rouge import Rouge
+
+__all__ = [
+    "Figures",
+    "class_id",
+    "class_metric",
+    "classification_scores",
+    "entity_metric",
+    "entity_scores",
+    "recipe",
+    "rouge_metric",
+    "rouge_scores",
+]
 
 
 class Figures(TypedDict):
@@ -33,6 +48,35 @@ class Figures(TypedDict):
     """What was scored: rows, and for entities also words and entities of the references."""
 
 
+def class_metric(labels: Sequence[str], cache_dir: Path | None = None) -> "Classification":
+    """A metric of class ids that has no rows yet.
+
+    Args:
+        labels: the model's classes in the order of their ids.
+        cache_dir: folder in which `evaluate` may make an empty folder; None takes a temporary one.
+    """
+    from autotune.evaluation.metrics.classification import Classification
+
+    with _folder(cache_dir) as folder:
+        return Classification(labels, folder)
+
+
+def entity_metric(cache_dir: Path | None = None) -> "Entities":
+    """A metric of IOB2 tags, one a word, that has no rows yet."""
+    from autotune.evaluation.metrics.entities import Entities
+
+    with _folder(cache_dir) as folder:
+        return Entities(folder)
+
+
+def rouge_metric(cache_dir: Path | None = None) -> "Rouge":
+    """A metric of texts that has no rows yet."""
+    from autotune.evaluation.metrics.rouge import Rouge
+
+    with _folder(cache_dir) as folder:
+        return Rouge(folder)
+
+
 def classification_scores(
     references: Sequence[str],
     predictions: Sequence[str],
@@ -45,16 +89,16 @@ def classification_scores(
         references: gold class of each row.
         predictions: predicted class of each row.
         labels: the model's classes in the order of their ids.
-        cache_dir: folder in which `evaluate` may make an empty folder; None takes a temporary one.
+        cache_dir: as in `class_metric`.
 
     Raises:
         DataError: no rows, or a class that is not in `labels`.
     """
-    from autotune.evaluation.metrics.classification import Classification
-
-    golden, predicted = (_ids(names, labels) for names in (references, predictions))
-    with _folder(cache_dir) as folder:
-        return _figures(Classification(labels, folder).compute(references=golden, predictions=predicted))
+    golden, predicted = (
+        [class_id(name, labels, where=f"row {row}") for row, name in enumerate(names)]
+        for names in (references, predictions)
+    )
+    return _figures(class_metric(labels, cache_dir).compute(references=golden, predictions=predicted))
 
 
 def entity_scores(
@@ -65,15 +109,12 @@ def entity_scores(
     Args:
         references: gold IOB2 tags of each row, one a word.
         predictions: predicted IOB2 tags of each row, one a word.
-        cache_dir: as in `classification_scores`.
+        cache_dir: as in `class_metric`.
 
     Raises:
         DataError: no rows, a row with another number of tags than words, or a tag that is not IOB2.
     """
-    from autotune.evaluation.metrics.entities import Entities
-
-    with _folder(cache_dir) as folder:
-        return _figures(Entities(folder).compute(references=references, predictions=predictions))
+    return _figures(entity_metric(cache_dir).compute(references=references, predictions=predictions))
 
 
 def rouge_scores(
@@ -84,29 +125,28 @@ def rouge_scores(
     Args:
         references: gold text of each row, uncut.
         predictions: predicted text of each row.
-        cache_dir: as in `classification_scores`.
+        cache_dir: as in `class_metric`.
 
     Raises:
         DataError: no rows.
     """
-    from autotune.evaluation.metrics.rouge import Rouge
-
-    with _folder(cache_dir) as folder:
-        return _figures(Rouge(folder).compute(references=references, predictions=predictions))
+    return _figures(rouge_metric(cache_dir).compute(references=references, predictions=predictions))
 
 
-def _ids(names: Sequence[str], labels: Sequence[str]) -> list[int]:
-    """The id of each class."""
-    ids = {label: number for number, label in enumerate(labels)}
-    for row, name in enumerate(names):
-        if name not in ids:
-            raise DataError(
-                f"the model has no class {name!r}",
-                where=f"row {row}",
-                found=f"classes of the model: {listing(labels)}",
-                fix=f"'dataset.label_map={{{name}: {nearest(name, labels) or labels[0]}}}'",
-            )
-    return [ids[name] for name in names]
+def class_id(name: str, labels: Sequence[str], *, where: str) -> int:
+    """The id of a class.
+
+    Raises:
+        DataError: the model has no such class.
+    """
+    if name not in labels:
+        raise DataError(
+            f"the model has no class {name!r}",
+            where=where,
+            found=f"classes of the model: {listing(labels)}",
+            fix=f"'dataset.label_map={{{name}: {nearest(name, labels) or labels[0]}}}'",
+        )
+    return labels.index(name)
 
 
 def _folder(cache_dir: Path | None) -> "TemporaryDirectory[str] | nullcontext[Path]":

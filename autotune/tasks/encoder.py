@@ -1,0 +1,54 @@
+"""Texts to token ids, with the special tokens that a tokenizer adds to whole texts."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from autotune.errors import ConfigError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+class Encoder:
+    """Turns texts into token ids and adds the special tokens that the tokenizer's own template adds.
+
+    The template is read off an example, so that windows can be cut by us and still look to the model like
+    whole texts.
+    """
+
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
+        self.tokenizer = tokenizer
+        bare = self.ids(["a"])[0]
+        whole = list(tokenizer("a")["input_ids"])
+        at = next(i for i in range(len(whole) + 1) if whole[i : i + len(bare)] == bare)
+        self.prefix, self.suffix = whole[:at], whole[at + len(bare) :]
+        self.specials = len(self.prefix) + len(self.suffix)
+
+    def room(self, max_length: int) -> int:
+        """Tokens of text that fit beside the special tokens.
+
+        Raises:
+            ConfigError: none fit.
+        """
+        if max_length <= self.specials:
+            raise ConfigError(
+                f"no room is left for text: {self.specials} tokens of each input are special tokens",
+                where="task.max_length",
+                found=str(max_length),
+                fix=f"task.max_length={self.specials + 64}",
+            )
+        return max_length - self.specials
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, uncut, without special tokens."""
+        if not texts:
+            return []
+        # "</s>" in a text is text: read as the special token it would end the input.
+        encoded = self.tokenizer(
+            list(texts), add_special_tokens=False, split_special_tokens=True, verbose=False
+        )
+        return list(encoded["input_ids"])
+
+    def wrap(self, ids: Sequence[int]) -> list[int]:
+        """The ids with special tokens around them; never empty."""
+        return [*self.prefix, *ids, *self.suffix] or [self.tokenizer.pad_token_id]
