@@ -132,6 +132,15 @@ class Precision(StrEnum):
     fp16 = "fp16"
 
 
+class Batching(StrEnum):
+    """Which rows an optimizer step learns from; every row once an epoch either way."""
+
+    exact = "exact"
+    """Those that follow each other in a random order of all rows."""
+    bucketed = "bucketed"
+    """Rows of nearly equal length, out of some fifty updates of that order: less padding, another order of rows."""
+
+
 class Schedule(StrEnum):
     """Learning rate after the warmup."""
 

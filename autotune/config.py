@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field
 
 from autotune.choices import (
     Architecture,
+    Batching,
     CheckFormat,
     CheckLevel,
     Dedup,
@@ -193,6 +194,8 @@ class TrainerConfig(Strict):
     """Stops after so many optimizer steps; the schedule ends there."""
     batch_size: Positive = 32
     """Rows an optimizer step, over all processes. What fits into memory at once is micro_batch_tokens' business."""
+    batching: Batching = Batching.exact
+    """exact: an update's rows are drawn at random; bucketed: they are of nearly equal length, which saves the last padding."""
     micro_batch_tokens: OptionalPositive = None
     """Padded tokens in one forward. null: 4096 on a CPU, 16384 on a GPU. Changes speed and memory, never the result."""
     learning_rate: Annotated[float | None, Field(ge=0)] = None

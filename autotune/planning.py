@@ -55,8 +55,8 @@ def estimate(config: RunConfig, prepared: Prepared, report: Report) -> bool:
     longest_seconds = _timed(lambda: step([longest]))
     memory = _peak_bytes()
     epoch_tokens, typical = _epoch_tokens(plan)
-    typical_seconds = _timed(lambda: step([batch.features for batch in plan.micro_batches(typical)]))
-    per_token = typical_seconds / _tokens(plan, [batch.features for batch in plan.micro_batches(typical)])
+    typical_seconds = _timed(lambda: step(plan.micro_batches(typical)))
+    per_token = typical_seconds / _tokens(plan, plan.micro_batches(typical))
     per_epoch = per_token * epoch_tokens
     updates = total_updates(config.trainer, plan.updates_per_epoch, streaming=prepared.sections is not None)
     epochs = updates / plan.updates_per_epoch
@@ -137,7 +137,7 @@ def _stepper(
 def _longest_batch(plan: BatchPlan) -> Indices:
     """The micro-batch that costs most: the longest features, as many as an update and the budget allow."""
     order = np.argsort(plan.lengths.sum(axis=1), kind="stable")[::-1][: plan.batch_size]
-    cuts = cut(plan.lengths[order], plan.budget, at_least=1)
+    cuts = cut(plan.lengths[order], plan.budget, cost=plan.cost)
     return order[max(cuts, key=lambda chosen: padded(plan.lengths[order[chosen]]))]
 
 
@@ -146,9 +146,7 @@ def _epoch_tokens(plan: BatchPlan) -> tuple[float, int]:
     numbers = np.unique(
         np.linspace(0, plan.updates_per_epoch - 1, min(SAMPLED_UPDATES, plan.updates_per_epoch)).astype(int)
     )
-    sizes = [
-        _tokens(plan, [batch.features for batch in plan.micro_batches(int(number))]) for number in numbers
-    ]
+    sizes = [_tokens(plan, plan.micro_batches(int(number))) for number in numbers]
     mean = float(np.mean(sizes))
     nearest = int(np.argmin(np.abs(np.asarray(sizes) - mean)))
     return mean * plan.updates_per_epoch, int(numbers[nearest])

@@ -1,128 +1,212 @@
 """The batch plan: which rows an optimizer step learns from, and how they are cut into micro-batches.
 
 A pure function of (seed, epoch, update, ranks, budget), so that a run's position is one integer and the rows
-of an update depend on neither the number of processes nor the memory of the machine.
+of an update depend on neither the number of processes nor the memory of the machine. It holds three numbers a
+row and looks at the rows of one update at a time.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Indices = NDArray[np.int64]
+from autotune.choices import Batching
 
-MICRO_BATCH_OVERHEAD = 64
-"""What starting one more micro-batch costs, in padded tokens: measured on a CPU with a 6-layer BERT of hidden
-size 384, where it only has to keep rows of nearly equal length together."""
+Indices = NDArray[np.int64]
+Lengths = NDArray[np.integer[Any]]
+
+POOL_UPDATES = 50
+"""Bucketed batching sorts the rows of so many updates together."""
+CUTS_A_RANK = 8
+"""So many micro-batches a rank are tried, at most, to give all ranks the same work."""
 
 
 @dataclass(frozen=True)
-class MicroBatch:
-    """Features that go through the model together."""
+class Cost:
+    """What a micro-batch costs, in padded tokens that need no attention.
 
-    features: Indices
-    """Numbers of features, int64."""
-    filler: bool = False
-    """Holds a rank's place where an update has fewer features than ranks; counts nothing."""
+    Measured on a CPU with BERTs of hidden sizes 384 and 768.
+    """
+
+    attention: float = 1500.0
+    """Length at which attention, whose cost grows with the square of the length, costs as much as all the rest."""
+    overhead: float = 64.0
+    """Of starting one more micro-batch."""
+
+    def of(self, rows: Lengths | int, length: Lengths | int) -> NDArray[np.float64]:
+        """Cost of micro-batches with so many rows, padded to such lengths (all tensors together)."""
+        width = np.asarray(length, dtype=np.float64)
+        return np.asarray(rows * width * (1 + width / self.attention) + self.overhead)
 
 
 class BatchPlan:
     """The updates of a training run.
 
     Args:
-        feature_rows: row of each feature, ascending, int64 (features,).
-        lengths: tokens of each feature, one column a padded tensor (source, target), int64 (features, tensors).
+        feature_rows: row of each feature, ascending, integers (features,).
+        lengths: tokens of each feature, one column a padded tensor (source, target), integers (features, tensors).
         batch_size: rows an update, over all ranks.
-        budget: padded tokens a micro-batch; a feature longer than that stands alone.
+        budget: padded tokens a micro-batch; a feature longer than that stands alone. May be lowered on the way.
         seed: of the order of rows.
+        batching: how the rows of an update are found.
+        cost: of a micro-batch.
     """
 
     def __init__(
-        self, feature_rows: Indices, lengths: Indices, *, batch_size: int, budget: int, seed: int
+        self,
+        feature_rows: Lengths,
+        lengths: Lengths,
+        *,
+        batch_size: int,
+        budget: int,
+        seed: int,
+        batching: Batching = Batching.exact,
+        cost: Cost = Cost(),
     ) -> None:
-        self.rows, self.first = np.unique(feature_rows, return_index=True)
-        self.end = np.append(self.first[1:], len(feature_rows))
-        self.lengths = lengths
+        begins = np.flatnonzero(np.diff(feature_rows, prepend=-1))
+        self.borders = np.append(begins, len(feature_rows)).astype(np.int32)
+        """First feature of each row, and behind the last row the number of features."""
+        self.lengths = np.ascontiguousarray(lengths, dtype=np.int32)
         self.batch_size, self.budget, self.seed = batch_size, budget, seed
+        self.batching, self.cost = batching, cost
+        self._epoch: int | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return len(self.borders) - 1
 
     @property
     def updates_per_epoch(self) -> int:
-        """Optimizer steps in a pass over the rows; the last may have fewer rows."""
-        return -(-len(self.rows) // self.batch_size)
+        """Optimizer steps in a pass over the rows; one of them may have fewer rows, in exact batching the last."""
+        return -(-self.rows // self.batch_size)
 
     def update(self, number: int) -> Indices:
-        """Features of the update with this number, counted from 0 over all epochs."""
+        """Features of the update with this number, counted from 0 over all epochs; int64 (features,)."""
         epoch, position = divmod(number, self.updates_per_epoch)
-        order = np.random.default_rng((self.seed, epoch)).permutation(len(self.rows))
-        chosen = order[position * self.batch_size : (position + 1) * self.batch_size]
-        return np.concatenate([np.arange(self.first[row], self.end[row]) for row in chosen])
+        order = self._order(epoch)
+        if self.batching is Batching.bucketed:
+            chosen = self._bucket(epoch, position)
+        else:
+            chosen = order[position * self.batch_size : (position + 1) * self.batch_size]
+        return np.concatenate([np.arange(self.borders[row], self.borders[row + 1]) for row in chosen])
 
-    def micro_batches(self, number: int, *, rank: int = 0, ranks: int = 1) -> list[MicroBatch]:
-        """This rank's share of an update: at least one micro-batch, every feature in exactly one over all ranks."""
+    def micro_batches(self, number: int, *, rank: int = 0, ranks: int = 1) -> list[Indices]:
+        """This rank's share of an update, the most expensive micro-batch first: every feature is in exactly one
+        micro-batch of one rank. Where an update has fewer features than ranks some have none."""
         features = self.update(number)
-        cuts = cut(self.lengths[features], self.budget, at_least=ranks)
-        costs = [padded(self.lengths[features[chosen]]) for chosen in cuts]
-        loads = np.zeros(ranks, dtype=np.int64)
-        mine: list[MicroBatch] = []
+        shares = share(self.lengths[features], self.budget, ranks=ranks, cost=self.cost)
+        return [features[chosen] for chosen in shares[rank]]
+
+    def _order(self, epoch: int) -> NDArray[np.int32]:
+        """Rows in the order of an epoch; the last one asked for is kept."""
+        if epoch != self._epoch:
+            self._epoch, self._permutation = epoch, np.arange(self.rows, dtype=np.int32)
+            np.random.default_rng((self.seed, epoch)).shuffle(self._permutation)
+        return self._permutation
+
+    def _bucket(self, epoch: int, position: int) -> NDArray[np.int32]:
+        """Rows of an update of an epoch whose pools of rows are sorted by length."""
+        pool, place = divmod(position, POOL_UPDATES)
+        size = POOL_UPDATES * self.batch_size
+        rows = self._order(epoch)[pool * size : (pool + 1) * size]
+        lengths = self._row_lengths[rows]
+        rows = rows[np.argsort(lengths, kind="stable")]
+        rng = np.random.default_rng((self.seed, epoch, pool))
+        updates = -(-len(rows) // self.batch_size)
+        sizes = np.full(updates, self.batch_size)
+        # The update with fewer rows may stand anywhere between the shortest and the longest.
+        sizes[rng.integers(updates)] -= updates * self.batch_size - len(rows)
+        chosen = rng.permutation(updates)[place]
+        end = int(sizes[: chosen + 1].sum())
+        return rows[end - sizes[chosen] : end]
+
+    @cached_property
+    def _row_lengths(self) -> NDArray[np.int32]:
+        """Tokens of each row, all its features and tensors together."""
+        sums = np.add.reduceat(self.lengths.sum(axis=1, dtype=np.int32), self.borders[:-1])
+        return np.asarray(sums, dtype=np.int32)
+
+
+def padded(lengths: Lengths) -> int:
+    """Tokens that features of these lengths, integers (features, tensors), take when padded to the longest."""
+    return len(lengths) * int(lengths.max(axis=0).sum()) if len(lengths) else 0
+
+
+def share(
+    lengths: Lengths,
+    budget: int,
+    *,
+    ranks: int = 1,
+    cost: Cost = Cost(),
+) -> list[list[Indices]]:
+    """Cuts features into micro-batches and gives them to ranks so that the busiest has as little to do as possible.
+
+    Args:
+        lengths: integers (features, tensors).
+        budget: padded tokens a micro-batch.
+        ranks: among which they are shared.
+        cost: of a micro-batch.
+
+    Returns:
+        For each rank, positions in `lengths` of each of its micro-batches, the most expensive first.
+    """
+    best: list[list[Indices]] = []
+    least = np.inf
+    while True:
+        cuts = cut(lengths, budget, cost=cost)
+        costs = [float(cost.of(len(chosen), lengths[chosen].max(axis=0).sum())) for chosen in cuts]
+        loads = np.zeros(ranks)
+        shares: list[list[Indices]] = [[] for _ in range(ranks)]
         for index in np.argsort(costs, kind="stable")[::-1]:
             lightest = int(np.argmin(loads))
             loads[lightest] += costs[index]
-            if lightest == rank:
-                mine.append(MicroBatch(features[cuts[index]]))
-        return mine or [MicroBatch(features[:1], filler=True)]
+            shares[lightest].append(cuts[index])
+        if loads.max() < least:
+            best, least = shares, loads.max()
+        if ranks == 1 or len(cuts) >= min(len(lengths), CUTS_A_RANK * ranks):
+            return best
+        budget = min(budget, max(padded(lengths[chosen]) for chosen in cuts)) // 2
 
 
-def padded(lengths: Indices) -> int:
-    """Tokens that features of these lengths, int64 (features, tensors), take when padded to the longest."""
-    return int(len(lengths) * lengths.max(axis=0).sum()) if len(lengths) else 0
+def cut(lengths: Lengths, budget: int, *, cost: Cost = Cost()) -> list[Indices]:
+    """Cuts features into groups that together cost least.
 
-
-def cut(lengths: Indices, budget: int, *, at_least: int = 1) -> list[Indices]:
-    """Cuts features into groups that together cost the least padding.
-
-    Sorted by length, the cheapest cut is found by dynamic programming over the last group: cost of a group is
-    its padded tokens plus MICRO_BATCH_OVERHEAD, and no group of two or more passes the budget.
+    Sorted by length, the cheapest cut is found by dynamic programming over the last group; no group of two or
+    more passes the budget.
 
     Args:
-        lengths: int64 (features, tensors).
-        budget: padded tokens a group.
-        at_least: groups wanted; met as long as there are so many features.
+        lengths: integers (features, tensors).
+        budget: padded tokens a group; below 1 every feature stands alone.
+        cost: of a group.
 
     Returns:
         Positions in `lengths` of each group.
     """
     order = np.argsort(lengths.sum(axis=1), kind="stable")
+    ordered = lengths[order]
     total = len(order)
-    at_least = min(at_least, total)
-    while True:
-        groups = _cheapest(lengths[order], budget)
-        if len(groups) >= at_least:
-            return [order[start:end] for start, end in groups]
-        budget //= 2
-
-
-def _cheapest(lengths: Indices, budget: int) -> list[tuple[int, int]]:
-    """Borders of the cheapest groups of sorted features; the budget is below 1 only when every feature stands alone."""
-    total = len(lengths)
     best = np.zeros(total + 1)
     previous = np.zeros(total + 1, dtype=np.int64)
     for end in range(1, total + 1):
-        longest = np.maximum.accumulate(lengths[:end][::-1], axis=0).sum(axis=1)
-        sizes = longest * np.arange(1, end + 1)
-        allowed = max(1, int(np.searchsorted(sizes, budget, side="right")))
-        costs = best[end - np.arange(1, allowed + 1)] + sizes[:allowed] + MICRO_BATCH_OVERHEAD
+        longest = np.maximum.accumulate(ordered[:end][::-1], axis=0).sum(axis=1, dtype=np.int64)
+        rows = np.arange(1, end + 1)
+        allowed = max(1, int(np.searchsorted(longest * rows, budget, side="right")))
+        costs = best[end - rows[:allowed]] + cost.of(rows[:allowed], longest[:allowed])
         chosen = int(np.argmin(costs)) + 1
         best[end], previous[end] = costs[chosen - 1], end - chosen
     groups = []
     end = total
     while end > 0:
-        groups.append((int(previous[end]), end))
+        groups.append(order[previous[end] : end])
         end = int(previous[end])
-    return groups
+    return groups[::-1]
 
 
-def prediction_batches(lengths: Indices, budget: int) -> Iterator[Indices]:
+def prediction_batches(lengths: Lengths, budget: int) -> Iterator[Indices]:
     """Every feature once, the longest first, at most `budget` padded tokens a batch (or one feature)."""
     order = np.argsort(-lengths.sum(axis=1), kind="stable")
     start = 0

@@ -4,7 +4,6 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -16,13 +15,15 @@ from transformers import get_scheduler
 
 from autotune.choices import Schedule
 from autotune.config import TrainerConfig
-from autotune.data.batches import BatchPlan, MicroBatch
+from autotune.data.batches import BatchPlan, Indices, padded
 from autotune.errors import TrainingError
 from autotune.models import load_trainable_state, trainable_state
 from autotune.runs import RunFolder
-from autotune.tasks.base import Batch, Scores, Task
-from autotune.training.device import default_budget
-from autotune.training.features import take
+from autotune.tasks.base import Scores, Task
+from autotune.training.device import default_budget, micro_batch_cost
+from autotune.training.feed import Feed
+from autotune.training.gradients import Share, add_over_ranks, same_everywhere, scale_and_clip
+from autotune.training.memory import is_out_of_memory, let_go
 from autotune.training.progress import Progress, duration
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,8 @@ class StepResult:
     """With which the step was done."""
     grad_norm: float
     """Before clipping."""
+    micro_batch_tokens: int
+    """The budget with which it was done."""
     seconds: float
 
 
@@ -56,16 +59,30 @@ class FitResult:
     best: float | None
     """Its main figure on validation; None without a validation split."""
     stopped_early: bool
+    micro_batch_tokens: int
+    """The budget at the end: smaller than at first where memory was not enough."""
 
 
-def batch_plan(task: Task, features: Dataset, config: TrainerConfig, seed: int) -> BatchPlan:
-    """The updates of a run."""
+def batch_plan(
+    task: Task, features: Dataset, config: TrainerConfig, seed: int, budget: int | None = None
+) -> BatchPlan:
+    """The updates of a run.
+
+    Args:
+        task: knows the lengths of features, and the model's shape.
+        features: of the training split.
+        config: section `trainer`.
+        seed: of the order of rows.
+        budget: padded tokens a micro-batch; None: `trainer.micro_batch_tokens`.
+    """
     return BatchPlan(
         np.asarray(features.data.table["row"]),
         task.lengths(features),
         batch_size=config.batch_size,
-        budget=config.micro_batch_tokens or default_budget(),
+        budget=budget or config.micro_batch_tokens or default_budget(),
         seed=seed,
+        batching=config.batching,
+        cost=micro_batch_cost(task.base.config),
     )
 
 
@@ -95,6 +112,7 @@ class Trainer:
         evaluate: scores the model on validation; None when there is no such split.
         folder: takes the history and the best weights.
         sections: for a train set that streams, the features of each section; `features` is the first.
+        budget: padded tokens a micro-batch; None: `trainer.micro_batch_tokens`.
     """
 
     def __init__(
@@ -109,16 +127,20 @@ class Trainer:
         evaluate: Callable[[nn.Module], Scores] | None,
         folder: RunFolder,
         sections: Callable[[int], Dataset] | None = None,
+        budget: int | None = None,
     ) -> None:
         self.task, self.features, self.config, self.seed = task, features, config, seed
         self.accelerator, self.evaluate, self.folder = accelerator, evaluate, folder
         self.sections, self.section, self.section_began = sections, 0, 0
-        self.plan = batch_plan(task, features, config, seed)
+        self.plan = batch_plan(task, features, config, seed, budget)
         per_epoch = self.plan.updates_per_epoch
         self.total_updates = total_updates(config, per_epoch, streaming=sections is not None)
         self.evaluate_every = interval(config.evaluate_every, per_epoch)
-        self.model = accelerator.prepare_model(model)
+        # Device and precision only: gradients are summed over ranks by `gradients`, not by a wrapper.
+        self.model = accelerator.prepare_model(model, evaluation_mode=True)
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        same_everywhere(self.parameters)
+        self.feed = Feed(task, accelerator.device)
         self.optimizer = accelerator.prepare_optimizer(optimizer(model, config))
         self.schedule = get_scheduler(
             "constant_with_warmup" if config.schedule is Schedule.constant else config.schedule.value,
@@ -126,61 +148,53 @@ class Trainer:
             num_warmup_steps=math.ceil(config.warmup_ratio * self.total_updates),
             num_training_steps=self.total_updates,
         )
+        self._stopping = False
 
     @property
     def bare_model(self) -> nn.Module:
-        """The model without the wrapper of several processes."""
+        """The model as it was given."""
         return self.accelerator.unwrap_model(self.model)
+
+    def stop(self) -> None:
+        """Ends training after the update that is being done, on all ranks, whichever of them asks for it."""
+        self._stopping = True
 
     def steps(self) -> Iterator[StepResult]:
         """Trains; yields after every optimizer step.
 
         Raises:
-            TrainingError: the loss or its gradient is not finite; the step is not done.
+            TrainingError: the loss or its gradient is not finite, the step is then not done; or memory is not
+                enough for a single feature or for the optimizer.
         """
-        accelerator = self.accelerator
-        rank, ranks = accelerator.process_index, accelerator.num_processes
         for update in range(self.total_updates):
             began = time.perf_counter()
-            reseed(self.seed, update, rank)
             self.model.train()
             number = self._number(update)
-            batches = [
-                self._batch(micro) for micro in self.plan.micro_batches(number, rank=rank, ranks=ranks)
-            ]
-            count = self._over_ranks(sum(batch.num_targets for batch in batches))
-            total = 0.0
-            for index, batch in enumerate(batches):
-                syncs = index == len(batches) - 1
-                with nullcontext() if syncs else accelerator.no_sync(self.model):
-                    loss = self.task.loss(self.model, batch).sum
-                    if not batch.num_targets:
-                        loss = loss * 0.0
-                    # Ranks average their gradients; the update divides by the count over all of them.
-                    accelerator.backward(loss * (ranks / max(count, 1e-9)))
-                total += float(loss.detach())
-            total = self._over_ranks(total)
-            norm = self._clip()
+            share = self._gradients(update, number)
+            count = max(share.count, 1e-9)
+            norm = self._finish_gradients(number, count)
             learning_rate = self.schedule.get_last_lr()[0]
-            if not math.isfinite(total) or not (math.isfinite(norm) or accelerator.scaler is not None):
+            if not math.isfinite(share.loss) or not (
+                math.isfinite(norm) or self.accelerator.scaler is not None
+            ):
                 raise TrainingError(
                     "the loss or its gradient is no longer a finite number; this step was not done",
                     where=f"update {update + 1} of {self.total_updates}",
-                    found=f"loss {total / max(count, 1e-9):.4g}, gradient norm {norm:.4g}, learning rate {learning_rate:.3g}",
+                    found=f"loss {share.loss / count:.4g}, gradient norm {norm:.4g}, learning rate {learning_rate:.3g}",
                     fix=f"trainer.learning_rate={learning_rate / 10:.1g} or trainer.precision=fp32",
                 )
-            self.optimizer.step()
-            if not accelerator.optimizer_step_was_skipped:
-                self.schedule.step()
-            self.optimizer.zero_grad()
+            self._step()
             yield StepResult(
                 update=update + 1,
                 epoch=(update + 1) / self.plan.updates_per_epoch,
-                loss=total / max(count, 1e-9),
+                loss=share.loss / count,
                 learning_rate=learning_rate,
                 grad_norm=norm,
+                micro_batch_tokens=self.plan.budget,
                 seconds=time.perf_counter() - began,
             )
+            if share.stop:
+                return
 
     def fit(self) -> FitResult:
         """Trains to the end or until early stopping, and leaves the model with the weights that scored best.
@@ -221,11 +235,12 @@ class Trainer:
         if best is None:
             best_update = update
         elif best_update != update:
-            self.accelerator.wait_for_everyone()
-            load_trainable_state(self.bare_model, self.folder.load_best())
+            if self.accelerator.is_main_process:
+                load_trainable_state(self.bare_model, self.folder.load_best())
+            same_everywhere(self.parameters)
         seconds = time.perf_counter() - began
         logger.info("trained %d updates in %s", update, duration(seconds))
-        return FitResult(update, seconds, best_update, best, stopped_early)
+        return FitResult(update, seconds, best_update, best, stopped_early, self.plan.budget)
 
     def _number(self, update: int) -> int:
         """The number of an update in the plan; at the end of a section the next one is opened.
@@ -237,24 +252,108 @@ class Trainer:
         if update == self.section_began + self.plan.updates_per_epoch:
             self.section, self.section_began = self.section + 1, update
             self.features = self.sections(self.section)
-            self.plan = batch_plan(self.task, self.features, self.config, self.seed)
+            self.plan = batch_plan(self.task, self.features, self.config, self.seed, self.plan.budget)
         return self.section * self.plan.updates_per_epoch + update - self.section_began
 
-    def _batch(self, micro: MicroBatch) -> Batch:
-        batch = self.task.collate(take(self.features, micro.features))
-        if micro.filler:
-            batch.num_targets = 0.0
-        return batch.to(self.accelerator.device)
+    def _gradients(self, update: int, number: int) -> Share:
+        """Sums of an update over all ranks, with this rank's part of the gradient in the parameters.
 
-    def _over_ranks(self, value: float) -> float:
-        if self.accelerator.num_processes == 1:
-            return value
-        tensor = torch.tensor(value, dtype=torch.float64, device=self.accelerator.device)
-        return float(self.accelerator.reduce(tensor, reduction="sum"))
+        Where memory is not enough on some rank, all of them throw the update's gradients away and do it again
+        with smaller micro-batches and the same random state, as if nothing had happened.
+        """
+        budget = self.plan.budget
+        while True:
+            reseed(self.seed, update, self.accelerator.process_index)
+            self.optimizer.zero_grad()
+            share = self._accumulate(number).over_ranks(self.accelerator.device)
+            if not share.out_of_memory:
+                break
+            self._cut_smaller(number, alone=share.alone)
+        if self.plan.budget < budget:
+            logger.warning(
+                "memory was not enough for micro-batches of %d padded tokens: update %d was done again with %d, and "
+                "the run goes on with that (trainer.micro_batch_tokens=%d begins with it)",
+                budget, update + 1, self.plan.budget, self.plan.budget,
+            )  # fmt: skip
+        if share.learned is not None and self.accelerator.num_processes > 1:
+            add_over_ranks(self.parameters, share.learned)
+        return share
 
-    def _clip(self) -> float:
-        limit = self.config.max_grad_norm
-        return float(self.accelerator.clip_grad_norm_(self.parameters, math.inf if limit is None else limit))
+    def _accumulate(self, number: int) -> Share:
+        """Forward and backward through this rank's micro-batches of an update."""
+        micro_batches = self._micro_batches(number)
+        divisor = len(self.plan.update(number))
+        share = Share(stop=self._stopping)
+        loss = torch.zeros((), dtype=torch.float64, device=self.accelerator.device)
+        for features in micro_batches:
+            try:
+                batch = self.feed.batch(self.features, features)
+                part = self.task.loss(self.model, batch).sum
+                # All ranks know how many features an update has; the count of its targets comes with the sums.
+                self.accelerator.backward(part / divisor)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                share.out_of_memory, share.alone = True, len(features) == 1
+                break
+            loss += part.detach()
+            share.count += batch.num_targets
+        if (number + 1) % self.plan.updates_per_epoch and not share.out_of_memory:
+            self.feed.prepare(self.features, self._micro_batches(number + 1))
+        share.loss = float(loss)
+        share.learned = [parameter.grad is not None for parameter in self.parameters]
+        return share
+
+    def _micro_batches(self, number: int) -> list[Indices]:
+        accelerator = self.accelerator
+        return self.plan.micro_batches(
+            number, rank=accelerator.process_index, ranks=accelerator.num_processes
+        )
+
+    def _cut_smaller(self, number: int, *, alone: bool) -> None:
+        """Halves the budget, from what the largest micro-batch of any rank takes.
+
+        Raises:
+            TrainingError: it was a single feature that memory was not enough for.
+        """
+        ranks = self.accelerator.num_processes
+        largest = max(
+            padded(self.plan.lengths[features])
+            for rank in range(ranks)
+            for features in self.plan.micro_batches(number, rank=rank, ranks=ranks)
+        )
+        if alone:
+            raise TrainingError(
+                "memory is not enough for a single text, so smaller micro-batches do not help",
+                where=f"update {number + 1}, up to {largest} tokens",
+                fix=f"task.max_length={max(1, largest // 2)}, trainer.gradient_checkpointing=true, peft=lora, or a "
+                "smaller model",
+            )
+        let_go()
+        self.plan.budget = max(1, min(self.plan.budget, largest) // 2)
+
+    def _finish_gradients(self, number: int, count: float) -> float:
+        """Divides the update's gradient by the count of its targets and clips it; returns its norm before that."""
+        if self.accelerator.scaler is not None:
+            self.accelerator.unscale_gradients(self.optimizer)
+        divisor = len(self.plan.update(number))
+        return scale_and_clip(self.parameters, divisor / count, self.config.max_grad_norm)
+
+    def _step(self) -> None:
+        """Optimizer and learning rate."""
+        try:
+            self.optimizer.step()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise TrainingError(
+                "memory is not enough for the optimizer, which keeps two numbers for each one that is learned",
+                where=f"{sum(parameter.numel() for parameter in self.parameters):,} trainable parameters",
+                fix="peft=lora, or a smaller model",
+            ) from error
+        if not self.accelerator.optimizer_step_was_skipped:
+            self.schedule.step()
+        self.optimizer.zero_grad()
 
 
 def optimizer(model: nn.Module, config: TrainerConfig) -> torch.optim.Optimizer:

@@ -1,8 +1,15 @@
+"""The batch plan: every feature once, whatever the ranks, the budget and the way of batching."""
+
+import tracemalloc
+from itertools import pairwise
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autotune.data.batches import BatchPlan, cut, padded, prediction_batches
+from autotune.choices import Batching
+from autotune.data.batches import BatchPlan, Cost, cut, padded, prediction_batches, share
 
 lengths = st.lists(st.integers(1, 300), min_size=1, max_size=60).map(lambda values: np.array(values)[:, None])
 
@@ -12,47 +19,57 @@ def plan(rows: list[int], sizes: list[int], **options) -> BatchPlan:
     return BatchPlan(np.array(rows), np.array(sizes)[:, None], **settings)
 
 
+def seen(made: BatchPlan, update: int, ranks: int) -> list[int]:
+    """The features of all ranks' shares."""
+    shares = [made.micro_batches(update, rank=rank, ranks=ranks) for rank in range(ranks)]
+    return [int(feature) for micro_batches in shares for micro in micro_batches for feature in micro]
+
+
 @given(
     st.lists(st.integers(1, 3), min_size=1, max_size=40),
     st.integers(1, 9),
     st.integers(1, 4),
     st.integers(1, 600),
+    st.sampled_from(Batching),
 )
-def test_every_feature_exactly_once_an_epoch_over_all_ranks(windows, batch_size, ranks, budget):
+def test_every_feature_exactly_once_an_epoch_over_all_ranks(windows, batch_size, ranks, budget, batching):
     rows = [row for row, count in enumerate(windows) for _ in range(count)]
     rng = np.random.default_rng(0)
-    made = plan(rows, list(rng.integers(1, 200, len(rows))), batch_size=batch_size, budget=budget)
+    made = plan(
+        rows,
+        list(rng.integers(1, 200, len(rows))),
+        batch_size=batch_size,
+        budget=budget,
+        batching=batching,
+    )
     for epoch in range(2):
-        seen = [
-            int(feature)
-            for update in range(made.updates_per_epoch)
-            for rank in range(ranks)
-            for micro in made.micro_batches(epoch * made.updates_per_epoch + update, rank=rank, ranks=ranks)
-            if not micro.filler
-            for feature in micro.features
-        ]
-        assert sorted(seen) == list(range(len(rows)))
+        numbers = range(epoch * made.updates_per_epoch, (epoch + 1) * made.updates_per_epoch)
+        found = [feature for number in numbers for feature in seen(made, number, ranks)]
+        assert sorted(found) == list(range(len(rows)))
 
 
-@given(st.integers(1, 4), st.integers(1, 600), st.integers(0, 9))
-def test_the_rows_of_an_update_depend_on_neither_ranks_nor_budget(ranks, budget, update):
+@given(st.integers(1, 4), st.integers(1, 600), st.integers(0, 9), st.sampled_from(Batching))
+def test_the_rows_of_an_update_depend_on_neither_ranks_nor_budget(ranks, budget, update, batching):
     sizes = list(np.random.default_rng(3).integers(1, 200, 30))
-    alone = plan(list(range(30)), sizes)
-    shared = plan(list(range(30)), sizes, budget=budget)
-    together = [
-        feature
-        for rank in range(ranks)
-        for micro in shared.micro_batches(update, rank=rank, ranks=ranks)
-        if not micro.filler
-        for feature in micro.features
-    ]
-    assert sorted(together) == sorted(alone.update(update))
+    alone = plan(list(range(30)), sizes, batching=batching)
+    shared = plan(list(range(30)), sizes, budget=budget, batching=batching)
+    assert sorted(seen(shared, update, ranks)) == sorted(alone.update(update))
 
 
-def test_epochs_have_different_orders_and_seeds_too():
-    made, other = plan(list(range(40)), [5] * 40), plan(list(range(40)), [5] * 40, seed=8)
+@pytest.mark.parametrize("batching", Batching)
+def test_epochs_have_different_orders_and_seeds_too(batching):
+    made = plan(list(range(40)), [5] * 40, batching=batching)
+    other = plan(list(range(40)), [5] * 40, seed=8, batching=batching)
     assert list(made.update(0)) != list(made.update(made.updates_per_epoch))
     assert list(made.update(0)) != list(other.update(0))
+
+
+@pytest.mark.parametrize("batching", Batching)
+def test_an_update_is_the_same_whatever_was_asked_before(batching):
+    sizes = list(np.random.default_rng(3).integers(1, 200, 700))
+    made = plan(list(range(700)), sizes, batching=batching)
+    forwards = [list(made.update(number)) for number in range(400)]
+    assert [list(made.update(number)) for number in reversed(range(400))] == forwards[::-1]
 
 
 def test_the_windows_of_a_row_stay_in_one_update():
@@ -60,6 +77,22 @@ def test_the_windows_of_a_row_stay_in_one_update():
     for update in range(made.updates_per_epoch):
         features = made.update(update)
         assert len({[0, 0, 0, 1, 2, 2, 3][feature] for feature in features}) == 1
+
+
+def test_buckets_pay_less_padding_in_updates_of_the_same_size():
+    sizes = [int(size) for size in np.random.default_rng(3).lognormal(3, 1, 1003).astype(int) + 1]
+    exact, bucketed = (plan(list(range(1003)), sizes, batch_size=16, batching=way) for way in Batching)
+
+    def positions(made: BatchPlan) -> int:
+        updates = [made.update(number) for number in range(made.updates_per_epoch)]
+        assert sorted(len(update) for update in updates) == [1003 % 16] + [16] * (1003 // 16)
+        return sum(padded(made.lengths[update]) for update in updates)
+
+    assert 1.2 * positions(bucketed) < 1.5 * sum(sizes) < positions(exact)
+    longest = [int(bucketed.lengths[bucketed.update(number)].max()) for number in range(40)]
+    assert sum(after > before for before, after in pairwise(longest)) in range(10, 30), (
+        "not in order of length"
+    )
 
 
 @given(lengths, st.integers(1, 2000))
@@ -72,6 +105,50 @@ def test_no_micro_batch_passes_the_budget_unless_it_is_one_feature(sizes, budget
 @given(lengths)
 def test_cutting_pays_less_padding_than_one_padded_batch(sizes):
     assert sum(padded(sizes[group]) for group in cut(sizes, 10**9)) <= padded(sizes)
+
+
+@settings(max_examples=30)
+@given(lengths, st.integers(20, 2000))
+def test_no_cut_at_other_borders_costs_less(sizes, budget):
+    """Against all cuts of the sorted features, for few of them."""
+    sizes = np.sort(sizes[:9], axis=0)
+    cost = Cost(attention=100.0, overhead=30.0)
+
+    def costs(groups) -> float:
+        return sum(float(cost.of(len(group), group.max(axis=0).sum())) for group in groups)
+
+    every = []
+    for borders in range(2 ** (len(sizes) - 1)):
+        at = [place + 1 for place in range(len(sizes) - 1) if borders >> place & 1]
+        groups = np.split(sizes, at)
+        if all(len(group) == 1 or padded(group) <= budget for group in groups):
+            every.append(costs(groups))
+    found = costs([sizes[group] for group in cut(sizes, budget, cost=cost)])
+    assert found == pytest.approx(min(every))
+
+
+@given(lengths, st.integers(2, 4))
+def test_ranks_have_nearly_the_same_work(sizes, ranks):
+    cost = Cost()
+    loads = [
+        sum(float(cost.of(len(group), sizes[group].max())) for group in groups)
+        for groups in share(sizes, 10**9, ranks=ranks)
+    ]
+    alone = sum(float(cost.of(len(group), sizes[group].max())) for group in cut(sizes, 10**9))
+    dearest = float(cost.of(1, sizes.max()))
+    assert max(loads) <= 1.35 * max(alone / ranks, dearest) + 2 * cost.overhead
+
+
+def test_a_plan_of_a_million_rows_is_small_and_answers_at_once():
+    rows, sizes = np.arange(1_000_000), np.random.default_rng(0).integers(4, 200, (1_000_000, 1))
+    tracemalloc.start()
+    made = BatchPlan(rows, sizes, batch_size=32, budget=4096, seed=1)
+    del rows, sizes
+    for number in range(20):
+        made.micro_batches(number)
+    size, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size < 14e6 and peak < 40e6
 
 
 @given(lengths, st.integers(1, 2000))

@@ -1,108 +1,14 @@
 """The loop: the same gradient however an update is cut, the same weights for the same seed, the best kept."""
 
-import json
-
 import pytest
 import torch
-from pydantic import TypeAdapter
 
-from autotune.choices import Architecture, Precision
-from autotune.config import DatasetConfig, ModelConfig, RunConfig, SplitsConfig, TrainerConfig
+from autotune.choices import Precision
 from autotune.errors import ConfigError, TrainingError
-from autotune.models import load_model
-from autotune.prepare import examine
-from autotune.registry import task
-from autotune.runs import RunFolder
 from autotune.tasks.base import Scores
 from autotune.training import device
-from autotune.training.trainer import Trainer, interval
-
-WORDS = ["não", "são", "ótimo", "ruim", "céu", "água", "pão", "então", "café", "avó", "maçã", "três"]
-
-
-def rows(task_name: str) -> list[dict]:
-    """Rows of very different lengths, so that cuts of an update have different counts."""
-    made = []
-    for number in range(13):
-        words = [WORDS[(number * 5 + k) % len(WORDS)] for k in range(2 + 7 * (number % 5))]
-        if task_name == "sentiment":
-            made.append({"text": " ".join(words), "label": "bom" if number % 3 else "mau"})
-        elif task_name == "ner":
-            made.append(
-                {"tokens": words, "tags": ["B-COISA" if word in ("pão", "café") else "O" for word in words]}
-            )
-        else:
-            made.append({"document": " ".join(words), "summary": " ".join(words[:3])})
-    return made
-
-
-def make_trainer(
-    tmp_path, task_name, folder, evaluate=None, *, task_options=None, architecture=None, **options
-) -> Trainer:
-    file = tmp_path / "rows.jsonl"
-    file.write_text(
-        "\n".join(json.dumps(row, ensure_ascii=False) for row in rows(task_name)), encoding="utf-8"
-    )
-    kind = task(task_name)
-    # A larger epsilon keeps Adam from blowing up rounding where a gradient is nearly zero.
-    settings = {
-        "adam_epsilon": 1e-5,
-        "epochs": 2,
-        "batch_size": 5,
-        "learning_rate": 1e-3,
-        "precision": Precision.fp32,
-    } | options
-    config = RunConfig(
-        task=TypeAdapter(kind.Config).validate_python(task_options or {}),
-        dataset=DatasetConfig(
-            path=str(file),
-            splits=SplitsConfig(train=str(file), validation=None, test=None),
-            validation_fraction=0.0,
-        ),
-        model=ModelConfig(tiny=Architecture(architecture or kind.tiny)),
-        trainer=TrainerConfig(**settings),
-        runs=str(tmp_path),
-    )
-    prepared = examine(config, tmp_path / "cache").result()
-    model = load_model(
-        prepared.base,
-        kind.heads[prepared.base.family],
-        prepared.task.labels(),
-        None,
-        allow_pickle=False,
-        seed=1,
-    )
-    return Trainer(
-        prepared.task,
-        model,
-        prepared.features["train"],
-        config=config.trainer,
-        seed=3,
-        accelerator=device.accelerator(Precision.fp32),
-        evaluate=evaluate,
-        folder=folder,
-    )
-
-
-@pytest.fixture
-def folder(tmp_path):
-    config = RunConfig(task=task("ner").Config(), name="run", runs=str(tmp_path / "runs"))
-    with RunFolder.open(config) as opened:
-        yield opened
-
-
-def without_dropout(trainer: Trainer) -> Trainer:
-    for module in trainer.model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-        for name in ("dropout", "attention_dropout", "dropout_prob"):
-            if isinstance(getattr(module, name, None), float):
-                setattr(module, name, 0.0)
-    return trainer
-
-
-def weights(trainer: Trainer) -> torch.Tensor:
-    return torch.cat([parameter.detach().flatten() for parameter in trainer.bare_model.parameters()])
+from autotune.training.trainer import interval
+from tests.training.setting import make_trainer, weights, without_dropout
 
 
 @pytest.mark.parametrize(
@@ -137,7 +43,7 @@ def test_the_gradient_is_that_of_the_plain_padded_batch(tmp_path, folder):
     model(**whole.inputs, labels=whole.targets["labels"]).loss.backward()
     expected = [parameter.grad.clone() for parameter in model.parameters()]
     model.zero_grad()
-    batches = [trainer._batch(micro) for micro in trainer.plan.micro_batches(0)]
+    batches = [trainer.feed.batch(trainer.features, features) for features in trainer.plan.micro_batches(0)]
     assert len(batches) > 1
     count = sum(batch.num_targets for batch in batches)
     for batch in batches:

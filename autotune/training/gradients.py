@@ -1,0 +1,107 @@
+"""The gradient of an update: sums over micro-batches and ranks, divided once, at the end.
+
+Ranks do not use DistributedDataParallel. It averages gradients inside the last backward, so that a rank whose
+memory was not enough there would leave the others waiting for ever. Here nothing is exchanged before every
+rank has said, in one small reduction, that its backward passes are done; then the gradients follow.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.distributed
+from torch import Tensor, nn
+
+BUCKET_NUMBERS = 1 << 24
+"""Gradients travel between ranks in pieces of so many numbers, 64 MiB in fp32."""
+
+
+@dataclass
+class Share:
+    """What a rank knows of an update, and after `over_ranks` what all know together."""
+
+    loss: float = 0.0
+    """Sum over targets."""
+    count: float = 0.0
+    """Sum of the targets' weights."""
+    out_of_memory: bool = False
+    alone: bool = False
+    """The micro-batch for which memory was not enough holds one feature."""
+    stop: bool = False
+    """Training shall end after this update."""
+    learned: list[bool] | None = None
+    """Which parameters have a gradient, in their order."""
+
+    def over_ranks(self, device: torch.device) -> "Share":
+        """Sums and disjunctions over all ranks, in one reduction; the share itself in a single process."""
+        if not is_distributed():
+            return self
+        flags = [self.out_of_memory, self.alone, self.stop, *(self.learned or [])]
+        tensor = torch.tensor([self.loss, self.count, *map(float, flags)], dtype=torch.float64, device=device)
+        torch.distributed.all_reduce(tensor)
+        loss, count, *sums = tensor.tolist()
+        out_of_memory, alone, stop, *learned = (value > 0 for value in sums)
+        return Share(loss, count, out_of_memory, alone, stop, learned)
+
+
+def is_distributed() -> bool:
+    """Whether there are several processes."""
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
+def add_over_ranks(parameters: Sequence[nn.Parameter], learned: Sequence[bool]) -> None:
+    """Replaces every gradient with the sum over all ranks; a rank without one counts as zeros.
+
+    Args:
+        parameters: those that are trained, in the same order on every rank.
+        learned: which of them have a gradient on some rank; the others keep none.
+    """
+    chosen = [parameter for parameter, has in zip(parameters, learned, strict=True) if has]
+    for parameter in chosen:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    for bucket in _buckets(chosen):
+        gradients = [parameter.grad for parameter in bucket if parameter.grad is not None]
+        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        torch.distributed.all_reduce(flat)
+        pieces = flat.split([gradient.numel() for gradient in gradients])
+        for gradient, piece in zip(gradients, pieces, strict=True):
+            gradient.copy_(piece.view_as(gradient))
+
+
+def scale_and_clip(parameters: Sequence[nn.Parameter], factor: float, limit: float | None) -> float:
+    """Multiplies the gradients with a factor and shortens them where they are then longer than the limit.
+
+    Both are one pass over the gradients.
+
+    Returns:
+        The norm of all gradients together, after the factor and before it is shortened.
+    """
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    norm = float(nn.utils.get_total_norm(gradients)) * factor if gradients else 0.0
+    if limit is not None and math.isfinite(norm) and norm > limit:
+        factor *= limit / norm
+    if gradients:
+        torch._foreach_mul_(gradients, factor)
+    return norm
+
+
+def same_everywhere(tensors: Sequence[Tensor]) -> None:
+    """Gives all ranks what the first one has."""
+    if is_distributed():
+        for tensor in tensors:
+            torch.distributed.broadcast(tensor.data, src=0)
+
+
+def _buckets(parameters: Sequence[nn.Parameter]) -> list[list[nn.Parameter]]:
+    """Parameters of one type each, at most BUCKET_NUMBERS numbers or one parameter."""
+    buckets: list[list[nn.Parameter]] = []
+    room = 0
+    for parameter in parameters:
+        if not buckets or parameter.numel() > room or parameter.dtype != buckets[-1][0].dtype:
+            buckets.append([])
+            room = BUCKET_NUMBERS
+        buckets[-1].append(parameter)
+        room -= parameter.numel()
+    return buckets

@@ -1,0 +1,14 @@
+"""A run folder."""
+
+import pytest
+
+from autotune.config import RunConfig
+from autotune.registry import task
+from autotune.runs import RunFolder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    config = RunConfig(task=task("ner").Config(), name="run", runs=str(tmp_path / "runs"))
+    with RunFolder.open(config) as opened:
+        yield opened

@@ -1,0 +1,95 @@
+"""A trainer of a tiny model on rows of very different lengths."""
+
+import json
+
+import torch
+from pydantic import TypeAdapter
+
+from autotune.choices import Architecture, CheckLevel, Precision
+from autotune.config import CheckConfig, DatasetConfig, ModelConfig, RunConfig, SplitsConfig, TrainerConfig
+from autotune.models import load_model
+from autotune.prepare import examine
+from autotune.registry import task
+from autotune.training import device
+from autotune.training.trainer import Trainer
+
+WORDS = ["não", "são", "ótimo", "ruim", "céu", "água", "pão", "então", "café", "avó", "maçã", "três"]
+
+
+def rows(task_name: str) -> list[dict]:
+    """Rows of very different lengths, so that cuts of an update have different counts."""
+    made = []
+    for number in range(13):
+        words = [WORDS[(number * 5 + k) % len(WORDS)] for k in range(2 + 7 * (number % 5))]
+        if task_name == "sentiment":
+            made.append({"text": " ".join(words), "label": "bom" if number % 3 else "mau"})
+        elif task_name == "ner":
+            made.append(
+                {"tokens": words, "tags": ["B-COISA" if word in ("pão", "café") else "O" for word in words]}
+            )
+        else:
+            made.append({"document": " ".join(words), "summary": " ".join(words[:3])})
+    return made
+
+
+def make_trainer(
+    tmp_path, task_name, folder, evaluate=None, *, task_options=None, architecture=None, **options
+) -> Trainer:
+    file = tmp_path / "rows.jsonl"
+    file.write_text(
+        "\n".join(json.dumps(row, ensure_ascii=False) for row in rows(task_name)), encoding="utf-8"
+    )
+    kind = task(task_name)
+    # A larger epsilon keeps Adam from blowing up rounding where a gradient is nearly zero.
+    settings = {
+        "adam_epsilon": 1e-5,
+        "epochs": 2,
+        "batch_size": 5,
+        "learning_rate": 1e-3,
+        "precision": Precision.fp32,
+    } | options
+    config = RunConfig(
+        task=TypeAdapter(kind.Config).validate_python(task_options or {}),
+        dataset=DatasetConfig(
+            path=str(file),
+            splits=SplitsConfig(train=str(file), validation=None, test=None),
+            validation_fraction=0.0,
+        ),
+        model=ModelConfig(tiny=Architecture(architecture or kind.tiny)),
+        trainer=TrainerConfig(**settings),
+        check=CheckConfig(level=CheckLevel.none),
+        runs=str(tmp_path),
+    )
+    prepared = examine(config, tmp_path / "cache").result()
+    model = load_model(
+        prepared.base,
+        kind.heads[prepared.base.family],
+        prepared.task.labels(),
+        None,
+        allow_pickle=False,
+        seed=1,
+    )
+    return Trainer(
+        prepared.task,
+        model,
+        prepared.features["train"],
+        config=config.trainer,
+        seed=3,
+        accelerator=device.accelerator(Precision.fp32),
+        evaluate=evaluate,
+        folder=folder,
+    )
+
+
+def without_dropout(trainer: Trainer) -> Trainer:
+    for module in trainer.model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        for name in ("dropout", "attention_dropout", "dropout_prob"):
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, 0.0)
+    return trainer
+
+
+def weights(trainer: Trainer) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in trainer.bare_model.parameters()])
