@@ -93,7 +93,10 @@ class Process:
         self._send({"do": do, **options})
         line = self.process.stdout.readline()
         if not line:
-            raise SystemExit("\n".join(["a competitor failed:", *self.log.read_text().splitlines()[-30:]]))
+            code = self.process.wait()
+            said = self.log.read_text().splitlines()[-30:]
+            killed = [f"{self.log.stem} ended with exit code {code}" + " (memory?)" * (code == -9)]
+            raise SystemExit("\n".join([*killed, *said]))
         answer: Results = json.loads(line)
         return answer
 

@@ -17,7 +17,7 @@ CAN_DO = {
 
 MAX_LENGTH = 512
 BATCH_SIZE = 32
-LEARNING_RATE = {"full": 5e-5, "lora": 5e-4}
+LEARNING_RATE = {"full": 5e-5, "lora": 5e-4, "generation": 5e-5}
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from transformers import (
 )
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
-from autotune.data.batches import Indices
+from autotune.data.batches import Indices, padded
 from benchmarks.cells import AUTOTRAIN, BATCH_SIZE, BF16, GROUPED, MAX_LENGTH
 from benchmarks.ours import Run, updates
 from benchmarks.setting import SEED, Opened
@@ -60,25 +60,28 @@ def collator(opened: Opened, model: Any, padding: bool | str) -> Any:
     return DataCollatorWithPadding(tokenizer, padding=padding, max_length=length)
 
 
+def grouped_epoch(opened: Opened) -> list[Indices]:
+    """The updates of an epoch that is grouped by length, the least padded tokens first."""
+    prepared = opened.prepared
+    lengths = prepared.task.lengths(prepared.features["train"])
+    sampler = LengthGroupedSampler(
+        BATCH_SIZE, lengths=lengths.sum(axis=1).tolist(), generator=torch.Generator().manual_seed(SEED)
+    )
+    order = np.asarray(list(sampler))
+    batches = [order[start : start + BATCH_SIZE] for start in range(0, len(order), BATCH_SIZE)]
+    return sorted(batches, key=lambda batch: padded(lengths[batch]))
+
+
 def grouped_updates(opened: Opened, count: int) -> list[Indices]:
-    """Updates of an epoch that is grouped by length; each stands for an equal share of the epoch's tokens.
+    """Some of them; each stands for an equal share of the epoch's padded tokens.
 
     The sampler sorts each fifty batches, so its first few would all be long ones, and few batches drawn at random
     would miss the longest.
     """
-    prepared = opened.prepared
-    lengths = prepared.task.lengths(prepared.features["train"]).sum(axis=1)
-    sampler = LengthGroupedSampler(
-        BATCH_SIZE, lengths=lengths.tolist(), generator=torch.Generator().manual_seed(SEED)
-    )
-    order = np.asarray(list(sampler))
-    batches = [order[start : start + BATCH_SIZE] for start in range(0, len(order), BATCH_SIZE)]
-    whole = [batch for batch in batches if len(batch) == BATCH_SIZE] or batches
-    whole.sort(key=lambda batch: int(lengths[batch].sum()))
-    share = np.cumsum([lengths[batch].sum() for batch in whole]) / sum(
-        lengths[batch].sum() for batch in whole
-    )
-    return [whole[int(np.searchsorted(share, (number + 0.5) / count))] for number in range(count)]
+    epoch = grouped_epoch(opened)
+    lengths = opened.prepared.task.lengths(opened.prepared.features["train"])
+    share = np.cumsum([padded(lengths[batch]) for batch in epoch], dtype=np.float64)
+    return [epoch[int(np.searchsorted(share / share[-1], (number + 0.5) / count))] for number in range(count)]
 
 
 def order_for(name: str, opened: Opened, count: int) -> list[Indices]:

@@ -4,6 +4,9 @@ A process each, so that the peak of memory is the competitor's own; kept alive b
 costs no imports.
 """
 
+import contextlib
+import ctypes
+import gc
 import json
 import logging
 import os
@@ -17,6 +20,13 @@ def peak_megabytes() -> float:
     """Most resident memory so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def give_memory_back() -> None:
+    """What is free goes back to the system, so that the process waits for its turn small."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 class Worker:
@@ -85,13 +95,19 @@ class Worker:
         return result
 
     def _weigh(self, result: dict[str, Any], order: list[Any]) -> None:
-        """Updates that stand for equal shares of an epoch's tokens: their costs per token are averaged."""
+        """Updates that stand for equal shares of an epoch's padded tokens: what such a token costs is averaged, and
+        how many of them the epoch has for a real one is known."""
+        from benchmarks.peers import grouped_epoch
+
         each = [self._work([update]) for update in order]
+        epoch = self._work(grouped_epoch(self.opened))
         for clock, seconds in result["seconds"].items():
-            costs = [one / work["tokens"] for one, work in zip(seconds, each, strict=True)]
-            result[clock] = result["tokens"] * sum(costs) / len(costs)
-        needed = [work["flops"] / work["tokens"] for work in each]
-        result["flops"] = result["tokens"] * sum(needed) / len(needed)
+            costs = [one / work["padded_whole"] for one, work in zip(seconds, each, strict=True)]
+            result[clock] = epoch["padded_whole"] * sum(costs) / len(costs)
+        share = result["tokens"] / epoch["tokens"]
+        result |= {clock: result[clock] * share for clock in result["seconds"]}
+        result["flops"] = epoch["flops"] * share
+        result["padding"] = 1 - epoch["tokens"] / epoch["padded_whole"]
 
     def _extrapolate(self, result: dict[str, Any]) -> None:
         """Who does fewer updates is charged for all: by their number where every row has the same length, else
@@ -214,6 +230,7 @@ def serve() -> None:
     for line in sys.stdin:
         command = json.loads(line)
         answer = getattr(worker, command.pop("do"))(**command)
+        give_memory_back()
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
