@@ -1,0 +1,61 @@
+"""A test Hub, and fresh processes that know it as theirs."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.hub.server import WRITER, TestHub, serve
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+FOREIGN = ("HF_", "HUGGING", "TRANSFORMERS_", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
+
+
+@pytest.fixture
+def hub(tmp_path) -> Iterator[TestHub]:
+    """A Hub without repositories; objects come by LFS."""
+    with serve(tmp_path / "the-hub") as running:
+        yield running
+
+
+@pytest.fixture
+def xet_hub(tmp_path) -> Iterator[TestHub]:
+    """A Hub whose objects come by xet."""
+    pytest.importorskip("hf_xet", reason="without hf_xet the client has no such way")
+    with serve(tmp_path / "the-hub", xet=True) as running:
+        yield running
+
+
+def environment(hub: TestHub | None, home: Path, token: str | None = WRITER) -> dict[str, str]:
+    """Of a process that knows the test Hub as the Hub: libraries read it when they are imported.
+
+    Args:
+        hub: None: a Hub that refuses connections.
+        home: the libraries' cache; an empty one is that of another machine.
+        token: None: a stranger's.
+    """
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    clean |= {
+        "HF_HOME": str(home),
+        "HF_ENDPOINT": hub.url if hub else "http://127.0.0.1:9",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
+    if hub is None or hub.xet is None:
+        clean["HF_HUB_DISABLE_XET"] = "1"
+    return clean | ({"HF_TOKEN": token} if token else {})
+
+
+def python(code: str, **env: str) -> "subprocess.CompletedProcess[str]":
+    """Runs code in a fresh process."""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=env)
+
+
+def autotune(*words: object, env: dict[str, str], cwd: Path) -> "subprocess.CompletedProcess[str]":
+    """Runs the command in a fresh process."""
+    return subprocess.run(
+        [sys.executable, "-m", "autotune", *map(str, words)],
+        capture_output=True, text=True, check=False, env=env, cwd=cwd,
+    )  # fmt: skip
