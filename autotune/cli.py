@@ -27,6 +27,7 @@ usage: autotune [VERB] …
   autotune show [group=option …] [key=value …]      print the composed configuration and stop
   autotune evaluate RUN [--data FILE]               score a finished run again, or on other data
   autotune predict RUN FILE -o OUT.jsonl            predict for a file, or for --text "…"
+  autotune push RUN [--repo OWNER/NAME]             send a finished run to the Hub, again and again without harm
   autotune convert IN OUT [--to FORM] [key=value …] write a data set in another form: OUT.conll, or a folder
 
   autotune VERB --help     groups, options and keys; arguments of evaluate and predict
@@ -43,7 +44,8 @@ examples:
   autotune task=sentiment model=bertimbau_base dataset=csv dataset.path=reviews.csv \\
       dataset.columns.text=review dataset.columns.label=stars
 
-exit codes: 0 done, 2 configuration, data or call, 3 over budget, 65 bad numbers, 74 disk, 130 Ctrl-C, 70 our bug
+exit codes: 0 done, 2 configuration, data or call, 3 over budget, 65 bad numbers, 69 the Hub refused
+            or is away (the model is safe), 74 disk, 130 Ctrl-C, 70 our bug
 shell completion: eval "$(autotune -sc install=bash)"
 """
 
@@ -115,7 +117,7 @@ def _dispatch(words: list[str]) -> int:
     for plugin in plugins:
         registry.load_plugin(plugin)
     # What is asked for on stdout stays alone there.
-    stream = sys.stdout if verb in ("train", "evaluate") else sys.stderr
+    stream = sys.stdout if verb in ("train", "evaluate", "push") else sys.stderr
     with environment.speaking(stream):
         return VERBS[verb](words, plugins)
 
@@ -197,6 +199,31 @@ def _predict(words: list[str], _: list[str]) -> int:
     return commands.predict(given.run, file=given.file, texts=given.text, output=given.output)
 
 
+def _push(words: list[str], _: list[str]) -> int:
+    parser = _Parser(
+        "push", "Sends a finished run to the Hub; where it stands there already, nothing changes."
+    )
+    parser.add_argument("run", metavar="RUN", help="run folder")
+    parser.add_argument(
+        "--repo", help="OWNER/NAME (default: that of the run, else your own and the run's name)"
+    )
+    parser.add_argument("--revision", help="branch (default: main)")
+    parser.add_argument("--create-pr", action="store_true", default=None, help="open a pull request instead")
+    parser.add_argument("--tag", help="tag on the commit")
+    parser.add_argument("--public", action="store_true", help="for everybody to see (default: private)")
+    parser.add_argument(
+        "--adapter-only", action="store_true", default=None, help="the adapter without its base model"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be sent")
+    given = vars(parser.parse_args(words))
+    environment.settle_push()
+    # No torch: a push begins at once, and needs no room for a model.
+    from autotune.publishing.stage import push_run
+
+    run, public, dry_run = (given.pop(name) for name in ("run", "public", "dry_run"))
+    return push_run(run, given, public=public, dry_run=dry_run)
+
+
 def _convert(words: list[str], _: list[str]) -> int:
     overrides = [word for word in words if "=" in word and not word.startswith("-")]
     parser = _Parser("convert", "Reads a data set as training does and writes its rows in another form.")
@@ -224,6 +251,7 @@ VERBS: dict[str, Callable[[list[str], list[str]], int]] = {
     "show": _show,
     "evaluate": _evaluate,
     "predict": _predict,
+    "push": _push,
     "convert": _convert,
 }
 

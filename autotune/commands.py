@@ -30,6 +30,7 @@ from autotune.outcome import say_model, say_next, say_result, say_scores
 from autotune.planning import estimate, lines
 from autotune.prepare import Prepared, examine
 from autotune.proof import prove
+from autotune.publishing.stage import publish
 from autotune.resolve import plain, typed
 from autotune.runs import CACHE, RunFolder
 from autotune.tasks.base import Scores, Task
@@ -99,6 +100,7 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
         if folder.finished:
             logger.info("%s is finished; nothing was trained", folder.path)
             logger.info("see it with: autotune evaluate %s; train it anew with: resume=never", folder.path)
+            publish(folder, config)
             return 0
         logger.info("run folder: %s", folder.path)
         found = examine(config, folder.cache)
@@ -131,6 +133,7 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
         folder.finish()
         say_result(fitted, split, figures, baselines, unseen)
         say_next(folder, config, prepared.task)
+        publish(folder, config)
     return 0
 
 
@@ -173,7 +176,8 @@ def _save(config: RunConfig, prepared: Prepared, trainer: Trainer, folder: RunFo
     if config.peft is not None and config.peft.merge:
         save_adapter(model, prepared.base, folder.adapter)
     model = finish(model, prepared.base, config.peft)
-    record = {"config": plain(config), "facts": prepared.task.facts, "precision": prepared.precision}
+    record = {"config": plain(config), "facts": prepared.task.facts, "precision": prepared.precision,
+              "serving": prepared.task.serving()}  # fmt: skip
     save_artefact(model, prepared.base, folder.model, record, generation=prepared.task.generation())
     return model.to(trainer.accelerator.device)
 

@@ -14,7 +14,7 @@ from typing import TextIO
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from autotune.choices import Format, Offline
+from autotune.choices import Format, Offline, Visibility
 from autotune.config import DatasetConfig, ModelConfig, RunConfig
 
 logger = logging.getLogger(__name__)
@@ -60,6 +60,11 @@ def speaking(stream: TextIO) -> Iterator[None]:
         log.propagate = before[1]
 
 
+def settle_push() -> None:
+    """A push asks the Hub, unless the user's own environment forbids it; what is away is told by the push."""
+    os.environ.setdefault(OFFLINE, "0")
+
+
 def settle_offline(configs: Sequence[RunConfig]) -> None:
     """Decides whether the Hub is asked, and tells the Hugging Face libraries, which read it when imported.
 
@@ -79,8 +84,9 @@ def settle_offline(configs: Sequence[RunConfig]) -> None:
 
 
 def needs_hub(config: RunConfig) -> bool:
-    """Whether the data set or the model is nowhere on this machine's disk but may be on the Hub."""
-    return _dataset_on_hub(config.dataset) or _model_on_hub(config.model)
+    """Whether the run is to be pushed, or the data set or the model is nowhere on this machine's disk."""
+    pushed = config.hub.visibility is not Visibility.none
+    return pushed or _dataset_on_hub(config.dataset) or _model_on_hub(config.model)
 
 
 def answers(endpoint: str, seconds: float = PROBE_SECONDS) -> bool:

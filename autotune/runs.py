@@ -103,6 +103,36 @@ class RunFolder:
             raise
         return folder
 
+    @classmethod
+    def reopen(cls, run: str | Path) -> Self:
+        """The folder of a finished run, to be pushed or looked at.
+
+        Raises:
+            ConfigError: there is no such folder, its run is not finished, or another process works in it.
+            DiskError: it cannot be written.
+        """
+        path = Path(run).expanduser()
+        cls.artefact(path)
+        if _state(path) is not State.finished:
+            raise ConfigError(
+                "the run is not finished",
+                where=str(path),
+                found=f"its state is {_state(path)}",
+                fix=f"train it to the end: {_read_status(path).get('command', 'autotune …')}",
+            )
+        with writing(path):
+            lock = locked(path / LOCK)
+        folder = cls(path, lock)
+        folder._listen()
+        return folder
+
+    def _listen(self) -> None:
+        """From now on what is said is written into log.txt, too."""
+        with writing(self.log):
+            self._log = _Log(self.log, encoding="utf-8")
+        self._log.setFormatter(_Redacting("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S"))
+        logging.getLogger("autotune").addHandler(self._log)
+
     def _begin(self, config: RunConfig) -> None:
         self._refuse_other_settings(config)
         if self.finished:
@@ -113,10 +143,7 @@ class RunFolder:
                     stale.unlink()
         self.write_text(CONFIG, dump_config(config))
         self._write_state(State.running, None)
-        with writing(self.log):
-            self._log = _Log(self.log, encoding="utf-8")
-        self._log.setFormatter(_Redacting("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S"))
-        logging.getLogger("autotune").addHandler(self._log)
+        self._listen()
 
     def _refuse_other_settings(self, config: RunConfig) -> None:
         """A name that was given by hand may hit the folder of a run with other settings."""
@@ -285,6 +312,14 @@ class RunFolder:
         self.finished = self._done = True
         with writing(self.best):
             self.best.unlink(missing_ok=True)
+
+    def note(self, **facts: Any) -> None:
+        """Adds to status.json what came after the end of the run.
+
+        Raises:
+            DiskError: it cannot be written.
+        """
+        self.write_json(STATUS, {**_read_status(self.path), **facts})
 
     @staticmethod
     def artefact(run: str | Path) -> Path:

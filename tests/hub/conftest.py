@@ -1,9 +1,11 @@
 """A test Hub, and fresh processes that know it as theirs."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,54 @@ def autotune(*words: object, env: dict[str, str], cwd: Path) -> "subprocess.Comp
         [sys.executable, "-m", "autotune", *map(str, words)],
         capture_output=True, text=True, check=False, env=env, cwd=cwd,
     )  # fmt: skip
+
+
+class Forks:
+    """Command lines that are run in forks of one process, whose Hub is a given one."""
+
+    def __init__(self, hub: TestHub, home: Path) -> None:
+        self.hub = hub
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.hub.zygote"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment(hub, home, None),
+            cwd=Path(__file__).parents[2],
+        )  # fmt: skip
+
+    def __call__(self, *words: object, cwd: Path, **env: str) -> "subprocess.CompletedProcess[str]":
+        asked = {"words": list(map(str, words)), "cwd": str(cwd), "env": {"HF_TOKEN": WRITER, **env}}
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._process.stdout.readline())
+        return subprocess.CompletedProcess(
+            list(map(str, words)), answer["code"], answer["out"], answer["err"]
+        )
+
+    def close(self) -> None:
+        """Lets the process end."""
+        self._process.communicate()
+
+
+@pytest.fixture(scope="session")
+def forks_by_way(tmp_path_factory) -> "Iterator[Callable[[str], Forks]]":
+    """Forks for a Hub that takes objects by a way: lfs or xet. Imports are paid once."""
+    made: dict[str, Forks] = {}
+    with ExitStack() as stack:
+
+        def of(way: str) -> Forks:
+            if way not in made:
+                folder = tmp_path_factory.mktemp(f"hub-{way}")
+                hub = stack.enter_context(serve(folder / "hub", xet=way == "xet"))
+                made[way] = Forks(hub, folder / "home")
+                stack.callback(made[way].close)
+            return made[way]
+
+        yield of
+
+
+@pytest.fixture
+def forks(forks_by_way) -> Forks:
+    """Forks whose Hub, by LFS, has forgotten everything."""
+    forks = forks_by_way("lfs")
+    forks.hub.forget()
+    return forks

@@ -72,6 +72,13 @@ class TestHub:
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
 
+    def forget(self) -> None:
+        """As if it had just been started."""
+        self.store.clear()
+        self.seen.clear()
+        self.parts.clear()
+        self.faults.active.clear()
+
     def repo(self, name: str, kind: str = "models") -> Repo:
         """A repository, for tests to look at."""
         return self.store.repos[kind, name]

@@ -99,6 +99,12 @@ class Store:
         self.repos: dict[tuple[str, str], Repo] = {}
         (root / "objects").mkdir(parents=True, exist_ok=True)
 
+    def clear(self) -> None:
+        """Forgets all repositories and objects."""
+        self.repos.clear()
+        for file in (self.root / "objects").iterdir():
+            file.unlink()
+
     def path(self, sha256: str) -> Path:
         """Where an object is, or would be."""
         return self.root / "objects" / sha256
