@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
-from huggingface_hub.errors import EntryNotFoundError
+from huggingface_hub.errors import HfHubHTTPError
 
 from autotune.choices import Visibility
 from autotune.config import HubConfig
@@ -20,6 +20,8 @@ from autotune.publishing.target import Target, find, tag_taken
 logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
+
+CONFLICT = 409
 
 
 @dataclass(frozen=True)
@@ -87,21 +89,38 @@ class _Sender:
         """
         private, revision = self.wish.visibility is Visibility.private, self.wish.revision
         if not self.target.exists:
-            self._ask(
-                lambda: self.api.create_repo(self.repo, private=private, exist_ok=True), "making the repository"
-            )  # fmt: skip
+            self._make(
+                lambda: self.api.create_repo(self.repo, private=private),
+                lambda: self.api.repo_exists(self.repo),
+                "making the repository",
+            )
             if private and not self._ask(lambda: self.api.model_info(self.repo), "looking at it").private:
                 raise HubError(
                     "the repository was to be private, and the Hub made it public",
                     where=f"hub.repo={self.repo}",
                     fix="make it private in its settings",
                 )
-        elif not self.target.private and private:
-            raise AssertionError("refused by target.find")
         if self.head(revision) is None:
-            self._ask(
-                lambda: self.api.create_branch(self.repo, branch=revision, exist_ok=True), "making the branch"
-            )  # fmt: skip
+            self._make(
+                lambda: self.api.create_branch(self.repo, branch=revision),
+                lambda: revision in [one.name for one in self.api.list_repo_refs(self.repo).branches],
+                "making the branch",
+            )
+
+    def _make(self, make: Callable[[], object], there: Callable[[], bool], what: str) -> None:
+        """Makes what may be there already: by us, when an answer was lost.
+
+        The client's own `exist_ok` takes every conflict for that, and trips over one without an address.
+        """
+
+        def act() -> None:
+            try:
+                make()
+            except HfHubHTTPError as error:
+                if error.response.status_code != CONFLICT or not there():
+                    raise
+
+        self._ask(act, what)
 
     def head(self, revision: str) -> str | None:
         """Commit that a branch or pull request is at; None where there is none."""
@@ -152,12 +171,9 @@ class _Sender:
 
     def _stale(self, files: Mapping[str, Content], revision: str) -> list[str]:
         """Files of an earlier push of ours that this one does not have."""
-        try:
-            there = self._ask(
-                lambda: self.api.list_repo_files(self.repo, revision=revision), "asking for the files"
-            )
-        except EntryNotFoundError:
-            return []
+        there = self._ask(
+            lambda: self.api.list_repo_files(self.repo, revision=revision), "asking for the files"
+        )
         return [path for path in there if mine(path) and path not in files] if RECORD in there else []
 
     def compare(self, files: Mapping[str, Content], commit: str) -> None:
@@ -187,13 +203,21 @@ class _Sender:
         Raises:
             HubError: it is on another one.
         """
-        wanted, at = str(self.wish.tag), self.target.tagged
-        if at is not None and at != commit:
-            raise tag_taken(self.repo, wanted, at)
-        if at is None:
-            self._ask(
-                lambda: self.api.create_tag(self.repo, tag=wanted, revision=commit, exist_ok=True), "making the tag"
-            )  # fmt: skip
+        wanted = str(self.wish.tag)
+
+        def tagged() -> str | None:
+            refs = self.api.list_repo_refs(self.repo)
+            return next((one.target_commit for one in refs.tags if one.name == wanted), None)
+
+        if self.target.tagged is None:
+            self._make(
+                lambda: self.api.create_tag(self.repo, tag=wanted, revision=commit),
+                lambda: tagged() is not None,
+                "making the tag",
+            )
+        at = self._ask(tagged, "looking at the tag")
+        if at != commit:
+            raise tag_taken(self.repo, wanted, str(at))
 
 
 def _title(run: str) -> str:

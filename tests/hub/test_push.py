@@ -3,12 +3,15 @@
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.hub.conftest import Forks, autotune, environment
-from tests.hub.server import WRITER, TestHub
+from tests.hub.server import READER, WRITER, TestHub, serve
 
 CANARY = "hf_canaryCanaryCanaryCanary00"
 SECRETS = (WRITER, CANARY)
@@ -28,7 +31,7 @@ def trained(tmp_path_factory) -> Path:
     """A finished run with an adapter, not pushed; do not change it."""
     runs = tmp_path_factory.mktemp("trained")
     done = autotune(
-        "task=ner", "peft=lora", "debug=smoke", f"runs={runs}", "name=run",
+        "task=ner", "peft=lora", "debug=smoke", f"runs={runs}", "name=run", "hub.patience=4",
         env=environment(None, runs / "home") | {"HF_HUB_OFFLINE": "1"}, cwd=runs,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -134,3 +137,168 @@ def test_one_fault_at_any_request(forks, run, fault, request_):
     assert hub.repo("ana/run").refs["refs/tags/v1"] == hub.repo("ana/run").refs["refs/heads/main"]
     assert hub.commits("ana/run") == 1
     assert status(run)["push"]["state"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "how"),
+    [
+        ("GET /api/whoami", {"status": 503}),
+        ("POST /api/repos/create", {"status": 0}),
+        ("POST .*/commit/", {"status": 429, "headers": {"Retry-After": "600"}}),
+        (".", {"status": 0}),
+    ],
+)
+def test_what_goes_on_failing_ends_in_time_and_a_repeat_completes(forks, run, pattern, how):
+    hub = forks.hub
+    with hub.faults(pattern, **how):
+        began = time.monotonic()
+        done = push(forks, run)
+    assert done.returncode == 69 and time.monotonic() - began < 12, done.stderr
+    assert "trying again" in done.stdout or "Retry-After" in str(how)
+    assert push(forks, run).returncode == 0
+    assert_whole(hub, run)
+
+
+def test_nobody_answers(run, tmp_path):
+    env = environment(None, tmp_path / "home")
+    done = autotune("push", run, env=env, cwd=tmp_path)
+    assert done.returncode == 69 and "cannot be reached" in done.stderr
+    assert status(run)["push"]["state"] == "pending" and status(run)["state"] == "finished"
+
+
+def test_a_killed_push_goes_on_where_it_was(run, tmp_path):
+    """What arrived is not sent again: by LFS whole files, by xet pieces of them."""
+    with serve(tmp_path / "hub") as hub:
+        env, words = environment(hub, tmp_path / "home"), [sys.executable, "-m", "autotune", "push", str(run)]
+        with hub.faults("POST .*/commit/", delay=30) as hit:
+            process = subprocess.Popen(words, env=env, cwd=tmp_path, stdout=subprocess.DEVNULL)
+            while not hit.hits:
+                assert process.poll() is None
+                time.sleep(0.05)
+            process.kill()
+            process.wait()
+        sent = hub.uploaded()
+        assert sent > 1_000_000 and hub.commits("ana/run") == 0
+        assert autotune("push", run, env=env, cwd=tmp_path).returncode == 0
+        assert hub.uploaded() == sent
+        assert_whole(hub, run)
+
+
+def test_by_xet(forks_by_way, run):
+    forks = forks_by_way("xet")
+    forks.hub.forget()
+    assert push(forks, run).returncode == 0
+    assert push(forks, run).returncode == 0
+    assert_whole(forks.hub, run)
+    assert forks.hub.commits("ana/run") == 1 and forks.hub.uploaded() == 0
+
+
+@pytest.mark.parametrize(
+    ("how", "code"), [({"status": 403}, 69), ({"status": 503, "times": 1}, 0), ({"status": 0, "times": 1}, 0)]
+)
+def test_faults_of_xet(forks_by_way, run, how, code):
+    forks = forks_by_way("xet")
+    forks.hub.forget()
+    with forks.hub.faults("xet-write-token", **how):
+        done = push(forks, run)
+    assert done.returncode == code, done.stderr
+    assert push(forks, run).returncode == 0
+    assert_whole(forks.hub, run)
+
+
+REFUSED = {
+    "a read token": ({"HF_TOKEN": READER}, [], "may only read"),
+    "no token": ({"HF_TOKEN": ""}, [], "there is no token"),
+    "nobody's token": ({"HF_TOKEN": "hf_nobodyNobodyNobody"}, [], "does not accept the token"),
+    "somebody else's namespace": ({}, ["--repo", "eva/run"], "ana does not write for eva"),
+    "offline": ({"HF_HUB_OFFLINE": "1"}, [], "cannot be asked"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_the_hub_would_refuse(forks, run, case):
+    env, words, said = REFUSED[case]
+    done = push(forks, run, *words, **env)
+    assert done.returncode == 69 and said in done.stderr, done.stderr
+    assert not forks.hub.store.repos
+    assert "hf_" not in done.stderr.replace("hf_…", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--repo", "ana/não"], "hub.repo=ana/nao"),
+        (["--repo", "a/b/c"], "does not accept such a name"),
+        (["--repo", "https://huggingface.co/ana/run"], "hub.repo=ana/run"),
+        (["--repo", "ana/" + "x" * 97], "does not accept"),
+        (["--tag", "v 1"], "name of a tag"),
+        (["--create-pr", "--tag", "v1"], "pull request"),
+        (["--create-pr", "--revision", "dev"], "pull request"),
+        (["--adapter-only"], "base model is on this machine only"),
+    ],
+)
+def test_a_wrong_call(forks, run, words, said):
+    done = push(forks, run, *words)
+    assert done.returncode in (2, 69) and said in done.stderr, done.stderr
+
+
+def test_a_public_repository_is_refused_unless_public_is_wished_for(forks, run):
+    hub = forks.hub
+    hub.store.create("models", "acme/open", private=False)
+    done = push(forks, run, "--repo", "acme/open")
+    assert done.returncode == 69 and "public" in done.stderr and "--public" in done.stderr
+    assert hub.commits("acme/open") == 0
+    assert push(forks, run, "--repo", "acme/open", "--public").returncode == 0
+    assert not hub.repo("acme/open").private
+    assert_whole(hub, run, "acme/open")
+    assert push(forks, run, "--repo", "acme/new", "--public").returncode == 0
+    assert not hub.repo("acme/new").private
+
+
+def test_branches_and_tags(forks, run):
+    hub = forks.hub
+    assert push(forks, run, "--revision", "last", "--tag", "v1").returncode == 0
+    assert hub.commits("ana/run") == 0 and hub.commits("ana/run", "last") == 1
+    assert push(forks, run, "--revision", "last", "--tag", "v1").returncode == 0
+    done = push(forks, run, "--tag", "v1")
+    assert done.returncode == 69 and "tags stay where they are" in done.stderr
+    assert hub.repo("ana/run").refs["refs/tags/v1"] == hub.repo("ana/run").refs["refs/heads/last"]
+
+
+def test_a_pull_request_is_opened_once(forks, run):
+    hub = forks.hub
+    for _ in range(2):
+        done = push(forks, run, "--create-pr")
+        assert done.returncode == 0 and "discussions/1" in done.stdout, done.stderr
+    repo = hub.repo("ana/run")
+    assert len(repo.pulls) == 1 and hub.commits("ana/run") == 0
+    assert len(repo.history("refs/pr/1")) == 2
+
+
+def test_files_of_an_earlier_push_go_and_those_of_others_stay(forks, run):
+    hub = forks.hub
+    assert push(forks, run).returncode == 0
+    repo = hub.repo("ana/run")
+    files = dict(repo.commits[repo.refs["refs/heads/main"]].files)
+    old = {path: hub.store.regular(b"old") for path in ("adapter/adapter_config.json", "model-00001-of-00002.safetensors",
+                                                       "notes.md", "adapter/notes.md")}  # fmt: skip
+    repo.commit("refs/heads/main", "by hand", files | old)
+    assert push(forks, run).returncode == 0
+    there = hub.files("ana/run")
+    assert {"notes.md", "adapter/notes.md"} <= set(there)
+    assert not {"adapter/adapter_config.json", "model-00001-of-00002.safetensors"} & set(there)
+
+
+def test_a_dry_run_sends_nothing(forks, run):
+    done = push(forks, run, "--dry-run", "--repo", "acme/x")
+    assert done.returncode == 0 and "acme/x" in done.stdout and "model.safetensors" in done.stdout
+    assert ".env" not in done.stdout and "optimizer" not in done.stdout
+    assert not forks.hub.store.repos and "push" not in status(run)
+
+
+def test_only_finished_runs_are_pushed(forks, run):
+    (run / "status.json").write_text(json.dumps({"state": "interrupted", "command": "autotune task=ner"}))
+    done = push(forks, run)
+    assert done.returncode == 2 and "not finished" in done.stderr and "autotune task=ner" in done.stderr
+    done = push(forks, run.parent / "nothing")
+    assert done.returncode == 2 and "no such run folder" in done.stderr
