@@ -57,7 +57,7 @@ class RunFolder:
     Made by `open`. A context manager, which lets go of the lock and notes in status.json how the run ended.
     """
 
-    def __init__(self, path: Path, lock: IO[str]) -> None:
+    def __init__(self, path: Path, lock: IO[str] | None) -> None:
         self.path = path
         self._lock = lock
         self.finished = _state(path) is State.finished
@@ -101,6 +101,14 @@ class RunFolder:
         except BaseException:
             lock.close()
             raise
+        return folder
+
+    @classmethod
+    def follow(cls, config: RunConfig) -> Self:
+        """The folder that another process of the same run has opened: nothing is written into it but this
+        process's share of predictions."""
+        folder = cls(Path(config.runs).expanduser() / str(config.name), None)
+        folder._done = True
         return folder
 
     def _begin(self, config: RunConfig) -> None:
@@ -150,7 +158,8 @@ class RunFolder:
             # The error that ended the run matters more than that it could not be noted.
             logger.warning("how the run ended could not be noted in %s: %s", self.path / STATUS, lost)
         finally:
-            self._lock.close()
+            if self._lock is not None:
+                self._lock.close()
 
     @property
     def model(self) -> Path:
@@ -200,6 +209,8 @@ class RunFolder:
         Raises:
             DiskError: it cannot be written.
         """
+        if self._lock is None:
+            return
         with replaced(self.path / name) as file:
             file.write(text.encode("utf-8"))
 
@@ -243,6 +254,8 @@ class RunFolder:
         Raises:
             DiskError: it cannot be written.
         """
+        if self._lock is None:
+            return
         with writing(self.history), self.history.open("a", encoding="utf-8") as file:
             file.write(_line(record))
 
