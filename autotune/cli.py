@@ -13,7 +13,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NoReturn, TextIO, cast
 
-from autotune import __version__, environment, registry
+from autotune import __version__, environment, launch, registry
 from autotune.errors import AutotuneError, ConfigError, Findings, nearest
 from autotune.files import disk_error
 from autotune.redaction import RedactedStream
@@ -90,6 +90,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _refused(error: AutotuneError, *, debug: bool) -> int:
     if debug:
         traceback.print_exc()
+    if launch.rank():
+        return error.exit_code  # what all processes end with is told by the first
     for one in error.errors if isinstance(error, Findings) else [error]:
         sys.stderr.write(f"error: {one}\n")
     return error.exit_code
@@ -114,6 +116,13 @@ def _dispatch(words: list[str]) -> int:
                 fix=f"autotune {near} …" if near else "autotune --help",
             )
         verb = words.pop(0)
+    if verb != "train" and launch.ranks() > 1:
+        raise ConfigError(
+            "only training is shared by several processes",
+            where=f"autotune {verb}",
+            found=f"a launcher started {launch.ranks()}",
+            fix=f"autotune {verb} … without torchrun or accelerate launch",
+        )
     for plugin in plugins:
         registry.load_plugin(plugin)
     # What is asked for on stdout stays alone there.

@@ -2,11 +2,10 @@
 
 import json
 import logging
-import os
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from datasets import Dataset
@@ -17,7 +16,7 @@ from autotune.card import write_card
 from autotune.checks.findings import Report, Severity
 from autotune.checks.show import say, text
 from autotune.choices import CheckFormat, CheckLevel, Precision
-from autotune.config import RunConfig
+from autotune.config import HubConfig, RunConfig
 from autotune.data.cache import records, values
 from autotune.data.sources import load_file, load_rows, rows_from_texts
 from autotune.errors import AutotuneError, ConfigError, listing
@@ -36,6 +35,7 @@ from autotune.runs import CACHE, RunFolder
 from autotune.tasks.base import Scores, Task
 from autotune.training import device
 from autotune.training.features import prepare_features
+from autotune.training.ranks import Ranks, joined
 from autotune.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
@@ -89,28 +89,25 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
         config: fully resolved.
         plugins: files that register tasks; the process that proves the saved model needs them too.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ConfigError(
-            "a run is one process, and a launcher started several",
-            where="WORLD_SIZE",
-            found=os.environ["WORLD_SIZE"],
-            fix="start autotune without torchrun or accelerate launch",
-        )
-    with RunFolder.open(config) as folder:
+    with (
+        joined() as ranks,
+        ranks.first("folder", lambda: RunFolder.open(config), lambda: RunFolder.follow(config)) as folder,
+        ranks.united(),
+    ):
         if folder.finished:
             logger.info("%s is finished; nothing was trained", folder.path)
             logger.info("see it with: autotune evaluate %s; train it anew with: resume=never", folder.path)
-            publish(folder, config)
+            if not ranks.rank:
+                publish(folder, config)
             return 0
         logger.info("run folder: %s", folder.path)
-        found = examine(config, folder.cache)
-        say(found.report)
-        prepared = found.result()
-        folder.write_json("data.json", prepared.record() | {"check": found.report.as_dict()})
+        prepared = _examined(config, folder, ranks)
         trainer, evaluator = _trainer(config, prepared, folder)
         fitted = trainer.fit()
-        model = _save(config, prepared, trainer, folder)
+        model = _save(config, prepared, trainer, folder, ranks)
         scores = _score(prepared, evaluator, model, folder)
+        if ranks.rank:
+            return 0
         split, figures = list(scores.items())[-1]
         rows = prepared.rows.splits
         baselines = {
@@ -135,6 +132,24 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
         say_next(folder, config, prepared.task)
         publish(folder, config)
     return 0
+
+
+def _examined(config: RunConfig, folder: RunFolder, ranks: Ranks) -> Prepared:
+    """What is known before weights are loaded; the first process makes the tables that all of them map."""
+
+    def ahead() -> Prepared:
+        found = examine(config, folder.cache)
+        say(found.report)
+        prepared = found.result()
+        folder.write_json("data.json", prepared.record() | {"check": found.report.as_dict()})
+        return prepared
+
+    def then() -> Prepared:
+        # What the first process has looked at and asked for all of them.
+        unchecked = replace(config, check=replace(config.check, level=CheckLevel.none), hub=HubConfig())
+        return examine(unchecked, folder.cache).result()
+
+    return ranks.first("tables", ahead, then)
 
 
 def _trainer(config: RunConfig, prepared: Prepared, folder: RunFolder) -> tuple[Trainer, Evaluator]:
@@ -170,9 +185,13 @@ def _trainer(config: RunConfig, prepared: Prepared, folder: RunFolder) -> tuple[
     return trainer, evaluator
 
 
-def _save(config: RunConfig, prepared: Prepared, trainer: Trainer, folder: RunFolder) -> nn.Module:
+def _save(
+    config: RunConfig, prepared: Prepared, trainer: Trainer, folder: RunFolder, ranks: Ranks
+) -> nn.Module:
     """Saves the adapter and the model; returns the model as it was saved, merged where that was asked for."""
     model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    if ranks.rank:
+        return finish(model, prepared.base, config.peft).to(trainer.accelerator.device)
     if config.peft is not None and config.peft.merge:
         save_adapter(model, prepared.base, folder.adapter)
     model = finish(model, prepared.base, config.peft)

@@ -14,6 +14,7 @@ from typing import TextIO
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from autotune import launch
 from autotune.choices import Format, Offline, Visibility
 from autotune.config import DatasetConfig, ModelConfig, RunConfig
 
@@ -44,10 +45,14 @@ def set_defaults() -> None:
 
 @contextmanager
 def speaking(stream: TextIO) -> Iterator[None]:
-    """Inside, what autotune's loggers say from INFO on is written to the stream as plain lines."""
+    """Inside, what autotune's loggers say from INFO on is written to the stream as plain lines.
+
+    Of several processes the first says everything, the others only warnings, with their number before them.
+    """
     log = logging.getLogger("autotune")
     handler = _Lines(stream)
     handler.setFormatter(_Plain())
+    handler.setLevel(logging.WARNING if launch.rank() else logging.INFO)
     before = log.level, log.propagate
     log.addHandler(handler)
     log.setLevel(logging.INFO)
@@ -143,4 +148,6 @@ class _Lines(logging.StreamHandler[TextIO]):
 class _Plain(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
+        if launch.rank() and text:
+            text = f"process {launch.rank()}: {text}"
         return f"{record.levelname.lower()}: {text}" if record.levelno >= logging.WARNING and text else text

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 from datasets import Dataset
 from torch import nn
 
+from autotune import launch
 from autotune.errors import TrainingError
 from autotune.evaluation.evaluate import Evaluator
 from autotune.runs import RunFolder
@@ -60,6 +62,7 @@ def prove(
             capture_output=True,
             text=True,
             check=False,
+            env=launch.alone(os.environ),
         )
         if done.returncode:
             raise TrainingError(

@@ -20,8 +20,14 @@ def register(task: type["Task"]) -> type["Task"]:
     """Class decorator that makes a task known under its `name`.
 
     Raises:
-        ConfigError: another class has that name.
+        ConfigError: another class has that name, or its Config is another task's.
     """
+    if task.Config.name != task.name:
+        raise ConfigError(
+            f"the task {task.name!r} has the configuration of {task.Config.name!r}, and would become that task",
+            where=f"{task.__module__}.{task.__qualname__}",
+            fix=f"a dataclass of its own, derived from the other: name: str = {task.name!r}; Config = that class",
+        )
     known = _tasks.setdefault(task.name, task)
     if known is not task:
         raise ConfigError(

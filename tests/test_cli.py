@@ -175,6 +175,19 @@ def test_a_task_of_the_users_own_is_one_file_and_one_yaml(tmp_path, plugin):
     assert yaml.safe_load(done.stdout)["task"] == {"name": "stance", "max_length": None, "target": "água"}
 
 
+def test_a_task_with_the_configuration_of_another_is_refused(capsys, plugin):
+    code = """
+        from autotune.registry import register
+        from autotune.tasks.sentiment import Sentiment
+
+        @register
+        class Stance(Sentiment):
+            name = "stance"
+    """
+    assert main(["show", "--plugin", plugin(code)]) == 2
+    assert "name: str = 'stance'" in capsys.readouterr().err
+
+
 def test_a_reader_that_goes_away_is_no_error():
     words = f"'{sys.executable}' -m autotune show | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", words], capture_output=True, text=True, check=False)

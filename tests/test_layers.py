@@ -19,10 +19,11 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     ("__init__", "errors", "redaction"),
     ("registry", "choices", "config"),
-    ("files", "keys"),
+    ("files", "keys", "launch"),
     ("data.roles", "data.labels"),
     ("rules",),
     ("resolve",),
+    ("runlog", "status"),
     ("runs",),
     ("data", "evaluation.metrics"),
     ("tasks",),

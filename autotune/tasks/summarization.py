@@ -12,7 +12,7 @@ from autotune.choices import Overflow
 from autotune.config import DatasetConfig, OptionalPositive, Positive, RunConfig, TaskConfig
 from autotune.data.cache import records, values
 from autotune.data.roles import Column, Kind
-from autotune.errors import AutotuneError, ConfigError, DataError, raise_all
+from autotune.errors import AutotuneError, ConfigError, DataError, ModelError, raise_all
 from autotune.registry import register
 from autotune.tasks.base import (
     IGNORED,
@@ -30,6 +30,7 @@ from autotune.tasks.base import (
     pad,
     padded_inputs,
 )
+from autotune.tasks.decoding import greedy
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,6 +85,7 @@ class Summarization(Task):
         super().__init__(config, base, facts)
         self.writes_after_prompt = base.family is Family.decoder
         raise_all(list(_faults(config)))
+        _refuse_without_borders(base)
         prompt = config.prompt or (DECODER_PROMPT if self.writes_after_prompt else "{document}")
         self.prompt = prompt
         self.before, self.after = self.encoder.ids(prompt.split("{document}"))
@@ -255,7 +257,9 @@ class Summarization(Task):
             self.tokenizer.pad_token_id,
             left=self.writes_after_prompt,
         )
-        written = model.generate(**Batch(inputs).to(model.device).inputs, **self.generation())
+        # Beams leave the batch together, as `generate` has it.
+        search = {"custom_generate": greedy} if self.config.num_beams == 1 else {}
+        written = model.generate(**Batch(inputs).to(model.device).inputs, **self.generation(), **search)
         if self.writes_after_prompt:
             written = written[:, inputs["input_ids"].shape[1] :]
         return [text.strip() for text in self.tokenizer.batch_decode(written, skip_special_tokens=True)]
@@ -284,6 +288,30 @@ class Summarization(Task):
                 {"prediction": _lead(document, wanted)} for document in values(rows, "document")
             )
         }
+
+
+def _refuse_without_borders(base: Base) -> None:
+    """A summary has a first token, from which it is written, and an end.
+
+    Raises:
+        ModelError: the base model names none.
+    """
+    starts = base.family is Family.decoder or getattr(base.config, "decoder_start_token_id", None) is not None
+    missing = [
+        name
+        for name, known in (
+            ("token that summaries begin with (decoder_start_token_id)", starts),
+            ("end token (eos_token)", base.tokenizer.eos_token_id is not None),
+        )
+        if not known
+    ]
+    if missing:
+        raise ModelError(
+            f"the model has no {' and no '.join(missing)}, so it cannot learn to write",
+            where=f"model.name_or_path={base.name}",
+            found=f"{base.config.model_type}, {type(base.tokenizer).__name__}",
+            fix="model=ptt5_base; or a copy of the model in a folder whose config.json and tokenizer_config.json name them",
+        )
 
 
 def _lead(document: str, wanted: float) -> str:

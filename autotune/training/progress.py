@@ -8,6 +8,8 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from autotune import launch
+
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -23,7 +25,9 @@ class Progress:
         self.title, self.total, self.done = title, total, 0
         self.began = self.said = time.monotonic()
         self.bar = (
-            tqdm(total=total, desc=title, leave=False, dynamic_ncols=True) if sys.stderr.isatty() else None
+            tqdm(total=total, desc=title, leave=False, dynamic_ncols=True)
+            if sys.stderr.isatty() and launch.rank() == 0
+            else None
         )
 
     def step(self, **values: float) -> None:

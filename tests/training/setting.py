@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from autotune.choices import Architecture, CheckLevel, Precision
 from autotune.config import CheckConfig, DatasetConfig, ModelConfig, RunConfig, SplitsConfig, TrainerConfig
 from autotune.models import load_model
-from autotune.prepare import examine
+from autotune.prepare import Prepared, examine
 from autotune.registry import task
 from autotune.training import device
 from autotune.training.trainer import Trainer
@@ -32,13 +32,15 @@ def rows(task_name: str) -> list[dict]:
     return made
 
 
-def make_trainer(
-    tmp_path, task_name, folder, evaluate=None, *, task_options=None, architecture=None, **options
-) -> Trainer:
+def prepare(
+    tmp_path, task_name, *, task_options=None, architecture=None, **options
+) -> tuple[RunConfig, Prepared]:
+    """Rows, features and a tiny model's files."""
     file = tmp_path / "rows.jsonl"
-    file.write_text(
-        "\n".join(json.dumps(row, ensure_ascii=False) for row in rows(task_name)), encoding="utf-8"
-    )
+    if not file.exists():  # other processes read it
+        file.write_text(
+            "\n".join(json.dumps(row, ensure_ascii=False) for row in rows(task_name)), encoding="utf-8"
+        )
     kind = task(task_name)
     # A larger epsilon keeps Adam from blowing up rounding where a gradient is nearly zero.
     settings = {
@@ -60,7 +62,13 @@ def make_trainer(
         check=CheckConfig(level=CheckLevel.none),
         runs=str(tmp_path),
     )
-    prepared = examine(config, tmp_path / "cache").result()
+    return config, examine(config, tmp_path / "cache").result()
+
+
+def make_trainer(tmp_path, task_name, folder, evaluate=None, **options) -> Trainer:
+    """A trainer whose rows and tables are in a folder."""
+    config, prepared = prepare(tmp_path, task_name, **options)
+    kind = task(task_name)
     model = load_model(
         prepared.base,
         kind.heads[prepared.base.family],

@@ -1,0 +1,88 @@
+"""What each process of a launched group does: python -m torch.distributed.run … worker.py SCENARIO FOLDER."""
+
+import itertools
+import sys
+from pathlib import Path
+
+import torch
+
+from autotune import launch
+from autotune.config import RunConfig
+from autotune.registry import task
+from autotune.runs import RunFolder
+from autotune.training.ranks import Ranks, joined
+from autotune.training.trainer import Trainer
+from tests.training.setting import make_trainer, prepare, weights, without_dropout
+
+
+def trainer_in(folder: Path, ranks: Ranks, task_name: str, **options) -> Trainer:
+    """The first process makes the tables, as in a run."""
+    tables = folder / task_name
+    tables.mkdir(parents=True, exist_ok=True)
+
+    def make() -> object:
+        return prepare(tables, task_name, **options)
+
+    ranks.first(f"tables {next(occasions)}", make, make)
+    config = RunConfig(
+        task=task(task_name).Config(), name=f"{task_name}{ranks.rank}", runs=str(folder / "runs")
+    )
+    with RunFolder.open(config) as opened:
+        return without_dropout(make_trainer(tables, task_name, opened, **options))
+
+
+occasions = itertools.count()
+
+
+def equal(folder: Path, ranks: Ranks) -> None:
+    """Two epochs of 13 rows in updates of 5, whose last has 3; with 1 row an update most ranks have nothing to do."""
+    found = {}
+    for task_name, options in CASES:
+        trainer = trainer_in(folder, ranks, task_name, **options)
+        losses = [step.loss for step in trainer.steps()]
+        found[f"{task_name} {options}"] = {"weights": weights(trainer), "losses": losses}
+    torch.save(found, folder / f"equal-{ranks.rank}-of-{ranks.size}.pt")
+
+
+CASES = (
+    ("ner", {"micro_batch_tokens": 4096}),
+    ("sentiment", {"micro_batch_tokens": 60, "task_options": {"max_length": 12}}),
+    ("summarization", {"micro_batch_tokens": 4096, "batch_size": 1, "max_updates": 5}),
+)
+
+
+def memory(folder: Path, ranks: Ranks) -> None:
+    """Memory is enough for one row on the last rank alone, in the first two updates."""
+    trainer = trainer_in(folder, ranks, "ner", micro_batch_tokens=4096)
+    done = 0
+
+    def refuse(module, args, kwargs, output):
+        if ranks.rank == ranks.size - 1 and done < 2 and len(kwargs["input_ids"]) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    trainer.bare_model.register_forward_hook(refuse, with_kwargs=True)
+    budgets = []
+    for step in trainer.steps():
+        done = step.update
+        budgets.append(step.micro_batch_tokens)
+    torch.save(
+        {"weights": weights(trainer), "budgets": budgets}, folder / f"memory-{ranks.rank}-of-{ranks.size}.pt"
+    )
+
+
+def stop(folder: Path, ranks: Ranks) -> None:
+    """One rank alone asks for the end, after the second update."""
+    trainer = trainer_in(folder, ranks, "ner", micro_batch_tokens=4096)
+    done = 0
+    for step in trainer.steps():
+        done = step.update
+        if done == 2 and ranks.rank == ranks.size - 1:
+            trainer.stop()
+    torch.save(done, folder / f"stop-{ranks.rank}-of-{ranks.size}.pt")
+
+
+if __name__ == "__main__":
+    assert launch.ranks() > 1
+    with joined() as group:
+        for scenario in sys.argv[2:]:
+            {"equal": equal, "memory": memory, "stop": stop}[scenario](Path(sys.argv[1]), group)
