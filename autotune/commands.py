@@ -12,8 +12,8 @@ from datasets import Dataset
 from torch import nn
 
 from autotune import registry
-from autotune.card import write_card
 from autotune.checks.findings import Report, Severity
+from autotune.checks.machine import surroundings
 from autotune.checks.show import say, text
 from autotune.choices import CheckFormat, CheckLevel, Precision
 from autotune.config import HubConfig, RunConfig
@@ -22,6 +22,7 @@ from autotune.data.sources import load_file, load_rows, rows_from_texts
 from autotune.errors import AutotuneError, ConfigError, listing
 from autotune.evaluation.evaluate import Evaluator
 from autotune.evaluation.metrics import recipe
+from autotune.evaluation.uncertainty import intervals, read_predictions
 from autotune.evaluation.unseen import unseen_scores
 from autotune.files import replaced
 from autotune.models import finish, load_artefact, load_model, save_adapter, save_artefact
@@ -29,6 +30,8 @@ from autotune.outcome import say_model, say_next, say_result, say_scores
 from autotune.planning import estimate, lines
 from autotune.prepare import Prepared, examine
 from autotune.proof import prove
+from autotune.publishing.card import write_card
+from autotune.publishing.facts import read_facts
 from autotune.publishing.stage import publish
 from autotune.resolve import plain, typed
 from autotune.runs import CACHE, RunFolder
@@ -117,15 +120,20 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
         unseen = None
         if split != "train":
             unseen = unseen_scores(prepared.task, rows["train"], rows[split], folder.predictions(split))
+        ends = intervals(
+            prepared.task, records(rows[split]), read_predictions(folder.predictions(split)), config.seed
+        )  # fmt: skip
         metrics = {
             **{name: one.as_dict() for name, one in scores.items()},
             "baseline": {split: {name: one.values for name, one in baselines.items()}},
+            "interval": {split: ends},
             **({"unseen": {split: {"rows": unseen[0], **unseen[1].as_dict()}}} if unseen else {}),
             "recipe": recipe(figures.values),
             "training": asdict(fitted),
         }
         folder.write_json("metrics.json", metrics)
-        write_card(folder.model, config, prepared.base, prepared.task, split, figures)
+        folder.write_json("environment.json", surroundings())
+        write_card(folder.model, read_facts(folder.path, config, folder.command))
         prove(evaluator, model, rows[split], folder, plugins)
         folder.finish()
         say_result(fitted, split, figures, baselines, unseen)

@@ -4,6 +4,7 @@ config.yaml   resolved configuration             model/        what `autotune pr
 status.json   state, reason, command             adapter/      with LoRA: the adapter alone
 history.jsonl one line an update or evaluation   predictions_<split>.jsonl
 metrics.json  figures and their recipes          data.json     fingerprint, source, labels
+environment.json  versions, device, commit
 log.txt       what was said                      best.safetensors, .lock   while the run is going on
 """
 
@@ -34,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 CONFIG, LOCK, MODEL, CACHE = "config.yaml", ".lock", "model", ".cache"
 LEFT_BEHIND = (
-    "history.jsonl", "metrics.json", "data.json", "log.txt", "best.safetensors",
+    "history.jsonl", "metrics.json", "data.json", "environment.json", "log.txt", "best.safetensors",
     "predictions_*.jsonl", ".*.part",
 )  # fmt: skip
 """What an attempt that did not finish leaves, and the next one begins without."""
@@ -189,6 +190,11 @@ class RunFolder:
     def best(self) -> Path:
         """Trainable weights of the best evaluation so far."""
         return self.path / "best.safetensors"
+
+    @property
+    def command(self) -> str:
+        """That trained the run."""
+        return str(read_status(self.path).get("command", ""))
 
     @property
     def cache(self) -> Path:

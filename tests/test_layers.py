@@ -32,7 +32,7 @@ LAYERS = (
     ("publishing.client", "publishing.target"),
     ("checks",),
     ("prepare",),
-    ("proof", "outcome", "card", "planning", "publishing"),
+    ("proof", "outcome", "planning", "publishing"),
     ("commands", "convert"),
     ("overrides", "explain", "environment"),
     ("compose",),

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import transformers
-from huggingface_hub import HfApi, get_token
+from huggingface_hub import HfApi, get_token, metadata_load
 from huggingface_hub.errors import HfHubHTTPError
 from transformers.utils import logging as transformers_logging
 from transformers.utils.hub import cached_file, resolve_revision
+from yaml import YAMLError
 
 from autotune.errors import AutotuneError, ModelError, listing
 
@@ -158,6 +159,23 @@ def read_json(path: str, file: str, revision: str | None) -> dict[str, Any] | No
         return None
     content: dict[str, Any] = json.loads(Path(found).read_text("utf-8"))
     return content
+
+
+def licence_of(path: str, revision: str | None) -> str | None:
+    """Licence identifier that the card of a folder or Hub repository states; None where none is stated."""
+    card = cached_file(
+        path,
+        "README.md",
+        revision=revision,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+        _raise_exceptions_for_gated_repo=False,
+    )
+    try:
+        stated = (metadata_load(card) or {}).get("license") if card is not None else None
+    except (ValueError, YAMLError):
+        return None
+    return stated if isinstance(stated, str) else None
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """The last stage of a run: pushed, or left with the command that does it. The run is finished before this begins."""
 
-import json
 import logging
 import shlex
 from collections.abc import Mapping
@@ -12,7 +11,9 @@ from autotune.config import HubConfig, RunConfig
 from autotune.errors import AutotuneError, HubError, raise_all
 from autotune.files import now
 from autotune.publishing import files
-from autotune.publishing.files import Content, Origins
+from autotune.publishing.card import render
+from autotune.publishing.facts import read_facts
+from autotune.publishing.files import Content
 from autotune.publishing.push import Pushed, push
 from autotune.publishing.target import find, offline
 from autotune.redaction import redact
@@ -93,18 +94,18 @@ def preview(folder: RunFolder, config: RunConfig) -> None:
 
 def contents(folder: RunFolder, config: RunConfig, repo: str) -> dict[str, Content]:
     """Every file of a push by its path in the repository."""
-    saved = json.loads((folder.model / files.RECORD).read_text("utf-8"))
-    origins = Origins(saved["base_model"]["revision"], _commit_of_data(folder))
+    facts = read_facts(folder.path, config, folder.command)
+    alone = config.hub.adapter_only or facts.alone
     chosen: dict[str, Content] = dict(
         files.chosen(folder.model, folder.adapter, adapter_only=config.hub.adapter_only)
     )
     chosen |= {
-        files.RECORD: files.record(saved, config, origins),
-        files.TRAINING: files.training(config, origins),
+        files.RECORD: files.record(facts.saved, config, facts.origins),
+        files.TRAINING: files.training(config, facts.origins),
         files.METRICS: (folder.path / files.METRICS).read_bytes(),
-        files.CARD: (folder.model / files.CARD).read_bytes(),
+        files.CARD: render(facts, repo, adapter_only=alone).encode(),
     }
-    if saved.get("serving") and not config.hub.adapter_only:
+    if facts.saved.get("serving") and not alone:
         chosen[files.HANDLER] = files.handler()
     return chosen
 
@@ -157,10 +158,3 @@ def _say(pushed: Pushed) -> None:
 
 def _name(config: RunConfig) -> str:
     return str(config.name)
-
-
-def _commit_of_data(folder: RunFolder) -> str | None:
-    path = folder.path / "data.json"
-    source: dict[str, Any] = json.loads(path.read_text("utf-8")).get("source", {}) if path.exists() else {}
-    commit = source.get("commit")
-    return None if commit is None else str(commit)
