@@ -30,6 +30,7 @@ usage: autotune [VERB] …
   autotune push RUN [--repo OWNER/NAME]             send a finished run to the Hub, again and again without harm
   autotune convert IN OUT [--to FORM] [key=value …] write a data set in another form: OUT.conll, or a folder
 
+  RUN is a run folder, the folder of a saved model, or hub:ORG/NAME[@REVISION]
   autotune VERB --help     groups, options and keys; arguments of evaluate and predict
   --plugin FILE            import a Python file that registers a task (may be repeated)
   --config-dir DIR         add your own options: DIR/dataset/mine.yaml is dataset=mine
@@ -184,7 +185,9 @@ def _look(words: list[str], verb: str) -> int:
 
 def _evaluate(words: list[str], _: list[str]) -> int:
     parser = _Parser("evaluate", "Scores a finished run again, or on other data.")
-    parser.add_argument("run", metavar="RUN", help="run folder, or a folder with a saved model")
+    parser.add_argument(
+        "run", metavar="RUN", help="run folder, folder with a saved model, or hub:ORG/NAME[@REVISION]"
+    )
     parser.add_argument("--data", metavar="FILE", help="rows with gold values, in any form of training")
     parser.add_argument("--split", help="split of the run's own data (default: test, else validation)")
     parser.add_argument("-o", "--output", metavar="OUT", help="JSON file for the figures")
@@ -197,7 +200,9 @@ def _evaluate(words: list[str], _: list[str]) -> int:
 
 def _predict(words: list[str], _: list[str]) -> int:
     parser = _Parser("predict", "Predicts for the rows of a file or for texts, one JSON object a line.")
-    parser.add_argument("run", metavar="RUN", help="run folder, or a folder with a saved model")
+    parser.add_argument(
+        "run", metavar="RUN", help="run folder, folder with a saved model, or hub:ORG/NAME[@REVISION]"
+    )
     parser.add_argument("file", metavar="FILE", nargs="?", help="rows in any form that training takes")
     parser.add_argument("--text", action="append", default=[], help="instead of a file; may be repeated")
     parser.add_argument("-o", "--output", metavar="OUT", help="JSONL file; without it the lines are printed")
@@ -276,6 +281,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _settle_for(run: str) -> None:
+    if run.startswith("hub:"):
+        environment.settle_hub()
+        return
     from autotune.resolve import load_config
     from autotune.runs import RunFolder
 

@@ -150,6 +150,8 @@ def _examined(config: RunConfig, folder: RunFolder, ranks: Ranks) -> Prepared:
         say(found.report)
         prepared = found.result()
         folder.write_json("data.json", prepared.record() | {"check": found.report.as_dict()})
+        commits = {"model": prepared.base.revision, "dataset": prepared.rows.source.get("commit")}
+        folder.note_commits(config, commits)
         return prepared
 
     def then() -> Prepared:

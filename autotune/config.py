@@ -149,7 +149,7 @@ class ModelConfig(Strict):
     """The base model that is fine-tuned."""
 
     name_or_path: str | None = None
-    """Hub id or local folder."""
+    """Hub id or local folder; hub:ORG/NAME@REVISION says both at once."""
     tiny: Architecture | None = None
     """Instead of a base model: a tiny random one of this architecture, built from the training text."""
     revision: str | None = None

@@ -81,7 +81,13 @@ def settle_offline(configs: Sequence[RunConfig]) -> None:
         os.environ[OFFLINE] = "0"
     elif Offline.always in wishes or not any(needs_hub(config) for config in configs):
         os.environ[OFFLINE] = "1"
-    elif OFFLINE not in os.environ:
+    else:
+        settle_hub()
+
+
+def settle_hub() -> None:
+    """Where something is wanted of the Hub and the user has not said otherwise: whether it answers."""
+    if OFFLINE not in os.environ:
         endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
         if not answers(endpoint):
             os.environ[OFFLINE] = "1"

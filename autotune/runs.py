@@ -205,6 +205,17 @@ class RunFolder:
         """Predictions for a split, one JSON object a row."""
         return self.path / f"predictions_{split}.jsonl"
 
+    def note_commits(self, config: RunConfig, commits: Mapping[str, str | None]) -> None:
+        """Adds to config.yaml, as comments, which commits on the Hub its names stood for.
+
+        Raises:
+            DiskError: it cannot be written.
+        """
+        known = [f"#   {what}: {commit}\n" for what, commit in commits.items() if commit is not None]
+        if known:
+            heading = "# Commits on the Hub that the names above stood for:\n"
+            self.write_text(CONFIG, dump_config(config) + heading + "".join(known))
+
     def write_json(self, name: str, value: Any) -> None:
         """Writes a JSON file whole or not at all.
 
@@ -318,15 +329,17 @@ class RunFolder:
         self.write_json(STATUS, {**read_status(self.path), **facts})
 
     @staticmethod
-    def artefact(run: str | Path) -> Path:
+    def artefact(run: str | Path) -> Path | str:
         """The folder of the saved model of a run.
 
         Args:
-            run: run folder, or the folder of a saved model itself.
+            run: run folder, or the folder of a saved model itself; hub:ORG/NAME[@REVISION] is returned as it is.
 
         Raises:
             ModelError: there is no such folder or no saved model in it.
         """
+        if str(run).startswith("hub:"):
+            return str(run)
         path = Path(run).expanduser()
         if (path / MODEL).is_dir():
             return path / MODEL

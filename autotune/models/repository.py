@@ -23,14 +23,23 @@ PAGES = (b"<!doctype html", b"<html")
 FOREIGN = ("SafetensorError", "UnpicklingError", "StrictDataclassClassValidationError")
 """What readers of weights and configs raise besides the usual kinds of exception."""
 HUB = "https://huggingface.co"
+PREFIX = "hub:"
 
 
 def locate(name: str, revision: str | None) -> tuple[str, str | None]:
     """Path to load from and its revision: an absolute folder and None, or a Hub id and its commit.
 
+    Args:
+        name: folder or Hub id; hub:ORG/NAME or hub:ORG/NAME@REVISION is a Hub id whatever lies here.
+        revision: branch, tag or commit; what stands behind @ comes first.
+
     Raises:
         ModelError: a folder that does not exist, is a file, or holds what is not a model.
     """
+    if name.startswith(PREFIX):
+        name, _, stated = name.removeprefix(PREFIX).partition("@")
+        found = resolve_revision(name, stated or revision)
+        return name, getattr(found, "resolved", found)
     folder = Path(name).expanduser()
     if folder.is_dir():
         refuse_broken_files(folder)

@@ -107,7 +107,9 @@ def public(config: RunConfig, origins: Origins) -> dict[str, Any]:
 
 def public_name(name: str, commit: str | None) -> str:
     """A Hub id or the name of our samples as it is; of a path only its last part."""
-    return name if commit is not None or name.startswith("sample/") else Path(name).name or name
+    if commit is not None:
+        return name.removeprefix("hub:").partition("@")[0]
+    return name if name.startswith("sample/") else Path(name).name or name
 
 
 def handler() -> bytes:
