@@ -132,7 +132,7 @@ def _metadata(facts: Facts, model: str, *, adapter_only: bool) -> ModelCardData:
     pipeline = PIPELINES[facts.saved["head"]]
     dataset_id = facts.dataset if origins.dataset else slug(facts.dataset)
     scored = metadata.results(
-        facts.scores, task=pipeline, data=facts.dataset, data_id=dataset_id, config=config.dataset.name,
+        facts.scores, task=pipeline, data=" ".join(facts.dataset.split()), data_id=dataset_id, config=config.dataset.name,
         split=facts.split, revision=origins.dataset,
     )  # fmt: skip
     language, *region = config.dataset.language.split("-")

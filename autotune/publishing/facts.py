@@ -11,6 +11,7 @@ from typing import Any
 from autotune.config import RunConfig
 from autotune.publishing.files import METRICS, RECORD, Origins, public_name
 from autotune.publishing.licences import Licence, carried
+from autotune.tasks.base import DEFAULT_MAX_LENGTH
 
 PRIVATE_WORDS = ("runs=", "name=", "hub=", "hub.", "resume=", "+hub.", "check=", "check.")
 """Overrides that do not shape the result."""
@@ -61,6 +62,13 @@ class Facts:
     def scores(self) -> dict[str, float]:
         """Its figures."""
         return {name: value for name, value in self.metrics[self.split].items() if isinstance(value, float)}
+
+    @property
+    def max_length(self) -> int:
+        """Tokens that the model was given at a time."""
+        measured = self.data.get("check", {}).get("lengths", {}).get("max_length")
+        limit = min(self.saved["max_length"], DEFAULT_MAX_LENGTH)
+        return int(measured or self.config.task.max_length or limit)
 
     @property
     def alone(self) -> bool:

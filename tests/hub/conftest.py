@@ -112,3 +112,15 @@ def forks(forks_by_way) -> Forks:
     forks = forks_by_way("lfs")
     forks.hub.forget()
     return forks
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> Path:
+    """A finished run with an adapter, not pushed; do not change it."""
+    runs = tmp_path_factory.mktemp("trained")
+    done = autotune(
+        "task=ner", "peft=lora", "debug=smoke", f"runs={runs}", "name=run", "hub.patience=4",
+        env=environment(None, runs / "home") | {"HF_HUB_OFFLINE": "1"}, cwd=runs,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return runs / "run"

@@ -26,18 +26,6 @@ def digest(folder: Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory) -> Path:
-    """A finished run with an adapter, not pushed; do not change it."""
-    runs = tmp_path_factory.mktemp("trained")
-    done = autotune(
-        "task=ner", "peft=lora", "debug=smoke", f"runs={runs}", "name=run", "hub.patience=4",
-        env=environment(None, runs / "home") | {"HF_HUB_OFFLINE": "1"}, cwd=runs,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return runs / "run"
-
-
 @pytest.fixture
 def run(trained, tmp_path) -> Path:
     """A copy of the finished run, with things that must not leave this machine planted in it."""
