@@ -16,9 +16,9 @@ from autotune.files import replaced
 from autotune.publishing import metadata
 from autotune.publishing.facts import Facts
 from autotune.publishing.files import CARD
-from autotune.publishing.licences import KNOWN
 from autotune.publishing.markdown import Ready, block, code, escaped, link
 from autotune.rules.hub import slug
+from autotune.rules.licences import LICENCES
 
 PIPELINES = {
     "sequence classification": "text-classification",
@@ -139,7 +139,7 @@ def _metadata(facts: Facts, model: str, *, adapter_only: bool) -> ModelCardData:
     adapted = [str(config.peft.method)] if config.peft is not None else []
     values: dict[str, Any] = {
         "language": language.lower(),
-        "license": licence.id if licence.id in (None, *KNOWN) else "other",
+        "license": licence.id if licence.id in (None, *LICENCES) else "other",
         "library_name": "peft" if adapter_only else "transformers",
         "pipeline_tag": pipeline,
         "base_model": facts.base if origins.model else None,

@@ -6,7 +6,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from autotune.errors import HubError
-from autotune.publishing.licences import KNOWN
+from autotune.rules.licences import LICENCES
 
 RepoId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$", max_length=96)]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
@@ -136,5 +136,5 @@ def refuse(values: dict[str, Any]) -> None:
             where=".".join(map(str, first["loc"])),
             found=str(first["input"])[:200],
         ) from error
-    if values.get("license") not in (None, *KNOWN):
+    if values.get("license") not in (None, *LICENCES):
         raise HubError("the Hub does not know the licence", where="license", found=str(values["license"]))

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from autotune.choices import Offline, Visibility, WhenOffline
 from autotune.config import HubConfig, RunConfig
-from autotune.errors import AutotuneError, ConfigError
+from autotune.errors import AutotuneError, ConfigError, nearest
 from autotune.rules.addresses import hub_address
+from autotune.rules.licences import LICENCES
 from autotune.rules.paste import override
 
 PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
@@ -62,6 +63,16 @@ def wished(hub: HubConfig) -> Iterator[AutotuneError]:
             where="hub.repo",
             found=hub.repo,
             fix=override("hub.repo", "/".join(map(slug, hub.repo.split("/")[:2]))),
+        )
+    if hub.license is not None and hub.license not in LICENCES:
+        near = nearest(hub.license, LICENCES)
+        yield ConfigError(
+            "the Hub has no such licence identifier",
+            where="hub.license",
+            found=hub.license,
+            fix=f"hub.license={near}"
+            if near
+            else "hub.license=other, or one of https://hf.co/docs/hub/repositories-licenses",
         )
     for key in ("revision", "tag"):
         name = getattr(hub, key)
