@@ -18,6 +18,7 @@ from autotune.evaluation.evaluate import Evaluator
 from autotune.runs import RunFolder
 from autotune.tasks.base import Prediction
 from autotune.training.features import prepare_features
+from autotune.training.memory import let_go
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,8 @@ def prove(
 ) -> None:
     """A fresh process reads the saved model and must give the same predictions as the one that trained it.
 
+    The model is on the CPU afterwards.
+
     Raises:
         TrainingError: it does not.
     """
@@ -46,6 +49,8 @@ def prove(
             encoding="utf-8",
         )
         expected = evaluator.predict(model, prepare_features(task, some, Path(scratch), "proof"), some)
+        model.to("cpu")
+        let_go()  # the other process needs the GPU's memory
         options = [word for plugin in plugins for word in ("--plugin", plugin)]
         done = subprocess.run(
             [
