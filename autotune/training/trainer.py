@@ -12,9 +12,7 @@ import torch
 from accelerate import Accelerator
 from datasets import Dataset
 from torch import nn
-from transformers import get_scheduler
 
-from autotune.choices import Schedule
 from autotune.config import TrainerConfig
 from autotune.data.batches import BatchPlan, Indices, padded
 from autotune.errors import TrainingError
@@ -28,6 +26,7 @@ from autotune.training.embeddings import EmbeddingGradients
 from autotune.training.feed import Feed
 from autotune.training.gradients import Share, add_over_ranks, same_everywhere, scale_and_clip
 from autotune.training.memory import is_out_of_memory, let_go
+from autotune.training.optimizer import optimizer, schedule
 from autotune.training.progress import Progress, duration
 
 logger = logging.getLogger(__name__)
@@ -152,12 +151,7 @@ class Trainer:
             self.model = compiled(self.model)
             self.feed.multiple = length_multiple(task.lengths(features))
         self.optimizer = accelerator.prepare_optimizer(optimizer(model, config))
-        self.schedule = get_scheduler(
-            "constant_with_warmup" if config.schedule is Schedule.constant else config.schedule.value,
-            self.optimizer,
-            num_warmup_steps=math.ceil(config.warmup_ratio * self.total_updates),
-            num_training_steps=self.total_updates,
-        )
+        self.schedule = schedule(self.optimizer, config, self.total_updates)
         self._stopping = False
 
     @property
@@ -367,24 +361,6 @@ class Trainer:
         if not self.accelerator.optimizer_step_was_skipped:
             self.schedule.step()
         self.optimizer.zero_grad()
-
-
-def optimizer(model: nn.Module, config: TrainerConfig) -> torch.optim.Optimizer:
-    """Fused AdamW; vectors (biases and the gains of norms) are not decayed."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    matrices = [parameter for parameter in trained if parameter.ndim >= 2 and 1 not in parameter.shape]
-    vectors = [parameter for parameter in trained if parameter.ndim < 2 or 1 in parameter.shape]
-    groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
-        lr=config.learning_rate,
-        betas=(config.adam_beta1, config.adam_beta2),
-        eps=config.adam_epsilon,
-        fused=True,
-    )
 
 
 def keep_less(model: nn.Module) -> None:
