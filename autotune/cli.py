@@ -13,7 +13,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NoReturn, TextIO, cast
 
-from autotune import __version__, environment, launch, registry
+from autotune import __version__, environment, fresh, launch, registry
 from autotune.errors import AutotuneError, ConfigError, Findings, nearest
 from autotune.files import disk_error
 from autotune.redaction import RedactedStream
@@ -141,8 +141,11 @@ def _train(words: list[str], plugins: list[str]) -> int:
     if not configs:
         return 0
     environment.settle_offline(configs)
+    fork = "torch" not in sys.modules and launch.rank() == 0
     from autotune import commands
 
+    if fork:
+        fresh.prepare()
     # The first run that does not end well ends the sweep; the same command goes on from there.
     return next((code for config in configs if (code := commands.train(config, plugins))), 0)
 

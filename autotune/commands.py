@@ -25,7 +25,7 @@ from autotune.evaluation.metrics import recipe
 from autotune.evaluation.uncertainty import intervals, read_predictions
 from autotune.evaluation.unseen import unseen_scores
 from autotune.files import replaced
-from autotune.models import finish, load_artefact, load_model, save_adapter, save_artefact
+from autotune.models import finish, halve_frozen, load_artefact, load_model, save_adapter, save_artefact
 from autotune.outcome import say_model, say_next, say_result, say_scores
 from autotune.planning import estimate, lines
 from autotune.prepare import Prepared, examine
@@ -37,9 +37,10 @@ from autotune.resolve import plain, typed
 from autotune.runs import CACHE, RunFolder
 from autotune.tasks.base import Scores, Task
 from autotune.training import device
+from autotune.training.budget import for_prediction
 from autotune.training.features import prepare_features
 from autotune.training.ranks import Ranks, joined
-from autotune.training.trainer import Trainer
+from autotune.training.trainer import FitResult, Trainer
 
 logger = logging.getLogger(__name__)
 
@@ -105,9 +106,7 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
             return 0
         logger.info("run folder: %s", folder.path)
         prepared = _examined(config, folder, ranks)
-        trainer, evaluator = _trainer(config, prepared, folder)
-        fitted = trainer.fit()
-        model = _save(config, prepared, trainer, folder, ranks)
+        fitted, model, evaluator = _fine_tuned(config, prepared, folder, ranks)
         scores = _score(prepared, evaluator, model, folder)
         if ranks.rank:
             return 0
@@ -162,6 +161,19 @@ def _examined(config: RunConfig, folder: RunFolder, ranks: Ranks) -> Prepared:
     return ranks.first("tables", ahead, then)
 
 
+def _fine_tuned(
+    config: RunConfig, prepared: Prepared, folder: RunFolder, ranks: Ranks
+) -> tuple[FitResult, nn.Module, Evaluator]:
+    """Trains and saves; the memory of gradients and optimizer is free when this returns.
+
+    Returns:
+        How training ended, the model as it was saved, and what scores it.
+    """
+    trainer, evaluator = _trainer(config, prepared, folder)
+    fitted = trainer.fit()
+    return fitted, _save(config, prepared, trainer, folder, ranks), evaluator
+
+
 def _trainer(config: RunConfig, prepared: Prepared, folder: RunFolder) -> tuple[Trainer, Evaluator]:
     """Loads the model and sets up its training."""
     task, base = prepared.task, prepared.base
@@ -174,9 +186,11 @@ def _trainer(config: RunConfig, prepared: Prepared, folder: RunFolder) -> tuple[
         allow_pickle=config.model.allow_pickle,
         seed=config.seed,
     )
+    if prepared.precision is Precision.bf16:
+        halve_frozen(model)
     say_model(base, model, prepared.precision)
     accelerator = device.accelerator(prepared.precision)
-    evaluator = Evaluator(task, accelerator, config.trainer.micro_batch_tokens or device.default_budget())
+    evaluator = Evaluator(task, accelerator, config.trainer.micro_batch_tokens or for_prediction(base.config))
 
     def validate(model: nn.Module) -> Scores:
         return evaluator.score(model, features["validation"], rows["validation"])
@@ -330,8 +344,11 @@ def _load(run: str) -> _Loaded:
     base, model, saved = load_artefact(RunFolder.artefact(run))
     config = typed(saved["config"])
     task = registry.task(config.task.name)(config.task, base, saved["facts"])
-    accelerator = device.accelerator(Precision(saved["precision"]))
-    evaluator = Evaluator(task, accelerator, config.trainer.micro_batch_tokens or device.default_budget())
+    precision = Precision(saved["precision"])
+    if precision is Precision.bf16:
+        halve_frozen(model)
+    accelerator = device.accelerator(precision)
+    evaluator = Evaluator(task, accelerator, config.trainer.micro_batch_tokens or for_prediction(base.config))
     return _Loaded(config, task, model.to(accelerator.device), evaluator, tempfile.TemporaryDirectory())
 
 

@@ -200,7 +200,14 @@ class TrainerConfig(Strict):
     batching: Batching = Batching.exact
     """exact: an update's rows are drawn at random; bucketed: they are of nearly equal length, which saves the last padding."""
     micro_batch_tokens: OptionalPositive = None
-    """Padded tokens in one forward. null: 4096 on a CPU, 16384 on a GPU. Changes speed and memory, never the result."""
+    """Padded tokens in one forward. null: what fits into the CPU's cache, or into the GPU's memory by a measurement.
+    Changes speed and memory; of the result only the random numbers of dropout."""
+    gradient_checkpointing: bool = False
+    """Computes each layer's activations a second time in the backward pass instead of keeping them: about a third
+    more work, much less memory."""
+    compile: bool = False
+    """Lets torch.compile make kernels for this model: minutes at the start, and every length is rounded up to one of
+    eight. For long runs on a GPU."""
     learning_rate: Annotated[float | None, Field(ge=0)] = None
     """Peak learning rate. null: peft.learning_rate with an adapter, else model.learning_rate."""
     schedule: Schedule = Schedule.linear
@@ -214,7 +221,8 @@ class TrainerConfig(Strict):
     max_grad_norm: Annotated[float | None, Field(gt=0)] = 1.0
     """Clips the norm of the gradient of the whole update. null: no clipping."""
     precision: Precision = Precision.auto
-    """auto: bf16 where the hardware multiplies it faster than fp32, else fp32."""
+    """auto: bf16 where the hardware multiplies it faster than fp32, else fp32. tf32: fp32 numbers whose products a GPU
+    rounds to 10 bits."""
     evaluate_every: str = "1ep"
     """Between evaluations on validation: epochs (1ep, 0.5ep) or updates (200up)."""
     patience: OptionalPositive = None

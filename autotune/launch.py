@@ -20,6 +20,11 @@ def ranks() -> int:
     return _number("WORLD_SIZE", 1)
 
 
+def ranks_here() -> int:
+    """How many of them are on this machine."""
+    return _number("LOCAL_WORLD_SIZE", 1)
+
+
 def alone(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment for a child process that is none of them."""
     return {

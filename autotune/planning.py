@@ -22,9 +22,11 @@ from autotune.data.batches import BatchPlan, Indices, cut, padded, prediction_ba
 from autotune.models import load_model
 from autotune.prepare import Prepared
 from autotune.training import device
+from autotune.training.budget import automatic, for_prediction
 from autotune.training.features import take
+from autotune.training.optimizer import optimizer
 from autotune.training.progress import duration
-from autotune.training.trainer import batch_plan, interval, optimizer, total_updates
+from autotune.training.trainer import batch_plan, interval, keep_less, total_updates
 
 SAMPLED_UPDATES = 50
 """The padded tokens of an epoch are estimated from so many of its updates."""
@@ -47,8 +49,12 @@ def estimate(config: RunConfig, prepared: Prepared, report: Report) -> bool:
         seed=config.seed,
     )
     accelerator = device.accelerator(prepared.precision)
-    model = accelerator.prepare_model(model)
-    plan = batch_plan(prepared.task, prepared.features["train"], config.trainer, config.seed)
+    if config.trainer.gradient_checkpointing:
+        keep_less(model)
+    model = accelerator.prepare_model(model).train()
+    task, train = prepared.task, prepared.features["train"]
+    budget = config.trainer.micro_batch_tokens or automatic(task, model, train, accelerator)
+    plan = batch_plan(task, train, config.trainer, config.seed, budget)
     step = _stepper(config, prepared, model, accelerator)
     longest = _longest_batch(plan)
     step([longest])  # the first step allocates and is slower
@@ -160,7 +166,7 @@ def _prediction_seconds(prepared: Prepared, accelerator: Accelerator, model: nn.
     """Time to predict a split, from one batch in the middle of its lengths."""
     table, task = prepared.features[split], prepared.task
     lengths = task.lengths(table)[:, :1]
-    batches = list(prediction_batches(lengths, device.default_budget()))
+    batches = list(prediction_batches(lengths, for_prediction(task.base.config)))
     middle = batches[len(batches) // 2]
     bare = accelerator.unwrap_model(model).eval()
     with torch.inference_mode(), accelerator.autocast():

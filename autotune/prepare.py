@@ -25,7 +25,7 @@ from autotune.choices import CheckLevel, Precision, Visibility, WhenOffline
 from autotune.config import RunConfig
 from autotune.data.sources import Rows, load_rows
 from autotune.errors import AutotuneError
-from autotune.models import open_base, outline, refuse_absent_weights
+from autotune.models import open_base, outline, refuse_absent_weights, refuse_without_checkpointing
 from autotune.publishing.target import find, offline, tag_taken
 from autotune.rules import suspicions
 from autotune.tasks.base import Base, Task
@@ -185,6 +185,8 @@ def _outline(found: Examination) -> None:
     if found.base is not None and found.task is not None:
         head = found.task.heads[found.base.family]
         found.model = outline(found.base, head, found.task.labels(), found.config.peft)
+        if found.config.trainer.gradient_checkpointing:
+            refuse_without_checkpointing(found.model)
 
 
 def _find_target(found: Examination) -> None:

@@ -2,9 +2,6 @@
 
 import json
 import logging
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +9,13 @@ from pathlib import Path
 from datasets import Dataset
 from torch import nn
 
-from autotune import launch
+from autotune import fresh
 from autotune.errors import TrainingError
 from autotune.evaluation.evaluate import Evaluator
 from autotune.runs import RunFolder
 from autotune.tasks.base import Prediction
 from autotune.training.features import prepare_features
+from autotune.training.memory import let_go
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +31,8 @@ def prove(
 ) -> None:
     """A fresh process reads the saved model and must give the same predictions as the one that trained it.
 
+    The model is on the CPU afterwards.
+
     Raises:
         TrainingError: it does not.
     """
@@ -46,29 +46,15 @@ def prove(
             encoding="utf-8",
         )
         expected = evaluator.predict(model, prepare_features(task, some, Path(scratch), "proof"), some)
+        model.to("cpu")
+        let_go()  # the other process needs the GPU's memory
         options = [word for plugin in plugins for word in ("--plugin", plugin)]
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "autotune",
-                *options,
-                "predict",
-                str(folder.path),
-                str(given),
-                "-o",
-                str(answered),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=launch.alone(os.environ),
-        )
-        if done.returncode:
+        done = fresh.run([*options, "predict", str(folder.path), str(given), "-o", str(answered)])
+        if done.code:
             raise TrainingError(
                 "a fresh process could not read the saved model back",
                 where=str(folder.model),
-                found=(done.stderr or done.stdout).strip(),
+                found=done.said.strip(),
                 fix="the trained weights are safe in the run folder; please report this with the log",
             )
         actual = [json.loads(line) for line in answered.read_text(encoding="utf-8").splitlines()]

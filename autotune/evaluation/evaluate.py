@@ -24,6 +24,7 @@ from autotune.data.cache import records
 from autotune.evaluation.metrics.base import OfflineMetric
 from autotune.tasks.base import Piece, Prediction, Row, Scores, Task
 from autotune.training.features import take
+from autotune.training.memory import is_out_of_memory, let_go
 from autotune.training.progress import Progress
 
 BLOCK = 8192
@@ -109,11 +110,22 @@ class Evaluator:
         lengths = self.task.lengths(features)[chosen, :1]
         with _evaluating(model), self.accelerator.autocast():
             for batch in prediction_batches(lengths, self.budget):
-                said = self.task.predict(model, take(features, chosen[batch]))
+                said = self._said(model, features, chosen[batch])
                 values.update(zip(chosen[batch].tolist(), said, strict=True))
                 for _ in batch:
                     progress.step()
         return values
+
+    def _said(self, model: nn.Module, features: Dataset, chosen: Indices) -> list[Any]:
+        """What the model says of the features of a batch; where memory is not enough, of each half by itself."""
+        try:
+            return self.task.predict(model, take(features, chosen))
+        except (RuntimeError, MemoryError) as error:
+            if len(chosen) == 1 or not is_out_of_memory(error):
+                raise
+        let_go()
+        half = len(chosen) // 2
+        return self._said(model, features, chosen[:half]) + self._said(model, features, chosen[half:])
 
 
 def blocks(features: Dataset, size: int) -> Iterator[tuple[int, int]]:

@@ -5,7 +5,14 @@ The way of a model: `open_base` (config and tokenizer) -> `load_model` (weights)
 peft is imported in this package alone.
 """
 
-from autotune.models.adapters import count_parameters, finish, load_trainable_state, trainable_state
+from autotune.models.adapters import (
+    count_parameters,
+    finish,
+    halve_frozen,
+    load_trainable_state,
+    refuse_without_checkpointing,
+    trainable_state,
+)
 from autotune.models.artefact import load_artefact, save_adapter, save_artefact
 from autotune.models.base import open_base
 from autotune.models.repository import hub_user, refuse_absent_weights
@@ -14,6 +21,7 @@ from autotune.models.weights import load_model, outline, own_labels
 __all__ = [
     "count_parameters",
     "finish",
+    "halve_frozen",
     "hub_user",
     "load_artefact",
     "load_model",
@@ -22,6 +30,7 @@ __all__ = [
     "outline",
     "own_labels",
     "refuse_absent_weights",
+    "refuse_without_checkpointing",
     "save_adapter",
     "save_artefact",
     "trainable_state",

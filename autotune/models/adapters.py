@@ -8,7 +8,7 @@ predicts something else. Here they come from the report of what was missing in t
 import importlib.util
 import tempfile
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import peft
 import torch
@@ -85,6 +85,18 @@ def attach(model: Any, head: Head, config: PeftConfig, fresh: Iterable[str]) -> 
         )
     with quiet():
         return peft.get_peft_model(model, adapter)
+
+
+def halve_frozen(model: nn.Module) -> None:
+    """Holds the float32 matrices that adapters leave as they are in bfloat16, half the memory; what is learned and
+    vectors stay float32. A model without adapters has none."""
+    if not isinstance(model, peft.PeftModel):
+        return
+    learned = (cast(Any, model.base_model).prefix, ".modules_to_save.")
+    for name, parameter in model.named_parameters():
+        matrix = parameter.ndim >= 2 and parameter.dtype is torch.float32
+        if matrix and not any(part in name for part in learned):
+            parameter.data = parameter.data.to(torch.bfloat16)
 
 
 def linear_layers(model: nn.Module) -> list[str]:
@@ -183,8 +195,8 @@ def quantization_arguments(
 
 
 def finish(model: nn.Module, base: Base, config: PeftConfig | None) -> nn.Module:
-    """What `model/` will hold: the plain model, adapters folded in; or the model as it is without adapters or
-    with `peft.merge=false`. A model with adapters must not be used afterwards: save the adapter first.
+    """What `model/` will hold: the plain model in float32, adapters folded in; or the model as it is without adapters
+    or with `peft.merge=false`. A model with adapters must not be used afterwards: save the adapter first.
 
     A quantized base is read again in float32 and merged there: folding an update into 4 bits would round it
     away.
@@ -192,7 +204,7 @@ def finish(model: nn.Module, base: Base, config: PeftConfig | None) -> nn.Module
     if config is None or not config.merge or not isinstance(model, peft.PeftModel):
         return model
     if config.quantization is Quantization.none:
-        return _merged(model)
+        return _merged(model.float())
     quantized = model.get_base_model()
     plain_config = type(quantized.config).from_dict(quantized.config.to_dict())
     plain_config.__dict__.pop("quantization_config", None)
@@ -219,6 +231,18 @@ def _merged(model: peft.PeftModel) -> nn.Module:
             plain.set_submodule(name, module.modules_to_save[model.active_adapter])
     merged: nn.Module = model.merge_and_unload()
     return merged.requires_grad_(True)
+
+
+def refuse_without_checkpointing(model: Any) -> None:
+    """Raises ConfigError where a model cannot compute its activations a second time."""
+    plain = model.get_base_model() if isinstance(model, peft.PeftModel) else model
+    if not plain.supports_gradient_checkpointing:
+        raise ConfigError(
+            "this kind of model cannot compute activations a second time",
+            where="trainer.gradient_checkpointing",
+            found=type(plain).__name__,
+            fix="trainer.gradient_checkpointing=false; trainer.micro_batch_tokens=512 saves memory, too",
+        )
 
 
 def trainable_state(model: nn.Module) -> dict[str, Tensor]:

@@ -96,6 +96,23 @@ class Batch:
             self.num_targets,
         )
 
+    def widened(self, multiple: int, pad_id: int) -> "Batch":
+        """The batch with lengths that are multiples: nothing attends to what is added, nothing is learned from it."""
+        from torch.nn.functional import pad as pad_tensor
+
+        def wide(tensor: "Tensor", value: int) -> "Tensor":
+            missing = -tensor.shape[1] % multiple if tensor.ndim == 2 else 0
+            return pad_tensor(tensor, (0, missing), value=value) if missing else tensor
+
+        return Batch(
+            {
+                name: wide(tensor, 0 if name == "attention_mask" else pad_id)
+                for name, tensor in self.inputs.items()
+            },
+            {name: wide(tensor, IGNORED) for name, tensor in self.targets.items()},
+            self.num_targets,
+        )
+
 
 @dataclass(frozen=True)
 class LossSum:

@@ -224,7 +224,12 @@ class Summarization(Task):
         from torch.nn.functional import cross_entropy
 
         labels = batch.targets["labels"]
-        logits = model(**batch.inputs).logits[labels != IGNORED].float()
+        options = {}
+        if self.writes_after_prompt:
+            # A vocabulary of scores at every position would cost more than some layers, and prompts need none.
+            options["logits_to_keep"] = written = (labels != IGNORED).any(dim=0).nonzero().flatten()
+            labels = labels[:, written]
+        logits = model(**batch.inputs, **options).logits[labels != IGNORED].float()
         loss = cross_entropy(
             logits, labels[labels != IGNORED], reduction="sum", label_smoothing=self.config.label_smoothing
         )

@@ -7,6 +7,7 @@ from datasets import Dataset
 
 from autotune.data.batches import Indices
 from autotune.tasks.base import Batch, Task
+from autotune.training.compiling import any_number_of_rows
 from autotune.training.features import take
 
 
@@ -21,6 +22,9 @@ class Feed:
         task: collates.
         device: where the batches are wanted.
     """
+
+    multiple = 1
+    """Of the lengths of batches; more than 1 where the model is compiled."""
 
     def __init__(self, task: Task, device: torch.device) -> None:
         self.task, self.device = task, device
@@ -41,6 +45,9 @@ class Feed:
 
     def _make(self, table: Dataset, features: Indices) -> Batch:
         batch = self.task.collate(take(table, features))
+        if self.multiple > 1:
+            batch = batch.widened(self.multiple, self.task.tokenizer.pad_token_id)
+            any_number_of_rows(batch.inputs)
         if self.device.type != "cuda":
             return batch.to(self.device)
         for tensors in (batch.inputs, batch.targets):

@@ -5,25 +5,28 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from typing import Any, cast
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from datasets import Dataset
 from torch import nn
-from transformers import get_scheduler
 
-from autotune.choices import Schedule
 from autotune.config import TrainerConfig
 from autotune.data.batches import BatchPlan, Indices, padded
 from autotune.errors import TrainingError
 from autotune.models import load_trainable_state, trainable_state
 from autotune.runs import RunFolder
 from autotune.tasks.base import Scores, Task
-from autotune.training.device import default_budget, micro_batch_cost
+from autotune.training.budget import automatic
+from autotune.training.compiling import compiled, length_multiple, rounded_up
+from autotune.training.device import micro_batch_cost
+from autotune.training.embeddings import EmbeddingGradients
 from autotune.training.feed import Feed
 from autotune.training.gradients import Share, add_over_ranks, same_everywhere, scale_and_clip
 from autotune.training.memory import is_out_of_memory, let_go
+from autotune.training.optimizer import optimizer, schedule
 from autotune.training.progress import Progress, duration
 
 logger = logging.getLogger(__name__)
@@ -63,9 +66,7 @@ class FitResult:
     """The budget at the end: smaller than at first where memory was not enough."""
 
 
-def batch_plan(
-    task: Task, features: Dataset, config: TrainerConfig, seed: int, budget: int | None = None
-) -> BatchPlan:
+def batch_plan(task: Task, features: Dataset, config: TrainerConfig, seed: int, budget: int) -> BatchPlan:
     """The updates of a run.
 
     Args:
@@ -73,13 +74,14 @@ def batch_plan(
         features: of the training split.
         config: section `trainer`.
         seed: of the order of rows.
-        budget: padded tokens a micro-batch; None: `trainer.micro_batch_tokens`.
+        budget: padded tokens a micro-batch.
     """
+    lengths = task.lengths(features)
     return BatchPlan(
         np.asarray(features.data.table["row"]),
-        task.lengths(features),
+        rounded_up(lengths, length_multiple(lengths)) if config.compile else lengths,
         batch_size=config.batch_size,
-        budget=budget or config.micro_batch_tokens or default_budget(),
+        budget=budget,
         seed=seed,
         batching=config.batching,
         cost=micro_batch_cost(task.base.config),
@@ -112,7 +114,7 @@ class Trainer:
         evaluate: scores the model on validation; None when there is no such split.
         folder: takes the history and the best weights.
         sections: for a train set that streams, the features of each section; `features` is the first.
-        budget: padded tokens a micro-batch; None: `trainer.micro_batch_tokens`.
+        budget: padded tokens a micro-batch; None: `trainer.micro_batch_tokens`, which may be found by measuring.
     """
 
     def __init__(
@@ -132,22 +134,24 @@ class Trainer:
         self.task, self.features, self.config, self.seed = task, features, config, seed
         self.accelerator, self.evaluate, self.folder = accelerator, evaluate, folder
         self.sections, self.section, self.section_began = sections, 0, 0
+        if config.gradient_checkpointing:
+            keep_less(model)
+        # Device and precision only: gradients are summed over ranks by `gradients`, not by a wrapper.
+        self.model = accelerator.prepare_model(model, evaluation_mode=True).train()
+        budget = budget or config.micro_batch_tokens or automatic(task, self.model, features, accelerator)
         self.plan = batch_plan(task, features, config, seed, budget)
         per_epoch = self.plan.updates_per_epoch
         self.total_updates = total_updates(config, per_epoch, streaming=sections is not None)
         self.evaluate_every = interval(config.evaluate_every, per_epoch)
-        # Device and precision only: gradients are summed over ranks by `gradients`, not by a wrapper.
-        self.model = accelerator.prepare_model(model, evaluation_mode=True)
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         same_everywhere(self.parameters)
         self.feed = Feed(task, accelerator.device)
+        self.embeddings = EmbeddingGradients([] if config.compile else model.modules())
+        if config.compile:
+            self.model = compiled(self.model)
+            self.feed.multiple = length_multiple(task.lengths(features))
         self.optimizer = accelerator.prepare_optimizer(optimizer(model, config))
-        self.schedule = get_scheduler(
-            "constant_with_warmup" if config.schedule is Schedule.constant else config.schedule.value,
-            self.optimizer,
-            num_warmup_steps=math.ceil(config.warmup_ratio * self.total_updates),
-            num_training_steps=self.total_updates,
-        )
+        self.schedule = schedule(self.optimizer, config, self.total_updates)
         self._stopping = False
 
     @property
@@ -232,6 +236,7 @@ class Trainer:
                 logger.info("stopped early: %d evaluations without a better %s", worse, scores.main)
                 break
         progress.close()
+        self.embeddings.leave()
         if best is None:
             best_update = update
         elif best_update != update:
@@ -285,19 +290,21 @@ class Trainer:
         divisor = len(self.plan.update(number))
         share = Share(stop=self._stopping)
         loss = torch.zeros((), dtype=torch.float64, device=self.accelerator.device)
-        for features in micro_batches:
-            try:
+        features = np.empty(0, dtype=np.int64)
+        try:
+            for features in micro_batches:
                 batch = self.feed.batch(self.features, features)
                 part = self.task.loss(self.model, batch).sum
                 # All ranks know how many features an update has; the count of its targets comes with the sums.
                 self.accelerator.backward(part / divisor)
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                share.out_of_memory, share.alone = True, len(features) == 1
-                break
-            loss += part.detach()
-            share.count += batch.num_targets
+                loss += part.detach()
+                share.count += batch.num_targets
+            self.embeddings.add()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            self.embeddings.forget()
+            share.out_of_memory, share.alone = True, len(features) == 1
         if (number + 1) % self.plan.updates_per_epoch and not share.out_of_memory:
             self.feed.prepare(self.features, self._micro_batches(number + 1))
         share.loss = float(loss)
@@ -356,22 +363,9 @@ class Trainer:
         self.optimizer.zero_grad()
 
 
-def optimizer(model: nn.Module, config: TrainerConfig) -> torch.optim.Optimizer:
-    """Fused AdamW; vectors (biases and the gains of norms) are not decayed."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    matrices = [parameter for parameter in trained if parameter.ndim >= 2 and 1 not in parameter.shape]
-    vectors = [parameter for parameter in trained if parameter.ndim < 2 or 1 in parameter.shape]
-    groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
-        lr=config.learning_rate,
-        betas=(config.adam_beta1, config.adam_beta2),
-        eps=config.adam_epsilon,
-        fused=True,
-    )
+def keep_less(model: nn.Module) -> None:
+    """Lets a model compute activations again in the backward pass, with the same random numbers."""
+    cast(Any, model).gradient_checkpointing_enable({"use_reentrant": False})
 
 
 def interval(text: str, updates_per_epoch: int) -> int:

@@ -11,6 +11,7 @@ from transformers import LogitsProcessor, LogitsProcessorList, Seq2SeqTrainer, S
 from autotune.choices import Precision
 from autotune.evaluation.evaluate import Evaluator
 from autotune.training import device
+from autotune.training.budget import for_prediction
 from benchmarks.cells import AUTOTUNE, Cell
 from benchmarks.peers import collator, rows_for_trainer
 from benchmarks.setting import Opened, fresh_model
@@ -74,7 +75,9 @@ def predict(name: str, opened: Opened, cell: Cell, folder: str) -> dict[str, Any
 
 
 def _ours(opened: Opened, model: Any, _: str) -> tuple[dict[str, float], list[str]]:
-    evaluator = Evaluator(opened.prepared.task, device.accelerator(Precision.fp32), device.default_budget())
+    evaluator = Evaluator(
+        opened.prepared.task, device.accelerator(Precision.fp32), for_prediction(opened.prepared.base.config)
+    )
     features, rows = opened.held_out
     took, predictions = _timed(lambda: evaluator.predict(model, features, rows))
     return took, [str(prediction["prediction"]) for prediction in predictions]

@@ -36,7 +36,7 @@ class Run:
 def updates(opened: Opened, count: int) -> list[Indices]:
     """Features of each update, in autotune's order."""
     prepared = opened.prepared
-    plan = batch_plan(prepared.task, prepared.features["train"], opened.config.trainer, SEED)
+    plan = batch_plan(prepared.task, prepared.features["train"], opened.config.trainer, SEED, 1)
     return [plan.update(number) for number in range(count)]
 
 

@@ -52,7 +52,7 @@ def test_what_would_be_refused_is_found(hub, tmp_path, case):
     hub.store.create("models", "acme/open", private=False)
     repo = hub.store.create("models", "acme/mine", private=True)
     repo.refs["refs/tags/v1"] = repo.refs["refs/heads/main"]
-    code, _, said = look(hub, tmp_path, "hub=private", *words, **env)
+    code, findings, said = look(hub, tmp_path, "hub=private", *words, **env)
     assert code == 2 and expected in said, said
     (error,) = [finding for finding in findings if finding["severity"] == "error"]
     assert error["area"] == "hub" and error["fix"]

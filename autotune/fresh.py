@@ -1,0 +1,108 @@
+"""Runs a verb in a process that knows nothing of this one, without waiting for imports where that can be had.
+
+`prepare` forks a process when everything has been imported and nothing has been done yet: no model, no data, no
+threads of torch, no GPU. It shares its memory with this one, waits, and forks a child for each verb.
+"""
+
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+
+from autotune import launch
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a verb ended."""
+
+    code: int
+    said: str
+    """What it printed."""
+
+
+_waiting: tuple[BinaryIO, BinaryIO] | None = None
+"""Orders to the process that `prepare` has forked, and its answers."""
+
+
+def prepare() -> None:
+    """To be called between imports and work. Elsewhere than on Linux it does nothing, and imports are waited for."""
+    global _waiting
+    if sys.platform != "linux" or _waiting is not None:
+        return
+    (hear, tell), (receive, answer) = os.pipe(), os.pipe()
+    if os.fork() == 0:
+        os.close(tell)
+        os.close(receive)
+        _serve(os.fdopen(hear, "rb"), os.fdopen(answer, "wb", buffering=0))
+    os.close(hear)
+    os.close(answer)
+    _waiting = os.fdopen(tell, "wb", buffering=0), os.fdopen(receive, "rb")
+
+
+def run(words: Sequence[str]) -> Ended:
+    """`autotune` with these words, in a fresh process that is none of a launcher's."""
+    with tempfile.TemporaryDirectory() as scratch:
+        said = Path(scratch, "said.txt")
+        code = _asked(words, said) if _waiting is not None else None
+        if code is None:
+            with said.open("wb") as output:
+                command = [sys.executable, "-m", "autotune", *words]
+                environment = launch.alone(os.environ)
+                code = subprocess.run(
+                    command, stdout=output, stderr=output, check=False, env=environment
+                ).returncode
+        return Ended(code, said.read_text(encoding="utf-8", errors="replace"))
+
+
+def _asked(words: Sequence[str], said: Path) -> int | None:
+    """The exit code of a forked child; None where the process that forks is gone."""
+    assert _waiting is not None, "asked only when there is one"
+    orders, answers = _waiting
+    try:
+        orders.write(json.dumps([list(words), str(said)]).encode() + b"\n")
+    except BrokenPipeError:
+        return None
+    answer = answers.readline()
+    return int(answer) if answer else None
+
+
+def _serve(orders: BinaryIO, answers: BinaryIO) -> NoReturn:
+    """Forks a child for each order, until the first process closes the pipe or dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for line in orders:
+        words, said = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            _become(words, said)
+        _, status = os.waitpid(child, 0)
+        answers.write(b"%d\n" % os.waitstatus_to_exitcode(status))
+    os._exit(0)
+
+
+def _become(words: list[str], said: str) -> NoReturn:
+    """`python -m autotune`, in this process."""
+    code = 1
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        alone = launch.alone(os.environ)
+        os.environ.clear()
+        os.environ.update(alone)
+        sys.argv[1:] = words
+        runpy.run_module("autotune", run_name="__main__")
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)

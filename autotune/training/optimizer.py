@@ -1,0 +1,41 @@
+"""What an update does to the weights, and how much: AdamW and its learning rate."""
+
+import math
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
+from transformers import get_scheduler
+
+from autotune.choices import Schedule
+from autotune.config import TrainerConfig
+
+
+def optimizer(model: nn.Module, config: TrainerConfig) -> torch.optim.Optimizer:
+    """Fused AdamW; vectors (biases and the gains of norms) are not decayed."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    matrices = [parameter for parameter in trained if parameter.ndim >= 2 and 1 not in parameter.shape]
+    vectors = [parameter for parameter in trained if parameter.ndim < 2 or 1 in parameter.shape]
+    groups = [
+        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]],
+        lr=config.learning_rate,
+        betas=(config.adam_beta1, config.adam_beta2),
+        eps=config.adam_epsilon,
+        fused=True,
+    )
+
+
+def schedule(optimizer: torch.optim.Optimizer, config: TrainerConfig, total_updates: int) -> LRScheduler:
+    """The learning rate over so many optimizer steps."""
+    constant = config.schedule is Schedule.constant
+    course: LRScheduler = get_scheduler(
+        "constant_with_warmup" if constant else config.schedule.value,
+        optimizer,
+        num_warmup_steps=math.ceil(config.warmup_ratio * total_updates),
+        num_training_steps=total_updates,
+    )
+    return course

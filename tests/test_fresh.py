@@ -1,0 +1,47 @@
+"""A verb in a fresh process: forked where that can be had, else started; the same either way."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import json, os, signal, sys
+from autotune import fresh
+ways = sys.argv[1]
+if ways != "started":
+    fresh.prepare()
+if ways == "lost":
+    # The only child is the one that waits.
+    with open(f"/proc/self/task/{os.getpid()}/children") as children:
+        os.kill(int(children.read().split()[0]), signal.SIGKILL)
+os.environ.update(RANK="1", WORLD_SIZE="2")
+ended = [fresh.run(words) for words in (["--version"], ["nonsense"], ["show", "name=ímã"], ["evaluate", "nowhere"])]
+print(json.dumps([[one.code, one.said] for one in ended]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
+def test_a_verb_says_and_ends_with_the_same_forked_or_started():
+    found = {}
+    for way in ("started", "forked", "lost"):
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT, way], capture_output=True, text=True, check=True, timeout=120
+        )
+        found[way] = json.loads(done.stdout)
+    assert [code for code, _ in found["started"]] == [0, 2, 0, 2]
+    assert "name: ímã" in found["started"][2][1]
+    assert found["forked"] == found["started"] == found["lost"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
+def test_the_waiting_process_ends_with_the_first():
+    script = "from autotune import fresh; import os; fresh.prepare(); os._exit(0)"
+    # The reader of the pipe sees its end only when nobody holds it any more.
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, timeout=20, check=False
+        ).returncode
+        == 0
+    )
