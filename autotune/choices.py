@@ -158,6 +158,30 @@ class Offline(StrEnum):
     never = "never"
 
 
+class Visibility(StrEnum):
+    """Whether a finished run is pushed to the Hub, and who may see it there."""
+
+    none = "none"
+    private = "private"
+    public = "public"
+
+
+class WhenOffline(StrEnum):
+    """What becomes of a run that is to be pushed where the Hub cannot be reached."""
+
+    refuse = "refuse"
+    """It is refused before training."""
+    queue = "queue"
+    """It is trained, and `autotune push RUN` sends it later."""
+
+
+class CardLanguage(StrEnum):
+    """Language of the model card."""
+
+    pt = "pt"
+    en = "en"
+
+
 class Resume(StrEnum):
     """What happens when the run's folder exists."""
 

@@ -27,8 +27,10 @@ usage: autotune [VERB] …
   autotune show [group=option …] [key=value …]      print the composed configuration and stop
   autotune evaluate RUN [--data FILE]               score a finished run again, or on other data
   autotune predict RUN FILE -o OUT.jsonl            predict for a file, or for --text "…"
+  autotune push RUN [--repo OWNER/NAME]             send a finished run to the Hub, again and again without harm
   autotune convert IN OUT [--to FORM] [key=value …] write a data set in another form: OUT.conll, or a folder
 
+  RUN is a run folder, the folder of a saved model, or hub:ORG/NAME[@REVISION]
   autotune VERB --help     groups, options and keys; arguments of evaluate and predict
   --plugin FILE            import a Python file that registers a task (may be repeated)
   --config-dir DIR         add your own options: DIR/dataset/mine.yaml is dataset=mine
@@ -43,7 +45,8 @@ examples:
   autotune task=sentiment model=bertimbau_base dataset=csv dataset.path=reviews.csv \\
       dataset.columns.text=review dataset.columns.label=stars
 
-exit codes: 0 done, 2 configuration, data or call, 3 over budget, 65 bad numbers, 74 disk, 130 Ctrl-C, 70 our bug
+exit codes: 0 done, 2 configuration, data or call, 3 over budget, 65 bad numbers, 69 the Hub refused
+            or is away (the model is safe), 74 disk, 130 Ctrl-C, 70 our bug
 shell completion: eval "$(autotune -sc install=bash)"
 """
 
@@ -124,7 +127,7 @@ def _dispatch(words: list[str]) -> int:
     for plugin in plugins:
         registry.load_plugin(plugin)
     # What is asked for on stdout stays alone there.
-    stream = sys.stdout if verb in ("train", "evaluate") else sys.stderr
+    stream = sys.stdout if verb in ("train", "evaluate", "push") else sys.stderr
     with environment.speaking(stream):
         return VERBS[verb](words, plugins)
 
@@ -185,7 +188,9 @@ def _look(words: list[str], verb: str) -> int:
 
 def _evaluate(words: list[str], _: list[str]) -> int:
     parser = _Parser("evaluate", "Scores a finished run again, or on other data.")
-    parser.add_argument("run", metavar="RUN", help="run folder, or a folder with a saved model")
+    parser.add_argument(
+        "run", metavar="RUN", help="run folder, folder with a saved model, or hub:ORG/NAME[@REVISION]"
+    )
     parser.add_argument("--data", metavar="FILE", help="rows with gold values, in any form of training")
     parser.add_argument("--split", help="split of the run's own data (default: test, else validation)")
     parser.add_argument("-o", "--output", metavar="OUT", help="JSON file for the figures")
@@ -198,7 +203,9 @@ def _evaluate(words: list[str], _: list[str]) -> int:
 
 def _predict(words: list[str], _: list[str]) -> int:
     parser = _Parser("predict", "Predicts for the rows of a file or for texts, one JSON object a line.")
-    parser.add_argument("run", metavar="RUN", help="run folder, or a folder with a saved model")
+    parser.add_argument(
+        "run", metavar="RUN", help="run folder, folder with a saved model, or hub:ORG/NAME[@REVISION]"
+    )
     parser.add_argument("file", metavar="FILE", nargs="?", help="rows in any form that training takes")
     parser.add_argument("--text", action="append", default=[], help="instead of a file; may be repeated")
     parser.add_argument("-o", "--output", metavar="OUT", help="JSONL file; without it the lines are printed")
@@ -207,6 +214,31 @@ def _predict(words: list[str], _: list[str]) -> int:
     from autotune import commands
 
     return commands.predict(given.run, file=given.file, texts=given.text, output=given.output)
+
+
+def _push(words: list[str], _: list[str]) -> int:
+    parser = _Parser(
+        "push", "Sends a finished run to the Hub; where it stands there already, nothing changes."
+    )
+    parser.add_argument("run", metavar="RUN", help="run folder")
+    parser.add_argument(
+        "--repo", help="OWNER/NAME (default: that of the run, else your own and the run's name)"
+    )
+    parser.add_argument("--revision", help="branch (default: main)")
+    parser.add_argument("--create-pr", action="store_true", default=None, help="open a pull request instead")
+    parser.add_argument("--tag", help="tag on the commit")
+    parser.add_argument("--public", action="store_true", help="for everybody to see (default: private)")
+    parser.add_argument(
+        "--adapter-only", action="store_true", default=None, help="the adapter without its base model"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be sent")
+    given = vars(parser.parse_args(words))
+    environment.settle_push()
+    # No torch: a push begins at once, and needs no room for a model.
+    from autotune.publishing.stage import push_run
+
+    run, public, dry_run = (given.pop(name) for name in ("run", "public", "dry_run"))
+    return push_run(run, given, public=public, dry_run=dry_run)
 
 
 def _convert(words: list[str], _: list[str]) -> int:
@@ -236,6 +268,7 @@ VERBS: dict[str, Callable[[list[str], list[str]], int]] = {
     "show": _show,
     "evaluate": _evaluate,
     "predict": _predict,
+    "push": _push,
     "convert": _convert,
 }
 
@@ -251,6 +284,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _settle_for(run: str) -> None:
+    if run.startswith("hub:"):
+        environment.settle_hub()
+        return
     from autotune.resolve import load_config
     from autotune.runs import RunFolder
 

@@ -12,16 +12,17 @@ from datasets import Dataset
 from torch import nn
 
 from autotune import registry
-from autotune.card import write_card
 from autotune.checks.findings import Report, Severity
+from autotune.checks.machine import surroundings
 from autotune.checks.show import say, text
 from autotune.choices import CheckFormat, CheckLevel, Precision
-from autotune.config import RunConfig
+from autotune.config import HubConfig, RunConfig
 from autotune.data.cache import records, values
 from autotune.data.sources import load_file, load_rows, rows_from_texts
 from autotune.errors import AutotuneError, ConfigError, listing
 from autotune.evaluation.evaluate import Evaluator
 from autotune.evaluation.metrics import recipe
+from autotune.evaluation.uncertainty import intervals, read_predictions
 from autotune.evaluation.unseen import unseen_scores
 from autotune.files import replaced
 from autotune.models import finish, halve_frozen, load_artefact, load_model, save_adapter, save_artefact
@@ -29,6 +30,9 @@ from autotune.outcome import say_model, say_next, say_result, say_scores
 from autotune.planning import estimate, lines
 from autotune.prepare import Prepared, examine
 from autotune.proof import prove
+from autotune.publishing.card import write_card
+from autotune.publishing.facts import read_facts
+from autotune.publishing.stage import publish
 from autotune.resolve import plain, typed
 from autotune.runs import CACHE, RunFolder
 from autotune.tasks.base import Scores, Task
@@ -97,6 +101,8 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
         if folder.finished:
             logger.info("%s is finished; nothing was trained", folder.path)
             logger.info("see it with: autotune evaluate %s; train it anew with: resume=never", folder.path)
+            if not ranks.rank:
+                publish(folder, config)
             return 0
         logger.info("run folder: %s", folder.path)
         prepared = _examined(config, folder, ranks)
@@ -113,19 +119,25 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
         unseen = None
         if split != "train":
             unseen = unseen_scores(prepared.task, rows["train"], rows[split], folder.predictions(split))
+        ends = intervals(
+            prepared.task, records(rows[split]), read_predictions(folder.predictions(split)), config.seed
+        )  # fmt: skip
         metrics = {
             **{name: one.as_dict() for name, one in scores.items()},
             "baseline": {split: {name: one.values for name, one in baselines.items()}},
+            "interval": {split: ends},
             **({"unseen": {split: {"rows": unseen[0], **unseen[1].as_dict()}}} if unseen else {}),
             "recipe": recipe(figures.values),
             "training": asdict(fitted),
         }
         folder.write_json("metrics.json", metrics)
-        write_card(folder.model, config, prepared.base, prepared.task, split, figures)
+        folder.write_json("environment.json", surroundings())
+        write_card(folder.model, read_facts(folder.path, config, folder.command))
         prove(evaluator, model, rows[split], folder, plugins)
         folder.finish()
         say_result(fitted, split, figures, baselines, unseen)
         say_next(folder, config, prepared.task)
+        publish(folder, config)
     return 0
 
 
@@ -137,10 +149,13 @@ def _examined(config: RunConfig, folder: RunFolder, ranks: Ranks) -> Prepared:
         say(found.report)
         prepared = found.result()
         folder.write_json("data.json", prepared.record() | {"check": found.report.as_dict()})
+        commits = {"model": prepared.base.revision, "dataset": prepared.rows.source.get("commit")}
+        folder.note_commits(config, commits)
         return prepared
 
     def then() -> Prepared:
-        unchecked = replace(config, check=replace(config.check, level=CheckLevel.none))
+        # What the first process has looked at and asked for all of them.
+        unchecked = replace(config, check=replace(config.check, level=CheckLevel.none), hub=HubConfig())
         return examine(unchecked, folder.cache).result()
 
     return ranks.first("tables", ahead, then)
@@ -204,7 +219,8 @@ def _save(
     if config.peft is not None and config.peft.merge:
         save_adapter(model, prepared.base, folder.adapter)
     model = finish(model, prepared.base, config.peft)
-    record = {"config": plain(config), "facts": prepared.task.facts, "precision": prepared.precision}
+    record = {"config": plain(config), "facts": prepared.task.facts, "precision": prepared.precision,
+              "serving": prepared.task.serving()}  # fmt: skip
     save_artefact(model, prepared.base, folder.model, record, generation=prepared.task.generation())
     return model.to(trainer.accelerator.device)
 

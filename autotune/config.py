@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field
 from autotune.choices import (
     Architecture,
     Batching,
+    CardLanguage,
     CheckFormat,
     CheckLevel,
     Dedup,
@@ -27,6 +28,8 @@ from autotune.choices import (
     Schedule,
     TagRepair,
     TagScheme,
+    Visibility,
+    WhenOffline,
 )
 
 Positive = Annotated[int, Field(gt=0)]
@@ -146,7 +149,7 @@ class ModelConfig(Strict):
     """The base model that is fine-tuned."""
 
     name_or_path: str | None = None
-    """Hub id or local folder."""
+    """Hub id or local folder; hub:ORG/NAME@REVISION says both at once."""
     tiny: Architecture | None = None
     """Instead of a base model: a tiny random one of this architecture, built from the training text."""
     revision: str | None = None
@@ -234,6 +237,27 @@ class HubConfig(Strict):
 
     offline: Offline = Offline.auto
     """auto: asks once whether the Hub answers and works from the cache if not; always; never."""
+    visibility: Visibility = Visibility.none
+    """Whether the finished run is pushed, and who may see it. A repository that is already public is refused
+    unless this says so."""
+    repo: str | None = None
+    """Where to: NAME or OWNER/NAME. null: your own namespace and the name of the run."""
+    revision: str = "main"
+    """Branch; made where it does not exist."""
+    create_pr: bool = False
+    """Opens a pull request to main instead of writing to it; a second push goes on with the open one."""
+    tag: str | None = None
+    """Name of a tag on the commit."""
+    adapter_only: bool = False
+    """With peft: the adapter alone, which needs its base model; otherwise the merged model, the adapter beside it."""
+    when_offline: WhenOffline = WhenOffline.refuse
+    """Hub out of reach: the run is refused before training, or trained and left for `autotune push RUN`."""
+    patience: Annotated[float, Field(ge=0)] = 300.0
+    """Seconds for which a push tries again where the Hub is busy or away."""
+    language: CardLanguage = CardLanguage.pt
+    """Of the model card."""
+    license: str | None = None
+    """Licence identifier of the model. null: carried over from base model and data."""
 
 
 @dataclass

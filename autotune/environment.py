@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from autotune import launch
-from autotune.choices import Format, Offline
+from autotune.choices import Format, Offline, Visibility
 from autotune.config import DatasetConfig, ModelConfig, RunConfig
 
 logger = logging.getLogger(__name__)
@@ -65,6 +65,11 @@ def speaking(stream: TextIO) -> Iterator[None]:
         log.propagate = before[1]
 
 
+def settle_push() -> None:
+    """A push asks the Hub, unless the user's own environment forbids it; what is away is told by the push."""
+    os.environ.setdefault(OFFLINE, "0")
+
+
 def settle_offline(configs: Sequence[RunConfig]) -> None:
     """Decides whether the Hub is asked, and tells the Hugging Face libraries, which read it when imported.
 
@@ -76,7 +81,13 @@ def settle_offline(configs: Sequence[RunConfig]) -> None:
         os.environ[OFFLINE] = "0"
     elif Offline.always in wishes or not any(needs_hub(config) for config in configs):
         os.environ[OFFLINE] = "1"
-    elif OFFLINE not in os.environ:
+    else:
+        settle_hub()
+
+
+def settle_hub() -> None:
+    """Where something is wanted of the Hub and the user has not said otherwise: whether it answers."""
+    if OFFLINE not in os.environ:
         endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
         if not answers(endpoint):
             os.environ[OFFLINE] = "1"
@@ -84,8 +95,9 @@ def settle_offline(configs: Sequence[RunConfig]) -> None:
 
 
 def needs_hub(config: RunConfig) -> bool:
-    """Whether the data set or the model is nowhere on this machine's disk but may be on the Hub."""
-    return _dataset_on_hub(config.dataset) or _model_on_hub(config.model)
+    """Whether the run is to be pushed, or the data set or the model is nowhere on this machine's disk."""
+    pushed = config.hub.visibility is not Visibility.none
+    return pushed or _dataset_on_hub(config.dataset) or _model_on_hub(config.model)
 
 
 def answers(endpoint: str, seconds: float = PROBE_SECONDS) -> bool:

@@ -5,6 +5,7 @@ AutotuneError
 ├── DataError       a file, column, row or label                                                exit 2
 ├── ModelError      a base model, tokenizer, adapter or saved artefact                          exit 2
 ├── Findings        several of the above, shown at once                                         exit 2
+├── HubError        the Hub refused or cannot be reached; what was trained is safe              exit 69
 ├── TrainingError   numbers that went bad after training began (NaN, failed round trip)         exit 65
 └── DiskError       no space, no permission, a path that cannot be written                      exit 74
 
@@ -54,6 +55,12 @@ class DataError(AutotuneError):
 
 class ModelError(AutotuneError):
     """The base model or a saved artefact is wrong, or does not fit the task."""
+
+
+class HubError(AutotuneError):
+    """The Hub refused, or cannot be reached; what was trained is safe."""
+
+    exit_code = 69
 
 
 class TrainingError(AutotuneError):

@@ -21,11 +21,12 @@ from autotune.checks.machine import audit_machine
 from autotune.checks.repeats import audit_repeats
 from autotune.checks.spelling import audit_spelling
 from autotune.checks.texts import audit_ids, audit_texts
-from autotune.choices import CheckLevel, Precision
+from autotune.choices import CheckLevel, Precision, Visibility, WhenOffline
 from autotune.config import RunConfig
 from autotune.data.sources import Rows, load_rows
 from autotune.errors import AutotuneError
 from autotune.models import open_base, outline, refuse_absent_weights, refuse_without_checkpointing
+from autotune.publishing.target import find, offline, tag_taken
 from autotune.rules import suspicions
 from autotune.tasks.base import Base, Task
 from autotune.training import device
@@ -101,6 +102,7 @@ def examine(config: RunConfig, cache: Path) -> Examination:
         (Area.configuration, _settle),
         (Area.lengths, _tokenise),
         (Area.machine, _outline),
+        (Area.hub, _find_target),
     )
     for area, stage in stages:
         try:
@@ -185,6 +187,30 @@ def _outline(found: Examination) -> None:
         found.model = outline(found.base, head, found.task.labels(), found.config.peft)
         if found.config.trainer.gradient_checkpointing:
             refuse_without_checkpointing(found.model)
+
+
+def _find_target(found: Examination) -> None:
+    """Whether the Hub would let the finished run be pushed: found out before hours of training."""
+    wish = found.config.hub
+    if wish.visibility is Visibility.none:
+        return
+    if offline() and wish.when_offline is WhenOffline.queue:
+        found.report.add([note(Area.hub, "the Hub is not asked: the run is left for autotune push RUN")])
+        return
+    target = find(wish, str(found.config.name))
+    if wish.tag is not None and target.tagged is not None:
+        raise tag_taken(target.repo, wish.tag, target.tagged)
+    seen, made = (
+        "private" if target.private else "public",
+        "there already" if target.exists else "will be made",
+    )
+    found.report.figures["push"] = {"repo": target.repo, "user": target.user, "private": target.private}
+    found.report.add(
+        [note(Area.hub, f"the run will be pushed to {target.repo} ({seen}, {made}) as {target.user}")]
+    )
+    if target.private and wish.visibility is Visibility.public:
+        found.report.add([warning(Area.hub, "the repository is private and stays so: its settings change that",
+                                  where=f"hub.repo={target.repo}")])  # fmt: skip
 
 
 def _audit(found: Examination) -> None:

@@ -4,18 +4,16 @@ config.yaml   resolved configuration             model/        what `autotune pr
 status.json   state, reason, command             adapter/      with LoRA: the adapter alone
 history.jsonl one line an update or evaluation   predictions_<split>.jsonl
 metrics.json  figures and their recipes          data.json     fingerprint, source, labels
+environment.json  versions, device, commit
 log.txt       what was said                      best.safetensors, .lock   while the run is going on
 """
 
 import json
 import logging
 import os
-import shlex
-import sys
 import traceback
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from enum import StrEnum
 from itertools import cycle
 from pathlib import Path
 from types import TracebackType
@@ -24,31 +22,23 @@ from typing import IO, TYPE_CHECKING, Any, Self
 from autotune.choices import Resume
 from autotune.config import RunConfig
 from autotune.errors import AutotuneError, ConfigError, DiskError, ModelError, listing, nearest, raise_all
-from autotune.files import free_name, locked, now, replaced, writing
-from autotune.redaction import redact
+from autotune.files import free_name, locked, replaced, writing
 from autotune.resolve import changes, dump_config, load_values
 from autotune.rules import name
+from autotune.runlog import RunLog
+from autotune.status import STATUS, State, ending, read_status, record, state_of, unfinished
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 logger = logging.getLogger(__name__)
 
-CONFIG, STATUS, LOCK, MODEL, CACHE = "config.yaml", "status.json", ".lock", "model", ".cache"
+CONFIG, LOCK, MODEL, CACHE = "config.yaml", ".lock", "model", ".cache"
 LEFT_BEHIND = (
-    "history.jsonl", "metrics.json", "data.json", "log.txt", "best.safetensors",
+    "history.jsonl", "metrics.json", "data.json", "environment.json", "log.txt", "best.safetensors",
     "predictions_*.jsonl", ".*.part",
 )  # fmt: skip
 """What an attempt that did not finish leaves, and the next one begins without."""
-
-
-class State(StrEnum):
-    """Where a run stands. A folder that says running while nobody holds its lock was killed."""
-
-    running = "running"
-    finished = "finished"
-    failed = "failed"
-    interrupted = "interrupted"
 
 
 class RunFolder:
@@ -60,10 +50,10 @@ class RunFolder:
     def __init__(self, path: Path, lock: IO[str] | None) -> None:
         self.path = path
         self._lock = lock
-        self.finished = _state(path) is State.finished
+        self.finished = state_of(path) is State.finished
         """Whether the run was complete when the folder was opened, or `finish` has been called."""
         self._done = self.finished
-        self._log: logging.FileHandler | None = None
+        self._log: RunLog | None = None
 
     @classmethod
     def open(cls, config: RunConfig) -> Self:
@@ -104,6 +94,25 @@ class RunFolder:
         return folder
 
     @classmethod
+    def reopen(cls, run: str | Path) -> Self:
+        """The folder of a finished run, to be pushed or looked at.
+
+        Raises:
+            ModelError: there is no such folder, or its run is not finished.
+            ConfigError: another process works in it.
+            DiskError: it cannot be written.
+        """
+        path = Path(run).expanduser()
+        cls.artefact(path)
+        if state_of(path) is not State.finished:
+            raise unfinished("the run is not finished", path)
+        with writing(path):
+            lock = locked(path / LOCK)
+        folder = cls(path, lock)
+        folder._log = RunLog(folder.log)
+        return folder
+
+    @classmethod
     def follow(cls, config: RunConfig) -> Self:
         """The folder that another process of the same run has opened: nothing is written into it but this
         process's share of predictions."""
@@ -121,10 +130,7 @@ class RunFolder:
                     stale.unlink()
         self.write_text(CONFIG, dump_config(config))
         self._write_state(State.running, None)
-        with writing(self.log):
-            self._log = _Log(self.log, encoding="utf-8")
-        self._log.setFormatter(_Redacting("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S"))
-        logging.getLogger("autotune").addHandler(self._log)
+        self._log = RunLog(self.log)
 
     def _refuse_other_settings(self, config: RunConfig) -> None:
         """A name that was given by hand may hit the folder of a run with other settings."""
@@ -150,10 +156,9 @@ class RunFolder:
                     known = isinstance(error, AutotuneError)
                     text = str(error) if known else "".join(traceback.format_exception(kind, error, trace))
                     self._log.handle(logging.makeLogRecord({"levelname": "ERROR", "msg": text}))
-                logging.getLogger("autotune").removeHandler(self._log)
                 self._log.close()
             if not self._done:
-                self._write_state(*_ending(error))
+                self._write_state(*ending(error))
         except (OSError, DiskError) as lost:
             # The error that ended the run matters more than that it could not be noted.
             logger.warning("how the run ended could not be noted in %s: %s", self.path / STATUS, lost)
@@ -187,6 +192,11 @@ class RunFolder:
         return self.path / "best.safetensors"
 
     @property
+    def command(self) -> str:
+        """That trained the run."""
+        return str(read_status(self.path).get("command", ""))
+
+    @property
     def cache(self) -> Path:
         """Tables that runs share; may be deleted at any time."""
         return self.path.parent / CACHE
@@ -194,6 +204,17 @@ class RunFolder:
     def predictions(self, split: str) -> Path:
         """Predictions for a split, one JSON object a row."""
         return self.path / f"predictions_{split}.jsonl"
+
+    def note_commits(self, config: RunConfig, commits: Mapping[str, str | None]) -> None:
+        """Adds to config.yaml, as comments, which commits on the Hub its names stood for.
+
+        Raises:
+            DiskError: it cannot be written.
+        """
+        known = [f"#   {what}: {commit}\n" for what, commit in commits.items() if commit is not None]
+        if known:
+            heading = "# Commits on the Hub that the names above stood for:\n"
+            self.write_text(CONFIG, dump_config(config) + heading + "".join(known))
 
     def write_json(self, name: str, value: Any) -> None:
         """Writes a JSON file whole or not at all.
@@ -299,24 +320,31 @@ class RunFolder:
         with writing(self.best):
             self.best.unlink(missing_ok=True)
 
+    def note(self, **facts: Any) -> None:
+        """Adds to status.json what came after the end of the run.
+
+        Raises:
+            DiskError: it cannot be written.
+        """
+        self.write_json(STATUS, {**read_status(self.path), **facts})
+
     @staticmethod
-    def artefact(run: str | Path) -> Path:
+    def artefact(run: str | Path) -> Path | str:
         """The folder of the saved model of a run.
 
         Args:
-            run: run folder, or the folder of a saved model itself.
+            run: run folder, or the folder of a saved model itself; hub:ORG/NAME[@REVISION] is returned as it is.
 
         Raises:
             ModelError: there is no such folder or no saved model in it.
         """
+        if str(run).startswith("hub:"):
+            return str(run)
         path = Path(run).expanduser()
         if (path / MODEL).is_dir():
             return path / MODEL
         if _is_run(path) and path.is_dir() and (path / STATUS).exists():
-            raise ModelError(
-                "the run has no saved model", where=str(path), found=f"its state is {_state(path)}",
-                fix=f"train it to the end: {_read_status(path).get('command', 'autotune …')}",
-            )  # fmt: skip
+            raise unfinished("the run has no saved model", path)
         if path.is_dir():
             return path
         known = sorted(folder.name for folder in path.parent.glob("*") if (folder / MODEL).is_dir())
@@ -335,17 +363,7 @@ class RunFolder:
         return next((folder / CONFIG for folder in (path, path.parent) if (folder / CONFIG).is_file()), None)
 
     def _write_state(self, state: State, reason: str | None) -> None:
-        self.write_json(STATUS, {"state": state, "reason": reason, "time": now(), "command": _command()})
-
-
-class _Log(logging.FileHandler):
-    def handleError(self, record: logging.LogRecord) -> None:
-        """A full disk is told by what the run writes next, not by every line of the log."""
-
-
-class _Redacting(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
+        self.write_json(STATUS, record(state, reason))
 
 
 def _is_run(path: Path) -> bool:
@@ -355,38 +373,5 @@ def _is_run(path: Path) -> bool:
     return (path / STATUS).exists() or all(entry.name in (LOCK, CONFIG) for entry in path.iterdir())
 
 
-def _read_status(path: Path) -> dict[str, Any]:
-    try:
-        status = json.loads((path / STATUS).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise ConfigError(
-            "the state of the run cannot be read",
-            where=str(path / STATUS),
-            found=str(error),
-            fix="remove this file; the run then begins anew",
-        ) from error
-    return dict(status)
-
-
-def _state(path: Path) -> State | None:
-    state = _read_status(path).get("state")
-    return None if state is None else State(state)
-
-
-def _ending(error: BaseException | None) -> tuple[State, str]:
-    if error is None:
-        return State.interrupted, "left before the end"
-    if isinstance(error, KeyboardInterrupt):
-        return State.interrupted, "stopped by hand (Ctrl-C)"
-    text = str(error) if isinstance(error, AutotuneError) else f"{type(error).__name__}: {error}"
-    return State.failed, redact(text)
-
-
 def _line(record: Mapping[str, Any]) -> str:
     return json.dumps(record, ensure_ascii=False) + "\n"
-
-
-def _command() -> str:
-    return redact(shlex.join(["autotune", *sys.argv[1:]]))

@@ -32,6 +32,7 @@ class Area(StrEnum):
     model = "model"
     tokenizer = "tokenizer"
     machine = "machine"
+    hub = "hub"
 
 
 @dataclass(frozen=True)

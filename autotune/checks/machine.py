@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+import subprocess
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -39,9 +40,7 @@ def audit_machine(config: RunConfig, model: nn.Module | None, precision: Precisi
     here = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
     free, memory = shutil.disk_usage(here).free, memory_bytes()
     report.figures["machine"] = {
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in PACKAGES},
-        "device": device.name(),
+        **surroundings(),
         "precision": str(precision) if precision else None,
         "fast_bf16": device.resolve(Precision.auto, "bert") is Precision.bf16,
         "memory_gb": round(memory / 1e9, 1),
@@ -56,6 +55,22 @@ def audit_machine(config: RunConfig, model: nn.Module | None, precision: Precisi
         yield from _room(config, model, memory, free, str(here), report)
     if from_hub:
         yield from _hub(report)
+
+
+def surroundings() -> dict[str, Any]:
+    """What a run depends on besides its configuration: versions, device, and the commit of a checkout of ours."""
+    found: dict[str, Any] = {
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in PACKAGES},
+        "device": device.name(),
+    }
+    checkout = Path(__file__).parents[2]
+    if (checkout / ".git").exists() and shutil.which("git"):
+        said = subprocess.run(
+            ["git", "-C", str(checkout), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+        )  # fmt: skip
+        found["commit"] = said.stdout.strip() or None
+    return found
 
 
 def memory_bytes() -> int:

@@ -16,7 +16,7 @@ from autotune.config import PeftConfig
 from autotune.errors import ModelError, listing
 from autotune.models.adapters import quantization_arguments
 from autotune.models.base import AUTO_CLASS, family_of
-from autotune.models.repository import locate, plain_errors, quiet, read_json
+from autotune.models.repository import licence_of, locate, plain_errors, quiet, read_json
 from autotune.models.weights import read_weights
 from autotune.tasks.base import Base, Head
 
@@ -66,7 +66,11 @@ def save_artefact(
             plain.save_pretrained(partial)
     base.tokenizer.save_pretrained(partial)
     record = {
-        "base_model": {"name": base.name, "revision": base.revision},
+        "base_model": {
+            "name": base.name,
+            "revision": base.revision,
+            "license": licence_of(base.path, base.revision),
+        },
         "head": str(_head(plain)),
         "max_length": base.max_length,
         "quantization": str(quantization),

@@ -110,7 +110,7 @@ def _find(
                 where=f"model.name_or_path={config.name_or_path}",
                 fix="give the merged model (peft.merge=true writes it)",
             )
-    return config.name_or_path, (path, revision)
+    return path if revision is not None else config.name_or_path, (path, revision)
 
 
 def family_of(config: PretrainedConfig, name: str) -> Family:

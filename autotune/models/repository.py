@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import transformers
-from huggingface_hub import HfApi, get_token
+from huggingface_hub import HfApi, get_token, metadata_load
 from huggingface_hub.errors import HfHubHTTPError
 from transformers.utils import logging as transformers_logging
 from transformers.utils.hub import cached_file, resolve_revision
+from yaml import YAMLError
 
 from autotune.errors import AutotuneError, ModelError, listing
 
@@ -22,14 +23,23 @@ PAGES = (b"<!doctype html", b"<html")
 FOREIGN = ("SafetensorError", "UnpicklingError", "StrictDataclassClassValidationError")
 """What readers of weights and configs raise besides the usual kinds of exception."""
 HUB = "https://huggingface.co"
+PREFIX = "hub:"
 
 
 def locate(name: str, revision: str | None) -> tuple[str, str | None]:
     """Path to load from and its revision: an absolute folder and None, or a Hub id and its commit.
 
+    Args:
+        name: folder or Hub id; hub:ORG/NAME or hub:ORG/NAME@REVISION is a Hub id whatever lies here.
+        revision: branch, tag or commit; what stands behind @ comes first.
+
     Raises:
         ModelError: a folder that does not exist, is a file, or holds what is not a model.
     """
+    if name.startswith(PREFIX):
+        name, _, stated = name.removeprefix(PREFIX).partition("@")
+        found = resolve_revision(name, stated or revision)
+        return name, getattr(found, "resolved", found)
     folder = Path(name).expanduser()
     if folder.is_dir():
         refuse_broken_files(folder)
@@ -158,6 +168,23 @@ def read_json(path: str, file: str, revision: str | None) -> dict[str, Any] | No
         return None
     content: dict[str, Any] = json.loads(Path(found).read_text("utf-8"))
     return content
+
+
+def licence_of(path: str, revision: str | None) -> str | None:
+    """Licence identifier that the card of a folder or Hub repository states; None where none is stated."""
+    card = cached_file(
+        path,
+        "README.md",
+        revision=revision,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+        _raise_exceptions_for_gated_repo=False,
+    )
+    try:
+        stated = (metadata_load(card) or {}).get("license") if card is not None else None
+    except (ValueError, YAMLError):
+        return None
+    return stated if isinstance(stated, str) else None
 
 
 @contextmanager

@@ -7,7 +7,7 @@ configuration is read by the same rules. Only `here` looks around.
 from autotune import registry
 from autotune.config import RunConfig
 from autotune.errors import AutotuneError
-from autotune.rules import dataset, doubts, labels, model, splits, trainer
+from autotune.rules import dataset, doubts, hub, labels, model, splits, trainer
 from autotune.rules.secrets import token_refused, tokens
 from autotune.rules.trainer import name
 
@@ -17,7 +17,7 @@ ERRORS = (
     dataset.path, dataset.made_for, dataset.hub_keys, dataset.reading, dataset.amounts, dataset.language,
     splits.named, splits.apart, labels.columns, labels.tags, labels.labels, labels.mapped, labels.unused,
     model.one, model.named, model.of_tiny, model.lengths, model.tokenizer, model.targets, model.arithmetic,
-    trainer.rate, trainer.evaluations, trainer.seed, name,
+    trainer.rate, trainer.evaluations, trainer.seed, name, hub.published,
 )  # fmt: skip
 DOUBTS = (
     doubts.rates, doubts.optimizer, doubts.amounts, doubts.splits, doubts.adapters, doubts.arithmetic,

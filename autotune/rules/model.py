@@ -62,8 +62,15 @@ def one(config: RunConfig) -> Iterator[AutotuneError]:
 
 
 def named(config: RunConfig) -> Iterator[AutotuneError]:
-    """A model is named by an id or a folder."""
+    """A model is named by an id or a folder, and its revision once."""
     given = config.model.name_or_path or ""
+    if given.startswith("hub:") and "@" in given and config.model.revision is not None:
+        yield ConfigError(
+            "the revision is said twice",
+            where="model.revision",
+            found=f"model.name_or_path={given} model.revision={config.model.revision}",
+            fix="model.revision=null",
+        )
     page, file = hub_address(given), Path(given)
     if page is not None:
         yield ConfigError(

@@ -352,6 +352,10 @@ class Task(ABC):
         """Arguments of `generate` that reproduce the predictions; empty for classification."""
         return {}
 
+    def serving(self) -> dict[str, Any]:
+        """What a server needs to know besides the model; empty where `transformers.pipeline` serves it."""
+        return {}
+
 
 def pad(sequences: Sequence[Sequence[int]], value: int, *, left: bool = False) -> "Tensor":
     """Sequences padded to the longest: int64 (sequences, length)."""

@@ -251,6 +251,10 @@ class Summarization(Task):
             "pad_token_id": self.tokenizer.pad_token_id,
         }
 
+    def serving(self) -> dict[str, Any]:
+        """The prompt, and how many tokens of a document it leaves room for."""
+        return {"prompt": self.prompt, "room": self.document_room}
+
     def predict(self, model: "nn.Module", features: Sequence[Feature]) -> list[Any]:
         """The summary of each document, str."""
         inputs = padded_inputs(

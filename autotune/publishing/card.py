@@ -1,0 +1,198 @@
+"""The model card: metadata for the Hub, and what a person should know before using the model.
+
+The text stands in assets/cards, one template a language; everything that comes from data is escaped there.
+"""
+
+from functools import cache
+from importlib.resources import files as package_files
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import ModelCardData
+from jinja2 import BaseLoader, Environment, StrictUndefined
+
+from autotune.choices import CardLanguage
+from autotune.files import replaced
+from autotune.publishing import metadata
+from autotune.publishing.facts import Facts
+from autotune.publishing.files import CARD
+from autotune.publishing.markdown import Ready, block, code, escaped, link
+from autotune.rules.hub import slug
+from autotune.rules.licences import LICENCES
+
+PIPELINES = {
+    "sequence classification": "text-classification",
+    "token classification": "token-classification",
+    "sequence to sequence": "summarization",
+    "causal language modelling": "text-generation",
+}
+"""The Hub's names of what a model with this head does."""
+CLASSES = {
+    "sequence classification": "AutoModelForSequenceClassification",
+    "token classification": "AutoModelForTokenClassification",
+    "sequence to sequence": "AutoModelForSeq2SeqLM",
+    "causal language modelling": "AutoModelForCausalLM",
+}
+EXAMPLES = {
+    "text-classification": "O atendimento não foi bom em São Luís.",
+    "token-classification": "A Câmara de São Luís não aprovou a obra.",
+}
+BASELINES = {
+    "majority class": "classe mais frequente",
+    "TF-IDF + logistic regression": "TF-IDF + regressão logística",
+    "most frequent tag of each word": "etiqueta mais frequente de cada palavra",
+    "first sentences": "primeiras frases",
+}
+"""In Portuguese; what a task of a user's calls its own stays as it is."""
+SUMMED_UP = "Texto da notícia …"
+PLACEHOLDER = "PATH_OR_ID"
+"""Stands for the model in a card that was not pushed."""
+
+
+def write_card(folder: Path, facts: Facts) -> None:
+    """Writes README.md into the folder of a saved model.
+
+    Raises:
+        DiskError: it cannot be written.
+        HubError: the Hub would refuse its metadata.
+    """
+    with replaced(folder / CARD) as file:
+        file.write(render(facts, PLACEHOLDER, adapter_only=facts.alone).encode())
+
+
+def render(facts: Facts, model: str, *, adapter_only: bool) -> str:
+    """The card.
+
+    Args:
+        facts: of the run.
+        model: id of the repository, as users will call the model.
+        adapter_only: whether the repository holds the adapter without its base model.
+
+    Raises:
+        HubError: the Hub would refuse its metadata.
+    """
+    language = facts.config.hub.language
+    head = facts.saved["head"]
+    context = {
+        "facts": facts,
+        "model": model,
+        "title": facts.config.name if model == PLACEHOLDER else model.split("/")[-1],
+        "adapter_only": adapter_only,
+        "pipeline": PIPELINES[head],
+        "usage": block(_usage(facts, model, adapter_only=adapter_only), "python"),
+        "figures": _figures(facts),
+        "labels": facts.data.get("check", {}).get("labels", {}).get("counts", {}),
+        "lengths": facts.data.get("check", {}).get("lengths", {}).get("splits", {}),
+    }
+    text = _template(language).render(context)
+    return (
+        metadata.front_matter(_metadata(facts, model, adapter_only=adapter_only)) + "\n" + text.strip() + "\n"
+    )
+
+
+@cache
+def _template(language: CardLanguage) -> Any:
+    swapped = str.maketrans(",.", ".,") if language is CardLanguage.pt else {}
+
+    def number(value: Any, digits: int = 4) -> Ready:
+        text = f"{value:,.{digits}f}" if isinstance(value, float) else f"{value:,}"
+        return Ready(text.translate(swapped))
+
+    def short(value: float) -> Ready:
+        return Ready(f"{value:g}".translate(swapped))
+
+    environment = Environment(
+        loader=BaseLoader(), finalize=escaped, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        autoescape=False,
+    )  # fmt: skip
+    environment.filters |= {"code": code, "block": block, "number": number, "short": short}
+    environment.globals |= {"hub": _hub_link, "baseline": BASELINES.get}
+    text = package_files("autotune").joinpath("assets", "cards", f"{language}.md").read_text("utf-8")
+    return environment.from_string(text)
+
+
+def _hub_link(name: str, commit: str | None, kind: str = "") -> Ready:
+    """A name, with a link to its commit where it is on the Hub."""
+    return link(name, f"https://huggingface.co/{kind}{name}/tree/{commit}") if commit else code(name)
+
+
+def _figures(facts: Facts) -> list[dict[str, Any]]:
+    """Each figure with its interval and what the baselines reach."""
+    ends = facts.metrics.get("interval", {}).get(facts.split, {})
+    baselines = facts.metrics["baseline"][facts.split]
+    return [
+        {"name": name, "value": value, "interval": ends.get(name),
+         "baselines": [figures.get(name) for figures in baselines.values()]}
+        for name, value in facts.scores.items()
+    ]  # fmt: skip
+
+
+def _metadata(facts: Facts, model: str, *, adapter_only: bool) -> ModelCardData:
+    config, origins, licence = facts.config, facts.origins, facts.licence
+    pipeline = PIPELINES[facts.saved["head"]]
+    dataset_id = facts.dataset if origins.dataset else slug(facts.dataset)
+    scored = metadata.results(
+        facts.scores, task=pipeline, data=" ".join(facts.dataset.split()), data_id=dataset_id, config=config.dataset.name,
+        split=facts.split, revision=origins.dataset,
+    )  # fmt: skip
+    language, *region = config.dataset.language.split("-")
+    adapted = [str(config.peft.method)] if config.peft is not None else []
+    values: dict[str, Any] = {
+        "language": language.lower(),
+        "license": licence.id if licence.id in (None, *LICENCES) else "other",
+        "library_name": "peft" if adapter_only else "transformers",
+        "pipeline_tag": pipeline,
+        "base_model": facts.base if origins.model else None,
+        "base_model_relation": ("adapter" if adapter_only else "finetune") if origins.model else None,
+        "datasets": [facts.dataset] if origins.dataset else None,
+        "tags": ["autotune", config.task.name, *adapted, *([config.dataset.language] if region else [])],
+        "metrics": sorted({result.metric_type for result in scored}),
+        "model_name": model.split("/")[-1] if model != PLACEHOLDER else config.name,
+        "eval_results": scored or None,
+    }
+    if values["license"] == "other":
+        named = licence.id if licence.id != "other" else f"{licence.base} / {licence.data}"
+        values["license_name"] = slug(str(named)).lower()
+    return ModelCardData(**{key: value for key, value in values.items() if value is not None})
+
+
+def _usage(facts: Facts, model: str, *, adapter_only: bool) -> str:
+    """Code that works as pasted."""
+    head, pipeline = facts.saved["head"], PIPELINES[facts.saved["head"]]
+    lines = [f'MODEL = "{model}"', ""]
+    auto = CLASSES[head]
+    if adapter_only:
+        revision = f', revision="{facts.origins.model}"' if facts.origins.model else ""
+        lines[:0] = [
+            "from peft import PeftModel",
+            f"from transformers import AutoConfig, {auto}, AutoTokenizer, pipeline",
+            "",
+        ]
+        lines += [
+            "config = AutoConfig.from_pretrained(MODEL)",
+            f'base = {auto}.from_pretrained("{facts.base}"{revision}, config=config)',
+            "model = PeftModel.from_pretrained(base, MODEL).merge_and_unload()",
+            "tokenizer = AutoTokenizer.from_pretrained(MODEL)",
+        ]
+    if pipeline in EXAMPLES:
+        grouped = ', aggregation_strategy="simple"' if pipeline == "token-classification" else ""
+        parts = "model=model, tokenizer=tokenizer" if adapter_only else "model=MODEL"
+        if not adapter_only:
+            lines[:0] = ["from transformers import pipeline", ""]
+        lines += [f'use = pipeline("{pipeline}", {parts}{grouped})', f'print(use("{EXAMPLES[pipeline]}"))']
+        return "\n".join(lines)
+    if not adapter_only:
+        lines[:0] = [f"from transformers import {auto}, AutoTokenizer", ""]
+        lines += [
+            "tokenizer = AutoTokenizer.from_pretrained(MODEL)",
+            f"model = {auto}.from_pretrained(MODEL)",
+        ]
+    prompt = facts.saved.get("serving", {}).get("prompt", "{document}")
+    only_new = '[inputs["input_ids"].shape[1] :]' if pipeline == "text-generation" else ""
+    lines += [
+        f"text = {prompt.replace('{document}', SUMMED_UP)!r}",
+        'inputs = tokenizer(text, return_tensors="pt", truncation=True)',
+        f"written = model.generate(**inputs)[0]{only_new}",
+        "print(tokenizer.decode(written, skip_special_tokens=True))",
+    ]
+    return "\n".join(lines)

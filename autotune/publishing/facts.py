@@ -1,0 +1,107 @@
+"""What a run folder tells about its model, for the card and for the push."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autotune.config import RunConfig
+from autotune.publishing.files import METRICS, RECORD, Origins, public_name
+from autotune.publishing.licences import Licence, carried
+from autotune.tasks.base import DEFAULT_MAX_LENGTH
+
+PRIVATE_WORDS = ("runs=", "name=", "hub=", "hub.", "resume=", "+hub.", "check=", "check.")
+"""Overrides that do not shape the result."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that is said of a run."""
+
+    config: RunConfig
+    saved: dict[str, Any]
+    """autotune.json."""
+    metrics: dict[str, Any]
+    data: dict[str, Any]
+    """data.json."""
+    environment: dict[str, Any]
+    """environment.json."""
+    command: str
+    """That trained it, without the paths of this machine."""
+
+    @property
+    def origins(self) -> Origins:
+        """Commits of model and data."""
+        return Origins(self.saved["base_model"]["revision"], self.data.get("source", {}).get("commit"))
+
+    @property
+    def base(self) -> str:
+        """The base model: its Hub id, or the last part of its path."""
+        return public_name(self.saved["base_model"]["name"], self.origins.model)
+
+    @property
+    def dataset(self) -> str:
+        """The data set: its Hub id, or the last part of its path."""
+        return public_name(self.config.dataset.path, self.origins.dataset)
+
+    @property
+    def licence(self) -> Licence:
+        """What the model carries."""
+        own = self.saved["base_model"].get("license")
+        return carried(own, self.config.dataset.license, self.config.hub.license)
+
+    @property
+    def split(self) -> str:
+        """The split that is the run's result."""
+        return str(next(iter(self.metrics["baseline"])))
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Its figures."""
+        return {name: value for name, value in self.metrics[self.split].items() if isinstance(value, float)}
+
+    @property
+    def max_length(self) -> int:
+        """Tokens that the model was given at a time."""
+        measured = self.data.get("check", {}).get("lengths", {}).get("max_length")
+        limit = min(self.saved["max_length"], DEFAULT_MAX_LENGTH)
+        return int(measured or self.config.task.max_length or limit)
+
+    @property
+    def alone(self) -> bool:
+        """Whether `model/` holds the adapter without its base model."""
+        return self.config.peft is not None and not self.config.peft.merge
+
+
+def read_facts(folder: Path, config: RunConfig, command: str) -> Facts:
+    """Reads a run folder.
+
+    Args:
+        folder: of a run whose model and figures are written.
+        config: of the run.
+        command: from status.json.
+    """
+    return Facts(
+        config=config,
+        saved=_json(folder / "model" / RECORD),
+        metrics=_json(folder / METRICS),
+        data=_json(folder / "data.json"),
+        environment=_json(folder / "environment.json"),
+        command=shlex.join(_public_words(shlex.split(command))),
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """A JSON object; empty where an older version did not write it."""
+    content: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    return content
+
+
+def _public_words(words: list[str]) -> Iterator[str]:
+    """A command line without what concerns this machine alone; of absolute paths the last part."""
+    for word in words:
+        if not word.startswith(PRIVATE_WORDS):
+            yield re.sub(r"(?<=[=\s,:\[])[~/][^\s,\]}]*/|^[~/][^\s]*/", "", word)

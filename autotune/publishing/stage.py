@@ -1,0 +1,160 @@
+"""The last stage of a run: pushed, or left with the command that does it. The run is finished before this begins."""
+
+import logging
+import shlex
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from autotune.choices import Visibility, WhenOffline
+from autotune.config import HubConfig, RunConfig
+from autotune.errors import AutotuneError, HubError, raise_all
+from autotune.files import now
+from autotune.publishing import files
+from autotune.publishing.card import render
+from autotune.publishing.facts import read_facts
+from autotune.publishing.files import Content
+from autotune.publishing.push import Pushed, push
+from autotune.publishing.target import find, offline
+from autotune.redaction import redact
+from autotune.resolve import load_config
+from autotune.rules.hub import wished
+from autotune.runs import CONFIG, RunFolder
+
+logger = logging.getLogger(__name__)
+
+
+def push_run(run: str, flags: Mapping[str, Any], *, public: bool, dry_run: bool) -> int:
+    """`autotune push`: pushes a finished run; returns the exit code.
+
+    Args:
+        run: run folder.
+        flags: keys of the section `hub`; None stands for what the run had.
+        public: whether everybody may see a new repository, and an existing one may be public.
+        dry_run: only says what would be sent.
+
+    Raises:
+        ConfigError: there is no such run, it is not finished, or the flags contradict each other.
+        HubError: the push did not succeed.
+    """
+    with RunFolder.reopen(run) as folder:
+        config = with_flags(load_config(folder.path / CONFIG), flags, public=public)
+        raise_all(list(wished(config.hub)))
+        (preview if dry_run else publish)(folder, config)
+    return 0
+
+
+def publish(folder: RunFolder, config: RunConfig) -> None:
+    """Pushes a finished run as the section `hub` wishes; status.json says how that went.
+
+    Raises:
+        HubError: it did not succeed; the run is finished and safe, and the error says which command repeats it.
+    """
+    wish = config.hub
+    if wish.visibility is Visibility.none:
+        return
+    command = again(folder, wish)
+    if offline() and wish.when_offline is WhenOffline.queue:
+        _note(folder, wish, state="pending", reason="offline", command=command)
+        logger.info("the Hub is not asked; when there is a network: %s", command)
+        return
+    _note(folder, wish, state="pending", reason="begun", command=command)
+    try:
+        pushed = push(wish, _name(config), lambda repo: contents(folder, config, repo))
+    except AutotuneError as error:
+        reason = redact(f"{error.what}{f' ({error.found})' if error.found else ''}")
+        _note(folder, wish, state="pending", reason=reason, command=command)
+        raise HubError(
+            f"the run is finished and safe, but it was not pushed: {error.what}",
+            where=error.where,
+            found=error.found,
+            fix=f"{error.fix}; then: {command}" if error.fix else command,
+        ) from error
+    except BaseException:
+        _note(folder, wish, state="pending", reason="interrupted", command=command)
+        logger.warning("not pushed; the run is finished and safe. To go on: %s", command)
+        raise
+    _note(folder, wish, state="done", commit=pushed.commit, url=pushed.url, repo=pushed.repo)
+    _say(pushed)
+
+
+def preview(folder: RunFolder, config: RunConfig) -> None:
+    """Says what a push would send, and where to where the Hub can be asked; sends nothing.
+
+    Raises:
+        HubError: the Hub refuses already now.
+    """
+    target = None if offline() else find(config.hub, _name(config))
+    repo = target.repo if target is not None else config.hub.repo or _name(config)
+    logger.info("would be pushed to %s, %s:", repo, config.hub.visibility)
+    for path, content in sorted(contents(folder, config, repo).items()):
+        size = len(content) if isinstance(content, bytes) else content.stat().st_size
+        logger.info("  %12d  %s", size, path)
+
+
+def contents(folder: RunFolder, config: RunConfig, repo: str) -> dict[str, Content]:
+    """Every file of a push by its path in the repository."""
+    facts = read_facts(folder.path, config, folder.command)
+    alone = config.hub.adapter_only or facts.alone
+    chosen: dict[str, Content] = dict(
+        files.chosen(folder.model, folder.adapter, adapter_only=config.hub.adapter_only)
+    )
+    chosen |= {
+        files.RECORD: files.record(facts.saved, config, facts.origins),
+        files.TRAINING: files.training(config, facts.origins),
+        files.METRICS: (folder.path / files.METRICS).read_bytes(),
+        files.CARD: render(facts, repo, adapter_only=alone).encode(),
+    }
+    if facts.saved.get("serving") and not alone:
+        chosen[files.HANDLER] = files.handler()
+    return chosen
+
+
+def again(folder: RunFolder, wish: HubConfig) -> str:
+    """The command that pushes the run as it was wished."""
+    words = ["autotune", "push", str(folder.path)]
+    for flag, value, standard in (
+        ("--repo", wish.repo, None), ("--revision", wish.revision, "main"), ("--tag", wish.tag, None),
+    ):  # fmt: skip
+        words += [flag, str(value)] if value != standard else []
+    words += ["--public"] if wish.visibility is Visibility.public else []
+    words += ["--create-pr"] if wish.create_pr else []
+    words += ["--adapter-only"] if wish.adapter_only else []
+    return shlex.join(words)
+
+
+def with_flags(config: RunConfig, flags: Mapping[str, Any], *, public: bool) -> RunConfig:
+    """The configuration of a finished run with the flags of `autotune push`; private unless something says public.
+
+    Args:
+        config: of the run.
+        flags: keys of the section `hub`; None stands for what the run had.
+        public: `--public`.
+    """
+    wanted = {key: value for key, value in flags.items() if value is not None}
+    said = Visibility.public if public else config.hub.visibility
+    visibility = said if said is not Visibility.none else Visibility.private
+    return replace(config, hub=replace(config.hub, visibility=visibility, **wanted))
+
+
+def _note(folder: RunFolder, wish: HubConfig, **facts: Any) -> None:
+    about = {"repo": wish.repo, "revision": wish.revision, "visibility": str(wish.visibility), "time": now()}
+    folder.note(push={**about, **facts})
+
+
+def _say(pushed: Pushed) -> None:
+    seen = "private" if pushed.private else "public"
+    if pushed.changed:
+        logger.info("pushed to %s (%s, %s) at commit %s", pushed.url, seen, pushed.revision, pushed.commit)
+    else:
+        logger.info(
+            "%s (%s, %s) holds this run already, at commit %s",
+            pushed.url,
+            seen,
+            pushed.revision,
+            pushed.commit,
+        )
+
+
+def _name(config: RunConfig) -> str:
+    return str(config.name)

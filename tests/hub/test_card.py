@@ -1,0 +1,156 @@
+"""The card: whatever stands in the data is shown and does nothing; the metadata are those that the Hub accepts."""
+
+import html
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from huggingface_hub import ModelCard, metadata_load
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from autotune.choices import CardLanguage
+from autotune.errors import HubError
+from autotune.publishing.card import render
+from autotune.publishing.facts import Facts, read_facts
+from autotune.publishing.licences import carried
+from autotune.publishing.markdown import block, code, escaped
+from autotune.publishing.metadata import refuse
+from autotune.resolve import load_config
+from tests.hub.metadata import errors
+
+EVIL = '<script>alert("x")</script>|`a`|[b](javascript:c)|**no**\n# heading\n---\n'
+TEXTS = st.text(
+    st.characters(exclude_categories=("C", "Z"), include_characters=" |`*_<>&#[]()\\~-+.:1$\n"), max_size=40
+)
+
+
+def rendered(markdown: str) -> str:
+    """As the Hub shows it: HTML passes, tables are tables."""
+    return MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).render(markdown)
+
+
+def plain(text: str) -> str:
+    return " ".join(text.split())
+
+
+@given(TEXTS)
+def test_a_text_is_shown_as_it_is(text):
+    shown = rendered(f"{escaped(text)}X")
+    assert set(re.findall(r"</?(\w+)", shown)) == {"p"}, shown
+    assert plain(html.unescape(re.sub(r"</?p>", "", shown))) == plain(f"{text}X")
+
+
+@given(TEXTS, TEXTS)
+def test_in_a_table_it_stays_in_its_cell(one, other):
+    shown = rendered(f"| a | b |\n| --- | --- |\n| {escaped(one)} | {code(other)} |\n")
+    assert shown.count("<td>") == 2 and shown.count("<tr>") == 2
+    assert set(re.findall(r"</?(\w+)", shown)) <= {"table", "thead", "tbody", "tr", "th", "td", "code"}
+
+
+@given(TEXTS)
+def test_code_stays_code(text):
+    shown = rendered(block(text))
+    assert shown.startswith("<pre><code>") and shown.count("<") == 4
+
+
+@pytest.fixture
+def facts(trained) -> Facts:
+    return read_facts(
+        trained,
+        load_config(trained / "config.yaml"),
+        "autotune task=ner dataset.path=/home/ana/x.csv runs=/r",
+    )
+
+
+@pytest.mark.parametrize("language", CardLanguage)
+def test_names_from_data_do_no_harm(facts, language):
+    config = facts.config
+    config = replace(config, name=EVIL, hub=replace(config.hub, language=language),
+                     dataset=replace(config.dataset, path=f"/home/ana/{EVIL.replace('/', '')}"))  # fmt: skip
+    counts = {split: {EVIL: 3} for split in ("train", "validation", "test")}
+    data = {**facts.data, "check": {**facts.data["check"], "labels": {"counts": counts}}}
+    scores = {
+        **facts.metrics["test"],
+        "per_class": {EVIL: {"precision": 0.5, "recall": 1.0, "f1": 0.7, "support": 3}},
+    }
+    metrics = {**facts.metrics, "test": scores, "baseline": {"test": {EVIL: {"entity_f1": 0.1}}}}
+    card = render(replace(facts, config=config, data=data, metrics=metrics), "acme/x", adapter_only=False)
+    assert errors(card) == [] and "/home/ana" not in card
+    shown = rendered(card.split("\n---\n", 1)[1])
+    assert "<script" not in shown and "javascript:" not in re.sub(r"<code>.*?</code>", "", shown).replace(
+        "[b](javascript:c)", ""
+    )
+    assert shown.count("<h1>") == 1 and "<hr" not in shown
+    assert 'href="javascript' not in shown
+
+
+@pytest.mark.parametrize("language", CardLanguage)
+def test_the_hub_s_own_code_reads_the_card(facts, language, tmp_path):
+    config = replace(facts.config, hub=replace(facts.config.hub, language=language))
+    card = render(replace(facts, config=config), "acme/name", adapter_only=False)
+    (tmp_path / "README.md").write_text(card, encoding="utf-8")
+    metadata = metadata_load(tmp_path / "README.md")
+    assert metadata is not None and metadata["license"] == "apache-2.0" and metadata["language"] == "pt"
+    loaded = ModelCard.load(tmp_path / "README.md")
+    found = {result.metric_name: result.metric_value for result in loaded.data.eval_results}
+    assert found["entity_f1"] == facts.metrics["test"]["entity_f1"]
+    assert 'MODEL = "acme/name"' in card
+    assert "autotune task=ner dataset.path=x.csv\n" in card
+    ends = facts.metrics["interval"]["test"]["entity_f1"]
+    assert ends[0] <= facts.metrics["test"]["entity_f1"] <= ends[1]
+    shown = rendered(card.split("\n---\n", 1)[1])
+    assert shown.count("<table>") == 5 and "{{" not in shown and "{%" not in shown
+    samples = Path(__file__).parents[2] / "autotune" / "assets" / "samples" / "ner" / "train.jsonl"
+    texts = [
+        " ".join(yaml.safe_load(line)["tokens"]) for line in samples.read_text("utf-8").splitlines()[:50]
+    ]
+    assert not any(text in card for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("base", "data", "stated", "licence", "contradiction"),
+    [
+        ("mit", "mit", None, "mit", False),
+        ("mit", None, None, "mit", False),
+        (None, "cc-by-4.0", None, "cc-by-4.0", False),
+        (None, None, None, None, False),
+        ("mit", "cc-by-nc-sa-4.0", None, "cc-by-nc-sa-4.0", False),
+        ("gpl-3.0", "apache-2.0", None, "gpl-3.0", False),
+        ("gpl-3.0", "cc-by-nc-sa-4.0", None, "other", True),
+        ("mit", "cc-by-nc-sa-4.0", "mit", "mit", True),
+        ("mit", "apache-2.0", "mit", "mit", False),
+        ("unknown", "mit", None, "mit", False),
+    ],
+)
+def test_the_licence_that_is_carried_over(base, data, stated, licence, contradiction):
+    found = carried(base, data, stated)
+    assert (found.id, found.contradiction) == (licence, contradiction)
+
+
+@pytest.mark.parametrize(
+    ("base", "data"),
+    [("gpl-3.0", "cc-by-nc-sa-4.0"), ("minha-licença", None), (None, "minha"), ("other", None)],
+)
+def test_licences_that_the_hub_does_not_know_are_named(facts, base, data):
+    saved = {**facts.saved, "base_model": {**facts.saved["base_model"], "license": base}}
+    config = replace(facts.config, dataset=replace(facts.config.dataset, license=data))
+    card = render(replace(facts, saved=saved, config=config), "acme/x", adapter_only=False)
+    metadata = yaml.safe_load(card.split("---\n")[1])
+    assert metadata["license"] == "other" and metadata["license_name"] and errors(card) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("language", "pt-BR"), ("license", "beerware"), ("base_model", "/home/ana/bert"), ("datasets", ["./dados.csv"]),
+     ("datasets", [None]), ("library_name", "keras"), ("tags", ["a", 1]), ("model-index", []), ("token", "x")],
+)  # fmt: skip
+def test_what_the_hub_would_refuse_is_found_here(facts, key, value):
+    card = render(facts, "acme/x", adapter_only=False)
+    values = yaml.safe_load(card.split("---\n")[1])
+    refuse(values)
+    with pytest.raises(HubError):
+        refuse({**values, key: value})

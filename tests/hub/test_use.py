@@ -1,0 +1,192 @@
+"""Trained with a push, and used from the Hub by processes that have never seen it: the same predictions."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.hub.conftest import autotune, environment, python
+from tests.hub.metadata import errors
+from tests.hub.server import WRITER, TestHub, serve
+
+TASKS = ("sentiment", "ner", "summarization")
+INPUT = {"sentiment": "text", "ner": "tokens", "summarization": "document"}
+ROWS = 8
+SAMPLES = Path(__file__).parents[2] / "autotune" / "assets" / "samples"
+
+UPLOAD = """
+from huggingface_hub import HfApi
+api = HfApi()
+api.create_repo({repo!r}, repo_type={kind!r}, private=True)
+api.upload_folder(repo_id={repo!r}, repo_type={kind!r}, folder_path={folder!r})
+"""
+PIPELINES = {
+    "sentiment": """
+from transformers import pipeline
+use = pipeline("text-classification", model=MODEL)
+answers = [answer["label"] for answer in use([row["text"] for row in rows])]
+""",
+    "ner": """
+from transformers import pipeline
+use = pipeline("token-classification", model=MODEL, ignore_labels=[])
+answers = []
+for row in rows:
+    starts = {piece["start"]: piece["entity"] for piece in use(" ".join(row["tokens"]))}
+    at = [sum(len(word) + 1 for word in row["tokens"][:number]) for number in range(len(row["tokens"]))]
+    answers.append([starts[start] for start in at])
+""",
+    "summarization": """
+import importlib.util
+from huggingface_hub import snapshot_download
+folder = snapshot_download(MODEL)
+spec = importlib.util.spec_from_file_location("handler", folder + "/handler.py")
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+use = module.EndpointHandler(folder)
+answers = [answer["summary_text"] for answer in use({"inputs": [row["document"] for row in rows]})]
+""",
+}
+ASK = """
+import json
+MODEL = {model!r}
+rows = [json.loads(line) for line in open({rows!r}, encoding="utf-8")]
+{code}
+print(json.dumps(answers))
+"""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A Hub with a base model and a data set for each task, and a folder for runs."""
+    folder = tmp_path_factory.mktemp("world")
+    with serve(folder / "hub") as hub:
+        env = environment(hub, folder / "home")
+        for task in TASKS:
+            done = python(
+                UPLOAD.format(repo=f"acme/data-{task}", kind="dataset", folder=str(SAMPLES / task)), **env
+            )
+            assert done.returncode == 0, done.stderr
+        yield hub, folder, env
+
+
+def train(world, task: str, name: str, *words: str) -> Path:
+    """A smoke run that is pushed to acme/<name>."""
+    _, folder, env = world
+    run = folder / "runs" / name
+    if not run.exists():
+        done = autotune(
+            f"task={task}", "debug=smoke", f"name={name}", "hub=private", f"hub.repo=acme/{name}", *words,
+            env=env, cwd=folder,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert f"acme/{name} (private" in done.stdout
+    return run
+
+
+def full(world, task: str) -> Path:
+    """The tiny model of the task, all weights trained."""
+    return train(world, task, f"{task}-full", "hub.language=en")
+
+
+def lora(world, task: str) -> Path:
+    """The pushed full model, tuned on with an adapter, on a data set of the Hub."""
+    full(world, task)
+    words = [
+        "peft=lora",
+        f"model.name_or_path=hub:acme/{task}-full",
+        "dataset=hub",
+        f"dataset.path=acme/data-{task}",
+    ]
+    return train(world, task, f"{task}-lora", *words)
+
+
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [full, lora])
+@pytest.mark.parametrize("task", TASKS)
+def test_predictions_from_the_hub_are_those_of_the_run(world, tmp_path, task, how):
+    hub = world[0]
+    run = how(world, task)
+    expected = lines(run / "predictions_test.jsonl")[:ROWS]
+    given = tmp_path / "given.jsonl"
+    rows = [{"id": row["id"], INPUT[task]: row[INPUT[task]]} for row in lines(SAMPLES / task / "test.jsonl")]
+    given.write_text("".join(json.dumps(row) + "\n" for row in rows[:ROWS]), encoding="utf-8")
+    elsewhere = environment(hub, tmp_path / "home")
+    code = ASK.format(model=f"acme/{run.name}", rows=str(given), code=PIPELINES[task])
+    done = python(code, **elsewhere)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == [row["prediction"] for row in expected]
+    commit = hub.repo(f"acme/{run.name}").refs["refs/heads/main"]
+    done = autotune(
+        "predict", f"hub:acme/{run.name}@{commit}", given, "-o", "out.jsonl", env=elsewhere, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert [row["prediction"] for row in lines(tmp_path / "out.jsonl")] == [
+        row["prediction"] for row in expected
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
+def test_what_was_pushed_tells_where_it_comes_from(world, task):
+    hub, folder, _ = world
+    run = lora(world, task)
+    name = f"acme/{run.name}"
+    files = hub.files(name)
+    assert {"adapter/adapter_config.json", "adapter/adapter_model.safetensors"} <= set(files)
+    assert ("handler.py" in files) == (task == "summarization")
+    base = hub.repo(f"acme/{task}-full").refs["refs/heads/main"]
+    data = hub.repo(f"acme/data-{task}", "datasets").refs["refs/heads/main"]
+    adapter = json.loads(hub.store.read(name, "adapter/adapter_config.json"))
+    assert (adapter["base_model_name_or_path"], adapter["revision"]) == (f"acme/{task}-full", base)
+    card = hub.store.read(name, "README.md").decode()
+    assert errors(card) == []
+    metadata = yaml.safe_load(card.split("---\n")[1])
+    assert metadata["base_model"] == f"acme/{task}-full" and metadata["base_model_relation"] == "finetune"
+    assert metadata["datasets"] == [f"acme/data-{task}"]
+    assert metadata["model-index"][0]["results"][0]["dataset"]["revision"] == data
+    training = yaml.safe_load(hub.store.read(name, "training_config.yaml"))
+    assert (training["model"]["revision"], training["dataset"]["revision"]) == (base, data)
+    config = (run / "config.yaml").read_text()
+    assert f"#   model: {base}" in config and f"#   dataset: {data}" in config
+    assert base in card and data in card
+    for path in files:
+        content = hub.store.read(name, path)
+        assert str(folder).encode() not in content and WRITER.encode() not in content, path
+
+
+@pytest.mark.slow
+def test_the_adapter_alone_and_evaluate(world, tmp_path):
+    hub, folder, env = world
+    run = lora(world, "ner")
+    words = ("push", run, "--repo", "acme/only", "--adapter-only")
+    done = autotune(*words, env=env, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "model.safetensors" not in hub.files("acme/only")
+    elsewhere = environment(hub, tmp_path / "home")
+    done = autotune(
+        "evaluate", "hub:acme/only", "--data", SAMPLES / "ner" / "validation.jsonl", "-o", "scores.json",
+        env=elsewhere, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "entity_f1" in json.loads((tmp_path / "scores.json").read_text())
+    card = hub.store.read("acme/only", "README.md").decode()
+    assert "base_model_relation: adapter" in card and "library_name: peft" in card
+    code = card.split("```python\n")[1].split("```")[0]
+    done = python(code, **environment(hub, tmp_path / "home"))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
+def test_the_code_of_the_card_works_as_pasted(world, tmp_path, task):
+    hub: TestHub = world[0]
+    run = full(world, task)
+    code = hub.store.read(f"acme/{run.name}", "README.md").decode().split("```python\n")[1].split("```")[0]
+    done = python(code, **environment(hub, tmp_path / "home"))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("\n"), "it answers, be it with an empty summary"
