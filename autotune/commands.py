@@ -213,7 +213,7 @@ def _save(
     config: RunConfig, prepared: Prepared, trainer: Trainer, folder: RunFolder, ranks: Ranks
 ) -> nn.Module:
     """Saves the adapter and the model; returns the model as it was saved, merged where that was asked for."""
-    model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    model = trainer.accelerator.unwrap_model(trainer.bare_model, keep_fp32_wrapper=False)
     if ranks.rank:
         return finish(model, prepared.base, config.peft).to(trainer.accelerator.device)
     if config.peft is not None and config.peft.merge:

@@ -157,7 +157,7 @@ class Trainer:
     @property
     def bare_model(self) -> nn.Module:
         """The model as it was given."""
-        return self.accelerator.unwrap_model(self.model)
+        return self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
 
     def stop(self) -> None:
         """Ends training after the update that is being done, on all ranks, whichever of them asks for it."""

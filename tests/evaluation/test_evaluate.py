@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 
 import pytest
+import torch
 from datasets import Dataset
 
 from autotune.choices import Precision
@@ -101,9 +102,31 @@ def test_processes_share_the_rows_and_have_the_same_figures(setting, tmp_path, m
         assert found == alone.score(model, features, rows)
 
 
-def test_the_model_is_left_as_it_was_while_predictions_are_read(setting):
-    import torch
+def test_memory_that_is_not_enough_halves_the_batch(setting, monkeypatch):
+    task, model, features, rows = setting
+    evaluator = Evaluator(task, device.accelerator(Precision.fp32), 4096)
+    whole = evaluator.predict(model, features, rows)
+    predict, sizes = task.predict, []
 
+    def small(model, features):
+        sizes.append(len(features))
+        if len(features) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return predict(model, features)
+
+    monkeypatch.setattr(task, "predict", small)
+    assert evaluator.predict(model, features, rows) == [plain(prediction) for prediction in whole]
+    assert max(sizes) > 3 > min(sizes)
+
+    def refuse(model, features):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(task, "predict", refuse)
+    with pytest.raises(torch.OutOfMemoryError):
+        evaluator.predict(model, features, rows)
+
+
+def test_the_model_is_left_as_it_was_while_predictions_are_read(setting):
     task, model, features, rows = setting
     model.train()
     for _ in Evaluator(task, device.accelerator(Precision.fp32), 4096).stream(model, features, rows):

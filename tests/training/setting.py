@@ -33,7 +33,7 @@ def rows(task_name: str) -> list[dict]:
 
 
 def prepare(
-    tmp_path, task_name, *, task_options=None, architecture=None, **options
+    tmp_path, task_name, *, task_options=None, architecture=None, peft=None, **options
 ) -> tuple[RunConfig, Prepared]:
     """Rows, features and a tiny model's files."""
     file = tmp_path / "rows.jsonl"
@@ -58,6 +58,7 @@ def prepare(
             validation_fraction=0.0,
         ),
         model=ModelConfig(tiny=Architecture(architecture or kind.tiny)),
+        peft=peft,
         trainer=TrainerConfig(**settings),
         check=CheckConfig(level=CheckLevel.none),
         runs=str(tmp_path),
@@ -73,7 +74,7 @@ def make_trainer(tmp_path, task_name, folder, evaluate=None, **options) -> Train
         prepared.base,
         kind.heads[prepared.base.family],
         prepared.task.labels(),
-        None,
+        config.peft,
         allow_pickle=False,
         seed=1,
     )
