@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO, cast
 
 from autotune import __version__, environment, fresh, launch, registry
-from autotune.errors import AutotuneError, ConfigError, Findings, nearest
+from autotune.errors import AutotuneError, ConfigError, Findings, nearest, raise_all
 from autotune.files import disk_error
 from autotune.redaction import RedactedStream
 
@@ -136,10 +136,12 @@ def _train(words: list[str], plugins: list[str]) -> int:
     if any(word in COMPLETION for word in words):
         _offer_verbs()
     from autotune.compose import compose
+    from autotune.rules.hub import apart
 
     configs = compose(words)
     if not configs:
         return 0
+    raise_all(list(apart(configs)))
     environment.settle_offline(configs)
     fork = "torch" not in sys.modules and launch.rank() == 0
     from autotune import commands

@@ -25,7 +25,13 @@ from autotune.choices import CheckLevel, Precision, Visibility, WhenOffline
 from autotune.config import RunConfig
 from autotune.data.sources import Rows, load_rows
 from autotune.errors import AutotuneError
-from autotune.models import open_base, outline, refuse_absent_weights, refuse_without_checkpointing
+from autotune.models import (
+    count_parameters,
+    open_base,
+    outline,
+    refuse_absent_weights,
+    refuse_without_checkpointing,
+)
 from autotune.publishing.target import find, offline, tag_taken
 from autotune.rules import suspicions
 from autotune.tasks.base import Base, Task
@@ -204,9 +210,10 @@ def _find_target(found: Examination) -> None:
         "private" if target.private else "public",
         "there already" if target.exists else "will be made",
     )
+    size = f", about {4e-6 * count_parameters(found.model)[1]:.0f} MB" if found.model is not None else ""
     found.report.figures["push"] = {"repo": target.repo, "user": target.user, "private": target.private}
     found.report.add(
-        [note(Area.hub, f"the run will be pushed to {target.repo} ({seen}, {made}) as {target.user}")]
+        [note(Area.hub, f"the run will be pushed to {target.repo} ({seen}, {made}{size}) as {target.user}")]
     )
     if target.private and wish.visibility is Visibility.public:
         found.report.add([warning(Area.hub, "the repository is private and stays so: its settings change that",

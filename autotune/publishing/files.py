@@ -59,11 +59,11 @@ def chosen(model: Path, adapter: Path, *, adapter_only: bool) -> dict[str, Path]
         found |= {f"adapter/{name}": path for name, path in beside.items()}
     if not any(WEIGHTS.fullmatch(name) or name == ADAPTER[1] for name in found):
         raise ModelError("there are no weights to push", where=str(model), found=listing(sorted(found)))
-    if adapter_only and ADAPTER[0] in found and not _shared(found):
+    if ADAPTER[0] in found and not _shared(found):
         raise ModelError(
             "the adapter alone helps nobody: its base model is on this machine only",
             where=str(found[ADAPTER[0]]),
-            fix="push the merged model: hub.adapter_only=false",
+            fix="push the merged model: hub.adapter_only=false, and peft.merge=true in training",
         )
     return found
 

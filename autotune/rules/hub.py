@@ -2,7 +2,8 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from autotune.choices import Offline, Visibility, WhenOffline
 from autotune.config import HubConfig, RunConfig
@@ -44,6 +45,31 @@ def published(config: RunConfig) -> Iterator[AutotuneError]:
         yield ConfigError(
             "without an adapter there is none to push", where="hub.adapter_only", found="peft=none", fix="peft=lora"
         )  # fmt: skip
+    local = config.model.tiny is not None or (config.model.name_or_path or "").startswith((".", "/", "~"))
+    if local and config.peft is not None and (hub.adapter_only or not config.peft.merge):
+        yield ConfigError(
+            "the adapter alone helps nobody: its base model is on this machine only",
+            where="hub.adapter_only" if hub.adapter_only else "peft.merge",
+            found=f"hub={hub.visibility} with a base model that is not on the Hub",
+            fix="hub.adapter_only=false peft.merge=true pushes the merged model",
+        )
+
+
+def apart(configs: Sequence[RunConfig]) -> Iterator[AutotuneError]:
+    """The runs of a sweep do not overwrite each other on the Hub."""
+    taken = Counter(
+        (config.hub.repo, config.hub.revision)
+        for config in configs
+        if config.hub.visibility is not Visibility.none and config.hub.repo and not config.hub.create_pr
+    )
+    for (repo, revision), count in taken.items():
+        if count > 1:
+            yield ConfigError(
+                f"{count} runs of the sweep would be pushed to the same place, one over the other",
+                where="hub.repo",
+                found=f"{repo}, {revision}",
+                fix="hub.repo=null names each after its run; or 'hub.revision=seed-${seed}'",
+            )
 
 
 def wished(hub: HubConfig) -> Iterator[AutotuneError]:

@@ -1,6 +1,9 @@
 """Before training: a push that the Hub would refuse is found in seconds, by `check` and by the run itself."""
 
 import json
+import re
+import subprocess
+import sys
 
 import pytest
 
@@ -25,7 +28,7 @@ def look(hub: TestHub | None, tmp_path, *words: str, **env: str):
 def test_what_will_happen_is_said(hub, tmp_path):
     code, _, said = look(hub, tmp_path, "hub=private", "hub.repo=acme/new", "hub.tag=v1")
     assert code == 0, said
-    assert "the run will be pushed to acme/new (private, will be made) as ana" in said
+    assert "the run will be pushed to acme/new (private, will be made, about 1 MB) as ana" in said
     assert not hub.store.repos, "a check writes nothing"
     hub.store.create("models", "acme/there", private=True)
     code, _, said = look(hub, tmp_path, "hub=public", "hub.repo=acme/there")
@@ -75,6 +78,8 @@ def test_a_hub_that_is_away(tmp_path):
         (["hub=private", "hub.create_pr=true", "hub.tag=v1"], "pull request"),
         (["hub=private", "hub.tag='v 1'"], "hub.tag=v1"),
         (["hub=private", "hub.adapter_only=true"], "peft=lora"),
+        (["hub=private", "hub.adapter_only=true", "peft=lora"], "peft.merge=true"),
+        (["hub=private", "peft=lora", "peft.merge=false"], "peft.merge=true"),
         (["hub=private", "hub.offline=always"], "hub.when_offline=queue"),
         (["hub=private", "hub.license=mitt"], "hub.license=mit"),
         (["+hub.token=hf_abcdefghijklmnopqrstu"], "hf auth login"),
@@ -85,6 +90,12 @@ def test_a_wrong_configuration_asks_nobody(tmp_path, words, expected):
     code, _, said = look(None, tmp_path, *words)
     assert code == 2 and expected in said, said
     assert "abcdefghij" not in said
+
+
+def test_the_runs_of_a_sweep_go_to_places_of_their_own(tmp_path):
+    words = ("-m", *SMOKE, "seed=1,2", "hub=private")
+    done = autotune(*words, "hub.repo=acme/x", env=environment(None, tmp_path), cwd=tmp_path)
+    assert done.returncode == 2 and "one over the other" in done.stderr and "hub.revision" in done.stderr
 
 
 @pytest.mark.slow
@@ -128,3 +139,33 @@ def test_a_push_that_fails_after_training_leaves_a_finished_run(hub, tmp_path):
     ]
     assert autotune("push", "runs/f", env=env, cwd=tmp_path).returncode == 0
     assert hub.commits("acme/f") == 1
+
+
+@pytest.mark.slow
+def test_of_several_processes_one_asks_and_pushes(hub, tmp_path):
+    words = [*SMOKE, f"runs={tmp_path}", "name=two", "hub=private", "hub.repo=acme/two", "hub.patience=2"]
+    env = environment(hub, tmp_path / "h") | {"OMP_NUM_THREADS": "1"}
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node=2",
+        "-m",
+        "autotune",
+    ]
+
+    def launch() -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [*torchrun, *words], capture_output=True, text=True, check=False, env=env, timeout=300
+        )
+
+    with hub.faults("POST .*/commit/", status=403):
+        failed = launch()
+    assert failed.returncode and "the run is finished and safe" in failed.stderr, failed.stderr
+    assert set(re.findall(r"exitcode\s+: (\d+)", failed.stderr)) == {"69"}
+    asked = sum(seen.path.startswith("/api/whoami") for seen in hub.seen)
+    assert asked == 2, "once before training, once before the push"
+    done = launch()
+    assert done.returncode == 0, done.stderr
+    assert hub.commits("acme/two") == 1

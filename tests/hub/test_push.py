@@ -40,7 +40,7 @@ def run(trained, tmp_path) -> Path:
     return copy
 
 
-def status(run: Path) -> dict:
+def state(run: Path) -> dict:
     return json.loads((run / "status.json").read_text())
 
 
@@ -70,8 +70,8 @@ def test_a_push_sends_what_belongs_there_once_and_nothing_else(forks, run):
         content = hub.store.read("ana/run", path)
         assert str(run.parent).encode() not in content, path
         assert not any(secret.encode() in content for secret in SECRETS), path
-    assert status(run)["state"] == "finished" and status(run)["push"]["state"] == "done"
-    assert status(run)["push"]["commit"] == hub.repo("ana/run").refs["refs/heads/main"]
+    assert state(run)["state"] == "finished" and state(run)["push"]["state"] == "done"
+    assert state(run)["push"]["commit"] == hub.repo("ana/run").refs["refs/heads/main"]
     sent, log = hub.uploaded(), (run / "log.txt").read_text()
     assert "pushed to" in log and WRITER not in log
     again = push(forks, run)
@@ -118,13 +118,13 @@ def test_one_fault_at_any_request(forks, run, fault, request_):
     if done.returncode:
         assert done.returncode == 69 and not passing, done.stderr
         assert "autotune push" in done.stderr and "safe" in done.stderr
-        assert status(run)["state"] == "finished" and status(run)["push"]["state"] == "pending"
-        assert "autotune push" in status(run)["push"]["command"]
+        assert state(run)["state"] == "finished" and state(run)["push"]["state"] == "pending"
+        assert "autotune push" in state(run)["push"]["command"]
         assert push(forks, run, "--tag", "v1").returncode == 0
     assert_whole(hub, run)
     assert hub.repo("ana/run").refs["refs/tags/v1"] == hub.repo("ana/run").refs["refs/heads/main"]
     assert hub.commits("ana/run") == 1
-    assert status(run)["push"]["state"] == "done"
+    assert state(run)["push"]["state"] == "done"
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_nobody_answers(run, tmp_path):
     env = environment(None, tmp_path / "home")
     done = autotune("push", run, env=env, cwd=tmp_path)
     assert done.returncode == 69 and "cannot be reached" in done.stderr
-    assert status(run)["push"]["state"] == "pending" and status(run)["state"] == "finished"
+    assert state(run)["push"]["state"] == "pending" and state(run)["state"] == "finished"
 
 
 def test_a_killed_push_goes_on_where_it_was(run, tmp_path):
@@ -192,6 +192,16 @@ def test_faults_of_xet(forks_by_way, run, how, code):
     assert done.returncode == code, done.stderr
     assert push(forks, run).returncode == 0
     assert_whole(forks.hub, run)
+
+
+@pytest.mark.parametrize("status", [503, 0])
+def test_xet_that_is_down_ends_in_time(forks_by_way, run, status):
+    forks = forks_by_way("xet")
+    forks.hub.forget()
+    with forks.hub.faults("xet-write-token", status=status):
+        began = time.monotonic()
+        done = push(forks, run)
+    assert done.returncode == 69 and time.monotonic() - began < 40, done.stderr
 
 
 REFUSED = {
@@ -281,7 +291,7 @@ def test_a_dry_run_sends_nothing(forks, run):
     done = push(forks, run, "--dry-run", "--repo", "acme/x")
     assert done.returncode == 0 and "acme/x" in done.stdout and "model.safetensors" in done.stdout
     assert ".env" not in done.stdout and "optimizer" not in done.stdout
-    assert not forks.hub.store.repos and "push" not in status(run)
+    assert not forks.hub.store.repos and "push" not in state(run)
 
 
 def test_only_finished_runs_are_pushed(forks, run):

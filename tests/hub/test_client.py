@@ -1,0 +1,103 @@
+"""What the client's exceptions mean, and how long a push waits."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from types import SimpleNamespace
+
+import pytest
+
+from autotune.errors import ConfigError, HubError
+from autotune.publishing.client import ask, understood
+
+
+class Answered(Exception):
+    """As the client raises it: with the Hub's answer."""
+
+    def __init__(self, status: int, **headers: str) -> None:
+        super().__init__(f"Client error {status} for url 'http://hub/storage/x?X-Amz-Signature=secret'")
+        self.response = SimpleNamespace(status_code=status, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("error", "passing"),
+    [
+        (Answered(status), status in (408, 409, 412, 425, 429, 500, 502, 503, 504))
+        for status in range(400, 512)
+    ],
+)
+def test_what_may_pass_is_tried_again(error, passing):
+    trouble = understood(error)
+    assert trouble.passing is passing and str(error.response.status_code) in trouble.found
+    assert "secret" not in trouble.found
+
+
+def test_the_answer_is_found_behind_other_exceptions():
+    try:
+        try:
+            raise Answered(413)
+        except Answered as error:
+            raise RuntimeError("Error while uploading 'model.safetensors' to the Hub.") from error
+    except RuntimeError as error:
+        assert "too large" in understood(error).what
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionError(
+            "Network error: HTTP status client error (403 Forbidden) for url (http://hub/xet-write-token)"
+        )
+    ],
+)
+def test_uploads_by_xet_tell_it_in_words(error):
+    assert "status 403" in understood(error).found and not understood(error).passing
+
+
+def test_a_network_that_is_down_may_come_back():
+    assert understood(ConnectionRefusedError("refused")).passing
+    assert understood(TimeoutError("slow")).passing
+    assert not understood(KeyError("url")).passing
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "7"}, 7),
+        ({"Retry-After": format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)}, 60),
+        ({"Retry-After": "soon"}, None),
+        ({"ratelimit": '"api";r=0;t=9', "Retry-After": "1"}, 10),
+        ({"ratelimit": '"api";r=3;t=9'}, None),
+        ({}, None),
+    ],
+)
+def test_how_long_the_hub_asks_to_wait(headers, seconds):
+    wait = understood(Answered(429, **headers)).wait
+    assert wait == (None if seconds is None else pytest.approx(seconds, abs=5))
+
+
+def test_it_is_tried_until_it_succeeds_or_time_is_up():
+    left = [Answered(503, **{"Retry-After": "0"}), Answered(503, **{"Retry-After": "0"})]
+
+    def act() -> str:
+        if left:
+            raise left.pop()
+        return "done"
+
+    assert ask(act, what="asking", where="here", patience=5) == "done"
+
+    def never() -> None:
+        raise Answered(429, **{"Retry-After": "600"})
+
+    began = time.monotonic()
+    with pytest.raises(HubError, match="too many requests"):
+        ask(never, what="asking", where="here", patience=5)
+    assert time.monotonic() - began < 1
+
+
+def test_our_own_errors_pass_through():
+    def act() -> None:
+        raise ConfigError("ours")
+
+    with pytest.raises(ConfigError):
+        ask(act, what="asking", where="here", patience=5)
