@@ -12,6 +12,9 @@ from autotune.errors import DataError, listing
 
 CARRIAGE_RETURN = "_x000D_"
 """How Excel writes one, for XML does not keep it."""
+UNPACKED, RATIO = 100_000_000, 100
+"""A workbook of more bytes than this, packed more than so many times, is a bomb rather than data: text is packed some
+five to ten times."""
 FIX = "save it as CSV UTF-8 and give that file"
 
 
@@ -33,6 +36,7 @@ def read_sheet(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[
         ) from error
     damaged = (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError, SyntaxError)
     try:
+        _refuse_bombs(path)
         book = load_workbook(path, read_only=True, data_only=True)
     except damaged as error:
         raise _damaged(path, error) from error
@@ -48,6 +52,19 @@ def read_sheet(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[
         raise _damaged(path, error) from error
     finally:
         book.close()
+
+
+def _refuse_bombs(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(part.file_size for part in archive.infolist())
+    packed = path.stat().st_size
+    if unpacked > max(UNPACKED, RATIO * packed):
+        raise DataError(
+            "the workbook would unpack to far more than a table has",
+            where=str(path),
+            found=f"{unpacked / 1e6:,.0f} MB in a file of {packed / 1e6:.1f} MB",
+            fix=f"{FIX}, if you know where it comes from",
+        )
 
 
 def _cells_of(sheet: Any) -> bool:

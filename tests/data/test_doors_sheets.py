@@ -2,6 +2,7 @@
 
 import datetime
 import sys
+import zipfile
 
 import openpyxl
 import pytest
@@ -119,3 +120,16 @@ def test_files_of_a_folder_may_be_workbooks(load, book, tmp_path):
         book(f"{name}.xlsx", folha=[HEADER, ["a", "x"]])
     (tmp_path / "~$train.xlsx").write_bytes(b"lock")
     assert list(load("sentiment", tmp_path).splits) == ["train", "validation"]
+
+
+def test_a_small_file_that_unpacks_to_a_huge_one_is_refused_before_it_is_read(load, book):
+    path = book(a=[HEADER, ["bom", "positivo"]])
+    with (
+        zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("xl/more.xml", "w") as part,
+    ):
+        for _ in range(120):
+            part.write(bytes(1_000_000))
+    assert path.stat().st_size < 1_000_000
+    message = refused(load, path)
+    assert "120 MB in a file of" in message and "CSV" in message
