@@ -11,7 +11,7 @@ from pathlib import Path
 from datasets import Dataset
 from torch import nn
 
-from autotune import registry
+from autotune import registry, signals
 from autotune.checks.findings import Report, Severity
 from autotune.checks.machine import surroundings
 from autotune.checks.show import say, text
@@ -39,8 +39,9 @@ from autotune.tasks.base import Scores, Task
 from autotune.training import device
 from autotune.training.budget import for_prediction
 from autotune.training.features import prepare_features
+from autotune.training.fit import FitResult
 from autotune.training.ranks import Ranks, joined
-from autotune.training.trainer import FitResult, Trainer
+from autotune.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +95,7 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
         plugins: files that register tasks; the process that proves the saved model needs them too.
     """
     with (
+        signals.heeded(),
         joined() as ranks,
         ranks.first("folder", lambda: RunFolder.open(config), lambda: RunFolder.follow(config)) as folder,
         ranks.united(),
@@ -205,6 +207,8 @@ def _trainer(config: RunConfig, prepared: Prepared, folder: RunFolder) -> tuple[
         evaluate=validate if "validation" in rows else None,
         folder=folder,
         sections=prepared.sections,
+        keeping=config.checkpoint,
+        fingerprint=prepared.rows.fingerprint,
     )
     return trainer, evaluator
 

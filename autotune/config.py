@@ -229,6 +229,20 @@ class TrainerConfig(Strict):
     """Early stopping: ends after so many evaluations without a better score. null: never."""
     min_delta: Annotated[float, Field(ge=0)] = 0.0
     """What counts as better: more than this above the best score."""
+    max_hours: Annotated[float | None, Field(gt=0)] = None
+    """The run is interrupted after so long a training, with a checkpoint: a job's limit, less what saving takes."""
+
+
+@dataclass
+class CheckpointConfig(Strict):
+    """What a run goes on from after it was killed or interrupted."""
+
+    every: str = "1ep"
+    """Between checkpoints: epochs (1ep, 0.5ep) or updates (200up)."""
+    minutes: Annotated[float, Field(gt=0)] = 15.0
+    """A checkpoint is also written when the last one is so old."""
+    keep: Positive = 2
+    """How many remain while the run goes on; each has weights, two moments of Adam and the best weights so far."""
 
 
 @dataclass
@@ -300,6 +314,7 @@ class RunConfig(Strict):
     model: ModelConfig = field(default_factory=ModelConfig)
     peft: PeftConfig | None = None
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     hub: HubConfig = field(default_factory=HubConfig)
     check: CheckConfig = field(default_factory=CheckConfig)
     plan: PlanConfig = field(default_factory=PlanConfig)

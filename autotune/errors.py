@@ -69,6 +69,22 @@ class TrainingError(AutotuneError):
     exit_code = 65
 
 
+class Interrupted(AutotuneError):
+    """A run was asked to leave before its end; the same command goes on with it.
+
+    Args:
+        why: name of the signal, or the limit that was reached.
+        update: optimizer steps that have been done; None outside of training.
+    """
+
+    exit_code = 75
+
+    def __init__(self, why: str, update: int | None = None) -> None:
+        self.why = why
+        done = "" if update is None else f" after update {update}"
+        super().__init__(f"interrupted{done} ({why}); the same command goes on from there")
+
+
 class DiskError(AutotuneError):
     """Something could not be written."""
 

@@ -28,7 +28,7 @@ def replaced(target: Path) -> Iterator[IO[bytes]]:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(beside, target)
-            _sync_folder(target.parent)
+            synced(target.parent)
         except BaseException:
             beside.unlink(missing_ok=True)
             raise
@@ -100,9 +100,9 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _sync_folder(folder: Path) -> None:
-    """Makes a renaming last through a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def synced(path: Path) -> None:
+    """Makes what was written to a file, or renamed in a folder, last through a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

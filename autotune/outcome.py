@@ -11,8 +11,8 @@ from autotune.models import count_parameters
 from autotune.runs import RunFolder
 from autotune.tasks.base import Base, Scores, Task
 from autotune.training import device
+from autotune.training.fit import FitResult
 from autotune.training.progress import duration
-from autotune.training.trainer import FitResult
 
 logger = logging.getLogger(__name__)
 

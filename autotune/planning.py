@@ -24,9 +24,9 @@ from autotune.prepare import Prepared
 from autotune.training import device
 from autotune.training.budget import automatic, for_prediction
 from autotune.training.features import take
-from autotune.training.optimizer import optimizer
+from autotune.training.optimizer import interval, optimizer
 from autotune.training.progress import duration
-from autotune.training.trainer import batch_plan, interval, keep_less, total_updates
+from autotune.training.trainer import batch_plan, keep_less, total_updates
 
 SAMPLED_UPDATES = 50
 """The padded tokens of an epoch are estimated from so many of its updates."""

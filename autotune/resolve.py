@@ -23,7 +23,7 @@ from autotune.errors import AutotuneError, ConfigError, raise_all
 from autotune.keys import keys, suggest
 from autotune.rules import here, rules, tokens
 
-NOT_IDENTITY = ("runs", "name", "hub", "resume", "check", "plan")
+NOT_IDENTITY = ("runs", "name", "hub", "resume", "check", "plan", "checkpoint", "trainer.max_hours")
 """Keys that do not shape the result: two configurations that differ in these alone are the same run."""
 
 
@@ -75,6 +75,9 @@ def resolve(config: RunConfig, readable: str) -> RunConfig:
 def digest(config: RunConfig) -> str:
     """Eight hexadecimal digits of the SHA-256 over everything that shapes the result."""
     identity = {key: value for key, value in plain(config).items() if key not in NOT_IDENTITY}
+    identity["trainer"] = {
+        key: value for key, value in identity["trainer"].items() if f"trainer.{key}" not in NOT_IDENTITY
+    }
     # Through JSON once: keys of label_map may be numbers and text at once, which cannot be sorted.
     canonical = json.dumps(json.loads(json.dumps(identity)), sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
@@ -83,7 +86,9 @@ def digest(config: RunConfig) -> str:
 def changes(saved: Mapping[str, Any], config: RunConfig) -> list[str]:
     """What shapes the result and differs: `key: old -> new`. A key that an older version lacked does not."""
     old, new = _flat(saved), _flat(plain(config))
-    shaping = [key for key in sorted(old.keys() | new.keys()) if key.split(".")[0] not in NOT_IDENTITY]
+    shaping = [
+        key for key in sorted(old.keys() | new.keys()) if not {key, key.split(".")[0]} & set(NOT_IDENTITY)
+    ]
     return [
         f"{key}: {old.get(key)} -> {new.get(key)}"
         for key in shaping

@@ -5,12 +5,13 @@ status.json   state, reason, command             adapter/      with LoRA: the ad
 history.jsonl one line an update or evaluation   predictions_<split>.jsonl
 metrics.json  figures and their recipes          data.json     fingerprint, source, labels
 environment.json  versions, device, commit
-log.txt       what was said                      best.safetensors, .lock   while the run is going on
+log.txt       what was said                      checkpoints/, best.safetensors, .lock   while it is going on
 """
 
 import json
 import logging
 import os
+import shutil
 import traceback
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
@@ -19,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
+from autotune.checkpoints import Checkpoints, read_tensors, write_tensors
 from autotune.choices import Resume
 from autotune.config import RunConfig
 from autotune.errors import AutotuneError, ConfigError, DiskError, ModelError, listing, nearest, raise_all
@@ -33,10 +35,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CONFIG, LOCK, MODEL, CACHE = "config.yaml", ".lock", "model", ".cache"
+CONFIG, LOCK, MODEL, CACHE, CHECKPOINTS = "config.yaml", ".lock", "model", ".cache", "checkpoints"
 LEFT_BEHIND = (
-    "history.jsonl", "metrics.json", "data.json", "environment.json", "log.txt", "best.safetensors",
-    "predictions_*.jsonl", ".*.part",
+    "metrics.json", "data.json", "environment.json", "predictions_*.jsonl", ".*.part",
 )  # fmt: skip
 """What an attempt that did not finish leaves, and the next one begins without."""
 
@@ -59,7 +60,7 @@ class RunFolder:
     def open(cls, config: RunConfig) -> Self:
         """Creates `<runs>/<name>` with its config.yaml, or opens it again.
 
-        A finished run is left as it is; of one that is not, what the earlier attempt left is removed. With
+        A finished run is left as it is; one that is not goes on, and what an attempt wrote after training is removed. With
         `resume=never` the old folder is renamed to `<name>.old-1` (2, 3 …).
 
         Raises:
@@ -123,6 +124,7 @@ class RunFolder:
     def _begin(self, config: RunConfig) -> None:
         self._refuse_other_settings(config)
         if self.finished:
+            self._tidy()
             return
         with writing(self.path):
             for pattern in LEFT_BEHIND:
@@ -290,35 +292,60 @@ class RunFolder:
         Raises:
             DiskError: they cannot be written.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import save_file
-
         beside = self.best.with_name(f".{self.best.name}.part")
         with writing(self.best):
-            try:
-                save_file(weights, beside, metadata={key: str(fact) for key, fact in facts.items()})
-            except SafetensorError as error:
-                # Its name for what the system says against writing.
-                raise OSError(str(error)) from error
+            write_tensors(beside, weights, facts)
             os.replace(beside, self.best)
 
     def load_best(self) -> "dict[str, Tensor]":
         """The weights that `save_best` kept last, on the CPU."""
-        from safetensors.torch import load_file
+        return read_tensors(self.best)
 
-        weights: dict[str, Tensor] = load_file(self.best)
-        return weights
+    def checkpoints(self, keep: int) -> Checkpoints:
+        """Of this run."""
+        return Checkpoints(self.path / CHECKPOINTS, keep)
+
+    def history_bytes(self) -> int:
+        """Size of history.jsonl."""
+        return self.history.stat().st_size if self.history.exists() else 0
+
+    def go_back(self, history_bytes: int, best: Path | None) -> None:
+        """Takes back what was written after a checkpoint.
+
+        Args:
+            history_bytes: size of history.jsonl when it was written.
+            best: the best weights then.
+
+        Raises:
+            DiskError: it cannot be written.
+        """
+        if self._lock is None:
+            return
+        with writing(self.path):
+            if self.history_bytes() > history_bytes:
+                os.truncate(self.history, history_bytes)
+            beside = self.best.with_name(f".{self.best.name}.part")
+            beside.unlink(missing_ok=True)
+            if best is None:
+                self.best.unlink(missing_ok=True)
+            else:
+                os.link(best, beside)
+                os.replace(beside, self.best)
 
     def finish(self) -> None:
-        """Says that everything is written and proven; the snapshot of the best weights has done its duty.
+        """Says that everything is written and proven; checkpoints and the best weights have done their duty.
 
         Raises:
             DiskError: it cannot be written.
         """
         self._write_state(State.finished, None)
         self.finished = self._done = True
-        with writing(self.best):
+        self._tidy()
+
+    def _tidy(self) -> None:
+        with writing(self.path):
             self.best.unlink(missing_ok=True)
+            shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
 
     def note(self, **facts: Any) -> None:
         """Adds to status.json what came after the end of the run.

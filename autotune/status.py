@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from autotune.errors import AutotuneError, ConfigError, ModelError
+from autotune.errors import AutotuneError, ConfigError, Interrupted, ModelError
 from autotune.files import now
 from autotune.redaction import redact
 
@@ -68,5 +68,7 @@ def ending(error: BaseException | None) -> tuple[State, str]:
         return State.interrupted, "left before the end"
     if isinstance(error, KeyboardInterrupt):
         return State.interrupted, "stopped by hand (Ctrl-C)"
+    if isinstance(error, Interrupted):
+        return State.interrupted, str(error)
     text = str(error) if isinstance(error, AutotuneError) else f"{type(error).__name__}: {error}"
     return State.failed, redact(text)

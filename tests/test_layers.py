@@ -19,7 +19,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     ("__init__", "errors", "redaction"),
     ("registry", "choices", "config"),
-    ("files", "keys", "launch", "fresh"),
+    ("files", "keys", "launch", "fresh", "signals", "checkpoints"),
     ("data.roles", "data.labels"),
     ("rules",),
     ("resolve",),

@@ -104,7 +104,7 @@ def test_how_a_run_ended_stands_in_its_status(tmp_path, error, state, reason):
     )
 
 
-def test_an_attempt_that_did_not_finish_leaves_nothing_to_the_next(tmp_path):
+def test_an_attempt_that_did_not_finish_leaves_history_and_log_alone_to_the_next(tmp_path):
     with RunFolder.open(config(tmp_path)) as folder:
         folder.append_history({"update": 1})
         folder.write_json("metrics.json", {})
@@ -113,7 +113,7 @@ def test_an_attempt_that_did_not_finish_leaves_nothing_to_the_next(tmp_path):
     with RunFolder.open(config(tmp_path)) as again:
         assert not again.finished
         names = {path.name for path in again.path.iterdir()}
-    assert names == {".lock", "config.yaml", "status.json", "log.txt"}
+    assert names == {".lock", "config.yaml", "status.json", "log.txt", "history.jsonl"}
 
 
 def test_resume_never_sets_the_old_folder_aside(tmp_path):

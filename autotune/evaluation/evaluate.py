@@ -19,6 +19,7 @@ from accelerate.utils import gather_object
 from datasets import Dataset
 from torch import nn
 
+from autotune import signals
 from autotune.data.batches import Indices, prediction_batches
 from autotune.data.cache import records
 from autotune.evaluation.metrics.base import OfflineMetric
@@ -110,6 +111,7 @@ class Evaluator:
         lengths = self.task.lengths(features)[chosen, :1]
         with _evaluating(model), self.accelerator.autocast():
             for batch in prediction_batches(lengths, self.budget):
+                signals.refuse_to_go_on()
                 said = self._said(model, features, chosen[batch])
                 values.update(zip(chosen[batch].tolist(), said, strict=True))
                 for _ in batch:

@@ -39,3 +39,9 @@ def schedule(optimizer: torch.optim.Optimizer, config: TrainerConfig, total_upda
         num_training_steps=total_updates,
     )
     return course
+
+
+def interval(text: str, updates_per_epoch: int) -> int:
+    """Updates between evaluations: `1ep` and `0.5ep` are epochs, `200up` updates."""
+    number, unit = float(text[:-2]), text[-2:]
+    return max(1, round(number * updates_per_epoch if unit == "ep" else number))

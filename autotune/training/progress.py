@@ -21,11 +21,11 @@ SECONDS_BETWEEN_LINES = 30.0
 class Progress:
     """Counts `total` pieces of work under a title."""
 
-    def __init__(self, title: str, total: int) -> None:
-        self.title, self.total, self.done = title, total, 0
+    def __init__(self, title: str, total: int, done: int = 0) -> None:
+        self.title, self.total, self.done, self._before = title, total, done, done
         self.began = self.said = time.monotonic()
         self.bar = (
-            tqdm(total=total, desc=title, leave=False, dynamic_ncols=True)
+            tqdm(total=total, initial=done, desc=title, leave=False, dynamic_ncols=True)
             if sys.stderr.isatty() and launch.rank() == 0
             else None
         )
@@ -41,7 +41,7 @@ class Progress:
         now = time.monotonic()
         if now - self.said >= SECONDS_BETWEEN_LINES:
             self.said = now
-            left = (now - self.began) / self.done * (self.total - self.done)
+            left = (now - self.began) / (self.done - self._before) * (self.total - self.done)
             rest = "".join(f", {name} {value}" for name, value in shown.items())
             logger.info("%s %d/%d%s, about %s left", self.title, self.done, self.total, rest, duration(left))
 

@@ -1,10 +1,10 @@
-"""The training loop: one visible generator of optimizer steps, and the consumer that evaluates and keeps the best."""
+"""The training loop: one visible generator of optimizer steps; `fit` is its consumer."""
 
 import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -13,10 +13,10 @@ from accelerate import Accelerator
 from datasets import Dataset
 from torch import nn
 
-from autotune.config import TrainerConfig
+from autotune import signals
+from autotune.config import CheckpointConfig, TrainerConfig
 from autotune.data.batches import BatchPlan, Indices, padded
 from autotune.errors import TrainingError
-from autotune.models import load_trainable_state, trainable_state
 from autotune.runs import RunFolder
 from autotune.tasks.base import Scores, Task
 from autotune.training.budget import automatic
@@ -24,10 +24,11 @@ from autotune.training.compiling import compiled, length_multiple, rounded_up
 from autotune.training.device import micro_batch_cost
 from autotune.training.embeddings import EmbeddingGradients
 from autotune.training.feed import Feed
+from autotune.training.fit import Fit, FitResult
 from autotune.training.gradients import Share, add_over_ranks, same_everywhere, scale_and_clip
 from autotune.training.memory import is_out_of_memory, let_go
-from autotune.training.optimizer import optimizer, schedule
-from autotune.training.progress import Progress, duration
+from autotune.training.optimizer import interval, optimizer, schedule
+from autotune.training.standing import Standing
 
 logger = logging.getLogger(__name__)
 
@@ -49,21 +50,6 @@ class StepResult:
     micro_batch_tokens: int
     """The budget with which it was done."""
     seconds: float
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """How training ended."""
-
-    updates: int
-    seconds: float
-    best_update: int
-    """The update whose weights the model now has."""
-    best: float | None
-    """Its main figure on validation; None without a validation split."""
-    stopped_early: bool
-    micro_batch_tokens: int
-    """The budget at the end: smaller than at first where memory was not enough."""
 
 
 def batch_plan(task: Task, features: Dataset, config: TrainerConfig, seed: int, budget: int) -> BatchPlan:
@@ -115,6 +101,8 @@ class Trainer:
         folder: takes the history and the best weights.
         sections: for a train set that streams, the features of each section; `features` is the first.
         budget: padded tokens a micro-batch; None: `trainer.micro_batch_tokens`, which may be found by measuring.
+        keeping: section `checkpoint`; None: no checkpoints are written or read.
+        fingerprint: of the data, which must be those that a checkpoint has learned from.
     """
 
     def __init__(
@@ -130,10 +118,12 @@ class Trainer:
         folder: RunFolder,
         sections: Callable[[int], Dataset] | None = None,
         budget: int | None = None,
+        keeping: CheckpointConfig | None = None,
+        fingerprint: str = "",
     ) -> None:
         self.task, self.features, self.config, self.seed = task, features, config, seed
         self.accelerator, self.evaluate, self.folder = accelerator, evaluate, folder
-        self.sections, self.section, self.section_began = sections, 0, 0
+        self.sections, self.standing = sections, Standing()
         if config.gradient_checkpointing:
             keep_less(model)
         # Device and precision only: gradients are summed over ranks by `gradients`, not by a wrapper.
@@ -152,16 +142,19 @@ class Trainer:
             self.feed.multiple = length_multiple(task.lengths(features))
         self.optimizer = accelerator.prepare_optimizer(optimizer(model, config))
         self.schedule = schedule(self.optimizer, config, self.total_updates)
-        self._stopping = False
+        self.keeping, self.fingerprint = keeping, fingerprint
+        self.stopping: str | None = None
+        self.ends = math.inf
 
     @property
     def bare_model(self) -> nn.Module:
         """The model as it was given."""
         return self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
 
-    def stop(self) -> None:
-        """Ends training after the update that is being done, on all ranks, whichever of them asks for it."""
-        self._stopping = True
+    def stop(self, why: str) -> None:
+        """Ends training within a micro-batch, on all ranks, whichever of them asks for it; the update that is being
+        done is not, and comes again where training goes on."""
+        self.stopping = why
 
     def steps(self) -> Iterator[StepResult]:
         """Trains; yields after every optimizer step.
@@ -170,11 +163,14 @@ class Trainer:
             TrainingError: the loss or its gradient is not finite, the step is then not done; or memory is not
                 enough for a single feature or for the optimizer.
         """
-        for update in range(self.total_updates):
+        for update in range(self.standing.update, self.total_updates):
             began = time.perf_counter()
             self.model.train()
             number = self._number(update)
             share = self._gradients(update, number)
+            if share.stop:
+                self.stopping = self.stopping or "another process was asked to leave"
+                return
             count = max(share.count, 1e-9)
             norm = self._finish_gradients(number, count)
             learning_rate = self.schedule.get_last_lr()[0]
@@ -188,6 +184,8 @@ class Trainer:
                     fix=f"trainer.learning_rate={learning_rate / 10:.1g} or trainer.precision=fp32",
                 )
             self._step()
+            self.standing.update = update + 1
+            self.standing.seconds += time.perf_counter() - began
             yield StepResult(
                 update=update + 1,
                 epoch=(update + 1) / self.plan.updates_per_epoch,
@@ -197,55 +195,17 @@ class Trainer:
                 micro_batch_tokens=self.plan.budget,
                 seconds=time.perf_counter() - began,
             )
-            if share.stop:
-                return
 
     def fit(self) -> FitResult:
-        """Trains to the end or until early stopping, and leaves the model with the weights that scored best.
+        """Trains to the end; see `Fit.run`."""
+        return Fit(self).run()
 
-        Raises:
-            TrainingError: see `steps`.
-        """
-        began = time.perf_counter()
-        best: float | None = None
-        best_update = update = worse = 0
-        stopped_early = False
-        progress = Progress("training", self.total_updates)
-        for step in self.steps():
-            update = step.update
-            self.folder.append_history(asdict(step))
-            progress.step(loss=step.loss, learning_rate=step.learning_rate)
-            if self.evaluate is None or (update % self.evaluate_every and update < self.total_updates):
-                continue
-            scores = self.evaluate(self.bare_model)
-            self.folder.append_history({"update": update, "epoch": step.epoch, "validation": scores.values})
-            better = best is None or scores.best > best + self.config.min_delta
-            logger.info(
-                "epoch %.3g, update %d/%d: loss %.4f, validation %s %.4f%s",
-                step.epoch, update, self.total_updates, step.loss, scores.main, scores.best, " (best)" if better else "",
-            )  # fmt: skip
-            worse = 0 if better else worse + 1
-            if better:
-                best, best_update = scores.best, update
-                if self.accelerator.is_main_process:
-                    self.folder.save_best(
-                        trainable_state(self.bare_model), {"update": update, scores.main: best}
-                    )
-            if self.config.patience is not None and worse >= self.config.patience:
-                stopped_early = True
-                logger.info("stopped early: %d evaluations without a better %s", worse, scores.main)
-                break
-        progress.close()
-        self.embeddings.leave()
-        if best is None:
-            best_update = update
-        elif best_update != update:
-            if self.accelerator.is_main_process:
-                load_trainable_state(self.bare_model, self.folder.load_best())
-            same_everywhere(self.parameters)
-        seconds = time.perf_counter() - began
-        logger.info("trained %d updates in %s", update, duration(seconds))
-        return FitResult(update, seconds, best_update, best, stopped_early, self.plan.budget)
+    def go_to(self, standing: Standing, budget: int) -> None:
+        """Takes up the position of another trainer of the same run, and its padded tokens a micro-batch."""
+        self.standing = standing
+        if self.sections is not None and standing.section:
+            self.features = self.sections(standing.section)
+        self.plan = batch_plan(self.task, self.features, self.config, self.seed, budget)
 
     def _number(self, update: int) -> int:
         """The number of an update in the plan; at the end of a section the next one is opened.
@@ -254,11 +214,12 @@ class Trainer:
         """
         if self.sections is None:
             return update
-        if update == self.section_began + self.plan.updates_per_epoch:
-            self.section, self.section_began = self.section + 1, update
-            self.features = self.sections(self.section)
+        standing = self.standing
+        if update == standing.section_began + self.plan.updates_per_epoch:
+            standing.section, standing.section_began = standing.section + 1, update
+            self.features = self.sections(standing.section)
             self.plan = batch_plan(self.task, self.features, self.config, self.seed, self.plan.budget)
-        return self.section * self.plan.updates_per_epoch + update - self.section_began
+        return standing.section * self.plan.updates_per_epoch + update - standing.section_began
 
     def _gradients(self, update: int, number: int) -> Share:
         """Sums of an update over all ranks, with this rank's part of the gradient in the parameters.
@@ -288,11 +249,13 @@ class Trainer:
         """Forward and backward through this rank's micro-batches of an update."""
         micro_batches = self._micro_batches(number)
         divisor = len(self.plan.update(number))
-        share = Share(stop=self._stopping)
+        share = Share()
         loss = torch.zeros((), dtype=torch.float64, device=self.accelerator.device)
         features = np.empty(0, dtype=np.int64)
         try:
             for features in micro_batches:
+                if self._asked_to_leave():
+                    break
                 batch = self.feed.batch(self.features, features)
                 part = self.task.loss(self.model, batch).sum
                 # All ranks know how many features an update has; the count of its targets comes with the sums.
@@ -307,9 +270,17 @@ class Trainer:
             share.out_of_memory, share.alone = True, len(features) == 1
         if (number + 1) % self.plan.updates_per_epoch and not share.out_of_memory:
             self.feed.prepare(self.features, self._micro_batches(number + 1))
-        share.loss = float(loss)
+        share.loss, share.stop = float(loss), self._asked_to_leave()
         share.learned = [parameter.grad is not None for parameter in self.parameters]
         return share
+
+    def _asked_to_leave(self) -> bool:
+        """Whether a signal has come or the time is over, on this rank."""
+        if signals.leave():
+            self.stopping = signals.name()
+        elif time.monotonic() > self.ends:
+            self.stopping = f"trainer.max_hours={self.config.max_hours:g}"
+        return self.stopping is not None
 
     def _micro_batches(self, number: int) -> list[Indices]:
         accelerator = self.accelerator
@@ -366,12 +337,6 @@ class Trainer:
 def keep_less(model: nn.Module) -> None:
     """Lets a model compute activations again in the backward pass, with the same random numbers."""
     cast(Any, model).gradient_checkpointing_enable({"use_reentrant": False})
-
-
-def interval(text: str, updates_per_epoch: int) -> int:
-    """Updates between evaluations: `1ep` and `0.5ep` are epochs, `200up` updates."""
-    number, unit = float(text[:-2]), text[-2:]
-    return max(1, round(number * updates_per_epoch if unit == "ep" else number))
 
 
 def reseed(seed: int, update: int, rank: int) -> None:

@@ -1,6 +1,5 @@
 """A test Hub, and fresh processes that know it as theirs."""
 
-import json
 import os
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.forks import Forks
 from tests.hub.server import WRITER, TestHub, serve
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -63,43 +63,29 @@ def autotune(*words: object, env: dict[str, str], cwd: Path) -> "subprocess.Comp
     )  # fmt: skip
 
 
-class Forks:
-    """Command lines that are run in forks of one process, whose Hub is a given one."""
+class HubForks(Forks):
+    """Command lines whose Hub is a given one."""
 
     def __init__(self, hub: TestHub, home: Path) -> None:
+        super().__init__(environment(hub, home, None))
         self.hub = hub
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.hub.zygote"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment(hub, home, None),
-            cwd=Path(__file__).parents[2],
-        )  # fmt: skip
 
     def __call__(self, *words: object, cwd: Path, **env: str) -> "subprocess.CompletedProcess[str]":
-        asked = {"words": list(map(str, words)), "cwd": str(cwd), "env": {"HF_TOKEN": WRITER, **env}}
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps(asked) + "\n")
-        self._process.stdin.flush()
-        answer = json.loads(self._process.stdout.readline())
-        return subprocess.CompletedProcess(
-            list(map(str, words)), answer["code"], answer["out"], answer["err"]
-        )
-
-    def close(self) -> None:
-        """Lets the process end."""
-        self._process.communicate()
+        """Runs one to its end, with a token that may write."""
+        return self.start(*words, cwd=cwd, **{"HF_TOKEN": WRITER, **env}).ended()
 
 
 @pytest.fixture(scope="session")
-def forks_by_way(tmp_path_factory) -> "Iterator[Callable[[str], Forks]]":
+def forks_by_way(tmp_path_factory) -> "Iterator[Callable[[str], HubForks]]":
     """Forks for a Hub that takes objects by a way: lfs or xet. Imports are paid once."""
-    made: dict[str, Forks] = {}
+    made: dict[str, HubForks] = {}
     with ExitStack() as stack:
 
-        def of(way: str) -> Forks:
+        def of(way: str) -> HubForks:
             if way not in made:
                 folder = tmp_path_factory.mktemp(f"hub-{way}")
                 hub = stack.enter_context(serve(folder / "hub", xet=way == "xet"))
-                made[way] = Forks(hub, folder / "home")
+                made[way] = HubForks(hub, folder / "home")
                 stack.callback(made[way].close)
             return made[way]
 
@@ -107,7 +93,7 @@ def forks_by_way(tmp_path_factory) -> "Iterator[Callable[[str], Forks]]":
 
 
 @pytest.fixture
-def forks(forks_by_way) -> Forks:
+def forks(forks_by_way) -> HubForks:
     """Forks whose Hub, by LFS, has forgotten everything."""
     forks = forks_by_way("lfs")
     forks.hub.forget()

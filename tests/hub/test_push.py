@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hub.conftest import Forks, autotune, environment
+from tests.hub.conftest import HubForks, autotune, environment
 from tests.hub.server import READER, WRITER, TestHub, serve
 
 CANARY = "hf_canaryCanaryCanaryCanary00"
@@ -44,7 +44,7 @@ def state(run: Path) -> dict:
     return json.loads((run / "status.json").read_text())
 
 
-def push(forks: Forks, run: Path, *words: object, **env: str):
+def push(forks: HubForks, run: Path, *words: object, **env: str):
     return forks("push", run, *words, cwd=run.parent, **env)
 
 

@@ -61,7 +61,7 @@ def test_any_number_of_processes_learns_the_same(tmp_path, alone, count):
     assert halved[0]["budgets"][-1] < 100
     assert all(one["budgets"] == halved[0]["budgets"] for one in halved), "agreed over ranks"
     assert (halved[0]["weights"] - weights(reference)).abs().max() < 1e-5
-    assert [torch.load(tmp_path / f"stop-{rank}-of-{count}.pt") for rank in range(count)] == [3] * count
+    assert [torch.load(tmp_path / f"stop-{rank}-of-{count}.pt") for rank in range(count)] == [2] * count
 
 
 def test_a_whole_run_has_one_folder_and_one_voice(tmp_path):

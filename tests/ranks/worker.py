@@ -77,7 +77,7 @@ def stop(folder: Path, ranks: Ranks) -> None:
     for step in trainer.steps():
         done = step.update
         if done == 2 and ranks.rank == ranks.size - 1:
-            trainer.stop()
+            trainer.stop("enough")
     torch.save(done, folder / f"stop-{ranks.rank}-of-{ranks.size}.pt")
 
 

@@ -7,7 +7,7 @@ from autotune.choices import Precision
 from autotune.errors import ConfigError, TrainingError
 from autotune.tasks.base import Scores
 from autotune.training import device
-from autotune.training.trainer import interval
+from autotune.training.optimizer import interval
 from tests.training.setting import make_trainer, weights, without_dropout
 
 

@@ -1,0 +1,224 @@
+"""Checkpoints: files that belong together, written whole or not at all, and looked through before they are read.
+
+checkpoints/update-00000042/   state.json, tensors (safetensors), manifest.json with the size and SHA-256 of each
+checkpoints/last               leads to the newest
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autotune.files import synced, writing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+logger = logging.getLogger(__name__)
+
+STATE, MANIFEST, LAST = "state.json", "manifest.json", "last"
+LARGEST_JSON = 10_000_000
+"""Bytes; more is not ours."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One that has been looked through."""
+
+    path: Path
+    state: dict[str, Any]
+
+    def tensors(self, name: str) -> "dict[str, Tensor]":
+        """The tensors of one of its files, on the CPU."""
+        return read_tensors(self.path / f"{name}.safetensors")
+
+
+class Checkpoints:
+    """Those of a run.
+
+    Args:
+        folder: they are in; made when the first is written.
+        keep: how many of the newest remain.
+    """
+
+    def __init__(self, folder: Path, keep: int) -> None:
+        self.folder, self.keep = folder, keep
+
+    def save(
+        self,
+        update: int,
+        tensors: "Mapping[str, Mapping[str, Tensor]]",
+        state: Mapping[str, Any],
+        links: Mapping[str, Path],
+    ) -> None:
+        """Writes a checkpoint beside, makes sure that it is on the disk, and renames it into place.
+
+        Args:
+            update: its number.
+            tensors: by file name, without ending; on the CPU.
+            state: JSON.
+            links: files of the same disk that are part of it, by the name that they get; they never change.
+
+        Raises:
+            DiskError: it cannot be written; the earlier ones are as they were.
+        """
+        target = self._path(update)
+        beside = target.with_name(f".{target.name}.part")
+        with writing(target):
+            shutil.rmtree(beside, ignore_errors=True)
+            beside.mkdir(parents=True)
+            try:
+                for name, file in links.items():
+                    os.link(file, beside / name)
+                for name, group in tensors.items():
+                    write_tensors(beside / f"{name}.safetensors", group)
+                _write_json(beside / STATE, state)
+                files = {
+                    path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+                    for path in sorted(beside.iterdir())
+                }
+                _write_json(beside / MANIFEST, {"files": files})
+                synced(beside)
+                self._discard(target)
+                beside.rename(target)
+            except BaseException:
+                shutil.rmtree(beside, ignore_errors=True)
+                raise
+            self._link(target)
+            synced(self.folder)
+            for old in self._all()[self.keep :]:
+                self._discard(old)
+
+    def latest(self) -> Checkpoint | None:
+        """The newest that is whole. What a killed process left unfinished is removed; a damaged one is set aside."""
+        for pattern in (".update-*.part", ".update-*.old"):
+            for stale in self.folder.glob(pattern):
+                shutil.rmtree(stale, ignore_errors=True)
+        for path in self._all():
+            fault = _fault(path)
+            if fault is None:
+                return Checkpoint(path, _read_json(path / STATE))
+            aside = _free(path.with_name(f"damaged-{path.name}"))
+            path.rename(aside)
+            logger.warning(
+                "the checkpoint %s is damaged: %s; it was set aside as %s, and the one before is used",
+                path.name, fault, aside.name,
+            )  # fmt: skip
+        return None
+
+    def numbered(self, update: int) -> Checkpoint:
+        """A checkpoint that another process has looked through."""
+        path = self._path(update)
+        return Checkpoint(path, _read_json(path / STATE))
+
+    def exist(self) -> bool:
+        """Whether there is any, whole or not."""
+        return bool(self._all())
+
+    def remove(self) -> None:
+        """Removes all of them."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, update: int) -> Path:
+        return self.folder / f"update-{update:08}"
+
+    def _all(self) -> list[Path]:
+        """The newest first."""
+        return sorted(self.folder.glob("update-*"), reverse=True)
+
+    def _discard(self, path: Path) -> None:
+        """Renamed first, so that no half of it is ever taken for a checkpoint."""
+        if path.exists():
+            aside = path.with_name(f".{path.name}.old")
+            shutil.rmtree(aside, ignore_errors=True)
+            path.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def _link(self, target: Path) -> None:
+        beside = self.folder / f".{LAST}.part"
+        beside.unlink(missing_ok=True)
+        beside.symlink_to(target.name)
+        beside.replace(self.folder / LAST)
+
+
+def _fault(path: Path) -> str | None:
+    """What is wrong with a checkpoint; None where its files are those of its manifest, to the bit."""
+    try:
+        files = _read_json(path / MANIFEST)["files"]
+        found = {entry.name for entry in path.iterdir()} - {MANIFEST}
+        if found != set(files):
+            return f"its files are not those of its manifest: {', '.join(sorted(found ^ set(files)))}"
+        for name, stated in files.items():
+            file = path / name
+            if file.is_symlink() or not file.is_file() or file.stat().st_size != stated["bytes"]:
+                return f"{name} has another size"
+            if _sha256(file) != stated["sha256"]:
+                return f"{name} has other content"
+        _read_json(path / STATE)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def write_tensors(
+    path: Path, tensors: "Mapping[str, Tensor]", facts: Mapping[str, Any] | None = None
+) -> None:
+    """Writes a safetensors file, down to the disk.
+
+    Args:
+        path: of the file.
+        tensors: on the CPU, contiguous.
+        facts: stand in its metadata.
+
+    Raises:
+        OSError: the system refused.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file(dict(tensors), path, metadata={key: str(fact) for key, fact in (facts or {}).items()})
+    except SafetensorError as error:
+        # Its name for what the system says against writing.
+        raise OSError(str(error)) from error
+    synced(path)
+
+
+def read_tensors(path: Path) -> "dict[str, Tensor]":
+    """The tensors of a safetensors file, on the CPU."""
+    from safetensors.torch import load_file
+
+    tensors: dict[str, Tensor] = load_file(path)
+    return tensors
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    synced(path)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > LARGEST_JSON:
+        raise ValueError(f"{path.name} is too large")
+    value = json.loads(path.read_text("utf-8"))
+    if not isinstance(value, dict):
+        raise ValueError(f"{path.name} is no JSON object")
+    return value
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _free(path: Path) -> Path:
+    number, wanted = 1, path
+    while path.exists():
+        number += 1
+        path = wanted.with_name(f"{wanted.name}-{number}")
+    return path

@@ -1,0 +1,223 @@
+"""What becomes of a trainer's steps: history, validation, the best weights, checkpoints, early stopping, the end."""
+
+import logging
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from autotune import signals
+from autotune.errors import ConfigError, Interrupted
+from autotune.models import load_trainable_state, trainable_state
+from autotune.training.gradients import same_everywhere
+from autotune.training.optimizer import interval
+from autotune.training.progress import Progress, duration
+from autotune.training.standing import (
+    Standing,
+    agreed,
+    load_numbers,
+    load_optimizer,
+    numbers_of,
+    optimizer_tensors,
+    surroundings,
+)
+
+if TYPE_CHECKING:
+    from autotune.training.trainer import StepResult, Trainer
+
+logger = logging.getLogger(__name__)
+
+BEST = "best.safetensors"
+"""In a checkpoint: the best weights when it was written."""
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """How training ended."""
+
+    updates: int
+    seconds: float
+    best_update: int
+    """The update whose weights the model now has."""
+    best: float | None
+    """Its main figure on validation; None without a validation split."""
+    stopped_early: bool
+    micro_batch_tokens: int
+    """The budget at the end: smaller than at first where memory was not enough."""
+
+
+class Fit:
+    """A training run from its last checkpoint to its end.
+
+    Args:
+        trainer: before its first step.
+    """
+
+    def __init__(self, trainer: "Trainer") -> None:
+        self.trainer, self.folder, self.config = trainer, trainer.folder, trainer.config
+        self._saved, self._saved_at = 0, time.monotonic()
+
+    @property
+    def standing(self) -> Standing:
+        """Where training stands."""
+        return self.trainer.standing
+
+    def run(self) -> FitResult:
+        """Trains to the end or until early stopping, and leaves the model with the weights that scored best.
+
+        Where the run folder has a checkpoint, training goes on from it.
+
+        Raises:
+            TrainingError: see `Trainer.steps`.
+            Interrupted: a signal has come, or the time is over; a checkpoint was written before.
+            ConfigError: the checkpoint has learned from other data.
+        """
+        trainer = self.trainer
+        self._restore()
+        trainer.ends = time.monotonic() + 3600 * (self.config.max_hours or math.inf)
+        progress = Progress("training", trainer.total_updates, self.standing.update)
+        try:
+            with signals.deferred():
+                self._validate()
+                for step in self._steps():
+                    self.folder.append_history(asdict(step))
+                    progress.step(loss=step.loss, learning_rate=step.learning_rate)
+                    self._validate(f"loss {step.loss:.4f}, ")
+                    self._keep()
+                if trainer.stopping is not None:
+                    raise Interrupted(trainer.stopping)
+                self._checkpoint()
+        except Interrupted as leaving:
+            self._checkpoint()
+            raise Interrupted(leaving.why, self.standing.update) from leaving
+        finally:
+            progress.close()
+            trainer.embeddings.leave()
+        return self._ended()
+
+    def _steps(self) -> Iterator["StepResult"]:
+        """Steps until training is over or ends early."""
+        if self._exhausted():
+            return
+        for step in self.trainer.steps():
+            yield step
+            if self._exhausted():
+                logger.info("stopped early: %d evaluations without a better score", self.standing.worse)
+                return
+
+    def _exhausted(self) -> bool:
+        return self.config.patience is not None and self.standing.worse >= self.config.patience
+
+    def _ended(self) -> FitResult:
+        """Takes the best weights back."""
+        trainer, standing = self.trainer, self.standing
+        if standing.best is None:
+            standing.best_update = standing.update
+        elif standing.best_update != standing.update:
+            if trainer.accelerator.is_main_process:
+                load_trainable_state(trainer.bare_model, self.folder.load_best())
+            same_everywhere(trainer.parameters)
+        logger.info("trained %d updates in %s", standing.update, duration(standing.seconds))
+        return FitResult(
+            updates=standing.update,
+            seconds=standing.seconds,
+            best_update=standing.best_update,
+            best=standing.best,
+            stopped_early=self._exhausted(),
+            micro_batch_tokens=trainer.plan.budget,
+        )
+
+    def _validate(self, loss: str = "") -> None:
+        """Scores validation where it is time to, and keeps the weights if they are the best so far."""
+        trainer, standing, update = self.trainer, self.standing, self.standing.update
+        due = update and (update % trainer.evaluate_every == 0 or update == trainer.total_updates)
+        if trainer.evaluate is None or not due or standing.evaluated == update:
+            return
+        began = time.perf_counter()
+        scores = trainer.evaluate(trainer.bare_model)
+        epoch = update / trainer.plan.updates_per_epoch
+        self.folder.append_history({"update": update, "epoch": epoch, "validation": scores.values})
+        better = standing.best is None or scores.best > standing.best + self.config.min_delta
+        logger.info(
+            "epoch %.3g, update %d/%d: %svalidation %s %.4f%s",
+            epoch, update, trainer.total_updates, loss, scores.main, scores.best, " (best)" if better else "",
+        )  # fmt: skip
+        standing.worse = 0 if better else standing.worse + 1
+        if better:
+            standing.best, standing.best_update = scores.best, update
+            if trainer.accelerator.is_main_process:
+                facts = {"update": update, scores.main: scores.best}
+                self.folder.save_best(trainable_state(trainer.bare_model), facts)
+        standing.evaluated = update
+        standing.seconds += time.perf_counter() - began
+
+    def _keep(self) -> None:
+        """Writes a checkpoint where it is time to."""
+        keeping = self.trainer.keeping
+        if keeping is None:
+            return
+        every = interval(keeping.every, self.trainer.plan.updates_per_epoch)
+        old = time.monotonic() - self._saved_at >= 60 * keeping.minutes
+        if self.standing.update % every == 0 or old:
+            self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        """Writes a checkpoint of the steps that have been done, if there is none yet."""
+        trainer, standing, keeping = self.trainer, self.standing, self.trainer.keeping
+        if keeping is None or standing.update == self._saved or not trainer.accelerator.is_main_process:
+            return
+        state = {
+            "standing": asdict(standing),
+            "budget": trainer.plan.budget,
+            "history_bytes": self.folder.history_bytes(),
+            "fingerprint": trainer.fingerprint,
+            "surroundings": surroundings(trainer.accelerator),
+            **numbers_of(trainer.schedule, trainer.accelerator),
+        }
+        tensors = {
+            "weights": trainable_state(trainer.bare_model),
+            "optimizer": optimizer_tensors(trainer.optimizer),
+        }
+        links = {BEST: self.folder.best} if standing.best is not None else {}
+        self.folder.checkpoints(keeping.keep).save(standing.update, tensors, state, links)
+        self._saved, self._saved_at = standing.update, time.monotonic()
+
+    def _restore(self) -> None:
+        """Goes back to the newest checkpoint that is whole, if there is any."""
+        trainer, keeping = self.trainer, self.trainer.keeping
+        if keeping is None:
+            return
+        checkpoints = self.folder.checkpoints(keeping.keep)
+        found = checkpoints.latest() if trainer.accelerator.is_main_process else None
+        update = agreed(found.state["standing"]["update"] if found is not None else 0)
+        if not update:
+            self.folder.go_back(0, None)
+            return
+        found = found or checkpoints.numbered(update)
+        state = found.state
+        if state["fingerprint"] != trainer.fingerprint:
+            raise ConfigError(
+                "the data have changed since the checkpoint was written",
+                where=str(found.path),
+                found=f"fingerprint {state['fingerprint']}, now {trainer.fingerprint}",
+                fix="bring the old data back, or resume=never, which begins anew",
+            )
+        here = surroundings(trainer.accelerator)
+        other = [
+            f"{name} {old} -> {here[name]}"
+            for name, old in state["surroundings"].items()
+            if here[name] != old
+        ]
+        if other:
+            logger.warning(
+                "the result may differ in its last digits from an undisturbed run: %s", ", ".join(other)
+            )
+        load_trainable_state(trainer.bare_model, found.tensors("weights"))
+        load_optimizer(trainer.optimizer, found.tensors("optimizer"))
+        load_numbers(trainer.schedule, trainer.optimizer, trainer.accelerator, state)
+        trainer.go_to(Standing(**state["standing"]), state["budget"])
+        best = found.path / BEST
+        self.folder.go_back(state["history_bytes"], best if best.exists() else None)
+        self._saved = update
+        logger.info("going on after update %d of %d", update, trainer.total_updates)

@@ -1,0 +1,185 @@
+"""A run that is killed or asked to leave goes on to the same bytes; what is damaged is set aside."""
+
+import json
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.forks import Fork, Forks
+
+WORDS = ["dataset.limit=120", "trainer.epochs=4", "checkpoint.every=3up", "trainer.batch_size=16"]
+
+
+@pytest.fixture(scope="module")
+def forks():
+    made = Forks({**os.environ, "OMP_NUM_THREADS": "1"})
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def start(forks):
+    """Starts a run in a folder of runs."""
+    return lambda runs, name, *words: forks.start(*WORDS, f"runs={runs}", f"name={name}", *words, cwd=runs)
+
+
+def ended(process: Fork) -> tuple[int, str]:
+    done = process.ended()
+    return done.returncode, done.stdout + done.stderr
+
+
+def after_updates(run: Path, count: int, process: Fork) -> None:
+    """Waits until so many updates have been done."""
+    history = run / "history.jsonl"
+    while process.poll() is None:
+        if history.exists() and sum('"loss"' in line for line in history.read_text().splitlines()) >= count:
+            return
+        time.sleep(0.01)
+    raise AssertionError(ended(process)[1])
+
+
+def result(run: Path) -> dict[str, object]:
+    """What must not depend on how often a run was killed: everything but times and the addresses of folders."""
+    history = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
+    metrics = json.loads((run / "metrics.json").read_text())
+    metrics["training"].pop("seconds")
+    return {
+        "weights": (run / "model" / "model.safetensors").read_bytes(),
+        "adapter": [path.read_bytes() for path in sorted((run / "adapter").glob("*.safetensors"))],
+        "history": [{key: value for key, value in line.items() if key != "seconds"} for line in history],
+        "metrics": metrics,
+        "predictions": [path.read_bytes() for path in sorted(run.glob("predictions_*.jsonl"))],
+    }
+
+
+def status(run: Path) -> dict[str, str]:
+    return json.loads((run / "status.json").read_text())
+
+
+TASKS = {"sentiment": ["task=sentiment"], "ner lora": ["task=ner", "peft=lora"]}
+
+
+@pytest.fixture(scope="module", params=TASKS)
+def undisturbed(request, start, tmp_path_factory):
+    """Words of a run, the folder of runs and what comes out where nothing happens."""
+    runs = tmp_path_factory.mktemp("runs")
+    code, said = ended(start(runs, "reference", *TASKS[request.param]))
+    assert code == 0, said
+    assert not (runs / "reference" / "checkpoints").exists()
+    return TASKS[request.param], runs, result(runs / "reference")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_a_run_that_was_stopped_twice_ends_with_the_same_bytes(start, undisturbed, number):
+    words, runs, reference = undisturbed
+    name = signal.Signals(number).name
+    for updates in (4, 11):
+        process = start(runs, name, *words)
+        after_updates(runs / name, updates, process)
+        process.send_signal(number)
+        code, said = ended(process)
+        if number == signal.SIGKILL:
+            assert code == -number and status(runs / name)["state"] == "running"
+        else:
+            assert code == 75, said
+            assert status(runs / name)["state"] == "interrupted" and name in status(runs / name)["reason"]
+            assert "the same command goes on" in said
+    code, said = ended(start(runs, name, *words))
+    assert code == 0 and "going on after update" in said, said
+    assert result(runs / name) == reference
+    assert not (runs / name / "checkpoints").exists() and not (runs / name / "best.safetensors").exists()
+    shutil.rmtree(runs / name)
+
+
+@pytest.fixture(scope="module")
+def interrupted(start, tmp_path_factory):
+    """A run that was asked to leave, with two checkpoints, and what comes out where nothing happens."""
+    runs = tmp_path_factory.mktemp("interrupted")
+    assert ended(start(runs, "reference", "task=sentiment"))[0] == 0
+    process = start(runs, "left", "task=sentiment")
+    after_updates(runs / "left", 8, process)
+    process.send_signal(signal.SIGTERM)
+    assert ended(process)[0] == 75
+    assert (runs / "left" / "checkpoints" / "last").resolve() == checkpoints(runs / "left")[-1]
+    return runs
+
+
+def checkpoints(run: Path) -> list[Path]:
+    return sorted((run / "checkpoints").glob("update-*"))
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-10])
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(bytes(content))
+
+
+DAMAGES = {
+    "weights cut off": lambda path: cut(path / "weights.safetensors"),
+    "a bit of the moments flipped": lambda path: flip(path / "optimizer.safetensors"),
+    "a bit of the state flipped": lambda path: flip(path / "state.json"),
+    "no optimizer": lambda path: (path / "optimizer.safetensors").unlink(),
+    "a file too many": lambda path: (path / "optimizer.pt").write_bytes(b"evil"),
+    "a link": lambda path: (
+        (path / "state.json").unlink(),
+        (path / "state.json").symlink_to("/etc/hostname"),
+    ),
+    "no manifest": lambda path: (path / "manifest.json").unlink(),
+    "a manifest of nonsense": lambda path: (path / "manifest.json").write_text("[1"),
+    "an empty folder": lambda path: [file.unlink() for file in path.iterdir()],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_is_used(start, interrupted, tmp_path, damage):
+    shutil.copytree(interrupted / "left", tmp_path / "left", symlinks=True)
+    before, newest = checkpoints(tmp_path / "left")
+    DAMAGES[damage](newest)
+    code, said = ended(start(tmp_path, "left", "task=sentiment"))
+    assert code == 0, said
+    assert f"the checkpoint {newest.name} is damaged" in said
+    assert f"going on after update {int(before.name.removeprefix('update-'))} of" in said
+    assert result(tmp_path / "left") == result(interrupted / "reference")
+
+
+@pytest.mark.slow
+def test_where_all_are_damaged_training_begins_anew_and_says_so(start, interrupted, tmp_path):
+    shutil.copytree(interrupted / "left", tmp_path / "left", symlinks=True)
+    for path in checkpoints(tmp_path / "left"):
+        cut(path / "weights.safetensors")
+    code, said = ended(start(tmp_path, "left", "task=sentiment"))
+    assert code == 0 and said.count("is damaged") == 2 and "going on" not in said
+    assert result(tmp_path / "left") == result(interrupted / "reference")
+
+
+def test_other_settings_are_refused_and_harmless_ones_are_taken(start, interrupted, tmp_path):
+    shutil.copytree(interrupted / "left", tmp_path / "left", symlinks=True)
+    code, said = ended(start(tmp_path, "left", "task=sentiment", "trainer.learning_rate=1e-5"))
+    assert code == 2 and "trainer.learning_rate: " in said and "resume=never" in said
+    assert checkpoints(tmp_path / "left"), "nothing was lost"
+    code, said = ended(
+        start(tmp_path, "left", "task=sentiment", "checkpoint.keep=1", "trainer.max_hours=0.000001")
+    )
+    assert code == 75 and "trainer.max_hours" in said, said
+    assert status(tmp_path / "left")["state"] == "interrupted"
+
+
+def test_two_processes_do_not_share_a_folder(start, tmp_path):
+    first = start(tmp_path, "one", "task=sentiment")
+    after_updates(tmp_path / "one", 2, first)
+    code, said = ended(start(tmp_path, "one", "task=sentiment"))
+    assert code == 2 and "another process works in this folder" in said and f"process {first.pid} on" in said
+    first.send_signal(signal.SIGKILL)
+    first.ended()
+    code, said = ended(start(tmp_path, "one", "task=sentiment", "trainer.max_hours=0.000001"))
+    assert code == 75, "the lock of a dead process holds nobody up"
