@@ -46,7 +46,7 @@ examples:
       dataset.columns.text=review dataset.columns.label=stars
 
 exit codes: 0 done, 2 configuration, data or call, 3 over budget, 65 bad numbers, 69 the Hub refused
-            or is away (the model is safe), 74 disk, 130 Ctrl-C, 70 our bug
+            or is away (the model is safe), 74 disk, 75 interrupted, 130 Ctrl-C, 70 our bug
 shell completion: eval "$(autotune -sc install=bash)"
 """
 

@@ -161,6 +161,7 @@ TRAINING: dict[str, Case] = {
         ["trainer=long", "dataset.splits.validation=null", "dataset.validation_fraction=0"], "trainer.patience", "5, with"),
     "no score is so much better": (["trainer.min_delta=1"], "trainer.min_delta", "1.0"),
     "evaluations of nothing": (["trainer.evaluate_every=0up"], "trainer.evaluate_every", "0up"),
+    "checkpoints of nothing": (["checkpoint.every=0.0ep"], "checkpoint.every", "0.0ep"),
     "a seed that is too large": (["seed=9223372036854775808"], "seed", "9223372036854775808"),
     "a name that is a path": (["name=a/b"], "name", "a/b"),
 }  # fmt: skip

@@ -42,15 +42,19 @@ def rate(config: RunConfig) -> Iterator[AutotuneError]:
 
 
 def evaluations(config: RunConfig) -> Iterator[AutotuneError]:
-    """Evaluations come at times that can be understood, and there is something to evaluate on."""
+    """Evaluations and checkpoints come at times that can be understood, and there is something to evaluate on."""
     trainer, data = config.trainer, config.dataset
-    if not EVALUATE_EVERY.fullmatch(trainer.evaluate_every):
-        yield ConfigError(
-            "evaluations are counted in epochs (1ep, 0.5ep) or updates (200up)",
-            where="trainer.evaluate_every",
-            found=trainer.evaluate_every,
-            fix="trainer.evaluate_every=1ep",
-        )
+    for what, where, given in (
+        ("evaluations", "trainer.evaluate_every", trainer.evaluate_every),
+        ("checkpoints", "checkpoint.every", config.checkpoint.every),
+    ):
+        if not EVALUATE_EVERY.fullmatch(given):
+            yield ConfigError(
+                f"{what} are counted in epochs (1ep, 0.5ep) or updates (200up)",
+                where=where,
+                found=given,
+                fix=f"{where}=1ep",
+            )
     if trainer.patience is not None and data.splits.validation is None and not data.validation_fraction:
         yield ConfigError(
             "without validation nothing says when to stop early",

@@ -17,6 +17,9 @@ CAN_DO = {
 
 MAX_LENGTH = 512
 BATCH_SIZE = 32
+SUMMARIES_AT_ONCE = 8
+"""Rows that a peer takes at once, four times an update: 32 of the minutes, each position with the scores of a whole
+vocabulary, need more than 22 GB."""
 LEARNING_RATE = {"full": 5e-5, "lora": 5e-4, "generation": 5e-5}
 
 

@@ -22,7 +22,7 @@ from transformers import (
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from autotune.data.batches import Indices, padded
-from benchmarks.cells import AUTOTRAIN, BATCH_SIZE, BF16, GROUPED, MAX_LENGTH
+from benchmarks.cells import AUTOTRAIN, BATCH_SIZE, BF16, GROUPED, MAX_LENGTH, SUMMARIES_AT_ONCE
 from benchmarks.ours import Run, updates
 from benchmarks.setting import SEED, Opened
 
@@ -127,10 +127,12 @@ def train(name: str, opened: Opened, model: nn.Module, count: int, run: Run, out
     """Does so many updates."""
     seq2seq = opened.prepared.base.family == "encoder-decoder" and not opened.prepared.task.labels()
     settings = opened.config.trainer
+    rows = SUMMARIES_AT_ONCE if opened.prepared.task.labels() is None else BATCH_SIZE
     arguments = (Seq2SeqTrainingArguments if seq2seq else TrainingArguments)(
         output,
         max_steps=count,
-        per_device_train_batch_size=BATCH_SIZE,
+        per_device_train_batch_size=rows,
+        gradient_accumulation_steps=BATCH_SIZE // rows,
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         warmup_steps=-(-count // 10),
@@ -143,7 +145,12 @@ def train(name: str, opened: Opened, model: nn.Module, count: int, run: Run, out
         seed=SEED,
     )
     losses: list[torch.Tensor] = []
-    kind = _given_batches(Seq2SeqTrainer if seq2seq else Trainer, order_for(name, opened, count), losses)
+    batches = [
+        update[start : start + rows]
+        for update in order_for(name, opened, count)
+        for start in range(0, len(update), rows)
+    ]
+    kind = _given_batches(Seq2SeqTrainer if seq2seq else Trainer, batches, losses)
     tokenizer: PreTrainedTokenizerBase = opened.prepared.task.tokenizer
     trainer = kind(
         model=model,
@@ -154,5 +161,6 @@ def train(name: str, opened: Opened, model: nn.Module, count: int, run: Run, out
         callbacks=[_Clocked(run)],
     )
     trainer.train()
-    run.losses.extend(float(loss) for loss in losses)
+    parts = BATCH_SIZE // rows
+    run.losses.extend(float(sum(losses[at : at + parts])) for at in range(0, len(losses), parts))
     return model
