@@ -138,6 +138,8 @@ class Batching(StrEnum):
 
     exact = "exact"
     """Those that follow each other in a random order of all rows."""
+    packed = "packed"
+    """The same, one after another in a single sequence, so that nothing is padded."""
     bucketed = "bucketed"
     """Rows of nearly equal length, out of some fifty updates of that order: less padding, another order of rows."""
 

@@ -198,7 +198,8 @@ class TrainerConfig(Strict):
     batch_size: Positive = 32
     """Rows an optimizer step, over all processes. What fits into memory at once is micro_batch_tokens' business."""
     batching: Batching = Batching.exact
-    """exact: an update's rows are drawn at random; bucketed: they are of nearly equal length, which saves the last padding."""
+    """exact: an update's rows are drawn at random; packed: the same rows one after another in a single sequence, without
+    any padding, where the architecture allows it; bucketed: rows of nearly equal length, another order of examples."""
     micro_batch_tokens: OptionalPositive = None
     """Padded tokens in one forward. null: what fits into the CPU's cache, or into the GPU's memory by a measurement.
     Changes speed and memory; of the result only the random numbers of dropout."""

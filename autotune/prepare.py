@@ -21,7 +21,7 @@ from autotune.checks.machine import audit_machine
 from autotune.checks.repeats import audit_repeats
 from autotune.checks.spelling import audit_spelling
 from autotune.checks.texts import audit_ids, audit_texts
-from autotune.choices import CheckLevel, Precision, Visibility, WhenOffline
+from autotune.choices import Batching, CheckLevel, Precision, Visibility, WhenOffline
 from autotune.config import RunConfig
 from autotune.data.sources import Rows, load_rows
 from autotune.errors import AutotuneError
@@ -32,6 +32,7 @@ from autotune.models import (
     refuse_absent_weights,
     refuse_without_checkpointing,
 )
+from autotune.models.packing import refuse_packing
 from autotune.publishing.target import find, offline, tag_taken
 from autotune.rules import suspicions
 from autotune.tasks.base import Base, Task
@@ -193,6 +194,8 @@ def _outline(found: Examination) -> None:
         found.model = outline(found.base, head, found.task.labels(), found.config.peft)
         if found.config.trainer.gradient_checkpointing:
             refuse_without_checkpointing(found.model)
+        if found.config.trainer.batching is Batching.packed:
+            refuse_packing(found.model)
 
 
 def _find_target(found: Examination) -> None:

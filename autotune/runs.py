@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from autotune.checkpoints import Checkpoints, read_tensors, write_tensors
+from autotune.checkpoints import Checkpoints, write_tensors
 from autotune.choices import Resume
 from autotune.config import RunConfig
 from autotune.errors import AutotuneError, ConfigError, DiskError, ModelError, listing, nearest, raise_all
@@ -296,10 +296,6 @@ class RunFolder:
         with writing(self.best):
             write_tensors(beside, weights, facts)
             os.replace(beside, self.best)
-
-    def load_best(self) -> "dict[str, Tensor]":
-        """The weights that `save_best` kept last, on the CPU."""
-        return read_tensors(self.best)
 
     def checkpoints(self, keep: int) -> Checkpoints:
         """Of this run."""

@@ -162,6 +162,7 @@ TRAINING: dict[str, Case] = {
     "no score is so much better": (["trainer.min_delta=1"], "trainer.min_delta", "1.0"),
     "evaluations of nothing": (["trainer.evaluate_every=0up"], "trainer.evaluate_every", "0up"),
     "checkpoints of nothing": (["checkpoint.every=0.0ep"], "checkpoint.every", "0.0ep"),
+    "kernels for what is packed": (["trainer.compile=true", "trainer.batching=packed"], "trainer.batching", "packed"),
     "a seed that is too large": (["seed=9223372036854775808"], "seed", "9223372036854775808"),
     "a name that is a path": (["name=a/b"], "name", "a/b"),
 }  # fmt: skip

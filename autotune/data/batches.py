@@ -98,8 +98,16 @@ class BatchPlan:
         """This rank's share of an update, the most expensive micro-batch first: every feature is in exactly one
         micro-batch of one rank. Where an update has fewer features than ranks some have none."""
         features = self.update(number)
+        if self.batching is Batching.packed:
+            groups = fill(self.lengths[features], self.budget, ranks=ranks, cost=self.cost)
+            return [features[chosen] for chosen in groups[rank::ranks]]
         shares = share(self.lengths[features], self.budget, ranks=ranks, cost=self.cost)
         return [features[chosen] for chosen in shares[rank]]
+
+    def tokens(self, features: Indices) -> int:
+        """What features take together: with their padding, or without where they are packed."""
+        lengths = self.lengths[features]
+        return int(lengths.sum()) if self.batching is Batching.packed else padded(lengths)
 
     def _order(self, epoch: int) -> NDArray[np.int32]:
         """Rows in the order of an epoch; the last one asked for is kept."""
@@ -134,6 +142,39 @@ class BatchPlan:
 def padded(lengths: Lengths) -> int:
     """Tokens that features of these lengths, integers (features, tensors), take when padded to the longest."""
     return len(lengths) * int(lengths.max(axis=0).sum()) if len(lengths) else 0
+
+
+def fill(lengths: Lengths, budget: int, *, ranks: int = 1, cost: Cost = Cost()) -> list[Indices]:
+    """Puts features into groups that cost nearly the same and pay for no padding.
+
+    The most expensive feature goes first, each into the group that has least (Graham 1969, longest processing time).
+
+    Args:
+        lengths: integers (features, tensors).
+        budget: tokens a group; a feature longer than that stands alone.
+        ranks: the groups are so many, or a multiple, unless there are fewer features.
+        cost: of a feature.
+
+    Returns:
+        Positions in `lengths` of each group.
+    """
+    tokens = lengths.sum(axis=1)
+    costs = cost.of(1, tokens) - cost.overhead
+    order = np.argsort(-costs, kind="stable")
+    count = ranks * -(-int(tokens.sum()) // (ranks * max(1, budget)))
+    while True:
+        count = min(count, len(order))
+        loads, room = np.zeros(count), np.zeros(count, dtype=np.int64)
+        groups: list[list[int]] = [[] for _ in range(count)]
+        for feature in order:
+            lightest = int(np.argmin(loads))
+            loads[lightest] += costs[feature]
+            room[lightest] += tokens[feature]
+            groups[lightest].append(int(feature))
+        over = any(size > budget and len(group) > 1 for size, group in zip(room, groups, strict=True))
+        if not over or count == len(order):
+            return [np.asarray(group) for group in groups]
+        count += ranks
 
 
 def share(

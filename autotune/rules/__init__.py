@@ -17,7 +17,7 @@ ERRORS = (
     dataset.path, dataset.made_for, dataset.hub_keys, dataset.reading, dataset.amounts, dataset.language,
     splits.named, splits.apart, labels.columns, labels.tags, labels.labels, labels.mapped, labels.unused,
     model.one, model.named, model.of_tiny, model.lengths, model.tokenizer, model.targets, model.arithmetic,
-    trainer.rate, trainer.evaluations, trainer.seed, name, hub.published,
+    trainer.rate, trainer.evaluations, trainer.kernels, trainer.seed, name, hub.published,
 )  # fmt: skip
 DOUBTS = (
     doubts.rates, doubts.optimizer, doubts.amounts, doubts.splits, doubts.adapters, doubts.arithmetic,

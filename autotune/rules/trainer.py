@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from autotune.choices import Format
+from autotune.choices import Batching, Format
 from autotune.config import RunConfig
 from autotune.errors import AutotuneError, ConfigError
 from autotune.rules.dataset import only_hub
@@ -72,6 +72,17 @@ def delta(config: RunConfig) -> Iterator[AutotuneError]:
             where="trainer.min_delta",
             found=str(config.trainer.min_delta),
             fix=f"trainer.min_delta={min(config.trainer.min_delta / 100, 0.1):g}",
+        )
+
+
+def kernels(config: RunConfig) -> Iterator[AutotuneError]:
+    """Kernels are compiled for lengths, and what is packed has none."""
+    if config.trainer.compile and config.trainer.batching is Batching.packed:
+        yield ConfigError(
+            "kernels are made for a few lengths, and every packed sequence has another",
+            where="trainer.batching",
+            found="packed, with trainer.compile=true",
+            fix="trainer.batching=exact, or trainer.compile=false",
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from autotune import signals
+from autotune.checkpoints import read_tensors
 from autotune.errors import ConfigError, Interrupted
 from autotune.models import load_trainable_state, trainable_state
 from autotune.training.gradients import same_everywhere
@@ -116,7 +117,7 @@ class Fit:
             standing.best_update = standing.update
         elif standing.best_update != standing.update:
             if trainer.accelerator.is_main_process:
-                load_trainable_state(trainer.bare_model, self.folder.load_best())
+                load_trainable_state(trainer.bare_model, read_tensors(self.folder.best))
             same_everywhere(trainer.parameters)
         logger.info("trained %d updates in %s", standing.update, duration(standing.seconds))
         return FitResult(

@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -14,9 +15,11 @@ from datasets import Dataset
 from torch import nn
 
 from autotune import signals
+from autotune.choices import Batching
 from autotune.config import CheckpointConfig, TrainerConfig
-from autotune.data.batches import BatchPlan, Indices, padded
+from autotune.data.batches import BatchPlan, Indices
 from autotune.errors import TrainingError
+from autotune.models.packing import packed, refuse_packing
 from autotune.runs import RunFolder
 from autotune.tasks.base import Scores, Task
 from autotune.training.budget import automatic
@@ -126,6 +129,8 @@ class Trainer:
         self.sections, self.standing = sections, Standing()
         if config.gradient_checkpointing:
             keep_less(model)
+        if config.batching is Batching.packed:
+            refuse_packing(model)
         # Device and precision only: gradients are summed over ranks by `gradients`, not by a wrapper.
         self.model = accelerator.prepare_model(model, evaluation_mode=True).train()
         budget = budget or config.micro_batch_tokens or automatic(task, self.model, features, accelerator)
@@ -247,7 +252,14 @@ class Trainer:
 
     def _accumulate(self, number: int) -> Share:
         """Forward and backward through this rank's micro-batches of an update."""
-        micro_batches = self._micro_batches(number)
+        with self._without_padding():
+            return self._sum(number, self._micro_batches(number))
+
+    def _without_padding(self) -> AbstractContextManager[None]:
+        is_packed = self.config.batching is Batching.packed
+        return packed(self.bare_model) if is_packed else nullcontext()
+
+    def _sum(self, number: int, micro_batches: list[Indices]) -> Share:
         divisor = len(self.plan.update(number))
         share = Share()
         loss = torch.zeros((), dtype=torch.float64, device=self.accelerator.device)
@@ -296,7 +308,7 @@ class Trainer:
         """
         ranks = self.accelerator.num_processes
         largest = max(
-            padded(self.plan.lengths[features])
+            self.plan.tokens(features)
             for rank in range(ranks)
             for features in self.plan.micro_batches(number, rank=rank, ranks=ranks)
         )

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotune.choices import Batching
-from autotune.data.batches import BatchPlan, Cost, cut, padded, prediction_batches, share
+from autotune.data.batches import BatchPlan, Cost, cut, fill, padded, prediction_batches, share
 
 lengths = st.lists(st.integers(1, 300), min_size=1, max_size=60).map(lambda values: np.array(values)[:, None])
 
@@ -81,7 +81,10 @@ def test_the_windows_of_a_row_stay_in_one_update():
 
 def test_buckets_pay_less_padding_in_updates_of_the_same_size():
     sizes = [int(size) for size in np.random.default_rng(3).lognormal(3, 1, 1003).astype(int) + 1]
-    exact, bucketed = (plan(list(range(1003)), sizes, batch_size=16, batching=way) for way in Batching)
+    exact, bucketed = (
+        plan(list(range(1003)), sizes, batch_size=16, batching=way)
+        for way in (Batching.exact, Batching.bucketed)
+    )
 
     def positions(made: BatchPlan) -> int:
         updates = [made.update(number) for number in range(made.updates_per_epoch)]
@@ -156,3 +159,17 @@ def test_prediction_reads_every_feature_once(sizes, budget):
     batches = list(prediction_batches(sizes, budget))
     assert sorted(np.concatenate(batches)) == list(range(len(sizes)))
     assert all(len(batch) == 1 or padded(sizes[batch]) <= budget for batch in batches)
+
+
+@given(
+    lengths=st.lists(st.integers(1, 300), min_size=1, max_size=60),
+    budget=st.integers(1, 2000),
+    ranks=st.integers(1, 4),
+)
+def test_packed_groups_hold_every_feature_once_within_the_budget(lengths, budget, ranks):
+    column = np.asarray(lengths)[:, None]
+    groups = fill(column, budget, ranks=ranks)
+    assert sorted(np.concatenate(groups).tolist()) == list(range(len(lengths)))
+    assert all(column[group].sum() <= budget or len(group) == 1 for group in groups)
+    if len(lengths) >= ranks:
+        assert len(groups) % ranks == 0 or len(groups) == len(lengths)

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import numpy as np, pyarrow as pa, pyarrow.ipc
 from datasets import Dataset
 from transformers import BertConfig, BertForSequenceClassification
-from autotune.choices import Architecture, Precision
+from autotune.choices import Architecture, Batching, Precision
 from autotune.config import DatasetConfig, ModelConfig, TrainerConfig
 from autotune.models import open_base
 from autotune.registry import task as find
@@ -58,7 +58,7 @@ with TemporaryDirectory() as scratch:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("batching", ["exact", "bucketed"])
 def test_memory_is_flat_from_ten_thousand_to_a_million_rows(batching):
-    script = SCRIPT.replace("batch_size=64", f"batch_size=64, batching={batching!r}")
+    script = SCRIPT.replace("batch_size=64", f"batch_size=64, batching=Batching.{batching}")
     one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
     used = []
     for count in ("10000", "1000000"):
