@@ -1,9 +1,9 @@
 """Training without padding: the rows of a micro-batch stand one after another in a single sequence.
 
-Inside `packed(model, head)` the base model takes a padded batch, leaves the padding out, gives every row positions
-that begin anew and lets each row attend to itself alone. Matrix products see real tokens only, and attention is
-computed for rows of equal length together, or on a GPU for all rows by one kernel: no mask of the whole sequence is
-ever made. A head that reads whole rows gets them back padded, with zeros; one that reads tokens gets the sequence.
+Inside `packed(model)` the base model takes a padded batch, leaves the padding out, gives every row positions that
+begin anew, lets each row attend to itself alone, and hands back the padded shape, so that heads and tasks notice
+nothing. Matrix products see real tokens only, and attention is computed for rows of equal length together: no
+mask of the whole sequence is ever made. What stands at padded positions of the result is zero.
 """
 
 import copy
@@ -16,8 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention.varlen import varlen_attn
-from transformers import MODEL_MAPPING, AttentionInterface, PretrainedConfig
+from transformers import AttentionInterface, PretrainedConfig
 from transformers.masking_utils import (
     create_bidirectional_sliding_window_mask,
     create_sliding_window_causal_mask,
@@ -25,21 +24,15 @@ from transformers.masking_utils import (
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from autotune.errors import ConfigError
-from autotune.models.base import POSITIONS_AFTER_PADDING, position_rows
-from autotune.tasks.base import Head
+from autotune.models.base import POSITIONS_AFTER_PADDING
 
 NAME = "autotune_packed"
 ROWS = "autotune_rows"
 """The keyword under which a base model hands the rows down to its attention, also when a layer is computed again
 under gradient checkpointing."""
-PROBE = (150, 3, 3, 1)
-"""Lengths of the rows on which a model is tried before it is trusted: longer than the local windows of encoders,
-two that stand in one run, and the shortest."""
-EXACT, ROUNDED = 1e-4, 5e-2
-"""How far results may be from those of padded rows, in shares of the largest number: in fp32, and where products are
-rounded to 8 or 10 bits. Rows that see each other are off by more."""
-KERNEL_OPTIONS = {"scale", "window_size", "enable_gqa"}
-"""What torch's kernel for rows of different lengths must know; its first versions do not."""
+PROBE = (7, 3, 3, 1)
+"""Lengths of the rows on which a model is tried before it is trusted."""
+TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -52,8 +45,6 @@ class PackedRows:
     """Of each token within its row: int64 (tokens,)."""
     runs: tuple[tuple[int, int], ...]
     """Neighbouring rows of equal length: how many, and their length."""
-    borders: Tensor
-    """Where the rows that are not empty begin, and behind the last one the number of tokens: int32 (rows + 1,)."""
     shape: tuple[int, int]
     """Of the padded batch."""
 
@@ -69,10 +60,7 @@ class PackedRows:
         runs = tuple(
             (len(list(group)), length) for length, group in groupby(lengths[by_length].tolist()) if length
         )
-        borders = torch.nn.functional.pad(lengths[lengths > 0].sort().values.cumsum(0), (1, 0)).int()
-        return cls(
-            numbers[sorted_mask], places[sorted_mask], runs, borders, (mask.shape[0], mask.shape[1])
-        )
+        return cls(numbers[sorted_mask], places[sorted_mask], runs, (mask.shape[0], mask.shape[1]))
 
     def pack(self, padded: Tensor) -> Tensor:
         """The real tokens of (rows, length, …) as (1, tokens, …)."""
@@ -86,15 +74,14 @@ class PackedRows:
 
 
 @contextmanager
-def packed(model: nn.Module, head: Head) -> Iterator[None]:
+def packed(model: nn.Module) -> Iterator[None]:
     """The model computes without padding while this is open; backward passes belong inside.
 
     Args:
-        model: one whose kind `refuse_packing` lets through, perhaps with adapters.
-        head: what is on top. For whole rows its results are those of a padded batch; for tokens they have the shape
-            (1, tokens, …), in the order of `PackedRows.of` of the attention mask.
+        model: one that `refuse_packing` lets through, perhaps with adapters.
     """
     base = _base(model)
+    AttentionInterface.register(NAME, _attention)
     configs = {id(config): config for config in map(_config, base.modules()) if config is not None}
     before = {key: config._attn_implementation for key, config in configs.items()}
     batch: list[PackedRows] = []
@@ -105,8 +92,7 @@ def packed(model: nn.Module, head: Head) -> Iterator[None]:
         return (), _packed_inputs(base.config, named, batch[0])
 
     def pad(_: nn.Module, __: Any, output: Any) -> Any:
-        if head is Head.sequence:
-            output["last_hidden_state"] = batch[0].pad(output["last_hidden_state"])
+        output["last_hidden_state"] = batch[0].pad(output["last_hidden_state"])
         batch.clear()
         return output
 
@@ -131,71 +117,57 @@ def packed(model: nn.Module, head: Head) -> Iterator[None]:
         yield
 
 
-def refuse_packing(config: PretrainedConfig) -> None:
-    """Raises ConfigError where it is known, before weights are read, that a kind of model cannot be packed exactly."""
-    reason = _obstacle(config)
-    if reason is not None:
-        raise _refusal(config, reason)
-
-
-def refuse_difference(model: nn.Module) -> None:
-    """Tries packing on a few random tokens, on the device and in the precision that are set.
+def refuse_packing(model: nn.Module) -> None:
+    """Tries packing on a few random tokens; a model without weights is only asked what it is.
 
     Raises:
-        ConfigError: the model cannot be packed after all, or its results would differ from those of padded rows.
+        ConfigError: the architecture cannot be packed, or its results would differ from those of padded rows.
     """
     base = _base(model)
-    try:
-        difference, allowed = _difference(base), _tolerance(base)
-    except (TypeError, KeyError, ValueError, RuntimeError, AttributeError) as error:
-        raise _refusal(
-            base.config, f"its attention does not take packed rows ({type(error).__name__}: {error})"
-        ) from error
-    if not difference <= allowed:
-        raise _refusal(
-            base.config, f"its results would differ by {difference:.1g} from those of padded rows"
+    reason = _obstacle(base)
+    if reason is None and base.device.type != "meta":
+        try:
+            difference = _difference(base)
+        except (TypeError, KeyError, ValueError, RuntimeError, AttributeError) as error:
+            reason = f"its attention does not take packed rows ({type(error).__name__}: {error})"
+        else:
+            if not difference <= TOLERANCE:
+                reason = f"its results would differ by {difference:.1g} from those of padded rows"
+    if reason is not None:
+        raise ConfigError(
+            f"models of the kind {base.config.model_type} cannot be trained packed: {reason}",
+            where="trainer.batching",
+            found="packed",
+            fix="trainer.batching=exact, which pads little: rows of nearly equal length stand together",
         )
 
 
-def _refusal(config: PretrainedConfig, reason: str) -> ConfigError:
-    return ConfigError(
-        f"models of the kind {config.model_type} cannot be trained packed: {reason}",
-        where="trainer.batching",
-        found="packed",
-        fix="trainer.batching=exact",
-    )
-
-
-def _obstacle(config: PretrainedConfig) -> str | None:
+def _obstacle(base: Any) -> str | None:
     """What is known without trying."""
+    config = base.config
     if config.is_encoder_decoder:
         return (
             "encoder and decoder rows would have to be packed together, and relative positions (T5) are a table "
             "over the whole sequence"
         )
-    base = MODEL_MAPPING.get(type(config), None)
-    if base is None or isinstance(base, tuple):
-        return None  # it is found by trying
+    if "position_ids" not in inspect.signature(base.forward).parameters:
+        return "positions that begin anew with each row cannot be given to it"
     if not base._supports_sdpa:
         return (
             "it computes attention in its own way (as DeBERTa does), through which rows cannot be kept apart"
         )
-    if base._is_stateful:
+    if getattr(base, "_is_stateful", False):
         return "it carries a state from token to token, through which rows would see each other"
-    if "position_ids" not in inspect.signature(base.forward).parameters:
-        return "positions that begin anew with each row cannot be given to it"
     return None
 
 
 def _difference(base: Any) -> float:
-    """The largest difference between packed and padded results on the probe, as a share of the largest number."""
+    """The largest difference between packed and padded results on the probe."""
     device = base.get_input_embeddings().weight.device
-    longest = min(max(PROBE), position_rows(base.config) or max(PROBE))
-    lengths = torch.tensor(PROBE).clamp(max=longest)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        ids = torch.randint(5, base.config.get_text_config().vocab_size, (len(PROBE), longest))
-    mask = torch.arange(longest) < lengths[:, None]
+        ids = torch.randint(5, base.config.get_text_config().vocab_size, (len(PROBE), max(PROBE)))
+    mask = torch.arange(max(PROBE)) < torch.tensor(PROBE)[:, None]
     padding = base.config.get_text_config().pad_token_id
     inputs = {
         "input_ids": torch.where(mask, ids, padding or 0).to(device),
@@ -206,22 +178,12 @@ def _difference(base: Any) -> float:
     try:
         with torch.no_grad():
             plain = base(**inputs)["last_hidden_state"]
-            with packed(base, Head.sequence):
+            with packed(base):
                 other = base(**inputs)["last_hidden_state"]
     finally:
         base.train(training)
     difference = (plain - other)[mask.to(device)].abs().max()
     return float(difference / plain.abs().max().clamp(min=1.0))
-
-
-def _tolerance(base: Any) -> float:
-    """EXACT where all arithmetic is that of fp32."""
-    exact = (
-        torch.get_float32_matmul_precision() == "highest"
-        and not torch.is_autocast_enabled(base.get_input_embeddings().weight.device.type)
-        and all(parameter.dtype is torch.float32 for parameter in base.parameters())
-    )
-    return EXACT if exact else ROUNDED
 
 
 def _base(model: Any) -> Any:
@@ -287,8 +249,6 @@ def _attention(
     if attention_mask is not None:
         raise ValueError("the model made a mask of its own")
     options.pop("position_ids", None)
-    if _has_kernel(query, options):
-        return _by_kernel(module, query, key, value, rows, options), None
     plain = ALL_ATTENTION_FUNCTIONS["sdpa"]
     window = options.get("sliding_window")
     sizes = [count * length for count, length in rows.runs]
@@ -300,34 +260,6 @@ def _attention(
         mask = None if window is None else _window_mask(module, q)
         outputs.append(plain(module, q, k, v, mask, **options)[0].flatten(0, 1))
     return torch.cat(outputs)[None], None
-
-
-AttentionInterface.register(NAME, _attention)
-
-
-def _has_kernel(query: Tensor, options: dict[str, Any]) -> bool:
-    """Whether one kernel computes all rows: on a GPU, in half precision, without dropout of attention."""
-    known = inspect.signature(varlen_attn).parameters.keys()
-    half = query.dtype in (torch.float16, torch.bfloat16)
-    return query.is_cuda and half and not options.get("dropout") and known >= KERNEL_OPTIONS
-
-
-def _by_kernel(
-    module: Any, query: Tensor, key: Tensor, value: Tensor, rows: PackedRows, options: dict[str, Any]
-) -> Tensor:
-    """Attention by torch's kernel for rows of different lengths; shapes as in `_attention`."""
-    causal = options.get("is_causal")
-    causal = getattr(module, "is_causal", True) if causal is None else causal
-    window = options.get("sliding_window")
-    back = -1 if window is None else window - 1
-    longest = rows.runs[-1][1]
-    q, k, v = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
-    output = varlen_attn(
-        q, k, v, rows.borders, rows.borders, longest, longest,
-        scale=options.get("scaling"), window_size=(back, 0 if causal else back), enable_gqa=q.shape[1] != k.shape[1],
-    )  # fmt: skip
-    assert isinstance(output, Tensor), "nothing else was asked for"
-    return output[None]
 
 
 def _window_mask(module: Any, query: Tensor) -> Tensor | None:
