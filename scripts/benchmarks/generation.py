@@ -31,7 +31,10 @@ class EndsThere(LogitsProcessor):
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Only the end is left to rows that are done, and it is forbidden to the others."""
-        done = input_ids.shape[1] - self.prompt + 1 >= self.lengths
+        written = input_ids.shape[1] - self.prompt
+        if len(input_ids) < len(self.lengths):
+            self.lengths = self.lengths[self.lengths > written]  # rows that have ended have left the batch
+        done = written + 1 >= self.lengths
         scores = scores.clone()
         ends = scores[:, self.end].clone()
         scores[done] = -torch.inf

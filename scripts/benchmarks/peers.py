@@ -162,5 +162,5 @@ def train(name: str, opened: Opened, model: nn.Module, count: int, run: Run, out
     )
     trainer.train()
     parts = BATCH_SIZE // rows
-    run.losses.extend(float(sum(losses[at : at + parts])) for at in range(0, len(losses), parts))
+    run.losses.extend(float(sum(losses[at : at + parts])) / parts for at in range(0, len(losses), parts))
     return model
