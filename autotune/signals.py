@@ -33,7 +33,9 @@ def heeded() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # Who has come to ignore one meanwhile, as a process that must end with the others, goes on ignoring it.
+            if signal.getsignal(number) is _heed:
+                signal.signal(number, handler)
         _asked.name = None
 
 
