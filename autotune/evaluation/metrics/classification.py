@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 from datasets import Value
-from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
+from sklearn.metrics import precision_recall_fscore_support
 
 from autotune.errors import DataError
 from autotune.evaluation.metrics.base import OfflineMetric
@@ -51,14 +51,16 @@ class ClassTally(Tally):
         """Macro-F1, accuracy and weighted F1; precision, recall, F1 and support of each class; confusion matrix."""
         golden, predicted = np.nonzero(self.pairs)
         # A pair with the weight of its rows gives scikit-learn the counts of all rows.
-        once = {"sample_weight": self.pairs[golden, predicted]}
         columns = precision_recall_fscore_support(
-            golden, predicted, labels=range(len(self.labels)), zero_division=0, **once
-        )
+            golden, predicted, labels=range(len(self.labels)), zero_division=0,
+            sample_weight=self.pairs[golden, predicted],
+        )  # fmt: skip
+        f1, support = columns[2:]
+        occurs = self.pairs.sum(axis=0) + self.pairs.sum(axis=1) > 0
         return {
-            "macro_f1": float(f1_score(golden, predicted, average="macro", zero_division=0, **once)),
-            "accuracy": float(accuracy_score(golden, predicted, **once)),
-            "weighted_f1": float(f1_score(golden, predicted, average="weighted", zero_division=0, **once)),
+            "macro_f1": float(f1[occurs].mean()),
+            "accuracy": float(self.pairs.trace() / self.pairs.sum()),
+            "weighted_f1": float(np.average(f1, weights=support)),
             "per_class": {
                 label: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(support)}
                 for label, p, r, f, support in zip(self.labels, *columns, strict=True)
