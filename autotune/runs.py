@@ -324,7 +324,7 @@ class RunFolder:
             beside.unlink(missing_ok=True)
             if best is None:
                 self.best.unlink(missing_ok=True)
-            else:
+            elif not (self.best.exists() and self.best.samefile(best)):  # which renaming would leave beside
                 os.link(best, beside)
                 os.replace(beside, self.best)
 

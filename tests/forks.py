@@ -3,6 +3,8 @@
 `python -m tests.forks` is that process: it reads one JSON object a line and answers each with one.
 """
 
+import gc
+import importlib
 import json
 import os
 import subprocess
@@ -11,6 +13,17 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.chaos.points import arm
+
+
+NEEDED = (
+    "autotune.commands", "autotune.publishing.stage", "autotune.evaluation.metrics.classification",
+    "autotune.evaluation.metrics.entities", "autotune.evaluation.metrics.rouge", "datasketch", "hydra.main",
+    "sklearn.feature_extraction.text", "sklearn.linear_model", "sklearn.pipeline",
+    "transformers.models.bert.modeling_bert", "transformers.models.t5.modeling_t5",
+)  # fmt: skip
+"""What runs import."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +76,27 @@ class Forks:
         answer: int | None = json.loads(self._process.stdout.readline())
         return answer
 
-    def start(self, *words: object, cwd: Path, **env: str) -> Fork:
-        """`autotune` with these words."""
+    def start(self, *words: object, cwd: Path, armed: Mapping[str, object] | None = None, **env: str) -> Fork:
+        """`autotune` with these words.
+
+        Args:
+            words: of the command line.
+            cwd: its working folder.
+            armed: arguments of `tests.chaos.points.arm`, which then is called in its process first.
+            env: more of its environment.
+        """
         self._count += 1
         folder = Path(self._scratch.name, str(self._count))
         folder.mkdir()
-        pid = self.ask({"words": list(map(str, words)), "cwd": str(cwd), "env": env, "output": str(folder)})
+        pid = self.ask(
+            {
+                "words": list(map(str, words)),
+                "cwd": str(cwd),
+                "env": env,
+                "output": str(folder),
+                "armed": armed,
+            }
+        )
         assert pid is not None
         return Fork(self, pid, folder)
 
@@ -80,9 +108,9 @@ class Forks:
 
 def main() -> None:
     """Answers until its input ends."""
-    import autotune.commands
-    import autotune.publishing.stage  # noqa: F401 - with all that it needs
-
+    for module in NEEDED:
+        importlib.import_module(module)
+    gc.freeze()
     codes: dict[int, int] = {}
     for line in sys.stdin:
         asked = json.loads(line)
@@ -113,6 +141,8 @@ def _become(asked: dict[str, object]) -> None:
     os.chdir(str(asked["cwd"]))
     os.environ.update(asked["env"])  # type: ignore[call-overload]
     fresh.prepare()
+    if asked["armed"] is not None:
+        arm(**asked["armed"])  # type: ignore[arg-type]
     code = command(asked["words"])  # type: ignore[arg-type]
     sys.stdout.flush()
     sys.stderr.flush()
