@@ -26,6 +26,7 @@ from autotune.errors import AutotuneError, ConfigError
 from autotune.explain import explain
 from autotune.overrides import key_of, tidy
 from autotune.resolve import resolve, typed
+from autotune.resuming import resumed, run_to_resume
 
 USER_CONFIGS = "AUTOTUNE_CONFIGS"
 """Environment variable: a folder whose files come before ours, so that they may replace them."""
@@ -59,13 +60,15 @@ def compose(argv: Sequence[str]) -> list[RunConfig]:
         argv: overrides and Hydra's flags, without the verb.
 
     Returns:
-        One configuration; with --multirun one a combination; none when a flag only asked for information,
-        which Hydra has printed.
+        One configuration, with resume=RUN that of the run; with --multirun one a combination; none when a flag
+        only asked for information, which Hydra has printed.
 
     Raises:
         ConfigError: what is wrong with the command line or the YAML files; several are raised together.
     """
     words = tidy(argv)
+    if run := run_to_resume(words):
+        return [resumed(run, words, compose)]
     _refuse_missing_folders()
     _register()
     composed: list[Composed] = []

@@ -326,4 +326,5 @@ class RunConfig(Strict):
     runs: str = "runs"
     """Where run folders are."""
     resume: Resume = Resume.auto
-    """auto: a finished run is not trained again; never: the old folder is set aside and the run starts anew."""
+    """auto: a run whose folder exists goes on, and a finished one is not trained again; never: the old folder is
+    set aside and the run starts anew. On the command line also a run folder, which goes on as it was configured."""

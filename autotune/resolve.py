@@ -96,6 +96,13 @@ def changes(saved: Mapping[str, Any], config: RunConfig) -> list[str]:
     ]
 
 
+def changed_at(key: str, saved: Mapping[str, Any], config: RunConfig) -> list[str]:
+    """`changes` at a key or in the section of that name."""
+    return [
+        change for change in changes(saved, config) if f"{change.partition(': ')[0]}.".startswith(f"{key}.")
+    ]
+
+
 def plain(config: RunConfig) -> dict[str, Any]:
     """The configuration as nested dicts, enums as their values."""
     values: dict[str, Any] = _plain(asdict(config))

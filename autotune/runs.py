@@ -386,7 +386,7 @@ class RunFolder:
         return next((folder / CONFIG for folder in (path, path.parent) if (folder / CONFIG).is_file()), None)
 
     def _write_state(self, state: State, reason: str | None) -> None:
-        self.write_json(STATUS, record(state, reason))
+        self.write_json(STATUS, record(state, reason, self.command))
 
 
 def _is_run(path: Path) -> bool:

@@ -1,6 +1,7 @@
 """status.json: where a run stands, why, and the command that goes on with it."""
 
 import json
+import re
 import shlex
 import sys
 from enum import StrEnum
@@ -23,9 +24,16 @@ class State(StrEnum):
     interrupted = "interrupted"
 
 
-def record(state: State, reason: str | None) -> dict[str, Any]:
-    """What status.json holds from now on."""
-    command = redact(shlex.join(["autotune", *sys.argv[1:]]))
+def record(state: State, reason: str | None, before: str | None = None) -> dict[str, Any]:
+    """What status.json holds from now on.
+
+    Args:
+        state: of the run.
+        reason: why.
+        before: the command that began the run; it stays where this one only names the folder, with resume=RUN.
+    """
+    here = any(re.match(r"\+*resume=(?!auto$|never$)", word) for word in sys.argv[1:])
+    command = before if here and before else redact(shlex.join(["autotune", *sys.argv[1:]]))
     return {"state": state, "reason": reason, "time": now(), "command": command}
 
 

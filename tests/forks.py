@@ -16,7 +16,6 @@ from pathlib import Path
 
 from tests.chaos.points import arm
 
-
 NEEDED = (
     "autotune.commands", "autotune.publishing.stage", "autotune.evaluation.metrics.classification",
     "autotune.evaluation.metrics.entities", "autotune.evaluation.metrics.rouge", "datasketch", "hydra.main",

@@ -183,3 +183,26 @@ def test_two_processes_do_not_share_a_folder(start, tmp_path):
     first.ended()
     code, said = ended(start(tmp_path, "one", "task=sentiment", "trainer.max_hours=0.000001"))
     assert code == 75, "the lock of a dead process holds nobody up"
+
+
+def test_a_run_goes_on_by_its_folder_alone(forks, interrupted, tmp_path):
+    shutil.copytree(interrupted / "left", tmp_path / "moved" / "elsewhere", symlinks=True)
+    run = tmp_path / "moved" / "elsewhere"
+    before = status(run)["command"]
+
+    def resumed(*words: str) -> tuple[int, str]:
+        return ended(forks.start(*words, cwd=tmp_path))
+
+    for words, said in {
+        (f"resume={run}", "trainer.learning_rate=1e-5"): "trainer.learning_rate: 0.001 -> 1e-05",
+        (f"resume={run}", "task=ner"): "task.name: sentiment -> ner",
+        (f"resume={run}", "name=other"): "says which folder",
+        (f"resume={run.parent}/elsewher",): f"resume={run}",
+    }.items():
+        code, text = resumed(*words)
+        assert code == 2 and said in text, text
+    code, text = resumed(f"resume={run}", "checkpoint.keep=3", "seed=42")
+    assert code == 0 and "going on after update" in text, text
+    assert result(run) == result(interrupted / "reference")
+    assert "keep: 3" in (run / "config.yaml").read_text()
+    assert status(run)["command"] == before

@@ -35,6 +35,7 @@ LAYERS = (
     ("proof", "outcome", "planning", "publishing"),
     ("commands", "convert"),
     ("overrides", "explain", "environment"),
+    ("resuming",),
     ("compose",),
     ("cli", "__main__"),
 )

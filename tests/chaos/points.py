@@ -87,7 +87,7 @@ class Points:
         else:
             paths = list(arguments[: CHANGES.get(event, 0)])
         if paths:
-            path = os.path.abspath(os.fsdecode(paths[-1]))
+            path = os.path.abspath(os.fsdecode(paths[-1]))  # noqa: PTH100 - links stay what they are
             if path.startswith(self.runs) and self.reached(f"{event} {path.removeprefix(self.runs)}"):
                 self.strike()
 
