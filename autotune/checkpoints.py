@@ -9,7 +9,8 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path, keep: int) -> None:
         self.folder, self.keep = folder, keep
+        self._writing: _Writing | None = None
 
     def save(
         self,
@@ -56,25 +58,51 @@ class Checkpoints:
         state: Mapping[str, Any],
         links: Mapping[str, Path],
     ) -> None:
-        """Writes a checkpoint beside, makes sure that it is on the disk, and renames it into place.
+        """Begins to write a checkpoint, which goes on in the background; see `settle`.
 
         Args:
             update: its number.
-            tensors: by file name, without ending; on the CPU.
+            tensors: by file name, without ending; on the CPU, and nobody changes them.
             state: JSON.
-            links: files of the same disk that are part of it, by the name that they get; they never change.
+            links: files of the same disk that are part of it, by the name that they get; their content never changes,
+                though others may take their names.
 
         Raises:
-            DiskError: it cannot be written; the earlier ones are as they were.
+            DiskError: this one or the one before cannot be written; the earlier ones are as they were.
         """
+        self.settle()
         target = self._path(update)
         beside = target.with_name(f".{target.name}.part")
         with writing(target):
             shutil.rmtree(beside, ignore_errors=True)
             beside.mkdir(parents=True)
+            for name, file in links.items():
+                os.link(file, beside / name)
+        self._writing = _Writing(lambda: self._write(target, beside, tensors, state))
+        self._writing.start()
+
+    def settle(self) -> None:
+        """Waits until the checkpoint that was begun is on the disk.
+
+        Raises:
+            DiskError: it cannot be written.
+        """
+        begun, self._writing = self._writing, None
+        if begun is not None:
+            begun.join()
+            if begun.error is not None:
+                raise begun.error
+
+    def _write(
+        self,
+        target: Path,
+        beside: Path,
+        tensors: "Mapping[str, Mapping[str, Tensor]]",
+        state: Mapping[str, Any],
+    ) -> None:
+        """Writes a checkpoint beside, makes sure that it is on the disk, and renames it into place."""
+        with writing(target):
             try:
-                for name, file in links.items():
-                    os.link(file, beside / name)
                 for name, group in tensors.items():
                     write_tensors(beside / f"{name}.safetensors", group)
                 _write_json(beside / STATE, state)
@@ -144,6 +172,22 @@ class Checkpoints:
         beside.unlink(missing_ok=True)
         beside.symlink_to(target.name)
         beside.replace(self.folder / LAST)
+
+
+class _Writing(threading.Thread):
+    """Writes in the background. A process that must leave at once does not wait for it."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        super().__init__(name="checkpoint", daemon=True)
+        self.work = work
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        """Called by `start`."""
+        try:
+            self.work()
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits for the end
+            self.error = error
 
 
 def _fault(path: Path) -> str | None:

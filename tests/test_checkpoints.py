@@ -1,14 +1,19 @@
 """A run that is killed or asked to leave goes on to the same bytes; what is damaged is set aside."""
 
+import errno
 import json
 import os
 import shutil
 import signal
+import threading
 import time
 from pathlib import Path
 
 import pytest
+import torch
 
+from autotune.checkpoints import Checkpoints, write_tensors
+from autotune.errors import DiskError
 from tests.forks import Fork, Forks
 
 WORDS = ["dataset.limit=120", "trainer.epochs=4", "checkpoint.every=3up", "trainer.batch_size=16"]
@@ -206,3 +211,38 @@ def test_a_run_goes_on_by_its_folder_alone(forks, interrupted, tmp_path):
     assert result(run) == result(interrupted / "reference")
     assert "keep: 3" in (run / "config.yaml").read_text()
     assert status(run)["command"] == before
+
+
+def test_training_does_not_wait_for_the_disk(tmp_path, monkeypatch):
+    begun, may_go_on = threading.Event(), threading.Event()
+
+    def slow(path, tensors):
+        begun.set()
+        assert may_go_on.wait(10)
+        write_tensors(path, tensors)
+
+    monkeypatch.setattr("autotune.checkpoints.write_tensors", slow)
+    checkpoints = Checkpoints(tmp_path / "checkpoints", keep=1)
+    checkpoints.save(3, {"weights": {"a": torch.ones(2)}}, {"standing": 3}, {})
+    assert begun.wait(10) and not checkpoints.exist()
+    may_go_on.set()
+    checkpoints.settle()
+    found = checkpoints.latest()
+    assert found is not None and found.state == {"standing": 3}
+    assert found.tensors("weights")["a"].tolist() == [1, 1]
+
+
+def test_a_checkpoint_that_could_not_be_written_is_told_by_the_next_or_at_the_end(tmp_path, monkeypatch):
+    def full(path, tensors):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("autotune.checkpoints.write_tensors", full)
+    checkpoints = Checkpoints(tmp_path / "checkpoints", keep=1)
+    for at_the_end in (True, False):
+        checkpoints.save(3, {"weights": {"a": torch.ones(2)}}, {}, {})
+        with pytest.raises(DiskError, match="No space left"):
+            if at_the_end:
+                checkpoints.settle()
+            else:
+                checkpoints.save(6, {"weights": {"a": torch.ones(2)}}, {}, {})
+    assert not list((tmp_path / "checkpoints").iterdir())

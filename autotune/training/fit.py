@@ -58,6 +58,8 @@ class Fit:
     def __init__(self, trainer: "Trainer") -> None:
         self.trainer, self.folder, self.config = trainer, trainer.folder, trainer.config
         self._saved, self._saved_at = 0, time.monotonic()
+        keeping = trainer.keeping
+        self._checkpoints = self.folder.checkpoints(keeping.keep) if keeping is not None else None
 
     @property
     def standing(self) -> Standing:
@@ -89,9 +91,14 @@ class Fit:
                 if trainer.stopping is not None:
                     raise Interrupted(trainer.stopping)
                 self._checkpoint()
+                self._settle()
         except Interrupted as leaving:
             self._checkpoint()
+            self._settle()
             raise Interrupted(leaving.why, self.standing.update) from leaving
+        except Exception:
+            self._settle()
+            raise
         finally:
             progress.close()
             trainer.embeddings.leave()
@@ -165,9 +172,10 @@ class Fit:
 
     def _checkpoint(self) -> None:
         """Writes a checkpoint of the steps that have been done, if there is none yet."""
-        trainer, standing, keeping = self.trainer, self.standing, self.trainer.keeping
-        if keeping is None or standing.update == self._saved or not trainer.accelerator.is_main_process:
+        trainer, standing, checkpoints = self.trainer, self.standing, self._checkpoints
+        if checkpoints is None or standing.update == self._saved or not trainer.accelerator.is_main_process:
             return
+        checkpoints.settle()  # before there is a second copy of everything
         state = {
             "standing": asdict(standing),
             "budget": trainer.plan.budget,
@@ -181,15 +189,19 @@ class Fit:
             "optimizer": optimizer_tensors(trainer.optimizer),
         }
         links = {BEST: self.folder.best} if standing.best is not None else {}
-        self.folder.checkpoints(keeping.keep).save(standing.update, tensors, state, links)
+        checkpoints.save(standing.update, tensors, state, links)
         self._saved, self._saved_at = standing.update, time.monotonic()
+
+    def _settle(self) -> None:
+        """Waits for the checkpoint that is being written."""
+        if self._checkpoints is not None:
+            self._checkpoints.settle()
 
     def _restore(self) -> None:
         """Goes back to the newest checkpoint that is whole, if there is any."""
-        trainer, keeping = self.trainer, self.trainer.keeping
-        if keeping is None:
+        trainer, checkpoints = self.trainer, self._checkpoints
+        if checkpoints is None:
             return
-        checkpoints = self.folder.checkpoints(keeping.keep)
         found = checkpoints.latest() if trainer.accelerator.is_main_process else None
         update = agreed(found.state["standing"]["update"] if found is not None else 0)
         if not update:
