@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CONFIG, LOCK, MODEL, CACHE, CHECKPOINTS = "config.yaml", ".lock", "model", ".cache", "checkpoints"
-LEFT_BEHIND = (
-    "metrics.json", "data.json", "environment.json", "predictions_*.jsonl", ".*.part",
-)  # fmt: skip
+BEGUN = {LOCK, CONFIG, f".{CONFIG}.part", f".{STATUS}.part"}
+"""What stands in a folder whose run was killed before it said anything."""
+LEFT_BEHIND = ("metrics.json", "data.json", "environment.json", "predictions_*.jsonl", ".*.part")
 """What an attempt that did not finish leaves, and the next one begins without."""
 
 
@@ -393,7 +393,7 @@ def _is_run(path: Path) -> bool:
     """Whether the folder is a run's, or empty and so free to become one."""
     if not path.is_dir():
         return not path.exists()
-    return (path / STATUS).exists() or all(entry.name in (LOCK, CONFIG) for entry in path.iterdir())
+    return (path / STATUS).exists() or {entry.name for entry in path.iterdir()} <= BEGUN
 
 
 def _line(record: Mapping[str, Any]) -> str:

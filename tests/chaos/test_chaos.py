@@ -34,6 +34,13 @@ def test_runs_that_are_struck_end_with_the_bytes_of_those_that_are_not(forks, tm
     assert not [str(trial) for trial in done if trial.fault]
 
 
+def test_a_run_may_be_killed_before_it_has_said_anything(forks, tmp_path):
+    laboratory = Laboratory(forks[-1], tmp_path, "ner, LoRA")
+    for name in ("os.rename run/config.yaml", "os.rename run/status.json"):
+        trial = laboratory.trial(random.Random(1), Point(name, 0), signal.SIGKILL)
+        assert trial.fault is None, trial
+
+
 @pytest.mark.parametrize("mutation", MUTATIONS)
 def test_what_is_broken_on_purpose_is_seen(forks, tmp_path, mutation):
     laboratory = Laboratory(forks[-1], tmp_path, "ner, LoRA", mutation)
