@@ -259,6 +259,9 @@ class HubConfig(Strict):
     """Where to: NAME or OWNER/NAME. null: your own namespace and the name of the run."""
     revision: str = "main"
     """Branch; made where it does not exist."""
+    every: Annotated[int | None, Field(ge=1)] = None
+    """Evaluations after which the weights of the moment go to the branch `last`, while training goes on. null: only
+    the last weights, when the run is finished, and only where they are not the best ones."""
     create_pr: bool = False
     """Opens a pull request to main instead of writing to it; a second push goes on with the open one."""
     tag: str | None = None

@@ -2,7 +2,7 @@
 
 config.yaml   resolved configuration             model/        what `autotune predict` and transformers load
 status.json   state, reason, command             adapter/      with LoRA: the adapter alone
-history.jsonl one line an update or evaluation   predictions_<split>.jsonl
+history.jsonl one line an update or evaluation   predictions_<split>.jsonl; last/ the last weights, for the Hub
 metrics.json  figures and their recipes          data.json     fingerprint, source, labels
 environment.json  versions, device, commit
 log.txt       what was said                      checkpoints/, best.safetensors, .lock   while it is going on
@@ -15,7 +15,7 @@ import shutil
 import traceback
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from itertools import cycle
+from itertools import chain, cycle
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -36,9 +36,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CONFIG, LOCK, MODEL, CACHE, CHECKPOINTS = "config.yaml", ".lock", "model", ".cache", "checkpoints"
-LEFT_BEHIND = (
-    "metrics.json", "data.json", "environment.json", "predictions_*.jsonl", ".*.part",
-)  # fmt: skip
+LEFT_BEHIND = ("metrics.json", "data.json", "environment.json", "predictions_*.jsonl", ".*.part")
 """What an attempt that did not finish leaves, and the next one begins without."""
 
 
@@ -72,11 +70,8 @@ class RunFolder:
         raise_all(list(name(config)))
         path = Path(config.runs).expanduser() / config.name
         if path.exists() and not _is_run(path):
-            raise ConfigError(
-                "the folder exists and is no run folder",
-                where=str(path),
-                fix="name=ANOTHER or runs=ANOTHER_FOLDER",
-            )
+            raise ConfigError("the folder exists and is no run folder", where=str(path),
+                              fix="name=ANOTHER or runs=ANOTHER_FOLDER")  # fmt: skip
         with writing(path):
             path.mkdir(parents=True, exist_ok=True)
             lock = locked(path / LOCK)
@@ -127,9 +122,9 @@ class RunFolder:
             self._tidy()
             return
         with writing(self.path):
-            for pattern in LEFT_BEHIND:
-                for stale in self.path.glob(pattern):
-                    stale.unlink()
+            for stale in chain.from_iterable(map(self.path.glob, LEFT_BEHIND)):
+                stale.unlink()
+            shutil.rmtree(self.last, ignore_errors=True)
         self.write_text(CONFIG, dump_config(config))
         self._write_state(State.running, None)
         self._log = RunLog(self.log)
@@ -177,6 +172,11 @@ class RunFolder:
     def adapter(self) -> Path:
         """Folder of the adapter alone."""
         return self.path / "adapter"
+
+    @property
+    def last(self) -> Path:
+        """Folder of the last weights, where they are to be pushed: `model/`, `adapter/` and what they are."""
+        return self.path / "last"
 
     @property
     def history(self) -> Path:

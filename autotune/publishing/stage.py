@@ -14,6 +14,7 @@ from autotune.publishing import files
 from autotune.publishing.card import render
 from autotune.publishing.facts import read_facts
 from autotune.publishing.files import Content
+from autotune.publishing.last import push_last
 from autotune.publishing.push import Pushed, push
 from autotune.publishing.target import find, offline
 from autotune.redaction import redact
@@ -61,6 +62,7 @@ def publish(folder: RunFolder, config: RunConfig) -> None:
     _note(folder, wish, state="pending", reason="begun", command=command)
     try:
         pushed = push(wish, _name(config), lambda repo: contents(folder, config, repo))
+        last = push_last(folder, config) if folder.last.exists() and not wish.create_pr else None
     except AutotuneError as error:
         reason = redact(f"{error.what}{f' ({error.found})' if error.found else ''}")
         _note(folder, wish, state="pending", reason=reason, command=command)
@@ -75,7 +77,8 @@ def publish(folder: RunFolder, config: RunConfig) -> None:
         logger.warning("not pushed; the run is finished and safe. To go on: %s", command)
         raise
     _note(folder, wish, state="done", commit=pushed.commit, url=pushed.url, repo=pushed.repo)
-    _say(pushed)
+    for one in filter(None, (pushed, last)):
+        _say(one)
 
 
 def preview(folder: RunFolder, config: RunConfig) -> None:
