@@ -268,6 +268,9 @@ class HubConfig(Strict):
     """Name of a tag on the commit."""
     adapter_only: bool = False
     """With peft: the adapter alone, which needs its base model; otherwise the merged model, the adapter beside it."""
+    overwrite_card: bool = False
+    """Gives up what people changed in autotune's own part of the card on the Hub; text of theirs above and below it, and
+    metadata of theirs, stay in any case."""
     when_offline: WhenOffline = WhenOffline.refuse
     """Hub out of reach: the run is refused before training, or trained and left for `autotune push RUN`."""
     patience: Annotated[float, Field(ge=0)] = 300.0

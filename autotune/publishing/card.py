@@ -14,6 +14,7 @@ from jinja2 import BaseLoader, Environment, StrictUndefined
 from autotune.choices import CardLanguage
 from autotune.files import replaced
 from autotune.publishing import metadata
+from autotune.publishing.edited import marked
 from autotune.publishing.facts import Facts
 from autotune.publishing.files import CARD
 from autotune.publishing.markdown import Ready, block, code, escaped, link
@@ -121,7 +122,7 @@ def render_last(
 
 def _page(values: dict[str, Any], text: str) -> str:
     data = ModelCardData(**{key: value for key, value in values.items() if value is not None})
-    return f"{metadata.front_matter(data)}\n{text.strip()}\n"
+    return marked(metadata.front_matter(data), text)
 
 
 @cache

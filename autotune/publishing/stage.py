@@ -123,6 +123,7 @@ def again(folder: RunFolder, wish: HubConfig) -> str:
     words += ["--public"] if wish.visibility is Visibility.public else []
     words += ["--create-pr"] if wish.create_pr else []
     words += ["--adapter-only"] if wish.adapter_only else []
+    words += ["--overwrite-card"] if wish.overwrite_card else []
     return shlex.join(words)
 
 

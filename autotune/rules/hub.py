@@ -23,7 +23,8 @@ def published(config: RunConfig) -> Iterator[AutotuneError]:
     hub = config.hub
     if hub.visibility is Visibility.none:
         standard = HubConfig()
-        given = [key for key in ("repo", "tag", "create_pr", "adapter_only", "revision", "when_offline", "every")
+        given = [key for key in ("repo", "tag", "create_pr", "adapter_only", "revision", "when_offline", "every",
+                                  "overwrite_card")
                  if getattr(hub, key) != getattr(standard, key)]  # fmt: skip
         if given:
             yield ConfigError(
