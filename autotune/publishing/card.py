@@ -3,6 +3,7 @@
 The text stands in assets/cards, one template a language; everything that comes from data is escaped there.
 """
 
+import json
 from functools import cache
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -49,8 +50,6 @@ BASELINES = {
 }
 """In Portuguese; what a task of a user's calls its own stays as it is."""
 SUMMED_UP = "Texto da notícia …"
-PLACEHOLDER = "PATH_OR_ID"
-"""Stands for the model in a card that was not pushed."""
 
 
 def write_card(folder: Path, facts: Facts) -> None:
@@ -61,7 +60,7 @@ def write_card(folder: Path, facts: Facts) -> None:
         HubError: the Hub would refuse its metadata.
     """
     with replaced(folder / CARD) as file:
-        file.write(render(facts, PLACEHOLDER, adapter_only=facts.alone).encode())
+        file.write(render(facts, str(folder.absolute()), adapter_only=facts.alone).encode())
 
 
 def render(facts: Facts, model: str, *, adapter_only: bool) -> str:
@@ -69,7 +68,7 @@ def render(facts: Facts, model: str, *, adapter_only: bool) -> str:
 
     Args:
         facts: of the run.
-        model: id of the repository, as users will call the model.
+        model: as users will call it: id of the repository, or the folder's absolute path.
         adapter_only: whether the repository holds the adapter without its base model.
 
     Raises:
@@ -80,7 +79,7 @@ def render(facts: Facts, model: str, *, adapter_only: bool) -> str:
     context = {
         "facts": facts,
         "model": model,
-        "title": facts.config.name if model == PLACEHOLDER else model.split("/")[-1],
+        "title": _name(facts, model),
         "adapter_only": adapter_only,
         "pipeline": PIPELINES[head],
         "usage": block(_usage(facts, model, adapter_only=adapter_only), "python"),
@@ -196,27 +195,32 @@ def _scored(facts: Facts, model: str) -> dict[str, Any]:
     )
     return {
         "metrics": sorted({result.metric_type for result in scored}),
-        "model_name": model.split("/")[-1] if model != PLACEHOLDER else facts.config.name,
+        "model_name": _name(facts, model),
         "eval_results": scored or None,
     }
+
+
+def _name(facts: Facts, model: str) -> str:
+    return str(facts.config.name) if Path(model).is_absolute() else model.split("/")[-1]
 
 
 def _usage(facts: Facts, model: str, *, adapter_only: bool, revision: str | None = None) -> str:
     """Code that works as pasted."""
     at = f', revision="{revision}"' if revision is not None else ""
     head, pipeline = facts.saved["head"], PIPELINES[facts.saved["head"]]
-    lines = [f'MODEL = "{model}"', ""]
+    lines = [f"MODEL = {json.dumps(model, ensure_ascii=False)}", ""]
     auto = CLASSES[head]
     if adapter_only:
-        commit = f', revision="{facts.origins.model}"' if facts.origins.model else ""
         lines[:0] = [
-            "from peft import PeftModel",
+            "from peft import PeftConfig, PeftModel",
             f"from transformers import AutoConfig, {auto}, AutoTokenizer, pipeline",
             "",
         ]
         lines += [
             f"config = AutoConfig.from_pretrained(MODEL{at})",
-            f'base = {auto}.from_pretrained("{facts.base}"{commit}, config=config)',
+            f"adapter = PeftConfig.from_pretrained(MODEL{at})",
+            "base, commit = adapter.base_model_name_or_path, adapter.revision",
+            f"base = {auto}.from_pretrained(base, revision=commit, config=config)",
             f"model = PeftModel.from_pretrained(base, MODEL{at}).merge_and_unload()",
             f"tokenizer = AutoTokenizer.from_pretrained(MODEL{at})",
         ]
