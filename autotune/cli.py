@@ -233,6 +233,9 @@ def _push(words: list[str], _: list[str]) -> int:
     parser.add_argument(
         "--adapter-only", action="store_true", default=None, help="the adapter without its base model"
     )
+    parser.add_argument(
+        "--overwrite-card", action="store_true", default=None, help="give up edits of the card's own part"
+    )
     parser.add_argument("--dry-run", action="store_true", help="only say what would be sent")
     given = vars(parser.parse_args(words))
     environment.settle_push()

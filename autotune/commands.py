@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from datasets import Dataset
 from torch import nn
@@ -30,6 +31,7 @@ from autotune.outcome import say_model, say_next, say_result, say_scores
 from autotune.planning import estimate, lines
 from autotune.prepare import Prepared, examine
 from autotune.proof import prove
+from autotune.publishing.background import follower
 from autotune.publishing.card import write_card
 from autotune.publishing.facts import read_facts
 from autotune.publishing.stage import publish
@@ -209,8 +211,15 @@ def _trainer(config: RunConfig, prepared: Prepared, folder: RunFolder) -> tuple[
         sections=prepared.sections,
         keeping=config.checkpoint,
         fingerprint=prepared.rows.fingerprint,
+        follower=follower(folder, config, prepared, _record(config, prepared)),
     )
     return trainer, evaluator
+
+
+def _record(config: RunConfig, prepared: Prepared) -> dict[str, Any]:
+    """What the saved model must be told to predict as it did here."""
+    return {"config": plain(config), "facts": prepared.task.facts, "precision": prepared.precision,
+            "serving": prepared.task.serving()}  # fmt: skip
 
 
 def _save(
@@ -223,9 +232,8 @@ def _save(
     if config.peft is not None and config.peft.merge:
         save_adapter(model, prepared.base, folder.adapter)
     model = finish(model, prepared.base, config.peft)
-    record = {"config": plain(config), "facts": prepared.task.facts, "precision": prepared.precision,
-              "serving": prepared.task.serving()}  # fmt: skip
-    save_artefact(model, prepared.base, folder.model, record, generation=prepared.task.generation())
+    generation = prepared.task.generation()
+    save_artefact(model, prepared.base, folder.model, _record(config, prepared), generation=generation)
     return model.to(trainer.accelerator.device)
 
 

@@ -259,12 +259,18 @@ class HubConfig(Strict):
     """Where to: NAME or OWNER/NAME. null: your own namespace and the name of the run."""
     revision: str = "main"
     """Branch; made where it does not exist."""
+    every: Annotated[int | None, Field(ge=1)] = None
+    """Evaluations after which the weights of the moment go to the branch `last`, while training goes on. null: only
+    the last weights, when the run is finished, and only where they are not the best ones."""
     create_pr: bool = False
     """Opens a pull request to main instead of writing to it; a second push goes on with the open one."""
     tag: str | None = None
     """Name of a tag on the commit."""
     adapter_only: bool = False
     """With peft: the adapter alone, which needs its base model; otherwise the merged model, the adapter beside it."""
+    overwrite_card: bool = False
+    """Gives up what people changed in autotune's own part of the card on the Hub; text of theirs above and below it, and
+    metadata of theirs, stay in any case."""
     when_offline: WhenOffline = WhenOffline.refuse
     """Hub out of reach: the run is refused before training, or trained and left for `autotune push RUN`."""
     patience: Annotated[float, Field(ge=0)] = 300.0

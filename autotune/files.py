@@ -4,9 +4,10 @@ import fcntl
 import os
 import shutil
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from itertools import cycle
 from pathlib import Path
 from typing import IO
 
@@ -85,6 +86,26 @@ def locked(path: Path) -> IO[str]:
     file.write(f"process {os.getpid()} on {socket.gethostname()} since {now()}")
     file.flush()
     return file
+
+
+def lines_in_turns(parts: Sequence[Path], target: Path) -> None:
+    """Puts the lines of files into one, each in turn, and removes the files.
+
+    Args:
+        parts: none has fewer lines than a later one, nor more than one line more.
+        target: written whole or not at all.
+
+    Raises:
+        DiskError: it cannot be written.
+    """
+    with ExitStack() as stack, replaced(target) as file:
+        for source in cycle([stack.enter_context(part.open("rb")) for part in parts]):
+            line = source.readline()
+            if not line:
+                break
+            file.write(line)
+    for part in parts:
+        part.unlink()
 
 
 def free_name(path: Path) -> Path:

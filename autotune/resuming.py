@@ -10,7 +10,7 @@ from autotune.config import RunConfig
 from autotune.errors import ConfigError, listing, nearest, raise_all
 from autotune.overrides import key_of
 from autotune.resolve import NOT_IDENTITY, changed_at, load_values, typed
-from autotune.runs import CONFIG
+from autotune.status import CONFIG
 
 FROM_FOLDER = ("runs", "name", "resume")
 """Keys that RUN itself tells."""

@@ -2,7 +2,7 @@
 
 config.yaml   resolved configuration             model/        what `autotune predict` and transformers load
 status.json   state, reason, command             adapter/      with LoRA: the adapter alone
-history.jsonl one line an update or evaluation   predictions_<split>.jsonl
+history.jsonl one line an update or evaluation   predictions_<split>.jsonl; last/ the last weights, for the Hub
 metrics.json  figures and their recipes          data.json     fingerprint, source, labels
 environment.json  versions, device, commit
 log.txt       what was said                      checkpoints/, best.safetensors, .lock   while it is going on
@@ -14,8 +14,7 @@ import os
 import shutil
 import traceback
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
-from itertools import cycle
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -24,20 +23,29 @@ from autotune.checkpoints import Checkpoints, write_tensors
 from autotune.choices import Resume
 from autotune.config import RunConfig
 from autotune.errors import AutotuneError, ConfigError, DiskError, ModelError, listing, nearest, raise_all
-from autotune.files import free_name, locked, replaced, writing
+from autotune.files import free_name, lines_in_turns, locked, replaced, writing
 from autotune.resolve import changes, dump_config, load_values
 from autotune.rules import name
 from autotune.runlog import RunLog
-from autotune.status import STATUS, State, ending, read_status, record, state_of, unfinished
+from autotune.status import (
+    CONFIG,
+    LOCK,
+    STATUS,
+    State,
+    ending,
+    is_run,
+    read_status,
+    record,
+    state_of,
+    unfinished,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 logger = logging.getLogger(__name__)
 
-CONFIG, LOCK, MODEL, CACHE, CHECKPOINTS = "config.yaml", ".lock", "model", ".cache", "checkpoints"
-BEGUN = {LOCK, CONFIG, f".{CONFIG}.part", f".{STATUS}.part"}
-"""What stands in a folder whose run was killed before it said anything."""
+MODEL, CACHE, CHECKPOINTS = "model", ".cache", "checkpoints"
 LEFT_BEHIND = ("metrics.json", "data.json", "environment.json", "predictions_*.jsonl", ".*.part")
 """What an attempt that did not finish leaves, and the next one begins without."""
 
@@ -71,12 +79,9 @@ class RunFolder:
         assert config.name is not None, "names are resolved when the configuration is composed"
         raise_all(list(name(config)))
         path = Path(config.runs).expanduser() / config.name
-        if path.exists() and not _is_run(path):
-            raise ConfigError(
-                "the folder exists and is no run folder",
-                where=str(path),
-                fix="name=ANOTHER or runs=ANOTHER_FOLDER",
-            )
+        if path.exists() and not is_run(path):
+            raise ConfigError("the folder exists and is no run folder", where=str(path),
+                              fix="name=ANOTHER or runs=ANOTHER_FOLDER")  # fmt: skip
         with writing(path):
             path.mkdir(parents=True, exist_ok=True)
             lock = locked(path / LOCK)
@@ -127,9 +132,9 @@ class RunFolder:
             self._tidy()
             return
         with writing(self.path):
-            for pattern in LEFT_BEHIND:
-                for stale in self.path.glob(pattern):
-                    stale.unlink()
+            for stale in chain.from_iterable(map(self.path.glob, LEFT_BEHIND)):
+                stale.unlink()
+            shutil.rmtree(self.last, ignore_errors=True)
         self.write_text(CONFIG, dump_config(config))
         self._write_state(State.running, None)
         self._log = RunLog(self.log)
@@ -177,6 +182,11 @@ class RunFolder:
     def adapter(self) -> Path:
         """Folder of the adapter alone."""
         return self.path / "adapter"
+
+    @property
+    def last(self) -> Path:
+        """Folder of the last weights, where they are to be pushed: `model/`, `adapter/` and what they are."""
+        return self.path / "last"
 
     @property
     def history(self) -> Path:
@@ -257,16 +267,7 @@ class RunFolder:
         Raises:
             DiskError: the file cannot be written.
         """
-        shares = [self._share(split, rank) for rank in range(ranks)]
-        with ExitStack() as stack, replaced(self.predictions(split)) as file:
-            parts = [stack.enter_context(share.open("rb")) for share in shares]
-            for part in cycle(parts):
-                line = part.readline()
-                if not line:
-                    break
-                file.write(line)
-        for share in shares:
-            share.unlink()
+        lines_in_turns([self._share(split, rank) for rank in range(ranks)], self.predictions(split))
 
     def _share(self, split: str, rank: int) -> Path:
         return self.path / f".predictions_{split}.{rank}.part"
@@ -366,7 +367,7 @@ class RunFolder:
         path = Path(run).expanduser()
         if (path / MODEL).is_dir():
             return path / MODEL
-        if _is_run(path) and path.is_dir() and (path / STATUS).exists():
+        if is_run(path) and path.is_dir() and (path / STATUS).exists():
             raise unfinished("the run has no saved model", path)
         if path.is_dir():
             return path
@@ -387,13 +388,6 @@ class RunFolder:
 
     def _write_state(self, state: State, reason: str | None) -> None:
         self.write_json(STATUS, record(state, reason, self.command))
-
-
-def _is_run(path: Path) -> bool:
-    """Whether the folder is a run's, or empty and so free to become one."""
-    if not path.is_dir():
-        return not path.exists()
-    return (path / STATUS).exists() or {entry.name for entry in path.iterdir()} <= BEGUN
 
 
 def _line(record: Mapping[str, Any]) -> str:

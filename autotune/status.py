@@ -12,7 +12,9 @@ from autotune.errors import AutotuneError, ConfigError, Interrupted, ModelError
 from autotune.files import now
 from autotune.redaction import redact
 
-STATUS = "status.json"
+CONFIG, LOCK, STATUS = "config.yaml", ".lock", "status.json"
+BEGUN = {LOCK, CONFIG, f".{CONFIG}.part", f".{STATUS}.part"}
+"""What stands in a folder whose run was killed before it said anything."""
 
 
 class State(StrEnum):
@@ -61,6 +63,13 @@ def state_of(path: Path) -> State | None:
     """Where the run of a folder stands; None where it does not say."""
     state = read_status(path).get("state")
     return None if state is None else State(state)
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder is a run's, or empty and so free to become one."""
+    if not path.is_dir():
+        return not path.exists()
+    return (path / STATUS).exists() or {entry.name for entry in path.iterdir()} <= BEGUN
 
 
 def unfinished(what: str, path: Path) -> ModelError:

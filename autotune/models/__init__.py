@@ -10,6 +10,7 @@ from autotune.models.adapters import (
     finish,
     halve_frozen,
     load_trainable_state,
+    on_cpu,
     refuse_without_checkpointing,
     trainable_state,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "load_artefact",
     "load_model",
     "load_trainable_state",
+    "on_cpu",
     "open_base",
     "outline",
     "own_labels",

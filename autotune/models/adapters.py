@@ -5,6 +5,7 @@ BERT without one, T5's classification head) frozen and out of the saved adapter,
 predicts something else. Here they come from the report of what was missing in the checkpoint.
 """
 
+import copy
 import importlib.util
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -252,6 +253,16 @@ def trainable_state(model: nn.Module) -> dict[str, Tensor]:
         for name, parameter in model.named_parameters()
         if parameter.requires_grad
     }
+
+
+def on_cpu(model: nn.Module) -> nn.Module:
+    """A copy of the model on the CPU, which shares nothing with it; its own device needs no room for that."""
+    copies: dict[int, Any] = {}
+    for tensor in (*model.parameters(), *model.buffers()):
+        copied = tensor.detach().to("cpu", copy=True)
+        learned = isinstance(tensor, nn.Parameter)
+        copies[id(tensor)] = nn.Parameter(copied, tensor.requires_grad) if learned else copied
+    return copy.deepcopy(model, copies)
 
 
 def load_trainable_state(model: nn.Module, state: Mapping[str, Tensor]) -> None:

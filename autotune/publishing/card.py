@@ -3,10 +3,11 @@
 The text stands in assets/cards, one template a language; everything that comes from data is escaped there.
 """
 
+import json
 from functools import cache
 from importlib.resources import files as package_files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from huggingface_hub import ModelCardData
 from jinja2 import BaseLoader, Environment, StrictUndefined
@@ -14,11 +15,15 @@ from jinja2 import BaseLoader, Environment, StrictUndefined
 from autotune.choices import CardLanguage
 from autotune.files import replaced
 from autotune.publishing import metadata
+from autotune.publishing.edited import marked
 from autotune.publishing.facts import Facts
 from autotune.publishing.files import CARD
 from autotune.publishing.markdown import Ready, block, code, escaped, link
 from autotune.rules.hub import slug
 from autotune.rules.licences import LICENCES
+
+if TYPE_CHECKING:
+    from autotune.publishing.last import Snapshot
 
 PIPELINES = {
     "sequence classification": "text-classification",
@@ -45,8 +50,6 @@ BASELINES = {
 }
 """In Portuguese; what a task of a user's calls its own stays as it is."""
 SUMMED_UP = "Texto da notícia …"
-PLACEHOLDER = "PATH_OR_ID"
-"""Stands for the model in a card that was not pushed."""
 
 
 def write_card(folder: Path, facts: Facts) -> None:
@@ -57,7 +60,7 @@ def write_card(folder: Path, facts: Facts) -> None:
         HubError: the Hub would refuse its metadata.
     """
     with replaced(folder / CARD) as file:
-        file.write(render(facts, PLACEHOLDER, adapter_only=facts.alone).encode())
+        file.write(render(facts, str(folder.absolute()), adapter_only=facts.alone).encode())
 
 
 def render(facts: Facts, model: str, *, adapter_only: bool) -> str:
@@ -65,7 +68,7 @@ def render(facts: Facts, model: str, *, adapter_only: bool) -> str:
 
     Args:
         facts: of the run.
-        model: id of the repository, as users will call the model.
+        model: as users will call it: id of the repository, or the folder's absolute path.
         adapter_only: whether the repository holds the adapter without its base model.
 
     Raises:
@@ -76,7 +79,7 @@ def render(facts: Facts, model: str, *, adapter_only: bool) -> str:
     context = {
         "facts": facts,
         "model": model,
-        "title": facts.config.name if model == PLACEHOLDER else model.split("/")[-1],
+        "title": _name(facts, model),
         "adapter_only": adapter_only,
         "pipeline": PIPELINES[head],
         "usage": block(_usage(facts, model, adapter_only=adapter_only), "python"),
@@ -85,13 +88,44 @@ def render(facts: Facts, model: str, *, adapter_only: bool) -> str:
         "lengths": facts.data.get("check", {}).get("lengths", {}).get("splits", {}),
     }
     text = _template(language).render(context)
-    return (
-        metadata.front_matter(_metadata(facts, model, adapter_only=adapter_only)) + "\n" + text.strip() + "\n"
-    )
+    values = _about(facts, adapter_only=adapter_only) | _scored(facts, model)
+    return _page(values, text)
+
+
+def render_last(
+    facts: Facts, snapshot: "Snapshot", model: str, result: str, branch: str, *, adapter_only: bool
+) -> str:
+    """The short card of weights that are not the result of their run.
+
+    Args:
+        facts: of the run, finished or not.
+        snapshot: what the weights are.
+        model: id of the repository.
+        result: branch of the run's result.
+        branch: of these weights.
+        adapter_only: whether the branch holds the adapter without its base model.
+
+    Raises:
+        HubError: the Hub would refuse its metadata.
+    """
+    context = {
+        "facts": facts,
+        "snapshot": snapshot,
+        "title": model.split("/")[-1],
+        "result": result,
+        "usage": block(_usage(facts, model, adapter_only=adapter_only, revision=branch), "python"),
+    }
+    text = _template(facts.config.hub.language, ".last").render(context)
+    return _page(_about(facts, adapter_only=adapter_only), text)
+
+
+def _page(values: dict[str, Any], text: str) -> str:
+    data = ModelCardData(**{key: value for key, value in values.items() if value is not None})
+    return marked(metadata.front_matter(data), text)
 
 
 @cache
-def _template(language: CardLanguage) -> Any:
+def _template(language: CardLanguage, kind: str = "") -> Any:
     swapped = str.maketrans(",.", ".,") if language is CardLanguage.pt else {}
 
     def number(value: Any, digits: int = 4) -> Ready:
@@ -107,7 +141,7 @@ def _template(language: CardLanguage) -> Any:
     )  # fmt: skip
     environment.filters |= {"code": code, "block": block, "number": number, "short": short}
     environment.globals |= {"hub": _hub_link, "baseline": BASELINES.get}
-    text = package_files("autotune").joinpath("assets", "cards", f"{language}.md").read_text("utf-8")
+    text = package_files("autotune").joinpath("assets", "cards", f"{language}{kind}.md").read_text("utf-8")
     return environment.from_string(text)
 
 
@@ -127,56 +161,72 @@ def _figures(facts: Facts) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _metadata(facts: Facts, model: str, *, adapter_only: bool) -> ModelCardData:
+def _about(facts: Facts, *, adapter_only: bool) -> dict[str, Any]:
+    """Metadata of the model, whatever its figures."""
     config, origins, licence = facts.config, facts.origins, facts.licence
-    pipeline = PIPELINES[facts.saved["head"]]
-    dataset_id = facts.dataset if origins.dataset else slug(facts.dataset)
-    scored = metadata.results(
-        facts.scores, task=pipeline, data=" ".join(facts.dataset.split()), data_id=dataset_id, config=config.dataset.name,
-        split=facts.split, revision=origins.dataset,
-    )  # fmt: skip
     language, *region = config.dataset.language.split("-")
     adapted = [str(config.peft.method)] if config.peft is not None else []
     values: dict[str, Any] = {
         "language": language.lower(),
         "license": licence.id if licence.id in (None, *LICENCES) else "other",
         "library_name": "peft" if adapter_only else "transformers",
-        "pipeline_tag": pipeline,
+        "pipeline_tag": PIPELINES[facts.saved["head"]],
         "base_model": facts.base if origins.model else None,
         "base_model_relation": ("adapter" if adapter_only else "finetune") if origins.model else None,
         "datasets": [facts.dataset] if origins.dataset else None,
         "tags": ["autotune", config.task.name, *adapted, *([config.dataset.language] if region else [])],
-        "metrics": sorted({result.metric_type for result in scored}),
-        "model_name": model.split("/")[-1] if model != PLACEHOLDER else config.name,
-        "eval_results": scored or None,
     }
     if values["license"] == "other":
         named = licence.id if licence.id != "other" else f"{licence.base} / {licence.data}"
         values["license_name"] = slug(str(named)).lower()
-    return ModelCardData(**{key: value for key, value in values.items() if value is not None})
+    return values
 
 
-def _usage(facts: Facts, model: str, *, adapter_only: bool) -> str:
+def _scored(facts: Facts, model: str) -> dict[str, Any]:
+    """Metadata of the figures."""
+    scored = metadata.results(
+        facts.scores,
+        task=PIPELINES[facts.saved["head"]],
+        data=" ".join(facts.dataset.split()),
+        data_id=facts.dataset if facts.origins.dataset else slug(facts.dataset),
+        config=facts.config.dataset.name,
+        split=facts.split,
+        revision=facts.origins.dataset,
+    )
+    return {
+        "metrics": sorted({result.metric_type for result in scored}),
+        "model_name": _name(facts, model),
+        "eval_results": scored or None,
+    }
+
+
+def _name(facts: Facts, model: str) -> str:
+    return str(facts.config.name) if Path(model).is_absolute() else model.split("/")[-1]
+
+
+def _usage(facts: Facts, model: str, *, adapter_only: bool, revision: str | None = None) -> str:
     """Code that works as pasted."""
+    at = f', revision="{revision}"' if revision is not None else ""
     head, pipeline = facts.saved["head"], PIPELINES[facts.saved["head"]]
-    lines = [f'MODEL = "{model}"', ""]
+    lines = [f"MODEL = {json.dumps(model, ensure_ascii=False)}", ""]
     auto = CLASSES[head]
     if adapter_only:
-        revision = f', revision="{facts.origins.model}"' if facts.origins.model else ""
         lines[:0] = [
-            "from peft import PeftModel",
+            "from peft import PeftConfig, PeftModel",
             f"from transformers import AutoConfig, {auto}, AutoTokenizer, pipeline",
             "",
         ]
         lines += [
-            "config = AutoConfig.from_pretrained(MODEL)",
-            f'base = {auto}.from_pretrained("{facts.base}"{revision}, config=config)',
-            "model = PeftModel.from_pretrained(base, MODEL).merge_and_unload()",
-            "tokenizer = AutoTokenizer.from_pretrained(MODEL)",
+            f"config = AutoConfig.from_pretrained(MODEL{at})",
+            f"adapter = PeftConfig.from_pretrained(MODEL{at})",
+            "base, commit = adapter.base_model_name_or_path, adapter.revision",
+            f"base = {auto}.from_pretrained(base, revision=commit, config=config)",
+            f"model = PeftModel.from_pretrained(base, MODEL{at}).merge_and_unload()",
+            f"tokenizer = AutoTokenizer.from_pretrained(MODEL{at})",
         ]
     if pipeline in EXAMPLES:
         grouped = ', aggregation_strategy="simple"' if pipeline == "token-classification" else ""
-        parts = "model=model, tokenizer=tokenizer" if adapter_only else "model=MODEL"
+        parts = "model=model, tokenizer=tokenizer" if adapter_only else f"model=MODEL{at}"
         if not adapter_only:
             lines[:0] = ["from transformers import pipeline", ""]
         lines += [f'use = pipeline("{pipeline}", {parts}{grouped})', f'print(use("{EXAMPLES[pipeline]}"))']
@@ -184,8 +234,8 @@ def _usage(facts: Facts, model: str, *, adapter_only: bool) -> str:
     if not adapter_only:
         lines[:0] = [f"from transformers import {auto}, AutoTokenizer", ""]
         lines += [
-            "tokenizer = AutoTokenizer.from_pretrained(MODEL)",
-            f"model = {auto}.from_pretrained(MODEL)",
+            f"tokenizer = AutoTokenizer.from_pretrained(MODEL{at})",
+            f"model = {auto}.from_pretrained(MODEL{at})",
         ]
     prompt = facts.saved.get("serving", {}).get("prompt", "{document}")
     only_new = '[inputs["input_ids"].shape[1] :]' if pipeline == "text-generation" else ""

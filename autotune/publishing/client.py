@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from huggingface_hub import get_session
+from huggingface_hub.errors import HfHubHTTPError
 
 from autotune.errors import AutotuneError, HubError
 
@@ -19,6 +20,8 @@ logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 TRIES = 6
+ANOTHER = "another conflicting operation is in progress"
+"""In the Hub's answer while it makes another repository of the same user; its status is that of any conflict."""
 LONGEST_PAUSE = 60.0
 """Seconds between two tries, unless the Hub asks for more."""
 SILENCE = 120.0
@@ -72,7 +75,7 @@ def ask(act: Callable[[], Answer], *, what: str, where: str, patience: float) ->
     """
     began = time.monotonic()
     for number in range(1, TRIES + 1):
-        get_session().timeout = SILENCE
+        _settle(get_session())
         try:
             return act()
         except AutotuneError:
@@ -87,6 +90,20 @@ def ask(act: Callable[[], Answer], *, what: str, where: str, patience: float) ->
             logger.warning("%s: %s (%s); trying again in %.0f s", what, trouble.what, trouble.found, pause)
         time.sleep(pause)
     raise AssertionError("the last try returns or raises")
+
+
+def _settle(session: Any) -> None:
+    """Sets the client's session up, once or again."""
+    session.timeout = SILENCE
+    hooks = session.event_hooks
+    if _told not in hooks["response"]:
+        session.event_hooks = {**hooks, "response": [*hooks["response"], _told]}
+
+
+def _told(response: Any) -> None:
+    """Raises what `create_repo` would answer with the same request at once, and for ever."""
+    if response.status_code == 409 and ANOTHER in response.read().decode(errors="replace"):
+        raise HfHubHTTPError(f"409 Conflict: {ANOTHER}", response=response)
 
 
 def understood(error: BaseException) -> Trouble:

@@ -76,17 +76,18 @@ class Facts:
         return self.config.peft is not None and not self.config.peft.merge
 
 
-def read_facts(folder: Path, config: RunConfig, command: str) -> Facts:
+def read_facts(folder: Path, config: RunConfig, command: str, model: Path | None = None) -> Facts:
     """Reads a run folder.
 
     Args:
-        folder: of a run whose model and figures are written.
+        folder: of a run; figures and environment are there only when it is finished.
         config: of the run.
         command: from status.json.
+        model: folder of a saved model; None: that of the finished run.
     """
     return Facts(
         config=config,
-        saved=_json(folder / "model" / RECORD),
+        saved=_json((model or folder / "model") / RECORD),
         metrics=_json(folder / METRICS),
         data=_json(folder / "data.json"),
         environment=_json(folder / "environment.json"),

@@ -74,8 +74,8 @@ class _Metadata(_Strict):
     base_model_relation: Literal["finetune", "adapter"] | None = None
     datasets: list[RepoId] | None = None
     tags: list[Tag]
-    metrics: list[str]
-    index: Annotated[list[_Model], Field(alias="model-index", min_length=1)]
+    metrics: list[str] | None = None
+    index: Annotated[list[_Model] | None, Field(alias="model-index", min_length=1)] = None
 
 
 def results(

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 
 from autotune.choices import Visibility
 from autotune.config import HubConfig
 from autotune.errors import HubError, listing
 from autotune.publishing.client import ask
-from autotune.publishing.files import RECORD, Content, mine
+from autotune.publishing.edited import merged
+from autotune.publishing.files import CARD, RECORD, Content, mine
 from autotune.publishing.target import Target, find, tag_taken
 
 logger = logging.getLogger(__name__)
@@ -54,11 +55,13 @@ def push(wish: HubConfig, run: str, contents: Callable[[str], Mapping[str, Conte
     """
     target = find(wish, run)
     sender = _Sender(wish, target)
-    files = contents(target.repo)
+    files = dict(contents(target.repo))
     sender.prepare()
     pull = sender.open_pull_request(run) if wish.create_pr else None
     revision = f"refs/pr/{pull}" if pull is not None else wish.revision
     before = sender.head(revision)
+    # A pull request that is yet to be opened begins with what main has.
+    files[CARD] = sender.card(files[CARD], before or sender.head("main"))
     commit, opened = sender.commit(files, run, revision, new_pull=wish.create_pr and pull is None)
     pull = opened if opened is not None else pull
     sender.compare(files, commit)
@@ -144,6 +147,27 @@ class _Sender:
             "asking for pull requests",
         )
         return next((one.num for one in found if one.title == _title(run)), None)
+
+    def card(self, ours: Content, commit: str | None) -> bytes:
+        """Our card, together with what people have written in the one that is there.
+
+        Raises:
+            HubError: they have edited our part.
+        """
+        assert isinstance(ours, bytes), "it is made for the push"
+
+        def there() -> str | None:
+            try:
+                path = self.api.hf_hub_download(self.repo, CARD, revision=commit)
+            except EntryNotFoundError:
+                return None
+            return Path(path).read_text("utf-8")
+
+        theirs = self._ask(there, "looking at the model card")
+        if theirs is None:
+            return ours
+        where, overwrite = f"hub.repo={self.repo}", self.wish.overwrite_card
+        return merged(ours.decode(), theirs, where=where, overwrite=overwrite).encode()
 
     def commit(
         self, files: Mapping[str, Content], run: str, revision: str, *, new_pull: bool

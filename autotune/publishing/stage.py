@@ -14,12 +14,14 @@ from autotune.publishing import files
 from autotune.publishing.card import render
 from autotune.publishing.facts import read_facts
 from autotune.publishing.files import Content
+from autotune.publishing.last import push_last
 from autotune.publishing.push import Pushed, push
 from autotune.publishing.target import find, offline
 from autotune.redaction import redact
 from autotune.resolve import load_config
 from autotune.rules.hub import wished
-from autotune.runs import CONFIG, RunFolder
+from autotune.runs import RunFolder
+from autotune.status import CONFIG
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +63,7 @@ def publish(folder: RunFolder, config: RunConfig) -> None:
     _note(folder, wish, state="pending", reason="begun", command=command)
     try:
         pushed = push(wish, _name(config), lambda repo: contents(folder, config, repo))
+        last = push_last(folder, config) if folder.last.exists() and not wish.create_pr else None
     except AutotuneError as error:
         reason = redact(f"{error.what}{f' ({error.found})' if error.found else ''}")
         _note(folder, wish, state="pending", reason=reason, command=command)
@@ -75,7 +78,8 @@ def publish(folder: RunFolder, config: RunConfig) -> None:
         logger.warning("not pushed; the run is finished and safe. To go on: %s", command)
         raise
     _note(folder, wish, state="done", commit=pushed.commit, url=pushed.url, repo=pushed.repo)
-    _say(pushed)
+    for one in filter(None, (pushed, last)):
+        _say(one)
 
 
 def preview(folder: RunFolder, config: RunConfig) -> None:
@@ -120,6 +124,7 @@ def again(folder: RunFolder, wish: HubConfig) -> str:
     words += ["--public"] if wish.visibility is Visibility.public else []
     words += ["--create-pr"] if wish.create_pr else []
     words += ["--adapter-only"] if wish.adapter_only else []
+    words += ["--overwrite-card"] if wish.overwrite_card else []
     return shlex.join(words)
 
 

@@ -5,7 +5,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from autotune.choices import Offline, Visibility, WhenOffline
+from autotune.choices import Offline, Quantization, Visibility, WhenOffline
 from autotune.config import HubConfig, RunConfig
 from autotune.errors import AutotuneError, ConfigError, nearest
 from autotune.rules.addresses import hub_address
@@ -23,7 +23,8 @@ def published(config: RunConfig) -> Iterator[AutotuneError]:
     hub = config.hub
     if hub.visibility is Visibility.none:
         standard = HubConfig()
-        given = [key for key in ("repo", "tag", "create_pr", "adapter_only", "revision", "when_offline")
+        given = [key for key in ("repo", "tag", "create_pr", "adapter_only", "revision", "when_offline", "every",
+                                  "overwrite_card")
                  if getattr(hub, key) != getattr(standard, key)]  # fmt: skip
         if given:
             yield ConfigError(
@@ -45,6 +46,24 @@ def published(config: RunConfig) -> Iterator[AutotuneError]:
         yield ConfigError(
             "without an adapter there is none to push", where="hub.adapter_only", found="peft=none", fix="peft=lora"
         )  # fmt: skip
+    if hub.every is not None and hub.create_pr:
+        yield ConfigError(
+            "weights on the way go to a branch, not into a pull request",
+            where="hub.every",
+            found=f"{hub.every}, with hub.create_pr=true",
+            fix="hub.create_pr=false, or hub.every=null",
+        )
+    if (
+        hub.every is not None
+        and config.peft is not None
+        and config.peft.quantization is not Quantization.none
+    ):
+        yield ConfigError(
+            "a copy of a quantized base model cannot be merged beside training",
+            where="hub.every",
+            found=f"{hub.every}, with peft.quantization={config.peft.quantization}",
+            fix="hub.every=null, or peft.quantization=none",
+        )
     local = config.model.tiny is not None or (config.model.name_or_path or "").startswith((".", "/", "~"))
     if local and config.peft is not None and (hub.adapter_only or not config.peft.merge):
         yield ConfigError(

@@ -102,6 +102,7 @@ class Fit:
         finally:
             progress.close()
             trainer.embeddings.leave()
+            trainer.follower.left()
         return self._ended()
 
     def _steps(self) -> Iterator["StepResult"]:
@@ -122,7 +123,9 @@ class Fit:
         trainer, standing = self.trainer, self.standing
         if standing.best is None:
             standing.best_update = standing.update
-        elif standing.best_update != standing.update:
+        if trainer.accelerator.is_main_process:
+            trainer.follower.ended(trainer.bare_model, standing.update, standing.best_update)
+        if standing.best_update != standing.update:
             if trainer.accelerator.is_main_process:
                 load_trainable_state(trainer.bare_model, read_tensors(self.folder.best))
             same_everywhere(trainer.parameters)
@@ -158,6 +161,8 @@ class Fit:
                 facts = {"update": update, scores.main: scores.best}
                 self.folder.save_best(trainable_state(trainer.bare_model), facts)
         standing.evaluated = update
+        if trainer.accelerator.is_main_process:
+            trainer.follower.evaluated(trainer.bare_model, update, trainer.total_updates, scores)
         standing.seconds += time.perf_counter() - began
 
     def _keep(self) -> None:

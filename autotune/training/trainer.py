@@ -28,6 +28,7 @@ from autotune.training.device import micro_batch_cost
 from autotune.training.embeddings import EmbeddingGradients
 from autotune.training.feed import Feed
 from autotune.training.fit import Fit, FitResult
+from autotune.training.follower import Follower
 from autotune.training.gradients import Share, add_over_ranks, same_everywhere, scale_and_clip
 from autotune.training.memory import is_out_of_memory, let_go
 from autotune.training.optimizer import interval, optimizer, schedule
@@ -106,6 +107,7 @@ class Trainer:
         budget: padded tokens a micro-batch; None: `trainer.micro_batch_tokens`, which may be found by measuring.
         keeping: section `checkpoint`; None: no checkpoints are written or read.
         fingerprint: of the data, which must be those that a checkpoint has learned from.
+        follower: is told of evaluations and of the end.
     """
 
     def __init__(
@@ -123,6 +125,7 @@ class Trainer:
         budget: int | None = None,
         keeping: CheckpointConfig | None = None,
         fingerprint: str = "",
+        follower: Follower | None = None,
     ) -> None:
         self.task, self.features, self.config, self.seed = task, features, config, seed
         self.accelerator, self.evaluate, self.folder = accelerator, evaluate, folder
@@ -148,6 +151,7 @@ class Trainer:
         self.optimizer = accelerator.prepare_optimizer(optimizer(model, config))
         self.schedule = schedule(self.optimizer, config, self.total_updates)
         self.keeping, self.fingerprint = keeping, fingerprint
+        self.follower = follower or Follower()
         self.stopping: str | None = None
         self.ends = math.inf
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -145,6 +146,22 @@ def test_what_goes_on_failing_ends_in_time_and_a_repeat_completes(forks, run, pa
     assert "trying again" in done.stdout or "Retry-After" in str(how)
     assert push(forks, run).returncode == 0
     assert_whole(hub, run)
+
+
+@pytest.mark.parametrize("times", [1, None])
+def test_a_conflict_at_which_the_client_would_ask_for_ever(forks, run, times):
+    said = "Cannot create repo: another conflicting operation is in progress"
+    with forks.hub.faults("POST /api/repos/create", status=409, message=said, times=times) as hit:
+        going = forks.start("push", run, cwd=run.parent, HF_TOKEN=WRITER)
+        while going.poll() is None and hit.hits < 10:
+            time.sleep(0.05)
+        if hit.hits >= 10:
+            going.send_signal(signal.SIGKILL)
+        done = going.ended()
+    assert done.returncode == (69 if times is None else 0), done.stderr
+    if times is None:
+        assert "another conflicting operation" in done.stderr and push(forks, run).returncode == 0
+    assert_whole(forks.hub, run)
 
 
 def test_nobody_answers(run, tmp_path):

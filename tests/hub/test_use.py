@@ -182,11 +182,15 @@ def test_the_adapter_alone_and_evaluate(world, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("here", [False, True])
 @pytest.mark.parametrize("task", TASKS)
-def test_the_code_of_the_card_works_as_pasted(world, tmp_path, task):
+def test_the_code_of_the_card_works_as_pasted(world, tmp_path, task, here):
     hub: TestHub = world[0]
     run = full(world, task)
-    code = hub.store.read(f"acme/{run.name}", "README.md").decode().split("```python\n")[1].split("```")[0]
+    pushed = hub.store.read(f"acme/{run.name}", "README.md").decode()
+    card = (run / "model" / "README.md").read_text("utf-8") if here else pushed
+    assert (str(run) in card) is here
+    code = card.split("```python\n")[1].split("```")[0]
     done = python(code, **environment(hub, tmp_path / "home"))
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("\n"), "it answers, be it with an empty summary"

@@ -1,0 +1,185 @@
+"""The last weights beside the best: while training goes on, which neither waits for them nor changes, and at its end."""
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.hub.conftest import HubForks, environment, python
+from tests.hub.metadata import errors
+from tests.hub.server import WRITER
+from tests.hub.test_push import FAULTS, state
+
+UPDATES, EVERY = 120, 10
+WORDS = (
+    "task=sentiment", "debug=smoke", "name=run", f"trainer.max_updates={UPDATES}", f"trainer.evaluate_every={EVERY}up",
+)  # fmt: skip
+PUSHED = ("hub=private", "hub.patience=4", "hub.every=1", "hub.language=en")
+COMMIT = "POST .*/commit/last"
+
+
+def history(run: Path) -> list[dict]:
+    """Without times."""
+    file = run / "history.jsonl"
+    rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def result(run: Path) -> dict:
+    """What a run has come to."""
+    metrics = json.loads((run / "metrics.json").read_text())
+    del metrics["training"]["seconds"]
+    files = [run / "model" / "model.safetensors", *sorted(run.glob("predictions_*.jsonl"))]
+    return {"metrics": metrics, "history": history(run)} | {file.name: file.read_bytes() for file in files}
+
+
+@pytest.fixture(scope="module")
+def alone(forks_by_way, tmp_path_factory) -> dict:
+    """What the same run comes to that tells nobody."""
+    folder = tmp_path_factory.mktemp("alone")
+    done = forks_by_way("lfs")(*WORDS, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert not (folder / "runs" / "run" / "last").exists()
+    return result(folder / "runs" / "run")
+
+
+def started(forks: HubForks, folder: Path, *words: str):
+    return forks.start(*WORDS, *PUSHED, *words, cwd=folder, HF_TOKEN=WRITER)
+
+
+def until(true, seconds: float = 60) -> None:
+    """Waits."""
+    ends = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+
+
+def senders(run: Path) -> list[str]:
+    """Processes that send something of the run."""
+    lines = [file.read_bytes() for file in Path("/proc").glob("[0-9]*/cmdline") if file.exists()]
+    return [
+        line.decode() for line in lines if b"autotune.publishing.last" in line and str(run).encode() in line
+    ]
+
+
+def on_branch(forks: HubForks, commit: str | None = None) -> str:
+    return forks.hub.store.read("ana/run", "README.md", commit or "last").decode()
+
+
+def test_training_does_not_wait_and_a_newer_state_takes_the_place_of_one_that_waits(forks, tmp_path, alone):
+    hub, run = forks.hub, tmp_path / "runs" / "run"
+    with hub.faults(COMMIT, delay=3, times=1) as hit:
+        going = started(forks, tmp_path)
+        until(lambda: hit.hits)
+        before = len(history(run))
+        until(lambda: "refs/heads/last" in hub.repo("ana/run").refs and hub.commits("ana/run", "last"))
+        during = len(history(run)) - before
+        done = going.ended()
+    assert done.returncode == 0, done.stderr
+    assert during > 2 * EVERY, "updates, while one state was three seconds on its way"
+    cards = [on_branch(forks, commit.oid) for commit in hub.repo("ana/run").history("last")[:-1]]
+    said = [line for card in cards for line in card.splitlines() if "weights of" in line]
+    assert len(said) <= 1 + UPDATES // EVERY - during // EVERY, said
+    assert "last weights of the run" in said[0] and all("Training is going on" in line for line in said[1:])
+    assert all(errors(card) == [] for card in cards)
+    assert result(run) == alone
+    assert not senders(run)
+
+
+def test_what_it_leaves_is_read_by_others(forks, tmp_path, alone):
+    run = tmp_path / "runs" / "run"
+    done = started(forks, tmp_path).ended()
+    assert done.returncode == 0 and result(run) == alone, done.stderr
+    there = forks.hub.files("ana/run", "last")
+    assert not {"metrics.json", "snapshot.json"} & set(there) and "autotune.json" in there
+    code = """
+import sys, torch
+from transformers import AutoModelForSequenceClassification as Kind
+from safetensors.torch import load_file
+model = Kind.from_pretrained("ana/run", revision="last")
+here = load_file(sys.argv[1] if len(sys.argv) > 1 else FILE)
+assert all(torch.equal(tensor, here[name]) for name, tensor in model.state_dict().items())
+print(sorted(model.config.label2id))
+"""
+    file = run / "last" / "model" / "model.safetensors"
+    assert file.read_bytes() != (run / "model" / "model.safetensors").read_bytes()
+    elsewhere = environment(forks.hub, tmp_path / "home")
+    read = python(f"FILE = {str(file)!r}\n{code}", **elsewhere)
+    assert read.returncode == 0 and "['negativo', 'neutro', 'positivo']" in read.stdout, read.stderr
+    card = on_branch(forks).split("```python\n")[1].split("```")[0]
+    used = python(card, **elsewhere)
+    assert used.returncode == 0 and "label" in used.stdout, used.stderr
+    again = forks("push", run, cwd=tmp_path)
+    assert again.returncode == 0 and again.stdout.count("holds this run already") == 2, again.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_said_once_and_changes_nothing(forks, tmp_path, alone, fault):
+    how, passing = FAULTS[fault]
+    with forks.hub.faults("PUT /storage/" if "cut_after" in how else COMMIT, times=1, **how) as hit:
+        going = started(forks, tmp_path)
+        until(lambda: hit.hits)
+        assert going.poll() is None, "it was hit while training"
+        done = going.ended()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("did not reach the branch last") == (0 if passing else 1), done.stdout
+    assert result(tmp_path / "runs" / "run") == alone
+    assert "last weights of the run" in on_branch(forks)
+
+
+def test_a_hub_that_goes_on_refusing_is_complained_of_once(forks, tmp_path, alone):
+    run = tmp_path / "runs" / "run"
+    with forks.hub.faults("GET /api/whoami", status=403, skip=1):
+        going = started(forks, tmp_path)
+        until(lambda: len(history(run)) > UPDATES)
+        done = going.ended()
+    assert done.returncode == 69, "the push of the result is refused, too"
+    assert done.stdout.count("did not reach the branch last") == 1, done.stdout
+    assert state(run)["state"] == "finished" and result(run) == alone
+    assert forks("push", run, cwd=tmp_path).returncode == 0
+    assert forks.hub.commits("ana/run") == 1 and "last weights of the run" in on_branch(forks)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_leaves_takes_what_is_on_its_way_with_it(forks, tmp_path, alone, number):
+    run = tmp_path / "runs" / "run"
+    with forks.hub.faults(COMMIT, delay=40) as hit:
+        going = started(forks, tmp_path)
+        until(lambda: hit.hits)
+        assert senders(run)
+        began = time.monotonic()
+        going.send_signal(number)
+        code = going.ended().returncode
+        assert time.monotonic() - began < 15
+        assert code == (75 if number == signal.SIGTERM else -signal.SIGKILL)
+        until(lambda: not senders(run), 5)
+    assert forks.hub.commits("ana/run", "last") == 0
+    done = started(forks, tmp_path).ended()
+    assert done.returncode == 0 and result(run) == alone, done.stderr
+    assert forks.hub.commits("ana/run") == 1
+
+
+def test_offline_nothing_is_tried_and_the_push_that_comes_later_sends_both(forks, tmp_path, alone):
+    going = forks.start(
+        *WORDS, *PUSHED, "hub.when_offline=queue", cwd=tmp_path, HF_TOKEN=WRITER, HF_HUB_OFFLINE="1"
+    )
+    done = going.ended()
+    run = tmp_path / "runs" / "run"
+    assert done.returncode == 0 and "did not reach" not in done.stdout, done.stderr
+    assert not forks.hub.seen and result(run) == alone
+    assert forks("push", run, cwd=tmp_path, HF_HUB_OFFLINE="0").returncode == 0
+    assert forks.hub.commits("ana/run") == 1 and "last weights of the run" in on_branch(forks)
+
+
+@pytest.mark.parametrize("differs", [True, False])
+def test_at_the_end_alone_only_where_the_best_are_others(forks, tmp_path, differs):
+    """With such a min_delta no evaluation is better than the first, and with a single one there is no other."""
+    words = ("task=ner", "peft=lora", "debug=smoke", "name=run", "hub=private", "hub.patience=4")
+    done = forks(*words, "trainer.min_delta=0.9" if differs else "trainer.evaluate_every=4up", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert ("refs/heads/last" in forks.hub.repo("ana/run").refs) is differs
+    assert (tmp_path / "runs" / "run" / "last" / "adapter").exists() is differs
