@@ -42,6 +42,7 @@ EXAMPLES = {
     "text-classification": "O atendimento não foi bom em São Luís.",
     "token-classification": "A Câmara de São Luís não aprovou a obra.",
 }
+METHODS = {"lora": "LoRA", "dora": "DoRA", "rslora": "rsLoRA", "ia3": "(IA)³"}
 BASELINES = {
     "majority class": "classe mais frequente",
     "TF-IDF + logistic regression": "TF-IDF + regressão logística",
@@ -139,7 +140,13 @@ def _template(language: CardLanguage, kind: str = "") -> Any:
         loader=BaseLoader(), finalize=escaped, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         autoescape=False,
     )  # fmt: skip
-    environment.filters |= {"code": code, "block": block, "number": number, "short": short}
+    environment.filters |= {
+        "code": code,
+        "block": block,
+        "number": number,
+        "short": short,
+        "method": METHODS.__getitem__,
+    }
     environment.globals |= {"hub": _hub_link, "baseline": BASELINES.get}
     text = package_files("autotune").joinpath("assets", "cards", f"{language}{kind}.md").read_text("utf-8")
     return environment.from_string(text)
@@ -240,7 +247,7 @@ def _usage(facts: Facts, model: str, *, adapter_only: bool, revision: str | None
     prompt = facts.saved.get("serving", {}).get("prompt", "{document}")
     only_new = '[inputs["input_ids"].shape[1] :]' if pipeline == "text-generation" else ""
     lines += [
-        f"text = {prompt.replace('{document}', SUMMED_UP)!r}",
+        f"text = {json.dumps(prompt.replace('{document}', SUMMED_UP), ensure_ascii=False)}",
         'inputs = tokenizer(text, return_tensors="pt", truncation=True)',
         f"written = model.generate(**inputs)[0]{only_new}",
         "print(tokenizer.decode(written, skip_special_tokens=True))",

@@ -104,6 +104,8 @@ def test_the_hub_s_own_code_reads_the_card(facts, language, tmp_path):
     assert "autotune task=ner dataset.path=x.csv\n" in card
     ends = facts.metrics["interval"]["test"]["entity_f1"]
     assert ends[0] <= facts.metrics["test"]["entity_f1"] <= ends[1]
+    figures = re.findall(r"\d+[.,]\d{4} (?=\|)", card)
+    assert figures and all(("," in one) is (language is CardLanguage.pt) for one in figures)
     shown = rendered(card.split("\n---\n", 1)[1])
     assert shown.count("<table>") == 5 and "{{" not in shown and "{%" not in shown
     samples = Path(__file__).parents[2] / "autotune" / "assets" / "samples" / "ner" / "train.jsonl"

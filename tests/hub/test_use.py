@@ -12,6 +12,13 @@ from tests.hub.server import WRITER, TestHub, serve
 
 TASKS = ("sentiment", "ner", "summarization")
 INPUT = {"sentiment": "text", "ner": "tokens", "summarization": "document"}
+NAMES = {
+    "sentiment": ["negativo", "neutro", "positivo"],
+    "ner": [
+        "O",
+        *(f"{place}-{kind}" for kind in ("LOCAL", "ORGANIZACAO", "PESSOA", "TEMPO") for place in "BI"),
+    ],
+}
 ROWS = 8
 SAMPLES = Path(__file__).parents[2] / "autotune" / "assets" / "samples"
 
@@ -47,6 +54,22 @@ use = module.EndpointHandler(folder)
 answers = [answer["summary_text"] for answer in use({"inputs": [row["document"] for row in rows]})]
 """,
 }
+ADAPTED = """
+import json, torch, transformers
+from peft import PeftConfig, PeftModel
+MODEL, NAMES = {model!r}, {names!r}
+stated = PeftConfig.from_pretrained(MODEL, subfolder="adapter")
+merged = transformers.AutoConfig.from_pretrained(MODEL)
+kind = getattr(transformers, merged.architectures[0])
+base = kind.from_pretrained(stated.base_model_name_or_path, revision=stated.revision, config=merged)
+adapted = PeftModel.from_pretrained(base, MODEL, subfolder="adapter").merge_and_unload().state_dict()
+whole = kind.from_pretrained(MODEL).state_dict()
+assert adapted.keys() == whole.keys()
+assert all(torch.allclose(adapted[name], whole[name], atol=1e-6) for name in whole)
+first = kind.from_pretrained(stated.base_model_name_or_path, revision=stated.revision).state_dict()
+assert any(not torch.equal(first[name], whole[name]) for name in whole), "it has learned something"
+print(json.dumps(merged.id2label if NAMES else None))
+"""
 ASK = """
 import json
 MODEL = {model!r}
@@ -157,6 +180,17 @@ def test_what_was_pushed_tells_where_it_comes_from(world, task):
     for path in files:
         content = hub.store.read(name, path)
         assert str(folder).encode() not in content and WRITER.encode() not in content, path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
+def test_peft_reads_the_adapter_beside_the_model_and_names_are_those_of_the_data(world, tmp_path, task):
+    run = lora(world, task)
+    code = ADAPTED.format(model=f"acme/{run.name}", names=task != "summarization")
+    done = python(code, **environment(world[0], tmp_path / "home"))
+    assert done.returncode == 0, done.stderr
+    names = json.loads(done.stdout.splitlines()[-1])
+    assert names is None or list(names.values()) == NAMES[task]
 
 
 @pytest.mark.slow
