@@ -24,7 +24,7 @@ from autotune.checkpoints import Checkpoints, write_tensors
 from autotune.choices import Resume
 from autotune.config import RunConfig
 from autotune.errors import AutotuneError, ConfigError, DiskError, ModelError, listing, nearest, raise_all
-from autotune.files import free_name, locked, replaced, writing
+from autotune.files import PRIVATE, free_name, locked, replaced, writing
 from autotune.resolve import changes, dump_config, load_values
 from autotune.rules import name
 from autotune.runlog import RunLog
@@ -36,9 +36,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CONFIG, LOCK, MODEL, CACHE, CHECKPOINTS = "config.yaml", ".lock", "model", ".cache", "checkpoints"
-LEFT_BEHIND = (
-    "metrics.json", "data.json", "environment.json", "predictions_*.jsonl", ".*.part",
-)  # fmt: skip
+LEFT_BEHIND = ("metrics.json", "data.json", "environment.json", "predictions_*.jsonl", ".*.part")
 """What an attempt that did not finish leaves, and the next one begins without."""
 
 
@@ -78,13 +76,13 @@ class RunFolder:
                 fix="name=ANOTHER or runs=ANOTHER_FOLDER",
             )
         with writing(path):
-            path.mkdir(parents=True, exist_ok=True)
+            path.mkdir(PRIVATE, parents=True, exist_ok=True)
             lock = locked(path / LOCK)
         if config.resume is Resume.never and (path / STATUS).exists():
             with writing(path):
                 path.rename(free_name(path))
                 lock.close()
-                path.mkdir()
+                path.mkdir(PRIVATE)
                 lock = locked(path / LOCK)
         folder = cls(path, lock)
         try:
@@ -153,6 +151,8 @@ class RunFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
+            if isinstance(error, DiskError):
+                logger.warning("%s", self.checkpoints(1).what_stands())
             if self._log is not None:
                 if error is not None:
                     known = isinstance(error, AutotuneError)

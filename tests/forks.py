@@ -5,6 +5,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -63,12 +64,13 @@ class Forks:
         answer: int | None = json.loads(self._process.stdout.readline())
         return answer
 
-    def start(self, *words: object, cwd: Path, **env: str) -> Fork:
-        """`autotune` with these words."""
+    def start(self, *words: object, cwd: Path, limits: Mapping[str, int] | None = None, **env: str) -> Fork:
+        """`autotune` with these words, under limits of the system by their name after RLIMIT_."""
         self._count += 1
         folder = Path(self._scratch.name, str(self._count))
         folder.mkdir()
-        pid = self.ask({"words": list(map(str, words)), "cwd": str(cwd), "env": env, "output": str(folder)})
+        asked = {"words": list(map(str, words)), "cwd": str(cwd), "env": env, "output": str(folder)}
+        pid = self.ask({**asked, "limits": dict(limits or {})})
         assert pid is not None
         return Fork(self, pid, folder)
 
@@ -112,6 +114,8 @@ def _become(asked: dict[str, object]) -> None:
         os.dup2(os.open(Path(str(asked["output"]), name), os.O_WRONLY | os.O_CREAT), number)
     os.chdir(str(asked["cwd"]))
     os.environ.update(asked["env"])  # type: ignore[call-overload]
+    for name, most in asked["limits"].items():  # type: ignore[attr-defined]
+        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (most, most))
     fresh.prepare()
     code = command(asked["words"])  # type: ignore[arg-type]
     sys.stdout.flush()
