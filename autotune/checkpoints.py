@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autotune.files import synced, writing
+from autotune.files import saving, synced, writing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -148,6 +148,13 @@ class Checkpoints:
         """Whether there is any, whole or not."""
         return bool(self._all())
 
+    def what_stands(self) -> str:
+        """What a run that cannot write goes on from, in a sentence."""
+        newest = next(iter(self._all()), None)
+        if newest is None:
+            return "there is no checkpoint; once it can be written, the same command begins anew"
+        return f"the checkpoint {newest} stands; once it can be written, the same command goes on from there"
+
     def remove(self) -> None:
         """Removes all of them."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -220,17 +227,14 @@ def write_tensors(
         facts: stand in its metadata.
 
     Raises:
-        OSError: the system refused.
+        DiskError: the system refused.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    try:
+    needed = sum(tensor.nbytes for tensor in tensors.values())
+    with saving(path, needed):
         save_file(dict(tensors), path, metadata={key: str(fact) for key, fact in (facts or {}).items()})
-    except SafetensorError as error:
-        # Its name for what the system says against writing.
-        raise OSError(str(error)) from error
-    synced(path)
+        synced(path)
 
 
 def read_tensors(path: Path) -> "dict[str, Tensor]":

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 import socket
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import IO
 
 from autotune.errors import ConfigError, DiskError
+
+PRIVATE = 0o700
+"""Mode of a new folder with what was learned or read: a cluster's disk is shared, data may be confidential."""
 
 
 @contextmanager
@@ -36,11 +40,12 @@ def replaced(target: Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: Path, needed: int | None = None) -> Iterator[None]:
     """Inside, an OSError becomes a DiskError.
 
     Args:
         path: what is being written, for the message.
+        needed: bytes that it takes, likewise.
 
     Raises:
         DiskError: the system refused.
@@ -48,18 +53,37 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise disk_error(error, path) from error
+        raise disk_error(error, path, needed) from error
 
 
-def disk_error(error: OSError, path: Path) -> DiskError:
-    """What the system said, with the room that is left."""
+@contextmanager
+def saving(path: Path, needed: int | None = None) -> Iterator[None]:
+    """As `writing`, around libraries written in Rust, which raise errors of their own for what the system says.
+
+    Raises:
+        DiskError: the system refused.
+    """
+    with writing(path, needed):
+        try:
+            yield
+        except Exception as error:
+            said = re.search(r"\(os error (\d+)\)", str(error))
+            if said is None:
+                raise
+            number = int(said[1])
+            raise OSError(number, os.strerror(number)) from error
+
+
+def disk_error(error: OSError, path: Path, needed: int | None = None) -> DiskError:
+    """What the system said, with the room that is left and the bytes that are needed, where that is known."""
     folder = next((parent for parent in (path, *path.parents) if parent.is_dir()), Path("/"))
     free = shutil.disk_usage(folder).free
     return DiskError(
         f"cannot write: {error.strerror or error}",
         where=str(path),
-        found=f"{free / 1e9:.1f} GB free",
-        fix="runs=FOLDER puts run folders where there is room and the right to write",
+        found=f"{_megabytes(free)} free" + (f", {_megabytes(needed)} needed" if needed is not None else ""),
+        fix="make room, look at quota and rights, and run the same command again; "
+        "or runs=FOLDER, where there are room and the right to write",
     )
 
 
@@ -86,6 +110,10 @@ def locked(path: Path) -> IO[str]:
     file.write(f"process {os.getpid()} on {socket.gethostname()} since {now()}")
     file.flush()
     return file
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB"
 
 
 def lines_in_turns(parts: Sequence[Path], target: Path) -> None:

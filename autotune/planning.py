@@ -78,7 +78,7 @@ def estimate(config: RunConfig, prepared: Prepared, report: Report) -> bool:
         + sum(evaluation.values())
         + PROOF_SECONDS
     )
-    disk = disk_bytes(model) + sum(table.data.nbytes for table in prepared.features.values())
+    disk = disk_bytes(model, config) + sum(table.data.nbytes for table in prepared.features.values())
     report.figures["plan"] = {
         "updates": updates,
         "epochs": round(epochs, 2),

@@ -1,10 +1,14 @@
 """log.txt: what autotune's loggers say, with times and without tokens."""
 
 import logging
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 from autotune.files import writing
 from autotune.redaction import redact
+
+logger = logging.getLogger(__name__)
 
 
 class RunLog(logging.FileHandler):
@@ -24,12 +28,16 @@ class RunLog(logging.FileHandler):
         logging.getLogger("autotune").addHandler(self)
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """A full disk is told by what the run writes next, not by every line of the log."""
+        """A log that cannot be written ends no training: it is said once, and the run goes on without a log."""
+        self.close()
+        logger.warning("%s cannot be written any more (%s)", self.baseFilename, sys.exception())
 
     def close(self) -> None:
         """Listens no more."""
         logging.getLogger("autotune").removeHandler(self)
-        super().close()
+        # Lines that could not be written are tried again here, and were told before.
+        with suppress(OSError):
+            super().close()
 
 
 class _Redacting(logging.Formatter):

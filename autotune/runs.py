@@ -23,7 +23,7 @@ from autotune.checkpoints import Checkpoints, write_tensors
 from autotune.choices import Resume
 from autotune.config import RunConfig
 from autotune.errors import AutotuneError, ConfigError, DiskError, ModelError, listing, nearest, raise_all
-from autotune.files import free_name, lines_in_turns, locked, replaced, writing
+from autotune.files import PRIVATE, free_name, lines_in_turns, locked, replaced, writing
 from autotune.resolve import changes, dump_config, load_values
 from autotune.rules import name
 from autotune.runlog import RunLog
@@ -83,13 +83,13 @@ class RunFolder:
             raise ConfigError("the folder exists and is no run folder", where=str(path),
                               fix="name=ANOTHER or runs=ANOTHER_FOLDER")  # fmt: skip
         with writing(path):
-            path.mkdir(parents=True, exist_ok=True)
+            path.mkdir(PRIVATE, parents=True, exist_ok=True)
             lock = locked(path / LOCK)
         if config.resume is Resume.never and (path / STATUS).exists():
             with writing(path):
                 path.rename(free_name(path))
                 lock.close()
-                path.mkdir()
+                path.mkdir(PRIVATE)
                 lock = locked(path / LOCK)
         folder = cls(path, lock)
         try:
@@ -158,6 +158,8 @@ class RunFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
+            if isinstance(error, DiskError):
+                logger.warning("%s", self.checkpoints(1).what_stands())
             if self._log is not None:
                 if error is not None:
                     known = isinstance(error, AutotuneError)

@@ -7,6 +7,7 @@ import gc
 import importlib
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -75,27 +76,28 @@ class Forks:
         answer: int | None = json.loads(self._process.stdout.readline())
         return answer
 
-    def start(self, *words: object, cwd: Path, armed: Mapping[str, object] | None = None, **env: str) -> Fork:
+    def start(
+        self,
+        *words: object,
+        cwd: Path,
+        armed: Mapping[str, object] | None = None,
+        limits: Mapping[str, int] | None = None,
+        **env: str,
+    ) -> Fork:
         """`autotune` with these words.
 
         Args:
             words: of the command line.
             cwd: its working folder.
             armed: arguments of `tests.chaos.points.arm`, which then is called in its process first.
+            limits: of the system, by their name after RLIMIT_.
             env: more of its environment.
         """
         self._count += 1
         folder = Path(self._scratch.name, str(self._count))
         folder.mkdir()
-        pid = self.ask(
-            {
-                "words": list(map(str, words)),
-                "cwd": str(cwd),
-                "env": env,
-                "output": str(folder),
-                "armed": armed,
-            }
-        )
+        asked = {"words": list(map(str, words)), "cwd": str(cwd), "env": env, "output": str(folder)}
+        pid = self.ask({**asked, "armed": armed, "limits": dict(limits or {})})
         assert pid is not None
         return Fork(self, pid, folder)
 
@@ -139,6 +141,8 @@ def _become(asked: dict[str, object]) -> None:
         os.dup2(os.open(Path(str(asked["output"]), name), os.O_WRONLY | os.O_CREAT), number)
     os.chdir(str(asked["cwd"]))
     os.environ.update(asked["env"])  # type: ignore[call-overload]
+    for name, most in asked["limits"].items():  # type: ignore[attr-defined]
+        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (most, most))
     fresh.prepare()
     if asked["armed"] is not None:
         arm(**asked["armed"])  # type: ignore[arg-type]

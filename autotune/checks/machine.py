@@ -92,17 +92,24 @@ def static_bytes(model: nn.Module, config: RunConfig) -> int:
     return int((total - trainable) * BYTES[quantization] + trainable * (4 + ADAM_BYTES))
 
 
-def disk_bytes(model: nn.Module) -> int:
-    """The best weights so far, the model, and the adapter or the copy that is being written."""
+def disk_bytes(model: nn.Module, config: RunConfig) -> int:
+    """The model, the best weights so far and their adapter or the copy that is being written, and the checkpoints
+    with the one that is being written: each has weights, two moments and the best weights."""
     trainable, total = count_parameters(model)
-    return 4 * (total + 2 * trainable)
+    return 4 * (total + 2 * trainable + 4 * (config.checkpoint.keep + 1) * trainable)
+
+
+def _held(run: Path) -> int:
+    """Bytes that an earlier attempt left in the run's folder; files with several names count once."""
+    stats = [path.lstat() for path in run.rglob("*") if path.is_file()]
+    return sum({stat.st_ino: stat.st_size for stat in stats}.values())
 
 
 def _room(
     config: RunConfig, model: nn.Module, memory: int, free: int, folder: str, report: Report
 ) -> Iterator[Finding]:
     trainable, total = count_parameters(model)
-    static, disk = static_bytes(model, config), disk_bytes(model)
+    static, disk = static_bytes(model, config), disk_bytes(model, config)
     figures: dict[str, Any] = {
         "parameters": total,
         "trainable": trainable,
@@ -110,10 +117,10 @@ def _room(
         "disk_gb": round(disk / 1e9, 3),
     }
     report.figures["model"] = figures
-    if disk > free:
+    if disk > free + _held(Path(config.runs).expanduser() / str(config.name)):
         yield Finding(
             Area.machine, Severity.error, f"the run needs {disk / 1e9:.1f} GB of disk, and {free / 1e9:.1f} GB are free",
-            where=folder, fix="runs=FOLDER on a disk with more room",
+            where=folder, fix="runs=FOLDER on a disk with more room, or checkpoint.keep=1",
         )  # fmt: skip
     if static > memory:
         yield warning(

@@ -8,6 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autotune.files import PRIVATE, writing
+
 if TYPE_CHECKING:
     from datasets import Dataset, Features
 
@@ -34,13 +36,14 @@ def cached_table(
         features: types of columns that the rows may have; None lets Arrow infer them from the first rows.
 
     Raises:
-        OSError: the cache cannot be written.
+        DiskError: the cache cannot be written.
     """
     from datasets import Dataset
 
     path = cache / f"{key}.arrow"
     if not path.exists():
-        cache.mkdir(parents=True, exist_ok=True)
+        with writing(cache):
+            cache.mkdir(PRIVATE, parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
             _write(beside, iter(rows()), features)
@@ -76,10 +79,12 @@ def _write(path: Path, rows: Any, features: "Features | None") -> None:
                 first = chunk[0] if chunk else {}
                 schema = pa.schema([field for field in features.arrow_schema if field.name in first])
             table = pa.Table.from_pylist([dict(row) for row in chunk], schema=schema)
-            if writer is None:
-                schema = table.schema
-                writer = pa.ipc.new_stream(sink, schema)
-            writer.write_table(table)
+            with writing(path):
+                if writer is None:
+                    schema = table.schema
+                    writer = pa.ipc.new_stream(sink, schema)
+                writer.write_table(table)
             if not chunk:
                 break
-        writer.close()
+        with writing(path):
+            writer.close()

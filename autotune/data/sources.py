@@ -25,6 +25,7 @@ from autotune.data.roles import Column, Kind
 from autotune.data.splits import hold_out
 from autotune.data.stream import Sections, part_of
 from autotune.errors import ConfigError, DataError
+from autotune.files import writing
 
 logger = logging.getLogger(__name__)
 
@@ -276,8 +277,9 @@ def _read(
         }
         # Before the table takes its place, so that a table is never without; other processes may do the same.
         beside = about.with_name(f".{about.name}.{os.getpid()}.part")
-        beside.write_text(json.dumps(said, ensure_ascii=False), encoding="utf-8")
-        os.replace(beside, about)
+        with writing(about):
+            beside.write_text(json.dumps(said, ensure_ascii=False), encoding="utf-8")
+            os.replace(beside, about)
 
     with naming_lines(source):
         data = cached_table(cache, name, rows, canonical_features(columns))

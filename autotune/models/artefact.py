@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoTokenizer
 from autotune.choices import Quantization
 from autotune.config import PeftConfig
 from autotune.errors import ModelError, listing
+from autotune.files import saving
 from autotune.models.adapters import quantization_arguments
 from autotune.models.base import AUTO_CLASS, family_of
 from autotune.models.repository import licence_of, locate, plain_errors, quiet, read_json
@@ -45,6 +46,13 @@ def save_artefact(
         extra: JSON that comes back from `load_artefact`.
         generation: arguments of `generate` that become the model's defaults.
     """
+    with saving(folder):
+        _save_artefact(model, base, folder, extra, generation or {})
+
+
+def _save_artefact(
+    model: nn.Module, base: Base, folder: Path, extra: Mapping[str, Any], generation: Mapping[str, Any]
+) -> None:
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -86,13 +94,15 @@ def save_adapter(model: nn.Module, base: Base, folder: Path) -> None:
 
     Raises:
         TypeError: the model has no adapters.
+        DiskError: the system refused.
     """
     if not isinstance(model, peft.PeftModel):
         raise TypeError(f"a {type(model).__name__} has no adapters")
     for adapter in model.peft_config.values():
         adapter.base_model_name_or_path, adapter.revision = base.path, base.revision
-    # peft would otherwise ask the Hub whether the vocabulary was resized; it never is.
-    model.save_pretrained(str(folder), save_embedding_layers=False)
+    with saving(folder):
+        # peft would otherwise ask the Hub whether the vocabulary was resized; it never is.
+        model.save_pretrained(str(folder), save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)
 
 

@@ -31,6 +31,7 @@ from transformers import (
 )
 
 from autotune.choices import Architecture
+from autotune.files import PRIVATE, saving
 from autotune.models.repository import quiet
 from autotune.models.tiny_tokenizers import LONG, SHORT, TOKENIZERS
 
@@ -57,22 +58,23 @@ def build_tiny(architecture: Architecture, texts: Iterable[str], cache: Path) ->
     folder = cache / f"tiny-{architecture}-{key}"
     if folder.is_dir():
         return folder
-    cache.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=cache))
-    try:
-        tokenizer = TOKENIZERS[architecture](sample)
-        auto_class, config = _configuration(architecture, tokenizer)
-        with torch.random.fork_rng(devices=[]), quiet():
-            torch.manual_seed(0)
-            auto_class.from_config(config).save_pretrained(partial)
-            tokenizer.save_pretrained(partial)
-        os.replace(partial, folder)
-    except OSError:
-        # Of two processes that build at once the later finds the folder in its place; both built the same.
-        if not folder.is_dir():
-            raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with saving(folder):
+        cache.mkdir(PRIVATE, parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=cache))
+        try:
+            tokenizer = TOKENIZERS[architecture](sample)
+            auto_class, config = _configuration(architecture, tokenizer)
+            with torch.random.fork_rng(devices=[]), quiet():
+                torch.manual_seed(0)
+                auto_class.from_config(config).save_pretrained(partial)
+                tokenizer.save_pretrained(partial)
+            os.replace(partial, folder)
+        except OSError:
+            # Of two processes that build at once the later finds the folder in its place; both built the same.
+            if not folder.is_dir():
+                raise
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     logger.info("built a tiny random %s model with %d pieces in %s", architecture, len(tokenizer), folder)
     return folder
 

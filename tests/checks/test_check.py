@@ -274,7 +274,10 @@ class TestMachine:
             "shutil.disk_usage", lambda _: os.terminal_size((0, 0)) and type("", (), {"free": 10})
         )
         finding = check().one("GB of disk")
-        assert (finding["severity"], finding["fix"]) == ("error", "runs=FOLDER on a disk with more room")
+        assert (finding["severity"], finding["fix"]) == (
+            "error",
+            "runs=FOLDER on a disk with more room, or checkpoint.keep=1",
+        )
 
     def test_lora_targets_are_looked_up_on_the_real_architecture(self, check):
         found = check("peft=lora", "peft.target_modules=[queri]")

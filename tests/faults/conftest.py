@@ -1,0 +1,45 @@
+"""Runs to which something happens at a given place, and what comes out where nothing happens."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.forks import Forks
+from tests.test_checkpoints import WORDS, ended
+
+PLUGIN = Path(__file__).parent / "plugin.py"
+
+
+@pytest.fixture(scope="session")
+def fault_forks():
+    made = Forks({**os.environ, "OMP_NUM_THREADS": "1"})
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def train(fault_forks):
+    """Trains to the end, or to a fault; gives the exit code and what was said."""
+
+    def begin(runs: Path, name: str, *words: str, at: str = "", event: str = "", **options):
+        env = {"FAULT": at, "EVENT": event, "ONCE": str(runs.parent / f"{name}.happened")} if at else {}
+        called = [*WORDS, "--plugin", PLUGIN, f"runs={runs}", f"name={name}", *words]
+        return ended(fault_forks.start(*called, cwd=runs.parent, **options, **env))
+
+    return begin
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 64 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", disk], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"no disk of its own can be mounted: {mounted.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)

@@ -1,0 +1,50 @@
+"""A plug-in that lets something happen once, when a function of autotune is called for the n-th time.
+
+FAULT=module:Class.function@n, EVENT=SIGTERM, SIGINT SIGINT, … or full:FOLDER; ONCE=a file that says that it has happened.
+"""
+
+import functools
+import importlib
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+
+def happen(event: str) -> None:
+    """A disk without a free byte, or signals to this process."""
+    kind, _, folder = event.partition(":")
+    if kind == "full":
+        free = shutil.disk_usage(folder).free
+        with Path(folder, "ballast").open("wb", buffering=0) as ballast:
+            ballast.write(bytes(free))
+        return
+    for name in event.split():
+        os.kill(os.getpid(), signal.Signals[name])
+        time.sleep(0.01)
+
+
+def arm() -> None:
+    """Puts itself before the function."""
+    target, _, number = os.environ["FAULT"].partition("@")
+    module, _, path = target.partition(":")
+    *owners, name = path.split(".")
+    owner = functools.reduce(getattr, owners, importlib.import_module(module))
+    function = getattr(owner, name)
+    calls: list[int] = []
+
+    @functools.wraps(function)
+    def watched(*args, **kwargs):
+        calls.append(1)
+        done = Path(os.environ["ONCE"])
+        if len(calls) == int(number or 1) and not done.exists():
+            done.touch()
+            happen(os.environ["EVENT"])
+        return function(*args, **kwargs)
+
+    setattr(owner, name, watched)
+
+
+if "FAULT" in os.environ:
+    arm()

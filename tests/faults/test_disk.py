@@ -1,0 +1,79 @@
+"""A disk that is full: said with the file, the room and what stands; with room the same command ends with the same bytes."""
+
+import json
+
+import pytest
+
+from tests.test_checkpoints import checkpoints, result, status
+
+TASK = "task=sentiment"
+PLACES = {
+    "feature cache": ("autotune.data.cache:_write", ".cache/"),
+    "history": ("autotune.runs:RunFolder.append_history", "history.jsonl"),
+    "checkpoint": ("autotune.checkpoints:Checkpoints.save@2", "weights.safetensors"),
+    "best weights": ("autotune.runs:RunFolder.save_best@2", "best.safetensors"),
+    "model": ("autotune.commands:save_artefact", "/model"),
+    "predictions": ("autotune.runs:RunFolder.write_predictions@2", "predictions_"),
+    "metrics": ("autotune.runs:RunFolder.write_json@3", "metrics.json"),
+}
+
+
+@pytest.fixture(scope="module")
+def reference(train, tmp_path_factory):
+    runs = tmp_path_factory.mktemp("reference") / "runs"
+    code, said = train(runs, "reference", TASK)
+    assert code == 0, said
+    return result(runs / "reference")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", PLACES)
+def test_a_full_disk_loses_nothing(train, small_disk, reference, place):
+    at, file = PLACES[place]
+    runs = small_disk / "runs"
+    code, said = train(runs, "full", TASK, at=at, event=f"full:{small_disk}")
+    assert code == 74, said
+    refused = said[said.index("error: ") :]
+    assert "No space left on device" in refused and file in refused and "0.0 MB free" in refused
+    assert "Traceback" not in said and "run the same command again" in said
+    standing = checkpoints(runs / "full")
+    assert f"the checkpoint {standing[-1]} stands" in said if standing else "there is no checkpoint" in said
+    assert status(runs / "full")["state"] == "failed" or "could not be noted" in said
+    assert not (runs / "full" / "model").exists() or place in ("predictions", "metrics")
+    (small_disk / "ballast").unlink()
+    code, said = train(runs, "full", TASK)
+    assert code == 0 and ("going on after update" in said) == bool(standing), said
+    assert result(runs / "full") == reference
+
+
+@pytest.mark.slow
+def test_a_limit_on_file_sizes_is_told_like_a_full_disk(train, tmp_path, reference):
+    """As quotas of a cluster: weights can be written, the moments of Adam, twice as much, cannot."""
+    code, said = train(
+        tmp_path / "runs", "limited", TASK, limits={"FSIZE": 3 * len(reference["weights"]) // 2}
+    )
+    assert code == 74, said
+    assert "File too large" in said and "optimizer.safetensors" in said and "MB needed" in said
+    assert status(tmp_path / "runs" / "limited")["state"] == "failed"
+    code, said = train(tmp_path / "runs", "limited", TASK)
+    assert code == 0, said
+    assert result(tmp_path / "runs" / "limited") == reference
+
+
+@pytest.mark.slow
+def test_a_log_that_cannot_be_written_ends_no_training(train, tmp_path, reference):
+    """/dev/full refuses every byte."""
+    run = tmp_path / "runs" / "mute"
+    run.mkdir(parents=True)
+    (run / "log.txt").symlink_to("/dev/full")
+    (run / "status.json").write_text(json.dumps({"state": "failed", "command": ""}))
+    code, said = train(tmp_path / "runs", "mute", TASK)
+    assert code == 0 and said.count("log.txt cannot be written any more") == 1, said
+    assert result(run) == reference
+
+
+def test_folders_with_what_was_learned_and_read_are_private(train, tmp_path):
+    code, said = train(tmp_path / "runs", "private", TASK, "debug=smoke", "trainer.max_hours=0.000001")
+    assert code == 75, said
+    for folder in ("private", ".cache"):
+        assert (tmp_path / "runs" / folder).stat().st_mode & 0o777 == 0o700
