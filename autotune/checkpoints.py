@@ -35,8 +35,9 @@ class Checkpoint:
     state: dict[str, Any]
 
     def tensors(self, name: str) -> "dict[str, Tensor]":
-        """The tensors of one of its files, on the CPU."""
-        return read_tensors(self.path / f"{name}.safetensors")
+        """The tensors of one of its files, on the CPU; none where there were none to write."""
+        file = self.path / f"{name}.safetensors"
+        return read_tensors(file) if file.exists() else {}
 
 
 class Checkpoints:
@@ -104,6 +105,8 @@ class Checkpoints:
         with writing(target):
             try:
                 for name, group in tensors.items():
+                    if not group:  # an optimizer that has made no step yet; the format has no empty files
+                        continue
                     write_tensors(beside / f"{name}.safetensors", group)
                 _write_json(beside / STATE, state)
                 files = {

@@ -184,6 +184,14 @@ class CardLanguage(StrEnum):
     en = "en"
 
 
+class Guard(StrEnum):
+    """What happens where training goes wrong without an error."""
+
+    warn = "warn"
+    stop = "stop"
+    none = "none"
+
+
 class Resume(StrEnum):
     """What happens when the run's folder exists."""
 

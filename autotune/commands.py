@@ -23,9 +23,9 @@ from autotune.data.sources import load_file, load_rows, rows_from_texts
 from autotune.errors import AutotuneError, ConfigError, listing
 from autotune.evaluation.evaluate import Evaluator
 from autotune.evaluation.metrics import recipe
-from autotune.evaluation.uncertainty import intervals, read_predictions
+from autotune.evaluation.uncertainty import intervals
 from autotune.evaluation.unseen import unseen_scores
-from autotune.files import replaced
+from autotune.files import json_lines, replaced
 from autotune.models import finish, halve_frozen, load_artefact, load_model, save_adapter, save_artefact
 from autotune.outcome import say_model, say_next, say_result, say_scores
 from autotune.planning import estimate, lines
@@ -124,7 +124,7 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
         if split != "train":
             unseen = unseen_scores(prepared.task, rows["train"], rows[split], folder.predictions(split))
         ends = intervals(
-            prepared.task, records(rows[split]), read_predictions(folder.predictions(split)), config.seed
+            prepared.task, records(rows[split]), json_lines(folder.predictions(split)), config.seed
         )  # fmt: skip
         metrics = {
             **{name: one.as_dict() for name, one in scores.items()},
@@ -211,6 +211,8 @@ def _trainer(config: RunConfig, prepared: Prepared, folder: RunFolder) -> tuple[
         sections=prepared.sections,
         keeping=config.checkpoint,
         fingerprint=prepared.rows.fingerprint,
+        rows=rows["train"] if prepared.sections is None else None,
+        guard=config.guard,
         follower=follower(folder, config, prepared, _record(config, prepared)),
     )
     return trainer, evaluator

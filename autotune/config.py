@@ -19,6 +19,7 @@ from autotune.choices import (
     CheckLevel,
     Dedup,
     Format,
+    Guard,
     Normalize,
     Offline,
     PeftMethod,
@@ -331,6 +332,10 @@ class RunConfig(Strict):
     """Folder of the run. null: task, data set, model and a hash of everything that shapes the result."""
     runs: str = "runs"
     """Where run folders are."""
+    guard: Guard = Guard.warn
+    """Losses that are no number, collapse to one class, a flat loss, exploding gradients, summaries that are empty or do
+    not end. warn: told once, with advice, and three updates in a row that are not finite stop the run; stop: any
+    of them stops it; none: nothing is told. An update that is not finite is never done."""
     resume: Resume = Resume.auto
     """auto: a run whose folder exists goes on, and a finished one is not trained again; never: the old folder is
     set aside and the run starts anew. On the command line also a run folder, which goes on as it was configured."""

@@ -1,6 +1,7 @@
 """Files: written whole or not at all, locked, and what the system refuses in our words."""
 
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from autotune.errors import ConfigError, DiskError
 
@@ -114,6 +115,13 @@ def locked(path: Path) -> IO[str]:
 
 def _megabytes(count: int) -> str:
     return f"{count / 1e6:,.1f} MB"
+
+
+def json_lines(path: Path) -> Iterator[Any]:
+    """What the lines of a file hold; nothing where there is none."""
+    if path.exists():
+        with path.open(encoding="utf-8") as lines:
+            yield from map(json.loads, lines)
 
 
 def lines_in_turns(parts: Sequence[Path], target: Path) -> None:

@@ -23,7 +23,7 @@ from autotune.errors import AutotuneError, ConfigError, raise_all
 from autotune.keys import keys, suggest
 from autotune.rules import here, rules, tokens
 
-NOT_IDENTITY = ("runs", "name", "hub", "resume", "check", "plan", "checkpoint", "trainer.max_hours")
+NOT_IDENTITY = ("runs", "name", "hub", "resume", "check", "plan", "checkpoint", "guard", "trainer.max_hours")
 """Keys that do not shape the result: two configurations that differ in these alone are the same run."""
 
 

@@ -73,6 +73,7 @@ class Evaluator:
         for row, prediction in self._predicted(model, features, rows, rank=rank, ranks=ranks):
             reference, said = self.task.compared(row, prediction)
             metric.add(reference=reference, prediction=said)
+            metric.tally.note(prediction)
             yield prediction
 
     def scores(self, metric: OfflineMetric[Any]) -> Scores:

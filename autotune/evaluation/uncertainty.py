@@ -4,9 +4,7 @@ Not rows are drawn but blocks of rows: what a tally of a block holds need not be
 grow with the split. Rows are dealt to the blocks in turns; with few rows each is a block of its own.
 """
 
-import json
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 
@@ -42,9 +40,3 @@ def intervals(
     tail = 100 * (1 - LEVEL) / 2
     ends = np.percentile([[one[name] for name in names] for one in found], [tail, 100 - tail], axis=0)
     return {name: [float(low), float(high)] for name, low, high in zip(names, *ends, strict=True)}
-
-
-def read_predictions(path: Path) -> Iterable[Prediction]:
-    """Predictions of a split, one JSON object a line."""
-    with path.open(encoding="utf-8") as lines:
-        yield from map(json.loads, lines)

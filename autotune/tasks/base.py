@@ -145,6 +145,8 @@ class Scores:
     """By class or entity type: precision, recall, f1, support."""
     confusion: dict[str, dict[str, int]] = field(default_factory=dict)
     """Rows by gold class, then predicted class."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """Of rows, entities and the like."""
 
     @property
     def best(self) -> float:
@@ -336,8 +338,8 @@ class Task(ABC):
     def scores(self, metric: "OfflineMetric[Any]") -> Scores:
         """The figures of the rows that a metric has been given."""
         values = metric.compute()
-        per_class, confusion, _ = (values.pop(name, {}) for name in ("per_class", "confusion", "counts"))
-        return Scores(self.main_metric, values, per_class, confusion)
+        tables = (values.pop(name, {}) for name in ("per_class", "confusion", "counts"))
+        return Scores(self.main_metric, values, *tables)
 
     @classmethod
     @abstractmethod

@@ -66,6 +66,15 @@ class SummarizationConfig(TaskConfig):
     """Share of the target probability that is spread over the vocabulary (Szegedy et al. 2016)."""
 
 
+@dataclass(frozen=True)
+class Written:
+    """A summary."""
+
+    text: str
+    cut: bool
+    """Whether its greatest length came before its end."""
+
+
 @register
 class Summarization(Task):
     """document -> summary."""
@@ -256,7 +265,7 @@ class Summarization(Task):
         return {"prompt": self.prompt, "room": self.document_room}
 
     def predict(self, model: "nn.Module", features: Sequence[Feature]) -> list[Any]:
-        """The summary of each document, str."""
+        """The summary of each document, as `Written`."""
         inputs = padded_inputs(
             [feature["input_ids"] for feature in features],
             self.tokenizer.pad_token_id,
@@ -265,9 +274,11 @@ class Summarization(Task):
         # Beams leave the batch together, as `generate` has it.
         search = {"custom_generate": greedy} if self.config.num_beams == 1 else {}
         written = model.generate(**Batch(inputs).to(model.device).inputs, **self.generation(), **search)
-        if self.writes_after_prompt:
-            written = written[:, inputs["input_ids"].shape[1] :]
-        return [text.strip() for text in self.tokenizer.batch_decode(written, skip_special_tokens=True)]
+        # What was given: the prompt, or the token that decoding starts from, which may be that of the end, too.
+        written = written[:, inputs["input_ids"].shape[1] if self.writes_after_prompt else 1 :]
+        ended = (written == self.tokenizer.eos_token_id).any(dim=1).tolist()
+        texts = self.tokenizer.batch_decode(written, skip_special_tokens=True)
+        return [Written(text.strip(), cut=not end) for text, end in zip(texts, ended, strict=True)]
 
     def join(self, rows: Iterable[Row], pieces: Sequence[Piece]) -> Iterator[Prediction]:
         """The summaries beside their references."""
@@ -275,7 +286,8 @@ class Summarization(Task):
             yield {
                 "id": row["id"],
                 **({"summary": row["summary"]} if row.get("summary") is not None else {}),
-                "prediction": piece.value,
+                "prediction": piece.value.text,
+                **({"cut": True} if piece.value.cut else {}),
             }
 
     def metric(self) -> "Rouge":

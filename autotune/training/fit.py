@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from autotune import signals
 from autotune.checkpoints import read_tensors
-from autotune.errors import ConfigError, Interrupted
+from autotune.errors import ConfigError, Interrupted, listing
+from autotune.files import json_lines
 from autotune.models import load_trainable_state, trainable_state
 from autotune.training.gradients import same_everywhere
+from autotune.training.guards import Guards, Trouble
 from autotune.training.optimizer import interval
 from autotune.training.progress import Progress, duration
 from autotune.training.standing import (
@@ -46,6 +48,8 @@ class FitResult:
     stopped_early: bool
     micro_batch_tokens: int
     """The budget at the end: smaller than at first where memory was not enough."""
+    troubles: list[Trouble]
+    """What went wrong on the way."""
 
 
 class Fit:
@@ -59,6 +63,12 @@ class Fit:
         self.trainer, self.folder, self.config = trainer, trainer.folder, trainer.config
         self._saved, self._saved_at = 0, time.monotonic()
         keeping = trainer.keeping
+        self.guards = Guards(
+            trainer.guard,
+            labels=len(trainer.task.labels() or ()),
+            per_epoch=trainer.plan.updates_per_epoch,
+            scaled=trainer.accelerator.scaler is not None,
+        )
         self._checkpoints = self.folder.checkpoints(keeping.keep) if keeping is not None else None
 
     @property
@@ -72,19 +82,22 @@ class Fit:
         Where the run folder has a checkpoint, training goes on from it.
 
         Raises:
-            TrainingError: see `Trainer.steps`.
+            TrainingError: see `Trainer.steps`; or a guard stops the run.
             Interrupted: a signal has come, or the time is over; a checkpoint was written before.
             ConfigError: the checkpoint has learned from other data.
         """
         trainer = self.trainer
         self._restore()
+        agreed(0)  # the first process has cut the history to what the checkpoint knows
+        self.guards.remember(json_lines(self.folder.history))
         trainer.ends = time.monotonic() + 3600 * (self.config.max_hours or math.inf)
         progress = Progress("training", trainer.total_updates, self.standing.update)
         try:
             with signals.deferred():
                 self._validate()
                 for step in self._steps():
-                    self.folder.append_history(asdict(step))
+                    self.folder.append_history(step.record())
+                    self._tell(self.guards.step(step))
                     progress.step(loss=step.loss, learning_rate=step.learning_rate)
                     self._validate(f"loss {step.loss:.4f}, ")
                     self._keep()
@@ -137,6 +150,7 @@ class Fit:
             best=standing.best,
             stopped_early=self._exhausted(),
             micro_batch_tokens=trainer.plan.budget,
+            troubles=self.guards.troubles,
         )
 
     def _validate(self, loss: str = "") -> None:
@@ -164,6 +178,16 @@ class Fit:
         if trainer.accelerator.is_main_process:
             trainer.follower.evaluated(trainer.bare_model, update, trainer.total_updates, scores)
         standing.seconds += time.perf_counter() - began
+        self._tell(self.guards.validated(update, scores))
+
+    def _tell(self, troubles: list[Trouble]) -> None:
+        """Says what goes wrong, and stops where that was asked for."""
+        for trouble in troubles:
+            self.folder.append_history(asdict(trouble))
+            if self.guards.stops(trouble):
+                self._checkpoint()
+                raise trouble.error()
+            logger.warning("update %d: %s; what may help: %s", trouble.update, trouble.found, trouble.advice)
 
     def _keep(self) -> None:
         """Writes a checkpoint where it is time to."""
@@ -186,6 +210,7 @@ class Fit:
             "budget": trainer.plan.budget,
             "history_bytes": self.folder.history_bytes(),
             "fingerprint": trainer.fingerprint,
+            "labels": trainer.task.labels(),
             "surroundings": surroundings(trainer.accelerator),
             **numbers_of(trainer.schedule, trainer.accelerator),
         }
@@ -220,6 +245,13 @@ class Fit:
                 where=str(found.path),
                 found=f"fingerprint {state['fingerprint']}, now {trainer.fingerprint}",
                 fix="bring the old data back, or resume=never, which begins anew",
+            )
+        if state["labels"] != trainer.task.labels():
+            raise ConfigError(
+                "the labels or their order have changed since the checkpoint was written",
+                where=str(found.path),
+                found=f"{listing(state['labels'] or ())}; now {listing(trainer.task.labels() or ())}",
+                fix="dataset.label_map as it was, or resume=never, which begins anew",
             )
         here = surroundings(trainer.accelerator)
         other = [

@@ -3,9 +3,9 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -15,7 +15,7 @@ from datasets import Dataset
 from torch import nn
 
 from autotune import signals
-from autotune.choices import Batching
+from autotune.choices import Batching, Guard
 from autotune.config import CheckpointConfig, TrainerConfig
 from autotune.data.batches import BatchPlan, Indices
 from autotune.errors import TrainingError
@@ -30,6 +30,7 @@ from autotune.training.feed import Feed
 from autotune.training.fit import Fit, FitResult
 from autotune.training.follower import Follower
 from autotune.training.gradients import Share, add_over_ranks, same_everywhere, scale_and_clip
+from autotune.training.guards import offending_rows
 from autotune.training.memory import is_out_of_memory, let_go
 from autotune.training.optimizer import interval, optimizer, schedule
 from autotune.training.standing import Standing
@@ -46,7 +47,7 @@ class StepResult:
     epoch: float
     """Passes over the rows so far."""
     loss: float
-    """Sum over count of the whole update, over all ranks."""
+    """Sum over count of the whole update, over all ranks; perhaps no finite number, as the norm."""
     learning_rate: float
     """With which the step was done."""
     grad_norm: float
@@ -54,6 +55,21 @@ class StepResult:
     micro_batch_tokens: int
     """The budget with which it was done."""
     seconds: float
+    applied: bool = True
+    """Whether weights have changed: not where loss or gradient are no finite numbers."""
+    rows: Sequence[str] = ()
+    """Those whose loss alone is no finite number."""
+
+    def record(self) -> dict[str, Any]:
+        """As JSON, which knows no other numbers than finite ones; where all went well, without a word of that."""
+        values = {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in asdict(self).items()
+        }
+        told = () if self.applied else ("applied", "rows")
+        return {
+            name: value for name, value in values.items() if name not in ("applied", "rows") or name in told
+        }
 
 
 def batch_plan(task: Task, features: Dataset, config: TrainerConfig, seed: int, budget: int) -> BatchPlan:
@@ -107,6 +123,8 @@ class Trainer:
         budget: padded tokens a micro-batch; None: `trainer.micro_batch_tokens`, which may be found by measuring.
         keeping: section `checkpoint`; None: no checkpoints are written or read.
         fingerprint: of the data, which must be those that a checkpoint has learned from.
+        rows: of the training split, with their ids; None where they are streamed.
+        guard: what becomes of a run that goes wrong.
         follower: is told of evaluations and of the end.
     """
 
@@ -125,6 +143,8 @@ class Trainer:
         budget: int | None = None,
         keeping: CheckpointConfig | None = None,
         fingerprint: str = "",
+        rows: Dataset | None = None,
+        guard: Guard = Guard.warn,
         follower: Follower | None = None,
     ) -> None:
         self.task, self.features, self.config, self.seed = task, features, config, seed
@@ -151,6 +171,7 @@ class Trainer:
         self.optimizer = accelerator.prepare_optimizer(optimizer(model, config))
         self.schedule = schedule(self.optimizer, config, self.total_updates)
         self.keeping, self.fingerprint = keeping, fingerprint
+        self.rows, self.guard = rows, guard
         self.follower = follower or Follower()
         self.stopping: str | None = None
         self.ends = math.inf
@@ -169,8 +190,7 @@ class Trainer:
         """Trains; yields after every optimizer step.
 
         Raises:
-            TrainingError: the loss or its gradient is not finite, the step is then not done; or memory is not
-                enough for a single feature or for the optimizer.
+            TrainingError: memory is not enough for a single feature or for the optimizer.
         """
         for update in range(self.standing.update, self.total_updates):
             began = time.perf_counter()
@@ -183,16 +203,14 @@ class Trainer:
             count = max(share.count, 1e-9)
             norm = self._finish_gradients(number, count)
             learning_rate = self.schedule.get_last_lr()[0]
-            if not math.isfinite(share.loss) or not (
-                math.isfinite(norm) or self.accelerator.scaler is not None
-            ):
-                raise TrainingError(
-                    "the loss or its gradient is no longer a finite number; this step was not done",
-                    where=f"update {update + 1} of {self.total_updates}",
-                    found=f"loss {share.loss / count:.4g}, gradient norm {norm:.4g}, learning rate {learning_rate:.3g}",
-                    fix=f"trainer.learning_rate={learning_rate / 10:.1g} or trainer.precision=fp32",
-                )
-            self._step()
+            finite = math.isfinite(share.loss) and math.isfinite(norm)
+            # With a scaler it is the optimizer's wrapper that leaves such a step out, and halves the scale.
+            if finite or self.accelerator.scaler is not None:
+                self._step()
+            else:
+                self.optimizer.zero_grad()
+            applied = finite and not self.accelerator.optimizer_step_was_skipped
+            rows = () if math.isfinite(share.loss) else offending_rows(self, number)
             self.standing.update = update + 1
             self.standing.seconds += time.perf_counter() - began
             yield StepResult(
@@ -203,6 +221,8 @@ class Trainer:
                 grad_norm=norm,
                 micro_batch_tokens=self.plan.budget,
                 seconds=time.perf_counter() - began,
+                applied=applied,
+                rows=rows,
             )
 
     def fit(self) -> FitResult:
@@ -257,7 +277,7 @@ class Trainer:
     def _accumulate(self, number: int) -> Share:
         """Forward and backward through this rank's micro-batches of an update."""
         with self._without_padding():
-            return self._sum(number, self._micro_batches(number))
+            return self._sum(number, self.micro_batches(number))
 
     def _without_padding(self) -> AbstractContextManager[None]:
         is_packed = self.config.batching is Batching.packed
@@ -285,7 +305,7 @@ class Trainer:
             self.embeddings.forget()
             share.out_of_memory, share.alone = True, len(features) == 1
         if (number + 1) % self.plan.updates_per_epoch and not share.out_of_memory:
-            self.feed.prepare(self.features, self._micro_batches(number + 1))
+            self.feed.prepare(self.features, self.micro_batches(number + 1))
         share.loss, share.stop = float(loss), self._asked_to_leave()
         share.learned = [parameter.grad is not None for parameter in self.parameters]
         return share
@@ -298,7 +318,13 @@ class Trainer:
             self.stopping = f"trainer.max_hours={self.config.max_hours:g}"
         return self.stopping is not None
 
-    def _micro_batches(self, number: int) -> list[Indices]:
+    def row_name(self, feature: int) -> str:
+        """The id of the row that a feature was made of; its number where rows are streamed."""
+        number = int(self.features.data.table["row"][feature].as_py())
+        return str(number if self.rows is None else self.rows[number]["id"])
+
+    def micro_batches(self, number: int) -> list[Indices]:
+        """This rank's micro-batches of an update, by its number in the plan."""
         accelerator = self.accelerator
         return self.plan.micro_batches(
             number, rank=accelerator.process_index, ranks=accelerator.num_processes

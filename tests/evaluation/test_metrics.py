@@ -166,7 +166,7 @@ class TestEntities:
             "LOCAL": pytest.approx({"precision": 1.0, "recall": 0.5, "f1": 2 / 3, "support": 2}),
             "PESSOA": pytest.approx({"precision": 0.5, "recall": 1.0, "f1": 2 / 3, "support": 1}),
         }
-        assert scores["counts"] == {"rows": 2, "words": 6, "entities": 3}
+        assert scores["counts"].items() >= {"rows": 2, "words": 6, "entities": 3}.items()
 
     def test_only_conlleval_lets_an_inside_tag_begin_an_entity(self):
         values = entity_scores([["B-PESSOA", "I-PESSOA"]], [["I-PESSOA", "I-PESSOA"]])["values"]
@@ -301,7 +301,7 @@ class TestRouge:
     def test_empty_texts_score_zero(self):
         scores = rouge_scores(["", "resumo", ""], ["", "", "resumo"])
         assert set(scores["values"].values()) == {0.0}
-        assert scores["counts"] == {"rows": 3}
+        assert scores["counts"] == {"rows": 3, "empty": 2, "cut": 0}
 
     @quick
     @given(TEXTS)

@@ -87,7 +87,12 @@ class EntityTally(Tally):
             "macro_entity_f1": fmean(one["f1"] for one in by_type.values()) if types else 0.0,
             "entity_f1_conll": conll["f1"],
             "per_class": by_type,
-            "counts": {"rows": self.rows, "words": self.words, "entities": self.golden.total()},
+            "counts": {
+                "rows": self.rows,
+                "words": self.words,
+                "entities": self.golden.total(),
+                "predicted": self.predicted.total(),
+            },
         }
 
     def _check(self, tags: list[str], role: str) -> None:

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from itertools import chain, pairwise
 from typing import Any, Self
@@ -60,6 +60,8 @@ class RougeTally(Tally):
         # Fractions are exact, so that neither the order of rows nor the number of processes matters.
         self.sums: dict[str, Fraction] = {}
         self.characters = [0] * (3 * CHRF.CHAR_ORDER)
+        self.empty = self.cut = 0
+        """Predictions without a word, and those that did not come to an end."""
 
     def add(self, reference: str, prediction: str) -> None:
         """Counts one row. ROUGE of a text without words is 0, whatever its reference."""
@@ -71,13 +73,20 @@ class RougeTally(Tally):
             self.sums[name] = self.sums.get(name, Fraction()) + Fraction(value)
         (counts,) = CHRF()._extract_corpus_statistics([predicted], [[golden]])
         self.characters = [one + other for one, other in zip(self.characters, counts, strict=True)]
+        self.empty += not predicted.strip()
         self.rows += 1
+
+    def note(self, prediction: Mapping[str, Any]) -> None:
+        """Whether the summary was cut at its greatest length."""
+        self.cut += bool(prediction.get("cut"))
 
     def merge(self, other: Self) -> None:
         """Adds the sums of another process."""
         for name, value in other.sums.items():
             self.sums[name] = self.sums.get(name, Fraction()) + value
         self.characters = [one + more for one, more in zip(self.characters, other.characters, strict=True)]
+        self.empty += other.empty
+        self.cut += other.cut
         self.rows += other.rows
 
     def figures(self) -> dict[str, Any]:
@@ -85,7 +94,7 @@ class RougeTally(Tally):
         return {
             **{name: float(total) / self.rows for name, total in self.sums.items()},
             "chrf": CHRF()._compute_score_from_stats(self.characters).score / 100,
-            "counts": {"rows": self.rows},
+            "counts": {"rows": self.rows, "empty": self.empty, "cut": self.cut},
         }
 
 

@@ -1,6 +1,7 @@
 """What is kept of the rows scored so far: counts and sums, whose size does not grow with the rows."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, Self
 
 
@@ -20,6 +21,9 @@ class Tally(ABC):
         Raises:
             DataError: it cannot be scored.
         """
+
+    def note(self, prediction: Mapping[str, Any]) -> None:
+        """Counts what else is known of a row's prediction, beside the part that is compared."""
 
     @abstractmethod
     def merge(self, other: Self) -> None:

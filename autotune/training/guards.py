@@ -1,0 +1,215 @@
+"""What goes wrong in training without an error: seen in steps and figures that all processes share, told with advice.
+
+What is known stands in the history, so that a run that goes on knows what it knew before.
+"""
+
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.distributed
+
+from autotune.choices import Guard
+from autotune.errors import TrainingError, listing
+from autotune.tasks.base import Scores
+from autotune.training.gradients import is_distributed
+
+if TYPE_CHECKING:
+    from autotune.training.trainer import StepResult, Trainer
+
+IN_A_ROW, SCALED_IN_A_ROW = 3, 20
+"""Updates that were not finite, after which training stops; fp16 finds its scale by such updates."""
+WINDOW = 50
+"""Steps that are looked at together."""
+LEAST = 20
+"""Gradient norms from which a median is taken."""
+EXPLODING = 100.0
+"""Times the median norm."""
+NEAR = 0.02
+"""The loss is flat that is so near, relatively, to the loss of guessing."""
+ZERO_RATES = 3
+"""Steps in a row; the first one of a warmup has the rate zero, too."""
+MANY_CUT, MANY_EMPTY = 0.5, 0.2
+"""Shares of summaries."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something that is probably not meant."""
+
+    trouble: str
+    """Its name."""
+    update: int
+    found: str
+    advice: str
+    """Overrides that may help."""
+
+    def error(self) -> TrainingError:
+        """For a run that shall not go on."""
+        return TrainingError(
+            f"training was stopped: {self.found}", where=f"update {self.update}", fix=self.advice
+        )
+
+
+class Guards:
+    """Watches a run.
+
+    Args:
+        level: none: nothing is told, and nothing stops a run; warn: each trouble is told once, and too many
+            updates in a row that are not finite stop it; stop: any trouble does.
+        labels: classes or tags of the model; 0 where it writes.
+        per_epoch: updates.
+        scaled: whether gradients are scaled, for fp16.
+    """
+
+    def __init__(self, level: Guard, *, labels: int, per_epoch: int, scaled: bool) -> None:
+        self.level, self.labels = level, labels
+        self.enough = max(WINDOW, per_epoch)
+        self.most = SCALED_IN_A_ROW if scaled else IN_A_ROW
+        self.troubles: list[Trouble] = []
+        self._losses: deque[float] = deque(maxlen=WINDOW)
+        self._norms: deque[float] = deque(maxlen=WINDOW)
+        self._undone = self._still = 0
+
+    def remember(self, history: Iterable[Mapping[str, Any]]) -> None:
+        """Takes up what an earlier life of the run has seen."""
+        for record in history:
+            if "loss" in record:
+                self._count(record["loss"], record["grad_norm"], record["learning_rate"], "applied" in record)
+            elif "trouble" in record:
+                self.troubles.append(Trouble(**record))
+
+    def step(self, step: "StepResult") -> list[Trouble]:
+        """What is new after a step."""
+        usual = median(self._norms) if len(self._norms) >= LEAST else math.inf
+        self._count(step.loss, step.grad_norm, step.learning_rate, not step.applied)
+        return self._new(self._seen_in(step, usual))
+
+    def validated(self, update: int, scores: Scores) -> list[Trouble]:
+        """What is new in the figures of validation."""
+        return self._new(_seen_in_figures(update, scores))
+
+    def stops(self, trouble: Trouble) -> bool:
+        """Whether the run shall not go on."""
+        if trouble.trouble == "not finite" and self._undone >= self.most:
+            return self.level is not Guard.none
+        return self.level is Guard.stop
+
+    def _count(self, loss: float | None, norm: float | None, rate: float, undone: bool) -> None:
+        self._undone = self._undone + 1 if undone else 0
+        self._still = self._still + 1 if rate == 0 else 0
+        if not undone and loss is not None and norm is not None:
+            self._losses.append(loss)
+            self._norms.append(norm)
+
+    def _new(self, seen: Iterable[Trouble]) -> list[Trouble]:
+        """Those that were not told before; updates that were not done are told when they begin and at the last."""
+        if self.level is Guard.none:
+            return []
+        known = {one.trouble for one in self.troubles}
+        new = [one for one in seen if one.trouble == "not finite" or one.trouble not in known]
+        self.troubles += new
+        return new
+
+    def _seen_in(self, step: "StepResult", usual: float) -> Iterator[Trouble]:
+        rate = f"trainer.learning_rate={step.learning_rate / 10:.1g}"
+        finite = math.isfinite(step.loss)
+        if self._undone == self.most or (self._undone == 1 and not finite):
+            where = f"rows {listing(step.rows, 5)}" if step.rows else "no row alone has such a loss"
+            yield Trouble(
+                "not finite",
+                step.update,
+                f"the loss or its gradient is no finite number (loss {step.loss:.4g}, gradient norm {step.grad_norm:.4g}; "
+                f"{where}); this update was not done, {self._undone} in a row",
+                f"{rate if step.learning_rate else 'look at these rows'}, or trainer.precision=fp32",
+            )
+        elif step.grad_norm > EXPLODING * usual:
+            yield Trouble(
+                "exploding gradient",
+                step.update,
+                f"the norm of the gradient is {step.grad_norm:.3g}, {step.grad_norm / usual:.0f} times the usual one",
+                f"{rate}, or trainer.max_grad_norm=1.0",
+            )
+        if self._still == ZERO_RATES:
+            yield Trouble(
+                "learning rate of zero",
+                step.update,
+                f"the learning rate has been 0 for {ZERO_RATES} updates, so nothing is learned",
+                "trainer.learning_rate=5e-5",
+            )
+        guessing = math.log(self.labels) if self.labels > 1 else math.inf
+        if (
+            step.update >= self.enough
+            and len(self._losses) == WINDOW
+            and abs(fmean(self._losses) - guessing) < NEAR * guessing
+        ):
+            yield Trouble(
+                "flat loss",
+                step.update,
+                f"the mean loss of the last {WINDOW} updates is {fmean(self._losses):.4g}, that of guessing among "
+                f"{self.labels} labels ({guessing:.4g})",
+                "another trainer.learning_rate, trainer.warmup_ratio=0.1, or labels that fit their texts",
+            )
+
+
+def _seen_in_figures(update: int, scores: Scores) -> Iterator[Trouble]:
+    counts = {"rows": 0, "cut": 0, "empty": 0, **scores.counts}
+    predicted = {label for row in scores.confusion.values() for label, count in row.items() if count}
+    golden = [label for label, row in scores.confusion.items() if any(row.values())]
+    if len(predicted) == 1 < len(golden):
+        yield Trouble(
+            "one class",
+            update,
+            f"{', '.join(predicted)} is predicted for every row of validation, which has {len(golden)} classes",
+            "another trainer.learning_rate, task.class_weights=balanced, or more epochs",
+        )
+    if counts.get("entities") and not counts.get("predicted"):
+        yield Trouble(
+            "no entity",
+            update,
+            f"no entity is predicted in validation, which has {counts['entities']}",
+            "more epochs, or a higher trainer.learning_rate",
+        )
+    if counts["cut"] > MANY_CUT * counts["rows"]:
+        yield Trouble(
+            "summaries without end",
+            update,
+            f"{counts['cut']} of {counts['rows']} summaries of validation were cut at their greatest length",
+            "more epochs, or a larger task.max_new_tokens",
+        )
+    if counts["empty"] > MANY_EMPTY * counts["rows"]:
+        yield Trouble(
+            "empty summaries",
+            update,
+            f"{counts['empty']} of {counts['rows']} summaries of validation are empty",
+            "more epochs, or another trainer.learning_rate",
+        )
+
+
+def offending_rows(trainer: "Trainer", number: int) -> list[str]:
+    """The rows of an update, of all ranks, whose loss is no finite number without dropout; all ranks call it.
+
+    Args:
+        trainer: whose gradients are thrown away.
+        number: of the update in the plan.
+    """
+    trainer.model.eval()
+    found: set[str] = set()
+    with torch.no_grad():
+        for micro_batch in trainer.micro_batches(number):
+            for features in [micro_batch] if len(micro_batch) == 1 else [micro_batch, *micro_batch[:, None]]:
+                batch = trainer.feed.batch(trainer.features, features)
+                if torch.isfinite(trainer.task.loss(trainer.model, batch).sum):
+                    if len(features) > 1:
+                        break  # the whole micro-batch is in order
+                elif len(features) == 1:
+                    found.add(trainer.row_name(int(features[0])))
+    shares: list[Any] = [found]
+    if is_distributed():
+        shares = [None] * torch.distributed.get_world_size()
+        torch.distributed.all_gather_object(shares, found)
+    return sorted(set().union(*shares))

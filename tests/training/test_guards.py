@@ -1,0 +1,157 @@
+"""Training that goes wrong without an error is told with advice, stopped where that was asked for, and resumed."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from autotune.choices import Guard
+from autotune.config import CheckpointConfig
+from autotune.errors import ConfigError, TrainingError
+from autotune.tasks.base import Scores
+from autotune.training.guards import Guards
+from autotune.training.trainer import StepResult
+from tests.training.setting import make_trainer, weights
+
+
+def history(folder) -> list[dict]:
+    return [json.loads(line, parse_constant=pytest.fail) for line in folder.history.read_text().splitlines()]
+
+
+def poisoned(tmp_path, folder, task_name="sentiment", word="três", **options):
+    """A trainer whose model has no number for a word; the rows with that word have no finite loss."""
+    trainer = make_trainer(tmp_path, task_name, folder, **options)
+    (piece,) = trainer.task.tokenizer(word, add_special_tokens=False)["input_ids"][:1]
+    with torch.no_grad():
+        trainer.bare_model.get_input_embeddings().weight[piece] = math.nan
+    trainer.rows = [{"id": f"line-{number + 1}"} for number in range(13)]
+    return trainer
+
+
+def test_an_update_that_is_not_finite_is_not_done_and_its_rows_are_named(tmp_path, folder, caplog):
+    trainer = poisoned(tmp_path, folder, batch_size=2, epochs=1, weight_decay=0.0)
+    names = [name for name, _ in trainer.bare_model.named_parameters()]
+    steps, last = [], weights(trainer)
+    for step in trainer.steps():
+        steps.append(step)
+        unchanged = torch.equal(weights(trainer).nan_to_num(), last.nan_to_num())
+        assert unchanged == (not step.applied or step.learning_rate == 0)
+        last = weights(trainer)
+    assert names
+    bad = {row for step in steps for row in step.rows}
+    texts = [json.loads(line)["text"] for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert bad == {f"line-{number + 1}" for number, text in enumerate(texts) if "três" in text.split()}
+    assert 0 < len(bad) < 13
+    assert [step.applied for step in steps] == [not step.rows for step in steps]
+
+
+@pytest.mark.parametrize(("guard", "count"), [(Guard.warn, 3), (Guard.stop, 1), (Guard.none, 6)])
+def test_training_stops_after_some_of_them(tmp_path, folder, guard, count, caplog):
+    trainer = poisoned(tmp_path, folder, batch_size=13, epochs=6)
+    trainer.guard, trainer.keeping = guard, CheckpointConfig(every="1up")
+    before = weights(trainer)
+    if guard is Guard.none:
+        assert trainer.fit().troubles == []
+    else:
+        with pytest.raises(TrainingError, match=f"rows line-.*{count} in a row"):
+            trainer.fit()
+        assert (folder.path / "checkpoints" / f"update-{count:08}").exists(), "what was done is safe"
+    assert torch.equal(before.nan_to_num(), weights(trainer).nan_to_num())
+    lines = [line for line in history(folder) if "loss" in line]
+    assert [line["applied"] for line in lines] == [False] * count
+    assert all(line["loss"] is None for line in lines)
+    assert ("is no finite number" in caplog.text) == (guard is Guard.warn)
+
+
+def test_a_run_that_goes_on_knows_what_it_knew(tmp_path, folder):
+    """Two updates, then the same ones in another process: the third in a row ends it."""
+    for goes_on in (False, True):
+        trainer = poisoned(tmp_path, folder, batch_size=13, epochs=6)
+        trainer.keeping = CheckpointConfig(every="1up")
+        if not goes_on:
+            steps = trainer.steps
+
+            def two(steps=steps, trainer=trainer):
+                for step in steps():
+                    yield step
+                    if step.update == 2:
+                        trainer.stop("test")
+
+            trainer.steps = two
+            with pytest.raises(Exception, match="interrupted"):
+                trainer.fit()
+        else:
+            with pytest.raises(TrainingError, match="update 3"):
+                trainer.fit()
+    troubles = [line for line in history(folder) if "trouble" in line]
+    assert [line["update"] for line in troubles] == [1, 3]
+
+
+def guards(level=Guard.warn, labels=3, per_epoch=10) -> Guards:
+    return Guards(level, labels=labels, per_epoch=per_epoch, scaled=False)
+
+
+def step(update: int, loss=0.5, norm=1.0, rate=1e-4, **others) -> StepResult:
+    return StepResult(update, update / 10, loss, rate, norm, 100, 0.1, **others)
+
+
+def test_gradients_that_explode_are_told_once():
+    watch = guards()
+    found = [
+        one.trouble
+        for update in range(1, 60)
+        for one in watch.step(step(update, norm=500.0 if update in (5, 40, 50) else 1.0))
+    ]
+    assert found == ["exploding gradient"], "not before there is a usual norm, and not twice"
+
+
+def test_a_loss_of_guessing_is_told_when_there_was_time_to_learn():
+    flat = [one for update in range(1, 200) for one in (guards_flat.step(step(update, loss=math.log(3))))]
+    assert [(one.trouble, one.update) for one in flat] == [("flat loss", 50)]
+    learning = guards()
+    assert not [one for u in range(1, 200) for one in learning.step(step(u, loss=math.log(3) * 0.99**u))]
+    writing = guards(labels=0)
+    assert not [one for u in range(1, 200) for one in writing.step(step(u, loss=math.log(3)))]
+
+
+guards_flat = guards(per_epoch=30)
+
+
+def test_a_rate_of_zero_is_told_but_not_that_of_the_first_step():
+    watch = guards()
+    assert not watch.step(step(1, rate=0.0)) and not watch.step(step(2))
+    found = [one.trouble for update in range(3, 9) for one in watch.step(step(update, rate=0.0))]
+    assert found == ["learning rate of zero"]
+
+
+@pytest.mark.parametrize(
+    ("scores", "trouble"),
+    [
+        (Scores("f", {}, confusion={"a": {"a": 9, "b": 0}, "b": {"a": 4, "b": 0}}), "one class"),
+        (Scores("f", {}, confusion={"a": {"a": 9, "b": 1}, "b": {"a": 4, "b": 0}}), None),
+        (Scores("f", {}, confusion={"a": {"a": 9, "b": 0}, "b": {"a": 0, "b": 0}}), None),
+        (Scores("f", {}, counts={"rows": 9, "entities": 7, "predicted": 0}), "no entity"),
+        (Scores("f", {}, counts={"rows": 9, "entities": 0, "predicted": 0}), None),
+        (Scores("f", {}, counts={"rows": 10, "cut": 6, "empty": 2}), "summaries without end"),
+        (Scores("f", {}, counts={"rows": 10, "cut": 5, "empty": 3}), "empty summaries"),
+        (Scores("f", {}, counts={"rows": 10, "cut": 5, "empty": 2}), None),
+    ],
+)
+def test_figures_tell_of_collapse(scores, trouble):
+    watch = guards()
+    assert [one.trouble for one in watch.validated(4, scores)] == ([trouble] if trouble else [])
+    assert watch.validated(8, scores) == [], "once"
+    assert guards(Guard.none).validated(4, scores) == []
+
+
+def test_other_labels_than_those_of_the_checkpoint_are_refused(tmp_path, folder):
+    first = make_trainer(tmp_path, "sentiment", folder)
+    first.keeping = CheckpointConfig(every="1up")
+    first.fit()
+    second = make_trainer(tmp_path, "sentiment", folder)
+    second.keeping, second.guard = CheckpointConfig(), Guard.none
+    second.task.facts["labels"].reverse()
+    with pytest.raises(ConfigError, match="labels or their order") as caught:
+        second.fit()
+    assert "bom, mau; now mau, bom" in str(caught.value) or "mau, bom; now bom, mau" in str(caught.value)
