@@ -118,4 +118,5 @@ def test_another_number_of_processes_goes_on_to_nearly_the_same(tmp_path, undist
     code, said = ended(start(after, tmp_path))
     assert code == 0 and f"last digits from an undisturbed run: processes {before} -> {after}" in said, said
     expected, found = load(undisturbed["weights"]), load(result(tmp_path / "shared")["weights"])
-    assert max((found[name] - expected[name]).abs().max().item() for name in expected) < 1e-5
+    # Without a stop, one process and two differ by 5.3e-5 after these 32 updates of Adam with a rate of 1e-3.
+    assert max((found[name] - expected[name]).abs().max().item() for name in expected) < 1e-4
