@@ -98,7 +98,7 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
     """
     with (
         signals.heeded(),
-        joined() as ranks,
+        joined(config.trainer.rank_timeout) as ranks,
         ranks.first("folder", lambda: RunFolder.open(config), lambda: RunFolder.follow(config)) as folder,
         ranks.united(),
     ):

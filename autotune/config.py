@@ -233,6 +233,8 @@ class TrainerConfig(Strict):
     """What counts as better: more than this above the best score."""
     max_hours: Annotated[float | None, Field(gt=0)] = None
     """The run is interrupted after so long a training, with a checkpoint: a job's limit, less what saving takes."""
+    rank_timeout: Annotated[float, Field(gt=0)] = 30.0
+    """Minutes after which a process of several that does not answer is given up, and all end."""
 
 
 @dataclass

@@ -85,7 +85,7 @@ def ending(error: BaseException | None) -> tuple[State, str]:
         return State.interrupted, "left before the end"
     if isinstance(error, KeyboardInterrupt):
         return State.interrupted, "stopped by hand (Ctrl-C)"
-    if isinstance(error, Interrupted):
+    if isinstance(error, AutotuneError) and error.exit_code == Interrupted.exit_code:
         return State.interrupted, str(error)
     text = str(error) if isinstance(error, AutotuneError) else f"{type(error).__name__}: {error}"
     return State.failed, redact(text)

@@ -22,7 +22,7 @@ import torch.distributed
 from accelerate import PartialState
 
 from autotune import launch
-from autotune.errors import AutotuneError
+from autotune.errors import AutotuneError, Interrupted
 
 T = TypeVar("T")
 
@@ -114,6 +114,16 @@ class Ranks:
             time.sleep(WAIT_SECONDS)
         return bool(there)
 
+    def _silent(self) -> str:
+        """Which processes have neither failed nor noticed that another one is gone."""
+        assert self._store is not None, "only where there are several"
+        ranks = range(self.size)
+        silent = [str(rank) for rank in ranks if not self._store.check([f"lost {rank}"])]
+        numbers = f"process {' and '.join(silent)} of {self.size}" if silent else "another process"
+        return (
+            f"{numbers}, counted from 0, did not answer: it died, hangs, or trainer.rank_timeout is too short"
+        )
+
     def _common(self, error: Exception) -> Exception:
         """The error of the process that failed first, which may be this one's own."""
         if self._store is None or self._failed:
@@ -122,8 +132,10 @@ class Ranks:
         # A launcher ends the others as soon as one has left; they shall leave with the same exit code.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         lost = isinstance(error, ConnectionError) or (isinstance(error, RuntimeError) and _lost(error))
-        if lost and not self._patiently("error", REASON_SECONDS):
-            lost = False
+        if lost:
+            self._store.set(f"lost {self.rank}", "done")
+            if not self._patiently("error", REASON_SECONDS):
+                lost, error = False, Interrupted(self._silent())
         if not lost and self._store.add("errors", 1) == 1:
             known = isinstance(error, AutotuneError)
             text = str(error) if known else "".join(traceback.format_exception(error))
@@ -147,10 +159,13 @@ class Ranks:
 
 
 @contextmanager
-def joined() -> Iterator[Ranks]:
+def joined(timeout: float) -> Iterator[Ranks]:
     """The processes that a launcher started, connected; a single one without a launcher.
 
     On a CPU they talk through gloo, on GPUs through NCCL.
+
+    Args:
+        timeout: minutes after which one that does not answer in a collective is given up.
 
     Raises:
         AutotuneError: see `Ranks.united`.
@@ -159,7 +174,7 @@ def joined() -> Iterator[Ranks]:
     if size == 1:
         yield Ranks(0, 1)
         return
-    PartialState(cpu=not torch.cuda.is_available())
+    PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(minutes=timeout))
     # Threads of the connections that outlive the interpreter would abort the process.
     atexit.register(_tear_down)
     client = torch.distributed.TCPStore(

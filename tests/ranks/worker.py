@@ -83,6 +83,6 @@ def stop(folder: Path, ranks: Ranks) -> None:
 
 if __name__ == "__main__":
     assert launch.ranks() > 1
-    with joined() as group:
+    with joined(timeout=5) as group:
         for scenario in sys.argv[2:]:
             {"equal": equal, "memory": memory, "stop": stop}[scenario](Path(sys.argv[1]), group)
