@@ -250,6 +250,15 @@ class CheckpointConfig(Strict):
 
 
 @dataclass
+class ReportConfig(Strict):
+    """What is told of a run beside its figures."""
+
+    examples: Annotated[int, Field(ge=0)] = 0
+    """So many rows of the scored split stand in the model card, with gold and prediction; e-mail addresses, phone
+    numbers, CPF, CNPJ, names of users and URLs in them are masked. 0: no text of the data leaves the run folder."""
+
+
+@dataclass
 class HubConfig(Strict):
     """The Hugging Face Hub."""
 
@@ -326,6 +335,7 @@ class RunConfig(Strict):
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     hub: HubConfig = field(default_factory=HubConfig)
+    report: ReportConfig = field(default_factory=ReportConfig)
     check: CheckConfig = field(default_factory=CheckConfig)
     plan: PlanConfig = field(default_factory=PlanConfig)
     seed: Annotated[int, Field(ge=0)] = 42

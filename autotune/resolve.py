@@ -24,7 +24,8 @@ from autotune.keys import keys, suggest
 from autotune.rules import here, rules, tokens
 
 NOT_IDENTITY = (
-    "runs", "name", "hub", "resume", "check", "plan", "checkpoint", "guard", "trainer.max_hours", "trainer.rank_timeout",
+    "runs", "name", "hub", "resume", "check", "plan", "checkpoint", "guard", "report", "trainer.max_hours",
+    "trainer.rank_timeout",
 )  # fmt: skip
 """Keys that do not shape the result: two configurations that differ in these alone are the same run."""
 

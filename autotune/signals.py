@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from autotune import launch
 from autotune.errors import Interrupted
 
 LEAVING = tuple(
@@ -69,7 +70,8 @@ def _heed(number: int, _: FrameType | None) -> None:
     if _asked.name is not None:
         if number == signal.SIGINT:
             raise KeyboardInterrupt
-        if number == signal.SIGTERM:
+        # A launcher sends one more when the first of several processes has left; the others may still be saving.
+        if number == signal.SIGTERM and launch.ranks() == 1:
             os._exit(128 + number)
         return
     _asked.name = signal.Signals(number).name

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from autotune.config import RunConfig
+from autotune.publishing.examples import Example, examples
 from autotune.publishing.files import METRICS, RECORD, Origins, public_name
 from autotune.publishing.licences import Licence, carried
+from autotune.registry import task
 from autotune.tasks.base import DEFAULT_MAX_LENGTH
 
 PRIVATE_WORDS = ("runs=", "name=", "hub=", "hub.", "resume=", "+hub.", "check=", "check.")
@@ -31,6 +33,8 @@ class Facts:
     """environment.json."""
     command: str
     """That trained it, without the paths of this machine."""
+    examples: list[Example]
+    """Rows of the scored split, where somebody asked for them."""
 
     @property
     def origins(self) -> Origins:
@@ -56,7 +60,7 @@ class Facts:
     @property
     def split(self) -> str:
         """The split that is the run's result."""
-        return str(next(iter(self.metrics["baseline"])))
+        return _result(self.metrics)
 
     @property
     def scores(self) -> dict[str, float]:
@@ -85,14 +89,25 @@ def read_facts(folder: Path, config: RunConfig, command: str, model: Path | None
         command: from status.json.
         model: folder of a saved model; None: that of the finished run.
     """
+    metrics = _json(folder / METRICS)
+    shown = []
+    if metrics:
+        predictions = folder / f"predictions_{_result(metrics)}.jsonl"
+        shown = examples(predictions, config.report.examples, task(config.task.name).columns)
     return Facts(
         config=config,
         saved=_json((model or folder / "model") / RECORD),
-        metrics=_json(folder / METRICS),
+        metrics=metrics,
         data=_json(folder / "data.json"),
         environment=_json(folder / "environment.json"),
         command=shlex.join(_public_words(shlex.split(command))),
+        examples=shown,
     )
+
+
+def _result(metrics: dict[str, Any]) -> str:
+    """The split that is the run's result."""
+    return str(next(iter(metrics["baseline"])))
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -48,7 +49,7 @@ class Ranks:
 
     def __init__(self, rank: int, size: int, store: "torch.distributed.Store | None" = None) -> None:
         self.rank, self.size, self._store = rank, size, store
-        self._failed = False
+        self._failed = self._first_is_gone = False
 
     def first(self, name: str, ahead: Callable[[], T], then: Callable[[], T]) -> T:
         """The first process does one thing; when that is done the others do another.
@@ -87,10 +88,11 @@ class Ranks:
     def part(self) -> None:
         """The end. After an error the others leave when the first has noted it; else the first one leaves last,
         for the store may be its own."""
-        if self._store is None:
+        if self._store is None or self._first_is_gone:
             return
         if self._failed and self.rank:
-            self._patiently("noted", PARTING_SECONDS)
+            if not self._patiently("noted", PARTING_SECONDS):
+                sys.stderr.write("error: process 0, which would have told why, did not answer\n")
         elif self._failed:
             self._store.set("noted", "done")
         elif self.rank:
@@ -119,6 +121,7 @@ class Ranks:
         assert self._store is not None, "only where there are several"
         ranks = range(self.size)
         silent = [str(rank) for rank in ranks if not self._store.check([f"lost {rank}"])]
+        self._first_is_gone = "0" in silent
         numbers = f"process {' and '.join(silent)} of {self.size}" if silent else "another process"
         return (
             f"{numbers}, counted from 0, did not answer: it died, hangs, or trainer.rank_timeout is too short"
@@ -136,6 +139,8 @@ class Ranks:
             self._store.set(f"lost {self.rank}", "done")
             if not self._patiently("error", REASON_SECONDS):
                 lost, error = False, Interrupted(self._silent())
+                if self._first_is_gone:  # which would have told it
+                    sys.stderr.write(f"error: {error}\n")
         if not lost and self._store.add("errors", 1) == 1:
             known = isinstance(error, AutotuneError)
             text = str(error) if known else "".join(traceback.format_exception(error))

@@ -16,6 +16,7 @@ from markdown_it import MarkdownIt
 from autotune.choices import CardLanguage
 from autotune.errors import HubError
 from autotune.publishing.card import render
+from autotune.publishing.examples import Example
 from autotune.publishing.facts import Facts, read_facts
 from autotune.publishing.licences import carried
 from autotune.publishing.markdown import block, code, escaped
@@ -73,6 +74,7 @@ def test_names_from_data_do_no_harm(facts, language):
     config = facts.config
     config = replace(config, name=EVIL, hub=replace(config.hub, language=language),
                      dataset=replace(config.dataset, path=f"/home/ana/{EVIL.replace('/', '')}"))  # fmt: skip
+    shown = [Example(EVIL, EVIL, EVIL)]
     counts = {split: {EVIL: 3} for split in ("train", "validation", "test")}
     data = {**facts.data, "check": {**facts.data["check"], "labels": {"counts": counts}}}
     scores = {
@@ -80,7 +82,11 @@ def test_names_from_data_do_no_harm(facts, language):
         "per_class": {EVIL: {"precision": 0.5, "recall": 1.0, "f1": 0.7, "support": 3}},
     }
     metrics = {**facts.metrics, "test": scores, "baseline": {"test": {EVIL: {"entity_f1": 0.1}}}}
-    card = render(replace(facts, config=config, data=data, metrics=metrics), "acme/x", adapter_only=False)
+    card = render(
+        replace(facts, config=config, data=data, metrics=metrics, examples=shown),
+        "acme/x",
+        adapter_only=False,
+    )
     assert errors(card) == [] and "/home/ana" not in card
     shown = rendered(card.split("\n---\n", 1)[1])
     assert "<script" not in shown and "javascript:" not in re.sub(r"<code>.*?</code>", "", shown).replace(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from tests.test_checkpoints import checkpoints, result, status
 
 WORDS = [
     "task=sentiment", "dataset.limit=120", "trainer.epochs=4", "trainer.batch_size=16", "checkpoint.every=3up",
-    "name=shared", "--plugin", str(HERE / "without_dropout.py"),
+    # A larger epsilon keeps Adam from blowing up rounding where a gradient is nearly zero.
+    "trainer.adam_epsilon=1e-5", "name=shared", "--plugin", str(HERE / "without_dropout.py"),
 ]  # fmt: skip
 
 
@@ -65,14 +67,16 @@ def undisturbed(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_a_killed_process_ends_all_and_the_same_command_goes_on(tmp_path, undisturbed):
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_killed_process_ends_all_and_the_same_command_goes_on(tmp_path, undisturbed, rank):
     launcher = start(2, tmp_path)
     after_updates(tmp_path / "shared", 8, launcher)
-    os.kill(rank_of(launcher, 1), signal.SIGKILL)
+    os.kill(rank_of(launcher, rank), signal.SIGKILL)
     began = time.monotonic()
     code, said = ended(launcher)
-    assert code != 0 and time.monotonic() - began < 30, said
-    assert status(tmp_path / "shared")["state"] == "interrupted", said
+    assert code != 0 and time.monotonic() - began < (30 if rank else 50), said
+    assert re.search(rf"error: .*process {rank}\b.* did not answer", said), said
+    assert status(tmp_path / "shared")["state"] == ("interrupted" if rank else "running")
     code, said = ended(start(2, tmp_path))
     assert code == 0 and "going on after update" in said, said
     assert result(tmp_path / "shared") == undisturbed
@@ -118,5 +122,4 @@ def test_another_number_of_processes_goes_on_to_nearly_the_same(tmp_path, undist
     code, said = ended(start(after, tmp_path))
     assert code == 0 and f"last digits from an undisturbed run: processes {before} -> {after}" in said, said
     expected, found = load(undisturbed["weights"]), load(result(tmp_path / "shared")["weights"])
-    # Without a stop, one process and two differ by 5.3e-5 after these 32 updates of Adam with a rate of 1e-3.
-    assert max((found[name] - expected[name]).abs().max().item() for name in expected) < 1e-4
+    assert max((found[name] - expected[name]).abs().max().item() for name in expected) < 1e-5
