@@ -1,8 +1,9 @@
-"""Command lines in forks of a process that has imported everything, so that imports are paid once.
+"""Command lines in forks of a process that has imported what they need, so that imports are paid once.
 
-`python -m tests.forks` is that process: it reads one JSON object a line and answers each with one.
+`python -m tests.forks MODULE …` is that process: it reads one JSON object a line and answers each with one.
 """
 
+import atexit
 import gc
 import importlib
 import json
@@ -11,17 +12,27 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-from tests.chaos.points import arm
+FREE = (
+    "torch", "torch._dynamo", "torch.distributed.run", "numpy", "pandas", "pyarrow.dataset", "scipy.stats",
+    "sklearn.feature_extraction.text", "sklearn.linear_model", "sklearn.pipeline", "nltk", "omegaconf", "pydantic",
+    "jinja2", "rouge_score.rouge_scorer", "hydra.main",
+)  # fmt: skip
+"""What runs import and what does not read the Hugging Face variables of the environment."""
 
 NEEDED = (
+    *FREE,
     "autotune.commands", "autotune.publishing.stage", "autotune.evaluation.metrics.classification",
-    "autotune.evaluation.metrics.entities", "autotune.evaluation.metrics.rouge", "datasketch", "hydra.main",
-    "sklearn.feature_extraction.text", "sklearn.linear_model", "sklearn.pipeline",
-    "transformers.models.bert.modeling_bert", "transformers.models.t5.modeling_t5",
+    "autotune.evaluation.metrics.entities", "autotune.evaluation.metrics.rouge", "datasketch",
+    "transformers.models.bert.modeling_bert", "transformers.models.t5.modeling_t5", "tests.chaos.points",
 )  # fmt: skip
 """What runs import."""
 
@@ -46,7 +57,8 @@ class Fork:
 
     def ended(self) -> "subprocess.CompletedProcess[str]":
         """Waits for the end."""
-        code = self.owner.ask({"wait": self.pid})
+        while (code := self.poll()) is None:
+            time.sleep(0.01)
         out, err = ((self.folder / name).read_text() for name in ("out", "err"))
         return subprocess.CompletedProcess([], code, out, err)
 
@@ -56,30 +68,36 @@ class Forks:
 
     Args:
         environment: of the process; HF_ENDPOINT and the like are read when libraries are imported, so they hold for
-            all command lines.
+            all command lines, unless only what is `FREE` of them is imported.
+        modules: what is imported once.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], modules: Sequence[str] = NEEDED) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.forks"],
+            [sys.executable, "-m", "tests.forks", *modules],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(environment),
             cwd=Path(__file__).parents[1],
         )  # fmt: skip
         self._scratch = tempfile.TemporaryDirectory()
         self._count = 0
+        self._one_at_a_time = threading.Lock()
 
     def ask(self, asked: Mapping[str, object]) -> int | None:
         """Sends an order and gives its answer."""
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps(asked) + "\n")
-        self._process.stdin.flush()
-        answer: int | None = json.loads(self._process.stdout.readline())
+        with self._one_at_a_time:
+            self._process.stdin.write(json.dumps(asked) + "\n")
+            self._process.stdin.flush()
+            answer: int | None = json.loads(self._process.stdout.readline())
         return answer
 
     def start(
         self,
         *words: object,
         cwd: Path,
+        code: str = "",
+        ranks: int = 0,
+        only: Mapping[str, str] | None = None,
         armed: Mapping[str, object] | None = None,
         limits: Mapping[str, int] | None = None,
         **env: str,
@@ -89,15 +107,23 @@ class Forks:
         Args:
             words: of the command line.
             cwd: its working folder.
+            code: Python that is run instead, with these words as its arguments.
+            ranks: torchrun starts so many processes of it; 0: without torchrun.
+            only: its whole environment.
             armed: arguments of `tests.chaos.points.arm`, which then is called in its process first.
             limits: of the system, by their name after RLIMIT_.
             env: more of its environment.
         """
-        self._count += 1
-        folder = Path(self._scratch.name, str(self._count))
+        with self._one_at_a_time:
+            self._count += 1
+            folder = Path(self._scratch.name, str(self._count))
         folder.mkdir()
-        asked = {"words": list(map(str, words)), "cwd": str(cwd), "env": env, "output": str(folder)}
-        pid = self.ask({**asked, "armed": armed, "limits": dict(limits or {})})
+        pid = self.ask(
+            {
+                "words": list(map(str, words)), "cwd": str(cwd), "output": str(folder), "code": code, "ranks": ranks,
+                "only": None if only is None else dict(only), "env": env, "armed": armed, "limits": dict(limits or {}),
+            }
+        )  # fmt: skip
         assert pid is not None
         return Fork(self, pid, folder)
 
@@ -107,9 +133,26 @@ class Forks:
         self._scratch.cleanup()
 
 
+@cache
+def forks() -> Forks:
+    """Everything imported, with the environment of the tests, a thread each."""
+    return _to_be_closed(Forks({**os.environ, "OMP_NUM_THREADS": "1"}))
+
+
+@cache
+def strangers() -> Forks:
+    """For processes with an environment of their own (`only`): of the libraries none is imported that reads it."""
+    return _to_be_closed(Forks({**os.environ, "OMP_NUM_THREADS": "1"}, FREE))
+
+
+def _to_be_closed(made: Forks) -> Forks:
+    atexit.register(made.close)
+    return made
+
+
 def main() -> None:
     """Answers until its input ends."""
-    for module in NEEDED:
+    for module in sys.argv[1:]:
         importlib.import_module(module)
     gc.freeze()
     codes: dict[int, int] = {}
@@ -120,9 +163,9 @@ def main() -> None:
             if not answer:
                 _become(asked)
         else:
-            pid = asked.get("wait") or asked["poll"]
+            pid = asked["poll"]
             if pid not in codes:
-                done, status = os.waitpid(pid, 0 if "wait" in asked else os.WNOHANG)
+                done, status = os.waitpid(pid, os.WNOHANG)
                 if done:
                     codes[pid] = os.waitstatus_to_exitcode(status)
             answer = codes.get(pid)
@@ -130,26 +173,77 @@ def main() -> None:
         sys.stdout.flush()
 
 
-def _become(asked: dict[str, object]) -> None:
-    """`python -m autotune`, in this process."""
-    from autotune import fresh
-    from autotune.cli import main as command
-
+def _become(asked: dict[str, Any]) -> None:
+    """`python -m autotune`, or what else is asked for, in this process."""
     os.setsid()
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, name in ((1, "out"), (2, "err")):
-        os.dup2(os.open(Path(str(asked["output"]), name), os.O_WRONLY | os.O_CREAT), number)
-    os.chdir(str(asked["cwd"]))
-    os.environ.update(asked["env"])  # type: ignore[call-overload]
-    for name, most in asked["limits"].items():  # type: ignore[attr-defined]
+        os.dup2(os.open(Path(asked["output"], name), os.O_WRONLY | os.O_CREAT), number)
+    os.chdir(asked["cwd"])
+    if asked["only"] is not None:
+        os.environ.clear()
+        os.environ.update(asked["only"])
+    os.environ.update(asked["env"])
+    for name, most in asked["limits"].items():
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (most, most))
+    if asked["ranks"]:
+        _end(lambda: _torchrun(asked))
+    _work(asked)
+
+
+def _work(asked: dict[str, Any]) -> None:
+    """A command line, to its end."""
+    if asked["code"]:
+        sys.argv = ["-c", *asked["words"]]
+        _end(lambda: exec(compile(asked["code"], "<string>", "exec"), {"__name__": "__main__"}))
+    from autotune import fresh
+    from autotune.cli import main as command
+
     fresh.prepare()
     if asked["armed"] is not None:
-        arm(**asked["armed"])  # type: ignore[arg-type]
-    code = command(asked["words"])  # type: ignore[arg-type]
+        from tests.chaos.points import arm
+
+        arm(**asked["armed"])
+    _end(lambda: command(asked["words"]))
+
+
+def _end(work: Callable[[], int | None]) -> None:
+    """Does it and leaves, as the interpreter would."""
+    try:
+        code = work()
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int | None) else 1
+    except BaseException:  # noqa: BLE001, as the interpreter does
+        traceback.print_exc()
+        code = 1
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)
+    os._exit(code or 0)
+
+
+def _torchrun(asked: dict[str, Any]) -> None:
+    """torchrun, whose processes are forks of this one, too."""
+    from torch.distributed import run
+    from torch.distributed.elastic.multiprocessing.subprocess_handler import subprocess_handler
+
+    class Rank(subprocess.Popen[bytes]):
+        def _execute_child(self, *_: object) -> None:
+            self.pid = os.fork()
+            self._child_created = True
+            if not self.pid:
+                os.setsid()
+                os.environ.clear()
+                os.environ.update(environment)
+                _work(asked)
+
+    environment: dict[str, str] = {}
+
+    def popen(args: object, env: dict[str, str], **_: object) -> Rank:
+        environment.update(env)
+        return Rank(args)  # type: ignore[arg-type]
+
+    subprocess_handler.Popen = popen
+    run.main(["--standalone", f"--nproc-per-node={asked['ranks']}", "-m", "autotune"])
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import os
 import shutil
 import signal
 import threading
@@ -14,22 +13,15 @@ import torch
 
 from autotune.checkpoints import Checkpoints, write_tensors
 from autotune.errors import DiskError
-from tests.forks import Fork, Forks
+from tests.forks import Fork, forks
 
 WORDS = ["dataset.limit=120", "trainer.epochs=4", "checkpoint.every=3up", "trainer.batch_size=16"]
 
 
 @pytest.fixture(scope="module")
-def forks():
-    made = Forks({**os.environ, "OMP_NUM_THREADS": "1"})
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def start(forks):
+def start():
     """Starts a run in a folder of runs."""
-    return lambda runs, name, *words: forks.start(*WORDS, f"runs={runs}", f"name={name}", *words, cwd=runs)
+    return lambda runs, name, *words: forks().start(*WORDS, f"runs={runs}", f"name={name}", *words, cwd=runs)
 
 
 def ended(process: Fork) -> tuple[int, str]:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.forks import forks
+
 CANARIES = {
     "HF_TOKEN": "hf_CanaryCanaryCanaryCanaryCanary",
     "HUGGING_FACE_HUB_TOKEN": "hf_SecondSecondSecondSecondSecond",
@@ -18,15 +20,8 @@ CANARIES = {
 }
 
 
-def autotune(*words: str, **options) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "autotune", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-        **options,
-    )
+def autotune(*words: str, cwd: Path, **options) -> subprocess.CompletedProcess[str]:
+    return forks().start(*words, cwd=cwd, **options).ended()
 
 
 def texts_below(folder: Path) -> dict[str, bytes]:
@@ -41,8 +36,8 @@ def test_secrets_of_the_environment_are_in_no_output(tmp_path, words):
         "debug=smoke",
         f"runs={tmp_path / 'runs'}",
         "name=planted",
-        env={**os.environ, **CANARIES, "OMP_NUM_THREADS": "1"},
         cwd=tmp_path,
+        **CANARIES,
     )
     assert done.returncode == (2 if words == ["task=nowhere"] else 0), done.stderr
     written = texts_below(tmp_path) | {"stdout": done.stdout.encode(), "stderr": done.stderr.encode()}
@@ -63,9 +58,9 @@ def test_a_token_in_data_and_calls_is_hidden_or_refused(tmp_path):
         ["model.name_or_path=" + token, "model=custom"],
         [f"dataset.revision={token}"],
     ):
-        done = autotune("check", "task=sentiment", *data, *words)
+        done = autotune("check", "task=sentiment", *data, *words, cwd=tmp_path)
         assert done.returncode == 2 and token not in done.stdout + done.stderr, words
-    done = autotune("check", "task=sentiment", *data)
+    done = autotune("check", "task=sentiment", *data, cwd=tmp_path)
     assert token not in done.stdout + done.stderr
 
 
@@ -80,11 +75,21 @@ def test_what_a_data_set_calls_itself_is_never_built(tmp_path):
     for name in ("config.yaml", "dataset_infos.json", "README.md"):
         (folder / name).write_text(target)
     done = autotune(
-        "show", "task=sentiment", "dataset=csv", f"dataset.path={folder}", "+dataset._target_=os.system"
+        "show",
+        "task=sentiment",
+        "dataset=csv",
+        f"dataset.path={folder}",
+        "+dataset._target_=os.system",
+        cwd=tmp_path,
     )
     assert done.returncode == 2
     done = autotune(
-        "check", "task=sentiment", "dataset=csv", f"dataset.path={folder}", f"runs={tmp_path}/runs"
+        "check",
+        "task=sentiment",
+        "dataset=csv",
+        f"dataset.path={folder}",
+        f"runs={tmp_path}/runs",
+        cwd=tmp_path,
     )
     assert done.returncode in (0, 2) and "Traceback" not in done.stderr
     assert not sentinel.exists()

@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from datasets import Dataset
 from torch import nn
 
@@ -198,7 +199,8 @@ class Trainer:
             number = self._number(update)
             share = self._gradients(update, number)
             if share.stop:
-                self.stopping = self.stopping or "another process was asked to leave"
+                reasons = gather_object([self.stopping])
+                self.stopping = next(reason for reason in reasons if reason is not None)
                 return
             count = max(share.count, 1e-9)
             norm = self._finish_gradients(number, count)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.chaos.points import MUTATIONS
 from tests.chaos.trials import RUNS, Laboratory, Trial, trials
-from tests.forks import Forks
+from tests.forks import forks
 
 
 def arguments() -> argparse.Namespace:
@@ -38,13 +38,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
 
         def tried(run: str) -> list[Trial]:
-            forks = Forks({**os.environ, "OMP_NUM_THREADS": "1"})
-            laboratory = Laboratory(forks, Path(folder, run), run, asked.mutation)
+            laboratory = Laboratory(forks(), Path(folder, run), run, asked.mutation)
             done = []
             for trial in trials(laboratory, asked.seed, asked.points):
                 print(trial, flush=True)
                 done.append(trial)
-            forks.close()
             return done
 
         with ThreadPoolExecutor(asked.processes) as pool:

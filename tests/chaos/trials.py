@@ -25,7 +25,9 @@ RUNS = {
     for task in ("sentiment", "ner", "summarization")
     for adapter in ((), ("peft=lora",))
 }
-TIMES, DURATION = ("seconds", "time", "command"), re.compile(rb"[\d.,]+ (s|min|h)\b")
+TIMES = ("seconds", "time", "command")
+PASSING = re.compile(rb"([\d.,]+ (s|min|h)\b ?)+|<!-- autotune [0-9a-f]{16}")
+"""Durations as people say them, and the digest of a card that holds one."""
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGKILL, signal.SIGUSR1)
 """In turns."""
 
@@ -169,7 +171,7 @@ def result(run: Path) -> dict[str, str]:
         elif name in ("metrics.json", "status.json", "data.json"):
             content = _timeless(content)
         elif path.suffix != ".safetensors":
-            content = DURATION.sub(b"", content.replace(str(run.parent.parent).encode(), b""))
+            content = PASSING.sub(b"", content.replace(str(run.parent.parent).encode(), b""))
         found[name] = hashlib.sha256(content).hexdigest()
     return found
 

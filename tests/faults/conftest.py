@@ -1,32 +1,24 @@
 """Runs to which something happens at a given place, and what comes out where nothing happens."""
 
-import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.forks import Forks
+from tests.forks import forks
 from tests.test_checkpoints import WORDS, ended
 
 PLUGIN = Path(__file__).parent / "plugin.py"
 
 
 @pytest.fixture(scope="session")
-def fault_forks():
-    made = Forks({**os.environ, "OMP_NUM_THREADS": "1"})
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="session")
-def train(fault_forks):
+def train():
     """Trains to the end, or to a fault; gives the exit code and what was said."""
 
     def begin(runs: Path, name: str, *words: str, at: str = "", event: str = "", **options):
         env = {"FAULT": at, "EVENT": event, "ONCE": str(runs.parent / f"{name}.happened")} if at else {}
         called = [*WORDS, "--plugin", PLUGIN, f"runs={runs}", f"name={name}", *words]
-        return ended(fault_forks.start(*called, cwd=runs.parent, **options, **env))
+        return ended(forks().start(*called, cwd=runs.parent, **options, **env))
 
     return begin
 

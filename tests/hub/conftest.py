@@ -2,14 +2,13 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.forks import Forks
+from tests.forks import Forks, strangers
 from tests.hub.server import WRITER, TestHub, serve
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -51,16 +50,15 @@ def environment(hub: TestHub | None, home: Path, token: str | None = WRITER) -> 
 
 
 def python(code: str, **env: str) -> "subprocess.CompletedProcess[str]":
-    """Runs code in a fresh process."""
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=env)
+    """Runs code in a process that has not yet seen the libraries around the Hub."""
+    return strangers().start(code=code, only=env, cwd=Path.cwd()).ended()
 
 
-def autotune(*words: object, env: dict[str, str], cwd: Path) -> "subprocess.CompletedProcess[str]":
-    """Runs the command in a fresh process."""
-    return subprocess.run(
-        [sys.executable, "-m", "autotune", *map(str, words)],
-        capture_output=True, text=True, check=False, env=env, cwd=cwd,
-    )  # fmt: skip
+def autotune(
+    *words: object, env: dict[str, str], cwd: Path, ranks: int = 0
+) -> "subprocess.CompletedProcess[str]":
+    """Runs the command in such a process."""
+    return strangers().start(*words, only=env, cwd=cwd, ranks=ranks).ended()
 
 
 class HubForks(Forks):

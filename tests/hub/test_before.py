@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 
 import pytest
 
@@ -149,27 +147,12 @@ def test_a_push_that_fails_after_training_leaves_a_finished_run(hub, tmp_path):
 def test_of_several_processes_one_asks_and_pushes(hub, tmp_path):
     words = [*SMOKE, f"runs={tmp_path}", "name=two", "hub=private", "hub.repo=acme/two", "hub.patience=2"]
     env = environment(hub, tmp_path / "h") | {"OMP_NUM_THREADS": "1"}
-    torchrun = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node=2",
-        "-m",
-        "autotune",
-    ]
-
-    def launch() -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [*torchrun, *words], capture_output=True, text=True, check=False, env=env, timeout=300
-        )
-
     with hub.faults("POST .*/commit/", status=403):
-        failed = launch()
+        failed = autotune(*words, env=env, cwd=tmp_path, ranks=2)
     assert failed.returncode and "the run is finished and safe" in failed.stderr, failed.stderr
     assert set(re.findall(r"exitcode\s+: (\d+)", failed.stderr)) == {"69"}
     asked = sum(seen.path.startswith("/api/whoami") for seen in hub.seen)
     assert asked == 2, "once before training, once before the push"
-    done = launch()
+    done = autotune(*words, env=env, cwd=tmp_path, ranks=2)
     assert done.returncode == 0, done.stderr
     assert hub.commits("acme/two") == 1

@@ -4,15 +4,14 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.forks import Fork, forks
 from tests.ranks.test_ranks import HERE, ROOT, exit_codes
-from tests.test_checkpoints import checkpoints, result, status
+from tests.test_checkpoints import after_updates, checkpoints, ended, result, status
 
 WORDS = [
     "task=sentiment", "dataset.limit=120", "trainer.epochs=4", "trainer.batch_size=16", "checkpoint.every=3up",
@@ -21,41 +20,15 @@ WORDS = [
 ]  # fmt: skip
 
 
-def start(count: int, runs: Path, *words: str) -> subprocess.Popen[str]:
-    """The run, in so many processes, in a session of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}",
-         "-m", "autotune", *WORDS, f"runs={runs}", *words],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT, start_new_session=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+def start(count: int, runs: Path, *words: str) -> Fork:
+    """The run, in so many processes of a launcher."""
+    return forks().start(*WORDS, f"runs={runs}", *words, cwd=ROOT, ranks=count)
 
 
-def rank_of(launcher: subprocess.Popen[str], rank: int) -> int:
-    """Process id of a rank: a child of the launcher with this RANK."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            variables = (entry / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if parent == launcher.pid and f"RANK={rank}".encode() in variables:
-            return int(entry.name)
-    raise AssertionError("the process is not there")
-
-
-def after_updates(run: Path, count: int, launcher: subprocess.Popen[str]) -> None:
-    history = run / "history.jsonl"
-    while launcher.poll() is None:
-        if history.exists() and history.read_text().count('"loss"') >= count:
-            return
-        time.sleep(0.01)
-    raise AssertionError(launcher.communicate()[0])
-
-
-def ended(launcher: subprocess.Popen[str], seconds: float = 200) -> tuple[int, str]:
-    said, _ = launcher.communicate(timeout=seconds)
-    return launcher.returncode, said
+def rank_of(launcher: Fork, rank: int) -> int:
+    """Process id of a rank: they are the launcher's children, in their order."""
+    children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text()
+    return sorted(map(int, children.split()))[rank]
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +60,13 @@ def test_a_killed_process_ends_all_and_the_same_command_goes_on(tmp_path, undist
 def test_a_process_that_hangs_is_given_up(tmp_path, undisturbed):
     launcher = start(2, tmp_path, "trainer.rank_timeout=0.1")
     after_updates(tmp_path / "shared", 8, launcher)
-    os.kill(rank_of(launcher, 1), signal.SIGSTOP)
-    code, said = ended(launcher, 90)
+    hung = rank_of(launcher, 1)
+    os.kill(hung, signal.SIGSTOP)
+    while status(tmp_path / "shared")["state"] == "running":
+        time.sleep(0.1)
+    # The launcher would do it after half a minute.
+    os.kill(hung, signal.SIGKILL)
+    code, said = ended(launcher)
     assert code != 0 and "process 1 of 2" in said and "did not answer" in said, said
     assert status(tmp_path / "shared")["state"] == "interrupted"
     code, said = ended(start(2, tmp_path))

@@ -11,11 +11,13 @@ import pytest
 import torch
 
 from autotune.training.ranks import Ranks
+from tests.forks import forks
 from tests.ranks.worker import CASES, equal, trainer_in
 from tests.training.setting import weights
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
+WORKER = "from tests.ranks.worker import main; main()"
 
 
 def launch(count: int, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -29,6 +31,11 @@ def launch(count: int, *words: str, **environment: str) -> subprocess.CompletedP
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment},
     )
+
+
+def forked(count: int, *words: object, **options) -> subprocess.CompletedProcess[str]:
+    """The same, where imports are paid once."""
+    return forks().start(*words, cwd=ROOT, ranks=count, **options).ended()
 
 
 def exit_codes(said: str) -> list[int]:
@@ -46,7 +53,7 @@ def alone(tmp_path_factory):
 
 @pytest.mark.parametrize("count", [2, 3])
 def test_any_number_of_processes_learns_the_same(tmp_path, alone, count):
-    done = launch(count, "-m", "tests.ranks.worker", str(tmp_path), "equal", "memory", "stop")
+    done = forked(count, tmp_path, "equal", "memory", "stop", code=WORKER)
     assert done.returncode == 0, done.stderr
     found = [torch.load(tmp_path / f"equal-{rank}-of-{count}.pt") for rank in range(count)]
     assert len(CASES) == len(alone)
@@ -77,7 +84,7 @@ def test_a_whole_run_has_one_folder_and_one_voice(tmp_path):
         assert len(lines) == 64
     updates = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
     assert [one["update"] for one in updates if "loss" in one] == [1, 2, 3, 4]
-    again = launch(2, "-m", "autotune", *words)
+    again = forked(2, *words)
     assert again.returncode == 0 and again.stdout.count("is finished") == 1
 
 
@@ -86,8 +93,8 @@ def test_an_error_in_one_process_ends_all_with_one_message_and_one_code(tmp_path
     options = tmp_path / "mine" / "task"
     options.mkdir(parents=True)
     (options / "failing.yaml").write_text("defaults: [/schema/task/failing@_here_, _self_]\n")
-    done = launch(
-        2, "-m", "autotune", "--plugin", str(HERE / "failing_task.py"), "--config-dir", str(options.parent),
+    done = forked(
+        2, "--plugin", str(HERE / "failing_task.py"), "--config-dir", str(options.parent),
         "task=failing", "dataset.path=sample/sentiment", "debug=smoke", f"runs={tmp_path}", "name=broken",
         FAILURE=failure,
     )  # fmt: skip
@@ -101,8 +108,8 @@ def test_an_error_in_one_process_ends_all_with_one_message_and_one_code(tmp_path
 
 def test_what_the_first_process_refuses_is_said_once(tmp_path):
     (tmp_path / "rows.jsonl").write_text('{"text": "bom"}\n')
-    done = launch(
-        2, "-m", "autotune", "task=sentiment", "dataset=jsonl", f"dataset.path={tmp_path}/rows.jsonl", f"runs={tmp_path}"
-    )  # fmt: skip
+    done = forked(
+        2, "task=sentiment", "dataset=jsonl", f"dataset.path={tmp_path}/rows.jsonl", f"runs={tmp_path}"
+    )
     assert exit_codes(done.stderr) == [2, 2], done.stderr
     assert len(re.findall(r"^error: ", done.stderr, re.MULTILINE)) == 1

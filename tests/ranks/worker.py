@@ -1,4 +1,4 @@
-"""What each process of a launched group does: python -m torch.distributed.run … worker.py SCENARIO FOLDER."""
+"""What each process of a launched group does."""
 
 import itertools
 import sys
@@ -81,7 +81,8 @@ def stop(folder: Path, ranks: Ranks) -> None:
     torch.save(done, folder / f"stop-{ranks.rank}-of-{ranks.size}.pt")
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Arguments: the folder and the scenarios."""
     assert launch.ranks() > 1
     with joined(timeout=5) as group:
         for scenario in sys.argv[2:]:
