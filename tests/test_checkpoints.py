@@ -182,13 +182,13 @@ def test_two_processes_do_not_share_a_folder(start, tmp_path):
     assert code == 75, "the lock of a dead process holds nobody up"
 
 
-def test_a_run_goes_on_by_its_folder_alone(forks, interrupted, tmp_path):
+def test_a_run_goes_on_by_its_folder_alone(interrupted, tmp_path):
     shutil.copytree(interrupted / "left", tmp_path / "moved" / "elsewhere", symlinks=True)
     run = tmp_path / "moved" / "elsewhere"
     before = status(run)["command"]
 
     def resumed(*words: str) -> tuple[int, str]:
-        return ended(forks.start(*words, cwd=tmp_path))
+        return ended(forks().start(*words, cwd=tmp_path))
 
     for words, said in {
         (f"resume={run}", "trainer.learning_rate=1e-5"): "trainer.learning_rate: 0.001 -> 1e-05",

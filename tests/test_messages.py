@@ -2,10 +2,10 @@
 
 import json
 import os
-import subprocess
-import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.forks import strangers
 
 REVIEWS = "text,label\n" + "".join(f"avaliação número {n},{'bom' if n % 2 else 'ruim'}\n" for n in range(20))
 WORDS = ["dataset=csv", "dataset.path=reviews.csv", "model=custom", "model.name_or_path=org/gated"]
@@ -38,14 +38,7 @@ def test_a_gated_model_without_a_token_says_how_to_get_in(tmp_path):
         name: value for name, value in os.environ.items() if not name.startswith(("HF_", "TRANSFORMERS_"))
     }
     environment |= {"HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HOME": str(tmp_path / "hf")}
-    done = subprocess.run(
-        [sys.executable, "-m", "autotune", *WORDS],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
+    done = strangers().start(*WORDS, cwd=tmp_path, only=environment).ended()
     server.shutdown()
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr

@@ -7,6 +7,7 @@ import pytest
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, pipeline
 
 from autotune.cli import main
+from tests.forks import forks
 
 TASKS = ["sentiment", "ner", "summarization"]
 
@@ -23,7 +24,8 @@ def run(request, runs) -> tuple[str, str, Path]:
     """A finished smoke run: task, adapter, folder."""
     task, peft = request.param
     words = [f"task={task}", f"peft={peft}", "debug=smoke", f"runs={runs}", f"name={task}-{peft}"]
-    assert main(words) == 0
+    done = forks().start(*words, cwd=runs).ended()
+    assert done.returncode == 0, done.stderr
     return task, peft, runs / f"{task}-{peft}"
 
 

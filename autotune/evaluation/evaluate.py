@@ -5,10 +5,12 @@ equal length and joined to rows before the next block is read, so memory does no
 share the rows and meet once, at the end, to add up what they have counted.
 """
 
+import logging
+import math
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import tee
 from typing import Any
 
@@ -28,11 +30,13 @@ from autotune.training.features import take
 from autotune.training.memory import is_out_of_memory, let_go
 from autotune.training.progress import Progress
 
+logger = logging.getLogger(__name__)
+
 BLOCK = 8192
 """Features that are sorted by length and predicted together: enough for batches of nearly equal length."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Evaluator:
     """Predicts and scores splits."""
 
@@ -41,6 +45,8 @@ class Evaluator:
     """Device, precision and processes."""
     budget: int
     """Padded tokens a batch."""
+    too_much: float = field(default=math.inf, init=False)
+    """Padded tokens of the smallest batch for which memory was not enough."""
 
     def predict(self, model: nn.Module, features: Dataset, rows: Dataset) -> list[Prediction]:
         """Predictions for a few rows; see `stream`."""
@@ -113,22 +119,35 @@ class Evaluator:
         with _evaluating(model), self.accelerator.autocast():
             for batch in prediction_batches(lengths, self.budget):
                 signals.refuse_to_go_on()
-                said = self._said(model, features, chosen[batch])
+                said = self._said(model, features, chosen[batch], int(lengths[batch].max()))
                 values.update(zip(chosen[batch].tolist(), said, strict=True))
                 for _ in batch:
                     progress.step()
         return values
 
-    def _said(self, model: nn.Module, features: Dataset, chosen: Indices) -> list[Any]:
-        """What the model says of the features of a batch; where memory is not enough, of each half by itself."""
-        try:
-            return self.task.predict(model, take(features, chosen))
-        except (RuntimeError, MemoryError) as error:
-            if len(chosen) == 1 or not is_out_of_memory(error):
-                raise
-        let_go()
+    def _said(self, model: nn.Module, features: Dataset, chosen: Indices, length: int) -> list[Any]:
+        """What the model says of the features of a batch; where memory is not enough, of each half by itself, and
+        no batch of that size is tried again."""
+        tokens = len(chosen) * length
+        if tokens < self.too_much or len(chosen) == 1:
+            try:
+                return self.task.predict(model, take(features, chosen))
+            except (RuntimeError, MemoryError) as error:
+                if len(chosen) == 1 or not is_out_of_memory(error):
+                    raise
+            if self.too_much == math.inf:
+                logger.warning(
+                    "memory was not enough to predict %d padded tokens at once: batches become smaller",
+                    tokens,
+                )
+            self.too_much = tokens
+            let_go()
         half = len(chosen) // 2
-        return self._said(model, features, chosen[:half]) + self._said(model, features, chosen[half:])
+        return [
+            said
+            for part in (chosen[:half], chosen[half:])
+            for said in self._said(model, features, part, length)
+        ]
 
 
 def blocks(features: Dataset, size: int) -> Iterator[tuple[int, int]]:

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from autotune.cli import main
+from tests.forks import forks
 
 GOOD = [(f"texto número {n} sobre {what}", "bom" if n % 2 else "ruim") for n in range(40)
         for what in ("a entrega da loja", "o sabor do almoço")]  # fmt: skip
@@ -76,20 +77,22 @@ def test_the_table_for_people(reviews, here, capsys):
     assert max(map(len, printed.splitlines())) < 250
 
 
-def test_train_says_what_the_check_found_and_keeps_it(reviews, here, capsys):
+def test_train_says_what_the_check_found_and_keeps_it(reviews, here):
     path = reviews([*GOOD, ("a&amp;b", "bom"), ("perdido \ufffd aqui", "ruim")])
-    assert main([*CSV, f"dataset.path={path}", "debug=smoke", "dataset.limit=null", "name=r"]) == 0
-    assert "U+FFFD" in capsys.readouterr().out
+    words = (f"dataset.path={path}", "debug=smoke", "dataset.limit=null", "name=r")
+    done = forks().start(*CSV, *words, cwd=here).ended()
+    assert done.returncode == 0 and "U+FFFD" in done.stdout, done.stderr
     kept = json.loads((here / "runs" / "r" / "data.json").read_text("utf-8"))
     assert kept["check"]["warnings"] >= 1
     assert kept["check"]["labels"]["ids"] == {"bom": 0, "ruim": 1}
 
 
-def test_rows_that_stand_in_train_are_scored_apart(reviews, here, capsys):
+def test_rows_that_stand_in_train_are_scored_apart(reviews, here):
     reviews(GOOD, "d/train.csv")
     reviews([*GOOD[:6], ("nada disso foi visto antes", "bom"), ("outra frase nova", "ruim")], "d/test.csv")
-    assert main([*CSV, "dataset.path=d", "debug=smoke", "name=r"]) == 0
-    assert "on the 2 rows whose text does not stand in train: macro_f1" in capsys.readouterr().out
+    done = forks().start(*CSV, "dataset.path=d", "debug=smoke", "name=r", cwd=here).ended()
+    assert done.returncode == 0, done.stderr
+    assert "on the 2 rows whose text does not stand in train: macro_f1" in done.stdout
     metrics = json.loads((here / "runs" / "r" / "metrics.json").read_text("utf-8"))
     assert metrics["unseen"]["test"]["rows"] == 2
     assert metrics["unseen"]["test"]["macro_f1"] in (0.0, 1 / 3, 1.0)

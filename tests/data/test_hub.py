@@ -3,8 +3,6 @@
 import hashlib
 import json
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +13,7 @@ from datasets import ClassLabel, Dataset, Features, List, Value
 
 from autotune.choices import Format
 from autotune.errors import DataError
+from tests.forks import strangers
 
 CARD = """---
 configs:
@@ -223,13 +222,8 @@ for options in {wanted!r}:
         answers.append(str(error))
 print(json.dumps(answers))
 """
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=clean | {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "hub")} | environment,
-        )
+        environment = clean | {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "hub")} | environment
+        done = strangers().start(code=code, only=environment, cwd=tmp_path).ended()
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout.splitlines()[-1])
 

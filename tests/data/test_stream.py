@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from autotune.choices import Format
-from autotune.cli import main
 from autotune.data.local import Source
 from autotune.data.stream import Sections, part_of
 from autotune.errors import ConfigError
+from tests.forks import forks
 
 
 def rows(count: int, labels: str = "ab") -> list[dict[str, str]]:
@@ -96,25 +96,30 @@ def test_a_folder_in_the_layout_of_the_hub_streams(load, write):
     assert made.sections(2)["text"][:] == [f"texto número {n}" for n in range(20, 25)]
 
 
+def trained(*words: str):
+    return forks().start(*words, cwd=Path.cwd()).ended()
+
+
 def test_training_goes_through_the_sections(tmp_path, monkeypatch, write):
     monkeypatch.chdir(tmp_path)
     write("d/train.jsonl", rows(50))
     write("d/validation.jsonl", rows(6))
     words = ["dataset=jsonl", "dataset.path=d", "dataset.streaming=true", "dataset.section_rows=20"]
     small = ["trainer.batch_size=8", "trainer.max_updates=9", "name=r", "check=none"]
-    assert main([*words, *small]) == 0
+    assert trained(*words, *small).returncode == 0
     history = [json.loads(line) for line in Path("runs/r/history.jsonl").read_text("utf-8").splitlines()]
     # Sections of 20, 20 and 10 rows are 3, 3 and 2 updates of 8 rows; the ninth is the first section again.
     assert len([one for one in history if "loss" in one]) == 9
     assert tables(Path("runs/.cache")) == 2
 
 
-def test_a_label_that_the_first_section_lacks_ends_training(tmp_path, monkeypatch, write, capsys):
+def test_a_label_that_the_first_section_lacks_ends_training(tmp_path, monkeypatch, write):
     monkeypatch.chdir(tmp_path)
     write("d/train.jsonl", [*rows(20), *rows(20, "abc")])
     write("d/validation.jsonl", rows(6))
     words = ["dataset=jsonl", "dataset.path=d", "dataset.streaming=true", "dataset.section_rows=20",
              "trainer.max_updates=9", "trainer.batch_size=8", "check=none"]  # fmt: skip
-    assert main([*words, "name=r"]) == 2
-    assert "section 1 of train has labels that the first section lacks: c" in capsys.readouterr().err
-    assert main([*words, "name=s", "dataset.labels=[a,b,c]"]) == 0
+    refused = trained(*words, "name=r")
+    assert refused.returncode == 2
+    assert "section 1 of train has labels that the first section lacks: c" in refused.stderr
+    assert trained(*words, "name=s", "dataset.labels=[a,b,c]").returncode == 0

@@ -107,16 +107,19 @@ def test_memory_that_is_not_enough_halves_the_batch(setting, monkeypatch):
     evaluator = Evaluator(task, device.accelerator(Precision.fp32), 4096)
     whole = evaluator.predict(model, features, rows)
     predict, sizes = task.predict, []
+    enough = 2 * int(task.lengths(features)[:, 0].max())
 
     def small(model, features):
-        sizes.append(len(features))
-        if len(features) > 3:
+        sizes.append(len(features) * max(len(row["input_ids"]) for row in features))
+        if sizes[-1] > enough:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return predict(model, features)
 
     monkeypatch.setattr(task, "predict", small)
     assert evaluator.predict(model, features, rows) == [plain(prediction) for prediction in whole]
-    assert max(sizes) > 3 > min(sizes)
+    refused = [size for size in sizes if size > enough]
+    assert refused == sorted(set(refused), reverse=True), "none is tried that is as large as one before"
+    assert min(sizes) < enough < max(sizes)
 
     def refuse(model, features):
         raise torch.OutOfMemoryError("CUDA out of memory")

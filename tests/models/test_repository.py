@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +12,7 @@ import pytest
 from autotune.errors import ModelError
 from autotune.models import load_model
 from autotune.tasks.base import Head
+from tests.forks import strangers
 
 OPEN = """
 import sys
@@ -56,13 +55,9 @@ class Hub(BaseHTTPRequestHandler):
 
 
 def say(tmp_path: Path, names: list[str], **environment: str) -> list[str]:
-    done = subprocess.run(
-        [sys.executable, "-c", OPEN, *names],
-        env={**os.environ, "HF_HOME": str(tmp_path), **environment},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    environment = {**os.environ, "HF_HOME": str(tmp_path), **environment}
+    done = strangers().start(*names, code=OPEN, cwd=tmp_path, only=environment).ended()
+    assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
 
