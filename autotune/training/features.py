@@ -1,6 +1,7 @@
 """Features of rows as a memory-mapped Arrow table: tokenised once for the same rows, tokenizer and task."""
 
 import inspect
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def _name(task: Task, fingerprint: str) -> str:
         task.max_length,
         task.base.max_length,
         task.base.family,
-        inspect.getsource(type(task)),
+        inspect.getsource(sys.modules[type(task).__module__]),
         task.tokenizer.backend_tokenizer.to_str(),
         task.tokenizer.all_special_ids,
         fingerprint,

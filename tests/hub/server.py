@@ -185,6 +185,8 @@ class TestHub:
             response = refusal.response()
         except web.HTTPException as error:
             response = Refusal(error.status, error.reason).response()
+        except ConnectionResetError:  # its client was killed
+            return self._dropped(request, received)
         if fault is not None and fault.after:
             return (
                 self._noted(request, _injected(fault), received)
