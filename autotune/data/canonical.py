@@ -1,7 +1,6 @@
 """Raw rows, whatever their columns are called, to rows with canonical columns."""
 
 import ast
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from datasets import Features, List, Value
 from autotune.choices import Normalize
 from autotune.config import DatasetConfig
 from autotune.data.columns import find_columns
-from autotune.data.labels import Tags, canonical, label_map
+from autotune.data.labels import SURROGATE, Tags, canonical, label_map
 from autotune.data.roles import Column, Kind
 from autotune.data.words import Span, stand_at, words_from_spans
 from autotune.errors import DataError, listing
@@ -22,8 +21,6 @@ NormalForm = Literal["NFC", "NFKC"]
 EXAMPLES = 5
 """So many row numbers are named in a message."""
 FORMS: Mapping[Normalize, NormalForm] = {Normalize.nfc: "NFC", Normalize.nfkc: "NFKC"}
-SURROGATE = re.compile("[\ud800-\udfff]")
-"""Half of a character, as broken exports of emoji leave it; no text file can hold it."""
 
 
 def canonical_features(columns: Sequence[Column]) -> Features:
@@ -104,7 +101,8 @@ class Converter:
                 first_rows += [at] * (len(first_rows) < EXAMPLES)
             if made is not None:
                 group = {"group": str(row.get(names["group"]))} if "group" in names else {}
-                yield {"id": str(number if identifier is None else identifier), **made, **group}
+                name = SURROGATE.sub("\ufffd", str(number if identifier is None else identifier))
+                yield {"id": name, **made, **group}
         for role, count in unanswered.items():
             raise DataError(
                 f"{count} rows have no {role}",

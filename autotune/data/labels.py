@@ -9,8 +9,13 @@ from typing import Any
 from autotune.choices import TagRepair, TagScheme
 from autotune.config import DatasetConfig
 from autotune.errors import ConfigError, DataError, listing, nearest
+from autotune.paste import override
 
 TAG = re.compile(r"O|[BIESLU]-.+")
+ALMOST = re.compile(r"(?P<first>[BIESLUbieslu])[-_](?P<after>.+)|(?P<before>.+)[-_](?P<last>[BIESLU])")
+"""Tags as some corpora write them: B_PER, b-per, PER-B."""
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a character, as broken exports of emoji leave it; no text file can hold it."""
 INTEGRAL = re.compile(r"-?\d+\.0+")
 MOST_TYPES = 30
 """A column with more different names than this does not hold entity types."""
@@ -26,7 +31,7 @@ def canonical(value: Any) -> str | None:
     """
     if value is None or (isinstance(value, float) and value != value):
         return None
-    text = unicodedata.normalize("NFC", str(value)).strip()
+    text = unicodedata.normalize("NFC", SURROGATE.sub("\ufffd", str(value))).strip()
     if INTEGRAL.fullmatch(text):
         return str(int(text.partition(".")[0]))
     return text.capitalize() if text.lower() in ("true", "false") else text or None
@@ -50,6 +55,12 @@ def label_map(config: DatasetConfig) -> dict[str, str | None]:
     return {str(canonical(key)): canonical(value) for key, value in config.label_map.items()}
 
 
+def map_override(config: DatasetConfig, more: Mapping[str, str | None]) -> str:
+    """The override that adds to `dataset.label_map` and keeps what is given: a second one would replace the first."""
+    whole = {**label_map(config), **more}
+    return override("dataset.label_map", whole)
+
+
 def label_names(config: DatasetConfig, values: Iterable[str]) -> list[str]:
     """Names in the order of their ids: `dataset.labels`, else numbers by size, else sorted.
 
@@ -64,7 +75,7 @@ def label_names(config: DatasetConfig, values: Iterable[str]) -> list[str]:
                 "dataset.labels names a label twice",
                 where="dataset.labels",
                 found=listing(names),
-                fix=f"dataset.labels=[{','.join(dict.fromkeys(names))}]",
+                fix=override("dataset.labels", list(dict.fromkeys(names))),
             )
         strange = sorted(seen - set(names))
         if strange:
@@ -72,7 +83,7 @@ def label_names(config: DatasetConfig, values: Iterable[str]) -> list[str]:
                 f"labels that dataset.labels does not have: {listing(strange)}",
                 where="dataset.labels",
                 found=listing(names),
-                fix=f"dataset.labels=[{','.join([*names, *strange])}]",
+                fix=override("dataset.labels", [*names, *strange]),
             )
         return names
     if all(re.fullmatch(r"-?\d+", name) for name in seen):
@@ -104,7 +115,7 @@ class Tags:
         if self.scheme is not TagScheme.io:
             for index, tag in enumerate(whole):
                 if not TAG.fullmatch(tag):
-                    raise _not_tags(Counter([tag]), Counter("BI"), f"{where}, word {index}")
+                    raise _not_tags(self.config, Counter([tag]), Counter("BI"), f"{where}, word {index}")
         converted, repaired = to_iob2(whole, self.scheme)
         if repaired and self.config.tag_repair is TagRepair.error:
             index = repaired[0]
@@ -151,7 +162,8 @@ def to_iob2(tags: Sequence[str], scheme: TagScheme) -> tuple[list[str], list[int
 def find_scheme(config: DatasetConfig, sequences: Iterable[Sequence[str]], where: str) -> TagScheme:
     """The scheme of a data set's tags: `dataset.tag_scheme`, else judged by all of them.
 
-    Names without any prefix are IO where most words are O: in a column of word classes nothing is.
+    Names without any prefix are IO where most words are O: in a column of word classes nothing is. Names that
+    look like prefixed tags written otherwise (B_PER, PER-B) are not: as IO, neighbours would become one entity.
 
     Args:
         config: the section `dataset`.
@@ -185,10 +197,11 @@ def find_scheme(config: DatasetConfig, sequences: Iterable[Sequence[str]], where
             previous = tag
     if strange and config.tag_scheme is TagScheme.auto and not prefixes:
         names = not all(re.fullmatch(r"-?\d+", tag) for tag in strange)
-        if names and len(strange) <= MOST_TYPES and outside > strange.total():
+        almost = sum(proper_tag(tag) is not None for tag in strange) >= len(strange) / 2
+        if names and not almost and len(strange) <= MOST_TYPES and outside > strange.total():
             return TagScheme.io
     if strange:
-        raise _not_tags(strange, prefixes, where + first)
+        raise _not_tags(config, strange, prefixes, where + first)
     if config.tag_scheme is not TagScheme.auto:
         return config.tag_scheme
     if any(prefixes[letter] for letter in "ESLU"):
@@ -198,7 +211,19 @@ def find_scheme(config: DatasetConfig, sequences: Iterable[Sequence[str]], where
     return TagScheme.iob2
 
 
-def _not_tags(strange: Counter[str], prefixes: Counter[str], where: str) -> DataError:
+def proper_tag(tag: str) -> str | None:
+    """B-PER for B_PER, b-per or PER-B, and O for o; None for what is written in another way.
+
+    A type all in small letters behind a small prefix becomes one in capitals, as most corpora have it.
+    """
+    match = ALMOST.fullmatch(tag)
+    if tag == "o" or match is None:
+        return "O" if tag == "o" else None
+    prefix, name = (match["first"], match["after"]) if match["first"] else (match["last"], match["before"])
+    return f"{prefix.upper()}-{name.upper() if tag.islower() else name}"
+
+
+def _not_tags(config: DatasetConfig, strange: Counter[str], prefixes: Counter[str], where: str) -> DataError:
     found = listing(f"{tag} ({count})" for tag, count in strange.most_common())
     column = "dataset.columns.tags=… (CoNLL: dataset.tag_column=…) names the right column"
     if all(re.fullmatch(r"-?\d+", tag) for tag in strange):
@@ -208,6 +233,15 @@ def _not_tags(strange: Counter[str], prefixes: Counter[str], where: str) -> Data
             where=where,
             found=found,
             fix=f"'dataset.label_map={{{names}}}' with their true names; if these are no tags, {column}",
+        )
+    proper = {tag: made for tag in strange if (made := proper_tag(tag)) is not None}
+    if proper and len(proper) >= len(strange) / 2:
+        return DataError(
+            "the tags are not written as O, B-… and I-…",
+            where=where,
+            found=found,
+            fix=f"{map_override(config, proper)}; if these are whole names of types: dataset.tag_scheme=io; "
+            f"if these are no tags, {column}",
         )
     if not prefixes and len(strange) <= MOST_TYPES:
         return DataError(
@@ -223,5 +257,8 @@ def _not_tags(strange: Counter[str], prefixes: Counter[str], where: str) -> Data
         "what stands in the column of tags is not O, B-… or I-…",
         where=where,
         found=found,
-        fix=column + (f"; if {tag} means {near}: 'dataset.label_map={{{tag}: {near}}}'" if near else ""),
+        fix=column
+        + (
+            f"; if {tag} means {near}: {map_override(config, {tag: near})}" if near not in (None, tag) else ""
+        ),
     )

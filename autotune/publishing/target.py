@@ -10,9 +10,9 @@ from huggingface_hub.errors import RepositoryNotFoundError
 from autotune.choices import Visibility
 from autotune.config import HubConfig
 from autotune.errors import HubError, listing
+from autotune.paste import override
 from autotune.publishing.client import LOGIN, ask
 from autotune.rules.hub import slug
-from autotune.rules.paste import override
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from autotune.choices import Format
 from autotune.config import DatasetConfig, RunConfig
 from autotune.data.roles import Kind
 from autotune.errors import AutotuneError, ConfigError, listing, nearest
+from autotune.paste import override
 from autotune.rules.addresses import URL, hub_address
-from autotune.rules.paste import override
 from autotune.rules.splits import FILE, SPLITS, pieces
 
 PACKED = (".zip", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz")

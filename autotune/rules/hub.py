@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from autotune.choices import Offline, Quantization, Visibility, WhenOffline
 from autotune.config import HubConfig, RunConfig
 from autotune.errors import AutotuneError, ConfigError, nearest
+from autotune.paste import override
 from autotune.rules.addresses import hub_address
 from autotune.rules.licences import LICENCES
-from autotune.rules.paste import override
 
 PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 LONGEST = 96

@@ -9,7 +9,7 @@ from autotune.config import ColumnsConfig, RunConfig
 from autotune.data.labels import TAG, canonical, label_map
 from autotune.data.roles import Kind
 from autotune.errors import AutotuneError, ConfigError, listing
-from autotune.rules.paste import override
+from autotune.paste import override
 
 EXAMPLE = "'dataset.label_map={1: negativo, 2: negativo, 5: positivo}'"
 

@@ -8,8 +8,8 @@ from autotune import registry
 from autotune.choices import Architecture, Precision
 from autotune.config import RunConfig
 from autotune.errors import AutotuneError, ConfigError
+from autotune.paste import override
 from autotune.rules.addresses import URL, hub_address
-from autotune.rules.paste import override
 
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".ggml")
 OURS = {

@@ -7,7 +7,7 @@ from itertools import combinations
 
 from autotune.config import RunConfig, SplitsConfig
 from autotune.errors import AutotuneError, ConfigError
-from autotune.rules.paste import override
+from autotune.paste import override
 
 SPLITS = ("train", "validation", "test")
 PIECE = re.compile(r"(?P<name>.+?)(?:\[(?:(?P<first>\d+)(?P<a>%?))?:(?:(?P<last>\d+)(?P<b>%?))?\])?")

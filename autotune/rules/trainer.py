@@ -8,8 +8,8 @@ from pathlib import Path
 from autotune.choices import Batching, Format
 from autotune.config import RunConfig
 from autotune.errors import AutotuneError, ConfigError
+from autotune.paste import override
 from autotune.rules.dataset import only_hub
-from autotune.rules.paste import override
 
 EVALUATE_EVERY = re.compile(r"(?=.*[1-9])(\d+(\.\d+)?ep|\d+up)")
 LONGEST_NAME = 200

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from autotune.config import DatasetConfig, OptionalPositive, RunConfig, TaskConfig
 from autotune.data.cache import records, values
-from autotune.data.labels import label_names
+from autotune.data.labels import label_names, map_override
 from autotune.data.roles import Column, Kind
 from autotune.data.windows import most_central, windows
 from autotune.data.words import entities
@@ -96,12 +96,14 @@ class Ner(Task):
                 fix="check dataset.columns.tags (or dataset.tag_column) and dataset.label_map",
             )
         types = label_names(dataset, counts["train"])
+        strange = {name: "O" for found in counts.values() for name in found if name not in types}
         errors: list[AutotuneError] = [
             DataError(
                 f"{split} has an entity type that train does not have: {name!r} ({number} entities)",
                 where=f"{split}, column tags",
                 found=f"types of train: {listing(types)}",
-                fix=f"'dataset.label_map={{{name}: O}}' to read it as no entity, or another name in place of O",
+                fix=map_override(dataset, strange)
+                + " to read it as no entity, or another name in place of O",
             )
             for split, found in counts.items()
             for name, number in found.items()

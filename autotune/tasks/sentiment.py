@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
+from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
@@ -11,10 +12,11 @@ from pydantic import Field
 from autotune.choices import ClassWeights, Overflow
 from autotune.config import DatasetConfig, OptionalPositive, RunConfig, TaskConfig
 from autotune.data.cache import values
-from autotune.data.labels import label_names
+from autotune.data.labels import label_names, map_override
 from autotune.data.roles import Column, Kind
 from autotune.data.windows import windows
 from autotune.errors import AutotuneError, ConfigError, DataError, listing, nearest, raise_all
+from autotune.paste import override
 from autotune.registry import register
 from autotune.rules.windows import overlap
 from autotune.tasks.base import (
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
 
 TFIDF_ROWS = 50_000
 """The TF-IDF baseline learns from at most so many rows, so that it takes seconds on any data set; it reads as many at a time."""
+
+MOST_STRANGE = 20
+"""More labels than this that train lacks, or that hardly recur in train, are no classes."""
 
 
 @dataclass
@@ -107,6 +112,9 @@ class Sentiment(Task):
     def learn(cls, config: Any, dataset: DatasetConfig, rows: "Mapping[str, Dataset]") -> dict[str, Any]:
         """Class names in the order of their ids, and how often each occurs in train."""
         counts = Counter(values(rows["train"], "label"))
+        column = dataset.columns.label or "label"
+        if len(counts) > MOST_STRANGE and len(counts) > counts.total() / 2:
+            raise _no_classes(column, "train", counts)
         names = label_names(dataset, counts)
         errors: list[AutotuneError] = []
         if len(counts) < 2:
@@ -124,23 +132,26 @@ class Sentiment(Task):
                 DataError(
                     f"classes without a row in train: {listing(absent)}",
                     where="dataset.labels",
-                    fix=f"dataset.labels=[{','.join(name for name in names if name in counts)}]",
+                    fix=override("dataset.labels", [name for name in names if name in counts]),
                 )
             )
         for split, data in rows.items():
-            for label, number in Counter(values(data, "label")).items():
-                if label not in counts:
-                    near = nearest(label, counts)
-                    first = list(values(data, "label")).index(label)
-                    errors.append(
-                        DataError(
-                            f"{split} has a label that train does not have: {label!r} ({number} rows)",
-                            where=f"{split}, first in row {first} (id {data[first]['id']})",
-                            found=f"labels of train: {listing(names)}",
-                            fix=f"'dataset.label_map={{{label}: {near or 'null'}}}'"
-                            + (" (null drops these rows)" if not near else ""),
-                        )
+            found = Counter(values(data, "label"))
+            strange = Counter({label: number for label, number in found.items() if label not in counts})
+            if len(strange) > MOST_STRANGE:
+                raise _no_classes(column, split, strange)
+            near = {label: nearest(label, counts) for label in strange}
+            for label, number in strange.items():
+                first = list(values(data, "label")).index(label)
+                errors.append(
+                    DataError(
+                        f"{split} has a label that train does not have: {label!r} ({number} rows)",
+                        where=f"{split}, first in row {first} (id {data[first]['id']})",
+                        found=f"labels of train: {listing(names)}",
+                        fix=map_override(dataset, near)
+                        + ("" if all(near.values()) else " (null drops these rows)"),
                     )
+                )
         raise_all(errors)
         return {"labels": names, "counts": {name: counts[name] for name in names}}
 
@@ -279,3 +290,14 @@ class Sentiment(Task):
                 for label in model.predict(some)
             ),
         }
+
+
+def _no_classes(column: str, split: str, labels: Counter[str]) -> DataError:
+    """Texts, ids or numbers stand where classes are expected."""
+    return DataError(
+        f"the column {column} holds no classes: {len(labels)} different values in {labels.total()} rows"
+        + ("" if split == "train" else " that train does not have"),
+        where=f"{split}, column {column}",
+        found=listing((repr(shorten(label, 60, placeholder=" …")) for label in labels), 3),
+        fix="dataset.columns.label=COLUMN, and dataset.columns.text=COLUMN if the two are swapped",
+    )
