@@ -21,7 +21,7 @@ def _literal(value: Any) -> str:
         case bool():
             return str(value).lower()
         case str():
-            return value if PLAIN.fullmatch(value) else f"'{value}'"
+            return value if PLAIN.fullmatch(value) else "'" + value.replace("'", "''") + "'"
         case Mapping():
             return "{" + ", ".join(f"{_literal(key)}: {_literal(item)}" for key, item in value.items()) + "}"
         case list() | tuple():

@@ -3,6 +3,8 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
+from statistics import median
 from typing import Any
 
 from autotune.checks.findings import Area, Finding, Report, note, warning
@@ -13,6 +15,8 @@ from autotune.errors import listing
 
 FIRST = 5
 """So many rows are named."""
+SAMPLED = 1000
+"""So many rows are measured."""
 EMPTY = "an empty"
 NUMBERS = ("int", "float", "bool", "Decimal")
 
@@ -45,11 +49,31 @@ def audit_texts(rows: Rows, columns: Sequence[Column], report: Report) -> Iterat
     """Empty texts that are scored, strange signs, numbers in place of texts, columns that may be swapped."""
     report.figures["splits"] = {split: {"rows": len(data)} for split, data in rows.splits.items()}
     report.figures["columns"] = rows.columns
+    texts = {column.target: column.role for column in columns if column.kind is Kind.text}
+    if len(texts) == 2 and len(rows.splits["train"]):
+        yield from _swapped(rows, texts[False], texts[True])
     for column in columns:
         if column.kind in (Kind.text, Kind.words):
             yield from _signs(rows, "text" if column.kind is Kind.words else column.role)
             for split, about in rows.columns.items():
                 yield from _numbers(split, about, column.role)
+
+
+def _swapped(rows: Rows, source: str, target: str) -> Iterator[Finding]:
+    """Summaries that are longer than what they summarize."""
+    sizes = {
+        role: median(map(len, islice(values(rows.splits["train"], role), SAMPLED)))
+        for role in (source, target)
+    }
+    if sizes[target] > sizes[source]:
+        names = rows.columns["train"]["roles"]
+        yield warning(
+            Area.data,
+            f"the {target} is longer than the {source}: are the two columns swapped?",
+            where=f"train, columns {names[source]} and {names[target]}",
+            found=f"medians of {sizes[source]:.0f} and {sizes[target]:.0f} characters",
+            fix=f"dataset.columns.{source}={names[target]} dataset.columns.{target}={names[source]}",
+        )
 
 
 def _signs(rows: Rows, role: str) -> Iterator[Finding]:

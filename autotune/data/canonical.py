@@ -11,15 +11,18 @@ from datasets import Features, List, Value
 from autotune.choices import Normalize
 from autotune.config import DatasetConfig
 from autotune.data.columns import find_columns
-from autotune.data.labels import SURROGATE, Tags, canonical, label_map
+from autotune.data.labels import SURROGATE, TAG, Tags, canonical, label_map
 from autotune.data.roles import Column, Kind
 from autotune.data.words import Span, stand_at, words_from_spans
-from autotune.errors import DataError, listing
+from autotune.errors import DataError, listing, nearest
 
 NormalForm = Literal["NFC", "NFKC"]
 
 EXAMPLES = 5
 """So many row numbers are named in a message."""
+MANY = 10
+"""With fewer entities than this, nothing is said of their borders."""
+INSIDE = "rows have entities that begin or end inside a word"
 FORMS: Mapping[Normalize, NormalForm] = {Normalize.nfc: "NFC", Normalize.nfkc: "NFKC"}
 
 
@@ -71,6 +74,8 @@ class Converter:
         self.kinds: dict[str, str] = {}
         """Type of every column of the first row."""
         self.numbered_instead = False
+        self.entities = self.inside = 0
+        self.shifted: list[str] = []
 
     def convert(self, raw: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         """Canonical rows, all with the same columns.
@@ -79,14 +84,25 @@ class Converter:
             DataError: a column is missing, a label is null, or a cell does not hold what its role demands.
         """
         names = self.names
+        needed: list[str] = []
         unanswered: Counter[str] = Counter()
         for number, row in enumerate(raw):
             if not names:
                 names |= find_columns(row, self.columns, self.config, self.where, predicting=self.predicting)
                 self.kinds = {str(name): type(value).__name__ for name, value in row.items()}
                 self.numbered_instead = self.config.columns.id is not None and "id" not in names
+                needed = self._needed(names)
             identifier = row.get(names["id"]) if "id" in names else None
             at = f"row {number}" + (f" (id {identifier})" if identifier is not None else "")
+            absent = [name for name in needed if name not in row]
+            if absent:
+                near = nearest(absent[0], map(str, row))
+                raise DataError(
+                    f"the row has no {absent[0]}, which the rows before it have",
+                    where=f"{self.where}, {at}",
+                    found=f"its columns: {listing(row, 30)}",
+                    fix=f"rename {near} to {absent[0]} there" if near else "fill it in, or delete the row",
+                )
             lacking = self._lacking(row, names)
             if lacking is not None:
                 unanswered[lacking] += 1
@@ -103,6 +119,14 @@ class Converter:
                 group = {"group": str(row.get(names["group"]))} if "group" in names else {}
                 name = SURROGATE.sub("\ufffd", str(number if identifier is None else identifier))
                 yield {"id": name, **made, **group}
+        if self.inside > self.entities / 2 and self.entities >= MANY and not self.predicting:
+            raise DataError(
+                f"{self.inside} of {self.entities} entities begin or end inside a word, so their offsets are shifted",
+                where=f"{self.where}, {listing(self.firsts[INSIDE])}",
+                found=f"such as {listing(self.shifted)}",
+                fix="offsets count characters (not bytes) from 0, and the end is exclusive: "
+                "add 1 to each end if yours are inclusive",
+            )
         for role, count in unanswered.items():
             raise DataError(
                 f"{count} rows have no {role}",
@@ -125,6 +149,14 @@ class Converter:
         if self.numbered_instead:
             notes.append(f"{split}: there is no column {self.config.columns.id}, so rows are numbered from 0")
         return notes
+
+    def _needed(self, names: Mapping[str, str]) -> list[str]:
+        """The columns of texts and words that every row must have but those to predict, of which none is dropped."""
+        if self.predicting:
+            return []
+        texts = {column.role for column in self.columns if column.kind is Kind.text}
+        words = {"tokens", "text"} if any(column.kind is Kind.words for column in self.columns) else set()
+        return [name for role, name in names.items() if role in texts | words]
 
     def _lacking(self, row: Mapping[str, Any], names: Mapping[str, str]) -> str | None:
         """The role of a label, or outside of train of a reference, that the row does not have."""
@@ -196,12 +228,26 @@ class Converter:
             tokens, starts, tags = words_from_spans(text, spans, self._offsets(row, raw))
         except DataError as error:
             raise DataError(error.what, where=at, found=error.found, fix=error.fix) from error
+        self._see_borders(text, spans)
         return {
             "tokens": tokens,
             "text": text,
             "starts": starts,
             "spans": tags if given is not None else None,
         }
+
+    def _see_borders(self, text: str, spans: Sequence[Span]) -> None:
+        """Counts entities with a border between two letters or digits, as shifted offsets leave them."""
+        inside = [
+            span
+            for span in spans
+            if any(text[border - 1 : border + 1].isalnum() for border in span[:2] if 0 < border < len(text))
+        ]
+        self.entities += len(spans)
+        self.inside += len(inside)
+        if inside:
+            self.changed.add(INSIDE)
+            self.shifted += [text[span.start : span.end] for span in inside][: EXAMPLES - len(self.shifted)]
 
     def _placed(self, row: Mapping[str, Any], tokens: Sequence[str], at: str) -> dict[str, Any] | None:
         """`text` and `starts` of rows that bring both, as autotune writes them; None where the words do not fit."""
@@ -243,6 +289,13 @@ class Converter:
             raise DataError(
                 "an entity is not {start, end, label} or [start, end, label]", where=at, found=str(span)[:120]
             ) from error
+        if canonical(label) in (None, "None", "O") or TAG.fullmatch(label):
+            raise DataError(
+                "an entity has no type",
+                where=at,
+                found=str(span)[:120],
+                fix="a name such as PESSOA, without O, B- or I-; delete the entity if it is none",
+            )
         inside = raw[start:end]
         if not 0 <= start < end <= len(raw):
             return Span(start, end, label)
@@ -290,6 +343,16 @@ def _single(value: Any, name: str, at: str) -> Any:
             found=str(value)[:80],
             fix="a column with one text or one label a row",
         )
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError as error:
+            raise DataError(
+                "the cell holds bytes that are no UTF-8 text",
+                where=f"{at}, column {name}",
+                found=repr(value[:40]),
+                fix="write the column as text",
+            ) from error
     return value
 
 

@@ -71,10 +71,10 @@ def _name(role: str, row: Mapping[str, Any], config: DatasetConfig, predicting: 
 
 def _missing(roles: Sequence[str], row: Mapping[str, Any], config: DatasetConfig, where: str) -> DataError:
     wanted = {role: getattr(config.columns, role, None) or role for role in roles}
-    plain = {_plain(str(name)): str(name) for name in row}
+    plain = {plain_name(str(name)): str(name) for name in row}
     overrides = []
     for role, name in wanted.items():
-        guess = nearest(_plain(name), plain)
+        guess = nearest(plain_name(name), plain)
         known = next((plain[other] for other in SYNONYMS.get(role, ()) if other in plain), None)
         overrides.append(f"dataset.columns.{role}={plain[guess] if guess else known or 'COLUMN'}")
     if list(row) == ["tokens"]:
@@ -87,7 +87,7 @@ def _missing(roles: Sequence[str], row: Mapping[str, Any], config: DatasetConfig
     )
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """Lower case, without accents."""
     decomposed = unicodedata.normalize("NFD", name.lower())
     return "".join(character for character in decomposed if not unicodedata.combining(character))

@@ -9,10 +9,12 @@ from typing import NamedTuple
 from autotune.config import DatasetConfig
 from autotune.data.encoding import lines, open_text
 from autotune.data.labels import TAG
-from autotune.errors import DataError
+from autotune.errors import DataError, listing
 
 BLANKS = " \t"
 """What parts columns and empties a line; a no-break space is part of a word."""
+COLUMNS_OF_CONLLU = 10
+"""ID, FORM … MISC (https://universaldependencies.org/format.html)."""
 
 
 class Sentence(NamedTuple):
@@ -27,9 +29,19 @@ def read_conll(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[
     """Sentences with `tokens` and `tags`; a file with one column, of words to be tagged, has no `tags`.
 
     Raises:
-        DataError: a line has fewer or more columns than those before it.
+        DataError: a line has fewer or more columns than those before it; the words are numbers of words.
     """
-    for tokens, tags, _ in _sentences(path, config, notes):
+    counting: list[bool] = []
+    for tokens, tags, numbers in _sentences(path, config, notes):
+        if tags and len(tokens) > 2 and all(counting) and len(counting) < 2:
+            counting.append(tokens == [str(number) for number in range(1, len(tokens) + 1)])
+            if counting == [True, True]:
+                raise DataError(
+                    "the column of the words counts them: 1, 2, 3 …",
+                    where=f"{path}:{numbers[0]}",
+                    found=listing(tokens),
+                    fix=f"dataset.token_column={config.token_column + 1}",
+                )
         yield {"tokens": tokens, "tags": tags} if tags else {"tokens": tokens}
 
 
@@ -49,7 +61,10 @@ def _sentences(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[
                     yield sentence
                     sentence = Sentence([], [], [])
                 continue
-            cells = _cells(line, config)
+            universal = path.suffix.lower() == ".conllu" and line.count("\t") == COLUMNS_OF_CONLLU - 1
+            cells = line.split("\t") if universal else _cells(line, config)
+            if universal and not cells[0].isdecimal():
+                continue  # 3-4 spans the words of a contraction, which follow; 5.1 stands in no text
             if line.startswith("-DOCSTART-") or _is_comment(cells, width, config):
                 continue
             if width not in (0, len(cells)):
@@ -61,7 +76,7 @@ def _sentences(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[
                 )
             width = len(cells)
             try:
-                sentence.tokens.append(cells[config.token_column])
+                sentence.tokens.append(cells[config.token_column or int(universal)])
                 if width > 1:
                     sentence.tags.append(cells[config.tag_column])
             except IndexError as error:

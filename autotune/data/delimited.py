@@ -19,7 +19,9 @@ DELIMITERS = (",", ";", "\t")
 LONGEST_FIELD = LONGEST_LINE
 """Characters; csv's own limit of 131072 is shorter than some court decisions."""
 LINES_IN_A_FIELD = 500
-"""A quoted field over more lines than this is a quote that was never closed."""
+"""A quoted field over more lines than this is looked at when it comes, not when the file has been read."""
+LIKE_ROWS = 0.9
+"""Where at least this share of its lines have as many fields as a row, it is a quote that was never closed."""
 CATEGORIES = 100
 """A column with at most so many values in a file holds categories, not texts."""
 QUOTES = 'close the quote, delete it, or write it twice ("") inside a quoted field'
@@ -42,7 +44,7 @@ def read_delimited(path: Path, config: DatasetConfig, notes: list[str]) -> Itera
         line = 1
         try:
             for fields in reader:
-                if reader.line_num - line > LINES_IN_A_FIELD:
+                if reader.line_num - line > LINES_IN_A_FIELD and _like_rows(fields, header, delimiter):
                     raise _open_quote(path, line, f"a field of {reader.line_num - line} lines")
                 if not header:
                     header = [unicodedata.normalize("NFC", name.strip()) for name in fields]
@@ -63,6 +65,13 @@ def read_delimited(path: Path, config: DatasetConfig, notes: list[str]) -> Itera
         swallowing = quotes.swallowing()
         if swallowing is not None:
             raise _open_quote(path, *swallowing)
+
+
+def _like_rows(fields: Sequence[str], header: Sequence[str], delimiter: str) -> bool:
+    """Whether the lines of the longest field look like rows of the file."""
+    inner = [line for line in max(fields, key=len).splitlines()[1:-1] if line.strip()]
+    cells = [len(next(csv.reader([line], delimiter=delimiter), [])) for line in inner]
+    return not header or (len(header) > 1 and cells.count(len(header)) >= LIKE_ROWS * len(cells))
 
 
 class _Quotes:
@@ -94,14 +103,19 @@ class _Quotes:
     def _rows(self, fields: Sequence[str], column: int) -> list[dict[int, str]]:
         """The lines of a field as rows, by column; none when one of them cannot be a row.
 
-        The last line is the beginning of a row that ends behind the closing quote, so it is not judged. The
-        first line is judged by what stands behind this column: before it stand fields of the true row.
+            The last line is the beginning of a row that ends behind the closing quote, so it is not judged, but in the
+        last column, where it is a row with all that counts. The
+            first line is judged by what stands behind this column: before it stand fields of the true row.
         """
-        first, *middle = [line for line in fields[column].splitlines()[:-1] if line.strip()] or [""]
+        last = column == len(fields) - 1
+        lines_of_field = fields[column].splitlines()
+        first, *middle = [line for line in lines_of_field[: None if last else -1] if line.strip()] or [""]
         parsed = [next(csv.reader([line], delimiter=self.delimiter), []) for line in middle]
+        if last and parsed and any(cell.startswith(" ") for cell in parsed[-1]):
+            return []  # prose has a blank behind its comma
         rows = [{at: cell for at, cell in enumerate(cells) if at != column} for cells in parsed]
         whole = [len(cells) == len(fields) for cells in parsed]
-        if column < len(fields) - 1:
+        if not last:
             behind = next(csv.reader([first], delimiter=self.delimiter), [])[1:]
             rows.append(dict(enumerate(behind, column + 1)))
             whole.append(column + 1 + len(behind) == len(fields))

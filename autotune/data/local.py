@@ -12,11 +12,13 @@ from typing import Any
 from autotune.choices import Format
 from autotune.config import DatasetConfig
 from autotune.data.brat import is_brat
+from autotune.data.columns import plain_name
 from autotune.data.conll import line_of
 from autotune.data.exports import in_our_columns
 from autotune.data.readers import SUFFIXES, format_of, read_rows
 from autotune.data.roles import Column
 from autotune.errors import DataError, listing, nearest
+from autotune.paste import override
 
 SPLITS = ("train", "validation", "test")
 OTHER_NAMES: Mapping[str, tuple[str, ...]] = {"validation": ("validation", "valid", "val", "dev")}
@@ -38,6 +40,14 @@ class Source:
     where: str
     line: Callable[[int, int], int] | None = None
     """The line of a word of a row, where rows are lines of a file."""
+
+
+SPLIT_NAMES = {
+    "train": ("train", "training", "treino", "treinamento"),
+    "validation": ("validation", "valid", "val", "dev", "devel", "validacao", "desenvolvimento"),
+    "test": ("test", "testing", "teste"),
+}
+"""What files are called, without accents; proposed in errors, never guessed."""
 
 
 def understood(
@@ -222,13 +232,19 @@ def _chained(files: Sequence[Path], config: DatasetConfig) -> Source:
 
 
 def _no_file(folder: Path, split: str, wanted: str, files: Sequence[Path]) -> DataError:
+    guesses = {
+        one: next((path.name for path in files if plain_name(path.stem) in names), None)
+        for one, names in SPLIT_NAMES.items()
+    }
+    known = {one: name for one, name in guesses.items() if name is not None}
     nested = any(SUFFIXES.get(path.suffix.lower()) for path in folder.glob("*/*"))
-    name = files[0].name if files else "FILE"
+    others = [path.name for path in files if path.name not in known.values()]
+    proposed = known if split in known else {split: others[0] if others else "FILE", **known}
     return DataError(
         f"the folder has no file for {wanted}",
         where=f"dataset.path={folder}",
         found=f"files: {listing(path.name for path in files)}" if files else "no data files",
-        fix=f"dataset.splits.{split}={name}"
+        fix=" ".join(override(f"dataset.splits.{one}", name) for one, name in proposed.items())
         + ("; for a folder in the Hub's layout: dataset.format=hub" if nested and not files else ""),
     )
 

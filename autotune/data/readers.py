@@ -84,6 +84,8 @@ def read_rows(path: Path, form: Format, config: DatasetConfig, notes: Notes) -> 
     """
     if path.is_file() and path.stat().st_size == 0:
         raise DataError("the file is empty", where=str(path))
+    if path.is_file():
+        _refuse_stand_ins(path)
     readers: Mapping[Format, Callable[[Path, DatasetConfig, Notes], Iterator[RawRow]]] = {
         Format.csv: read_delimited,
         Format.json: _json,
@@ -139,11 +141,30 @@ def load_saved(folder: Path) -> "Dataset | DatasetDict":
         ) from error
 
 
+def _refuse_stand_ins(path: Path) -> None:
+    """What a download leaves in place of the data.
+
+    Raises:
+        DataError: the file is a pointer of git-lfs or a web page.
+    """
+    try:
+        with path.open("rb") as file:
+            begin = file.read(200).lstrip(b"\xef\xbb\xbf \r\n\t").lower()
+    except OSError:
+        return  # the reader says why
+    if begin.startswith(b"version https://git-lfs"):
+        fix = "git lfs pull in the folder of its repository"
+        raise DataError("the file is a pointer of git-lfs, not the data", where=str(path), fix=fix)
+    if begin.startswith((b"<!doctype html", b"<html")):
+        fix = "download the file itself; pages that show a file have a button for the raw one"
+        raise DataError("the file is a web page, not data", where=str(path), fix=fix)
+
+
 def _json(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
     with open_text(path, config, notes) as file:
         try:
             value = json.load(file)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # a ValueError: a number of more than 4300 digits
             line = getattr(error, "lineno", 1)
             fix = "dataset.format=jsonl for one object a line" if "Extra data" in str(error) else None
             raise DataError(
@@ -181,8 +202,10 @@ def _jsonl(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
                 continue
             try:
                 item = json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
+            except (ValueError, RecursionError) as error:
                 fix = "dataset.format=json for one JSON list over many lines" if number == 1 else None
+                if line.lstrip().startswith("{'"):
+                    fix = "keys and texts in double quotes, as json.dumps writes them; print(row) does not"
                 raise DataError(
                     "the line is no valid JSON", where=f"{path}:{number}", found=str(error), fix=fix
                 ) from error
@@ -217,7 +240,7 @@ def _parquet(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow
         features = Features.from_arrow_schema(file.schema_arrow)
         for batch in file.iter_batches(1000):
             yield from named_labels(batch.to_pylist(), features)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise _damaged("Parquet", path, error) from error
 
 
@@ -243,7 +266,7 @@ def _arrow(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
             features = Features.from_arrow_schema(reader.schema)
             for batch in batches:
                 yield from named_labels(batch.to_pylist(), features)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise _damaged("Arrow", path, error) from error
 
 

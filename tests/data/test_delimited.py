@@ -123,7 +123,7 @@ def test_a_text_of_several_lines_is_not_taken_for_swallowed_rows(write):
 
 
 def test_a_field_over_hundreds_of_lines_is_an_open_quote(write):
-    path = write("a.csv", "text,label\nx,1\n" + '"a' + "\nlinha" * 600 + '",1\n')
+    path = write("a.csv", "text,label\nx,1\n" + '"a' + "\nlinha,1" * 600 + '",1\n')
     assert f"{path}:3" in refused(path)
 
 
