@@ -42,12 +42,12 @@ class Source:
     """The line of a word of a row, where rows are lines of a file."""
 
 
-SPLIT_NAMES = {
-    "train": ("train", "training", "treino", "treinamento"),
-    "validation": ("validation", "valid", "val", "dev", "devel", "validacao", "desenvolvimento"),
-    "test": ("test", "testing", "teste"),
+PORTUGUESE = {
+    "train": ("treino", "treinamento"),
+    "validation": ("validacao", "desenvolvimento"),
+    "test": ("teste",),
 }
-"""What files are called, without accents; proposed in errors, never guessed."""
+"""What files of splits are called, without accents; proposed in errors, never guessed."""
 
 
 def understood(
@@ -143,8 +143,13 @@ def folder_splits(folder: Path, wanted: Mapping[str, str], config: DatasetConfig
             )
         elif matches:
             found[split] = file_source(matches[0], config)
-        elif wanted_name != split or split == "train":
+        elif wanted_name != split or split == "train" or _in_portuguese(files, split) is not None:
             raise _no_file(folder, split, wanted_name, files)
+    used = {path for wanted_name in wanted.values() for path in _matches(files, split_names(wanted_name))}
+    unused = [path.name for path in files if path not in used]
+    if unused and "train" in found:
+        note = f"files of {folder} that no split reads: {listing(unused)}; dataset.splits.validation=FILE reads one"
+        found["train"] = _with_note(found["train"], note)
     return found
 
 
@@ -232,13 +237,10 @@ def _chained(files: Sequence[Path], config: DatasetConfig) -> Source:
 
 
 def _no_file(folder: Path, split: str, wanted: str, files: Sequence[Path]) -> DataError:
-    guesses = {
-        one: next((path.name for path in files if plain_name(path.stem) in names), None)
-        for one, names in SPLIT_NAMES.items()
-    }
-    known = {one: name for one, name in guesses.items() if name is not None}
+    known = {one: name for one in PORTUGUESE if (name := _in_portuguese(files, one)) is not None}
+    taken = {path for one in PORTUGUESE if one != split for path in _matches(files, split_names(one))}
     nested = any(SUFFIXES.get(path.suffix.lower()) for path in folder.glob("*/*"))
-    others = [path.name for path in files if path.name not in known.values()]
+    others = [path.name for path in files if path not in taken and path.name not in known.values()]
     proposed = known if split in known else {split: others[0] if others else "FILE", **known}
     return DataError(
         f"the folder has no file for {wanted}",
@@ -247,6 +249,21 @@ def _no_file(folder: Path, split: str, wanted: str, files: Sequence[Path]) -> Da
         fix=" ".join(override(f"dataset.splits.{one}", name) for one, name in proposed.items())
         + ("; for a folder in the Hub's layout: dataset.format=hub" if nested and not files else ""),
     )
+
+
+def _in_portuguese(files: Sequence[Path], split: str) -> str | None:
+    """The name of the file that seems to be a split."""
+    return next((path.name for path in files if plain_name(path.stem) in PORTUGUESE[split]), None)
+
+
+def _with_note(source: Source, note: str) -> Source:
+    """A source that says something when it is read."""
+
+    def raw(notes: list[str]) -> Iterable[Mapping[str, Any]]:
+        notes.append(note)
+        return source.raw(notes)
+
+    return replace(source, raw=raw)
 
 
 def _data_files(folder: Path, config: DatasetConfig) -> list[Path]:
