@@ -5,11 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from autotune.checks.findings import Finding, Report, Severity
+from autotune.errors import listing
 
 logger = logging.getLogger(__name__)
 
 BAR = 40
 """Characters of the longest bar of the histogram."""
+MOST_LABELS = 50
+"""So many labels are shown; all stand in the report's JSON."""
 
 
 def say(report: Report) -> None:
@@ -24,7 +27,8 @@ def say(report: Report) -> None:
     labels = report.figures.get("labels")
     if labels is not None:
         counts = labels["counts"]["train"]
-        logger.info("labels of train: %s", ", ".join(f"{name} {count}" for name, count in counts.items()))
+        names = listing((f"{name} {count}" for name, count in counts.items()), MOST_LABELS)
+        logger.info("labels of train: %s", names)
     for finding in report.of(Severity.warning):
         logger.warning("%s", _line(finding))
 
@@ -110,10 +114,14 @@ def _labels(labels: Mapping[str, Any]) -> Iterator[str]:
     counts = labels["counts"]
     names = list(dict.fromkeys(name for found in counts.values() for name in found))
     yield from table(
-        ["label", *counts], [[name, *(found.get(name, 0) for found in counts.values())] for name in names]
+        ["label", *counts],
+        [[name, *(found.get(name, 0) for found in counts.values())] for name in names[:MOST_LABELS]],
     )
+    if len(names) > MOST_LABELS:
+        yield f"  … and {len(names) - MOST_LABELS} more"
     if labels["ids"]:
-        yield "  ids: " + ", ".join(f"{number} {name}" for name, number in labels["ids"].items())
+        ids = listing((f"{number} {name}" for name, number in labels["ids"].items()), MOST_LABELS)
+        yield f"  ids: {ids}"
 
 
 def _histogram(lengths: Mapping[str, Any]) -> Iterator[str]:

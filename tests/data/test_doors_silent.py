@@ -55,9 +55,11 @@ def test_names_that_are_proposed_are_read_as_they_are_meant(names):
     assert list(map(str, OverridesParser.create().parse_override(line).value())) == names
 
 
-def test_a_column_that_counts_the_words_is_refused(tmp_path):
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_column_that_counts_the_words_is_refused(tmp_path, first):
     path = tmp_path / "train.conll"
-    path.write_text("1 Ana B-PER\n2 foi O\n3 ali O\n\n1 Rui B-PER\n2 foi O\n3 ali O\n")
+    sentence = f"{first} Ana B-PER\n{first + 1} foi O\n{first + 2} ali O\n"
+    path.write_text(f"{sentence}\n{sentence}")
     with pytest.raises(DataError, match="counts them") as caught:
         list(read_conll(path, DatasetConfig(), []))
     assert caught.value.fix == "dataset.token_column=1"
