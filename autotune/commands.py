@@ -132,6 +132,7 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
             "interval": {split: ends},
             **({"unseen": {split: {"rows": unseen[0], **unseen[1].as_dict()}}} if unseen else {}),
             "recipe": recipe(figures.values),
+            "precision": {"training": prepared.precision, "scores": evaluator.precision},
             "training": asdict(fitted),
         }
         folder.write_json("metrics.json", metrics)
@@ -175,7 +176,8 @@ def _fine_tuned(
     """
     trainer, evaluator = _trainer(config, prepared, folder)
     fitted = trainer.fit()
-    return fitted, _save(config, prepared, trainer, folder, ranks), evaluator
+    model = _save(config, prepared, trainer, folder, ranks)
+    return fitted, model, replace(evaluator, precision=device.for_inference(prepared.precision))
 
 
 def _trainer(config: RunConfig, prepared: Prepared, folder: RunFolder) -> tuple[Trainer, Evaluator]:
@@ -190,11 +192,13 @@ def _trainer(config: RunConfig, prepared: Prepared, folder: RunFolder) -> tuple[
         allow_pickle=config.model.allow_pickle,
         seed=config.seed,
     )
-    if prepared.precision is Precision.bf16:
-        halve_frozen(model)
+    accelerator = device.accelerator(prepared.precision, base.config)
     say_model(base, model, prepared.precision)
-    accelerator = device.accelerator(prepared.precision)
-    evaluator = Evaluator(task, accelerator, config.trainer.micro_batch_tokens or for_prediction(base.config))
+    # Where the model is scored in fp32, the base keeps its own fp32 weights.
+    if device.for_inference(prepared.precision) is Precision.bf16:
+        halve_frozen(model)
+    budget = config.trainer.micro_batch_tokens or for_prediction(base.config)
+    evaluator = Evaluator(task, accelerator, budget, prepared.precision)
 
     def validate(model: nn.Module) -> Scores:
         return evaluator.score(model, features["validation"], rows["validation"])
@@ -289,14 +293,22 @@ def evaluate(run: str, *, data: str | None, split: str | None, output: str | Non
         _need_targets(loaded.task, rows, data)
     features = prepare_features(loaded.task, rows, Path(loaded.scratch.name), "evaluate")
     scores = loaded.evaluator.score(loaded.model, features, rows)
-    logger.info("%s, %d rows", data or split, len(rows))
+    logger.info(
+        "%s, %d rows, scored in %s on %s", data or split, len(rows), loaded.evaluator.precision, device.name()
+    )
     say_scores(scores)
     if output is not None:
         _write(
             output,
             [
                 json.dumps(
-                    {**scores.as_dict(), "recipe": recipe(scores.values)}, ensure_ascii=False, indent=2
+                    {
+                        **scores.as_dict(),
+                        "recipe": recipe(scores.values),
+                        "precision": loaded.evaluator.precision,
+                    },
+                    ensure_ascii=False,
+                    indent=2,
                 ),
                 "\n",
             ],
@@ -333,7 +345,13 @@ def predict(run: str, *, file: str | None, texts: Sequence[str], output: str | N
         sys.stdout.writelines(lines)
     else:
         _write(output, lines)
-        logger.info("%d predictions in %s", len(rows), output)
+        logger.info(
+            "%d predictions in %s, made in %s on %s",
+            len(rows),
+            output,
+            loaded.evaluator.precision,
+            device.name(),
+        )
     return 0
 
 
@@ -358,11 +376,12 @@ def _load(run: str) -> _Loaded:
     base, model, saved = load_artefact(RunFolder.artefact(run))
     config = typed(saved["config"])
     task = registry.task(config.task.name)(config.task, base, saved["facts"])
-    precision = Precision(saved["precision"])
+    precision = device.for_inference(Precision(saved["precision"]))
     if precision is Precision.bf16:
         halve_frozen(model)
-    accelerator = device.accelerator(precision)
-    evaluator = Evaluator(task, accelerator, config.trainer.micro_batch_tokens or for_prediction(base.config))
+    accelerator = device.accelerator(precision, base.config)
+    budget = config.trainer.micro_batch_tokens or for_prediction(base.config)
+    evaluator = Evaluator(task, accelerator, budget, precision)
     return _Loaded(config, task, model.to(accelerator.device), evaluator, tempfile.TemporaryDirectory())
 
 

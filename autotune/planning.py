@@ -48,7 +48,7 @@ def estimate(config: RunConfig, prepared: Prepared, report: Report) -> bool:
         allow_pickle=config.model.allow_pickle,
         seed=config.seed,
     )
-    accelerator = device.accelerator(prepared.precision)
+    accelerator = device.accelerator(prepared.precision, prepared.base.config)
     if config.trainer.gradient_checkpointing:
         keep_less(model)
     model = accelerator.prepare_model(model).train()

@@ -166,7 +166,7 @@ def _settle(found: Examination) -> None:
     """Precision, and the task with its rules for this model."""
     if found.base is None:
         return
-    found.precision = device.resolve(found.config.trainer.precision, found.base.config.model_type)
+    found.precision = device.resolve(found.config.trainer.precision, found.base.config)
     if found.facts is not None:
         kind = registry.task(found.config.task.name)
         found.task = kind(found.config.task, found.base, found.facts)

@@ -70,8 +70,9 @@ def prove(
             fix="the trained weights are safe in the run folder; please report this with the log",
         )
     logger.info(
-        "proof: a fresh process read the saved model and gave the same predictions for %d rows", len(expected)
-    )
+        "proof: a fresh process read the saved model and gave the same predictions for %d rows, in %s",
+        len(expected), evaluator.precision,
+    )  # fmt: skip
 
 
 def _same_prediction(one: Prediction, other: Prediction) -> bool:

@@ -42,7 +42,7 @@ def audit_machine(config: RunConfig, model: nn.Module | None, precision: Precisi
     report.figures["machine"] = {
         **surroundings(),
         "precision": str(precision) if precision else None,
-        "fast_bf16": device.resolve(Precision.auto, "bert") is Precision.bf16,
+        "fast_bf16": device.has_fast_bf16(),
         "memory_gb": round(memory / 1e9, 1),
         "disk_free_gb": round(free / 1e9, 1),
         "offline": os.environ.get("HF_HUB_OFFLINE") == "1",

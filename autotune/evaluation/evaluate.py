@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
+from accelerate.utils import AutocastKwargs, gather_object
 from datasets import Dataset
 from torch import nn
 
 from autotune import signals
+from autotune.choices import Precision
 from autotune.data.batches import Indices, prediction_batches
 from autotune.data.cache import records
 from autotune.evaluation.metrics.base import OfflineMetric
@@ -45,6 +46,8 @@ class Evaluator:
     """Device, precision and processes."""
     budget: int
     """Padded tokens a batch."""
+    precision: Precision = Precision.fp32
+    """In which to predict: the accelerator's own, or fp32."""
     too_much: float = field(default=math.inf, init=False)
     """Padded tokens of the smallest batch for which memory was not enough."""
 
@@ -116,7 +119,8 @@ class Evaluator:
         """What the model says of some of the features, by their number; the longest are predicted first."""
         values: dict[int, Any] = {}
         lengths = self.task.lengths(features)[chosen, :1]
-        with _evaluating(model), self.accelerator.autocast():
+        mixed = AutocastKwargs(enabled=self.precision in (Precision.bf16, Precision.fp16))
+        with _evaluating(model), self.accelerator.autocast(mixed):
             for batch in prediction_batches(lengths, self.budget):
                 signals.refuse_to_go_on()
                 said = self._said(model, features, chosen[batch], int(lengths[batch].max()))

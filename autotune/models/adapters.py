@@ -199,13 +199,14 @@ def finish(model: nn.Module, base: Base, config: PeftConfig | None) -> nn.Module
     """What `model/` will hold: the plain model in float32, adapters folded in; or the model as it is without adapters
     or with `peft.merge=false`. A model with adapters must not be used afterwards: save the adapter first.
 
-    A quantized base is read again in float32 and merged there: folding an update into 4 bits would round it
-    away.
+    A base in fewer bits (quantized, or halved by `halve_frozen`) is read again in float32 and merged there: folding an
+    update into 4 bits would round it away, and the base with the adapter on it must be the merged model.
     """
     if config is None or not config.merge or not isinstance(model, peft.PeftModel):
         return model
-    if config.quantization is Quantization.none:
-        return _merged(model.float())
+    halved = any(parameter.dtype is torch.bfloat16 for parameter in model.parameters())
+    if config.quantization is Quantization.none and not halved:
+        return _merged(model)
     quantized = model.get_base_model()
     plain_config = type(quantized.config).from_dict(quantized.config.to_dict())
     plain_config.__dict__.pop("quantization_config", None)

@@ -12,6 +12,7 @@ from torch import nn
 
 from autotune.data.batches import Indices, Lengths, padded
 from autotune.tasks.base import Task
+from autotune.training.device import hidden_size
 from autotune.training.features import take
 from autotune.training.gradients import is_distributed
 from autotune.training.memory import is_out_of_memory, let_go
@@ -76,8 +77,7 @@ def for_cpu(config: Any) -> int:
     Args:
         config: of the model.
     """
-    hidden = getattr(config, "hidden_size", None) or 768
-    return rounded(min(4 * FEWEST, cache_bytes() // (BYTES_A_HIDDEN_NUMBER * hidden)))
+    return rounded(min(4 * FEWEST, cache_bytes() // (BYTES_A_HIDDEN_NUMBER * hidden_size(config))))
 
 
 def for_gpu(lengths: Lengths, used: Callable[[Indices], int], room: int) -> int:

@@ -1,6 +1,7 @@
 """Which arithmetic a run uses, and on which device."""
 
 import os
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -19,23 +20,42 @@ FP16_OVERFLOWS = ("t5", "mt5", "umt5", "longt5")
 AMPERE = (8, 0)
 """The first GPUs with tf32, as their compute capability."""
 
+MATRIX_UNIT_HIDDEN = 384
+"""Hidden size from which bf16 pays on a CPU with AMX. Measured on a Xeon with two cores: at 64 autocast's casts made
+a run 2.5 times as long as in fp32 (13-19 s against 5-8 s), at 384 a run took 0.74 of the CPU time."""
 
-def resolve(precision: Precision, model_type: str) -> Precision:
+THREADS_HIDDEN = 256
+"""Hidden size from which a second thread pays. One thread's time for a BERT step over that of two, measured on two
+idle cores with passive waiting, batches of 400 to 4,000 tokens: 0.40-0.81 at 64, 0.47-1.04 at 128, 0.81 at 192,
+0.99 at 256, 1.05-1.6 at 384."""
+
+
+def hidden_size(config: Any) -> int:
+    """The width of a model's hidden states; that of BERT-base where its config has no such key."""
+    return getattr(config, "hidden_size", None) or 768
+
+
+def resolve(precision: Precision, config: PretrainedConfig) -> Precision:
     """fp32, tf32, bf16 or fp16 for this machine and model.
 
-    auto is bf16 where the hardware multiplies bf16 matrices in units of its own (GPUs since Ampere, CPUs with
-    AMX), else fp32: on other CPUs bf16 was measured at half the speed of fp32.
+    auto is bf16 where the hardware multiplies bf16 matrices in units of its own: GPUs since Ampere, and CPUs with AMX
+    from a hidden size of MATRIX_UNIT_HIDDEN. Elsewhere it is fp32: on a CPU without AMX bf16 was measured at half the
+    speed of fp32.
+
+    Args:
+        precision: as configured.
+        config: of the model.
 
     Raises:
         ConfigError: fp16 for a T5 kind; fp16 or tf32 on a CPU; bf16 or tf32 on a GPU without them.
     """
     cuda = torch.cuda.is_available()
     if precision is Precision.auto:
-        fast = torch.cuda.is_bf16_supported(including_emulation=False) if cuda else cpu_has_matrix_unit()
-        return Precision.bf16 if fast else Precision.fp32
-    if precision is Precision.fp16 and model_type in FP16_OVERFLOWS:
+        pays = cuda or hidden_size(config) >= MATRIX_UNIT_HIDDEN
+        return Precision.bf16 if pays and has_fast_bf16() else Precision.fp32
+    if precision is Precision.fp16 and config.model_type in FP16_OVERFLOWS:
         raise ConfigError(
-            f"models of the kind {model_type} overflow in fp16: they were trained in bfloat16, and their "
+            f"models of the kind {config.model_type} overflow in fp16: they were trained in bfloat16, and their "
             "activations exceed fp16's largest number, so the loss becomes NaN",
             where="trainer.precision",
             found="fp16",
@@ -59,6 +79,23 @@ def resolve(precision: Precision, model_type: str) -> Precision:
     return precision
 
 
+def for_inference(precision: Precision) -> Precision:
+    """The precision of final scores and of predictions, for the one of training.
+
+    On a GPU it is the same. On a CPU it is fp32, so that a plain load of the model in transformers gives the same
+    figures. The cost, where training was in bf16: each scored row takes a forward pass in fp32, about a third of an
+    fp32 step on it.
+    """
+    return precision if torch.cuda.is_available() else Precision.fp32
+
+
+def has_fast_bf16() -> bool:
+    """Whether this machine multiplies bf16 matrices in hardware: GPUs since Ampere, CPUs with AMX."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return cpu_has_matrix_unit()
+
+
 def cpu_has_matrix_unit() -> bool:
     """Whether the CPU multiplies bf16 tiles in hardware (Intel AMX)."""
     return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
@@ -71,15 +108,18 @@ def micro_batch_cost(config: PretrainedConfig) -> Cost:
     where dropout of attention keeps it out of the fused kernel at 1.2 times. Starting a micro-batch cost 64 padded
     tokens there; a GPU waits for the CPU in the meantime, in which it could do some thousand tokens.
     """
-    hidden = getattr(config, "hidden_size", None) or 768
-    return Cost(attention=2.0 * hidden, overhead=1024.0 if torch.cuda.is_available() else 64.0)
+    return Cost(attention=2.0 * hidden_size(config), overhead=1024.0 if torch.cuda.is_available() else 64.0)
 
 
-def accelerator(precision: Precision) -> Accelerator:
+def accelerator(precision: Precision, config: PretrainedConfig | None = None) -> Accelerator:
     """The Accelerator for a precision: on the GPU if there is one, else on the CPU over gloo.
 
-    A model that was trained with the GPU's fp16 or tf32 is used in fp32 on a CPU. There torch gets a thread for each
-    physical core, shared with the other processes of the machine, where OMP_NUM_THREADS does not say otherwise.
+    A model that was trained with the GPU's fp16 or tf32 is used in fp32 on a CPU. There torch gets as many threads as
+    pay for the model, where OMP_NUM_THREADS does not say otherwise.
+
+    Args:
+        precision: resolved.
+        config: of the model; None: of a size for which all cores pay.
     """
     # accelerate keeps one precision for the whole process; the runs of a sweep may have several.
     AcceleratorState._reset_state()
@@ -87,15 +127,22 @@ def accelerator(precision: Precision) -> Accelerator:
     if cuda:
         torch.set_float32_matmul_precision("highest" if precision is Precision.fp32 else "high")
     elif "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, cores() // launch.ranks_here()))
+        torch.set_num_threads(threads(config))
     mixed = precision is Precision.bf16 or (precision is Precision.fp16 and cuda)
     return Accelerator(mixed_precision=precision.value if mixed else "no", cpu=not cuda)
 
 
+def threads(config: PretrainedConfig | None) -> int:
+    """CPU threads for a model: one below a hidden size of THREADS_HIDDEN, else one per physical core, shared with the
+    other ranks of this machine. A rule by shape and not by a clock, so that a run repeats to the last bit."""
+    if config is not None and hidden_size(config) < THREADS_HIDDEN:
+        return 1
+    return max(1, cores() // launch.ranks_here())
+
+
 def name() -> str:
     """The device in words."""
-    return (
-        torch.cuda.get_device_name()
-        if torch.cuda.is_available()
-        else f"CPU, {torch.get_num_threads()} threads"
-    )
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    number = torch.get_num_threads()
+    return f"CPU, {number} thread{'s' * (number > 1)}"

@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
+from accelerate.utils import AutocastKwargs, gather_object
 from datasets import Dataset
 from torch import nn
 
@@ -291,15 +291,18 @@ class Trainer:
         loss = torch.zeros((), dtype=torch.float64, device=self.accelerator.device)
         features = np.empty(0, dtype=np.int64)
         try:
-            for features in micro_batches:
-                if self._asked_to_leave():
-                    break
-                batch = self.feed.batch(self.features, features)
-                part = self.task.loss(self.model, batch).sum
-                # All ranks know how many features an update has; the count of its targets comes with the sums.
-                self.accelerator.backward(part / divisor)
-                loss += part.detach()
-                share.count += batch.num_targets
+            # Autocast keeps its copies of the weights until the outermost context ends. With this one around them, which
+            # itself casts nothing, the contexts of the forward passes share one cast of each weight per step.
+            with self.accelerator.autocast(AutocastKwargs(enabled=False)):
+                for features in micro_batches:
+                    if self._asked_to_leave():
+                        break
+                    batch = self.feed.batch(self.features, features)
+                    part = self.task.loss(self.model, batch).sum
+                    # All ranks know how many features an update has; the count of its targets comes with the sums.
+                    self.accelerator.backward(part / divisor)
+                    loss += part.detach()
+                    share.count += batch.num_targets
             self.embeddings.add()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):

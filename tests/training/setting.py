@@ -84,7 +84,7 @@ def make_trainer(tmp_path, task_name, folder, evaluate=None, **options) -> Train
         prepared.features["train"],
         config=config.trainer,
         seed=3,
-        accelerator=device.accelerator(Precision.fp32),
+        accelerator=device.accelerator(config.trainer.precision),
         evaluate=evaluate,
         folder=folder,
     )

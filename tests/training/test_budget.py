@@ -93,6 +93,8 @@ def test_a_system_that_does_not_tell(machine, tmp_path):
 
 
 def test_torch_gets_our_share_of_the_cores(monkeypatch):
+    from transformers import BertConfig
+
     from autotune.choices import Precision
 
     before = torch.get_num_threads()
@@ -100,8 +102,11 @@ def test_torch_gets_our_share_of_the_cores(monkeypatch):
         monkeypatch.setattr(device, "cores", lambda: 6)
         monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
         monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
-        device.accelerator(Precision.fp32)
+        device.accelerator(Precision.fp32, BertConfig(hidden_size=256))
         assert torch.get_num_threads() == 2
+        device.accelerator(Precision.fp32, BertConfig(hidden_size=128))
+        assert torch.get_num_threads() == 1, "more threads do not pay"
+        device.accelerator(Precision.fp32)
         monkeypatch.setenv("OMP_NUM_THREADS", "1")
         monkeypatch.setattr(device, "cores", lambda: 12)
         device.accelerator(Precision.fp32)
