@@ -3,16 +3,15 @@
 import json
 import logging
 import sys
-import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
 from torch import nn
 
-from autotune import registry, signals
+from autotune import signals
 from autotune.checks.findings import Report, Severity
 from autotune.checks.machine import surroundings
 from autotune.checks.show import say, text
@@ -26,7 +25,7 @@ from autotune.evaluation.metrics import recipe
 from autotune.evaluation.uncertainty import intervals
 from autotune.evaluation.unseen import unseen_scores
 from autotune.files import json_lines, replaced
-from autotune.models import finish, halve_frozen, load_artefact, load_model, save_adapter, save_artefact
+from autotune.models import finish, halve_frozen, load_model, save_adapter, save_artefact
 from autotune.outcome import say_model, say_next, say_result, say_scores
 from autotune.planning import estimate, lines
 from autotune.prepare import Prepared, examine
@@ -35,8 +34,9 @@ from autotune.publishing.background import follower
 from autotune.publishing.card import write_card
 from autotune.publishing.facts import read_facts
 from autotune.publishing.stage import publish
-from autotune.resolve import plain, typed
+from autotune.resolve import plain
 from autotune.runs import CACHE, RunFolder
+from autotune.saved_model import load_saved
 from autotune.tasks.base import Scores, Task
 from autotune.training import device
 from autotune.training.budget import for_prediction
@@ -276,7 +276,7 @@ def evaluate(run: str, *, data: str | None, split: str | None, output: str | Non
         split: of the run's own data; None: the one that is the run's result, test where there is one.
         output: JSON file for the figures.
     """
-    loaded = _load(run)
+    loaded = load_saved(run)
     if data is None:
         splits = load_rows(
             loaded.config.dataset,
@@ -331,7 +331,7 @@ def predict(run: str, *, file: str | None, texts: Sequence[str], output: str | N
             where="autotune predict",
             fix="autotune predict RUN file.csv -o out.jsonl",
         )
-    loaded = _load(run)
+    loaded = load_saved(run)
     columns = loaded.task.columns
     rows = (
         rows_from_texts(texts, columns)
@@ -353,36 +353,6 @@ def predict(run: str, *, file: str | None, texts: Sequence[str], output: str | N
             device.name(),
         )
     return 0
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    """A saved model, ready to predict."""
-
-    config: RunConfig
-    task: Task
-    model: nn.Module
-    evaluator: Evaluator
-    scratch: "tempfile.TemporaryDirectory[str]"
-    """For tables; nothing of what was predicted stays behind."""
-
-
-def _load(run: str) -> _Loaded:
-    """Opens a run folder or a folder with a saved model.
-
-    Raises:
-        ModelError: there is no saved model.
-    """
-    base, model, saved = load_artefact(RunFolder.artefact(run))
-    config = typed(saved["config"])
-    task = registry.task(config.task.name)(config.task, base, saved["facts"])
-    precision = device.for_inference(Precision(saved["precision"]))
-    if precision is Precision.bf16:
-        halve_frozen(model)
-    accelerator = device.accelerator(precision, base.config)
-    budget = config.trainer.micro_batch_tokens or for_prediction(base.config)
-    evaluator = Evaluator(task, accelerator, budget, precision)
-    return _Loaded(config, task, model.to(accelerator.device), evaluator, tempfile.TemporaryDirectory())
 
 
 def _need_targets(task: Task, rows: Dataset, source: str) -> None:

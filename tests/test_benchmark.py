@@ -84,7 +84,7 @@ def test_words_choose_cells_and_every_cell_has_its_own_name():
 def test_ratios_are_taken_within_rounds():
     runs = {"trainer": [1.0, 2.0, 4.0], "autotune": [0.5, 0.5, 1.0]}
     cell = {
-        "gemm": [{"a": {"cpu": 100.0, "wall": 90.0}}],
+        "gemm": [{"fp32": {"a": {"cpu": 100.0, "wall": 90.0}}, "bf16": {"a": {"cpu": 50.0, "wall": 50.0}}}],
         "runs": {
             name: [
                 {"tokens": 100, "cpu": seconds, "wall": seconds, "flops": 1e9, "memory": 1.0}

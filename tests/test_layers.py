@@ -32,7 +32,7 @@ LAYERS = (
     ("publishing.client", "publishing.target"),
     ("checks",),
     ("prepare",),
-    ("proof", "outcome", "planning", "publishing"),
+    ("proof", "outcome", "planning", "publishing", "saved_model"),
     ("commands", "convert"),
     ("overrides", "explain", "environment"),
     ("resuming",),

@@ -69,6 +69,7 @@ class Process:
     def __init__(self, order: Results, threads: int) -> None:
         environment = os.environ | {
             "OMP_NUM_THREADS": str(threads),
+            "OMP_WAIT_POLICY": "PASSIVE",
             "MKL_NUM_THREADS": str(threads),
             "TOKENIZERS_PARALLELISM": "false",
             "HF_HUB_OFFLINE": "1",
@@ -178,13 +179,13 @@ def _order(
 
 
 def _gemm(threads: int) -> Results:
-    """The machine's matrix products now; others may use it, too."""
+    """The machine's matrix products now, in both arithmetics; others may use it, too."""
     import torch
 
     from benchmarks.flops import gemm_rates
 
     torch.set_num_threads(threads)
-    return gemm_rates()
+    return {"fp32": gemm_rates(), "bf16": gemm_rates(dtype=torch.bfloat16)}
 
 
 def main() -> int:

@@ -7,7 +7,8 @@ TASKS = ("sentiment", "ner", "summarization")
 METHODS = ("full", "lora")
 SHAPES = ("minilm", "bert", "t5", "llama")
 
-FAMILY_OF = {"minilm": "encoder", "bert": "encoder", "t5": "encoder-decoder", "llama": "decoder"}
+GPU_SHAPES = ("bert-base", "t5-base", "llama-1b")
+"""Of scripts/gpu: whole models, too large to wait for on a CPU."""
 CAN_DO = {
     "sentiment": ("minilm", "bert", "t5", "llama"),
     "ner": ("minilm", "bert", "llama"),
@@ -39,6 +40,7 @@ GROUPED = "trainer-grouped"
 BF16 = "trainer-bf16"
 AUTOTRAIN = "autotrain"
 AUTOTUNE = "autotune"
+AUTOTUNE_BF16 = "autotune-bf16"
 
 COMPETITORS = (
     Competitor(
@@ -52,6 +54,7 @@ COMPETITORS = (
         AUTOTRAIN, f"AutoTrain's recipe: Trainer over rows that are all padded to {MAX_LENGTH}", share=0.125
     ),
     Competitor(AUTOTUNE, "autotune.training.trainer.Trainer, the updates of the first cut by length"),
+    Competitor(AUTOTUNE_BF16, "the same with trainer.precision=bf16", share=0.5),
 )
 
 

@@ -4,10 +4,12 @@ import itertools
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+import torch
 from torch import nn
 
-from autotune.choices import Precision, Resume
+from autotune.choices import Resume
 from autotune.data.batches import Indices
 from autotune.runs import RunFolder
 from autotune.training import device
@@ -25,7 +27,9 @@ class Run:
     """The clocks before the first update and after each."""
 
     def mark(self) -> None:
-        """Reads the clocks: CPU seconds of all threads of this process, and wall seconds."""
+        """Reads the clocks: CPU seconds of all threads of this process, and wall seconds; a GPU's work is waited for."""
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
         self.marks.append({"cpu": time.process_time(), "wall": time.perf_counter()})
 
     def seconds(self, clock: str) -> list[float]:
@@ -40,10 +44,18 @@ def updates(opened: Opened, count: int) -> list[Indices]:
     return [plan.update(number) for number in range(count)]
 
 
-def train(opened: Opened, model: nn.Module, count: int, run: Run) -> nn.Module:
-    """Does so many updates."""
+def train(opened: Opened, model: nn.Module, count: int, run: Run, **options: Any) -> nn.Module:
+    """Does some optimizer steps.
+
+    Args:
+        opened: the cell.
+        model: with fresh weights; changed in place.
+        count: of steps.
+        run: takes losses and clocks.
+        options: keys of the section `trainer` that differ from the cell's.
+    """
     config = replace(opened.config, resume=Resume.never)
-    settings = replace(config.trainer, max_updates=count)
+    settings = replace(config.trainer, max_updates=count, **options)
     with ExitStack() as stack:
         trainer = Trainer(
             opened.prepared.task,
@@ -51,7 +63,7 @@ def train(opened: Opened, model: nn.Module, count: int, run: Run) -> nn.Module:
             opened.prepared.features["train"],
             config=settings,
             seed=SEED,
-            accelerator=device.accelerator(Precision.fp32),
+            accelerator=device.accelerator(settings.precision),
             evaluate=None,
             folder=stack.enter_context(RunFolder.open(config)),
         )

@@ -22,7 +22,7 @@ from transformers import (
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from autotune.data.batches import Indices, padded
-from benchmarks.cells import AUTOTRAIN, BATCH_SIZE, BF16, GROUPED, MAX_LENGTH, SUMMARIES_AT_ONCE
+from benchmarks.cells import AUTOTRAIN, BF16, GROUPED, MAX_LENGTH, SUMMARIES_AT_ONCE
 from benchmarks.ours import Run, updates
 from benchmarks.setting import SEED, Opened
 
@@ -64,11 +64,12 @@ def grouped_epoch(opened: Opened) -> list[Indices]:
     """The updates of an epoch that is grouped by length, the least padded tokens first."""
     prepared = opened.prepared
     lengths = prepared.task.lengths(prepared.features["train"])
+    size = opened.config.trainer.batch_size
     sampler = LengthGroupedSampler(
-        BATCH_SIZE, lengths=lengths.sum(axis=1).tolist(), generator=torch.Generator().manual_seed(SEED)
+        size, lengths=lengths.sum(axis=1).tolist(), generator=torch.Generator().manual_seed(SEED)
     )
     order = np.asarray(list(sampler))
-    batches = [order[start : start + BATCH_SIZE] for start in range(0, len(order), BATCH_SIZE)]
+    batches = [order[start : start + size] for start in range(0, len(order), size)]
     return sorted(batches, key=lambda batch: padded(lengths[batch]))
 
 
@@ -127,12 +128,13 @@ def train(name: str, opened: Opened, model: nn.Module, count: int, run: Run, out
     """Does so many updates."""
     seq2seq = opened.prepared.base.family == "encoder-decoder" and not opened.prepared.task.labels()
     settings = opened.config.trainer
-    rows = SUMMARIES_AT_ONCE if opened.prepared.task.labels() is None else BATCH_SIZE
+    rows = SUMMARIES_AT_ONCE if opened.prepared.task.labels() is None else settings.batch_size
+    parts = settings.batch_size // rows
     arguments = (Seq2SeqTrainingArguments if seq2seq else TrainingArguments)(
         output,
         max_steps=count,
         per_device_train_batch_size=rows,
-        gradient_accumulation_steps=BATCH_SIZE // rows,
+        gradient_accumulation_steps=parts,
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         warmup_steps=-(-count // 10),
@@ -161,6 +163,5 @@ def train(name: str, opened: Opened, model: nn.Module, count: int, run: Run, out
         callbacks=[_Clocked(run)],
     )
     trainer.train()
-    parts = BATCH_SIZE // rows
     run.losses.extend(float(sum(losses[at : at + parts])) / parts for at in range(0, len(losses), parts))
     return model

@@ -28,11 +28,10 @@ def clock_of(results: Results) -> str:
 
 def summary(cell: Results, clock: str) -> Results:
     """Figures of every competitor of a cell: medians over the rounds, with the least and the most."""
-    peak = (
-        median(max(rate[clock] for rate in rates.values()) for rates in cell["gemm"])
-        if cell["gemm"]
-        else None
-    )
+    peaks = {
+        dtype: median(max(rate[clock] for rate in rates[dtype].values()) for rates in cell["gemm"])
+        for dtype in (cell["gemm"][0] if cell["gemm"] else ())
+    }
     figures: Results = {}
     for name, runs in cell["runs"].items():
         rates = [run["tokens"] / run[clock] for run in runs]
@@ -46,8 +45,10 @@ def summary(cell: Results, clock: str) -> Results:
             "tokens_per_second_wall": _spread([run["tokens"] / run["wall"] for run in runs]),
             "ratio_to_trainer": _spread(against) if against else None,
             "padding": runs[0].get("padding"),
-            "utilisation": _spread([run["flops"] / run[clock] / 1e9 / peak for run in runs])
-            if peak
+            "utilisation": _spread(
+                [run["flops"] / run[clock] / 1e9 / peaks[arithmetic(name)] for run in runs]
+            )
+            if peaks
             else None,
             "memory_mb": max(run["memory"] for run in runs),
             "final_loss": runs[0]["losses"][-1] if "losses" in runs[0] else None,
@@ -55,7 +56,12 @@ def summary(cell: Results, clock: str) -> Results:
             "score": runs[0].get("score"),
             "extrapolated": runs[0].get("extrapolated"),
         }
-    return {"gemm_peak": peak, "competitors": figures, "same_losses": _same_losses(cell)}
+    return {"gemm_peaks": peaks, "competitors": figures, "same_losses": _same_losses(cell)}
+
+
+def arithmetic(competitor: str) -> str:
+    """Whose peak a competitor's utilisation is measured against."""
+    return "bf16" if competitor.endswith("bf16") else "fp32"
 
 
 def _spread(values: list[float]) -> Results:
@@ -82,15 +88,19 @@ def table(results: Results) -> str:
         f"accelerate {machine['accelerate']}. Texts: {results['texts']}.",
         "",
         f"Rates are real tokens per second of {clock}: median over the rounds, least–most in brackets. Utilisation: "
-        "FLOPs of the matrix products that the real tokens need, over the machine's best matrix product. In a "
+        "FLOPs of the matrix products that the real tokens need, over the machine's best matrix product in the same "
+        "arithmetic. In a "
         "round every competitor runs once; ratios are taken within rounds.",
         "",
         *(f"- **{one.name}**: {one.said}" for one in COMPETITORS),
     ]
     for name, figures in results["summary"].items():
         lines += ["", f"## {name}", "", *_rows(figures)]
-        if figures["gemm_peak"]:
-            lines += ["", f"Best matrix product: {figures['gemm_peak']:.0f} GFLOP/s."]
+        if figures["gemm_peaks"]:
+            peaks = ", ".join(
+                f"{peak:.0f} GFLOP/s in {dtype}" for dtype, peak in figures["gemm_peaks"].items()
+            )
+            lines += ["", f"Best matrix product: {peaks}."]
         if figures["same_losses"] is not None:
             lines += [
                 "With dropout off, the losses of Trainer's and autotune's updates differ by at most "

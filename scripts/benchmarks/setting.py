@@ -40,6 +40,8 @@ def open_cell(
     method: str = "full",
     updates: int = 1,
     held_out: int = 64,
+    batch_size: int = BATCH_SIZE,
+    tiny: bool = False,
 ) -> Opened:
     """Tokenises; no weights are read.
 
@@ -51,6 +53,8 @@ def open_cell(
         method: full or lora.
         updates: optimizer steps that will be done.
         held_out: rows to score.
+        batch_size: rows per optimizer step.
+        tiny: the shape's architecture at the smallest sizes.
     """
     kind = find(task)
     options: dict[str, Any] = {"max_length": MAX_LENGTH}
@@ -59,12 +63,12 @@ def open_cell(
     config = RunConfig(
         task=TypeAdapter(kind.Config).validate_python(options),
         dataset=rows.dataset(task, folder, data),
-        model=ModelConfig(name_or_path=str(build(shape, folder, data)), max_length=None),
+        model=ModelConfig(name_or_path=str(build(shape, folder, data, tiny=tiny)), max_length=None),
         peft=PeftConfig() if method == "lora" else None,
         trainer=TrainerConfig(
             epochs=1.0,
             max_updates=updates,
-            batch_size=BATCH_SIZE,
+            batch_size=batch_size,
             learning_rate=LEARNING_RATE[method],
             weight_decay=0.0,
             precision=Precision.fp32,
@@ -75,7 +79,7 @@ def open_cell(
     )
     prepared = examine(config, folder / "cache").result()
     # An epoch may be shorter than what was asked for: the minutes have four updates.
-    config.trainer.epochs = max(1.0, updates * BATCH_SIZE / len(prepared.features["train"]) + 1)
+    config.trainer.epochs = max(1.0, updates * batch_size / len(prepared.features["train"]) + 1)
     count = min(held_out, len(prepared.rows.splits["test"]))
     scored = prepared.rows.splits["test"].select(range(count))
     features = Dataset.from_list(list(prepared.task.prepare(iter(scored))))

@@ -24,8 +24,11 @@ from transformers import (
 
 BERT_VOCABULARY = "tokenizers/bertimbau_cased_vocab.txt"
 T5_VOCABULARY = "tokenizers/ptt5_spiece.model"
-VOCABULARY_SIZE = {"minilm": 29794, "bert": 29794, "t5": 32100, "llama": 32100}
-"""BERTimbau's and PTT5's, also where their files are not at hand."""
+VOCABULARY_SIZE = {"bert": 29794, "other": 32100}
+"""BERTimbau's and PTT5's, also where their files are absent."""
+ENCODERS = ("minilm", "bert", "bert-base")
+TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+TINY_T5 = {"d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 2, "num_decoder_layers": 2, "num_heads": 2}
 SPECIAL = {
     "encoder": ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
     "other": ["<pad>", "</s>", "<unk>"],
@@ -37,19 +40,23 @@ def word(number: int) -> str:
     return f"w{number}"
 
 
-def build(shape: str, folder: Path, data: Path | None) -> Path:
+def build(shape: str, folder: Path, data: Path | None, *, tiny: bool = False) -> Path:
     """Folder of a random model; the same weights every time.
 
     Args:
-        shape: one of cells.SHAPES.
+        shape: one of cells.SHAPES or cells.GPU_SHAPES.
         folder: where the model's own folder is made.
         data: real data sets, for Portuguese tokenizers; None: made-up words.
+        tiny: the same architecture at the smallest sizes, to rehearse.
     """
     target = folder / shape
     if target.is_dir():
         return target
     tokenizer = _tokenizer(shape, data, folder)
     auto_class, config = _config(shape, tokenizer)
+    if tiny:
+        config.update(TINY_T5 if config.model_type == "t5" else TINY)
+        config.num_key_value_heads = 2
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         auto_class.from_config(config).save_pretrained(target)
@@ -58,9 +65,9 @@ def build(shape: str, folder: Path, data: Path | None) -> Path:
 
 
 def _tokenizer(shape: str, data: Path | None, scratch: Path) -> PreTrainedTokenizerBase:
-    encoder = shape in ("minilm", "bert")
+    encoder = shape in ENCODERS
     if data is None:
-        return _made_up(shape, encoder)
+        return _made_up(encoder)
     if encoder:
         return BertTokenizerFast(vocab=str(data / BERT_VOCABULARY), do_lower_case=False, model_max_length=512)
     source = scratch / "spiece"
@@ -69,10 +76,10 @@ def _tokenizer(shape: str, data: Path | None, scratch: Path) -> PreTrainedTokeni
     return T5Tokenizer.from_pretrained(source)
 
 
-def _made_up(shape: str, encoder: bool) -> PreTrainedTokenizerBase:
+def _made_up(encoder: bool) -> PreTrainedTokenizerBase:
     """One token a word, so that texts of any length can be made."""
     special = SPECIAL["encoder" if encoder else "other"]
-    words = [word(number) for number in range(VOCABULARY_SIZE[shape] - len(special))]
+    words = [word(number) for number in range(VOCABULARY_SIZE["bert" if encoder else "other"] - len(special))]
     vocabulary = {piece: number for number, piece in enumerate(special + words)}
     made = Tokenizer(WordLevel(vocabulary, unk_token="[UNK]" if encoder else "<unk>"))
     made.pre_tokenizer = WhitespaceSplit()
@@ -90,24 +97,34 @@ def _made_up(shape: str, encoder: bool) -> PreTrainedTokenizerBase:
 
 
 def _config(shape: str, tokenizer: PreTrainedTokenizerBase) -> tuple[Any, Any]:
-    size = {"vocab_size": VOCABULARY_SIZE[shape], "pad_token_id": tokenizer.pad_token_id}
+    size: dict[str, Any] = {
+        "vocab_size": VOCABULARY_SIZE["bert" if shape in ENCODERS else "other"],
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    bert = {"hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072}
+    t5 = size | {"d_kv": 64, "eos_token_id": 1, "decoder_start_token_id": tokenizer.pad_token_id}
+    llama = size | {"bos_token_id": None, "eos_token_id": 1, "tie_word_embeddings": True}
     match shape:
         case "minilm":
             return AutoModelForMaskedLM, BertConfig(
                 **size, hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536
             )
         case "bert":
-            # As wide as BERT-base; three of its twelve layers, so that it can be waited for.
-            return AutoModelForMaskedLM, BertConfig(
-                **size, hidden_size=768, num_hidden_layers=3, num_attention_heads=12, intermediate_size=3072
-            )
+            # As wide as BERT-base; three of its twelve layers, so that it can be waited for on a CPU.
+            return AutoModelForMaskedLM, BertConfig(**size, **bert, num_hidden_layers=3)
+        case "bert-base":
+            return AutoModelForMaskedLM, BertConfig(**size, **bert, num_hidden_layers=12)
         case "t5":
-            return AutoModelForSeq2SeqLM, T5Config(
-                **size, d_model=512, d_kv=64, d_ff=2048, num_layers=6, num_heads=8, eos_token_id=1,
-                decoder_start_token_id=tokenizer.pad_token_id,
+            return AutoModelForSeq2SeqLM, T5Config(**t5, d_model=512, d_ff=2048, num_layers=6, num_heads=8)
+        case "t5-base":
+            return AutoModelForSeq2SeqLM, T5Config(**t5, d_model=768, d_ff=3072, num_layers=12, num_heads=12)
+        case "llama":
+            return AutoModelForCausalLM, LlamaConfig(
+                **llama, hidden_size=512, num_hidden_layers=6, num_attention_heads=8, num_key_value_heads=4,
+                intermediate_size=1408, max_position_embeddings=2048,
             )  # fmt: skip
+    # Llama 3.2 1B, with a Portuguese vocabulary.
     return AutoModelForCausalLM, LlamaConfig(
-        **size, hidden_size=512, num_hidden_layers=6, num_attention_heads=8, num_key_value_heads=4,
-        intermediate_size=1408, max_position_embeddings=2048, bos_token_id=None, eos_token_id=1,
-        tie_word_embeddings=True,
+        **llama, hidden_size=2048, num_hidden_layers=16, num_attention_heads=32, num_key_value_heads=8,
+        intermediate_size=8192, max_position_embeddings=2048,
     )  # fmt: skip

@@ -29,6 +29,25 @@ def give_memory_back() -> None:
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
+def probe_of(prepared: Any) -> Any:
+    """Makes the inputs of one row with given numbers of source and target tokens; see `flops.Work`."""
+    import torch
+
+    generates, family = prepared.task.labels() is None, prepared.base.family
+    vocabulary = prepared.base.config.vocab_size
+
+    def probe(source: int, target: int) -> dict[str, Any]:
+        length = source + target if generates and family == "decoder" else source
+        inputs = {"input_ids": torch.randint(5, vocabulary, (1, length))}
+        if family == "encoder-decoder":
+            inputs["input_ids"][:, -1] = prepared.task.tokenizer.eos_token_id
+        if generates and family == "encoder-decoder":
+            inputs["decoder_input_ids"] = torch.randint(5, vocabulary, (1, target))
+        return inputs
+
+    return probe
+
+
 class Worker:
     """Holds what is opened between repeats."""
 
@@ -58,8 +77,9 @@ class Worker:
 
     def run(self, *, dropout: bool, score: bool, updates: int | None = None) -> dict[str, Any]:
         """Does the updates once with fresh weights."""
+        from autotune.choices import Precision
         from benchmarks import ours, peers
-        from benchmarks.cells import AUTOTUNE, GROUPED
+        from benchmarks.cells import AUTOTUNE, AUTOTUNE_BF16, GROUPED
         from benchmarks.setting import fresh_model, held_out_loss
 
         count = updates or self.updates
@@ -67,8 +87,9 @@ class Worker:
         seen = {"positions": 0}
         hook = model.register_forward_pre_hook(self._counter(seen), with_kwargs=True)
         run = ours.Run()
-        if self.name == AUTOTUNE:
-            trained = ours.train(self.opened, model, count, run)
+        if self.name in (AUTOTUNE, AUTOTUNE_BF16):
+            precision = Precision.bf16 if self.name == AUTOTUNE_BF16 else Precision.fp32
+            trained = ours.train(self.opened, model, count, run, precision=precision)
         else:
             output = str(Path(self.order["folder"]) / "trainer")
             trained = peers.train(self.name, self.opened, model, count, run, output)
@@ -160,21 +181,8 @@ class Worker:
 
             prepared = self.opened.prepared
             generates, family = prepared.task.labels() is None, prepared.base.family
-            vocabulary = prepared.base.config.vocab_size
-
-            def probe(source: int, target: int) -> dict[str, Any]:
-                import torch
-
-                length = source + target if generates and family == "decoder" else source
-                inputs = {"input_ids": torch.randint(5, vocabulary, (1, length))}
-                if family == "encoder-decoder":
-                    inputs["input_ids"][:, -1] = prepared.task.tokenizer.eos_token_id
-                if generates and family == "encoder-decoder":
-                    inputs["decoder_input_ids"] = torch.randint(5, vocabulary, (1, target))
-                return inputs
-
             model = fresh_model(self.opened, self.cell, dropout=False).train()
-            self._needed = Work(model, probe, causal=family == "decoder", generates=generates)
+            self._needed = Work(model, probe_of(prepared), causal=family == "decoder", generates=generates)
         return self._needed
 
     def _score(self, model: Any) -> float | None:

@@ -1,0 +1,47 @@
+"""A saved model, opened to predict and to score."""
+
+import tempfile
+from dataclasses import dataclass
+
+from torch import nn
+
+from autotune import registry
+from autotune.choices import Precision
+from autotune.config import RunConfig
+from autotune.evaluation.evaluate import Evaluator
+from autotune.models import halve_frozen, load_artefact
+from autotune.resolve import typed
+from autotune.runs import RunFolder
+from autotune.tasks.base import Task
+from autotune.training import device
+from autotune.training.budget import for_prediction
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A saved model, ready to predict."""
+
+    config: RunConfig
+    task: Task
+    model: nn.Module
+    evaluator: Evaluator
+    scratch: "tempfile.TemporaryDirectory[str]"
+    """For tables; nothing of what was predicted stays behind."""
+
+
+def load_saved(run: str) -> SavedModel:
+    """Opens a run folder or a folder with a saved model.
+
+    Raises:
+        ModelError: there is no saved model.
+    """
+    base, model, saved = load_artefact(RunFolder.artefact(run))
+    config = typed(saved["config"])
+    task = registry.task(config.task.name)(config.task, base, saved["facts"])
+    precision = device.for_inference(Precision(saved["precision"]))
+    if precision is Precision.bf16:
+        halve_frozen(model)
+    accelerator = device.accelerator(precision, base.config)
+    budget = config.trainer.micro_batch_tokens or for_prediction(base.config)
+    evaluator = Evaluator(task, accelerator, budget, precision)
+    return SavedModel(config, task, model.to(accelerator.device), evaluator, tempfile.TemporaryDirectory())
