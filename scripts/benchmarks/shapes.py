@@ -26,6 +26,7 @@ BERT_VOCABULARY = "tokenizers/bertimbau_cased_vocab.txt"
 T5_VOCABULARY = "tokenizers/ptt5_spiece.model"
 VOCABULARY_SIZE = {"bert": 29794, "other": 32100}
 """BERTimbau's and PTT5's, also where their files are absent."""
+TINY_VOCABULARY = 2000
 ENCODERS = ("minilm", "bert", "bert-base")
 TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 TINY_T5 = {"d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 2, "num_decoder_layers": 2, "num_heads": 2}
@@ -52,8 +53,10 @@ def build(shape: str, folder: Path, data: Path | None, *, tiny: bool = False) ->
     target = folder / shape
     if target.is_dir():
         return target
-    tokenizer = _tokenizer(shape, data, folder)
-    auto_class, config = _config(shape, tokenizer)
+    encoder = shape in ENCODERS
+    vocabulary = TINY_VOCABULARY if tiny else VOCABULARY_SIZE["bert" if encoder else "other"]
+    tokenizer = _tokenizer(encoder, vocabulary, data, folder)
+    auto_class, config = _config(shape, vocabulary, tokenizer)
     if tiny:
         config.update(TINY_T5 if config.model_type == "t5" else TINY)
         config.num_key_value_heads = 2
@@ -64,10 +67,9 @@ def build(shape: str, folder: Path, data: Path | None, *, tiny: bool = False) ->
     return target
 
 
-def _tokenizer(shape: str, data: Path | None, scratch: Path) -> PreTrainedTokenizerBase:
-    encoder = shape in ENCODERS
+def _tokenizer(encoder: bool, vocabulary: int, data: Path | None, scratch: Path) -> PreTrainedTokenizerBase:
     if data is None:
-        return _made_up(encoder)
+        return _made_up(encoder, vocabulary)
     if encoder:
         return BertTokenizerFast(vocab=str(data / BERT_VOCABULARY), do_lower_case=False, model_max_length=512)
     source = scratch / "spiece"
@@ -76,10 +78,10 @@ def _tokenizer(shape: str, data: Path | None, scratch: Path) -> PreTrainedTokeni
     return T5Tokenizer.from_pretrained(source)
 
 
-def _made_up(encoder: bool) -> PreTrainedTokenizerBase:
+def _made_up(encoder: bool, size: int) -> PreTrainedTokenizerBase:
     """One token a word, so that texts of any length can be made."""
     special = SPECIAL["encoder" if encoder else "other"]
-    words = [word(number) for number in range(VOCABULARY_SIZE["bert" if encoder else "other"] - len(special))]
+    words = [word(number) for number in range(size - len(special))]
     vocabulary = {piece: number for number, piece in enumerate(special + words)}
     made = Tokenizer(WordLevel(vocabulary, unk_token="[UNK]" if encoder else "<unk>"))
     made.pre_tokenizer = WhitespaceSplit()
@@ -96,11 +98,8 @@ def _made_up(encoder: bool) -> PreTrainedTokenizerBase:
     )
 
 
-def _config(shape: str, tokenizer: PreTrainedTokenizerBase) -> tuple[Any, Any]:
-    size: dict[str, Any] = {
-        "vocab_size": VOCABULARY_SIZE["bert" if shape in ENCODERS else "other"],
-        "pad_token_id": tokenizer.pad_token_id,
-    }
+def _config(shape: str, vocabulary: int, tokenizer: PreTrainedTokenizerBase) -> tuple[Any, Any]:
+    size: dict[str, Any] = {"vocab_size": vocabulary, "pad_token_id": tokenizer.pad_token_id}
     bert = {"hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072}
     t5 = size | {"d_kv": 64, "eos_token_id": 1, "decoder_start_token_id": tokenizer.pad_token_id}
     llama = size | {"bos_token_id": None, "eos_token_id": 1, "tie_word_embeddings": True}

@@ -159,13 +159,14 @@ def _refuse_large_batches(model: Any, most: int) -> None:
 def resume(setting: Setting) -> Figures:
     """A run that was interrupted after two steps ends with the weights of one that was not."""
     runs = []
-    for interrupted in (False, True):
-        words = ["task=sentiment", "debug=smoke", f"runs={setting.scratch}/resume", f"name={interrupted}"]
-        if interrupted:
-            require(_in_fork(words, stop_after=2) == 75, "the interrupted run did not end with exit code 75")
+    for name in ("whole", "interrupted"):
+        words = ["task=sentiment", "debug=smoke", f"runs={setting.scratch}/resume", f"name={name}"]
+        if name == "interrupted":
+            code = _in_fork(words, stop_after=2)
+            require(code == 75, f"the run that met a SIGTERM ended with exit code {code}")
         code = _in_fork(words, stop_after=None)
         require(code == 0, f"autotune {' '.join(words)} ended with exit code {code}")
-        runs.append(setting.scratch / "resume" / str(interrupted) / "model")
+        runs.append(setting.scratch / "resume" / name / "model")
     states = [load_artefact(run)[1].state_dict() for run in runs]
     apart = max(float((states[0][name].float() - states[1][name].float()).abs().max()) for name in states[0])
     same = (runs[0] / "model.safetensors").read_bytes() == (runs[1] / "model.safetensors").read_bytes()
