@@ -23,7 +23,7 @@ from autotune.checkpoints import Checkpoints, write_tensors
 from autotune.choices import Resume
 from autotune.config import RunConfig
 from autotune.errors import AutotuneError, ConfigError, DiskError, ModelError, listing, nearest, raise_all
-from autotune.files import PRIVATE, free_name, lines_in_turns, locked, replaced, writing
+from autotune.files import PRIVATE, free_name, lines_in_turns, locked, refuse_ways_out, replaced, writing
 from autotune.resolve import changes, dump_config, load_values
 from autotune.rules import name
 from autotune.runlog import RunLog
@@ -84,6 +84,7 @@ class RunFolder:
                               fix="name=ANOTHER or runs=ANOTHER_FOLDER")  # fmt: skip
         with writing(path):
             path.mkdir(PRIVATE, parents=True, exist_ok=True)
+            refuse_ways_out(path)
             lock = locked(path / LOCK)
         if config.resume is Resume.never and (path / STATUS).exists():
             with writing(path):
@@ -113,6 +114,7 @@ class RunFolder:
         if state_of(path) is not State.finished:
             raise unfinished("the run is not finished", path)
         with writing(path):
+            refuse_ways_out(path)
             lock = locked(path / LOCK)
         folder = cls(path, lock)
         folder._log = RunLog(folder.log)
