@@ -19,7 +19,7 @@ from autotune.keys import keys
 from autotune.redaction import holds_token
 from autotune.rules import token_refused
 
-SWITCHES = ("--multirun", "-m", "--run", "-r", "--resolve", "--help", "-h", "--hydra-help")
+SWITCHES = ("--multirun", "-m", "--run", "-r", "--resolve", "--help", "-h")
 WITH_VALUE = ("--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn")
 INFO = ("--info", "-i")
 """Its value may be missing."""
@@ -65,9 +65,7 @@ def tidy(argv: Sequence[str]) -> list[str]:
             near = nearest(word, (*SWITCHES, *WITH_VALUE, *INFO))
             fix = f"did you mean {near}?" if near else "autotune --help"
             raise ConfigError("there is no such flag", where=word, fix=fix)
-    sweeps = bool({"-m", "--multirun"} & set(flags)) or any(
-        key_of(word) == "hydra.mode" for word in overrides
-    )
+    sweeps = bool({"-m", "--multirun"} & set(flags))
     return flags + [_accepted(word, sweeps=sweeps) for word in overrides]
 
 
