@@ -19,7 +19,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     ("__init__", "errors", "paste", "redaction"),
     ("registry", "choices", "config"),
-    ("files", "keys", "launch", "fresh", "signals", "checkpoints"),
+    ("files", "model_files", "keys", "launch", "fresh", "signals", "checkpoints"),
     ("data.roles", "data.labels"),
     ("rules",),
     ("resolve",),
