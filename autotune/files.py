@@ -90,15 +90,18 @@ def refuse_ways_out(folder: Path) -> None:
         ConfigError: names the first.
     """
     home = folder.resolve()
-    for entry in sorted(folder.rglob("*")):
-        if entry.is_symlink():
-            strange = not (entry.is_dir() or Path(os.path.realpath(entry)).is_relative_to(home))
-        else:
-            strange = not (entry.is_dir() or entry.is_file())
-        if strange:
-            found = f"a link to {entry.readlink()}" if entry.is_symlink() else "no file and no folder"
-            raise ConfigError("the run folder holds what no run writes", where=str(entry), found=found,
-                              fix="remove it")  # fmt: skip
+    for root, _, names in os.walk(folder):
+        for name in sorted(names):  # links to folders are none of these
+            entry = Path(root, name)
+            try:
+                mode = entry.lstat().st_mode
+            except FileNotFoundError:
+                continue  # another process works here
+            inside = stat.S_ISLNK(mode) and Path(os.path.realpath(entry)).is_relative_to(home)
+            if not (inside or stat.S_ISREG(mode)):
+                found = f"a link to {entry.readlink()}" if stat.S_ISLNK(mode) else "no file and no folder"
+                raise ConfigError("the run folder holds what no run writes", where=str(entry), found=found,
+                                  fix="remove it")  # fmt: skip
 
 
 def _own_stream(path: Path) -> int | None:
