@@ -1,7 +1,14 @@
 """python -m autotune"""
 
+import os
 import sys
 
-from autotune.cli import main
+# `python -m`, and so torchrun and accelerate launch, let modules of the working folder come first: a yaml.py there would
+# run. These two modules are part of the interpreter.
+first = (sys.path[0] or os.curdir) if sys.path else ""
+if not sys.flags.safe_path and os.path.isdir(first) and os.path.samefile(first, os.curdir):  # noqa: PTH112, PTH121
+    del sys.path[0]
+
+from autotune.cli import main  # noqa: E402
 
 sys.exit(main())

@@ -2,32 +2,34 @@
 
 import os
 import re
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import hydra
 import yaml
-from hydra.core.config_search_path import ConfigSearchPath
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
-from hydra.core.hydra_config import HydraConfig
-from hydra.core.plugins import Plugins
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from hydra.plugins.search_path_plugin import SearchPathPlugin
-from omegaconf import DictConfig, OmegaConf
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from autotune import registry
 from autotune.config import RunConfig
 from autotune.errors import AutotuneError, ConfigError
 from autotune.explain import explain
+from autotune.hydra_loader import open_hydra
 from autotune.overrides import key_of, tidy
 from autotune.resolve import resolve, typed
 from autotune.resuming import resumed, run_to_resume
 
+PRIMARY = "run"
+"""The file that says what a run is made of."""
 USER_CONFIGS = "AUTOTUNE_CONFIGS"
 """Environment variable: a folder whose files come before ours, so that they may replace them."""
 
@@ -41,16 +43,6 @@ class Composed:
     """Option of each group."""
     overridden: frozenset[str]
     """Keys and groups that the command line names."""
-
-
-class UserConfigs(SearchPathPlugin):
-    """Puts the folder of AUTOTUNE_CONFIGS before all others."""
-
-    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Called by Hydra."""
-        folder = os.environ.get(USER_CONFIGS)
-        if folder:
-            search_path.prepend("user", f"file://{Path(folder).absolute()}")
 
 
 def compose(argv: Sequence[str]) -> list[RunConfig]:
@@ -69,19 +61,16 @@ def compose(argv: Sequence[str]) -> list[RunConfig]:
     words = tidy(argv)
     if run := run_to_resume(words):
         return [resumed(run, words, compose)]
-    _refuse_missing_folders()
+    parser = get_args_parser()
+    args = parser.parse_args(words)
+    before = os.environ.get(USER_CONFIGS) or None
+    _refuse_missing_folders({USER_CONFIGS: before, "--config-dir": args.config_dir})
     _register()
-    composed: list[Composed] = []
-
-    def collect(config: DictConfig) -> None:
-        overrides: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
-        choices = dict(HydraConfig.get().runtime.choices)
-        composed.append(Composed(config, choices, frozenset(map(key_of, overrides))))
-
-    run = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="run")(collect)
     try:
-        with _hydra_sees(words):
-            run()
+        hydra = open_hydra(config_folder(), before, args.config_dir)
+        if _answered(hydra, args, parser):
+            return []
+        composed = [_composed(hydra, args, overrides) for overrides in _runs(hydra, args)]
         plain: list[Any] = [OmegaConf.to_container(one.config, resolve=True) for one in composed]
     except SystemExit as leaving:
         if leaving.code:
@@ -89,9 +78,49 @@ def compose(argv: Sequence[str]) -> list[RunConfig]:
         return []
     except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, AssertionError) as error:
         raise explain(error, words, _groups()) from error
-    if not composed and ("-m" in words or "--multirun" in words):
+    if not composed:
         raise ConfigError("the sweep has no runs: its glob or choice matches nothing", found=" ".join(words))
     return [_finished(one, values) for one, values in zip(composed, plain, strict=True)]
+
+
+def _composed(hydra: Hydra, args: Namespace, overrides: list[str]) -> Composed:
+    """The configuration of one run."""
+    config = hydra.compose_config(args.config_name or PRIMARY, overrides, RunMode.RUN)
+    chosen: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    choices = dict(config.hydra.runtime.choices)
+    with open_dict(config):
+        del config["hydra"]
+    return Composed(config, choices, frozenset(map(key_of, chosen)))
+
+
+def _runs(hydra: Hydra, args: Namespace) -> list[list[str]]:
+    """The overrides of each run: with --multirun those of each combination."""
+    if not args.multirun:
+        return [args.overrides]
+    parsed = OverridesParser.create(hydra.config_loader).parse_overrides(args.overrides)
+    (runs,) = BasicSweeper.split_arguments(parsed, None)
+    return runs
+
+
+def _answered(hydra: Hydra, args: Namespace, parser: ArgumentParser) -> bool:
+    """Answers what was asked instead of a run, on stdout; False where a run was asked for."""
+    name = args.config_name or PRIMARY
+    if args.shell_completion:
+        hydra.shell_completion(name, args.overrides)
+        return True
+    questions = [args.help, args.cfg is not None, args.info is not None]
+    if sum([*questions, args.run or args.multirun]) > 1:
+        raise ValueError("only one of --run, --multirun, --cfg, --info and --help can be asked for")
+    if not any(questions):
+        return False
+    _composed(hydra, args, args.overrides)  # what is wrong is told by us
+    if args.help:
+        hydra.app_help(name, parser, args)
+    elif args.cfg is not None:
+        hydra.show_cfg(name, args.overrides, args.cfg, args.package, args.resolve)
+    else:
+        hydra.show_info(args.info, name, args.overrides)
+    return True
 
 
 def compose_by_task(overrides: Sequence[str]) -> dict[str, RunConfig]:
@@ -134,19 +163,6 @@ def _register() -> None:
     store.store(group="schema", name="run", node=RunConfig, package="_global_")
     for name, task in registry.tasks().items():
         store.store(group="schema/task", name=name, node=task.Config)
-    Plugins.instance().register(UserConfigs)
-
-
-@contextmanager
-def _hydra_sees(words: list[str]) -> Iterator[None]:
-    """Hydra reads sys.argv, and lets its errors through only when this variable is set."""
-    before = sys.argv
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    sys.argv = [before[0], *words]
-    try:
-        yield
-    finally:
-        sys.argv = before
 
 
 def _finished(composed: Composed, values: Any) -> RunConfig:
@@ -173,10 +189,10 @@ def _readable(composed: Composed, config: RunConfig) -> str:
     return "-".join(slug for slug in slugs if slug)
 
 
-def _refuse_missing_folders() -> None:
-    folder = os.environ.get(USER_CONFIGS)
-    if folder and not Path(folder).is_dir():
-        raise ConfigError("the folder of configurations does not exist", where=USER_CONFIGS, found=folder)
+def _refuse_missing_folders(folders: Mapping[str, str | None]) -> None:
+    for where, folder in folders.items():
+        if folder is not None and not Path(folder).is_dir():
+            raise ConfigError("the folder of configurations does not exist", where=where, found=folder)
 
 
 def _groups() -> tuple[str, ...]:

@@ -33,6 +33,10 @@ DEFAULTS = {
     "HF_HUB_VERBOSITY": "error",
     # The store behind the Hub would be asked for minutes on end; a push has a patience of its own (hub.patience).
     "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "3",
+    # Where the package `kernels` is installed, code that transformers would fetch from the Hub.
+    "USE_HUB_KERNELS": "NO",
+    # Python processes that libraries start do not import from the working folder either.
+    "PYTHONSAFEPATH": "1",
 }
 NOT_A_TERMINAL = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
 OFFLINE = "HF_HUB_OFFLINE"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra.errors import MissingConfigException, SearchPathException
+from hydra.errors import MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
 from autotune.errors import ConfigError, listing, nearest
@@ -35,10 +35,6 @@ def explain(error: Exception, words: Sequence[str], groups: Sequence[str]) -> Co
     overrides = [word for word in words if "=" in word and not word.startswith("-")]
     if isinstance(error, MissingConfigException):
         return _unknown_option(error)
-    if isinstance(error, SearchPathException):
-        return ConfigError(
-            "the folder of configurations cannot be used", where="--config-dir", found=str(error)
-        )
     if isinstance(error, yaml.YAMLError):
         return ConfigError("a configuration file is no YAML", found=str(error))
     if isinstance(error, AssertionError):

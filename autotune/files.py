@@ -1,11 +1,13 @@
 """Files: written whole or not at all, locked, and what the system refuses in our words."""
 
+import errno
 import fcntl
 import json
 import os
 import re
 import shutil
 import socket
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -23,11 +25,20 @@ PRIVATE = 0o700
 def replaced(target: Path) -> Iterator[IO[bytes]]:
     """A file to write that takes the target's place once all of it has reached the disk.
 
+    A link stays, and what it leads to is replaced. Devices, pipes and this process's own streams are written into.
+
     Raises:
+        ConfigError: what is there is a folder, a socket or a disk.
         DiskError: it cannot be written; the target is as it was.
     """
-    beside = target.with_name(f".{target.name}.part")
     with writing(target):
+        special = _special(target)
+        if special is not None:
+            with special:
+                yield special
+            return
+        target = Path(os.path.realpath(target))
+        beside = target.with_name(f".{target.name}.part")
         try:
             with beside.open("wb") as file:
                 yield file
@@ -38,6 +49,74 @@ def replaced(target: Path) -> Iterator[IO[bytes]]:
         except BaseException:
             beside.unlink(missing_ok=True)
             raise
+
+
+def _special(target: Path) -> IO[bytes] | None:
+    """What can only be written into, opened; None for a file, or where there is nothing yet.
+
+    Raises:
+        ConfigError: it cannot be written into either, or nobody reads from the pipe.
+        OSError: it cannot be opened.
+    """
+    own = _own_stream(target)
+    if own is not None:
+        return os.fdopen(os.dup(own), "wb")
+    try:
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISREG(mode):
+        return None
+    if not (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a socket or a disk"
+        raise ConfigError("what is there is not a file", where=str(target), found=kind, fix="another name")
+    try:
+        # Without this flag, opening a pipe waits for a reader, perhaps for ever.
+        descriptor = os.open(target, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError as error:
+        if error.errno != errno.ENXIO or not stat.S_ISFIFO(mode):
+            raise
+        fix = "start what reads from it first, or another name"
+        raise ConfigError("nobody reads from this pipe", where=str(target), fix=fix) from error
+    os.set_blocking(descriptor, True)
+    return os.fdopen(descriptor, "wb")
+
+
+def refuse_ways_out(folder: Path) -> None:
+    """Looks for files of a folder that are links to files elsewhere, or pipes and the like: who gave us the folder
+    would choose what we write into.
+
+    Raises:
+        ConfigError: names the first.
+    """
+    home = folder.resolve()
+    for root, _, names in os.walk(folder):
+        for name in sorted(names):  # links to folders are none of these
+            entry = Path(root, name)
+            try:
+                mode = entry.lstat().st_mode
+            except FileNotFoundError:
+                continue  # another process works here
+            inside = stat.S_ISLNK(mode) and Path(os.path.realpath(entry)).is_relative_to(home)
+            if not (inside or stat.S_ISREG(mode)):
+                found = f"a link to {entry.readlink()}" if stat.S_ISLNK(mode) else "no file and no folder"
+                raise ConfigError("the run folder holds what no run writes", where=str(entry), found=found,
+                                  fix="remove it")  # fmt: skip
+
+
+def _own_stream(path: Path) -> int | None:
+    """The number of this process's descriptor that a name stands for: /dev/stdout, /dev/fd/63. Where that is connected
+    with a file, opening the file from its start would lose what others have written."""
+    streams = Path("/dev/fd").resolve()
+    for _ in range(40):  # links, as many as the system follows
+        path = path.absolute()
+        path = path.parent.resolve() / path.name
+        if path.parent == streams and path.name.isdecimal():
+            return int(path.name)
+        if not path.is_symlink():
+            break
+        path = path.parent / path.readlink()
+    return None
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def run(words: Sequence[str]) -> Ended:
         code = _asked(words, said) if _waiting is not None else None
         if code is None:
             with said.open("wb") as output:
-                command = [sys.executable, "-m", "autotune", *words]
+                command = [sys.executable, "-P", "-m", "autotune", *words]
                 environment = launch.alone(os.environ)
                 code = subprocess.run(
                     command, stdout=output, stderr=output, check=False, env=environment
@@ -88,7 +88,7 @@ def _serve(orders: BinaryIO, answers: BinaryIO) -> NoReturn:
 
 
 def _become(words: list[str], said: str) -> NoReturn:
-    """`python -m autotune`, in this process."""
+    """`python -P -m autotune`, in this process."""
     code = 1
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -16,10 +16,10 @@ from hydra.errors import HydraException
 
 from autotune.errors import ConfigError, nearest
 from autotune.keys import keys
-from autotune.redaction import holds_token
-from autotune.rules import token_refused
+from autotune.redaction import holds_token, secret_in
+from autotune.rules import secret_refused, token_refused
 
-SWITCHES = ("--multirun", "-m", "--run", "-r", "--resolve", "--help", "-h", "--hydra-help")
+SWITCHES = ("--multirun", "-m", "--run", "-r", "--resolve", "--help", "-h")
 WITH_VALUE = ("--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn")
 INFO = ("--info", "-i")
 """Its value may be missing."""
@@ -46,8 +46,11 @@ def tidy(argv: Sequence[str]) -> list[str]:
     overrides: list[str] = []
     while words:
         word = words.pop(0)
+        where = f"command line: {key_of(word)}" if "=" in word else "command line"
         if holds_token(word):
-            raise token_refused(f"command line: {key_of(word)}" if "=" in word else "command line")
+            raise token_refused(where)
+        if name := secret_in(word):
+            raise secret_refused(where, name)
         if not word.startswith("-"):
             overrides.append(word)
             continue
@@ -65,9 +68,7 @@ def tidy(argv: Sequence[str]) -> list[str]:
             near = nearest(word, (*SWITCHES, *WITH_VALUE, *INFO))
             fix = f"did you mean {near}?" if near else "autotune --help"
             raise ConfigError("there is no such flag", where=word, fix=fix)
-    sweeps = bool({"-m", "--multirun"} & set(flags)) or any(
-        key_of(word) == "hydra.mode" for word in overrides
-    )
+    sweeps = bool({"-m", "--multirun"} & set(flags))
     return flags + [_accepted(word, sweeps=sweeps) for word in overrides]
 
 

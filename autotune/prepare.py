@@ -3,6 +3,7 @@
 The stages go on as far as they can, so that what is wrong is told all at once; `autotune check` ends here.
 """
 
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from autotune.checks.texts import audit_ids, audit_texts
 from autotune.choices import Batching, CheckLevel, Precision, Visibility, WhenOffline
 from autotune.config import RunConfig
 from autotune.data.sources import Rows, load_rows
-from autotune.errors import AutotuneError
+from autotune.errors import AutotuneError, DataError
 from autotune.models import (
     count_parameters,
     open_base,
@@ -34,6 +35,7 @@ from autotune.models import (
 )
 from autotune.models.packing import refuse_packing
 from autotune.publishing.target import find, offline, tag_taken
+from autotune.redaction import secret_in
 from autotune.rules import suspicions
 from autotune.tasks.base import Base, Task
 from autotune.training import device
@@ -133,7 +135,14 @@ def _read(found: Examination) -> None:
 def _learn(found: Examination) -> None:
     if found.rows is not None:
         kind = registry.task(found.config.task.name)
-        found.facts = kind.learn(found.config.task, found.config.dataset, found.rows.splits)
+        facts = kind.learn(found.config.task, found.config.dataset, found.rows.splits)
+        if name := secret_in(json.dumps(facts, ensure_ascii=False)):
+            raise DataError(
+                f"the value of the environment variable {name} is in a label: it would be saved with the model",
+                where=found.config.dataset.path,
+                fix="rename the label in the data",
+            )
+        found.facts = facts
 
 
 def _open(found: Examination) -> None:

@@ -21,7 +21,7 @@ from autotune import registry
 from autotune.config import RunConfig
 from autotune.errors import AutotuneError, ConfigError, raise_all
 from autotune.keys import keys, suggest
-from autotune.rules import here, rules, tokens
+from autotune.rules import here, own_secrets, rules, tokens
 
 NOT_IDENTITY = (
     "runs", "name", "hub", "resume", "check", "plan", "checkpoint", "guard", "report", "trainer.max_hours",
@@ -39,9 +39,9 @@ def typed(values: Mapping[str, Any], *, to_run: bool = False) -> RunConfig:
 
     Raises:
         ConfigError: unknown keys (with the nearest one), wrong types, values out of range, sections that
-            contradict each other, or a Hub token. Several are raised together.
+            contradict each other, a Hub token, or (to_run) a secret of the environment. Several are raised together.
     """
-    raise_all(list(tokens(values)))
+    raise_all([*tokens(values), *(own_secrets(values) if to_run else ())])
     task = values.get("task")
     if not isinstance(task, Mapping) or task.get("name", MISSING) == MISSING:
         raise ConfigError("no task is chosen", where="task", fix="task=sentiment")

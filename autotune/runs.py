@@ -23,7 +23,8 @@ from autotune.checkpoints import Checkpoints, write_tensors
 from autotune.choices import Resume
 from autotune.config import RunConfig
 from autotune.errors import AutotuneError, ConfigError, DiskError, ModelError, listing, nearest, raise_all
-from autotune.files import PRIVATE, free_name, lines_in_turns, locked, replaced, writing
+from autotune.files import PRIVATE, free_name, lines_in_turns, locked, refuse_ways_out, replaced, writing
+from autotune.redaction import redact, redactor
 from autotune.resolve import changes, dump_config, load_values
 from autotune.rules import name
 from autotune.runlog import RunLog
@@ -84,6 +85,7 @@ class RunFolder:
                               fix="name=ANOTHER or runs=ANOTHER_FOLDER")  # fmt: skip
         with writing(path):
             path.mkdir(PRIVATE, parents=True, exist_ok=True)
+            refuse_ways_out(path)
             lock = locked(path / LOCK)
         if config.resume is Resume.never and (path / STATUS).exists():
             with writing(path):
@@ -113,6 +115,7 @@ class RunFolder:
         if state_of(path) is not State.finished:
             raise unfinished("the run is not finished", path)
         with writing(path):
+            refuse_ways_out(path)
             lock = locked(path / LOCK)
         folder = cls(path, lock)
         folder._log = RunLog(folder.log)
@@ -247,7 +250,7 @@ class RunFolder:
         if self._lock is None:
             return
         with replaced(self.path / name) as file:
-            file.write(text.encode("utf-8"))
+            file.write(redact(text).encode("utf-8"))
 
     def write_predictions(
         self, split: str, predictions: Iterable[Mapping[str, Any]], *, rank: int = 0, ranks: int = 1
@@ -260,8 +263,9 @@ class RunFolder:
             DiskError: they cannot be written.
         """
         with replaced(self._share(split, rank) if ranks > 1 else self.predictions(split)) as file:
+            hide = redactor()
             for prediction in predictions:
-                file.write(_line(prediction).encode("utf-8"))
+                file.write(hide(_line(prediction)).encode("utf-8"))
 
     def join_predictions(self, split: str, ranks: int) -> None:
         """Puts the lines that processes have written in turns, rank r of n the rows r, r + n …, in order.
@@ -283,7 +287,7 @@ class RunFolder:
         if self._lock is None:
             return
         with writing(self.history), self.history.open("a", encoding="utf-8") as file:
-            file.write(_line(record))
+            file.write(redact(_line(record)))
 
     def save_best(self, weights: "dict[str, Tensor]", facts: Mapping[str, Any]) -> None:
         """Keeps the weights of the best evaluation so far, instead of the ones before.

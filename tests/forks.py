@@ -75,7 +75,8 @@ class Forks:
     def __init__(self, environment: Mapping[str, str], modules: Sequence[str] = NEEDED) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.forks", *modules],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(environment),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={**environment, "PYTHONSAFEPATH": ""},  # `tests` is found in its working folder
             cwd=Path(__file__).parents[1],
         )  # fmt: skip
         self._scratch = tempfile.TemporaryDirectory()

@@ -19,7 +19,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     ("__init__", "errors", "paste", "redaction"),
     ("registry", "choices", "config"),
-    ("files", "keys", "launch", "fresh", "signals", "checkpoints"),
+    ("files", "model_files", "keys", "launch", "fresh", "signals", "checkpoints"),
     ("data.roles", "data.labels"),
     ("rules",),
     ("resolve",),
@@ -34,7 +34,7 @@ LAYERS = (
     ("prepare",),
     ("proof", "outcome", "planning", "publishing", "saved_model"),
     ("commands", "convert"),
-    ("overrides", "explain", "environment"),
+    ("overrides", "explain", "environment", "hydra_loader"),
     ("resuming",),
     ("compose",),
     ("cli", "__main__"),
@@ -42,11 +42,11 @@ LAYERS = (
 """Each may import from its own row and those before it."""
 
 FENCES = {
-    "hydra": ("compose", "overrides", "explain"),
+    "hydra": ("compose", "overrides", "explain", "hydra_loader"),
     "accelerate": ("training", "evaluation.evaluate", "commands", "planning"),
     "peft": ("models",),
     "huggingface_hub": ("data", "models", "publishing"),
-    "argparse": ("cli",),
+    "argparse": ("cli", "compose"),
     "pickle": (),
     "joblib": (),
 }

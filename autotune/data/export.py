@@ -151,7 +151,7 @@ def refuse_existing(target: Path) -> None:
     Raises:
         ConfigError: the target exists.
     """
-    if target.exists():
+    if os.path.lexists(target):  # a link that leads nowhere, too
         raise ConfigError(
             "the target exists, and nothing is overwritten",
             where=str(target),

@@ -15,10 +15,12 @@ from autotune.choices import Quantization
 from autotune.config import PeftConfig
 from autotune.errors import ModelError, listing
 from autotune.files import saving
+from autotune.model_files import FILES
 from autotune.models.adapters import quantization_arguments
 from autotune.models.base import AUTO_CLASS, family_of
 from autotune.models.repository import licence_of, locate, plain_errors, quiet, read_json
 from autotune.models.weights import read_weights
+from autotune.redaction import redact
 from autotune.tasks.base import Base, Head
 
 RECORD = "autotune.json"
@@ -85,6 +87,10 @@ def _save_artefact(
         **extra,
     }
     (partial / RECORD).write_text(json.dumps(record, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    for file in (RECORD, *FILES):
+        if (partial / file).exists():
+            text = (partial / file).read_text("utf-8")
+            (partial / file).write_text(redact(text), "utf-8")
     _replace(partial, folder)
 
 
@@ -159,7 +165,8 @@ def load_artefact(
 def _with_adapter(base: Base, head: Head, adapter: dict[str, Any], record: dict[str, Any]) -> nn.Module:
     """The base model of an adapter with the adapter on it; what the checkpoint lacks is in the adapter."""
     origin = adapter["base_model_name_or_path"]
-    path, revision = locate(origin, adapter.get("revision"))
+    with plain_errors(base.name):
+        path, revision = locate(origin, adapter.get("revision"))
     root = Base(origin, path, revision, base.config, base.tokenizer, base.family, base.max_length)
     held = PeftConfig(quantization=Quantization(record["quantization"]))
     arguments = quantization_arguments(held, base.config, head)

@@ -23,7 +23,7 @@ from transformers.models.auto.modeling_auto import (
 from autotune.choices import Architecture
 from autotune.config import ModelConfig
 from autotune.errors import ConfigError, ModelError
-from autotune.models.repository import locate, plain_errors, quiet, read_json
+from autotune.models.repository import locate, plain_errors, quiet, read_json, refuse_code
 from autotune.models.tiny import build_tiny
 from autotune.models.tokenizer import open_tokenizer
 from autotune.tasks.base import Base, Family, Head
@@ -100,7 +100,10 @@ def _find(
         )
     if config.tiny is not None:
         architecture = Architecture(tiny) if config.tiny is Architecture.auto else config.tiny
-        return f"tiny-{architecture}", (str(build_tiny(architecture, texts(), cache)), None)
+        name, folder = f"tiny-{architecture}", str(build_tiny(architecture, texts(), cache))
+        with plain_errors(name):
+            refuse_code(name, folder, None)  # the cache may be somebody else's
+        return name, (folder, None)
     assert config.name_or_path is not None, "checked above"
     with plain_errors(config.name_or_path):
         path, revision = locate(config.name_or_path, config.revision)

@@ -12,11 +12,13 @@ from typing import Any
 import transformers
 from huggingface_hub import HfApi, get_token, metadata_load
 from huggingface_hub.errors import HfHubHTTPError
+from transformers.models.auto.tokenization_auto import tokenizer_class_from_name
 from transformers.utils import logging as transformers_logging
 from transformers.utils.hub import cached_file, resolve_revision
 from yaml import YAMLError
 
 from autotune.errors import AutotuneError, ModelError, listing
+from autotune.model_files import refuse_foreign_code
 
 POINTER = b"version https://git-lfs.github.com"
 PAGES = (b"<!doctype html", b"<html")
@@ -34,8 +36,30 @@ def locate(name: str, revision: str | None) -> tuple[str, str | None]:
         revision: branch, tag or commit; what stands behind @ comes first.
 
     Raises:
-        ModelError: a folder that does not exist, is a file, or holds what is not a model.
+        ModelError: a folder that does not exist, is a file, or holds what is not a model; or a model that asks for code.
     """
+    path, commit = _located(name, revision)
+    refuse_code(name, path, commit)
+    return path, commit
+
+
+def refuse_code(name: str, path: str, revision: str | None) -> None:
+    """Looks for what the files of a folder or Hub repository would have transformers import or fetch.
+
+    Raises:
+        ModelError: there is something.
+    """
+    refuse_foreign_code(name, lambda file: read_json(path, file, revision), _is_tokenizer)
+
+
+def _is_tokenizer(name: str) -> bool:
+    """Whether transformers has a tokenizer class of this name, slow or fast."""
+    if not re.search(r"Tokenizer|Backend$", name):
+        return False  # transformers has functions and models, too
+    return any(tokenizer_class_from_name(one) is not None for one in (name, f"{name}Fast"))
+
+
+def _located(name: str, revision: str | None) -> tuple[str, str | None]:
     if name.startswith(PREFIX):
         name, _, stated = name.removeprefix(PREFIX).partition("@")
         found = resolve_revision(name, stated or revision)
@@ -267,10 +291,15 @@ REASONS = (
         "with network: hf download {name}; or model.name_or_path=FOLDER; or model=tiny",
     ),
     _reason(
-        "ImportError", ("sentencepiece", "tiktoken"),
+        "", ("sentencepiece", "tiktoken", "protobuf"),
         "a package that the model's tokenizer needs is missing",
         "pip install sentencepiece protobuf",
         quote=True,
+    ),
+    _reason(
+        "ImportError", (),
+        "the model needs a package that autotune does not come with",
+        "choose a model that transformers opens by itself",
     ),
     _reason(
         "", ("trust_remote_code", "custom code"),
@@ -306,4 +335,6 @@ def explained(name: str, error: Exception) -> ModelError:
         if kinds & reason.kinds or any(phrase in text for phrase in reason.phrases):
             found = text.splitlines()[0] if reason.quote else None
             return ModelError(reason.what, where=where, found=found, fix=reason.fix.format(name=name))
+    advice = re.compile(r"pip install|trust_remote_code|allow_all_kernels")
+    text = "\n".join(line for line in text.splitlines() if not advice.search(line)) or type(error).__name__
     return ModelError("the model cannot be opened", where=where, found=text)

@@ -158,7 +158,7 @@ class LastWeights(Follower):
         folder.write_text(f"{last.name}/{SNAPSHOT}", json.dumps(asdict(snapshot)) + "\n")
 
     def _send(self, snapshot: Snapshot) -> None:
-        command = [sys.executable, "-m", "autotune.publishing.last", str(self._folder.path.absolute())]
+        command = [sys.executable, "-P", "-m", "autotune.publishing.last", str(self._folder.path.absolute())]
         with self._changed:
             if self._leaving:
                 return

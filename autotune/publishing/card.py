@@ -19,6 +19,7 @@ from autotune.publishing.edited import marked
 from autotune.publishing.facts import Facts
 from autotune.publishing.files import CARD
 from autotune.publishing.markdown import Ready, block, code, escaped, link
+from autotune.redaction import redact
 from autotune.rules.hub import slug
 from autotune.rules.licences import LICENCES
 
@@ -122,7 +123,7 @@ def render_last(
 
 def _page(values: dict[str, Any], text: str) -> str:
     data = ModelCardData(**{key: value for key, value in values.items() if value is not None})
-    return marked(metadata.front_matter(data), text)
+    return marked(redact(metadata.front_matter(data)), redact(text))
 
 
 @cache

@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+from autotune.redaction import redact
+
 SPECIAL = re.compile(r"([\\`*_\[\]|~$>]|^\s*[-+#]|^\s*\d+(?=[.)]))")
 """What makes emphasis, code, links, tables and formulas anywhere; what makes lists and headings at the start."""
 ENTITIES = {"&": "&amp;", "<": "&lt;"}
@@ -16,7 +18,9 @@ def escaped(value: Any) -> str:
     """A value on one line, with every sign that Markdown or HTML would read as its own made harmless."""
     if isinstance(value, Ready):
         return value
-    text = re.sub(r"\s+", " ", str(value))
+    text = re.sub(
+        r"\s+", " ", redact(str(value))
+    )  # before signs are escaped, which would hide a secret from us
     text = "".join(ENTITIES.get(sign, sign) for sign in text)
     # `&` and `;` of entities are no signs of Markdown, so the order of the two steps does not matter.
     return SPECIAL.sub(_harmless, text)
@@ -29,7 +33,7 @@ def _harmless(sign: re.Match[str]) -> str:
 
 def code(value: Any) -> Ready:
     """A value in a code span, also inside a table."""
-    text = " ".join(str(value).split()).replace("|", "\\|")
+    text = " ".join(redact(str(value)).split()).replace("|", "\\|")
     fence = _fence(text, 1)
     blank = " " if text[:1] == "`" or text[-1:] == "`" else ""
     return Ready(f"{fence}{blank}{text}{blank}{fence}") if text else Ready("—")

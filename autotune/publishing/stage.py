@@ -10,6 +10,7 @@ from autotune.choices import Visibility, WhenOffline
 from autotune.config import HubConfig, RunConfig
 from autotune.errors import AutotuneError, HubError, raise_all
 from autotune.files import now
+from autotune.model_files import read_folder, refuse_foreign_code
 from autotune.publishing import files
 from autotune.publishing.card import render
 from autotune.publishing.facts import read_facts
@@ -42,6 +43,9 @@ def push_run(run: str, flags: Mapping[str, Any], *, public: bool, dry_run: bool)
     with RunFolder.reopen(run) as folder:
         config = with_flags(load_config(folder.path / CONFIG), flags, public=public)
         raise_all(list(wished(config.hub)))
+        for parent in (folder.path, folder.last):
+            for part in (folder.model.name, folder.adapter.name):
+                refuse_foreign_code(str(parent / part), read_folder(parent / part))
         (preview if dry_run else publish)(folder, config)
     return 0
 

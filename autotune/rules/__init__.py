@@ -8,10 +8,10 @@ from autotune import registry
 from autotune.config import RunConfig
 from autotune.errors import AutotuneError
 from autotune.rules import dataset, doubts, hub, labels, model, splits, trainer
-from autotune.rules.secrets import token_refused, tokens
+from autotune.rules.secrets import own_secrets, secret_refused, token_refused, tokens
 from autotune.rules.trainer import name
 
-__all__ = ["here", "name", "rules", "suspicions", "token_refused", "tokens"]
+__all__ = ["here", "name", "own_secrets", "rules", "secret_refused", "suspicions", "token_refused", "tokens"]
 
 ERRORS = (
     dataset.path, dataset.made_for, dataset.hub_keys, dataset.reading, dataset.amounts, dataset.language,

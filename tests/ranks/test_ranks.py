@@ -20,15 +20,23 @@ ROOT = HERE.parent.parent
 WORKER = "from tests.ranks.worker import main; main()"
 
 
-def launch(count: int, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def launch(count: int, *words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs something in so many processes, one thread each."""
     return subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}", *words],
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            f"--nproc-per-node={count}",
+            *words,
+        ],
         capture_output=True,
         text=True,
         check=False,
         timeout=300,
-        cwd=ROOT,
+        cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment},
     )
 
@@ -73,7 +81,12 @@ def test_any_number_of_processes_learns_the_same(tmp_path, alone, count):
 
 def test_a_whole_run_has_one_folder_and_one_voice(tmp_path):
     words = ["task=sentiment", "debug=smoke", f"runs={tmp_path}", "trainer.batch_size=5", "name=shared"]
-    done = launch(2, "-m", "autotune", *words)
+    (tmp_path / "here").mkdir()
+    for name in ("yaml", "evaluate", "datasets"):  # none is imported
+        (tmp_path / "here" / f"{name}.py").write_text(
+            f"raise SystemExit('{name}.py of the working folder ran')"
+        )
+    done = launch(2, "-m", "autotune", *words, cwd=tmp_path / "here")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("run folder:") == done.stdout.count("result on test") == 1
     run = tmp_path / "shared"
