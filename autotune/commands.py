@@ -240,6 +240,7 @@ def _save(
     model = finish(model, prepared.base, config.peft)
     generation = prepared.task.generation()
     save_artefact(model, prepared.base, folder.model, _record(config, prepared), generation=generation)
+    folder.seal()
     return model.to(trainer.accelerator.device)
 
 

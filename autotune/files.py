@@ -93,16 +93,26 @@ def disk_error(error: OSError, path: Path, needed: int | None = None) -> DiskErr
     )
 
 
-def locked(path: Path) -> IO[str]:
+def locked(path: Path, *, make: bool = False) -> IO[str]:
     """Opens a lock file and holds it until it is closed; the system lets go of it when the process dies.
+
+    Args:
+        path: of the file.
+        make: whether its folder is made where it is missing.
 
     Raises:
         ConfigError: another process holds it; which one is said.
         DiskError: the file system has no locks.
-        FileNotFoundError: the folder was renamed meanwhile.
     """
     for _ in range(LOCK_TRIES):
-        file = path.open("a+", encoding="utf-8")
+        if make:
+            make_folder(path.parent)
+        try:
+            file = path.open("a+", encoding="utf-8")
+        except FileNotFoundError:  # the folder was renamed since it was made
+            if make:
+                continue
+            raise
         try:
             _lock(file, path)
             # Who held it may have renamed the folder while this process waited to lock: then this is the old folder's.

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ from autotune.publishing.target import find, offline, tag_taken
 from autotune.rules import suspicions
 from autotune.tasks.base import Base, Task
 from autotune.training import device
-from autotune.training.features import FeatureSections, are_prepared, prepare_features
+from autotune.training.features import FeatureSections, prepare_features
 
 logger = logging.getLogger(__name__)
 
@@ -177,14 +178,16 @@ def _tokenise(found: Examination) -> None:
     if task is None or rows is None:
         return
     task.measure({split: data for split, data in rows.splits.items() if split != "test"})
-    names = {split: f"{rows.fingerprint}-{split}" for split in rows.splits}
-    there = all(are_prepared(task, found.cache, name) for name in names.values())
+    tokenised: list[str] = []
     began = time.perf_counter()
     found.features = {
-        split: prepare_features(task, data, found.cache, names[split]) for split, data in rows.splits.items()
+        split: prepare_features(
+            task, data, found.cache, f"{rows.fingerprint}-{split}", partial(tokenised.append, split)
+        )
+        for split, data in rows.splits.items()
     }
     windows = sum(len(table) for table in found.features.values())
-    how = "found in the cache" if there else f"tokenised in {time.perf_counter() - began:.1f} s"
+    how = f"tokenised in {time.perf_counter() - began:.1f} s" if tokenised else "found in the cache"
     logger.info("features of data %s: %d windows, %s", rows.fingerprint, windows, how)
 
 

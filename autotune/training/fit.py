@@ -219,7 +219,7 @@ class Fit:
             "optimizer": optimizer_tensors(trainer.optimizer),
         }
         links = {BEST: self.folder.best} if standing.best is not None else {}
-        checkpoints.save(standing.update, tensors, state, links)
+        checkpoints.save(standing.update, tensors, state, links, relies_on=[self.folder.history])
         self._saved, self._saved_at = standing.update, time.monotonic()
 
     def _settle(self) -> None:
