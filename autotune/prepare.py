@@ -14,7 +14,7 @@ from typing import Any
 from datasets import Dataset
 from torch import nn
 
-from autotune import registry
+from autotune import registry, signals
 from autotune.checks.findings import Area, Report, note, warning
 from autotune.checks.labels import audit_labels
 from autotune.checks.lengths import audit_lengths
@@ -25,7 +25,7 @@ from autotune.checks.texts import audit_ids, audit_texts
 from autotune.choices import Batching, CheckLevel, Precision, Visibility, WhenOffline
 from autotune.config import RunConfig
 from autotune.data.sources import Rows, load_rows
-from autotune.errors import AutotuneError
+from autotune.errors import AutotuneError, Interrupted
 from autotune.models import (
     count_parameters,
     open_base,
@@ -113,8 +113,11 @@ def examine(config: RunConfig, cache: Path) -> Examination:
         (Area.hub, _find_target),
     )
     for area, stage in stages:
+        signals.refuse_to_go_on()
         try:
             stage(found)
+        except Interrupted:
+            raise
         except AutotuneError as error:
             found.report.refuse(area, error)
     if config.check.level is not CheckLevel.none:
