@@ -28,14 +28,14 @@ def happen(event: str) -> None:
         return
     if kind == "stuck":
         importlib.import_module("autotune.signals").GRACE = 0.2
+        os.kill(os.getpid(), signal.Signals[folder])
+        time.sleep(600)
     if kind == "del":
         Deleted(folder)
         return
-    for name in event.removeprefix("stuck:").split():
+    for name in event.split():
         os.kill(os.getpid(), signal.Signals[name])
         time.sleep(0.01)
-    if kind == "stuck":
-        time.sleep(600)
 
 
 class Deleted:
