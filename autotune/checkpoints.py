@@ -1,30 +1,25 @@
 """Checkpoints: files that belong together, written whole or not at all, and looked through before they are read.
 
 checkpoints/update-00000042/   state.json, tensors (safetensors), manifest.json with the size and SHA-256 of each
-checkpoints/last               leads to the newest
 """
 
-import hashlib
-import json
 import logging
-import os
 import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autotune.files import saving, synced, writing
+from autotune.files import link_or_copy, saving, synced, writing
+from autotune.manifest import find_folder_fault, read_json, write_json, write_manifest
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 logger = logging.getLogger(__name__)
 
-STATE, MANIFEST, LAST = "state.json", "manifest.json", "last"
-LARGEST_JSON = 10_000_000
-"""Bytes; more is not ours."""
+STATE = "state.json"
 
 
 @dataclass(frozen=True)
@@ -58,6 +53,7 @@ class Checkpoints:
         tensors: "Mapping[str, Mapping[str, Tensor]]",
         state: Mapping[str, Any],
         links: Mapping[str, Path],
+        relies_on: Sequence[Path] = (),
     ) -> None:
         """Begins to write a checkpoint, which goes on in the background; see `settle`.
 
@@ -66,7 +62,8 @@ class Checkpoints:
             tensors: by file name, without ending; on the CPU, and nobody changes them.
             state: JSON.
             links: files of the same disk that are part of it, by the name that they get; their content never changes,
-                though others may take their names.
+                though others may take their names. Where the file system has no hard links, they are copied.
+            relies_on: files of the run that the state tells of; they reach the disk before the checkpoint is one.
 
         Raises:
             DiskError: this one or the one before cannot be written; the earlier ones are as they were.
@@ -78,8 +75,8 @@ class Checkpoints:
             shutil.rmtree(beside, ignore_errors=True)
             beside.mkdir(parents=True)
             for name, file in links.items():
-                os.link(file, beside / name)
-        self._writing = _Writing(lambda: self._write(target, beside, tensors, state))
+                link_or_copy(file, beside / name)
+        self._writing = _Writing(lambda: self._write(target, beside, tensors, state, relies_on))
         self._writing.start()
 
     def settle(self) -> None:
@@ -100,6 +97,7 @@ class Checkpoints:
         beside: Path,
         tensors: "Mapping[str, Mapping[str, Tensor]]",
         state: Mapping[str, Any],
+        relies_on: Sequence[Path],
     ) -> None:
         """Writes a checkpoint beside, makes sure that it is on the disk, and renames it into place."""
         with writing(target):
@@ -108,19 +106,15 @@ class Checkpoints:
                     if not group:  # an optimizer that has made no step yet; the format has no empty files
                         continue
                     write_tensors(beside / f"{name}.safetensors", group)
-                _write_json(beside / STATE, state)
-                files = {
-                    path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
-                    for path in sorted(beside.iterdir())
-                }
-                _write_json(beside / MANIFEST, {"files": files})
-                synced(beside)
+                write_json(beside / STATE, state)
+                write_manifest(beside)
+                for path in (*relies_on, *{path.parent for path in relies_on}, beside, self.folder.parent):
+                    synced(path)
                 self._discard(target)
                 beside.rename(target)
             except BaseException:
                 shutil.rmtree(beside, ignore_errors=True)
                 raise
-            self._link(target)
             synced(self.folder)
             for old in self._all()[self.keep :]:
                 self._discard(old)
@@ -133,7 +127,7 @@ class Checkpoints:
         for path in self._all():
             fault = _fault(path)
             if fault is None:
-                return Checkpoint(path, _read_json(path / STATE))
+                return Checkpoint(path, read_json(path / STATE))
             aside = _free(path.with_name(f"damaged-{path.name}"))
             path.rename(aside)
             logger.warning(
@@ -145,7 +139,7 @@ class Checkpoints:
     def numbered(self, update: int) -> Checkpoint:
         """A checkpoint that another process has looked through."""
         path = self._path(update)
-        return Checkpoint(path, _read_json(path / STATE))
+        return Checkpoint(path, read_json(path / STATE))
 
     def exist(self) -> bool:
         """Whether there is any, whole or not."""
@@ -177,12 +171,6 @@ class Checkpoints:
             path.rename(aside)
             shutil.rmtree(aside, ignore_errors=True)
 
-    def _link(self, target: Path) -> None:
-        beside = self.folder / f".{LAST}.part"
-        beside.unlink(missing_ok=True)
-        beside.symlink_to(target.name)
-        beside.replace(self.folder / LAST)
-
 
 class _Writing(threading.Thread):
     """Writes in the background. A process that must leave at once does not wait for it."""
@@ -202,21 +190,10 @@ class _Writing(threading.Thread):
 
 def _fault(path: Path) -> str | None:
     """What is wrong with a checkpoint; None where its files are those of its manifest, to the bit."""
-    try:
-        files = _read_json(path / MANIFEST)["files"]
-        found = {entry.name for entry in path.iterdir()} - {MANIFEST}
-        if found != set(files):
-            return f"its files are not those of its manifest: {', '.join(sorted(found ^ set(files)))}"
-        for name, stated in files.items():
-            file = path / name
-            if file.is_symlink() or not file.is_file() or file.stat().st_size != stated["bytes"]:
-                return f"{name} has another size"
-            if _sha256(file) != stated["sha256"]:
-                return f"{name} has other content"
-        _read_json(path / STATE)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return f"{type(error).__name__}: {error}"
-    return None
+    fault = find_folder_fault(path)
+    if fault is not None:
+        return fault
+    return None if (path / STATE).exists() else f"{STATE} is missing"
 
 
 def write_tensors(
@@ -246,25 +223,6 @@ def read_tensors(path: Path) -> "dict[str, Tensor]":
 
     tensors: dict[str, Tensor] = load_file(path)
     return tensors
-
-
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    synced(path)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    if path.stat().st_size > LARGEST_JSON:
-        raise ValueError(f"{path.name} is too large")
-    value = json.loads(path.read_text("utf-8"))
-    if not isinstance(value, dict):
-        raise ValueError(f"{path.name} is no JSON object")
-    return value
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _free(path: Path) -> Path:

@@ -110,6 +110,7 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
             return 0
         logger.info("run folder: %s", folder.path)
         prepared = _examined(config, folder, ranks)
+        signals.refuse_to_go_on()
         fitted, model, evaluator = _fine_tuned(config, prepared, folder, ranks)
         scores = _score(prepared, evaluator, model, folder)
         if ranks.rank:
@@ -135,6 +136,7 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
             "precision": {"training": prepared.precision, "scores": evaluator.precision},
             "training": asdict(fitted),
         }
+        signals.refuse_to_go_on()
         folder.write_json("metrics.json", metrics)
         folder.write_json("environment.json", surroundings())
         write_card(folder.model, read_facts(folder.path, config, folder.command))
@@ -176,6 +178,7 @@ def _fine_tuned(
     """
     trainer, evaluator = _trainer(config, prepared, folder)
     fitted = trainer.fit()
+    signals.refuse_to_go_on()
     model = _save(config, prepared, trainer, folder, ranks)
     return fitted, model, replace(evaluator, precision=device.for_inference(prepared.precision))
 
@@ -240,6 +243,7 @@ def _save(
     model = finish(model, prepared.base, config.peft)
     generation = prepared.task.generation()
     save_artefact(model, prepared.base, folder.model, _record(config, prepared), generation=generation)
+    folder.seal()
     return model.to(trainer.accelerator.device)
 
 

@@ -19,6 +19,10 @@ from autotune.errors import ConfigError, DiskError
 
 PRIVATE = 0o700
 """Mode of a new folder with what was learned or read: a cluster's disk is shared, data may be confidential."""
+LOCK_TRIES = 10
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
+NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF)
+"""What a file system answers that cannot fsync a folder: SMB, exFAT and many FUSE mounts."""
 
 
 @contextmanager
@@ -167,29 +171,74 @@ def disk_error(error: OSError, path: Path, needed: int | None = None) -> DiskErr
     )
 
 
-def locked(path: Path) -> IO[str]:
+def locked(path: Path, *, make: bool = False) -> IO[str]:
     """Opens a lock file and holds it until it is closed; the system lets go of it when the process dies.
+
+    Args:
+        path: of the file.
+        make: whether its folder is made where it is missing.
 
     Raises:
         ConfigError: another process holds it; which one is said.
+        DiskError: the file system has no locks.
     """
-    file = path.open("a+", encoding="utf-8")
-    try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError) as error:
-        file.seek(0)
-        holder = file.read().strip()
+    for _ in range(LOCK_TRIES):
+        if make:
+            make_folder(path.parent)
+        try:
+            file = path.open("a+", encoding="utf-8")
+        except FileNotFoundError:  # the folder was renamed since it was made
+            if make:
+                continue
+            raise
+        try:
+            _lock(file, path)
+            # Who held it may have renamed the folder while this process waited to lock: then this is the old folder's.
+            if _is_still_at(file, path):
+                break
+        except BaseException:
+            file.close()
+            raise
         file.close()
-        raise ConfigError(
-            "another process works in this folder",
-            where=str(path.parent),
-            found=holder or None,
-            fix="wait for it or stop it; name=ANOTHER runs beside it",
-        ) from error
+    else:
+        raise _held(path, "the folder is renamed again and again")
     file.truncate(0)
     file.write(f"process {os.getpid()} on {socket.gethostname()} since {now()}")
     file.flush()
     return file
+
+
+def _lock(file: IO[str], path: Path) -> None:
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError) as error:
+        file.seek(0)
+        raise _held(path, file.read().strip() or None) from error
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        raise DiskError(
+            "the file system has no file locks, which keep two processes out of one run folder",
+            where=str(path),
+            found=error.strerror,
+            fix="runs=FOLDER on a local disk; on NFS, a mount with lockd, or with local_lock=posix where one machine uses it",
+        ) from error
+
+
+def _held(path: Path, holder: str | None) -> ConfigError:
+    return ConfigError(
+        "another process works in this folder",
+        where=str(path.parent),
+        found=holder,
+        fix="wait for it or stop it; name=ANOTHER runs beside it",
+    )
+
+
+def _is_still_at(file: IO[str], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _megabytes(count: int) -> str:
@@ -237,9 +286,52 @@ def now() -> str:
 
 
 def synced(path: Path) -> None:
-    """Makes what was written to a file, or renamed in a folder, last through a power cut."""
+    """Makes what was written to a file, or renamed in a folder, last through a power cut.
+
+    A folder is passed over where the file system cannot do that for folders: nothing better can be had there.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_FOLDER_SYNC or not path.is_dir():
+            raise
     finally:
         os.close(descriptor)
+
+
+def tree_synced(folder: Path) -> None:
+    """Makes a folder and everything in it last through a power cut."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if not path.is_symlink():
+            synced(path)
+    synced(folder)
+
+
+def make_folder(path: Path) -> None:
+    """Makes a private folder and those above it, unless they are there."""
+    made = [one for one in (path, *path.parents) if not one.exists()]
+    path.mkdir(PRIVATE, parents=True, exist_ok=True)
+    for one in reversed(made):
+        synced(one.parent)
+
+
+def put_folder(partial: Path, folder: Path) -> None:
+    """Puts a finished folder into place once all of it has reached the disk; whoever reads sees the old or the new."""
+    tree_synced(partial)
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    partial.rename(folder)
+    synced(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Gives a file another name; where the file system has no hard links, a copy that has reached the disk."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)
+        synced(target)

@@ -7,16 +7,19 @@ threads of torch, no GPU. It shares its memory with this one, waits, and forks a
 import json
 import os
 import runpy
+import select
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
-from autotune import launch
+from autotune import launch, signals
+from autotune.errors import Interrupted
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,16 @@ def prepare() -> None:
         _serve(os.fdopen(hear, "rb"), os.fdopen(answer, "wb", buffering=0))
     os.close(hear)
     os.close(answer)
-    _waiting = os.fdopen(tell, "wb", buffering=0), os.fdopen(receive, "rb")
+    # Unbuffered: `select` does not see what a buffer holds.
+    _waiting = os.fdopen(tell, "wb", buffering=0), os.fdopen(receive, "rb", buffering=0)
 
 
 def run(words: Sequence[str]) -> Ended:
-    """`autotune` with these words, in a fresh process that is none of a launcher's."""
+    """`autotune` with these words, in a fresh process that is none of a launcher's.
+
+    Raises:
+        Interrupted: a signal has come; the process was asked to end.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         said = Path(scratch, "said.txt")
         code = _asked(words, said) if _waiting is not None else None
@@ -56,9 +64,11 @@ def run(words: Sequence[str]) -> Ended:
             with said.open("wb") as output:
                 command = [sys.executable, "-P", "-m", "autotune", *words]
                 environment = launch.alone(os.environ)
-                code = subprocess.run(
-                    command, stdout=output, stderr=output, check=False, env=environment
-                ).returncode
+                process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
+                while (code := _ended(process)) is None:
+                    _end_if_asked(process.pid)
+        # Ctrl-C has reached it as well.
+        signals.refuse_to_go_on()
         return Ended(code, said.read_text(encoding="utf-8", errors="replace"))
 
 
@@ -70,8 +80,28 @@ def _asked(words: Sequence[str], said: Path) -> int | None:
         orders.write(json.dumps([list(words), str(said)]).encode() + b"\n")
     except BrokenPipeError:
         return None
+    child = answers.readline()
+    while child and not select.select([answers], [], [], signals.PAUSE)[0]:
+        _end_if_asked(int(child))
     answer = answers.readline()
     return int(answer) if answer else None
+
+
+def _ended(process: "subprocess.Popen[bytes]") -> int | None:
+    """Its exit code; None where it goes on for a while."""
+    with suppress(subprocess.TimeoutExpired):
+        return process.wait(signals.PAUSE)
+    return None
+
+
+def _end_if_asked(child: int) -> None:
+    """Ends a process, and raises Interrupted, where a signal has come."""
+    try:
+        signals.refuse_to_go_on()
+    except Interrupted:
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGINT)
+        raise
 
 
 def _serve(orders: BinaryIO, answers: BinaryIO) -> NoReturn:
@@ -82,6 +112,7 @@ def _serve(orders: BinaryIO, answers: BinaryIO) -> NoReturn:
         child = os.fork()
         if child == 0:
             _become(words, said)
+        answers.write(b"%d\n" % child)
         _, status = os.waitpid(child, 0)
         answers.write(b"%d\n" % os.waitstatus_to_exitcode(status))
     os._exit(0)

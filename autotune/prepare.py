@@ -8,13 +8,14 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
 from torch import nn
 
-from autotune import registry
+from autotune import registry, signals
 from autotune.checks.findings import Area, Report, note, warning
 from autotune.checks.labels import audit_labels
 from autotune.checks.lengths import audit_lengths
@@ -25,7 +26,7 @@ from autotune.checks.texts import audit_ids, audit_texts
 from autotune.choices import Batching, CheckLevel, Precision, Visibility, WhenOffline
 from autotune.config import RunConfig
 from autotune.data.sources import Rows, load_rows
-from autotune.errors import AutotuneError, DataError
+from autotune.errors import AutotuneError, DataError, Interrupted
 from autotune.models import (
     count_parameters,
     open_base,
@@ -39,7 +40,7 @@ from autotune.redaction import secret_in
 from autotune.rules import suspicions
 from autotune.tasks.base import Base, Task
 from autotune.training import device
-from autotune.training.features import FeatureSections, are_prepared, prepare_features
+from autotune.training.features import FeatureSections, prepare_features
 
 logger = logging.getLogger(__name__)
 
@@ -114,8 +115,11 @@ def examine(config: RunConfig, cache: Path) -> Examination:
         (Area.hub, _find_target),
     )
     for area, stage in stages:
+        signals.refuse_to_go_on()
         try:
             stage(found)
+        except Interrupted:
+            raise
         except AutotuneError as error:
             found.report.refuse(area, error)
     if config.check.level is not CheckLevel.none:
@@ -186,14 +190,16 @@ def _tokenise(found: Examination) -> None:
     if task is None or rows is None:
         return
     task.measure({split: data for split, data in rows.splits.items() if split != "test"})
-    names = {split: f"{rows.fingerprint}-{split}" for split in rows.splits}
-    there = all(are_prepared(task, found.cache, name) for name in names.values())
+    tokenised: list[str] = []
     began = time.perf_counter()
     found.features = {
-        split: prepare_features(task, data, found.cache, names[split]) for split, data in rows.splits.items()
+        split: prepare_features(
+            task, data, found.cache, f"{rows.fingerprint}-{split}", partial(tokenised.append, split)
+        )
+        for split, data in rows.splits.items()
     }
     windows = sum(len(table) for table in found.features.values())
-    how = "found in the cache" if there else f"tokenised in {time.perf_counter() - began:.1f} s"
+    how = f"tokenised in {time.perf_counter() - began:.1f} s" if tokenised else "found in the cache"
     logger.info("features of data %s: %d windows, %s", rows.fingerprint, windows, how)
 
 

@@ -19,15 +19,26 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
+from autotune import history, saved
 from autotune.checkpoints import Checkpoints, write_tensors
 from autotune.choices import Resume
 from autotune.config import RunConfig
-from autotune.errors import AutotuneError, ConfigError, DiskError, ModelError, listing, nearest, raise_all
-from autotune.files import PRIVATE, free_name, lines_in_turns, locked, refuse_ways_out, replaced, writing
+from autotune.errors import AutotuneError, ConfigError, DiskError, raise_all
+from autotune.files import (
+    free_name,
+    lines_in_turns,
+    link_or_copy,
+    locked,
+    refuse_ways_out,
+    replaced,
+    synced,
+    writing,
+)  # fmt: skip
 from autotune.redaction import redact, redactor
 from autotune.resolve import changes, dump_config, load_values
 from autotune.rules import name
 from autotune.runlog import RunLog
+from autotune.saved import ADAPTER, LAST, MODEL, SAVED
 from autotune.status import (
     CONFIG,
     LOCK,
@@ -46,7 +57,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MODEL, CACHE, CHECKPOINTS = "model", ".cache", "checkpoints"
+CACHE, CHECKPOINTS = ".cache", "checkpoints"
 LEFT_BEHIND = ("metrics.json", "data.json", "environment.json", "predictions_*.jsonl", ".*.part")
 """What an attempt that did not finish leaves, and the next one begins without."""
 
@@ -69,12 +80,13 @@ class RunFolder:
     def open(cls, config: RunConfig) -> Self:
         """Creates `<runs>/<name>` with its config.yaml, or opens it again.
 
-        A finished run is left as it is; one that is not goes on, and what an attempt wrote after training is removed. With
-        `resume=never` the old folder is renamed to `<name>.old-1` (2, 3 …).
+        A finished run is left as it is; one that is not goes on, and what an attempt wrote after training is removed. One
+        whose saved model is damaged goes on from its last checkpoint. With `resume=never` the old folder is renamed to
+        `<name>.old-1` (2, 3 …).
 
         Raises:
-            ConfigError: another process works in the folder, it holds a run with other settings, or it is
-                no run folder.
+            ConfigError: another process works in the folder, or it holds another run, or none.
+            ModelError: the run is finished, its model is damaged, and there is no checkpoint.
             DiskError: it cannot be written.
         """
         assert config.name is not None, "names are resolved when the configuration is composed"
@@ -84,15 +96,13 @@ class RunFolder:
             raise ConfigError("the folder exists and is no run folder", where=str(path),
                               fix="name=ANOTHER or runs=ANOTHER_FOLDER")  # fmt: skip
         with writing(path):
-            path.mkdir(PRIVATE, parents=True, exist_ok=True)
-            refuse_ways_out(path)
-            lock = locked(path / LOCK)
-        if config.resume is Resume.never and (path / STATUS).exists():
-            with writing(path):
+            if path.is_dir():
+                refuse_ways_out(path)
+            lock = locked(path / LOCK, make=True)
+            while config.resume is Resume.never and (path / STATUS).exists():
                 path.rename(free_name(path))
                 lock.close()
-                path.mkdir(PRIVATE)
-                lock = locked(path / LOCK)
+                lock = locked(path / LOCK, make=True)
         folder = cls(path, lock)
         try:
             folder._begin(config)
@@ -106,14 +116,15 @@ class RunFolder:
         """The folder of a finished run, to be pushed or looked at.
 
         Raises:
-            ModelError: there is no such folder, or its run is not finished.
+            ModelError: there is no such folder, its run is not finished, or its model is damaged.
             ConfigError: another process works in it.
             DiskError: it cannot be written.
         """
         path = Path(run).expanduser()
-        cls.artefact(path)
+        saved.artefact(path)
         if state_of(path) is not State.finished:
             raise unfinished("the run is not finished", path)
+        saved.refuse_damaged(path)
         with writing(path):
             refuse_ways_out(path)
             lock = locked(path / LOCK)
@@ -132,7 +143,10 @@ class RunFolder:
     def _begin(self, config: RunConfig) -> None:
         self._refuse_other_settings(config)
         if self.finished:
-            self._tidy()
+            self._reopen_if_damaged()
+        if self.finished:
+            if SAVED in read_status(self.path):
+                self._tidy()
             return
         with writing(self.path):
             for stale in chain.from_iterable(map(self.path.glob, LEFT_BEHIND)):
@@ -142,14 +156,28 @@ class RunFolder:
         self._write_state(State.running, None)
         self._log = RunLog(self.log)
 
+    def _reopen_if_damaged(self) -> None:
+        """A finished run with a damaged model is no longer finished."""
+        fault = saved.find_damage(self.path)
+        if fault is None:
+            return
+        if self.checkpoints(1).latest() is None:
+            raise saved.damaged(self.path, fault)
+        logger.warning(
+            "the saved model of %s is damaged: %s; it is made again from the last checkpoint",
+            self.path,
+            fault,
+        )
+        self.finished = self._done = False
+
     def _refuse_other_settings(self, config: RunConfig) -> None:
         """A name that was given by hand may hit the folder of a run with other settings."""
-        saved = self.path / CONFIG
-        changed = changes(load_values(saved), config) if saved.exists() else []
+        before = self.path / CONFIG
+        changed = changes(load_values(before), config) if before.exists() else []
         if changed:
             raise ConfigError(
                 "the folder holds a run with other settings",
-                where=str(saved),
+                where=str(before),
                 found="\n".join(changed),
                 fix="name=ANOTHER, or resume=never, which sets the old folder aside",
             )
@@ -186,12 +214,12 @@ class RunFolder:
     @property
     def adapter(self) -> Path:
         """Folder of the adapter alone."""
-        return self.path / "adapter"
+        return self.path / ADAPTER
 
     @property
     def last(self) -> Path:
         """Folder of the last weights, where they are to be pushed: `model/`, `adapter/` and what they are."""
-        return self.path / "last"
+        return self.path / LAST
 
     @property
     def history(self) -> Path:
@@ -265,7 +293,7 @@ class RunFolder:
         with replaced(self._share(split, rank) if ranks > 1 else self.predictions(split)) as file:
             hide = redactor()
             for prediction in predictions:
-                file.write(hide(_line(prediction)).encode("utf-8"))
+                file.write(hide(history.line(prediction)).encode("utf-8"))
 
     def join_predictions(self, split: str, ranks: int) -> None:
         """Puts the lines that processes have written in turns, rank r of n the rows r, r + n …, in order.
@@ -286,8 +314,7 @@ class RunFolder:
         """
         if self._lock is None:
             return
-        with writing(self.history), self.history.open("a", encoding="utf-8") as file:
-            file.write(redact(_line(record)))
+        history.append(self.history, record)
 
     def save_best(self, weights: "dict[str, Tensor]", facts: Mapping[str, Any]) -> None:
         """Keeps the weights of the best evaluation so far, instead of the ones before.
@@ -303,6 +330,7 @@ class RunFolder:
         with writing(self.best):
             write_tensors(beside, weights, facts)
             os.replace(beside, self.best)
+            synced(self.path)
 
     def checkpoints(self, keep: int) -> Checkpoints:
         """Of this run."""
@@ -310,7 +338,7 @@ class RunFolder:
 
     def history_bytes(self) -> int:
         """Size of history.jsonl."""
-        return self.history.stat().st_size if self.history.exists() else 0
+        return history.size(self.history)
 
     def go_back(self, history_bytes: int, best: Path | None) -> None:
         """Takes back what was written after a checkpoint.
@@ -325,23 +353,37 @@ class RunFolder:
         if self._lock is None:
             return
         with writing(self.path):
-            if self.history_bytes() > history_bytes:
-                os.truncate(self.history, history_bytes)
+            history.cut_back(self.history, history_bytes)
             beside = self.best.with_name(f".{self.best.name}.part")
             beside.unlink(missing_ok=True)
             if best is None:
                 self.best.unlink(missing_ok=True)
             elif not (self.best.exists() and self.best.samefile(best)):  # which renaming would leave beside
-                os.link(best, beside)
+                link_or_copy(best, beside)
                 os.replace(beside, self.best)
+
+    def seal(self) -> None:
+        """Writes down, in status.json, sizes and SHA-256 of the saved model's files.
+
+        Raises:
+            DiskError: it cannot be written.
+        """
+        with writing(self.path):
+            self.note(**{SAVED: saved.describe_saved(self.path)})
 
     def finish(self) -> None:
         """Says that everything is written and proven; checkpoints and the best weights have done their duty.
 
         Raises:
+            TrainingError: a file of the saved model is not as it was written; the checkpoints remain.
             DiskError: it cannot be written.
         """
-        self._write_state(State.finished, None)
+        saved.refuse_changed(self.path)
+        if self.history.exists():
+            with writing(self.history):
+                synced(self.history)
+        sealed = {key: value for key, value in read_status(self.path).items() if key == SAVED}
+        self.write_json(STATUS, record(State.finished, None, self.command) | sealed)
         self.finished = self._done = True
         self._tidy()
 
@@ -358,43 +400,8 @@ class RunFolder:
         """
         self.write_json(STATUS, {**read_status(self.path), **facts})
 
-    @staticmethod
-    def artefact(run: str | Path) -> Path | str:
-        """The folder of the saved model of a run.
-
-        Args:
-            run: run folder, or the folder of a saved model itself; hub:ORG/NAME[@REVISION] is returned as it is.
-
-        Raises:
-            ModelError: there is no such folder or no saved model in it.
-        """
-        if str(run).startswith("hub:"):
-            return str(run)
-        path = Path(run).expanduser()
-        if (path / MODEL).is_dir():
-            return path / MODEL
-        if is_run(path) and path.is_dir() and (path / STATUS).exists():
-            raise unfinished("the run has no saved model", path)
-        if path.is_dir():
-            return path
-        known = sorted(folder.name for folder in path.parent.glob("*") if (folder / MODEL).is_dir())
-        near = nearest(path.name, known)
-        raise ModelError(
-            "there is no such run folder",
-            where=str(path),
-            found=f"runs in {path.parent}: {listing(known)}" if known else None,
-            fix=str(path.parent / near) if near else None,
-        )
-
-    @staticmethod
-    def config(run: str | Path) -> Path | None:
-        """The config.yaml of a run folder, or of the run that a `model` folder is in; None without one."""
-        path = Path(run).expanduser().absolute()
-        return next((folder / CONFIG for folder in (path, path.parent) if (folder / CONFIG).is_file()), None)
+    artefact = staticmethod(saved.artefact)
+    config = staticmethod(saved.config)
 
     def _write_state(self, state: State, reason: str | None) -> None:
         self.write_json(STATUS, record(state, reason, self.command))
-
-
-def _line(record: Mapping[str, Any]) -> str:
-    return json.dumps(record, ensure_ascii=False) + "\n"

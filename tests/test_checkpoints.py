@@ -102,7 +102,6 @@ def interrupted(start, tmp_path_factory):
     after_updates(runs / "left", 8, process)
     process.send_signal(signal.SIGTERM)
     assert ended(process)[0] == 75
-    assert (runs / "left" / "checkpoints" / "last").resolve() == checkpoints(runs / "left")[-1]
     return runs
 
 

@@ -19,11 +19,11 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     ("__init__", "errors", "paste", "redaction"),
     ("registry", "choices", "config"),
-    ("files", "model_files", "keys", "launch", "fresh", "signals", "checkpoints"),
+    ("files", "model_files", "manifest", "history", "keys", "launch", "fresh", "signals", "checkpoints"),
     ("data.roles", "data.labels"),
     ("rules",),
     ("resolve",),
-    ("runlog", "status"),
+    ("runlog", "status", "saved"),
     ("runs",),
     ("data", "evaluation.metrics"),
     ("tasks",),

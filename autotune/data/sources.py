@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from datasets import Dataset
 
 from autotune.choices import Dedup, Format, TagScheme
 from autotune.config import DatasetConfig
-from autotune.data.cache import cached_table, key
+from autotune.data.cache import cached_table_with, key
 from autotune.data.canonical import Converter, canonical_features, raw_tags
 from autotune.data.duplicates import removes, text_column, without_leaks, without_repeats
 from autotune.data.labels import Tags, find_scheme, label_map
@@ -25,7 +24,6 @@ from autotune.data.roles import Column, Kind
 from autotune.data.splits import hold_out
 from autotune.data.stream import Sections, part_of
 from autotune.errors import ConfigError, DataError
-from autotune.files import writing
 
 logger = logging.getLogger(__name__)
 
@@ -258,7 +256,6 @@ def _read(
     reading["label_map"] = label_map(config)
     roles = [asdict(column) for column in columns]
     name = f"rows-{key(VERSION, source.identity, source.where, reading, roles, scheme, split, predicting)}"
-    about = cache / f"{name}.json"
     notes: list[str] = []
     converter = Converter(
         columns,
@@ -269,18 +266,14 @@ def _read(
         tags=Tags(config, scheme) if scheme is not None else None,
     )
 
-    def rows() -> Iterator[dict[str, Any]]:
-        yield from converter.convert(source.raw(notes))
-        said = {
+    def about() -> dict[str, Any]:
+        return {
             "notes": list(dict.fromkeys(notes)) + converter.notes(split),
             "columns": {"roles": converter.names, "types": converter.kinds},
         }
-        # Before the table takes its place, so that a table is never without; other processes may do the same.
-        beside = about.with_name(f".{about.name}.{os.getpid()}.part")
-        with writing(about):
-            beside.write_text(json.dumps(said, ensure_ascii=False), encoding="utf-8")
-            os.replace(beside, about)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        return converter.convert(source.raw(notes))
 
     with naming_lines(source):
-        data = cached_table(cache, name, rows, canonical_features(columns))
-    return data, json.loads(about.read_text(encoding="utf-8"))
+        return cached_table_with(cache, name, rows, canonical_features(columns), about)

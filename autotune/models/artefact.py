@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoTokenizer
 from autotune.choices import Quantization
 from autotune.config import PeftConfig
 from autotune.errors import ModelError, listing
-from autotune.files import saving
+from autotune.files import put_folder, saving
 from autotune.model_files import FILES
 from autotune.models.adapters import quantization_arguments
 from autotune.models.base import AUTO_CLASS, family_of
@@ -55,16 +55,14 @@ def save_artefact(
 def _save_artefact(
     model: nn.Module, base: Base, folder: Path, extra: Mapping[str, Any], generation: Mapping[str, Any]
 ) -> None:
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    partial = _empty_beside(folder)
     plain: Any = model.get_base_model() if isinstance(model, peft.PeftModel) else model
     if generation:
         plain.generation_config.update(**generation)
     quantization = Quantization.none
     if isinstance(model, peft.PeftModel):
         quantization = _quantization(plain)
-        save_adapter(model, base, partial)
+        _write_adapter(model, base, partial)
         config = copy.deepcopy(plain.config)
         config.architectures = [type(plain).__name__]
         config.__dict__.pop("quantization_config", None)
@@ -91,12 +89,12 @@ def _save_artefact(
         if (partial / file).exists():
             text = (partial / file).read_text("utf-8")
             (partial / file).write_text(redact(text), "utf-8")
-    _replace(partial, folder)
+    put_folder(partial, folder)
 
 
 def save_adapter(model: nn.Module, base: Base, folder: Path) -> None:
     """Writes adapter_config.json (with the base's path and revision) and adapter_model.safetensors, the
-    modules learned whole included; no model card.
+    modules learned whole included; no model card. An older folder is replaced.
 
     Raises:
         TypeError: the model has no adapters.
@@ -104,12 +102,33 @@ def save_adapter(model: nn.Module, base: Base, folder: Path) -> None:
     """
     if not isinstance(model, peft.PeftModel):
         raise TypeError(f"a {type(model).__name__} has no adapters")
+    with saving(folder):
+        partial = _empty_beside(folder)
+        _write_adapter(model, base, partial)
+        put_folder(partial, folder)
+
+
+def _write_adapter(model: peft.PeftModel, base: Base, folder: Path) -> None:
     for adapter in model.peft_config.values():
         adapter.base_model_name_or_path, adapter.revision = base.path, base.revision
-    with saving(folder):
-        # peft would otherwise ask the Hub whether the vocabulary was resized; it never is.
-        model.save_pretrained(str(folder), save_embedding_layers=False)
+    # peft would otherwise ask the Hub whether the vocabulary was resized; it never is.
+    model.save_pretrained(str(folder), save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)
+    # peft holds names of modules in sets, whose order differs from process to process.
+    stated = json.loads((folder / ADAPTER).read_text("utf-8"))
+    ordered = {key: sorted(set(value)) if _are_names(value) else value for key, value in stated.items()}
+    (folder / ADAPTER).write_text(json.dumps(ordered, ensure_ascii=False, indent=2) + "\n", "utf-8")
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _empty_beside(folder: Path) -> Path:
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    return partial
 
 
 def load_artefact(
@@ -190,13 +209,3 @@ def _quantization(model: Any) -> Quantization:
     if stated is None:
         return Quantization.none
     return Quantization.int8 if stated.load_in_8bit else Quantization.nf4
-
-
-def _replace(partial: Path, folder: Path) -> None:
-    """Puts a finished folder into place; whoever reads sees the old one or the new one."""
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    partial.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)

@@ -31,7 +31,8 @@ from transformers import (
 )
 
 from autotune.choices import Architecture
-from autotune.files import PRIVATE, saving
+from autotune.files import make_folder, saving, synced, tree_synced
+from autotune.manifest import find_folder_fault, write_manifest
 from autotune.models.repository import quiet
 from autotune.models.tiny_tokenizers import LONG, SHORT, TOKENIZERS
 
@@ -57,9 +58,13 @@ def build_tiny(architecture: Architecture, texts: Iterable[str], cache: Path) ->
     key = hashlib.sha256(content.encode()).hexdigest()[:16]
     folder = cache / f"tiny-{architecture}-{key}"
     if folder.is_dir():
-        return folder
+        fault = find_folder_fault(folder)
+        if fault is None:
+            return folder
+        logger.warning("the tiny model in %s cannot be used: %s; it is built again", folder, fault)
+        shutil.rmtree(folder, ignore_errors=True)
     with saving(folder):
-        cache.mkdir(PRIVATE, parents=True, exist_ok=True)
+        make_folder(cache)
         partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=cache))
         try:
             tokenizer = TOKENIZERS[architecture](sample)
@@ -68,10 +73,13 @@ def build_tiny(architecture: Architecture, texts: Iterable[str], cache: Path) ->
                 torch.manual_seed(0)
                 auto_class.from_config(config).save_pretrained(partial)
                 tokenizer.save_pretrained(partial)
+            write_manifest(partial)
+            tree_synced(partial)
             os.replace(partial, folder)
+            synced(cache)
         except OSError:
             # Of two processes that build at once the later finds the folder in its place; both built the same.
-            if not folder.is_dir():
+            if find_folder_fault(folder) is not None:
                 raise
         finally:
             shutil.rmtree(partial, ignore_errors=True)

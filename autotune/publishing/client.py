@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from huggingface_hub import get_session
 from huggingface_hub.errors import HfHubHTTPError
 
+from autotune import signals
 from autotune.errors import AutotuneError, HubError
 
 logger = logging.getLogger(__name__)
@@ -72,9 +73,11 @@ def ask(act: Callable[[], Answer], *, what: str, where: str, patience: float) ->
 
     Raises:
         HubError: what the Hub, or the network, said last.
+        Interrupted: a signal has come.
     """
     began = time.monotonic()
     for number in range(1, TRIES + 1):
+        signals.refuse_to_go_on()
         _settle(get_session())
         try:
             return act()
@@ -88,7 +91,7 @@ def ask(act: Callable[[], Answer], *, what: str, where: str, patience: float) ->
             if not trouble.passing or number == TRIES or spent + pause > patience:
                 raise trouble.error(where) from error
             logger.warning("%s: %s (%s); trying again in %.0f s", what, trouble.what, trouble.found, pause)
-        time.sleep(pause)
+        signals.sleep(pause)
     raise AssertionError("the last try returns or raises")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from autotune.choices import Visibility, WhenOffline
 from autotune.config import HubConfig, RunConfig
-from autotune.errors import AutotuneError, HubError, raise_all
+from autotune.errors import AutotuneError, HubError, Interrupted, raise_all
 from autotune.files import now
 from autotune.model_files import read_folder, refuse_foreign_code
 from autotune.publishing import files
@@ -55,6 +55,7 @@ def publish(folder: RunFolder, config: RunConfig) -> None:
 
     Raises:
         HubError: it did not succeed; the run is finished and safe, and the error says which command repeats it.
+        Interrupted: a signal has come; likewise.
     """
     wish = config.hub
     if wish.visibility is Visibility.none:
@@ -69,6 +70,9 @@ def publish(folder: RunFolder, config: RunConfig) -> None:
         pushed = push(wish, _name(config), lambda repo: contents(folder, config, repo))
         last = push_last(folder, config) if folder.last.exists() and not wish.create_pr else None
     except AutotuneError as error:
+        if isinstance(error, Interrupted):
+            _tell_interrupted(folder, wish, command)
+            raise
         reason = redact(f"{error.what}{f' ({error.found})' if error.found else ''}")
         _note(folder, wish, state="pending", reason=reason, command=command)
         raise HubError(
@@ -78,8 +82,7 @@ def publish(folder: RunFolder, config: RunConfig) -> None:
             fix=f"{error.fix}; then: {command}" if error.fix else command,
         ) from error
     except BaseException:
-        _note(folder, wish, state="pending", reason="interrupted", command=command)
-        logger.warning("not pushed; the run is finished and safe. To go on: %s", command)
+        _tell_interrupted(folder, wish, command)
         raise
     _note(folder, wish, state="done", commit=pushed.commit, url=pushed.url, repo=pushed.repo)
     for one in filter(None, (pushed, last)):
@@ -149,6 +152,11 @@ def with_flags(config: RunConfig, flags: Mapping[str, Any], *, public: bool) -> 
 def _note(folder: RunFolder, wish: HubConfig, **facts: Any) -> None:
     about = {"repo": wish.repo, "revision": wish.revision, "visibility": str(wish.visibility), "time": now()}
     folder.note(push={**about, **facts})
+
+
+def _tell_interrupted(folder: RunFolder, wish: HubConfig, command: str) -> None:
+    _note(folder, wish, state="pending", reason="interrupted", command=command)
+    logger.warning("not pushed; the run is finished and safe. To go on: %s", command)
 
 
 def _say(pushed: Pushed) -> None:

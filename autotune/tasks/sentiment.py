@@ -275,7 +275,9 @@ class Sentiment(Task):
         from sklearn.pipeline import make_pipeline
 
         majority = Counter(values(train, "label")).most_common(1)[0][0]
-        learn = train.shuffle(seed=0).select(range(min(len(train), TFIDF_ROWS)))
+        # In memory: datasets would leave the order in a file of the cache and read it unseen the next time.
+        drawn = train.shuffle(seed=0, keep_in_memory=True, load_from_cache_file=False)
+        learn = drawn.select(range(min(len(train), TFIDF_ROWS)))
         model = make_pipeline(
             TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+|[^\w\s]", sublinear_tf=True),
             LogisticRegression(C=10, class_weight="balanced", max_iter=1000),

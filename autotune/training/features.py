@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ VERSION = 2
 """Raised when what all tasks share in `prepare` changes, so that old tables are not read."""
 
 
-def prepare_features(task: Task, rows: Dataset, cache: Path, fingerprint: str) -> Dataset:
+def prepare_features(
+    task: Task, rows: Dataset, cache: Path, fingerprint: str, begins: Callable[[], object] = lambda: None
+) -> Dataset:
     """What `task.prepare` makes of rows.
 
     Args:
@@ -27,14 +30,14 @@ def prepare_features(task: Task, rows: Dataset, cache: Path, fingerprint: str) -
         rows: with canonical columns.
         cache: folder of the tables.
         fingerprint: of the rows' content.
+        begins: called before rows are tokenised; not where the table is found in the cache.
     """
-    name = _name(task, fingerprint)
-    return cached_table(cache, name, lambda: task.prepare(records(rows)))
 
+    def made() -> Iterable[Feature]:
+        begins()
+        return task.prepare(records(rows))
 
-def are_prepared(task: Task, cache: Path, fingerprint: str) -> bool:
-    """Whether `prepare_features` would find them."""
-    return (cache / f"{_name(task, fingerprint)}.arrow").exists()
+    return cached_table(cache, _name(task, fingerprint), made)
 
 
 def _name(task: Task, fingerprint: str) -> str:

@@ -94,17 +94,27 @@ class Fit:
         progress = Progress("training", trainer.total_updates, self.standing.update)
         try:
             with signals.deferred():
-                self._validate()
-                for step in self._steps():
-                    self.folder.append_history(step.record())
-                    self._tell(self.guards.step(step))
-                    progress.step(loss=step.loss, learning_rate=step.learning_rate)
-                    self._validate(f"loss {step.loss:.4f}, ")
-                    self._keep()
-                if trainer.stopping is not None:
-                    raise Interrupted(trainer.stopping)
-                self._checkpoint()
-                self._settle()
+                self._train(progress)
+        finally:
+            progress.close()
+            trainer.embeddings.leave()
+            trainer.follower.left()
+        return self._ended()
+
+    def _train(self, progress: Progress) -> None:
+        """All steps; what was done is in a checkpoint when this ends, however it ends."""
+        try:
+            self._validate()
+            for step in self._steps():
+                self.folder.append_history(step.record())
+                self._tell(self.guards.step(step))
+                progress.step(loss=step.loss, learning_rate=step.learning_rate)
+                self._validate(f"loss {step.loss:.4f}, ")
+                self._keep()
+            if self.trainer.stopping is not None:
+                raise Interrupted(self.trainer.stopping)
+            self._checkpoint()
+            self._settle()
         except Interrupted as leaving:
             self._checkpoint()
             self._settle()
@@ -112,11 +122,6 @@ class Fit:
         except Exception:
             self._settle()
             raise
-        finally:
-            progress.close()
-            trainer.embeddings.leave()
-            trainer.follower.left()
-        return self._ended()
 
     def _steps(self) -> Iterator["StepResult"]:
         """Steps until training is over or ends early."""
@@ -219,7 +224,7 @@ class Fit:
             "optimizer": optimizer_tensors(trainer.optimizer),
         }
         links = {BEST: self.folder.best} if standing.best is not None else {}
-        checkpoints.save(standing.update, tensors, state, links)
+        checkpoints.save(standing.update, tensors, state, links, relies_on=[self.folder.history])
         self._saved, self._saved_at = standing.update, time.monotonic()
 
     def _settle(self) -> None:

@@ -22,7 +22,7 @@ import torch
 import torch.distributed
 from accelerate import PartialState
 
-from autotune import launch
+from autotune import launch, signals
 from autotune.errors import AutotuneError, Interrupted
 
 T = TypeVar("T")
@@ -106,6 +106,7 @@ class Ranks:
         while not self._store.check([name]):
             if self._store.check(["error"]):
                 raise ConnectionAbortedError("another process failed")
+            signals.refuse_to_go_on()
             time.sleep(WAIT_SECONDS)
 
     def _patiently(self, name: str, seconds: float) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 CHANGES = {
-    "os.rename": 2, "os.link": 2, "os.symlink": 2, "os.remove": 1, "os.rmdir": 1, "os.mkdir": 1, "os.truncate": 1,
+    "os.rename": 2, "os.link": 2, "os.remove": 1, "os.rmdir": 1, "os.mkdir": 1, "os.truncate": 1,
     "shutil.rmtree": 1,
 }  # fmt: skip
 """Audit events by how many of their first arguments are paths; the last of these names the point."""

@@ -1,6 +1,7 @@
 """A plug-in that lets something happen once, when a function of autotune is called for the n-th time.
 
-FAULT=module:Class.function@n, EVENT=SIGTERM, SIGINT SIGINT, … or full:FOLDER; ONCE=a file that says that it has happened.
+FAULT=module:Class.function@n; ONCE=a file that says that it has happened. EVENT=SIGTERM, SIGINT SIGINT, …; full:FOLDER;
+flip:FILE (a bit of it); stuck:SIGTERM (and the call does not return); del:SIGTERM (where Python ignores exceptions).
 """
 
 import functools
@@ -20,8 +21,31 @@ def happen(event: str) -> None:
         with Path(folder, "ballast").open("wb", buffering=0) as ballast:
             ballast.write(bytes(free))
         return
+    if kind == "flip":
+        content = bytearray(Path(folder).read_bytes())
+        content[-1] ^= 1
+        Path(folder).write_bytes(content)
+        return
+    if kind == "stuck":
+        importlib.import_module("autotune.signals").GRACE = 0.2
+        os.kill(os.getpid(), signal.Signals[folder])
+        time.sleep(600)
+    if kind == "del":
+        Deleted(folder)
+        return
     for name in event.split():
         os.kill(os.getpid(), signal.Signals[name])
+        time.sleep(0.01)
+
+
+class Deleted:
+    """Gets a signal while it is being deleted, as objects do that libraries leave behind."""
+
+    def __init__(self, name: str) -> None:
+        self.number = signal.Signals[name]
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), self.number)
         time.sleep(0.01)
 
 

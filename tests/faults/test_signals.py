@@ -7,7 +7,7 @@ from tests.test_checkpoints import result, status
 PLACES = {
     "validation": ("sentiment", "autotune.evaluation.evaluate:Evaluator._said@3"),
     "a checkpoint": ("sentiment", "autotune.checkpoints:Checkpoints.save@2"),
-    "export": ("sentiment", "autotune.models.artefact:_replace"),
+    "export": ("sentiment", "autotune.models.artefact:put_folder"),
     "final scoring": ("sentiment", "autotune.runs:RunFolder.write_predictions@2"),
     "proof": ("sentiment", "autotune.commands:prove"),
     "generation": ("summarization", "autotune.tasks.summarization:Summarization.predict@2"),
