@@ -191,9 +191,12 @@ class _Writing(threading.Thread):
 def _fault(path: Path) -> str | None:
     """What is wrong with a checkpoint; None where its files are those of its manifest, to the bit."""
     fault = find_folder_fault(path)
-    if fault is not None:
-        return fault
-    return None if (path / STATE).exists() else f"{STATE} is missing"
+    if fault is None:
+        try:
+            read_json(path / STATE)
+        except (OSError, ValueError, RecursionError) as error:
+            return f"{STATE} cannot be read: {error}"
+    return fault
 
 
 def write_tensors(

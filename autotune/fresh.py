@@ -88,7 +88,7 @@ def _asked(words: Sequence[str], said: Path) -> int | None:
 
 
 def _ended(process: "subprocess.Popen[bytes]") -> int | None:
-    """Its exit code; None where it goes on for a while."""
+    """Its exit code; None while it is still at work."""
     with suppress(subprocess.TimeoutExpired):
         return process.wait(signals.PAUSE)
     return None

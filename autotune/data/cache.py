@@ -138,7 +138,7 @@ def _read_about(path: Path) -> Any:
 
 
 def _digest(file: IO[bytes], count: int) -> "hashlib._Hash":
-    """SHA-256 of so many of the next bytes."""
+    """SHA-256 of the next bytes, up to `count`."""
     digest = hashlib.sha256()
     while count > 0 and (part := file.read(min(count, 1 << 20))):
         digest.update(part)

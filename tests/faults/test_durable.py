@@ -221,14 +221,14 @@ def test_the_lock_of_a_folder_that_was_set_aside_meanwhile_is_not_enough(tmp_pat
     """Another process sets the folder aside and begins in a new one while this one has opened the lock and waits."""
     run = tmp_path / "run"
     run.mkdir()
-    (ready, begun), (hold, let_go) = os.pipe(), os.pipe()
+    (ready, begun), (hold, release) = os.pipe(), os.pipe()
     lock, others = files.fcntl.lockf, []
 
     def late(file, operation):
         if not others:
             others.append(os.fork())
             if not others[0]:
-                os.close(let_go)
+                os.close(release)
                 run.rename(tmp_path / "run.old-1")
                 run.mkdir()
                 with (run / ".lock").open("a+") as mine:
@@ -242,7 +242,7 @@ def test_the_lock_of_a_folder_that_was_set_aside_meanwhile_is_not_enough(tmp_pat
     monkeypatch.setattr(files.fcntl, "lockf", late)
     with pytest.raises(ConfigError, match="another process works in this folder"):
         locked(run / ".lock", make=True)
-    os.close(let_go)
+    os.close(release)
     os.waitpid(others[0], 0)
     locked(run / ".lock").close()
 
