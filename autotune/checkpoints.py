@@ -15,7 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autotune.errors import ModelError
 from autotune.files import saving, synced, writing
+from autotune.foreign import foreign, said
+from autotune.records import Record, read_record
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,8 +26,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 STATE, MANIFEST, LAST = "state.json", "manifest.json", "last"
-LARGEST_JSON = 10_000_000
-"""Bytes; more is not ours."""
+
+
+class Digest(Record):
+    """A file of a checkpoint."""
+
+    bytes: int
+    sha256: str
+
+
+class Manifest(Record):
+    """manifest.json."""
+
+    files: dict[str, Digest]
 
 
 @dataclass(frozen=True)
@@ -125,15 +139,19 @@ class Checkpoints:
             for old in self._all()[self.keep :]:
                 self._discard(old)
 
-    def latest(self) -> Checkpoint | None:
-        """The newest that is whole. What a killed process left unfinished is removed; a damaged one is set aside."""
+    def latest(self, schema: type[Record] = Record) -> Checkpoint | None:
+        """The newest that is whole. What a killed process left unfinished is removed; a damaged one is set aside.
+
+        Args:
+            schema: Record of state.json; what does not fit is damaged.
+        """
         for pattern in (".update-*.part", ".update-*.old"):
             for stale in self.folder.glob(pattern):
                 shutil.rmtree(stale, ignore_errors=True)
         for path in self._all():
-            fault = _fault(path)
+            fault = _fault(path, schema)
             if fault is None:
-                return Checkpoint(path, _read_json(path / STATE))
+                return Checkpoint(path, _read(path / STATE, schema))
             aside = _free(path.with_name(f"damaged-{path.name}"))
             path.rename(aside)
             logger.warning(
@@ -145,7 +163,7 @@ class Checkpoints:
     def numbered(self, update: int) -> Checkpoint:
         """A checkpoint that another process has looked through."""
         path = self._path(update)
-        return Checkpoint(path, _read_json(path / STATE))
+        return Checkpoint(path, _read(path / STATE, Record))
 
     def exist(self) -> bool:
         """Whether there is any, whole or not."""
@@ -200,10 +218,10 @@ class _Writing(threading.Thread):
             self.error = error
 
 
-def _fault(path: Path) -> str | None:
+def _fault(path: Path, schema: type[Record]) -> str | None:
     """What is wrong with a checkpoint; None where its files are those of its manifest, to the bit."""
     try:
-        files = _read_json(path / MANIFEST)["files"]
+        files = _read(path / MANIFEST, Manifest)["files"]
         found = {entry.name for entry in path.iterdir()} - {MANIFEST}
         if found != set(files):
             return f"its files are not those of its manifest: {', '.join(sorted(found ^ set(files)))}"
@@ -213,10 +231,16 @@ def _fault(path: Path) -> str | None:
                 return f"{name} has another size"
             if _sha256(file) != stated["sha256"]:
                 return f"{name} has other content"
-        _read_json(path / STATE)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        _read(path / STATE, schema)
+    except ModelError as error:
+        return f"{error.what}: {error.found}" if error.found else error.what
+    except OSError as error:
         return f"{type(error).__name__}: {error}"
     return None
+
+
+def _read(path: Path, schema: type[Record]) -> dict[str, Any]:
+    return read_record(path, schema, fix="", nan=True, needed=True) or {}
 
 
 def write_tensors(
@@ -241,25 +265,24 @@ def write_tensors(
 
 
 def read_tensors(path: Path) -> "dict[str, Tensor]":
-    """The tensors of a safetensors file, on the CPU."""
+    """The tensors of a safetensors file, on the CPU.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
     from safetensors.torch import load_file
 
-    tensors: dict[str, Tensor] = load_file(path)
+    fix = "resume=never trains again from the beginning"
+    with foreign(
+        lambda error: ModelError(f"{path.name} is damaged", where=str(path), found=said(error), fix=fix)
+    ):
+        tensors: dict[str, Tensor] = load_file(path)
     return tensors
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     synced(path)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    if path.stat().st_size > LARGEST_JSON:
-        raise ValueError(f"{path.name} is too large")
-    value = json.loads(path.read_text("utf-8"))
-    if not isinstance(value, dict):
-        raise ValueError(f"{path.name} is no JSON object")
-    return value
 
 
 def _sha256(path: Path) -> str:

@@ -62,7 +62,7 @@ class RunFolder:
         self._lock = lock
         self.finished = state_of(path) is State.finished
         """Whether the run was complete when the folder was opened, or `finish` has been called."""
-        self._done = self.finished
+        self._done, self._command = self.finished, self.command
         self._log: RunLog | None = None
 
     @classmethod
@@ -393,7 +393,7 @@ class RunFolder:
         return next((folder / CONFIG for folder in (path, path.parent) if (folder / CONFIG).is_file()), None)
 
     def _write_state(self, state: State, reason: str | None) -> None:
-        self.write_json(STATUS, record(state, reason, self.command))
+        self.write_json(STATUS, record(state, reason, self._command))
 
 
 def _line(record: Mapping[str, Any]) -> str:
