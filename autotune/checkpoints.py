@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autotune.errors import ModelError
 from autotune.files import link_or_copy, saving, synced, writing
-from autotune.manifest import find_folder_fault, read_json, write_json, write_manifest
+from autotune.foreign import foreign, said
+from autotune.manifest import find_folder_fault, write_json, write_manifest
+from autotune.records import Record, read_record
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -119,15 +122,19 @@ class Checkpoints:
             for old in self._all()[self.keep :]:
                 self._discard(old)
 
-    def latest(self) -> Checkpoint | None:
-        """The newest that is whole. What a killed process left unfinished is removed; a damaged one is set aside."""
+    def latest(self, schema: type[Record] = Record) -> Checkpoint | None:
+        """The newest that is whole. What a killed process left unfinished is removed; a damaged one is set aside.
+
+        Args:
+            schema: Record of state.json; what does not fit is damaged.
+        """
         for pattern in (".update-*.part", ".update-*.old"):
             for stale in self.folder.glob(pattern):
                 shutil.rmtree(stale, ignore_errors=True)
         for path in self._all():
-            fault = _fault(path)
+            fault = _fault(path, schema)
             if fault is None:
-                return Checkpoint(path, read_json(path / STATE))
+                return Checkpoint(path, _read(path / STATE, schema))
             aside = _free(path.with_name(f"damaged-{path.name}"))
             path.rename(aside)
             logger.warning(
@@ -139,7 +146,7 @@ class Checkpoints:
     def numbered(self, update: int) -> Checkpoint:
         """A checkpoint that another process has looked through."""
         path = self._path(update)
-        return Checkpoint(path, read_json(path / STATE))
+        return Checkpoint(path, _read(path / STATE, Record))
 
     def exist(self) -> bool:
         """Whether there is any, whole or not."""
@@ -188,15 +195,19 @@ class _Writing(threading.Thread):
             self.error = error
 
 
-def _fault(path: Path) -> str | None:
+def _fault(path: Path, schema: type[Record]) -> str | None:
     """What is wrong with a checkpoint; None where its files are those of its manifest, to the bit."""
-    fault = find_folder_fault(path)
-    if fault is None:
-        try:
-            read_json(path / STATE)
-        except (OSError, ValueError, RecursionError) as error:
-            return f"{STATE} cannot be read: {error}"
+    try:
+        fault = find_folder_fault(path)
+        if fault is None:
+            _read(path / STATE, schema)
+    except ModelError as error:
+        return f"{error.what}: {error.found}" if error.found else error.what
     return fault
+
+
+def _read(path: Path, schema: type[Record]) -> dict[str, Any]:
+    return read_record(path, schema, fix="", nan=True, needed=True) or {}
 
 
 def write_tensors(
@@ -221,10 +232,18 @@ def write_tensors(
 
 
 def read_tensors(path: Path) -> "dict[str, Tensor]":
-    """The tensors of a safetensors file, on the CPU."""
+    """The tensors of a safetensors file, on the CPU.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
     from safetensors.torch import load_file
 
-    tensors: dict[str, Tensor] = load_file(path)
+    fix = "resume=never trains again from the beginning"
+    with foreign(
+        lambda error: ModelError(f"{path.name} is damaged", where=str(path), found=said(error), fix=fix)
+    ):
+        tensors: dict[str, Tensor] = load_file(path)
     return tensors
 
 

@@ -8,21 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
 
 from autotune import registry
 from autotune.config import RunConfig
 from autotune.errors import AutotuneError, ConfigError
 from autotune.explain import explain
+from autotune.foreign import foreign
 from autotune.hydra_loader import open_hydra
 from autotune.overrides import key_of, tidy
 from autotune.resolve import resolve, typed
@@ -67,17 +65,16 @@ def compose(argv: Sequence[str]) -> list[RunConfig]:
     _refuse_missing_folders({USER_CONFIGS: before, "--config-dir": args.config_dir})
     _register()
     try:
-        hydra = open_hydra(config_folder(), before, args.config_dir)
-        if _answered(hydra, args, parser):
-            return []
-        composed = [_composed(hydra, args, overrides) for overrides in _runs(hydra, args)]
-        plain: list[Any] = [OmegaConf.to_container(one.config, resolve=True) for one in composed]
+        with foreign(lambda error: explain(error, words, _groups())):
+            hydra = open_hydra(config_folder(), before, args.config_dir)
+            if _answered(hydra, args, parser):
+                return []
+            composed = [_composed(hydra, args, overrides) for overrides in _runs(hydra, args)]
+            plain: list[Any] = [OmegaConf.to_container(one.config, resolve=True) for one in composed]
     except SystemExit as leaving:
         if leaving.code:
             raise
         return []
-    except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, AssertionError) as error:
-        raise explain(error, words, _groups()) from error
     if not composed:
         raise ConfigError("the sweep has no runs: its glob or choice matches nothing", found=" ".join(words))
     return [_finished(one, values) for one, values in zip(composed, plain, strict=True)]

@@ -6,39 +6,51 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra.errors import MissingConfigException
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
 from autotune.errors import ConfigError, listing, nearest
+from autotune.foreign import said
 from autotune.keys import keys, suggest
 from autotune.overrides import key_of
 
 UNKNOWN_KEY = re.compile(r"Key '[^']*' (?:is not in struct|not in '\w*')\s+full_key: (\S+)")
 AMBIGUOUS = re.compile(r"Ambiguous value for argument '(.*)'")
+NO_SECTION = re.compile(r"^$|NoneType")
+"""What OmegaConf says where a key is set in a section that is null: an assertion without words, or with these."""
 NO_NEWS = re.compile(
     r"(object_type|reference_type|full_key|To append|See http|Error merging|Could not override)"
 )
 """Lines of Hydra's and OmegaConf's messages that say what `where` says, or nothing."""
 
 
-def explain(error: Exception, words: Sequence[str], groups: Sequence[str]) -> ConfigError:
-    """An error of Hydra, OmegaConf or the YAML reader as a ConfigError.
+def explain(error: BaseException, words: Sequence[str], groups: Sequence[str]) -> ConfigError:
+    """Whatever Hydra, OmegaConf or the YAML reader raised, as a ConfigError.
 
     Args:
         error: as it was raised.
         words: the command line that Hydra saw.
         groups: names of the config groups.
-
-    Raises:
-        AssertionError: the error is one, and nothing that is known to be the user's.
     """
     overrides = [word for word in words if "=" in word and not word.startswith("-")]
+    given = [word for word in words if not word.startswith("-")]
     if isinstance(error, MissingConfigException):
         return _unknown_option(error)
     if isinstance(error, yaml.YAMLError):
         return ConfigError("a configuration file is no YAML", found=str(error))
-    if isinstance(error, AssertionError):
-        return _section_is_null(error, overrides)
+    absent = next((override for override in given if key_of(override).startswith("peft.")), None)
+    if absent is not None and NO_SECTION.search(str(error)):
+        return ConfigError(
+            "there is no adapter that this could set",
+            where=absent,
+            found="peft=none",
+            fix=f"peft=lora {absent.lstrip('+~')}",
+        )
+    if not isinstance(error, HydraException | OmegaConfBaseException | ValueError):
+        # What these libraries assert, or trip over, when words say what they do not expect.
+        return ConfigError(
+            "Hydra cannot compose this", where=listing(overrides)[:200] or None, found=said(error)
+        )
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
     text = f"{error}\n{cause}" if cause else str(error)
     if unknown := UNKNOWN_KEY.search(text):
@@ -110,13 +122,3 @@ def _option_without_name(overrides: Sequence[str], groups: Sequence[str]) -> Con
     chosen = next((override for override in overrides if key_of(override) in groups), "")
     fix = f"{key_of(chosen)}=none, or another option"
     return ConfigError("the option of a group is a name", where=chosen, fix=fix)
-
-
-def _section_is_null(error: AssertionError, overrides: Sequence[str]) -> ConfigError:
-    """OmegaConf asserts that a section is there whose key is set: peft.r without an adapter."""
-    absent = next((override for override in overrides if override.startswith("peft.")), None)
-    if absent is None:
-        raise error
-    return ConfigError(
-        "there is no adapter that this could set", where=absent, found="peft=none", fix=f"peft=lora {absent}"
-    )

@@ -16,12 +16,14 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
+from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import GrammarParseError
 from omegaconf.grammar_parser import parse
 
 from autotune.errors import ConfigError
+from autotune.records import read_mapping
 
 ALLOWED_OPTIONS = frozenset({
     "hydra/config", "hydra/env/default", "hydra/help/default", "hydra/hydra_help/default", "hydra/hydra_logging/none",
@@ -124,6 +126,11 @@ class _Repository(ConfigRepository):
         self._ours = ours
 
     def load_config(self, config_path: str) -> Any:
+        source = self._find_object_source(config_path, ObjectType.CONFIG)
+        if source is not None and source.scheme() == "file":
+            # Before OmegaConf reads it, for which aliases may stand for billions of values.
+            file = Path(source.path, f"{config_path.removesuffix('.yaml')}.yaml")
+            read_mapping(file, fix="correct the file", empty=True)
         loaded = super().load_config(config_path)
         if loaded is not None and loaded.path.startswith("file://"):
             where = _file(loaded, config_path)

@@ -6,12 +6,25 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from autotune.errors import ModelError
 from autotune.files import synced
+from autotune.records import Record, read_record
 
 MANIFEST = "manifest.json"
 """In a folder that states all its other files."""
-LARGEST_JSON = 10_000_000
-"""Bytes; more was not written by this program."""
+
+
+class Digest(Record):
+    """Size and SHA-256 of a file."""
+
+    bytes: int
+    sha256: str
+
+
+class Manifest(Record):
+    """manifest.json."""
+
+    files: dict[str, Digest]
 
 
 def describe(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -59,14 +72,16 @@ def write_manifest(folder: Path) -> None:
 def find_folder_fault(folder: Path) -> str | None:
     """What is wrong with a folder that has a manifest; None where its files are those, to the bit."""
     try:
-        files = read_json(folder / MANIFEST)["files"]
+        files = (read_record(folder / MANIFEST, Manifest, fix="", needed=True) or {})["files"]
         found = {entry.name for entry in folder.iterdir()} - {MANIFEST}
         if found != set(files):
             return f"its files are not those of its manifest: {', '.join(sorted(found ^ set(files)))}"
         if links := [name for name in files if (folder / name).is_symlink()]:
             return f"{links[0]} is a link"
         return find_fault(folder, files)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except ModelError as error:
+        return f"{error.what}: {error.found}" if error.found else error.what
+    except OSError as error:
         return f"{type(error).__name__}: {error}"
 
 
@@ -74,21 +89,6 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Writes a JSON file, down to the disk."""
     path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     synced(path)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is too large, or no JSON object.
-    """
-    if path.stat().st_size > LARGEST_JSON:
-        raise ValueError(f"{path.name} is too large")
-    value = json.loads(path.read_text("utf-8"))
-    if not isinstance(value, dict):
-        raise ValueError(f"{path.name} does not hold a JSON object")
-    return value
 
 
 def sha256(path: Path) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.errors import ModelError
+from autotune.records import Record, read_record
 
 ADAPTER = "adapter_config.json"
 FILES = ("config.json", "tokenizer_config.json", "generation_config.json", ADAPTER)
@@ -42,7 +43,15 @@ LARGEST = {
 }
 """Numbers for which transformers makes a Python object each, long before memory is asked for: names of keys, and what is
 beyond every model that there is."""
+AGAIN = "download or copy the model's folder again"
 FIX = "choose another model, or remove the key in a copy of its folder"
+
+
+class AdapterFile(Record):
+    """adapter_config.json, as far as it is read by us."""
+
+    base_model_name_or_path: str
+    revision: str | None = None
 
 
 def refuse_foreign_code(
@@ -70,8 +79,7 @@ def read_folder(folder: Path) -> Callable[[str], Any]:
     """Reads JSON files of a folder by their names."""
 
     def read(file: str) -> Any:
-        path = folder / file
-        return json.loads(path.read_text("utf-8")) if path.exists() else None
+        return read_record(folder / file, Record, fix=AGAIN, nan=True, twice=True)
 
     return read
 

@@ -9,13 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_origin
 
-import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from autotune.errors import ConfigError, nearest
 from autotune.keys import keys
+from autotune.parsing import Unreadable, parse_yaml
 from autotune.redaction import holds_token, secret_in
 from autotune.rules import secret_refused, token_refused
 
@@ -27,6 +27,8 @@ INFO = ("--info", "-i")
 COMPLETION = ("-sc", "--shell-completion")
 """Called by the shell, which knows what it says."""
 
+DEEPEST_VALUE = 20
+"""Levels of a value; Hydra's parser takes seconds for some hundreds and then overflows."""
 TOPICS = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 
@@ -80,6 +82,13 @@ def key_of(override: str) -> str:
 def _accepted(override: str, *, sweeps: bool) -> str:
     """The override, quoted when Hydra would refuse it, strip a tab off it or read a comma as a sweep."""
     key, equals, value = override.partition("=")
+    if _depth(override) > DEEPEST_VALUE:
+        raise ConfigError(
+            f"the value nests more than {DEEPEST_VALUE} levels of lists and maps",
+            where=key[:80] or "the command line",
+            found=f"{value[:40]}…",
+            fix="a text that holds brackets stands in quotes: \"key='…'\"",
+        )
     if {key, key.rpartition(".")[0]} & _maps():
         key = f"++{key}"  # What a map holds is the user's; Hydra takes it for misspelled keys of ours.
     value = str(Path(value).expanduser()) if value.startswith("~/") else value
@@ -99,6 +108,15 @@ def _accepted(override: str, *, sweeps: bool) -> str:
     return quoted if _parsed(quoted) is not None else f"{key}={_literal(value)}"
 
 
+def _depth(override: str) -> int:
+    """How deeply brackets nest; those in quotes count, too, for no name has so many."""
+    depth = deepest = 0
+    for mark in override:
+        depth += (mark in "[{(") - (mark in "]})" and depth > 0)
+        deepest = max(deepest, depth)
+    return deepest
+
+
 @cache
 def _maps() -> frozenset[str]:
     """Keys whose values are maps."""
@@ -116,8 +134,8 @@ def _quoted(value: str) -> str:
     """A value in Hydra's grammar with every text in quotes; lists and dicts stay lists and dicts."""
     if value.startswith(("[", "{")):
         try:
-            return _literal(yaml.safe_load(value))
-        except yaml.YAMLError:
+            return _literal(parse_yaml(value))
+        except Unreadable:
             pass  # It only looks like a list: [rascunho].csv
     return _literal(value)
 

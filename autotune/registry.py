@@ -4,11 +4,13 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
+import traceback
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autotune.errors import ConfigError, listing, nearest
+from autotune.foreign import foreign, said
 
 if TYPE_CHECKING:
     from autotune.tasks.base import Task
@@ -42,16 +44,33 @@ def load_plugin(path: str) -> None:
     """Imports a Python file that registers tasks.
 
     Raises:
-        ConfigError: there is no such file.
+        ConfigError: there is no such file, it is no Python, or it fails when it is imported.
     """
     file = Path(path)
     if not file.is_file():
         raise ConfigError("the plug-in does not exist", where="--plugin", found=path)
+    if file.suffix != ".py":
+        raise ConfigError("a plug-in is a Python file: its name ends in .py", where="--plugin", found=path)
     spec = importlib.util.spec_from_file_location(f"autotune_plugin_{file.stem}", file)
     assert spec is not None and spec.loader is not None, "a .py file always has a loader"
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    with foreign(lambda error: _plugin_fails(file, error)):
+        spec.loader.exec_module(module)
+
+
+def _plugin_fails(file: Path, error: BaseException) -> ConfigError:
+    """What a plug-in raised while it was imported, with the last of its own lines."""
+    lines = [
+        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)
+    ]
+    line = lines[-1] if lines else getattr(error, "lineno", None)
+    return ConfigError(
+        "the plug-in cannot be imported",
+        where=f"{file}:{line}" if line else str(file),
+        found=said(error),
+        fix="correct the file; --debug shows the whole traceback",
+    )
 
 
 def tasks() -> dict[str, type["Task"]]:

@@ -19,8 +19,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from autotune import registry
 from autotune.config import RunConfig
-from autotune.errors import AutotuneError, ConfigError, raise_all
+from autotune.errors import AutotuneError, ConfigError, Findings, raise_all
 from autotune.keys import keys, suggest
+from autotune.parsing import Unreadable, parse_yaml
+from autotune.records import damaged, read_mapping
 from autotune.rules import here, own_secrets, rules, tokens
 
 NOT_IDENTITY = (
@@ -124,22 +126,28 @@ def load_config(path: Path) -> RunConfig:
     Raises:
         ConfigError: there is no such file, it is no YAML, or `typed` refuses it.
     """
-    return typed(load_values(path))
+    values = load_values(path)
+    try:
+        return typed(values)
+    except AutotuneError as error:
+        first = error.errors[0] if isinstance(error, Findings) else error
+        raise damaged(path, str(first).replace("\n", "; "), _without(path), ConfigError) from error
 
 
 def load_values(path: Path) -> dict[str, Any]:
     """The plain values of a saved config.yaml.
 
     Raises:
-        ConfigError: there is no such file, or it is no YAML.
+        ConfigError: there is no such file, or it is damaged.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        return read_mapping(path, fix=_without(path))
+    except OSError as error:
         raise ConfigError("the configuration cannot be read", where=str(path), found=str(error)) from error
-    if not isinstance(values, dict):
-        raise ConfigError("the configuration is empty or no mapping", where=str(path))
-    return values
+
+
+def _without(path: Path) -> str:
+    return f"bring it back from a copy; predict and evaluate work without it: mv {path} {path}.damaged"
 
 
 @cache
@@ -171,8 +179,8 @@ def _finding(detail: Mapping[str, Any], at: tuple[str, ...]) -> AutotuneError:
 
 def _from_text(text: str) -> Any:
     try:
-        return yaml.safe_load(re.sub(r":(?=\S)", ": ", text))
-    except yaml.YAMLError as error:
+        return parse_yaml(re.sub(r":(?=\S)", ": ", text))
+    except Unreadable as error:
         raise ConfigError(
             "the map of labels cannot be read",
             where="dataset.label_map",

@@ -73,7 +73,7 @@ class RunFolder:
         self._lock = lock
         self.finished = state_of(path) is State.finished
         """Whether the run was complete when the folder was opened, or `finish` has been called."""
-        self._done = self.finished
+        self._done, self._command = self.finished, self.command
         self._log: RunLog | None = None
 
     @classmethod
@@ -404,4 +404,4 @@ class RunFolder:
     config = staticmethod(saved.config)
 
     def _write_state(self, state: State, reason: str | None) -> None:
-        self.write_json(STATUS, record(state, reason, self.command))
+        self.write_json(STATUS, record(state, reason, self._command))

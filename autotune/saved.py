@@ -34,8 +34,6 @@ def find_damage(run: Path, *, quick: bool = False) -> str | None:
         quick: looks at `model/` alone, and not into its large files.
     """
     files = read_status(run).get(SAVED, {})
-    if not isinstance(files, dict):
-        return f"{STATUS} does not state its files"
     if quick:
         files = {name: stated for name, stated in files.items() if name.startswith(f"{MODEL}/")}
     return find_fault(run, files, SMALL if quick else None)

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from autotune import registry
 from autotune.choices import Precision
 from autotune.config import RunConfig
 from autotune.evaluation.evaluate import Evaluator
 from autotune.models import halve_frozen, load_artefact
-from autotune.resolve import typed
 from autotune.runs import RunFolder
 from autotune.tasks.base import Task
+from autotune.tasks.saved import task_of
 from autotune.training import device
 from autotune.training.budget import for_prediction
 
@@ -36,8 +35,8 @@ def load_saved(run: str) -> SavedModel:
         ModelError: there is no saved model.
     """
     base, model, saved = load_artefact(RunFolder.artefact(run))
-    config = typed(saved["config"])
-    task = registry.task(config.task.name)(config.task, base, saved["facts"])
+    config, kind = task_of(saved, base)
+    task = kind(config.task, base, saved["facts"])
     precision = device.for_inference(Precision(saved["precision"]))
     if precision is Precision.bf16:
         halve_frozen(model)

@@ -1,15 +1,18 @@
 """status.json: where a run stands, why, and the command that goes on with it."""
 
-import json
 import re
 import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from autotune.errors import AutotuneError, ConfigError, Interrupted, ModelError
 from autotune.files import now
+from autotune.manifest import Digest
+from autotune.records import Record, read_record
 from autotune.redaction import redact
 
 CONFIG, LOCK, STATUS = "config.yaml", ".lock", "status.json"
@@ -24,6 +27,17 @@ class State(StrEnum):
     finished = "finished"
     failed = "failed"
     interrupted = "interrupted"
+
+
+class Status(Record):
+    """status.json."""
+
+    state: Annotated[State, Field(strict=False)]
+    reason: str | None = None
+    time: str = ""
+    command: str = ""
+    push: dict[str, Any] = {}
+    saved: dict[str, Digest] = {}
 
 
 def record(state: State, reason: str | None, before: str | None = None) -> dict[str, Any]:
@@ -43,26 +57,28 @@ def read_status(path: Path) -> dict[str, Any]:
     """What status.json of a run folder holds; empty where there is none.
 
     Raises:
-        ConfigError: it is no JSON.
+        ConfigError: it is damaged; the error says how to repair it.
     """
-    try:
-        status = json.loads((path / STATUS).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise ConfigError(
-            "the state of the run cannot be read",
-            where=str(path / STATUS),
-            found=str(error),
-            fix="remove this file; the run then begins anew",
-        ) from error
-    return dict(status)
+    return read_record(path / STATUS, Status, fix=_repair(path), kind=ConfigError) or {}
 
 
 def state_of(path: Path) -> State | None:
     """Where the run of a folder stands; None where it does not say."""
     state = read_status(path).get("state")
     return None if state is None else State(state)
+
+
+def _repair(path: Path) -> str:
+    """The command that writes status.json again, as far as the other files tell what it said."""
+    # A run removes its checkpoints when it has finished, and writes its figures shortly before.
+    complete = (path / "model").is_dir() and (path / "metrics.json").is_file()
+    state = State.finished if complete and not (path / "checkpoints").exists() else State.interrupted
+    file = shlex.quote(str(path / STATUS))
+    then = {
+        State.finished: "the run seems to have finished",
+        State.interrupted: "the command that began the run then goes on with it",
+    }
+    return f"""rm -rf {file}; echo '{{"state": "{state}"}}' > {file}   ({then[state]})"""
 
 
 def is_run(path: Path) -> bool:

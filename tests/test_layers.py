@@ -17,9 +17,20 @@ CONFIGS = PACKAGE.parent / "configs"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    ("__init__", "errors", "paste", "redaction"),
+    ("__init__", "errors", "paste", "redaction", "parsing", "foreign"),
     ("registry", "choices", "config"),
-    ("files", "model_files", "manifest", "history", "keys", "launch", "fresh", "signals", "checkpoints"),
+    (
+        "files",
+        "records",
+        "model_files",
+        "manifest",
+        "history",
+        "keys",
+        "launch",
+        "fresh",
+        "signals",
+        "checkpoints",
+    ),
     ("data.roles", "data.labels"),
     ("rules",),
     ("resolve",),

@@ -20,7 +20,7 @@ IGNORED = {
     "*": "equivalences",
 }
 """What a line of another kind than an entity is, by its first letter."""
-ENTITY = re.compile(r"(?P<label>\S+) (?P<offsets>\d+ \d+(?:;\d+ \d+)*)")
+ENTITY = re.compile(r"(?P<label>\S+) (?P<offsets>[0-9]{1,15} [0-9]{1,15}(?:;[0-9]{1,15} [0-9]{1,15})*)")
 
 
 def is_brat(folder: Path) -> bool:

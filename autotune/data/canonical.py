@@ -265,7 +265,9 @@ class Converter:
     def _offsets(self, row: Mapping[str, Any], raw: Any) -> list[tuple[int, int]] | None:
         """(start, end) of the words of rows that bring them, in the normalised text."""
         given = row.get("token_offsets")
-        if given is None:
+        if not isinstance(given, list):
+            return None
+        if not all(isinstance(pair, list) and list(map(type, pair)) == [int, int] for pair in given):
             return None
         return [(self._moved(start, str(raw)), self._moved(end, str(raw))) for start, end in given]
 
@@ -285,7 +287,7 @@ class Converter:
             else:
                 start, end, label = span
             start, end, label = int(start), int(end), str(label)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:  # int(float("inf")) overflows
             raise DataError(
                 "an entity is not {start, end, label} or [start, end, label]", where=at, found=str(span)[:120]
             ) from error
@@ -375,7 +377,7 @@ def _list(value: Any, name: str, at: str) -> list[Any]:
     if isinstance(value, str) and value.strip().startswith("["):
         try:
             read = ast.literal_eval(value.strip())
-        except (ValueError, SyntaxError, RecursionError) as error:
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
             raise DataError("the text is no list", where=f"{at}, column {name}", found=value[:80]) from error
         if isinstance(read, list):
             return read

@@ -34,7 +34,7 @@ def read_conll(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[
     counting: list[bool] = []
     for tokens, tags, numbers in _sentences(path, config, notes):
         if tags and len(tokens) > 2 and all(counting) and len(counting) < 2:
-            first = int(tokens[0]) if tokens[0].isdecimal() else 0
+            first = int(tokens[0]) if tokens[0].isdecimal() and len(tokens[0]) < 10 else 0
             counting.append(tokens == [str(number) for number in range(first, first + len(tokens))])
             if counting == [True, True]:
                 raise DataError(

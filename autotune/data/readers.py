@@ -5,6 +5,7 @@ Parsing is Python's csv and json, pyarrow and datasets; what is ours is what the
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from autotune.data.encoding import lines, open_text
 from autotune.data.sheets import read_sheet
 from autotune.data.spans import is_export
 from autotune.errors import DataError, listing
+from autotune.foreign import foreign, said
+from autotune.parsing import DEEPEST, refuse_depth
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict, Features
@@ -127,18 +130,21 @@ def load_saved(folder: Path) -> "Dataset | DatasetDict":
     Raises:
         DataError: the folder is something else, or damaged.
     """
-    import pyarrow as pa
-    from datasets import load_from_disk
+    from datasets import DatasetDict, load_from_disk
 
-    try:
-        return load_from_disk(str(folder))
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
-        raise DataError(
+    def damaged(error: BaseException) -> DataError:
+        return DataError(
             "the folder was not written by save_to_disk, or is damaged",
             where=str(folder),
-            found=f"{type(error).__name__}: {error}"[:300],
+            found=said(error),
             fix="copy it again, or give a file; a folder of splits: dataset.path=FOLDER; brat: dataset.format=brat",
-        ) from error
+        )
+
+    with foreign(damaged):
+        loaded = load_from_disk(str(folder))
+        for data in loaded.values() if isinstance(loaded, DatasetDict) else [loaded]:
+            data.data.validate(full=True)
+    return loaded
 
 
 def _refuse_stand_ins(path: Path) -> None:
@@ -164,6 +170,7 @@ def _json(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
     with open_text(path, config, notes) as file:
         try:
             value = json.load(file)
+            refuse_depth(value)
         except (ValueError, RecursionError) as error:  # a ValueError: a number of more than 4300 digits
             line = getattr(error, "lineno", 1)
             fix = "dataset.format=jsonl for one object a line" if "Extra data" in str(error) else None
@@ -202,6 +209,8 @@ def _jsonl(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
                 continue
             try:
                 item = json.loads(line)
+                if line.count("[") + line.count("{") > DEEPEST:
+                    refuse_depth(item)
             except (ValueError, RecursionError) as error:
                 fix = "dataset.format=json for one JSON list over many lines" if number == 1 else None
                 if line.lstrip().startswith("{'"):
@@ -231,17 +240,15 @@ def _spans(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
 
 
 def _parquet(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
     from datasets import Features
 
-    try:
+    with foreign(partial(_damaged, "Parquet", path)):
         file = pq.ParquetFile(path)
         features = Features.from_arrow_schema(file.schema_arrow)
         for batch in file.iter_batches(1000):
+            batch.validate(full=True)
             yield from named_labels(batch.to_pylist(), features)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise _damaged("Parquet", path, error) from error
 
 
 def _arrow(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
@@ -257,23 +264,21 @@ def _arrow(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
             )
         yield from named_labels(data, data.features)
         return
-    try:
-        with pa.memory_map(str(path)) as file:
-            with_index = file.read(6) == b"ARROW1"
-            file.seek(0)
-            reader = pa.ipc.open_file(file) if with_index else pa.ipc.open_stream(file)
-            batches = map(reader.get_batch, range(reader.num_record_batches)) if with_index else reader
-            features = Features.from_arrow_schema(reader.schema)
-            for batch in batches:
-                yield from named_labels(batch.to_pylist(), features)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise _damaged("Arrow", path, error) from error
+    with foreign(partial(_damaged, "Arrow", path)), pa.memory_map(str(path)) as file:
+        with_index = file.read(6) == b"ARROW1"
+        file.seek(0)
+        reader = pa.ipc.open_file(file) if with_index else pa.ipc.open_stream(file)
+        batches = map(reader.get_batch, range(reader.num_record_batches)) if with_index else reader
+        features = Features.from_arrow_schema(reader.schema)
+        for batch in batches:
+            batch.validate(full=True)  # offsets that lead out of the buffers would be followed
+            yield from named_labels(batch.to_pylist(), features)
 
 
-def _damaged(form: str, path: Path, error: Exception) -> DataError:
+def _damaged(form: str, path: Path, error: BaseException) -> DataError:
     return DataError(
         f"the file is no readable {form}",
         where=str(path),
-        found=str(error).partition("\n")[0][:300],
+        found=said(error),
         fix="it was cut off, or is something else: copy or download it again",
     )

@@ -4,11 +4,13 @@ import datetime
 import unicodedata
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from autotune.config import DatasetConfig
 from autotune.errors import DataError, listing
+from autotune.foreign import foreign, said
 
 CARRIAGE_RETURN = "_x000D_"
 """How Excel writes one, for XML does not keep it."""
@@ -27,31 +29,27 @@ def read_sheet(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[
     """
     try:
         from openpyxl import load_workbook
-        from openpyxl.utils.exceptions import InvalidFileException
     except ImportError as error:
         raise DataError(
             "Excel files are read with openpyxl, which is not installed",
             where=str(path),
             fix=f"pip install 'autotune[xlsx]', or {FIX}",
         ) from error
-    damaged = (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError, SyntaxError)
-    try:
+    with foreign(partial(_damaged, path)):
         _refuse_bombs(path)
         book = load_workbook(path, read_only=True, data_only=True)
-    except damaged as error:
-        raise _damaged(path, error) from error
-    try:
-        sheets = [sheet for sheet in book.worksheets if _cells_of(sheet)]
-        if not sheets:
-            raise DataError("the workbook has no rows", where=str(path), fix="a header and one row below it")
-        if len(book.worksheets) > 1:
-            others = listing(sheet.title for sheet in book.worksheets if sheet is not sheets[0])
-            notes.append(f"{path.name}: the sheet {sheets[0].title!r} was read; not read: {others}")
-        yield from _rows(sheets[0], path)
-    except damaged as error:
-        raise _damaged(path, error) from error
-    finally:
-        book.close()
+        try:
+            sheets = [sheet for sheet in book.worksheets if _cells_of(sheet)]
+            if not sheets:
+                raise DataError(
+                    "the workbook has no rows", where=str(path), fix="a header and one row below it"
+                )
+            if len(book.worksheets) > 1:
+                others = listing(sheet.title for sheet in book.worksheets if sheet is not sheets[0])
+                notes.append(f"{path.name}: the sheet {sheets[0].title!r} was read; not read: {others}")
+            yield from _rows(sheets[0], path)
+        finally:
+            book.close()
 
 
 def _refuse_bombs(path: Path) -> None:
@@ -142,10 +140,10 @@ def _letters(index: int) -> str:
     return letters
 
 
-def _damaged(path: Path, error: Exception) -> DataError:
+def _damaged(path: Path, error: BaseException) -> DataError:
     return DataError(
         "the file is no readable Excel workbook (.xlsx)",
         where=str(path),
-        found=f"{type(error).__name__}: {error}"[:200],
+        found=said(error),
         fix=f"{FIX}; or copy it again, if it was cut off",
     )

@@ -254,7 +254,12 @@ def _offsets(tokens: Any) -> list[list[int]] | None:
     """[start, end] of tokens that carry them, or None."""
     if not isinstance(tokens, list) or not tokens:
         return None
-    if not all(isinstance(token, Mapping) and "start" in token and "end" in token for token in tokens):
+    if not all(
+        isinstance(token, Mapping)
+        and isinstance(token.get("start"), int)
+        and isinstance(token.get("end"), int)
+        for token in tokens
+    ):
         return None
     return [[int(token["start"]), int(token["end"])] for token in tokens]
 

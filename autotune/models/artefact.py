@@ -9,22 +9,21 @@ from typing import Any
 
 import peft
 from torch import nn
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoTokenizer
 
 from autotune.choices import Quantization
 from autotune.config import PeftConfig
 from autotune.errors import ModelError, listing
 from autotune.files import put_folder, saving
-from autotune.model_files import FILES
+from autotune.model_files import ADAPTER, AGAIN, FILES, AdapterFile
 from autotune.models.adapters import quantization_arguments
-from autotune.models.base import AUTO_CLASS, family_of
+from autotune.models.base import AUTO_CLASS, family_of, position_rows
+from autotune.models.opening import open_config, refuse_small_vocabulary, try_out
 from autotune.models.repository import licence_of, locate, plain_errors, quiet, read_json
 from autotune.models.weights import read_weights
 from autotune.redaction import redact
 from autotune.tasks.base import Base, Head
-
-RECORD = "autotune.json"
-ADAPTER = "adapter_config.json"
+from autotune.tasks.saved import RECORD, Artefact
 
 
 def save_artefact(
@@ -146,18 +145,26 @@ def load_artefact(
     name = str(folder)
     with plain_errors(name):
         path, revision = locate(name, revision)
-        record = read_json(path, RECORD, revision)
+        record = read_json(path, RECORD, revision, Artefact)
         if record is None:
             raise ModelError(
                 "this is not a model that autotune saved: it has no autotune.json",
                 where=name,
                 fix="give the folder `model` of a run",
             )
-        with quiet():
-            config = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False)
-            tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=False)
-        adapter = read_json(path, ADAPTER, revision)
-    head = Head(record["head"])
+        adapter = read_json(path, ADAPTER, revision, AdapterFile)
+    config = open_config(path, path, revision)
+    with plain_errors(path, "tokenizer.json"), quiet():
+        tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=False)
+    refuse_small_vocabulary(config, tokenizer, path)
+    head, rows = Head(record["head"]), position_rows(config)
+    if rows is not None and record["max_length"] > rows:
+        raise ModelError(
+            f"{RECORD} is damaged",
+            where=name,
+            found=f"max_length: {record['max_length']} of {rows} positions",
+            fix=AGAIN,
+        )
     base = Base(
         name=record["base_model"]["name"],
         path=path,
@@ -168,7 +175,9 @@ def load_artefact(
         max_length=record["max_length"],
     )
     if adapter is not None:
-        return base, _with_adapter(base, head, adapter, record), record
+        adapted = _with_adapter(base, head, adapter, record)
+        try_out(adapted, base, head)
+        return base, adapted, record
     model, report = read_weights(base, head, copy.deepcopy(config), allow_pickle=False)
     absent = report["missing_keys"] | {key for key, *_ in report["mismatched_keys"]}
     if absent:
@@ -178,6 +187,7 @@ def load_artefact(
             found=listing(sorted(absent), 4),
             fix="copy the folder again, or train again",
         )
+    try_out(model, base, head)
     return base, model, record
 
 
@@ -190,7 +200,7 @@ def _with_adapter(base: Base, head: Head, adapter: dict[str, Any], record: dict[
     held = PeftConfig(quantization=Quantization(record["quantization"]))
     arguments = quantization_arguments(held, base.config, head)
     model, _ = read_weights(root, head, copy.deepcopy(base.config), allow_pickle=False, **arguments)
-    with plain_errors(base.name), quiet():
+    with plain_errors(base.path, "adapter_model.safetensors"), quiet():
         adapted: nn.Module = peft.PeftModel.from_pretrained(model, base.path, revision=base.revision)
     return adapted.eval()
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from transformers import (
-    AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
@@ -23,7 +22,8 @@ from transformers.models.auto.modeling_auto import (
 from autotune.choices import Architecture
 from autotune.config import ModelConfig
 from autotune.errors import ConfigError, ModelError
-from autotune.models.repository import locate, plain_errors, quiet, read_json, refuse_code
+from autotune.models.opening import open_config, refuse_small_vocabulary
+from autotune.models.repository import locate, plain_errors, read_json, refuse_code
 from autotune.models.tiny import build_tiny
 from autotune.models.tokenizer import open_tokenizer
 from autotune.tasks.base import Base, Family, Head
@@ -74,8 +74,7 @@ def open_base(
         ConfigError: none or two models are named, or `model.max_length` is more than the model has.
     """
     name, (path, revision) = _find(config, tiny, texts, cache)
-    with plain_errors(name), quiet():
-        model_config = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False)
+    model_config = open_config(name, path, revision)
     family = family_of(model_config, name)
     head = head_for(model_config, family, head_of, name=name, task_name=task_name, instead=instead)
     tokenizer = open_tokenizer(
@@ -178,18 +177,6 @@ def set_padding(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase, fa
     unset = text_config.pad_token_id is None or text_config.pad_token_id < 0
     if unset or family is Family.decoder:
         text_config.pad_token_id = config.pad_token_id = tokenizer.pad_token_id
-
-
-def refuse_small_vocabulary(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
-    """Raises ModelError where the tokenizer makes ids that the embedding table does not have."""
-    rows, highest = config.get_text_config().vocab_size, max(tokenizer.get_vocab().values())
-    if highest >= rows:
-        raise ModelError(
-            "the tokenizer does not belong to the model: it makes ids that the model has no embedding for",
-            where=f"model.name_or_path={name}",
-            found=f"highest id {highest}, embedding table of {rows} rows",
-            fix="use the tokenizer files that were published with the model",
-        )
 
 
 def longest_input(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase, wanted: int | None) -> int:

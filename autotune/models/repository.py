@@ -1,10 +1,9 @@
 """Where a model comes from: a folder or the Hub, what is wrong with its files, and that in plain words."""
 
-import json
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,18 +11,22 @@ from typing import Any
 import transformers
 from huggingface_hub import HfApi, get_token, metadata_load
 from huggingface_hub.errors import HfHubHTTPError
+from tokenizers import Tokenizer
 from transformers.models.auto.tokenization_auto import tokenizer_class_from_name
 from transformers.utils import logging as transformers_logging
 from transformers.utils.hub import cached_file, resolve_revision
-from yaml import YAMLError
 
-from autotune.errors import AutotuneError, ModelError, listing
-from autotune.model_files import refuse_foreign_code
+from autotune.errors import ModelError, listing
+from autotune.foreign import foreign, said
+from autotune.model_files import AGAIN, refuse_foreign_code
+from autotune.records import Record, read_record
 
+TOKENIZER, WEIGHTS, ADAPTER_WEIGHTS = "tokenizer.json", "model.safetensors", "adapter_model.safetensors"
 POINTER = b"version https://git-lfs.github.com"
 PAGES = (b"<!doctype html", b"<html")
-FOREIGN = ("SafetensorError", "UnpicklingError", "StrictDataclassClassValidationError")
-"""What readers of weights and configs raise besides the usual kinds of exception."""
+READ_BY_US = ("config.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json",
+              "added_tokens.json", "adapter_config.json")  # fmt: skip
+"""Objects in JSON that transformers takes for granted; tokenizer.json is large, and the Rust reader is strict."""
 HUB = "https://huggingface.co"
 PREFIX = "hub:"
 
@@ -171,15 +174,23 @@ def refuse_broken_files(folder: Path) -> None:
                     where=str(file),
                     fix="download the folder again: hf download ID --local-dir FOLDER",
                 )
+    for name in READ_BY_US:
+        read_record(folder / name, Record, fix=AGAIN, nan=True, twice=True)
     for index in folder.glob("*.index.json"):
-        shards = json.loads(index.read_text("utf-8")).get("weight_map", {}).values()
-        for shard in shards:
+        about = read_record(index, Index, fix=AGAIN, nan=True, twice=True) or {}
+        for shard in about.get("weight_map", {}).values():
             if Path(shard).name != shard:
                 raise ModelError("the index names a file outside the folder", where=str(index), found=shard)
 
 
-def read_json(path: str, file: str, revision: str | None) -> dict[str, Any] | None:
-    """A JSON file of a folder or a Hub repository; None where there is no such file."""
+def read_json(
+    path: str, file: str, revision: str | None, schema: type[Record] = Record
+) -> dict[str, Any] | None:
+    """A JSON file of a folder or a Hub repository; None where there is no such file.
+
+    Raises:
+        ModelError: it is damaged.
+    """
     found = cached_file(
         path,
         file,
@@ -190,8 +201,7 @@ def read_json(path: str, file: str, revision: str | None) -> dict[str, Any] | No
     )
     if found is None:
         return None
-    content: dict[str, Any] = json.loads(Path(found).read_text("utf-8"))
-    return content
+    return read_record(Path(found), schema, fix=AGAIN, nan=True, twice=True)
 
 
 def licence_of(path: str, revision: str | None) -> str | None:
@@ -205,8 +215,9 @@ def licence_of(path: str, revision: str | None) -> str | None:
         _raise_exceptions_for_gated_repo=False,
     )
     try:
-        stated = (metadata_load(card) or {}).get("license") if card is not None else None
-    except (ValueError, YAMLError):
+        with plain_errors(path):
+            stated = (metadata_load(card) or {}).get("license") if card is not None else None
+    except ModelError:  # a card is for people; what cannot be read states nothing
         return None
     return stated if isinstance(stated, str) else None
 
@@ -228,23 +239,23 @@ def quiet() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-@contextmanager
-def plain_errors(name: str) -> Iterator[None]:
-    """Turns what transformers, the Hub and safetensors raise while a model is opened into a ModelError.
+def plain_errors(name: str, file: str | None = None) -> AbstractContextManager[None]:
+    """Turns what transformers, the Hub, tokenizers and safetensors raise while a model is opened into a ModelError.
+
+    Args:
+        name: of the model: a Hub id or a folder.
+        file: of the model that is read inside.
 
     Raises:
-        ModelError: what is wrong with the model called `name`, and what to do.
+        ModelError: what is wrong with the model, and what to do.
     """
-    try:
-        yield
-    except AutotuneError:
-        raise
-    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
-        raise explained(name, error) from error
-    except Exception as error:
-        if type(error).__name__ in FOREIGN:
-            raise explained(name, error) from error
-        raise
+    return foreign(lambda error: explained(name, error, file))
+
+
+class Index(Record):
+    """The index of weights in several files."""
+
+    weight_map: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -321,8 +332,24 @@ REASONS = (
 """The first that applies is told."""
 
 
-def explained(name: str, error: Exception) -> ModelError:
-    """The ModelError that says what `error` means for the user."""
+def _is_whole(tokenizer: Path) -> bool:
+    """Whether a tokenizer.json can be read, so that it is not what is wrong with a tokenizer."""
+    try:
+        with foreign(lambda error: ModelError(said(error))):
+            Tokenizer.from_file(str(tokenizer))
+    except ModelError:
+        return False
+    return True
+
+
+def explained(name: str, error: BaseException, file: str | None = None) -> ModelError:
+    """The ModelError that says what `error` means for the user.
+
+    Args:
+        name: of the model.
+        error: of a library.
+        file: that was being read, if it is known.
+    """
     chain: list[BaseException] = []
     link: BaseException | None = error
     while link is not None:
@@ -330,11 +357,18 @@ def explained(name: str, error: Exception) -> ModelError:
         link = link.__cause__ or link.__context__
     kinds = {kind.__name__ for item in chain for kind in type(item).__mro__}
     text = str(error).strip() or type(error).__name__
-    where = f"model.name_or_path={name}"
+    folder = Path(name).expanduser()
+    if "SafetensorError" in kinds:
+        file = next((each for each in (WEIGHTS, ADAPTER_WEIGHTS) if (folder / each).exists()), None)
+    elif file == TOKENIZER and _is_whole(folder / TOKENIZER):
+        file = "tokenizer_config.json"
+    inside = folder / file if file is not None else None
+    where = str(inside) if inside is not None and inside.exists() else f"model.name_or_path={name}"
     for reason in REASONS:
         if kinds & reason.kinds or any(phrase in text for phrase in reason.phrases):
             found = text.splitlines()[0] if reason.quote else None
             return ModelError(reason.what, where=where, found=found, fix=reason.fix.format(name=name))
     advice = re.compile(r"pip install|trust_remote_code|allow_all_kernels")
-    text = "\n".join(line for line in text.splitlines() if not advice.search(line)) or type(error).__name__
-    return ModelError("the model cannot be opened", where=where, found=text)
+    lines = [line for line in str(error).splitlines() if line.strip() and not advice.search(line)]
+    found = f"{type(error).__name__}: {lines[0].strip()}"[:300] if lines else type(error).__name__
+    return ModelError("the model cannot be opened", where=where, found=found, fix=AGAIN)

@@ -142,7 +142,7 @@ def read_weights(
     """
     arguments = {"dtype": torch.float32, **arguments}
     try:
-        with plain_errors(base.name), quiet():
+        with plain_errors(base.path if base.revision is None else base.name, "config.json"), quiet():
             model, report = AUTO_CLASS[head].from_pretrained(
                 base.path,
                 revision=base.revision,

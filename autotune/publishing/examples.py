@@ -1,6 +1,5 @@
 """Rows of the scored split for the card, where somebody asked for them; what would identify people is masked."""
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.data.roles import Column
+from autotune.records import damaged, read_lines
 
 PERSONAL = {
     "e-mail": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
@@ -43,8 +43,14 @@ def examples(predictions: Path, count: int, columns: Sequence[Column]) -> list[E
     if not count:
         return []
     (target,) = (column.role for column in columns if column.target)
-    with predictions.open(encoding="utf-8") as lines:
-        return [_example(json.loads(line), target) for line in islice(lines, count)]
+    fix = "report.examples=0 in config.yaml leaves the examples away"
+    shown = []
+    for number, row in enumerate(islice(read_lines(predictions, fix=fix), count), 1):
+        try:
+            shown.append(_example(row, target))
+        except (KeyError, TypeError, ValueError) as error:
+            raise damaged(predictions, f"line {number} is not a row with its prediction", fix) from error
+    return shown
 
 
 def masked(text: str) -> str:

@@ -1,6 +1,5 @@
 """What a run folder tells about its model, for the card and for the push."""
 
-import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -12,8 +11,11 @@ from autotune.config import RunConfig
 from autotune.publishing.examples import Example, examples
 from autotune.publishing.files import METRICS, RECORD, Origins, public_name
 from autotune.publishing.licences import Licence, carried
+from autotune.publishing.schemas import Data, Metrics, SplitFigures, Surroundings
+from autotune.records import checked, damaged, read_record
 from autotune.registry import task
 from autotune.tasks.base import DEFAULT_MAX_LENGTH
+from autotune.tasks.saved import Saved
 
 PRIVATE_WORDS = ("runs=", "name=", "hub=", "hub.", "resume=", "+hub.", "check=", "check.")
 """Overrides that do not shape the result."""
@@ -89,18 +91,26 @@ def read_facts(folder: Path, config: RunConfig, command: str, model: Path | None
         command: from status.json.
         model: folder of a saved model; None: that of the finished run.
     """
-    metrics = _json(folder / METRICS)
+    fix = f"bring it back from a copy, or train again with resume=never: {command or 'autotune …'}"
+    metrics = read_record(folder / METRICS, Metrics, fix=fix, nan=True) or {}
     shown = []
     if metrics:
         predictions = folder / f"predictions_{_result(metrics)}.jsonl"
         shown = examples(predictions, config.report.examples, task(config.task.name).columns)
+        checked(metrics.get(_result(metrics)), SplitFigures, folder / METRICS, fix=fix)
+    record = (model or folder / "model") / RECORD
+    saved = read_record(record, Saved, fix=fix, needed=True) or {}
+    checked(saved["facts"], task(config.task.name).Facts, record, fix=fix)
+    data = read_record(folder / "data.json", Data, fix=fix, needed=True) or {}
+    if metrics and _result(metrics) not in data["rows"]:
+        raise damaged(folder / METRICS, f"baseline: data.json has no split {_result(metrics)!r}", fix)
     return Facts(
         config=config,
-        saved=_json((model or folder / "model") / RECORD),
+        saved=saved,
         metrics=metrics,
-        data=_json(folder / "data.json"),
-        environment=_json(folder / "environment.json"),
-        command=shlex.join(_public_words(shlex.split(command))),
+        data=data,
+        environment=read_record(folder / "environment.json", Surroundings, fix=fix) or {},
+        command=shlex.join(_public_words(_words(command))),
         examples=shown,
     )
 
@@ -110,10 +120,12 @@ def _result(metrics: dict[str, Any]) -> str:
     return str(next(iter(metrics["baseline"])))
 
 
-def _json(path: Path) -> dict[str, Any]:
-    """A JSON object; empty where an older version did not write it."""
-    content: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    return content
+def _words(command: str) -> list[str]:
+    """The words of a command line; none where its quotes do not match."""
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return []
 
 
 def _public_words(words: list[str]) -> Iterator[str]:

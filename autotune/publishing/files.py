@@ -12,6 +12,8 @@ import yaml
 
 from autotune.config import RunConfig
 from autotune.errors import ModelError, listing
+from autotune.model_files import AdapterFile
+from autotune.records import read_record
 from autotune.resolve import plain
 
 Content = Path | bytes
@@ -132,7 +134,8 @@ def _shared(adapter: Mapping[str, Path]) -> bool:
     """Whether others can get the base model that an adapter names: it is a Hub id with its commit."""
     if ADAPTER[0] not in adapter:
         return False
-    stated = json.loads(adapter[ADAPTER[0]].read_text("utf-8"))
+    fix = "bring it back from a copy, or train again"
+    stated = read_record(adapter[ADAPTER[0]], AdapterFile, fix=fix, needed=True) or {}
     return bool(stated.get("revision")) and not Path(stated["base_model_name_or_path"]).is_absolute()
 
 

@@ -4,20 +4,20 @@
 training process may end at any time.
 """
 
-import json
 import os
 import sys
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from autotune.config import HubConfig, RunConfig
 from autotune.errors import AutotuneError
-from autotune.publishing import files
+from autotune.publishing import files, schemas
 from autotune.publishing.card import render_last
 from autotune.publishing.facts import read_facts
 from autotune.publishing.files import Content
 from autotune.publishing.push import Pushed, push
+from autotune.records import read_record
 from autotune.redaction import redact
 from autotune.resolve import load_config
 from autotune.runs import RunFolder
@@ -59,7 +59,10 @@ def contents(folder: RunFolder, config: RunConfig, repo: str) -> dict[str, Conte
     """Every file of the branch by its path in the repository."""
     model, adapter = folder.last / folder.model.name, folder.last / folder.adapter.name
     facts = read_facts(folder.path, config, folder.command, model)
-    snapshot = Snapshot(**json.loads((folder.last / SNAPSHOT).read_text("utf-8")))
+    fix = f"rm -r {folder.last}: the result is pushed without them"
+    about = read_record(folder.last / SNAPSHOT, schemas.Snapshot, fix=fix, needed=True) or {}
+    names = {field.name for field in fields(Snapshot)}
+    snapshot = Snapshot(**{name: value for name, value in about.items() if name in names})
     alone = config.hub.adapter_only or facts.alone
     card = render_last(facts, snapshot, repo, config.hub.revision, branch(config.hub), adapter_only=alone)
     chosen: dict[str, Content] = dict(files.chosen(model, adapter, adapter_only=config.hub.adapter_only))

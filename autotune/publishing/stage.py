@@ -8,7 +8,7 @@ from typing import Any
 
 from autotune.choices import Visibility, WhenOffline
 from autotune.config import HubConfig, RunConfig
-from autotune.errors import AutotuneError, HubError, Interrupted, raise_all
+from autotune.errors import AutotuneError, HubError, Interrupted, ModelError, raise_all
 from autotune.files import now
 from autotune.model_files import read_folder, refuse_foreign_code
 from autotune.publishing import files
@@ -106,6 +106,8 @@ def preview(folder: RunFolder, config: RunConfig) -> None:
 def contents(folder: RunFolder, config: RunConfig, repo: str) -> dict[str, Content]:
     """Every file of a push by its path in the repository."""
     facts = read_facts(folder.path, config, folder.command)
+    if not facts.metrics:
+        raise ModelError(f"there is no {files.METRICS}", where=str(folder.path), fix="train it again")
     alone = config.hub.adapter_only or facts.alone
     chosen: dict[str, Content] = dict(
         files.chosen(folder.model, folder.adapter, adapter_only=config.hub.adapter_only)

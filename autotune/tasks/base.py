@@ -21,6 +21,7 @@ import numpy as np
 from autotune.config import DatasetConfig, RunConfig, TaskConfig
 from autotune.data.roles import Column
 from autotune.errors import AutotuneError, ConfigError
+from autotune.records import Record
 from autotune.rules.trainer import delta
 from autotune.tasks.encoder import Encoder
 
@@ -174,6 +175,8 @@ class Task(ABC):
     name: ClassVar[str]
     """Key in the registry and name of the file in configs/task."""
     Config: ClassVar[type[TaskConfig]]
+    Facts: ClassVar[type[Record]] = Record
+    """Schema of `facts`, by which those of a saved model are checked."""
     columns: ClassVar[tuple[Column, ...]]
     """Canonical columns of the rows."""
     heads: ClassVar[Mapping[Family, Head]]

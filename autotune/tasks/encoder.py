@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from autotune.errors import ConfigError
+from autotune.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -20,7 +20,14 @@ class Encoder:
         self.tokenizer = tokenizer
         bare = self.ids(["a"])[0]
         whole = list(tokenizer("a")["input_ids"])
-        at = next(i for i in range(len(whole) + 1) if whole[i : i + len(bare)] == bare)
+        at = next((i for i in range(len(whole) + 1) if whole[i : i + len(bare)] == bare), None)
+        if at is None:
+            raise ModelError(
+                "the tokenizer reads a text in another way when it adds its special tokens",
+                where="tokenizer.json",
+                found=f"{bare} and {whole} for 'a'",
+                fix="download or copy the model's folder again",
+            )
         self.prefix, self.suffix = whole[:at], whole[at + len(bare) :]
         self.specials = len(self.prefix) + len(self.suffix)
 

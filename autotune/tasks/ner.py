@@ -15,6 +15,7 @@ from autotune.data.roles import Column, Kind
 from autotune.data.windows import most_central, windows
 from autotune.data.words import entities
 from autotune.errors import AutotuneError, DataError, listing, raise_all
+from autotune.records import Record
 from autotune.registry import register
 from autotune.rules.windows import overlap
 from autotune.tasks.base import (
@@ -55,6 +56,13 @@ class NerConfig(TaskConfig):
     """Share of the target probability that is spread over all tags (Szegedy et al. 2016)."""
 
 
+class Facts(Record):
+    """What the model is built on."""
+
+    labels: Annotated[list[str], Field(min_length=2)]
+    counts: dict[str, Annotated[int, Field(ge=0)]]
+
+
 @register
 class Ner(Task):
     """words -> tags.
@@ -65,6 +73,7 @@ class Ner(Task):
 
     name = "ner"
     Config = NerConfig
+    Facts = Facts
     columns = (Column("tokens", Kind.words), Column("tags", Kind.tags, target=True))
     heads = {Family.encoder: Head.token, Family.decoder: Head.token}
     instead = "an encoder, model=bertimbau_base, or a decoder, model=tucano_160m"

@@ -17,6 +17,7 @@ from autotune.data.roles import Column, Kind
 from autotune.data.windows import windows
 from autotune.errors import AutotuneError, ConfigError, DataError, listing, nearest, raise_all
 from autotune.paste import override
+from autotune.records import Record
 from autotune.registry import register
 from autotune.rules.windows import overlap
 from autotune.tasks.base import (
@@ -62,12 +63,20 @@ class SentimentConfig(TaskConfig):
     """Share of the target probability that is spread over all classes (Szegedy et al. 2016)."""
 
 
+class Facts(Record):
+    """What the model is built on."""
+
+    labels: Annotated[list[str], Field(min_length=2)]
+    counts: dict[str, Annotated[int, Field(ge=0)]]
+
+
 @register
 class Sentiment(Task):
     """text -> label."""
 
     name = "sentiment"
     Config = SentimentConfig
+    Facts = Facts
     columns = (Column("text", Kind.text), Column("label", Kind.label, target=True))
     heads = dict.fromkeys(Family, Head.sequence)
     instead = "model=bertimbau_base"

@@ -13,6 +13,7 @@ from autotune.config import DatasetConfig, OptionalPositive, Positive, RunConfig
 from autotune.data.cache import records, values
 from autotune.data.roles import Column, Kind
 from autotune.errors import AutotuneError, ConfigError, DataError, ModelError, raise_all
+from autotune.records import Record
 from autotune.registry import register
 from autotune.tasks.base import (
     IGNORED,
@@ -75,12 +76,20 @@ class Written:
     """Whether its greatest length came before its end."""
 
 
+class Facts(Record):
+    """What the model is built on, once it has been measured in tokens."""
+
+    longest_summary: Positive
+    max_new_tokens: Positive
+
+
 @register
 class Summarization(Task):
     """document -> summary."""
 
     name = "summarization"
     Config = SummarizationConfig
+    Facts = Facts
     columns = (Column("document", Kind.text), Column("summary", Kind.text, target=True))
     heads = {Family.encoder_decoder: Head.seq2seq, Family.decoder: Head.causal}
     instead = "an encoder-decoder, model=ptt5_base, or a decoder, model=tucano_160m"

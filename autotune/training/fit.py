@@ -4,16 +4,16 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
 from autotune import signals
 from autotune.checkpoints import read_tensors
 from autotune.errors import ConfigError, Interrupted, listing
-from autotune.files import json_lines
 from autotune.models import load_trainable_state, trainable_state
 from autotune.training.gradients import same_everywhere
 from autotune.training.guards import Guards, Trouble
+from autotune.training.history import Position, read_history
 from autotune.training.optimizer import interval
 from autotune.training.progress import Progress, duration
 from autotune.training.standing import (
@@ -89,7 +89,7 @@ class Fit:
         trainer = self.trainer
         self._restore()
         agreed(0)  # the first process has cut the history to what the checkpoint knows
-        self.guards.remember(json_lines(self.folder.history))
+        self.guards.remember(read_history(self.folder.history))
         trainer.ends = time.monotonic() + 3600 * (self.config.max_hours or math.inf)
         progress = Progress("training", trainer.total_updates, self.standing.update)
         try:
@@ -237,7 +237,7 @@ class Fit:
         trainer, checkpoints = self.trainer, self._checkpoints
         if checkpoints is None:
             return
-        found = checkpoints.latest() if trainer.accelerator.is_main_process else None
+        found = checkpoints.latest(Position) if trainer.accelerator.is_main_process else None
         update = agreed(found.state["standing"]["update"] if found is not None else 0)
         if not update:
             self.folder.go_back(0, None)
@@ -260,18 +260,27 @@ class Fit:
             )
         here = surroundings(trainer.accelerator)
         other = [
-            f"{name} {old} -> {here[name]}"
+            f"{name} {old} -> {here.get(name)}"
             for name, old in state["surroundings"].items()
-            if here[name] != old
+            if here.get(name) != old
         ]
         if other:
             logger.warning(
                 "the result may differ in its last digits from an undisturbed run: %s", ", ".join(other)
             )
-        load_trainable_state(trainer.bare_model, found.tensors("weights"))
-        load_optimizer(trainer.optimizer, found.tensors("optimizer"))
-        load_numbers(trainer.schedule, trainer.optimizer, trainer.accelerator, state)
-        trainer.go_to(Standing(**state["standing"]), state["budget"])
+        try:
+            load_trainable_state(trainer.bare_model, found.tensors("weights"))
+            load_optimizer(trainer.optimizer, found.tensors("optimizer"))
+            load_numbers(trainer.schedule, trainer.optimizer, trainer.accelerator, state)
+        except (KeyError, ValueError, RuntimeError) as error:  # names or shapes of another model
+            raise ConfigError(
+                "the checkpoint does not fit the model",
+                where=str(found.path),
+                found=str(error).splitlines()[0],
+                fix="resume=never, which begins anew",
+            ) from error
+        standing = {field.name: state["standing"][field.name] for field in fields(Standing)}
+        trainer.go_to(Standing(**standing), state["budget"])
         best = found.path / BEST
         self.folder.go_back(state["history_bytes"], best if best.exists() else None)
         self._saved = update

@@ -1,0 +1,94 @@
+"""Config, tokenizer and first batch of a model: what code of ours relies on is looked at before it relies on it."""
+
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from transformers import AutoConfig, PretrainedConfig, PreTrainedTokenizerBase
+
+from autotune.errors import ModelError
+from autotune.model_files import AGAIN
+from autotune.models.repository import plain_errors, quiet
+from autotune.records import Record, fault_of
+from autotune.tasks.base import Base, Family, Head, padded_inputs
+
+TRIED = ("a", "a a a a")
+"""Of two lengths, so that one is padded."""
+
+Size = Annotated[int, Field(gt=0)]
+
+
+class Shape(Record):
+    """What our code reads of a model's config."""
+
+    vocab_size: Size | None
+    hidden_size: Size | None
+    max_position_embeddings: int | None
+    pad_token_id: int | None
+    is_encoder_decoder: bool
+    is_decoder: bool
+    architectures: list[str] | None
+    id2label: dict[int, str] | None
+
+
+def open_config(name: str, path: str, revision: str | None) -> PretrainedConfig:
+    """The config of a model.
+
+    Args:
+        name: as the user called it.
+        path: Hub id or folder.
+        revision: commit on the Hub.
+
+    Raises:
+        ModelError: it cannot be read, or what our code relies on is not what it should be.
+    """
+    with plain_errors(name, "config.json"), quiet():
+        config = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False)
+        text = config.get_text_config()
+        values = {key: getattr(text, key, None) for key in Shape.model_fields}
+    values |= {key: bool(values[key]) for key in ("is_encoder_decoder", "is_decoder") if values[key] is None}
+    fault = fault_of(values, Shape)
+    if fault is not None:
+        raise ModelError(
+            "the model's config.json is damaged", where=f"model.name_or_path={name}",
+            found=fault, fix=AGAIN,
+        )  # fmt: skip
+    return config
+
+
+def refuse_small_vocabulary(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+    """Raises ModelError where the tokenizer makes ids that the embedding table does not have, or none at all."""
+    with plain_errors(name, "tokenizer.json"):
+        ids = tokenizer.get_vocab().values()
+    rows, highest = config.get_text_config().vocab_size or 0, max(ids, default=0)
+    if highest >= rows or not ids:
+        raise ModelError(
+            "the tokenizer does not belong to the model: it makes ids that the model has no embedding for",
+            where=f"model.name_or_path={name}",
+            found=f"highest id {highest}, embedding table of {rows} rows",
+            fix="use the tokenizer files that were published with the model",
+        )
+
+
+def try_out(model: Any, base: Base, head: Head) -> None:
+    """One small batch through a model that was read back, so that what is wrong with its files is told as that.
+
+    Raises:
+        ModelError: the model does not take it.
+    """
+    tokenizer = base.tokenizer
+    if not isinstance(tokenizer.pad_token_id, int):
+        raise ModelError(
+            "the tokenizer has no token to pad with",
+            where=base.path,
+            found="tokenizer_config.json",
+            fix=AGAIN,
+        )
+    with plain_errors(base.path, "tokenizer.json"):
+        ids = tokenizer(list(TRIED), truncation=True, max_length=base.max_length)["input_ids"]
+    inputs = padded_inputs(ids, tokenizer.pad_token_id, left=base.family is Family.decoder)
+    with plain_errors(base.path, "config.json"), quiet(), torch.inference_mode():
+        if head in (Head.seq2seq, Head.causal):
+            model.generate(**inputs, max_new_tokens=2)
+        else:
+            model(**inputs)

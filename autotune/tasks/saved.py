@@ -1,0 +1,74 @@
+"""autotune.json, which stands beside a saved model and says how it predicts."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from autotune import registry
+from autotune.choices import Precision, Quantization
+from autotune.config import RunConfig
+from autotune.errors import AutotuneError
+from autotune.records import Record, checked, damaged
+from autotune.resolve import typed
+from autotune.tasks.base import Base, Head, Task
+
+RECORD = "autotune.json"
+FIX = "copy the whole folder of the model again, or train again"
+
+
+class Origin(Record):
+    """The base model."""
+
+    name: str
+    revision: str | None = None
+    license: str | None = None
+
+
+class Artefact(Record):
+    """autotune.json, as far as the model alone needs it."""
+
+    base_model: Origin
+    head: Annotated[Head, Field(strict=False)]
+    max_length: Annotated[int, Field(gt=0)]
+    quantization: Annotated[Quantization, Field(strict=False)]
+
+
+class Saved(Artefact):
+    """autotune.json of a run."""
+
+    config: dict[str, Any]
+    facts: dict[str, Any]
+    precision: Annotated[Precision, Field(strict=False)]
+    serving: dict[str, Any] = {}
+
+
+def task_of(saved: dict[str, Any], base: Base) -> tuple[RunConfig, type[Task]]:
+    """The configuration of a saved model and its task.
+
+    Args:
+        saved: autotune.json.
+        base: of the saved model.
+
+    Raises:
+        ModelError: autotune.json contradicts itself or the model.
+        ConfigError: the task is that of a plug-in that was not given.
+    """
+    file = Path(base.path, RECORD)
+    checked(saved, Saved, file, fix=FIX)
+    section = saved["config"].get("task")
+    name = section.get("name") if isinstance(section, dict) else None
+    if not isinstance(name, str):
+        raise damaged(file, "config.task.name: there is no such text", FIX)
+    task = registry.task(name)
+    try:
+        config = typed(saved["config"])
+    except AutotuneError as error:
+        raise damaged(file, f"config: {error.what} ({error.found or error.where})", FIX) from error
+    facts, head = checked(saved["facts"], task.Facts, file, fix=FIX), Head(saved["head"])
+    if task.heads.get(base.family) is not head:
+        raise damaged(file, f"head: task={name} has none of the kind {head} on {base.config.model_type}", FIX)
+    labels, outputs = facts.get("labels"), base.config.num_labels
+    if labels is not None and (len(set(labels)) < len(labels) or len(labels) != outputs):
+        raise damaged(file, f"facts.labels: {len(set(labels))} names for {outputs} outputs of the model", FIX)
+    return config, task
