@@ -91,9 +91,3 @@ def test_a_users_folder_adds_to_the_installed_configurations(installed, tmp_path
     printed = yaml.safe_load(run(installed, *words, cwd=tmp_path, PYTHONIOENCODING="utf-8"))
     assert printed["dataset"]["path"] == "avaliações.csv"
     assert printed["name"].startswith("sentiment-meus-tiny-")
-
-
-def test_constraints_hold_exact_versions_and_the_project_only_ranges():
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
-    assert [line for line in lines if line and not line.startswith("#") and "==" not in line] == []
-    assert "==" not in (ROOT / "pyproject.toml").read_text()

@@ -26,7 +26,6 @@ from benchmarks.cells import (
     chosen,
     competes,
 )
-from benchmarks.rows import real_data
 
 Results = dict[str, Any]
 
@@ -204,6 +203,8 @@ def main() -> int:
     asked.repeats = asked.repeats or (1 if asked.quick else 3)
     output = asked.output or Path(tempfile.mkdtemp(prefix="autotune-benchmark-"))
     output.mkdir(parents=True, exist_ok=True)
+    from benchmarks.rows import real_data  # needs numpy, which --help does not wait for
+
     data = None if asked.made_up else real_data()
     whole: Results = {
         "command": sys.argv[1:],
