@@ -19,6 +19,7 @@ from autotune.model_files import FILES
 from autotune.models.adapters import quantization_arguments
 from autotune.models.base import AUTO_CLASS, family_of
 from autotune.models.repository import licence_of, locate, plain_errors, quiet, read_json
+from autotune.models.special_tokens import read_as_text
 from autotune.models.weights import read_weights
 from autotune.redaction import redact
 from autotune.tasks.base import Base, Head
@@ -137,6 +138,7 @@ def load_artefact(
         with quiet():
             config = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False)
             tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=False)
+        read_as_text(tokenizer)
         adapter = read_json(path, ADAPTER, revision)
     head = Head(record["head"])
     base = Base(

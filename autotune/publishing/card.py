@@ -233,11 +233,13 @@ def _usage(facts: Facts, model: str, *, adapter_only: bool, revision: str | None
             f"tokenizer = AutoTokenizer.from_pretrained(MODEL{at})",
         ]
     if pipeline in EXAMPLES:
-        grouped = ', aggregation_strategy="simple"' if pipeline == "token-classification" else ""
+        settings = f", truncation=True, max_length={facts.max_length}"
+        if pipeline == "token-classification":
+            settings = ', aggregation_strategy="simple"'
         parts = "model=model, tokenizer=tokenizer" if adapter_only else f"model=MODEL{at}"
         if not adapter_only:
             lines[:0] = ["from transformers import pipeline", ""]
-        lines += [f'use = pipeline("{pipeline}", {parts}{grouped})', f'print(use("{EXAMPLES[pipeline]}"))']
+        lines += [f'use = pipeline("{pipeline}", {parts}{settings})', f'print(use("{EXAMPLES[pipeline]}"))']
         return "\n".join(lines)
     if not adapter_only:
         lines[:0] = [f"from transformers import {auto}, AutoTokenizer", ""]

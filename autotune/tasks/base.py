@@ -185,6 +185,8 @@ class Task(ABC):
     tiny: ClassVar[str]
     """Architecture of the tiny model when model.tiny is auto."""
     main_metric: ClassVar[str]
+    pipeline: ClassVar[str | None] = None
+    """The `transformers.pipeline` that answers for a text as the saved model does; None: none is promised to."""
 
     def __init__(self, config: Any, base: Base, facts: dict[str, Any]) -> None:
         self.config, self.base, self.facts = config, base, facts
@@ -345,6 +347,15 @@ class Task(ABC):
     @abstractmethod
     def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, Iterator[Prediction]]:
         """Predictions for rows by methods that need no neural network, by name; the most trivial first."""
+
+    def in_pipeline(self, row: Row) -> str | None:
+        """What `pipeline` is given for a row; None where it cannot read the row as the task does.
+
+        By default the text, where it is the only column that is no target.
+        """
+        inputs = [column.role for column in self.columns if not column.target]
+        text = row[inputs[0]] if len(inputs) == 1 else None
+        return text if isinstance(text, str) else None
 
     def prompt_of(self, text: str) -> str:
         """What the model reads for a text."""

@@ -70,6 +70,7 @@ class Sentiment(Task):
     Config = SentimentConfig
     columns = (Column("text", Kind.text), Column("label", Kind.label, target=True))
     heads = dict.fromkeys(Family, Head.sequence)
+    pipeline = "text-classification"
     instead = "model=bertimbau_base"
     suggested = "dataset=tweetsentbr model=bertimbau_base"
     tiny = "bert"
