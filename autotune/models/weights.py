@@ -107,6 +107,8 @@ def _with_head(
     whole = set(new)
     if labels is None:
         model.generation_config = token_ids(model.generation_config, base)
+        if hasattr(model.config, "forced_eos_token_id"):
+            model.config.forced_eos_token_id = None
     else:
         name, layer = output_layer(model)
         whole.add(head_module(model, f"{name}.weight"))
@@ -162,9 +164,22 @@ def read_weights(
 
 def token_ids(stated: GenerationConfig, base: Base) -> GenerationConfig:
     """The checkpoint's generation config without its search settings (sampling of chat models, the lengths of
-    summaries of CNN news), which are the task's business."""
+    summaries of CNN news, tokens that are suppressed), which are the task's business.
+
+    No token is forced, or the search would write what the model has not said: an end at the greatest length (BART), or
+    a first token (mBART) with which the references do not begin. One with which all of them begin stays.
+    """
     kept = {name: value for name, value in stated.to_dict().items() if name.endswith("_token_id")}
-    return GenerationConfig(**{**kept, "pad_token_id": base.tokenizer.pad_token_id})
+    kept["forced_eos_token_id"] = None
+    first = kept.get("forced_bos_token_id")
+    begins = base.tokenizer("a")["input_ids"][:1] == [first] and first != base.tokenizer.eos_token_id
+    return GenerationConfig(
+        **{
+            **kept,
+            "forced_bos_token_id": first if begins else None,
+            "pad_token_id": base.tokenizer.pad_token_id,
+        }
+    )
 
 
 def set_labels(config: PretrainedConfig, labels: list[str], head: Head) -> None:
