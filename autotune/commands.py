@@ -334,9 +334,9 @@ def predict(run: str, *, file: str | None, texts: Sequence[str], output: str | N
     loaded = load_saved(run)
     columns = loaded.task.columns
     rows = (
-        rows_from_texts(texts, columns)
+        rows_from_texts(texts, columns, given=True)
         if file is None
-        else load_file(file, loaded.config.dataset, columns, cache=Path(loaded.scratch.name))
+        else load_file(file, loaded.config.dataset, columns, cache=Path(loaded.scratch.name), given=True)
     )
     features = prepare_features(loaded.task, rows, Path(loaded.scratch.name), "predict")
     predictions = loaded.evaluator.stream(loaded.model, features, rows)

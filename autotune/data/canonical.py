@@ -4,19 +4,19 @@ import ast
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from itertools import accumulate
+from typing import Any
 
 from datasets import Features, List, Value
 
 from autotune.choices import Normalize
 from autotune.config import DatasetConfig
 from autotune.data.columns import find_columns
+from autotune.data.given import Alignment, NormalForm
 from autotune.data.labels import SURROGATE, TAG, Tags, canonical, label_map
 from autotune.data.roles import Column, Kind
 from autotune.data.words import Span, stand_at, words_from_spans
 from autotune.errors import DataError, listing, nearest
-
-NormalForm = Literal["NFC", "NFKC"]
 
 EXAMPLES = 5
 """So many row numbers are named in a message."""
@@ -26,8 +26,8 @@ INSIDE = "rows have entities that begin or end inside a word"
 FORMS: Mapping[Normalize, NormalForm] = {Normalize.nfc: "NFC", Normalize.nfkc: "NFKC"}
 
 
-def canonical_features(columns: Sequence[Column]) -> Features:
-    """Types of all columns that rows of a task may have."""
+def canonical_features(columns: Sequence[Column], *, given: bool = False) -> Features:
+    """Types of all columns that rows of a task may have; `given`: those of `Converter`'s argument, too."""
     kinds = {
         Kind.text: Value("string"),
         Kind.label: Value("string"),
@@ -37,7 +37,11 @@ def canonical_features(columns: Sequence[Column]) -> Features:
     own = {column.role: kinds[column.kind] for column in columns}
     words = {"text": Value("string"), "starts": List(Value("int32"))}
     has_words = any(column.kind is Kind.words for column in columns)
-    return Features({"id": Value("string"), **own, **(words if has_words else {}), "group": Value("string")})
+    more = {f"given_{role}": Value("string") for role in (*own, *words)} if given else {}
+    if given and has_words:
+        more |= dict.fromkeys(("given_starts", "given_ends"), List(Value("int32")))
+    words = words if has_words else {}
+    return Features({"id": Value("string"), **own, **words, **more, "group": Value("string")})
 
 
 class Converter:
@@ -50,6 +54,8 @@ class Converter:
         predicting: every row is kept, and targets may be missing.
         training: rows with an empty text are dropped.
         tags: converter of tags, where the task has them.
+        given: rows have `given_<role>`, the text as it was given, and of words `given_starts` and `given_ends`, the places
+            in `given_text`; null where normalising has changed nothing.
     """
 
     def __init__(
@@ -61,7 +67,9 @@ class Converter:
         predicting: bool,
         training: bool,
         tags: Tags | None,
+        given: bool = False,
     ) -> None:
+        self.given = given
         self.columns, self.config, self.where = columns, config, where
         self.predicting, self.training, self.tags = predicting, training, tags
         self.map = label_map(config)
@@ -177,6 +185,8 @@ class Converter:
         for column in self.columns:
             if column.kind is Kind.words:
                 made |= self._words(row, names, at)
+                if self.given:
+                    made |= self._given_words(row, names, made)
                 if not made["tokens"] and not self.predicting:
                     self.changed.add("rows without a word were dropped")
                     return None
@@ -191,7 +201,11 @@ class Converter:
                     self.changed.add("rows were dropped because dataset.label_map maps their label to null")
                     return None
             else:
-                made[column.role] = self._text(_single(row.get(names[column.role]), names[column.role], at))
+                value = _single(row.get(names[column.role]), names[column.role], at)
+                made[column.role] = self._text(value)
+                if self.given:
+                    plain = _plain(value)
+                    made[f"given_{column.role}"] = plain if plain != made[column.role] else None
                 if self.training and not made[column.role].strip():
                     self.changed.add(f"rows with an empty {column.role} were dropped")
                     return None
@@ -199,14 +213,37 @@ class Converter:
 
     def _text(self, value: Any) -> str:
         """Text in the normal form that is asked for, without what cannot be written as UTF-8."""
-        text = "" if value is None or value != value else str(value)  # NaN is the number unequal to itself
-        if SURROGATE.search(text):
-            text = SURROGATE.sub("\ufffd", text)
+        text = _plain(value)
+        if isinstance(value, str) and text != value:
             self.changed.add("rows held halves of characters, which were replaced by U+FFFD")
         if self.form is not None and not unicodedata.is_normalized(self.form, text):
             self.changed.add(f"rows were not in Unicode's normal form {self.form} and were normalised")
             text = unicodedata.normalize(self.form, text)
         return text
+
+    def _given_words(
+        self, row: Mapping[str, Any], names: Mapping[str, str], made: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """`given_text`, `given_starts` and `given_ends` of a row with words."""
+        words = (
+            [_plain(token) for token in _list(row[names["tokens"]], "tokens", "")]
+            if "tokens" in names
+            else []
+        )
+        raw = row.get(names.get("text", "text"))
+        text = _plain(raw) if isinstance(raw, str) else ""
+        spans: list[tuple[int, int]] = []
+        if self.form is not None and text != made["text"] == unicodedata.normalize(self.form, text):
+            alignment = Alignment(text, self.form)
+            places = zip(made["starts"], made["tokens"], strict=True)
+            spans = [alignment.span(start, start + len(token)) for start, token in places]
+        elif words != made["tokens"] and words and made["text"] == " ".join(made["tokens"]):
+            text, ends = " ".join(words), accumulate(map(len, words), lambda end, length: end + 1 + length)
+            spans = [(end - len(word), end) for word, end in zip(words, ends, strict=True)]
+        if not spans:
+            return {"given_text": None, "given_starts": None, "given_ends": None}
+        starts, past = zip(*spans, strict=True)
+        return {"given_text": text, "given_starts": list(starts), "given_ends": list(past)}
 
     def _words(self, row: Mapping[str, Any], names: Mapping[str, str], at: str) -> dict[str, Any]:
         """`tokens`, `text` and `starts`; `spans` holds the tags where these come from character offsets."""
@@ -332,6 +369,12 @@ class Converter:
                 "words and tags differ in number", where=at, found=f"{len(tokens)} words, {len(tags)} tags"
             )
         return {"tags": tags if self.tags is None else self.tags.convert(tags, at)}
+
+
+def _plain(value: Any) -> str:
+    """A text that can be written as UTF-8, as it was given."""
+    text = "" if value is None or value != value else str(value)  # NaN is the number unequal to itself
+    return SURROGATE.sub("\ufffd", text)
 
 
 def _single(value: Any, name: str, at: str) -> Any:

@@ -172,7 +172,13 @@ def _leave_out(splits: dict[str, Dataset], left: Dataset, why: str, notes: list[
 
 
 def load_file(
-    path: str, config: DatasetConfig, columns: Sequence[Column], *, cache: Path, split: str = "test"
+    path: str,
+    config: DatasetConfig,
+    columns: Sequence[Column],
+    *,
+    cache: Path,
+    split: str = "test",
+    given: bool = False,
 ) -> Dataset:
     """The rows of one file, all of them; targets may be missing.
 
@@ -182,6 +188,7 @@ def load_file(
         columns: of the task.
         cache: folder for tables.
         split: name for messages.
+        given: whether the texts are wanted as they were given, too; see `Converter`.
 
     Raises:
         DataError: there is no such file, or it cannot be read.
@@ -194,7 +201,7 @@ def load_file(
     own = replace(config, format=form)
     source = understood(file_source(file, own), columns, own, predicting=True)
     scheme = _scheme(own, columns, source)
-    data, said = _read(source, split, own, columns, scheme, cache, predicting=True)
+    data, said = _read(source, split, own, columns, scheme, cache, predicting=True, given=given)
     for note in said["notes"]:
         logger.warning("data: %s", note)
     if not len(data):
@@ -202,12 +209,12 @@ def load_file(
     return data
 
 
-def rows_from_texts(texts: Sequence[str], columns: Sequence[Column]) -> Dataset:
-    """Rows of texts that were typed."""
+def rows_from_texts(texts: Sequence[str], columns: Sequence[Column], *, given: bool = False) -> Dataset:
+    """Rows of texts that were typed; `given` as in `load_file`."""
     role = next(column for column in columns if not column.target)
     name = "text" if role.kind is Kind.words else role.role
     config = DatasetConfig(path="--text")
-    converter = Converter(columns, config, "--text", predicting=True, training=False, tags=None)
+    converter = Converter(columns, config, "--text", predicting=True, training=False, tags=None, given=given)
     return Dataset.from_list(list(converter.convert({name: text} for text in texts)))
 
 
@@ -252,12 +259,13 @@ def _read(
     cache: Path,
     *,
     predicting: bool,
+    given: bool = False,
 ) -> tuple[Dataset, dict[str, Any]]:
     """Canonical rows of a split, and the `notes` and `columns` of its reading."""
     reading = {name: value for name, value in asdict(config).items() if name not in NOT_READING}
     reading["label_map"] = label_map(config)
     roles = [asdict(column) for column in columns]
-    name = f"rows-{key(VERSION, source.identity, source.where, reading, roles, scheme, split, predicting)}"
+    name = f"rows-{key(VERSION, source.identity, source.where, reading, roles, scheme, split, predicting, given)}"
     about = cache / f"{name}.json"
     notes: list[str] = []
     converter = Converter(
@@ -267,6 +275,7 @@ def _read(
         predicting=predicting,
         training=split == "train" and not predicting,
         tags=Tags(config, scheme) if scheme is not None else None,
+        given=given,
     )
 
     def rows() -> Iterator[dict[str, Any]]:
@@ -282,5 +291,5 @@ def _read(
             os.replace(beside, about)
 
     with naming_lines(source):
-        data = cached_table(cache, name, rows, canonical_features(columns))
+        data = cached_table(cache, name, rows, canonical_features(columns, given=given))
     return data, json.loads(about.read_text(encoding="utf-8"))

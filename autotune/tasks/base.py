@@ -370,6 +370,12 @@ class Task(ABC):
         return {}
 
 
+def as_given(row: Row, role: str) -> str:
+    """A text of a row to predict as it was given, before it was brought into a normal form."""
+    given = row.get(f"given_{role}")
+    return str(row[role] if given is None else given)
+
+
 def pad(sequences: Sequence[Sequence[int]], value: int, *, left: bool = False) -> "Tensor":
     """Sequences padded to the longest: int64 (sequences, length)."""
     import torch

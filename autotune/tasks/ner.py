@@ -258,29 +258,28 @@ class Ner(Task):
         ]
 
     def join(self, rows: Iterable[Row], pieces: Sequence[Piece]) -> Iterator[Prediction]:
-        """A tag for every word; `entities` with offsets into `text` and the mean probability of their words."""
+        """A tag for every word; `entities` with offsets into `text`, which is as it was given, and the mean probability
+        of their words."""
         names = self.labels()
         for row, (_, group) in zip(rows, groupby(pieces, key=lambda piece: piece.row), strict=True):
             tags, certain = _of_all_words(group, names, len(row["tokens"]))
-            found = []
-            for name, start, end in entities(tags):
-                begins, ends = row["starts"][start], row["starts"][end - 1] + len(row["tokens"][end - 1])
-                found.append(
-                    {
-                        "label": name,
-                        "start": begins,
-                        "end": ends,
-                        "text": row["text"][begins:ends],
-                        "probability": sum(certain[start:end]) / (end - start),
-                    }
-                )
+            text, starts, ends = _places(row)
             yield {
                 "id": row["id"],
-                "text": row["text"],
-                "tokens": list(row["tokens"]),
+                "text": text,
+                "tokens": [text[start:end] for start, end in zip(starts, ends, strict=True)],
                 **({"tags": list(row["tags"])} if row.get("tags") is not None else {}),
                 "prediction": tags,
-                "entities": found,
+                "entities": [
+                    {
+                        "label": name,
+                        "start": starts[first],
+                        "end": ends[last - 1],
+                        "text": text[starts[first] : ends[last - 1]],
+                        "probability": sum(certain[first:last]) / (last - first),
+                    }
+                    for name, first, last in entities(tags)
+                ],
             }
 
     def metric(self) -> "Entities":
@@ -302,6 +301,14 @@ class Ner(Task):
                 {"prediction": [usual.get(word, "O") for word in tokens]} for tokens in values(rows, "tokens")
             )
         }
+
+
+def _places(row: Row) -> tuple[str, Sequence[int], Sequence[int]]:
+    """The text as it was given, and where each word begins and ends in it."""
+    if row.get("given_starts") is not None:
+        return row["given_text"], row["given_starts"], row["given_ends"]
+    ends = [start + len(token) for start, token in zip(row["starts"], row["tokens"], strict=True)]
+    return row["text"], row["starts"], ends
 
 
 def _of_all_words(pieces: Iterable[Piece], names: Sequence[str], count: int) -> tuple[list[str], list[float]]:

@@ -30,6 +30,7 @@ from autotune.tasks.base import (
     Prediction,
     Row,
     Task,
+    as_given,
     chunks,
     padded_inputs,
 )
@@ -247,7 +248,7 @@ class Sentiment(Task):
             probabilities = exponentials / exponentials.sum()
             yield {
                 "id": row["id"],
-                "text": row["text"],
+                "text": as_given(row, "text"),
                 **({"label": row["label"]} if row.get("label") is not None else {}),
                 "prediction": names[int(probabilities.argmax())],
                 "probabilities": {
