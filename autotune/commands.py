@@ -140,7 +140,8 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
         write_card(folder.model, read_facts(folder.path, config, folder.command))
         prove(evaluator, model, rows[split], folder, plugins)
         folder.finish()
-        say_result(fitted, split, figures, baselines, unseen)
+        trial = config.dataset.limit is not None
+        say_result(fitted, split, figures, baselines, unseen, ends.get(figures.main), trial=trial)
         say_next(folder, config, prepared.task)
         publish(folder, config)
     return 0
