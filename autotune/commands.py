@@ -18,6 +18,7 @@ from autotune.checks.show import say, text
 from autotune.choices import CheckFormat, CheckLevel, Precision
 from autotune.config import HubConfig, RunConfig
 from autotune.data.cache import records, values
+from autotune.data.roles import Kind
 from autotune.data.sources import load_file, load_rows, rows_from_texts
 from autotune.errors import AutotuneError, ConfigError, listing
 from autotune.evaluation.evaluate import Evaluator
@@ -192,6 +193,7 @@ def _trainer(config: RunConfig, prepared: Prepared, folder: RunFolder) -> tuple[
         config.peft,
         allow_pickle=config.model.allow_pickle,
         seed=config.seed,
+        problem_type=task.problem_type,
     )
     accelerator = device.accelerator(prepared.precision, base.config)
     say_model(base, model, prepared.precision)
@@ -368,7 +370,9 @@ def _need_targets(task: Task, rows: Dataset, source: str) -> None:
                 found=f"columns {listing(rows.column_names)}",
                 fix="autotune predict RUN FILE, which needs none",
             )
-        empty = [number for number, value in enumerate(values(rows, column.role)) if not value]
+        # 0 is a number, and a row may have none of several classes.
+        blank = (None,) if column.kind in (Kind.number, Kind.labels) else (None, "", [])
+        empty = [number for number, value in enumerate(values(rows, column.role)) if value in blank]
         if empty:
             raise ConfigError(
                 f"{len(empty)} rows have no {column.role}",

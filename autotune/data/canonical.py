@@ -4,16 +4,14 @@ import ast
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
 from typing import Any
-
-from datasets import Features, List, Value
 
 from autotune.choices import Normalize
 from autotune.config import DatasetConfig
 from autotune.data.columns import find_columns
-from autotune.data.given import Alignment, NormalForm
+from autotune.data.given import NormalForm, given_words, plain
 from autotune.data.labels import SURROGATE, TAG, Tags, canonical, label_map
+from autotune.data.numbers import read_number
 from autotune.data.roles import Column, Kind
 from autotune.data.words import Span, stand_at, words_from_spans
 from autotune.errors import DataError, listing, nearest
@@ -24,24 +22,6 @@ MANY = 10
 """With fewer entities than this, nothing is said of their borders."""
 INSIDE = "rows have entities that begin or end inside a word"
 FORMS: Mapping[Normalize, NormalForm] = {Normalize.nfc: "NFC", Normalize.nfkc: "NFKC"}
-
-
-def canonical_features(columns: Sequence[Column], *, given: bool = False) -> Features:
-    """Types of all columns that rows of a task may have; `given`: those of `Converter`'s argument, too."""
-    kinds = {
-        Kind.text: Value("string"),
-        Kind.label: Value("string"),
-        Kind.words: List(Value("string")),
-        Kind.tags: List(Value("string")),
-    }
-    own = {column.role: kinds[column.kind] for column in columns}
-    words = {"text": Value("string"), "starts": List(Value("int32"))}
-    has_words = any(column.kind is Kind.words for column in columns)
-    more = {f"given_{role}": Value("string") for role in (*own, *words)} if given else {}
-    if given and has_words:
-        more |= dict.fromkeys(("given_starts", "given_ends"), List(Value("int32")))
-    words = words if has_words else {}
-    return Features({"id": Value("string"), **own, **words, **more, "group": Value("string")})
 
 
 class Converter:
@@ -172,7 +152,7 @@ class Converter:
             return None
         for column in self.columns:
             value = row.get(names.get(column.role, ""))
-            blank = column.kind is Kind.label or (
+            blank = column.kind in (Kind.label, Kind.number, Kind.labels) or (
                 column.kind is Kind.text and column.target and not self.training
             )
             if blank and not isinstance(value, list | tuple | Mapping) and canonical(value) is None:
@@ -186,7 +166,8 @@ class Converter:
             if column.kind is Kind.words:
                 made |= self._words(row, names, at)
                 if self.given:
-                    made |= self._given_words(row, names, made)
+                    tokens = _list(row[names["tokens"]], names["tokens"], at) if "tokens" in names else None
+                    made |= given_words(made, tokens, row.get(names.get("text", "text")), self.form)
                 if not made["tokens"] and not self.predicting:
                     self.changed.add("rows without a word were dropped")
                     return None
@@ -194,6 +175,11 @@ class Converter:
                 made |= self._tags(row, names, made["tokens"], made.pop("spans", None), at)
             elif column.role not in names:
                 continue
+            elif column.kind is Kind.number:
+                value = _single(row.get(names[column.role]), names[column.role], at)
+                made[column.role] = read_number(value, f"{at}, column {names[column.role]}")
+            elif column.kind is Kind.labels:
+                made[column.role] = self._labels(row.get(names[column.role]), names[column.role], at)
             elif column.kind is Kind.label:
                 label = canonical(_single(row.get(names[column.role]), names[column.role], at))
                 made[column.role] = self.map.get(label, label) if label is not None else None
@@ -204,46 +190,30 @@ class Converter:
                 value = _single(row.get(names[column.role]), names[column.role], at)
                 made[column.role] = self._text(value)
                 if self.given:
-                    plain = _plain(value)
-                    made[f"given_{column.role}"] = plain if plain != made[column.role] else None
+                    text = plain(value)
+                    made[f"given_{column.role}"] = text if text != made[column.role] else None
                 if self.training and not made[column.role].strip():
                     self.changed.add(f"rows with an empty {column.role} were dropped")
                     return None
         return made
 
+    def _labels(self, value: Any, name: str, at: str) -> list[str] | None:
+        """The names of a row's classes, each once; one that label_map maps to null is left out."""
+        if value is None:
+            return None
+        found = (canonical(one) for one in _list(value, name, at))
+        mapped = (self.map.get(one, one) for one in found if one is not None)
+        return list(dict.fromkeys(one for one in mapped if one is not None))
+
     def _text(self, value: Any) -> str:
         """Text in the normal form that is asked for, without what cannot be written as UTF-8."""
-        text = _plain(value)
+        text = plain(value)
         if isinstance(value, str) and text != value:
             self.changed.add("rows held halves of characters, which were replaced by U+FFFD")
         if self.form is not None and not unicodedata.is_normalized(self.form, text):
             self.changed.add(f"rows were not in Unicode's normal form {self.form} and were normalised")
             text = unicodedata.normalize(self.form, text)
         return text
-
-    def _given_words(
-        self, row: Mapping[str, Any], names: Mapping[str, str], made: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """`given_text`, `given_starts` and `given_ends` of a row with words."""
-        words = (
-            [_plain(token) for token in _list(row[names["tokens"]], "tokens", "")]
-            if "tokens" in names
-            else []
-        )
-        raw = row.get(names.get("text", "text"))
-        text = _plain(raw) if isinstance(raw, str) else ""
-        spans: list[tuple[int, int]] = []
-        if self.form is not None and text != made["text"] == unicodedata.normalize(self.form, text):
-            alignment = Alignment(text, self.form)
-            places = zip(made["starts"], made["tokens"], strict=True)
-            spans = [alignment.span(start, start + len(token)) for start, token in places]
-        elif words != made["tokens"] and words and made["text"] == " ".join(made["tokens"]):
-            text, ends = " ".join(words), accumulate(map(len, words), lambda end, length: end + 1 + length)
-            spans = [(end - len(word), end) for word, end in zip(words, ends, strict=True)]
-        if not spans:
-            return {"given_text": None, "given_starts": None, "given_ends": None}
-        starts, past = zip(*spans, strict=True)
-        return {"given_text": text, "given_starts": list(starts), "given_ends": list(past)}
 
     def _words(self, row: Mapping[str, Any], names: Mapping[str, str], at: str) -> dict[str, Any]:
         """`tokens`, `text` and `starts`; `spans` holds the tags where these come from character offsets."""
@@ -369,12 +339,6 @@ class Converter:
                 "words and tags differ in number", where=at, found=f"{len(tokens)} words, {len(tags)} tags"
             )
         return {"tags": tags if self.tags is None else self.tags.convert(tags, at)}
-
-
-def _plain(value: Any) -> str:
-    """A text that can be written as UTF-8, as it was given."""
-    text = "" if value is None or value != value else str(value)  # NaN is the number unequal to itself
-    return SURROGATE.sub("\ufffd", text)
 
 
 def _single(value: Any, name: str, at: str) -> Any:

@@ -2,9 +2,11 @@
 
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import Literal
+from typing import Any, Literal
+
+from autotune.data.labels import SURROGATE
 
 NormalForm = Literal["NFC", "NFKC"]
 
@@ -38,6 +40,44 @@ class Alignment:
     def _offset(self, piece: int, position: int, *, whole: int) -> int:
         same = self._given[piece] + position - self._normal[piece]
         return same if self._same[piece] else self._given[whole]
+
+
+def plain(value: Any) -> str:
+    """A text as it was given, without what cannot be written as UTF-8."""
+    text = "" if value is None or value != value else str(value)  # NaN is the number unequal to itself
+    return SURROGATE.sub("\ufffd", text)
+
+
+def as_given(row: Mapping[str, Any], role: str) -> str:
+    """A text of a row to predict as it was given, before it was brought into a normal form."""
+    given = row.get(f"given_{role}")
+    return str(row[role] if given is None else given)
+
+
+def given_words(
+    made: Mapping[str, Any], words: Sequence[Any] | None, raw: Any, form: NormalForm | None
+) -> dict[str, Any]:
+    """`given_text`, `given_starts` and `given_ends` of a row with words; null where it is as it was given.
+
+    Args:
+        made: its `text`, `tokens` and `starts`, normalised.
+        words: as they were given, where the data part the text themselves.
+        raw: the text as it was given, where the data have one.
+        form: the normal form.
+    """
+    text, tokens = plain(raw) if isinstance(raw, str) else "", [plain(word) for word in words or ()]
+    spans: list[tuple[int, int]] = []
+    if form is not None and text != made["text"] == unicodedata.normalize(form, text):
+        alignment = Alignment(text, form)
+        places = zip(made["starts"], made["tokens"], strict=True)
+        spans = [alignment.span(start, start + len(token)) for start, token in places]
+    elif tokens and tokens != made["tokens"] and made["text"] == " ".join(made["tokens"]):
+        text, ends = " ".join(tokens), accumulate(map(len, tokens), lambda end, length: end + 1 + length)
+        spans = [(end - len(token), end) for token, end in zip(tokens, ends, strict=True)]
+    if not spans:
+        return {"given_text": None, "given_starts": None, "given_ends": None}
+    starts, past = zip(*spans, strict=True)
+    return {"given_text": text, "given_starts": list(starts), "given_ends": list(past)}
 
 
 def _pieces(given: str, form: NormalForm) -> Iterator[tuple[str, str]]:

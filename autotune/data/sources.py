@@ -14,14 +14,14 @@ from datasets import Dataset
 from autotune.choices import Dedup, Format, TagScheme
 from autotune.config import DatasetConfig
 from autotune.data.cache import cached_table, key
-from autotune.data.canonical import Converter, canonical_features, raw_tags
+from autotune.data.canonical import Converter, raw_tags
 from autotune.data.duplicates import removes, text_column, without_leaks, without_repeats
 from autotune.data.labels import Tags, find_scheme, label_map
 from autotune.data.local import SPLITS, Source, file_source, naming_lines, near_file, understood
 from autotune.data.locate import Piece, locate
 from autotune.data.parts import joined
 from autotune.data.readers import SUFFIXES
-from autotune.data.roles import Column, Kind
+from autotune.data.roles import Column, Kind, canonical_features
 from autotune.data.splits import hold_out
 from autotune.data.stream import Sections, part_of
 from autotune.errors import ConfigError, DataError

@@ -23,6 +23,7 @@ from autotune.data.roles import Column
 from autotune.errors import AutotuneError, ConfigError
 from autotune.rules.trainer import delta
 from autotune.tasks.encoder import Encoder
+from autotune.tasks.encoder import chunks as chunks
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -187,6 +188,8 @@ class Task(ABC):
     main_metric: ClassVar[str]
     pipeline: ClassVar[str | None] = None
     """The `transformers.pipeline` that answers for a text as the saved model does; None: none is promised to."""
+    problem_type: ClassVar[str] = "single_label_classification"
+    """Of a sequence head: what that pipeline makes of its outputs; also `multi_label_classification`, `regression`."""
 
     def __init__(self, config: Any, base: Base, facts: dict[str, Any]) -> None:
         self.config, self.base, self.facts = config, base, facts
@@ -370,12 +373,6 @@ class Task(ABC):
         return {}
 
 
-def as_given(row: Row, role: str) -> str:
-    """A text of a row to predict as it was given, before it was brought into a normal form."""
-    given = row.get(f"given_{role}")
-    return str(row[role] if given is None else given)
-
-
 def pad(sequences: Sequence[Sequence[int]], value: int, *, left: bool = False) -> "Tensor":
     """Sequences padded to the longest: int64 (sequences, length)."""
     import torch
@@ -398,15 +395,3 @@ def padded_inputs(
         "input_ids": pad(sequences, pad_id, left=left),
         "attention_mask": pad([[1] * len(sequence) for sequence in sequences], 0, left=left),
     }
-
-
-def chunks(rows: Iterable[Row], size: int = 512) -> Iterator[list[Row]]:
-    """Rows in lists, so that the tokenizer can work on many texts at once."""
-    chunk: list[Row] = []
-    for row in rows:
-        chunk.append(row)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk

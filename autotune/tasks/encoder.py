@@ -1,13 +1,24 @@
 """Texts to token ids, with the special tokens that a tokenizer adds to whole texts."""
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
 
 from autotune.errors import ConfigError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+T = TypeVar("T")
+
+
+def chunks(rows: Iterable[T], size: int = 512) -> Iterator[list[T]]:
+    """Rows in lists, so that the tokenizer can work on many texts at once."""
+    remaining = iter(rows)
+    while chunk := list(islice(remaining, size)):
+        yield chunk
 
 
 class Encoder:

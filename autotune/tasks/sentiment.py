@@ -12,6 +12,7 @@ from pydantic import Field
 from autotune.choices import ClassWeights, Overflow
 from autotune.config import DatasetConfig, OptionalPositive, RunConfig, TaskConfig
 from autotune.data.cache import values
+from autotune.data.given import as_given
 from autotune.data.labels import label_names, map_override
 from autotune.data.roles import Column, Kind
 from autotune.data.windows import windows
@@ -30,7 +31,6 @@ from autotune.tasks.base import (
     Prediction,
     Row,
     Task,
-    as_given,
     chunks,
     padded_inputs,
 )

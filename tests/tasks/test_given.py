@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from autotune.choices import Format
 from autotune.config import DatasetConfig
-from autotune.data.given import Alignment
+from autotune.data.given import Alignment, as_given
 from autotune.data.sources import load_file, rows_from_texts
 from autotune.registry import task
-from autotune.tasks.base import Piece, as_given
+from autotune.tasks.base import Piece
 
 TEXTS = {
     "decomposed": "Joa\u0303o mora em Sa\u0303o Lui\u0301s.",
