@@ -371,7 +371,7 @@ def _need_targets(task: Task, rows: Dataset, source: str) -> None:
                 fix="autotune predict RUN FILE, which needs none",
             )
         # 0 is a number, and a row may have none of several classes.
-        blank = (None,) if column.kind in (Kind.number, Kind.labels) else (None, "", [])
+        blank: tuple[Any, ...] = (None,) if column.kind in (Kind.number, Kind.labels) else (None, "", [])
         empty = [number for number, value in enumerate(values(rows, column.role)) if value in blank]
         if empty:
             raise ConfigError(
