@@ -37,8 +37,11 @@ def say_scores(scores: Scores) -> None:
             "  %-24s %.4f%s", name, value, "  <- chooses the best checkpoint" if name == scores.main else ""
         )
     for name, figures in scores.per_class.items():
-        logger.info("    %-22s f1 %.4f  precision %.4f  recall %.4f  support %d", name, figures["f1"],
-                    figures["precision"], figures["recall"], figures["support"])  # fmt: skip
+        shown = {"f1": 0.0, **figures}  # f1 first
+        logger.info("    %-22s %s", name, "  ".join(
+            f"{one} {value:.4f}" if isinstance(value, float) else f"{one} {value}"
+            for one, value in shown.items() if one in figures
+        ))  # fmt: skip
 
 
 def say_result(

@@ -18,7 +18,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
     ("__init__", "errors", "paste", "redaction"),
-    ("registry", "choices", "config"),
+    ("registry", "plugin_errors", "choices", "config"),
     ("files", "model_files", "keys", "launch", "fresh", "signals", "checkpoints"),
     ("data.roles", "data.labels"),
     ("rules",),
