@@ -8,7 +8,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
 from torch import nn
 
 from autotune import signals
@@ -17,8 +16,8 @@ from autotune.checks.machine import surroundings
 from autotune.checks.show import say, text
 from autotune.choices import CheckFormat, CheckLevel, Precision
 from autotune.config import HubConfig, RunConfig
-from autotune.data.cache import records, values
-from autotune.data.roles import Kind
+from autotune.data.cache import records
+from autotune.data.gold import need_targets
 from autotune.data.sources import load_file, load_rows, rows_from_texts
 from autotune.errors import AutotuneError, ConfigError, listing
 from autotune.evaluation.evaluate import Evaluator
@@ -38,7 +37,7 @@ from autotune.publishing.stage import publish
 from autotune.resolve import plain
 from autotune.runs import CACHE, RunFolder
 from autotune.saved_model import load_saved
-from autotune.tasks.base import Scores, Task
+from autotune.tasks.base import Scores
 from autotune.training import device
 from autotune.training.budget import for_prediction
 from autotune.training.features import prepare_features
@@ -293,7 +292,7 @@ def evaluate(run: str, *, data: str | None, split: str | None, output: str | Non
         rows = splits[split]
     else:
         rows = load_file(data, loaded.config.dataset, loaded.task.columns, cache=Path(loaded.scratch.name))
-        _need_targets(loaded.task, rows, data)
+        need_targets(loaded.task.columns, rows, data)
     features = prepare_features(loaded.task, rows, Path(loaded.scratch.name), "evaluate")
     scores = loaded.evaluator.score(loaded.model, features, rows)
     logger.info(
@@ -356,29 +355,6 @@ def predict(run: str, *, file: str | None, texts: Sequence[str], output: str | N
             device.name(),
         )
     return 0
-
-
-def _need_targets(task: Task, rows: Dataset, source: str) -> None:
-    """Scoring needs a gold value in every row."""
-    for column in task.columns:
-        if not column.target:
-            continue
-        if column.role not in rows.column_names:
-            raise ConfigError(
-                f"without gold values there is nothing to score: no column {column.role}",
-                where=source,
-                found=f"columns {listing(rows.column_names)}",
-                fix="autotune predict RUN FILE, which needs none",
-            )
-        # 0 is a number, and a row may have none of several classes.
-        blank: tuple[Any, ...] = (None,) if column.kind in (Kind.number, Kind.labels) else (None, "", [])
-        empty = [number for number, value in enumerate(values(rows, column.role)) if value in blank]
-        if empty:
-            raise ConfigError(
-                f"{len(empty)} rows have no {column.role}",
-                where=f"{source}, row {listing(empty, 5)}",
-                fix="fill them in, or autotune predict RUN FILE",
-            )
 
 
 def _write(path: str, text: Iterable[str]) -> None:
