@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO, cast
 
 from autotune import __version__, environment, fresh, launch, registry
-from autotune.errors import AutotuneError, ConfigError, Findings, nearest, raise_all
+from autotune.errors import AutotuneError, ConfigError, Findings, listing, nearest, raise_all
 from autotune.files import disk_error
+from autotune.plugin_errors import plugin_error
 from autotune.redaction import RedactedStream
 
 HELP = """\
@@ -83,8 +84,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         except Exception as error:  # noqa: BLE001 - the one place that tells a bug from a mistake
             if isinstance(error, OSError) and error.errno in DISK:
                 return _refused(disk_error(error, Path(str(error.filename or "."))), debug=debug)
+            own = plugin_error(error)
+            if own is not None:
+                return _refused(own, debug=debug)
             traceback.print_exc()
-            err.write("this is a bug in autotune: please report it with the lines above\n")
+            given = (
+                f", or in what the plug-in {listing(registry.plugins)} gives it" if registry.plugins else ""
+            )
+            err.write(f"this is a bug in autotune{given}: please report it with the lines above\n")
             return BUG
 
 

@@ -8,7 +8,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
 from torch import nn
 
 from autotune import signals
@@ -17,7 +16,8 @@ from autotune.checks.machine import surroundings
 from autotune.checks.show import say, text
 from autotune.choices import CheckFormat, CheckLevel, Precision
 from autotune.config import HubConfig, RunConfig
-from autotune.data.cache import records, values
+from autotune.data.cache import records
+from autotune.data.gold import need_targets
 from autotune.data.sources import load_file, load_rows, rows_from_texts
 from autotune.errors import AutotuneError, ConfigError, listing
 from autotune.evaluation.evaluate import Evaluator
@@ -37,7 +37,7 @@ from autotune.publishing.stage import publish
 from autotune.resolve import plain
 from autotune.runs import CACHE, RunFolder
 from autotune.saved_model import load_saved
-from autotune.tasks.base import Scores, Task
+from autotune.tasks.base import Scores
 from autotune.training import device
 from autotune.training.budget import for_prediction
 from autotune.training.features import prepare_features
@@ -142,7 +142,8 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
         write_card(folder.model, read_facts(folder.path, config, folder.command))
         prove(evaluator, model, rows[split], folder, plugins)
         folder.finish()
-        say_result(fitted, split, figures, baselines, unseen)
+        trial = config.dataset.limit is not None
+        say_result(fitted, split, figures, baselines, unseen, ends.get(figures.main), trial=trial)
         say_next(folder, config, prepared.task)
         publish(folder, config)
     return 0
@@ -194,6 +195,7 @@ def _trainer(config: RunConfig, prepared: Prepared, folder: RunFolder) -> tuple[
         config.peft,
         allow_pickle=config.model.allow_pickle,
         seed=config.seed,
+        problem_type=task.problem_type,
     )
     accelerator = device.accelerator(prepared.precision, base.config)
     say_model(base, model, prepared.precision)
@@ -294,7 +296,7 @@ def evaluate(run: str, *, data: str | None, split: str | None, output: str | Non
         rows = splits[split]
     else:
         rows = load_file(data, loaded.config.dataset, loaded.task.columns, cache=Path(loaded.scratch.name))
-        _need_targets(loaded.task, rows, data)
+        need_targets(loaded.task.columns, rows, data)
     features = prepare_features(loaded.task, rows, Path(loaded.scratch.name), "evaluate")
     scores = loaded.evaluator.score(loaded.model, features, rows)
     logger.info(
@@ -338,9 +340,9 @@ def predict(run: str, *, file: str | None, texts: Sequence[str], output: str | N
     loaded = load_saved(run)
     columns = loaded.task.columns
     rows = (
-        rows_from_texts(texts, columns)
+        rows_from_texts(texts, columns, given=True)
         if file is None
-        else load_file(file, loaded.config.dataset, columns, cache=Path(loaded.scratch.name))
+        else load_file(file, loaded.config.dataset, columns, cache=Path(loaded.scratch.name), given=True)
     )
     features = prepare_features(loaded.task, rows, Path(loaded.scratch.name), "predict")
     predictions = loaded.evaluator.stream(loaded.model, features, rows)
@@ -357,27 +359,6 @@ def predict(run: str, *, file: str | None, texts: Sequence[str], output: str | N
             device.name(),
         )
     return 0
-
-
-def _need_targets(task: Task, rows: Dataset, source: str) -> None:
-    """Scoring needs a gold value in every row."""
-    for column in task.columns:
-        if not column.target:
-            continue
-        if column.role not in rows.column_names:
-            raise ConfigError(
-                f"without gold values there is nothing to score: no column {column.role}",
-                where=source,
-                found=f"columns {listing(rows.column_names)}",
-                fix="autotune predict RUN FILE, which needs none",
-            )
-        empty = [number for number, value in enumerate(values(rows, column.role)) if not value]
-        if empty:
-            raise ConfigError(
-                f"{len(empty)} rows have no {column.role}",
-                where=f"{source}, row {listing(empty, 5)}",
-                fix="fill them in, or autotune predict RUN FILE",
-            )
 
 
 def _write(path: str, text: Iterable[str]) -> None:

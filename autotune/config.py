@@ -228,7 +228,8 @@ class TrainerConfig(Strict):
     evaluate_every: str = "1ep"
     """Between evaluations on validation: epochs (1ep, 0.5ep) or updates (200up)."""
     patience: OptionalPositive = None
-    """Early stopping: ends after so many evaluations without a better score. null: never."""
+    """Early stopping: ends after so many evaluations without a better score. Those in warm-up, or before the model has
+    done more than guess, do not count. null: never."""
     min_delta: Annotated[float, Field(ge=0)] = 0.0
     """What counts as better: more than this above the best score."""
     max_hours: Annotated[float | None, Field(gt=0)] = None

@@ -5,6 +5,7 @@ AutotuneError
 ├── DataError       a file, column, row or label                                                exit 2
 ├── ModelError      a base model, tokenizer, adapter or saved artefact                          exit 2
 ├── Findings        several of the above, shown at once                                         exit 2
+├── PluginError     code of a plug-in (autotune.plugin_errors)                                  exit 2
 ├── HubError        the Hub refused or cannot be reached; what was trained is safe              exit 69
 ├── TrainingError   numbers that went bad after training began (NaN, failed round trip)         exit 65
 └── DiskError       no space, no permission, a path that cannot be written                      exit 74

@@ -1,7 +1,8 @@
 """Says in plain words what a run works with, what came out and what to try next."""
 
 import logging
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 from torch import nn
 
@@ -15,6 +16,9 @@ from autotune.training.fit import FitResult
 from autotune.training.progress import duration
 
 logger = logging.getLogger(__name__)
+
+TIE = 0.0005
+"""Scores that differ by no more than this are called equal: half of what is seen of a score in per mille."""
 
 
 def say_model(base: Base, model: nn.Module, precision: Precision) -> None:
@@ -33,8 +37,11 @@ def say_scores(scores: Scores) -> None:
             "  %-24s %.4f%s", name, value, "  <- chooses the best checkpoint" if name == scores.main else ""
         )
     for name, figures in scores.per_class.items():
-        logger.info("    %-22s f1 %.4f  precision %.4f  recall %.4f  support %d", name, figures["f1"],
-                    figures["precision"], figures["recall"], figures["support"])  # fmt: skip
+        shown = {"f1": 0.0, **figures}  # f1 first
+        logger.info("    %-22s %s", name, "  ".join(
+            f"{one} {value:.4f}" if isinstance(value, float) else f"{one} {value}"
+            for one, value in shown.items() if one in figures
+        ))  # fmt: skip
 
 
 def say_result(
@@ -43,6 +50,9 @@ def say_result(
     scores: Scores,
     baselines: Mapping[str, Scores],
     unseen: tuple[int, Scores] | None,
+    interval: Sequence[float] | None = None,
+    *,
+    trial: bool = False,
 ) -> None:
     """The result beside the baselines; says so when a baseline is as good, or when the split flatters.
 
@@ -52,6 +62,8 @@ def say_result(
         scores: its figures.
         baselines: the figures of methods without a neural network.
         unseen: number and figures of the rows whose text train does not hold; None where these are all.
+        interval: the bootstrap interval of the main figure, where it has one.
+        trial: whether the run only tries things out (`dataset.limit`), so that it need not be better than a baseline.
     """
     logger.info("")
     logger.info("result on %s (%d updates, %s of training)", split, fitted.updates, duration(fitted.seconds))
@@ -72,10 +84,16 @@ def say_result(
     logger.info("beside methods that need no neural network (%s):", scores.main)
     for name, figures in baselines.items():
         logger.info("  %-34s %.4f", name, figures.best)
-        if figures.best >= scores.best:
-            logger.warning("  the model is not better than this baseline: %s %.4f against %.4f. A base model that knows "
+        if abs(figures.best - scores.best) <= TIE:
+            logger.info("    equal to the model's score, to within %g", TIE)
+        elif figures.best > scores.best and not trial:
+            low, high = interval or (math.inf, -math.inf)
+            within = "" if figures.best > high else (
+                f" The difference is within the 95 % interval of the model's score, {low:.4f} to {high:.4f}."
+            )  # fmt: skip
+            logger.warning("  the model is not better than this baseline: %s %.4f against %.4f.%s A base model that knows "
                            "the language, more epochs or another learning rate may help.", scores.main, scores.best,
-                           figures.best)  # fmt: skip
+                           figures.best, within)  # fmt: skip
 
 
 def say_next(folder: RunFolder, config: RunConfig, task: Task) -> None:

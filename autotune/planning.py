@@ -47,6 +47,7 @@ def estimate(config: RunConfig, prepared: Prepared, report: Report) -> bool:
         config.peft,
         allow_pickle=config.model.allow_pickle,
         seed=config.seed,
+        problem_type=prepared.task.problem_type,
     )
     accelerator = device.accelerator(prepared.precision, prepared.base.config)
     if config.trainer.gradient_checkpointing:

@@ -206,7 +206,9 @@ def _tokenise(found: Examination) -> None:
 def _outline(found: Examination) -> None:
     if found.base is not None and found.task is not None:
         head = found.task.heads[found.base.family]
-        found.model = outline(found.base, head, found.task.labels(), found.config.peft)
+        found.model = outline(
+            found.base, head, found.task.labels(), found.config.peft, found.task.problem_type
+        )
         if found.config.trainer.gradient_checkpointing:
             refuse_without_checkpointing(found.model)
         if found.config.trainer.batching is Batching.packed:

@@ -1,4 +1,5 @@
-"""The round-trip proof: a fresh process reads the saved model and must predict what this one predicts."""
+"""The round-trip proof: a fresh process reads the saved model and must predict what this one predicts, and so must
+`transformers.pipeline` where the task has one."""
 
 import json
 import logging
@@ -12,8 +13,10 @@ from torch import nn
 from autotune import fresh
 from autotune.errors import TrainingError
 from autotune.evaluation.evaluate import Evaluator
+from autotune.evaluation.served import differences, rows_to_compare
+from autotune.model_files import ADAPTER
 from autotune.runs import RunFolder
-from autotune.tasks.base import Prediction
+from autotune.tasks.base import Prediction, Task
 from autotune.training.features import prepare_features
 from autotune.training.memory import let_go
 
@@ -29,7 +32,8 @@ PROOF_TOLERANCE = 1e-4
 def prove(
     evaluator: Evaluator, model: nn.Module, rows: Dataset, folder: RunFolder, plugins: Sequence[str]
 ) -> None:
-    """A fresh process reads the saved model and must give the same predictions as the one that trained it.
+    """A fresh process reads the saved model and must give the same predictions as the one that trained it; then
+    `transformers.pipeline` must (see `autotune.evaluation.served`).
 
     The model is on the CPU afterwards.
 
@@ -73,6 +77,33 @@ def prove(
         "proof: a fresh process read the saved model and gave the same predictions for %d rows, in %s",
         len(expected), evaluator.precision,
     )  # fmt: skip
+    prove_pipeline(task, folder.model, some)
+
+
+def prove_pipeline(task: Task, folder: Path, rows: Dataset) -> None:
+    """`transformers.pipeline` reads the saved model and must answer as the task does.
+
+    Args:
+        task: of the model; where it has no pipeline, nothing is done.
+        folder: of the saved model; an adapter without its base is no model for a pipeline.
+        rows: some of the scored split.
+
+    Raises:
+        TrainingError: it does not.
+    """
+    if task.pipeline is None or (folder / ADAPTER).exists():
+        return
+    compared = rows_to_compare(task, list(rows))
+    different = list(differences(task, folder, compared))
+    if different:
+        raise TrainingError(
+            f"transformers.pipeline answers differently with the saved model, in {len(different)} of {len(compared)} rows",
+            where=str(folder),
+            found=different[0],
+            fix="the trained weights are safe in the run folder; please report this with the log",
+        )
+    if compared:
+        logger.info("proof: transformers.pipeline answers the same for %d rows", len(compared))
 
 
 def _same_prediction(one: Prediction, other: Prediction) -> bool:

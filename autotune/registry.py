@@ -9,13 +9,15 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autotune.errors import ConfigError, listing, nearest
+from autotune.errors import AutotuneError, ConfigError, listing, nearest
 from autotune.foreign import foreign, said
 
 if TYPE_CHECKING:
     from autotune.tasks.base import Task
 
 _tasks: dict[str, type["Task"]] = {}
+plugins: list[str] = []
+"""Files that were given with --plugin."""
 
 
 def register(task: type["Task"]) -> type["Task"]:
@@ -51,6 +53,7 @@ def load_plugin(path: str) -> None:
         raise ConfigError("the plug-in does not exist", where="--plugin", found=path)
     if file.suffix != ".py":
         raise ConfigError("a plug-in is a Python file: its name ends in .py", where="--plugin", found=path)
+    plugins.append(path)
     spec = importlib.util.spec_from_file_location(f"autotune_plugin_{file.stem}", file)
     assert spec is not None and spec.loader is not None, "a .py file always has a loader"
     module = importlib.util.module_from_spec(spec)
@@ -80,8 +83,22 @@ def tasks() -> dict[str, type["Task"]]:
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
     for entry in entry_points(group="autotune.tasks"):
-        entry.load()
+        try:
+            entry.load()
+        except AutotuneError:
+            raise
+        except Exception as error:
+            raise ConfigError(
+                f"the installed plug-in {entry.name} cannot be imported: {type(error).__name__}: {error}",
+                where=entry.value,
+                fix="correct or uninstall the package that brings it",
+            ) from error
     return dict(sorted(_tasks.items()))
+
+
+def registered() -> list[type["Task"]]:
+    """The task classes that are known by now."""
+    return list(_tasks.values())
 
 
 def task(name: str) -> type["Task"]:

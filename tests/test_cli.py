@@ -9,7 +9,7 @@ import textwrap
 import pytest
 import yaml
 
-from autotune import __version__
+from autotune import __version__, registry
 from autotune.cli import VERBS, main
 from autotune.compose import compose
 from autotune.environment import OFFLINE, answers, settle_offline
@@ -122,16 +122,25 @@ def test_a_wrong_call_is_answered_with_the_right_one(capsys, argv, fix):
 @pytest.mark.parametrize(
     ("raised", "code", "said"),
     [
-        ("ZeroDivisionError('so')", 70, "this is a bug in autotune"),
+        ("ZeroDivisionError('so')", 2, "error in plugin"),
         ("KeyboardInterrupt", 130, "interrupted"),
         ("OSError(28, 'No space left on device', 'file')", 74, "No space left on device"),
-        ("OSError(2, 'No such file', 'file')", 70, "Traceback"),
+        ("OSError(2, 'No such file', 'file')", 2, "FileNotFoundError"),
         ("SystemExit(3)", 3, ""),
     ],
 )
 def test_every_way_to_end_has_its_exit_code(capsys, plugin, raised, code, said):
     assert main(["show", "--plugin", plugin(f"raise {raised}")]) == code
     assert said in capsys.readouterr().err
+
+
+def test_what_autotune_itself_raises_is_a_bug_of_its_own(capsys, monkeypatch, plugin):
+    monkeypatch.setattr(registry, "plugins", [])
+    monkeypatch.setitem(VERBS, "show", lambda *_: 1 / 0)
+    assert main(["show"]) == 70
+    assert "this is a bug in autotune: please report it" in capsys.readouterr().err
+    assert main(["show", "--plugin", plugin("seen = 1")]) == 70
+    assert "or in what the plug-in" in capsys.readouterr().err
 
 
 def test_a_token_is_printed_nowhere(capsys, plugin, monkeypatch):
@@ -142,7 +151,7 @@ def test_a_token_is_printed_nowhere(capsys, plugin, monkeypatch):
         sys.stderr.write("a-token-of-another-form")
         raise ValueError("{TOKEN}")
     """
-    assert main(["show", f"--plugin={plugin(code)}"]) == 70
+    assert main(["show", f"--plugin={plugin(code)}"]) == 2
     said = "".join(capsys.readouterr())
     assert TOKEN not in said
     assert "a-token-of-another-form" not in said

@@ -18,7 +18,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
     ("__init__", "errors", "paste", "redaction", "parsing", "foreign"),
-    ("registry", "choices", "config"),
+    ("registry", "plugin_errors", "choices", "config"),
     (
         "files",
         "records",

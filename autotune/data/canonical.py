@@ -4,19 +4,17 @@ import ast
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
-
-from datasets import Features, List, Value
+from typing import Any
 
 from autotune.choices import Normalize
 from autotune.config import DatasetConfig
 from autotune.data.columns import find_columns
+from autotune.data.given import NormalForm, given_words, plain
 from autotune.data.labels import SURROGATE, TAG, Tags, canonical, label_map
+from autotune.data.numbers import read_number
 from autotune.data.roles import Column, Kind
 from autotune.data.words import Span, stand_at, words_from_spans
 from autotune.errors import DataError, listing, nearest
-
-NormalForm = Literal["NFC", "NFKC"]
 
 EXAMPLES = 5
 """So many row numbers are named in a message."""
@@ -24,20 +22,6 @@ MANY = 10
 """With fewer entities than this, nothing is said of their borders."""
 INSIDE = "rows have entities that begin or end inside a word"
 FORMS: Mapping[Normalize, NormalForm] = {Normalize.nfc: "NFC", Normalize.nfkc: "NFKC"}
-
-
-def canonical_features(columns: Sequence[Column]) -> Features:
-    """Types of all columns that rows of a task may have."""
-    kinds = {
-        Kind.text: Value("string"),
-        Kind.label: Value("string"),
-        Kind.words: List(Value("string")),
-        Kind.tags: List(Value("string")),
-    }
-    own = {column.role: kinds[column.kind] for column in columns}
-    words = {"text": Value("string"), "starts": List(Value("int32"))}
-    has_words = any(column.kind is Kind.words for column in columns)
-    return Features({"id": Value("string"), **own, **(words if has_words else {}), "group": Value("string")})
 
 
 class Converter:
@@ -50,6 +34,8 @@ class Converter:
         predicting: every row is kept, and targets may be missing.
         training: rows with an empty text are dropped.
         tags: converter of tags, where the task has them.
+        given: rows have `given_<role>`, the text as it was given, and of words `given_starts` and `given_ends`, the places
+            in `given_text`; null where normalising has changed nothing.
     """
 
     def __init__(
@@ -61,7 +47,9 @@ class Converter:
         predicting: bool,
         training: bool,
         tags: Tags | None,
+        given: bool = False,
     ) -> None:
+        self.given = given
         self.columns, self.config, self.where = columns, config, where
         self.predicting, self.training, self.tags = predicting, training, tags
         self.map = label_map(config)
@@ -164,7 +152,7 @@ class Converter:
             return None
         for column in self.columns:
             value = row.get(names.get(column.role, ""))
-            blank = column.kind is Kind.label or (
+            blank = column.kind in (Kind.label, Kind.number, Kind.labels) or (
                 column.kind is Kind.text and column.target and not self.training
             )
             if blank and not isinstance(value, list | tuple | Mapping) and canonical(value) is None:
@@ -177,6 +165,9 @@ class Converter:
         for column in self.columns:
             if column.kind is Kind.words:
                 made |= self._words(row, names, at)
+                if self.given:
+                    tokens = _list(row[names["tokens"]], names["tokens"], at) if "tokens" in names else None
+                    made |= given_words(made, tokens, row.get(names.get("text", "text")), self.form)
                 if not made["tokens"] and not self.predicting:
                     self.changed.add("rows without a word were dropped")
                     return None
@@ -184,6 +175,11 @@ class Converter:
                 made |= self._tags(row, names, made["tokens"], made.pop("spans", None), at)
             elif column.role not in names:
                 continue
+            elif column.kind is Kind.number:
+                value = _single(row.get(names[column.role]), names[column.role], at)
+                made[column.role] = read_number(value, f"{at}, column {names[column.role]}")
+            elif column.kind is Kind.labels:
+                made[column.role] = self._labels(row.get(names[column.role]), names[column.role], at)
             elif column.kind is Kind.label:
                 label = canonical(_single(row.get(names[column.role]), names[column.role], at))
                 made[column.role] = self.map.get(label, label) if label is not None else None
@@ -191,17 +187,28 @@ class Converter:
                     self.changed.add("rows were dropped because dataset.label_map maps their label to null")
                     return None
             else:
-                made[column.role] = self._text(_single(row.get(names[column.role]), names[column.role], at))
+                value = _single(row.get(names[column.role]), names[column.role], at)
+                made[column.role] = self._text(value)
+                if self.given:
+                    text = plain(value)
+                    made[f"given_{column.role}"] = text if text != made[column.role] else None
                 if self.training and not made[column.role].strip():
                     self.changed.add(f"rows with an empty {column.role} were dropped")
                     return None
         return made
 
+    def _labels(self, value: Any, name: str, at: str) -> list[str] | None:
+        """The names of a row's classes, each once; one that label_map maps to null is left out."""
+        if value is None:
+            return None
+        found = (canonical(one) for one in _list(value, name, at))
+        mapped = (self.map.get(one, one) for one in found if one is not None)
+        return list(dict.fromkeys(one for one in mapped if one is not None))
+
     def _text(self, value: Any) -> str:
         """Text in the normal form that is asked for, without what cannot be written as UTF-8."""
-        text = "" if value is None or value != value else str(value)  # NaN is the number unequal to itself
-        if SURROGATE.search(text):
-            text = SURROGATE.sub("\ufffd", text)
+        text = plain(value)
+        if isinstance(value, str) and text != value:
             self.changed.add("rows held halves of characters, which were replaced by U+FFFD")
         if self.form is not None and not unicodedata.is_normalized(self.form, text):
             self.changed.add(f"rows were not in Unicode's normal form {self.form} and were normalised")

@@ -13,14 +13,14 @@ from datasets import Dataset
 from autotune.choices import Dedup, Format, TagScheme
 from autotune.config import DatasetConfig
 from autotune.data.cache import cached_table_with, key
-from autotune.data.canonical import Converter, canonical_features, raw_tags
+from autotune.data.canonical import Converter, raw_tags
 from autotune.data.duplicates import removes, text_column, without_leaks, without_repeats
 from autotune.data.labels import Tags, find_scheme, label_map
 from autotune.data.local import SPLITS, Source, file_source, naming_lines, near_file, understood
 from autotune.data.locate import Piece, locate
 from autotune.data.parts import joined
 from autotune.data.readers import SUFFIXES
-from autotune.data.roles import Column, Kind
+from autotune.data.roles import Column, Kind, canonical_features
 from autotune.data.splits import hold_out
 from autotune.data.stream import Sections, part_of
 from autotune.errors import ConfigError, DataError
@@ -170,7 +170,13 @@ def _leave_out(splits: dict[str, Dataset], left: Dataset, why: str, notes: list[
 
 
 def load_file(
-    path: str, config: DatasetConfig, columns: Sequence[Column], *, cache: Path, split: str = "test"
+    path: str,
+    config: DatasetConfig,
+    columns: Sequence[Column],
+    *,
+    cache: Path,
+    split: str = "test",
+    given: bool = False,
 ) -> Dataset:
     """The rows of one file, all of them; targets may be missing.
 
@@ -180,6 +186,7 @@ def load_file(
         columns: of the task.
         cache: folder for tables.
         split: name for messages.
+        given: whether the texts are wanted as they were given, too; see `Converter`.
 
     Raises:
         DataError: there is no such file, or it cannot be read.
@@ -192,7 +199,7 @@ def load_file(
     own = replace(config, format=form)
     source = understood(file_source(file, own), columns, own, predicting=True)
     scheme = _scheme(own, columns, source)
-    data, said = _read(source, split, own, columns, scheme, cache, predicting=True)
+    data, said = _read(source, split, own, columns, scheme, cache, predicting=True, given=given)
     for note in said["notes"]:
         logger.warning("data: %s", note)
     if not len(data):
@@ -200,12 +207,12 @@ def load_file(
     return data
 
 
-def rows_from_texts(texts: Sequence[str], columns: Sequence[Column]) -> Dataset:
-    """Rows of texts that were typed."""
+def rows_from_texts(texts: Sequence[str], columns: Sequence[Column], *, given: bool = False) -> Dataset:
+    """Rows of texts that were typed; `given` as in `load_file`."""
     role = next(column for column in columns if not column.target)
     name = "text" if role.kind is Kind.words else role.role
     config = DatasetConfig(path="--text")
-    converter = Converter(columns, config, "--text", predicting=True, training=False, tags=None)
+    converter = Converter(columns, config, "--text", predicting=True, training=False, tags=None, given=given)
     return Dataset.from_list(list(converter.convert({name: text} for text in texts)))
 
 
@@ -250,12 +257,13 @@ def _read(
     cache: Path,
     *,
     predicting: bool,
+    given: bool = False,
 ) -> tuple[Dataset, dict[str, Any]]:
     """Canonical rows of a split, and the `notes` and `columns` of its reading."""
     reading = {name: value for name, value in asdict(config).items() if name not in NOT_READING}
     reading["label_map"] = label_map(config)
     roles = [asdict(column) for column in columns]
-    name = f"rows-{key(VERSION, source.identity, source.where, reading, roles, scheme, split, predicting)}"
+    name = f"rows-{key(VERSION, source.identity, source.where, reading, roles, scheme, split, predicting, given)}"
     notes: list[str] = []
     converter = Converter(
         columns,
@@ -264,6 +272,7 @@ def _read(
         predicting=predicting,
         training=split == "train" and not predicting,
         tags=Tags(config, scheme) if scheme is not None else None,
+        given=given,
     )
 
     def about() -> dict[str, Any]:
@@ -276,4 +285,4 @@ def _read(
         return converter.convert(source.raw(notes))
 
     with naming_lines(source):
-        return cached_table_with(cache, name, rows, canonical_features(columns), about)
+        return cached_table_with(cache, name, rows, canonical_features(columns, given=given), about)

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from autotune.errors import DataError
 
-WORD = re.compile(r"\w+|[^\w\s]")
+WORD = re.compile(r"\w+|[^\w\s\ufeff]")
+"""A byte order mark inside a text is a blank, as Unicode had it once (zero width no-break space)."""
 
 
 class Span(NamedTuple):

@@ -20,6 +20,7 @@ from autotune.models.adapters import quantization_arguments
 from autotune.models.base import AUTO_CLASS, family_of, position_rows
 from autotune.models.opening import open_config, refuse_small_vocabulary, try_out
 from autotune.models.repository import licence_of, locate, plain_errors, quiet, read_json
+from autotune.models.special_tokens import read_as_text
 from autotune.models.weights import read_weights
 from autotune.redaction import redact
 from autotune.tasks.base import Base, Head
@@ -156,6 +157,7 @@ def load_artefact(
     config = open_config(path, path, revision)
     with plain_errors(path, "tokenizer.json"), quiet():
         tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=False)
+        read_as_text(tokenizer)
     refuse_small_vocabulary(config, tokenizer, path)
     head, rows = Head(record["head"]), position_rows(config)
     if rows is not None and record["max_length"] > rows:

@@ -1,4 +1,4 @@
-"""Opens a tokenizer and corrects what repositories leave unsaid: case, word borders, padding."""
+"""Opens a tokenizer and corrects what repositories leave unsaid: case, word borders, padding, special tokens."""
 
 import logging
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBas
 
 from autotune.errors import ModelError
 from autotune.models.repository import plain_errors, quiet, read_json
+from autotune.models.special_tokens import read_as_text
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +71,9 @@ def open_tokenizer(
         if _glues_words(tokenizer):
             _prepend_space(tokenizer)
     _set_pad_token(tokenizer, config, name)
+    # As windows are cut: what is too long loses its end.
+    tokenizer.truncation_side = tokenizer.init_kwargs["truncation_side"] = "right"
+    read_as_text(tokenizer)
     return tokenizer
 
 

@@ -19,6 +19,7 @@ from autotune.tasks.base import Base, Head
 logger = logging.getLogger(__name__)
 
 CLASSIFIERS = (Head.sequence, Head.token)
+SINGLE_LABEL = "single_label_classification"
 UNNAMED = re.compile(r"LABEL_\d+")
 ZERO_IF_MISSING = "final_logits_bias"
 """BART's buffer of zeros, which older checkpoints do not store."""
@@ -32,6 +33,7 @@ def load_model(
     *,
     allow_pickle: bool,
     seed: int,
+    problem_type: str = SINGLE_LABEL,
 ) -> nn.Module:
     """The base model with the task's head, and with adapters where `peft` is given.
 
@@ -47,6 +49,7 @@ def load_model(
         peft: the section `peft`, or None for full fine-tuning.
         allow_pickle: read pytorch_model.bin where there is no safetensors (with torch's weights_only reader).
         seed: of new weights.
+        problem_type: of a sequence head, as transformers calls it.
 
     Raises:
         ModelError: weights that are missing, damaged, not a number, or of another model.
@@ -54,11 +57,17 @@ def load_model(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model, whole = _with_head(base, head, labels, peft, allow_pickle=allow_pickle)
+        model, whole = _with_head(base, head, labels, peft, problem_type, allow_pickle=allow_pickle)
         return model if peft is None else attach(model, head, peft, whole)
 
 
-def outline(base: Base, head: Head, labels: list[str] | None, peft: PeftConfig | None) -> nn.Module:
+def outline(
+    base: Base,
+    head: Head,
+    labels: list[str] | None,
+    peft: PeftConfig | None,
+    problem_type: str = SINGLE_LABEL,
+) -> nn.Module:
     """The model that `load_model` would make, without weights: parameters are counted and adapters placed by it.
 
     Raises:
@@ -69,7 +78,7 @@ def outline(base: Base, head: Head, labels: list[str] | None, peft: PeftConfig |
         need_bitsandbytes(peft)
     config = copy.deepcopy(base.config)
     if labels is not None:
-        set_labels(config, labels, head)
+        set_labels(config, labels, head, problem_type)
     with plain_errors(base.name):
         model = skeleton(config, head)
     if peft is None:
@@ -90,14 +99,20 @@ def own_labels(base: Base) -> list[str] | None:
 
 
 def _with_head(
-    base: Base, head: Head, labels: list[str] | None, peft: PeftConfig | None, *, allow_pickle: bool
+    base: Base,
+    head: Head,
+    labels: list[str] | None,
+    peft: PeftConfig | None,
+    problem_type: str,
+    *,
+    allow_pickle: bool,
 ) -> tuple[nn.Module, set[str]]:
     """The plain model, and the names of its modules that adapters would not do for: new ones and the head."""
     config = copy.deepcopy(base.config)
     own = own_labels(base)
     if labels is not None:
         kept = own is not None and sorted(own) == sorted(labels)
-        set_labels(config, own if kept and own is not None else labels, head)
+        set_labels(config, own if kept and own is not None else labels, head, problem_type)
     arguments = quantization_arguments(peft, config, head)
     model, report = read_weights(base, head, config, allow_pickle=allow_pickle, **arguments)
     absent = report["missing_keys"] | {key for key, *_ in report["mismatched_keys"]}
@@ -107,12 +122,14 @@ def _with_head(
     whole = set(new)
     if labels is None:
         model.generation_config = token_ids(model.generation_config, base)
+        if hasattr(model.config, "forced_eos_token_id"):
+            model.config.forced_eos_token_id = None
     else:
         name, layer = output_layer(model)
         whole.add(head_module(model, f"{name}.weight"))
         if f"{name}.weight" not in absent:
             _settle_classifier(layer, own, labels)
-        set_labels(model.config, labels, head)
+        set_labels(model.config, labels, head, problem_type)
     if new:
         logger.info("new weights, to be learned: %s", listing(sorted(new)))
     return model, whole
@@ -162,17 +179,30 @@ def read_weights(
 
 def token_ids(stated: GenerationConfig, base: Base) -> GenerationConfig:
     """The checkpoint's generation config without its search settings (sampling of chat models, the lengths of
-    summaries of CNN news), which are the task's business."""
+    summaries of CNN news, tokens that are suppressed), which are the task's business.
+
+    No token is forced, or the search would write what the model has not said: an end at the greatest length (BART), or
+    a first token (mBART) with which the references do not begin. One with which all of them begin stays.
+    """
     kept = {name: value for name, value in stated.to_dict().items() if name.endswith("_token_id")}
-    return GenerationConfig(**{**kept, "pad_token_id": base.tokenizer.pad_token_id})
+    kept["forced_eos_token_id"] = None
+    first = kept.get("forced_bos_token_id")
+    begins = base.tokenizer("a")["input_ids"][:1] == [first] and first != base.tokenizer.eos_token_id
+    return GenerationConfig(
+        **{
+            **kept,
+            "forced_bos_token_id": first if begins else None,
+            "pad_token_id": base.tokenizer.pad_token_id,
+        }
+    )
 
 
-def set_labels(config: PretrainedConfig, labels: list[str], head: Head) -> None:
-    """Writes the names of the outputs, as `transformers.pipeline` reads them."""
+def set_labels(config: PretrainedConfig, labels: list[str], head: Head, problem_type: str) -> None:
+    """Writes the names of the outputs and what they mean, as `transformers.pipeline` reads them."""
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: index for index, label in enumerate(labels)}
     if head is Head.sequence:
-        config.problem_type = "single_label_classification"
+        config.problem_type = problem_type
 
 
 def head_module(model: Any, key: str) -> str:

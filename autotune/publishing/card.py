@@ -4,6 +4,7 @@ The text stands in assets/cards, one template a language; everything that comes 
 """
 
 import json
+import logging
 from functools import cache
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from huggingface_hub import ModelCardData
 from jinja2 import BaseLoader, Environment, StrictUndefined
 
-from autotune.choices import CardLanguage
+from autotune.choices import CardLanguage, Visibility
+from autotune.errors import HubError
 from autotune.files import replaced
 from autotune.publishing import metadata
 from autotune.publishing.edited import marked
@@ -25,6 +27,8 @@ from autotune.rules.licences import LICENCES
 
 if TYPE_CHECKING:
     from autotune.publishing.last import Snapshot
+
+logger = logging.getLogger(__name__)
 
 PIPELINES = {
     "sequence classification": "text-classification",
@@ -59,10 +63,17 @@ def write_card(folder: Path, facts: Facts) -> None:
 
     Raises:
         DiskError: it cannot be written.
-        HubError: the Hub would refuse its metadata.
+        HubError: the Hub would refuse its metadata, and the model is to be pushed; otherwise that is a warning.
     """
+    try:
+        card = render(facts, str(folder.absolute()), adapter_only=facts.alone)
+    except HubError as error:
+        if facts.config.hub.visibility is not Visibility.none:
+            raise
+        logger.warning("the model has no card, and cannot be pushed as it is: %s", error)
+        return
     with replaced(folder / CARD) as file:
-        file.write(render(facts, str(folder.absolute()), adapter_only=facts.alone).encode())
+        file.write(card.encode())
 
 
 def render(facts: Facts, model: str, *, adapter_only: bool) -> str:
@@ -86,6 +97,11 @@ def render(facts: Facts, model: str, *, adapter_only: bool) -> str:
         "pipeline": PIPELINES[head],
         "usage": block(_usage(facts, model, adapter_only=adapter_only), "python"),
         "figures": _figures(facts),
+        "classes": {
+            name: row
+            for name, row in facts.metrics[facts.split].get("per_class", {}).items()
+            if row.keys() >= {"precision", "recall", "f1", "support"}
+        },
         "labels": facts.data.get("check", {}).get("labels", {}).get("counts", {}),
         "lengths": facts.data.get("check", {}).get("lengths", {}).get("splits", {}),
     }
@@ -201,10 +217,12 @@ def _scored(facts: Facts, model: str) -> dict[str, Any]:
         split=facts.split,
         revision=facts.origins.dataset,
     )
+    if not scored:  # a task may have figures that the Hub has no name for
+        return {}
     return {
         "metrics": sorted({result.metric_type for result in scored}),
         "model_name": _name(facts, model),
-        "eval_results": scored or None,
+        "eval_results": scored,
     }
 
 
@@ -233,11 +251,13 @@ def _usage(facts: Facts, model: str, *, adapter_only: bool, revision: str | None
             f"tokenizer = AutoTokenizer.from_pretrained(MODEL{at})",
         ]
     if pipeline in EXAMPLES:
-        grouped = ', aggregation_strategy="simple"' if pipeline == "token-classification" else ""
+        settings = f", truncation=True, max_length={facts.max_length}"
+        if pipeline == "token-classification":
+            settings = ', aggregation_strategy="simple"'
         parts = "model=model, tokenizer=tokenizer" if adapter_only else f"model=MODEL{at}"
         if not adapter_only:
             lines[:0] = ["from transformers import pipeline", ""]
-        lines += [f'use = pipeline("{pipeline}", {parts}{grouped})', f'print(use("{EXAMPLES[pipeline]}"))']
+        lines += [f'use = pipeline("{pipeline}", {parts}{settings})', f'print(use("{EXAMPLES[pipeline]}"))']
         return "\n".join(lines)
     if not adapter_only:
         lines[:0] = [f"from transformers import {auto}, AutoTokenizer", ""]

@@ -69,7 +69,7 @@ class _Metadata(_Strict):
     license: str | None = None
     license_name: str | None = None
     library_name: Literal["transformers", "peft"]
-    pipeline_tag: Literal["text-classification", "token-classification", "summarization", "text-generation"]
+    pipeline_tag: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
     base_model: RepoId | None = None
     base_model_relation: Literal["finetune", "adapter"] | None = None
     datasets: list[RepoId] | None = None
@@ -116,8 +116,7 @@ def front_matter(data: ModelCardData) -> str:
     Raises:
         HubError: the Hub would refuse it.
     """
-    values = data.to_dict()
-    refuse(values)
+    refuse(data.to_dict())
     return f"---\n{data.to_yaml()}\n---\n"
 
 

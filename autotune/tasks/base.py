@@ -24,6 +24,7 @@ from autotune.errors import AutotuneError, ConfigError
 from autotune.records import Record
 from autotune.rules.trainer import delta
 from autotune.tasks.encoder import Encoder
+from autotune.tasks.encoder import chunks as chunks
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -188,6 +189,10 @@ class Task(ABC):
     tiny: ClassVar[str]
     """Architecture of the tiny model when model.tiny is auto."""
     main_metric: ClassVar[str]
+    pipeline: ClassVar[str | None] = None
+    """The `transformers.pipeline` that answers for a text as the saved model does; None: none is promised to."""
+    problem_type: ClassVar[str] = "single_label_classification"
+    """Of a sequence head: what that pipeline makes of its outputs; also `multi_label_classification`, `regression`."""
 
     def __init__(self, config: Any, base: Base, facts: dict[str, Any]) -> None:
         self.config, self.base, self.facts = config, base, facts
@@ -349,6 +354,15 @@ class Task(ABC):
     def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, Iterator[Prediction]]:
         """Predictions for rows by methods that need no neural network, by name; the most trivial first."""
 
+    def in_pipeline(self, row: Row) -> str | None:
+        """What `pipeline` is given for a row; None where it cannot read the row as the task does.
+
+        By default the text, where it is the only column that is no target.
+        """
+        inputs = [column.role for column in self.columns if not column.target]
+        text = row[inputs[0]] if len(inputs) == 1 else None
+        return text if isinstance(text, str) else None
+
     def prompt_of(self, text: str) -> str:
         """What the model reads for a text."""
         return text
@@ -384,15 +398,3 @@ def padded_inputs(
         "input_ids": pad(sequences, pad_id, left=left),
         "attention_mask": pad([[1] * len(sequence) for sequence in sequences], 0, left=left),
     }
-
-
-def chunks(rows: Iterable[Row], size: int = 512) -> Iterator[list[Row]]:
-    """Rows in lists, so that the tokenizer can work on many texts at once."""
-    chunk: list[Row] = []
-    for row in rows:
-        chunk.append(row)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk

@@ -1,12 +1,24 @@
 """Texts to token ids, with the special tokens that a tokenizer adds to whole texts."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
 
 from autotune.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+T = TypeVar("T")
+
+
+def chunks(rows: Iterable[T], size: int = 512) -> Iterator[list[T]]:
+    """Rows in lists, so that the tokenizer can work on many texts at once."""
+    remaining = iter(rows)
+    while chunk := list(islice(remaining, size)):
+        yield chunk
 
 
 class Encoder:
@@ -30,6 +42,10 @@ class Encoder:
             )
         self.prefix, self.suffix = whole[:at], whole[at + len(bare) :]
         self.specials = len(self.prefix) + len(self.suffix)
+        added = [token.content for token in tokenizer.added_tokens_decoder.values() if not token.special]
+        self.words = sorted(added, key=len, reverse=True)
+        """Added tokens that are words of texts, such as [URL]; the longest first."""
+        self._words = re.compile("|".join(map(re.escape, self.words)) or r"(?!)")
 
     def room(self, max_length: int) -> int:
         """Tokens of text that fit beside the special tokens.
@@ -55,6 +71,30 @@ class Encoder:
             list(texts), add_special_tokens=False, split_special_tokens=True, verbose=False
         )
         return list(encoded["input_ids"])
+
+    def units(self, text: str, words: Sequence[str], starts: Sequence[int]) -> list[tuple[int, str]]:
+        """What is tokenised by itself: each word of a text, or the words together that are one token ([, URL, ]).
+
+        Args:
+            text: whole.
+            words: of the text, in order.
+            starts: words[i] begins at text[starts[i]].
+
+        Returns:
+            The number of the first word of each unit, and its text.
+        """
+        units = list(enumerate(words))
+        if not self.words:
+            return units
+        begins = {start: number for number, start in enumerate(starts)}
+        ends = {
+            start + len(word): number for number, (word, start) in enumerate(zip(words, starts, strict=True))
+        }
+        for match in reversed(list(self._words.finditer(text))):
+            first, last = begins.get(match.start()), ends.get(match.end())
+            if first is not None and last is not None and first < last:
+                units[first : last + 1] = [(first, match[0])]
+        return units
 
     def wrap(self, ids: Sequence[int]) -> list[int]:
         """The ids with special tokens around them; never empty."""

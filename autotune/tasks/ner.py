@@ -1,9 +1,10 @@
 """Named entity recognition: one IOB2 tag for each word, over documents of any length."""
 
+from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
@@ -76,6 +77,7 @@ class Ner(Task):
     Facts = Facts
     columns = (Column("tokens", Kind.words), Column("tags", Kind.tags, target=True))
     heads = {Family.encoder: Head.token, Family.decoder: Head.token}
+    pipeline = "token-classification"
     instead = "an encoder, model=bertimbau_base, or a decoder, model=tucano_160m"
     suggested = "dataset=lener_br model=bertimbau_base"
     tiny = "bert"
@@ -196,26 +198,37 @@ class Ner(Task):
     def _pieces(self, rows: Sequence[Row]) -> Iterator[tuple[list[int], list[int]]]:
         """Token ids of each row and the word that each belongs to.
 
-        A word that the tokenizer drops (a lone control or private-use character) becomes the unknown token,
-        so that it is predicted like every other word.
+        Words are read as `transformers.pipeline` reads them in a text with one blank between them; a blank that is a
+        token belongs to the word after it. A word that the tokenizer drops (a lone control or private-use character)
+        becomes the unknown token, so that it is predicted like every other word. Of words that are one token
+        together, the first has it.
         """
+        units = [self.encoder.units(row["text"], row["tokens"], row["starts"]) for row in rows]
+        texts = [" ".join(text for _, text in own) for own in units]
         encoded = self.tokenizer(
-            [row["tokens"] for row in rows],
-            is_split_into_words=True,
+            texts,
             add_special_tokens=False,
             split_special_tokens=True,
+            return_offsets_mapping=True,
             verbose=False,
         )
-        for index, row in enumerate(rows):
-            ids, words = list(encoded["input_ids"][index]), list(encoded.word_ids(index))
-            missing = sorted(set(range(len(row["tokens"]))) - set(words))
-            for word in missing:
-                at = next(
-                    (i for i, other in enumerate(words) if other is not None and other > word), len(words)
-                )
+        for index, own in enumerate(units):
+            ids = list(encoded["input_ids"][index])
+            ends = list(accumulate((len(text) for _, text in own), lambda end, length: end + 1 + length))
+            words = [
+                own[min(bisect(ends, start), len(own) - 1)][0]
+                for start, _ in encoded["offset_mapping"][index]
+            ]
+            for word in sorted({word for word, _ in own} - set(words)):
+                at = next((i for i, other in enumerate(words) if other > word), len(words))
                 ids.insert(at, self._unknown)
                 words.insert(at, word)
             yield ids, words
+
+    def in_pipeline(self, row: Row) -> str | None:
+        """The words with one blank between them."""
+        units = [text for _, text in self.encoder.units(row["text"], row["tokens"], row["starts"])]
+        return " ".join(units) if all(self.encoder.ids(units)) else None
 
     @property
     def _unknown(self) -> int:
@@ -254,33 +267,28 @@ class Ner(Task):
         ]
 
     def join(self, rows: Iterable[Row], pieces: Sequence[Piece]) -> Iterator[Prediction]:
-        """A tag for every word; `entities` with offsets into `text` and the mean probability of their words."""
+        """A tag for every word; `entities` with offsets into `text`, which is as it was given, and the mean probability
+        of their words."""
         names = self.labels()
         for row, (_, group) in zip(rows, groupby(pieces, key=lambda piece: piece.row), strict=True):
-            tags = ["O"] * len(row["tokens"])
-            certain = [0.0] * len(tags)
-            for piece in group:
-                for word, tag, probability in zip(*piece.value, strict=True):
-                    tags[word], certain[word] = names[tag], float(probability)
-            found = []
-            for name, start, end in entities(tags):
-                begins, ends = row["starts"][start], row["starts"][end - 1] + len(row["tokens"][end - 1])
-                found.append(
-                    {
-                        "label": name,
-                        "start": begins,
-                        "end": ends,
-                        "text": row["text"][begins:ends],
-                        "probability": sum(certain[start:end]) / (end - start),
-                    }
-                )
+            tags, certain = _of_all_words(group, names, len(row["tokens"]))
+            text, starts, ends = _places(row)
             yield {
                 "id": row["id"],
-                "text": row["text"],
-                "tokens": list(row["tokens"]),
+                "text": text,
+                "tokens": [text[start:end] for start, end in zip(starts, ends, strict=True)],
                 **({"tags": list(row["tags"])} if row.get("tags") is not None else {}),
                 "prediction": tags,
-                "entities": found,
+                "entities": [
+                    {
+                        "label": name,
+                        "start": starts[first],
+                        "end": ends[last - 1],
+                        "text": text[starts[first] : ends[last - 1]],
+                        "probability": sum(certain[first:last]) / (last - first),
+                    }
+                    for name, first, last in entities(tags)
+                ],
             }
 
     def metric(self) -> "Entities":
@@ -302,6 +310,27 @@ class Ner(Task):
                 {"prediction": [usual.get(word, "O") for word in tokens]} for tokens in values(rows, "tokens")
             )
         }
+
+
+def _places(row: Row) -> tuple[str, Sequence[int], Sequence[int]]:
+    """The text as it was given, and where each word begins and ends in it."""
+    if row.get("given_starts") is not None:
+        return row["given_text"], row["given_starts"], row["given_ends"]
+    ends = [start + len(token) for start, token in zip(row["starts"], row["tokens"], strict=True)]
+    return row["text"], row["starts"], ends
+
+
+def _of_all_words(pieces: Iterable[Piece], names: Sequence[str], count: int) -> tuple[list[str], list[float]]:
+    """Tag and probability of each word; a word without a token of its own goes on with what the one before it is."""
+    tags, certain = [""] * count, [0.0] * count
+    for piece in pieces:
+        for word, tag, probability in zip(*piece.value, strict=True):
+            tags[word], certain[word] = names[tag], float(probability)
+    for word, tag in enumerate(tags):
+        if not tag:
+            before = tags[word - 1]
+            tags[word], certain[word] = f"I-{before[2:]}" if before != "O" else "O", certain[word - 1]
+    return tags, certain
 
 
 def _entity_counts(data: "Dataset") -> Counter[str]:

@@ -12,6 +12,7 @@ from pydantic import Field
 from autotune.choices import ClassWeights, Overflow
 from autotune.config import DatasetConfig, OptionalPositive, RunConfig, TaskConfig
 from autotune.data.cache import values
+from autotune.data.given import as_given
 from autotune.data.labels import label_names, map_override
 from autotune.data.roles import Column, Kind
 from autotune.data.windows import windows
@@ -79,6 +80,7 @@ class Sentiment(Task):
     Facts = Facts
     columns = (Column("text", Kind.text), Column("label", Kind.label, target=True))
     heads = dict.fromkeys(Family, Head.sequence)
+    pipeline = "text-classification"
     instead = "model=bertimbau_base"
     suggested = "dataset=tweetsentbr model=bertimbau_base"
     tiny = "bert"
@@ -255,7 +257,7 @@ class Sentiment(Task):
             probabilities = exponentials / exponentials.sum()
             yield {
                 "id": row["id"],
-                "text": row["text"],
+                "text": as_given(row, "text"),
                 **({"label": row["label"]} if row.get("label") is not None else {}),
                 "prediction": names[int(probabilities.argmax())],
                 "probabilities": {

@@ -73,7 +73,7 @@ class Written:
 
     text: str
     cut: bool
-    """Whether its greatest length came before its end."""
+    """Whether its greatest length came before the end that the model itself writes; the search writes none."""
 
 
 class Facts(Record):
@@ -258,8 +258,14 @@ class Summarization(Task):
         return self.prompt.replace("{document}", text)
 
     def generation(self) -> dict[str, Any]:
-        """Search and length."""
+        """Search and length; nothing else of a search is in force, see `autotune.models.weights.token_ids`."""
+        start = (
+            {}
+            if self.writes_after_prompt
+            else {"decoder_start_token_id": self.base.config.decoder_start_token_id}
+        )
         return {
+            **start,
             "max_new_tokens": self.facts["max_new_tokens"],
             "num_beams": self.config.num_beams,
             "no_repeat_ngram_size": self.config.no_repeat_ngram_size,

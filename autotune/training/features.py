@@ -91,7 +91,9 @@ class FeatureSections:
 
     def _refuse_new_labels(self, rows: Dataset, number: int) -> None:
         names = self.task.labels()
-        target = next((one for one in self.task.columns if one.kind in (Kind.label, Kind.tags)), None)
+        target = next(
+            (one for one in self.task.columns if one.kind in (Kind.label, Kind.labels, Kind.tags)), None
+        )
         if names is None or target is None:
             return
         found: set[str] = set()

@@ -3,18 +3,19 @@
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
 
 from autotune import signals
 from autotune.checkpoints import read_tensors
 from autotune.errors import ConfigError, Interrupted, listing
 from autotune.models import load_trainable_state, trainable_state
 from autotune.training.gradients import same_everywhere
-from autotune.training.guards import Guards, Trouble
+from autotune.training.guards import Guards, Trouble, guessing
 from autotune.training.history import Position, read_history
-from autotune.training.optimizer import interval
+from autotune.training.optimizer import interval, warmup_updates
 from autotune.training.progress import Progress, duration
 from autotune.training.standing import (
     Standing,
@@ -62,12 +63,16 @@ class Fit:
     def __init__(self, trainer: "Trainer") -> None:
         self.trainer, self.folder, self.config = trainer, trainer.folder, trainer.config
         self._saved, self._saved_at = 0, time.monotonic()
+        self._losses: list[float] = []
+        """Of the updates since the last evaluation."""
+        self._warmup = warmup_updates(self.config, trainer.total_updates)
         keeping = trainer.keeping
         self.guards = Guards(
             trainer.guard,
             labels=len(trainer.task.labels() or ()),
             per_epoch=trainer.plan.updates_per_epoch,
             scaled=trainer.accelerator.scaler is not None,
+            warmup=self._warmup,
         )
         self._checkpoints = self.folder.checkpoints(keeping.keep) if keeping is not None else None
 
@@ -89,7 +94,9 @@ class Fit:
         trainer = self.trainer
         self._restore()
         agreed(0)  # the first process has cut the history to what the checkpoint knows
-        self.guards.remember(read_history(self.folder.history))
+        for record in read_history(self.folder.history):
+            self.guards.remember([record])
+            self._keep_loss(record)
         trainer.ends = time.monotonic() + 3600 * (self.config.max_hours or math.inf)
         progress = Progress("training", trainer.total_updates, self.standing.update)
         try:
@@ -107,9 +114,10 @@ class Fit:
             self._validate()
             for step in self._steps():
                 self.folder.append_history(step.record())
+                self._keep_loss(step.record())
                 self._tell(self.guards.step(step))
                 progress.step(loss=step.loss, learning_rate=step.learning_rate)
-                self._validate(f"loss {step.loss:.4f}, ")
+                self._validate()
                 self._keep()
             if self.trainer.stopping is not None:
                 raise Interrupted(self.trainer.stopping)
@@ -158,7 +166,14 @@ class Fit:
             troubles=self.guards.troubles,
         )
 
-    def _validate(self, loss: str = "") -> None:
+    def _keep_loss(self, record: Mapping[str, Any]) -> None:
+        """Takes up a line of the history: the loss of an update that was done, or an evaluation."""
+        if "validation" in record:
+            self._losses.clear()
+        elif record.get("loss") is not None and "applied" not in record:
+            self._losses.append(record["loss"])
+
+    def _validate(self) -> None:
         """Scores validation where it is time to, and keeps the weights if they are the best so far."""
         trainer, standing, update = self.trainer, self.standing, self.standing.update
         due = update and (update % trainer.evaluate_every == 0 or update == trainer.total_updates)
@@ -167,13 +182,20 @@ class Fit:
         began = time.perf_counter()
         scores = trainer.evaluate(trainer.bare_model)
         epoch = update / trainer.plan.updates_per_epoch
-        self.folder.append_history({"update": update, "epoch": epoch, "validation": scores.values})
+        signs = guessing(scores)
+        mean = {"train_loss": fmean(self._losses)} if self._losses else {}
+        record = {"update": update, "epoch": epoch, **mean, "validation": scores.values}
+        self.folder.append_history(record | ({"guessing": signs} if signs else {}))
+        self._keep_loss(record)
         better = standing.best is None or scores.best > standing.best + self.config.min_delta
+        loss = "".join(f"loss {value:.4f}, " for value in mean.values())
         logger.info(
             "epoch %.3g, update %d/%d: %svalidation %s %.4f%s",
             epoch, update, trainer.total_updates, loss, scores.main, scores.best, " (best)" if better else "",
         )  # fmt: skip
-        standing.worse = 0 if better else standing.worse + 1
+        standing.learned = standing.learned or not signs
+        counts = standing.learned and update > self._warmup
+        standing.worse = 0 if better else standing.worse + counts
         if better:
             standing.best, standing.best_update = scores.best, update
             if trainer.accelerator.is_main_process:

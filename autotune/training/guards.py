@@ -35,6 +35,8 @@ ZERO_RATES = 3
 """Steps in a row; the first one of a warmup has the rate zero, too."""
 MANY_CUT, MANY_EMPTY = 0.5, 0.2
 """Shares of summaries."""
+GUESSING = ("one class", "no entity")
+"""What a model shows that has not learned yet; told when two evaluations in a row after warm-up have shown it."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,10 @@ class Guards:
         labels: classes or tags of the model; 0 where it writes.
         per_epoch: updates.
         scaled: whether gradients are scaled, for fp16.
+        warmup: updates in which the learning rate rises.
     """
 
-    def __init__(self, level: Guard, *, labels: int, per_epoch: int, scaled: bool) -> None:
+    def __init__(self, level: Guard, *, labels: int, per_epoch: int, scaled: bool, warmup: int = 0) -> None:
         self.level, self.labels = level, labels
         self.enough = max(WINDOW, per_epoch)
         self.most = SCALED_IN_A_ROW if scaled else IN_A_ROW
@@ -74,12 +77,15 @@ class Guards:
         self._losses: deque[float] = deque(maxlen=WINDOW)
         self._norms: deque[float] = deque(maxlen=WINDOW)
         self._undone = self._still = 0
+        self.warmup, self._before = warmup, frozenset[str]()
 
     def remember(self, history: Iterable[Mapping[str, Any]]) -> None:
         """Takes up what an earlier life of the run has seen."""
         for record in history:
             if "loss" in record:
                 self._count(record["loss"], record["grad_norm"], record["learning_rate"], "applied" in record)
+            elif "validation" in record:
+                self._note(record["update"], record.get("guessing", ()))
             elif "trouble" in record:
                 self.troubles.append(Trouble(**record))
 
@@ -91,13 +97,20 @@ class Guards:
 
     def validated(self, update: int, scores: Scores) -> list[Trouble]:
         """What is new in the figures of validation."""
-        return self._new(_seen_in_figures(update, scores))
+        seen = list(_seen_in_figures(update, scores))
+        lasting = [one for one in seen if one.trouble not in GUESSING or one.trouble in self._before]
+        self._note(update, guessing(scores))
+        return self._new(lasting)
 
     def stops(self, trouble: Trouble) -> bool:
         """Whether the run shall not go on."""
         if trouble.trouble == "not finite" and self._undone >= self.most:
             return self.level is not Guard.none
         return self.level is Guard.stop
+
+    def _note(self, update: int, signs: Iterable[str]) -> None:
+        """Keeps what an evaluation after warm-up has shown of guessing."""
+        self._before = frozenset(signs) if update > self.warmup else frozenset()
 
     def _count(self, loss: float | None, norm: float | None, rate: float, undone: bool) -> None:
         self._undone = self._undone + 1 if undone else 0
@@ -154,6 +167,14 @@ class Guards:
                 f"{self.labels} labels ({guessing:.4g})",
                 "another trainer.learning_rate, trainer.warmup_ratio=0.1, or labels that fit their texts",
             )
+
+
+def guessing(scores: Scores) -> list[str]:
+    """What in the figures says that the model has not learned yet; nothing where it has, or they do not tell."""
+    counts = scores.counts
+    signs = [one.trouble for one in _seen_in_figures(0, scores) if one.trouble in GUESSING]
+    empty = counts.get("empty", 0) == counts.get("rows", 0) > 0
+    return signs + ["empty summaries"] * empty
 
 
 def _seen_in_figures(update: int, scores: Scores) -> Iterator[Trouble]:

@@ -19,6 +19,14 @@ class Step(Record):
     learning_rate: float
 
 
+class Validated(Record):
+    """A line of an evaluation."""
+
+    update: int
+    validation: dict[str, float | None]
+    guessing: list[str] = []
+
+
 class Warned(Record):
     """A line of something that was probably not meant."""
 
@@ -39,6 +47,7 @@ class Standing(Record):
     section: int
     section_began: int
     seconds: float
+    learned: bool = False
 
 
 class Schedule(Record):
@@ -63,7 +72,7 @@ class Position(Record):
 
 
 def read_history(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of steps and warnings; others are left out.
+    """The lines of steps, evaluations and warnings; others are left out.
 
     Raises:
         ConfigError: a line is damaged.
@@ -72,6 +81,8 @@ def read_history(path: Path) -> Iterator[dict[str, Any]]:
     for record in read_lines(path, fix=fix, kind=ConfigError):
         if "loss" in record:
             yield checked(record, Step, path, fix=fix, kind=ConfigError)
+        elif "validation" in record:
+            yield checked(record, Validated, path, fix=fix, kind=ConfigError)
         elif "trouble" in record:
             checked(record, Warned, path, fix=fix, kind=ConfigError)
             yield {name: record[name] for name in Warned.model_fields}

@@ -35,10 +35,15 @@ def schedule(optimizer: torch.optim.Optimizer, config: TrainerConfig, total_upda
     course: LRScheduler = get_scheduler(
         "constant_with_warmup" if constant else config.schedule.value,
         optimizer,
-        num_warmup_steps=math.ceil(config.warmup_ratio * total_updates),
+        num_warmup_steps=warmup_updates(config, total_updates),
         num_training_steps=total_updates,
     )
     return course
+
+
+def warmup_updates(config: TrainerConfig, total_updates: int) -> int:
+    """Updates in which the learning rate rises."""
+    return math.ceil(config.warmup_ratio * total_updates)
 
 
 def interval(text: str, updates_per_epoch: int) -> int:

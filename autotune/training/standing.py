@@ -26,7 +26,9 @@ class Standing:
     best: float | None = None
     best_update: int = 0
     worse: int = 0
-    """Evaluations since the best."""
+    """Evaluations since the best, without those in warm-up or before the model has done more than guess."""
+    learned: bool = False
+    """Whether an evaluation has shown more than guessing."""
     section: int = 0
     section_began: int = 0
     """The update with which the section began."""

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from autotune.choices import Format, Normalize
 from autotune.config import DatasetConfig
-from autotune.data.canonical import canonical_features
 from autotune.data.export import SUFFIXES, Form, export, form_of
+from autotune.data.roles import canonical_features
 from autotune.data.sources import load_rows
 from autotune.data.words import Span, words_from_spans
 from autotune.errors import ConfigError, DataError

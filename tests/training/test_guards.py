@@ -10,7 +10,7 @@ from autotune.choices import Guard
 from autotune.config import CheckpointConfig
 from autotune.errors import ConfigError, TrainingError
 from autotune.tasks.base import Scores
-from autotune.training.guards import Guards
+from autotune.training.guards import GUESSING, Guards
 from autotune.training.trainer import StepResult
 from tests.training.setting import make_trainer, weights
 
@@ -140,6 +140,8 @@ def test_a_rate_of_zero_is_told_but_not_that_of_the_first_step():
 )
 def test_figures_tell_of_collapse(scores, trouble):
     watch = guards()
+    if trouble in GUESSING:
+        assert watch.validated(2, scores) == [], "it may pass"
     assert [one.trouble for one in watch.validated(4, scores)] == ([trouble] if trouble else [])
     assert watch.validated(8, scores) == [], "once"
     assert guards(Guard.none).validated(4, scores) == []

@@ -1,0 +1,130 @@
+"""An example plug-in: a number for each text, with figures of its own."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+from datasets import Value
+
+from autotune.data.cache import values
+from autotune.data.roles import Column, Kind
+from autotune.evaluation.metrics.base import OfflineMetric
+from autotune.evaluation.metrics.tally import Tally
+from autotune.registry import register
+from autotune.tasks.base import Batch, LossSum
+from autotune.tasks.sentiment import Sentiment
+
+
+class Errors(Tally):
+    """Sums of errors."""
+
+    def __init__(self) -> None:
+        self.absolute = self.squared = 0.0
+
+    def add(self, reference: float, prediction: float) -> None:
+        """Counts one row."""
+        self.rows += 1
+        self.absolute += abs(reference - prediction)
+        self.squared += (reference - prediction) ** 2
+
+    def merge(self, other: "Errors") -> None:
+        """Adds others."""
+        self.rows += other.rows
+        self.absolute += other.absolute
+        self.squared += other.squared
+
+    def figures(self) -> dict:
+        """Higher is better."""
+        return {"neg_mae": -self.absolute / self.rows, "neg_mse": -self.squared / self.rows,
+                "per_class": {"all": {"rows": self.rows, "bias": 0.5}}}  # fmt: skip
+
+
+class ErrorMetric(OfflineMetric):
+    """Mean errors."""
+
+    row, source = Value("float64"), "none"
+
+    def empty(self) -> Errors:
+        """Of no row."""
+        return Errors()
+
+
+@dataclass
+class RegressionConfig(Sentiment.Config):
+    """As sentiment's."""
+
+    name: str = "regression"
+
+
+@register
+class Regression(Sentiment):
+    """text -> number."""
+
+    name = "regression"
+    Config = RegressionConfig
+    columns = (Column("text", Kind.text), Column("label", Kind.number, target=True))
+    main_metric = "neg_mae"
+    problem_type = "regression"
+
+    @classmethod
+    def learn(cls, config, dataset, rows):
+        """Mean and spread."""
+        scores = np.array(list(values(rows["train"], "label")))
+        return {
+            "labels": ["nota"],
+            "counts": {"nota": len(scores)},
+            "mean": scores.mean(),
+            "spread": scores.std(),
+        }
+
+    def prepare(self, rows: Iterable, first: int = 0) -> Iterator[dict]:
+        """Windows with the row's number."""
+        kept = list(rows)
+        for feature in super().prepare([{**row, "label": None} for row in kept], first):
+            number = kept[feature["row"] - first].get("label")
+            yield {
+                **feature,
+                "label": 0.0 if number is None else (number - self.facts["mean"]) / self.facts["spread"],
+            }
+
+    def collate(self, features) -> Batch:
+        """Targets: `numbers`."""
+        import torch
+
+        batch = super().collate([{**feature, "label": 0} for feature in features])
+        numbers = torch.tensor([feature["label"] for feature in features], dtype=torch.float32)
+        return Batch(batch.inputs, {"numbers": numbers}, float(len(features)))
+
+    def loss(self, model, batch: Batch) -> LossSum:
+        """Squared error."""
+        error = model(**batch.inputs).logits.float()[:, 0] - batch.targets["numbers"]
+        return LossSum((error**2).sum(), batch.num_targets)
+
+    def join(self, rows, pieces):
+        """Mean of the windows."""
+        for row, (_, group) in zip(rows, groupby(pieces, key=lambda piece: piece.row), strict=True):
+            mean = float(np.mean([piece.value for piece in group]))
+            yield {
+                "id": row["id"],
+                "text": row["text"],
+                **({"label": row["label"]} if row.get("label") is not None else {}),
+                "prediction": mean * self.facts["spread"] + self.facts["mean"],
+            }
+
+    def compared(self, row, prediction):
+        """The numbers."""
+        return row["label"], prediction["prediction"]
+
+    def metric(self) -> ErrorMetric:
+        """Mean errors."""
+        from tempfile import TemporaryDirectory
+
+        with TemporaryDirectory() as folder:
+            return ErrorMetric(folder)
+
+    @classmethod
+    def baselines(cls, train, rows):
+        """The mean of train."""
+        mean = float(np.mean(list(values(train, "label"))))
+        return {"mean of train": ({"prediction": mean} for _ in range(len(rows)))}

@@ -1,0 +1,127 @@
+"""An example plug-in: all classes of each text."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from datasets import List, Value
+
+from autotune.data.cache import values
+from autotune.data.labels import label_names
+from autotune.data.roles import Column, Kind
+from autotune.evaluation.metrics.base import OfflineMetric
+from autotune.evaluation.metrics.tally import Tally
+from autotune.registry import register
+from autotune.tasks.base import Batch, LossSum
+from autotune.tasks.sentiment import Sentiment
+
+
+class Matches(Tally):
+    """Rows whose classes are all right."""
+
+    right = 0
+
+    def add(self, reference: list[str], prediction: list[str]) -> None:
+        """Counts one row."""
+        self.rows += 1
+        self.right += set(reference) == set(prediction)
+
+    def merge(self, other: "Matches") -> None:
+        """Adds others."""
+        self.rows += other.rows
+        self.right += other.right
+
+    def figures(self) -> dict:
+        """The share."""
+        return {"exact_match": self.right / self.rows}
+
+
+class MatchMetric(OfflineMetric):
+    """Exact matches."""
+
+    row, source = List(Value("string")), "none"
+
+    def empty(self) -> Matches:
+        """Of no row."""
+        return Matches()
+
+
+@dataclass
+class TopicsConfig(Sentiment.Config):
+    """As sentiment's."""
+
+    name: str = "topics"
+
+
+@register
+class Topics(Sentiment):
+    """text -> labels."""
+
+    name = "topics"
+    Config = TopicsConfig
+    columns = (Column("text", Kind.text), Column("label", Kind.labels, target=True))
+    main_metric = "exact_match"
+    problem_type = "multi_label_classification"
+
+    @classmethod
+    def learn(cls, config, dataset, rows):
+        """Names of all classes."""
+        names = label_names(dataset, (name for row in values(rows["train"], "label") for name in row))
+        return {"labels": names, "counts": dict.fromkeys(names, 1)}
+
+    def prepare(self, rows: Iterable, first: int = 0) -> Iterator[dict]:
+        """Windows with the row's classes."""
+        kept = list(rows)
+        for feature in super().prepare([{**row, "label": None} for row in kept], first):
+            own = kept[feature["row"] - first].get("label") or []
+            yield {**feature, "label": [float(name in own) for name in self.facts["labels"]]}
+
+    def collate(self, features) -> Batch:
+        """Targets: `labels`."""
+        import torch
+
+        batch = super().collate([{**feature, "label": 0} for feature in features])
+        labels = torch.tensor([feature["label"] for feature in features], dtype=torch.float32)
+        return Batch(batch.inputs, {"labels": labels}, float(labels.numel()))
+
+    def loss(self, model, batch: Batch) -> LossSum:
+        """Binary cross-entropy of each class."""
+        from torch.nn.functional import binary_cross_entropy_with_logits
+
+        logits = model(**batch.inputs).logits.float()
+        return LossSum(
+            binary_cross_entropy_with_logits(logits, batch.targets["labels"], reduction="sum"),
+            batch.num_targets,
+        )
+
+    def join(self, rows, pieces):
+        """Classes above a half."""
+        for row, (_, group) in zip(rows, groupby(pieces, key=lambda piece: piece.row), strict=True):
+            logits = np.mean([piece.value for piece in group], axis=0)
+            yield {
+                "id": row["id"],
+                "text": row["text"],
+                **({"label": row["label"]} if row.get("label") is not None else {}),
+                "prediction": [
+                    name for name, one in zip(self.facts["labels"], logits, strict=True) if one > 0
+                ],
+                "probabilities": dict(
+                    zip(self.facts["labels"], (1 / (1 + np.exp(-logits))).tolist(), strict=True)
+                ),
+            }
+
+    def compared(self, row, prediction):
+        """The names."""
+        return row["label"], prediction["prediction"]
+
+    def metric(self) -> MatchMetric:
+        """Exact matches."""
+        with TemporaryDirectory() as folder:
+            return MatchMetric(folder)
+
+    @classmethod
+    def baselines(cls, train, rows):
+        """No class."""
+        return {"no class": ({"prediction": []} for _ in range(len(rows)))}

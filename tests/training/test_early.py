@@ -1,0 +1,110 @@
+"""What is said of a model that has hardly begun to learn, and the loss that stands beside its score."""
+
+import json
+import logging
+from statistics import fmean
+
+import pytest
+
+from autotune.choices import Guard
+from autotune.config import CheckpointConfig
+from autotune.outcome import say_result
+from autotune.tasks.base import Scores
+from autotune.training.fit import FitResult
+from autotune.training.guards import Guards
+from tests.training.setting import make_trainer
+
+ONE_CLASS = Scores("f", {"f": 0.4}, confusion={"a": {"a": 9, "b": 0}, "b": {"a": 4, "b": 0}})
+NO_ENTITY = Scores("f", {"f": 0.0}, counts={"rows": 9, "entities": 7, "predicted": 0})
+LEARNED = Scores("f", {"f": 0.4}, confusion={"a": {"a": 9, "b": 0}, "b": {"a": 3, "b": 1}})
+
+
+def told(evaluations: list[tuple[int, Scores]], level=Guard.warn) -> list[tuple[int, str]]:
+    watch = Guards(level, labels=2, per_epoch=5, scaled=False, warmup=4)
+    return [
+        (update, one.trouble) for update, scores in evaluations for one in watch.validated(update, scores)
+    ]
+
+
+@pytest.mark.parametrize(("scores", "trouble"), [(ONE_CLASS, "one class"), (NO_ENTITY, "no entity")])
+def test_guessing_is_told_when_it_lasts_two_evaluations_after_warm_up(scores, trouble):
+    assert told([(5, scores)]) == []
+    assert told([(2, scores), (4, scores), (6, scores)]) == [], "two of them are warm-up"
+    assert told([(5, scores), (10, LEARNED), (15, scores)]) == []
+    assert told([(2, scores), (5, scores), (10, scores), (15, scores)]) == [(10, trouble)]
+
+
+def test_a_run_that_goes_on_knows_what_the_evaluation_before_has_shown():
+    watch = Guards(Guard.warn, labels=2, per_epoch=5, scaled=False, warmup=4)
+    watch.remember([{"update": 5, "validation": {"f": 0.4}, "guessing": ["one class"]}])
+    assert [one.trouble for one in watch.validated(10, ONE_CLASS)] == ["one class"]
+
+
+@pytest.mark.parametrize(
+    "scores", [ONE_CLASS, NO_ENTITY, Scores("f", {"f": 0.0}, counts={"rows": 3, "empty": 3})]
+)
+def test_early_stopping_does_not_count_before_something_is_learned(tmp_path, folder, scores):
+    # Evaluations after updates 1, 2, …; one is warm-up, and the sixth shows more than guessing for the first time.
+    seen = iter([scores] * 5 + [LEARNED] * 20)
+    trainer = make_trainer(tmp_path, "sentiment", folder, lambda model: next(seen), batch_size=13, epochs=10,
+                           patience=2)  # fmt: skip
+    result = trainer.fit()
+    better = scores.best < LEARNED.best
+    assert result.stopped_early and result.updates == (8 if better else 7)
+
+
+@pytest.mark.parametrize("stopped", [None, 4])
+def test_the_loss_beside_a_score_is_the_mean_since_the_last_one(tmp_path, folder, caplog, stopped):
+    def trainer(**more):
+        made = make_trainer(tmp_path, "sentiment", folder, lambda model: LEARNED, epochs=2, **more)
+        made.keeping = CheckpointConfig(every="1up")
+        return made
+
+    caplog.set_level(logging.INFO)
+    if stopped:
+        first = trainer()
+        steps = first.steps
+
+        def some():
+            for step in steps():
+                yield step
+                if step.update == stopped:
+                    raise RuntimeError("killed")
+
+        first.steps = some
+        with pytest.raises(RuntimeError, match="killed"):
+            first.fit()
+    trainer().fit()
+    records = [json.loads(line) for line in folder.history.read_text().splitlines()]
+    losses = [one["loss"] for one in records if "loss" in one]
+    evaluations = [one for one in records if "validation" in one]
+    assert len(losses) == 6 and [one["train_loss"] for one in evaluations] == [
+        fmean(losses[:3]),
+        fmean(losses[3:]),
+    ]
+    assert f"update 6/6: loss {fmean(losses[3:]):.4f}, validation" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("baseline", "trial", "said", "unsaid"),
+    [
+        (0.8, False, "equal to the model's score, to within 0.0005", "not better"),
+        (0.8004, False, "equal to", "not better"),
+        (0.7996, False, "equal to", "not better"),
+        (0.79, False, "0.7900", "not better"),
+        (
+            0.85,
+            False,
+            "not better than this baseline: f 0.8000 against 0.8500. The difference is within",
+            "equal",
+        ),
+        (0.95, False, "not better than this baseline: f 0.8000 against 0.9500. A base model", "equal"),
+        (0.95, True, "0.9500", "not better"),
+    ],
+)
+def test_a_tie_is_no_defeat_and_a_trial_none_either(caplog, baseline, trial, said, unsaid):
+    caplog.set_level(logging.INFO)
+    fitted = FitResult(3, 1.0, 3, 0.8, False, 512, [])
+    scores = Scores("f", {"f": 0.8})
+    say_result(fitted, "test", scores, {"words": Scores("f", {"f": baseline})}, None, [0.7, 0.9], trial=trial)
+    assert said in caplog.text and unsaid not in caplog.text
