@@ -17,16 +17,20 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
-from omegaconf import DictConfig, OmegaConf
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from autotune import registry
-from autotune.config import RunConfig
+from autotune.config import RunConfig, TaskConfig
 from autotune.errors import AutotuneError, ConfigError
 from autotune.explain import explain
 from autotune.overrides import key_of, tidy
 from autotune.resolve import resolve, typed
 from autotune.resuming import resumed, run_to_resume
+
+VERSION = "1.3"
+"""Of Hydra, whose defaults hold."""
 
 USER_CONFIGS = "AUTOTUNE_CONFIGS"
 """Environment variable: a folder whose files come before ours, so that they may replace them."""
@@ -71,17 +75,8 @@ def compose(argv: Sequence[str]) -> list[RunConfig]:
         return [resumed(run, words, compose)]
     _refuse_missing_folders()
     _register()
-    composed: list[Composed] = []
-
-    def collect(config: DictConfig) -> None:
-        overrides: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
-        choices = dict(HydraConfig.get().runtime.choices)
-        composed.append(Composed(config, choices, frozenset(map(key_of, overrides))))
-
-    run = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="run")(collect)
     try:
-        with _hydra_sees(words):
-            run()
+        composed = _composed_once(words) or _composed_by_hydra(words)
         plain: list[Any] = [OmegaConf.to_container(one.config, resolve=True) for one in composed]
     except SystemExit as leaving:
         if leaving.code:
@@ -92,6 +87,42 @@ def compose(argv: Sequence[str]) -> list[RunConfig]:
     if not composed and ("-m" in words or "--multirun" in words):
         raise ConfigError("the sweep has no runs: its glob or choice matches nothing", found=" ".join(words))
     return [_finished(one, values) for one, values in zip(composed, plain, strict=True)]
+
+
+def _composed_once(words: list[str]) -> list[Composed]:
+    """What plain overrides compose. Empty where only `_composed_by_hydra` does it: flags, a sweep, a mistake.
+
+    Hydra's own main composes everything a first time only to read hydra.mode, which doubles the time.
+    """
+    if any(word.startswith("-") for word in words):
+        return []
+    try:
+        with hydra.initialize_config_dir(str(config_folder()), job_name="autotune", version_base=VERSION):
+            whole = hydra.compose("run", words, return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, AssertionError):
+        return []
+    if whole.hydra.mode not in (None, RunMode.RUN):
+        return []
+    HydraConfig.instance().set_config(whole)
+    with open_dict(whole):
+        del whole["hydra"]
+    return [_collected(whole)]
+
+
+def _composed_by_hydra(words: list[str]) -> list[Composed]:
+    """What a command line composes, by Hydra's main: one configuration for each run; none where it only informs."""
+    composed: list[Composed] = []
+    run = hydra.main(version_base=VERSION, config_path=str(config_folder()), config_name="run")(
+        lambda config: composed.append(_collected(config))
+    )
+    with _hydra_sees(words):
+        run()
+    return composed
+
+
+def _collected(config: DictConfig) -> Composed:
+    overrides: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+    return Composed(config, dict(HydraConfig.get().runtime.choices), frozenset(map(key_of, overrides)))
 
 
 def compose_by_task(overrides: Sequence[str]) -> dict[str, RunConfig]:
@@ -131,10 +162,17 @@ def config_folder() -> Path:
 
 def _register() -> None:
     store = ConfigStore.instance()
-    store.store(group="schema", name="run", node=RunConfig, package="_global_")
+    if not _registered:
+        store.store(group="schema", name="run", node=RunConfig, package="_global_")
+        Plugins.instance().register(UserConfigs)
     for name, task in registry.tasks().items():
-        store.store(group="schema/task", name=name, node=task.Config)
-    Plugins.instance().register(UserConfigs)
+        if _registered.get(name) is not task.Config:
+            store.store(group="schema/task", name=name, node=task.Config)
+            _registered[name] = task.Config
+
+
+_registered: dict[str, type[TaskConfig]] = {}
+"""Configurations of tasks that Hydra knows."""
 
 
 @contextmanager

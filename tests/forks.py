@@ -21,6 +21,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.machine import pretend
+
 FREE = (
     "torch", "torch._dynamo", "torch.distributed.run", "numpy", "pandas", "pyarrow.dataset", "scipy.stats",
     "sklearn.feature_extraction.text", "sklearn.linear_model", "sklearn.pipeline", "nltk", "omegaconf", "pydantic",
@@ -154,6 +156,7 @@ def main() -> None:
     """Answers until its input ends."""
     for module in sys.argv[1:]:
         importlib.import_module(module)
+    pretend()
     gc.freeze()
     codes: dict[int, int] = {}
     for line in sys.stdin:
