@@ -17,7 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from autotune import registry
-from autotune.config import RunConfig
+from autotune.config import RunConfig, TaskConfig
 from autotune.errors import AutotuneError, ConfigError
 from autotune.explain import explain
 from autotune.foreign import foreign
@@ -157,9 +157,16 @@ def config_folder() -> Path:
 
 def _register() -> None:
     store = ConfigStore.instance()
-    store.store(group="schema", name="run", node=RunConfig, package="_global_")
+    if not _registered:
+        store.store(group="schema", name="run", node=RunConfig, package="_global_")
     for name, task in registry.tasks().items():
-        store.store(group="schema/task", name=name, node=task.Config)
+        if _registered.get(name) is not task.Config:
+            store.store(group="schema/task", name=name, node=task.Config)
+            _registered[name] = task.Config
+
+
+_registered: dict[str, type[TaskConfig]] = {}
+"""Configurations of tasks that Hydra knows."""
 
 
 def _finished(composed: Composed, values: Any) -> RunConfig:

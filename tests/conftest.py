@@ -14,6 +14,10 @@ os.environ |= {
 
 import pytest
 
+from tests.machine import pretend
+
+pretend()
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

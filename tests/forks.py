@@ -21,6 +21,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.machine import pretend
+
 FREE = (
     "torch", "torch._dynamo", "torch.distributed.run", "numpy", "pandas", "pyarrow.dataset", "scipy.stats",
     "sklearn.feature_extraction.text", "sklearn.linear_model", "sklearn.pipeline", "nltk", "omegaconf", "pydantic",
@@ -55,12 +57,28 @@ class Fork:
         code: int | None = self.owner.ask({"poll": self.pid})
         return code
 
+    def until(self, true: Callable[[], bool]) -> None:
+        """Waits, while it is going on."""
+        while not true():
+            assert self.poll() is None, self.ended()
+            time.sleep(0.01)
+
+    def stopped(self) -> None:
+        """Waits until it has stopped itself, as with SIGSTOP."""
+        self.until(lambda: state_of(self.pid) == "T")
+
     def ended(self) -> "subprocess.CompletedProcess[str]":
         """Waits for the end."""
         while (code := self.poll()) is None:
             time.sleep(0.01)
         out, err = ((self.folder / name).read_text() for name in ("out", "err"))
         return subprocess.CompletedProcess([], code, out, err)
+
+
+def state_of(pid: int) -> str:
+    """A letter, as in ps: T for a process that is stopped; none where it is gone."""
+    file = Path(f"/proc/{pid}/stat")
+    return file.read_text().rpartition(")")[2].split()[0] if file.exists() else ""
 
 
 class Forks:
@@ -155,6 +173,7 @@ def main() -> None:
     """Answers until its input ends."""
     for module in sys.argv[1:]:
         importlib.import_module(module)
+    pretend()
     gc.freeze()
     codes: dict[int, int] = {}
     for line in sys.stdin:

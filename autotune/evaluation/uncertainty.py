@@ -35,8 +35,8 @@ def intervals(
         tally = metric.empty()
         for block in draw.integers(len(blocks), size=len(blocks)):
             tally.merge(blocks[block])
-        found.append(tally.figures())
-    names = [name for name, value in found[0].items() if isinstance(value, float)]
+        found.append(tally.values())
+    names = list(found[0])
     tail = 100 * (1 - LEVEL) / 2
     ends = np.percentile([[one[name] for name in names] for one in found], [tail, 100 - tail], axis=0)
     return {name: [float(low), float(high)] for name, low, high in zip(names, *ends, strict=True)}

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from importlib import import_module
@@ -49,10 +50,18 @@ class Points:
         trace: takes the points' names, one a line.
         at: name and number of the point to strike at.
         number: the signal.
+        until: nothing is sent; the process waits there for this file.
     """
 
-    def __init__(self, runs: Path, trace: Path | None, at: tuple[str, int] | None, number: int) -> None:
-        self.runs, self.at, self.number = str(runs.resolve()) + os.sep, at, number
+    def __init__(
+        self,
+        runs: Path,
+        trace: Path | None,
+        at: tuple[str, int] | None,
+        number: int,
+        until: Path | None = None,
+    ) -> None:
+        self.runs, self.at, self.number, self.until = str(runs.resolve()) + os.sep, at, number, until
         self.process = os.getpid()
         self.trace = os.open(trace, os.O_WRONLY | os.O_CREAT | os.O_APPEND) if trace is not None else None
         self.counts: Counter[str] = Counter()
@@ -77,8 +86,11 @@ class Points:
         return here == self.at
 
     def strike(self) -> None:
-        """Sends the signal."""
-        os.kill(self.process, self.number)
+        """Sends the signal, or waits."""
+        if self.until is None:
+            os.kill(self.process, self.number)
+        while self.until is not None and not self.until.exists():
+            time.sleep(0.01)
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
@@ -143,9 +155,16 @@ def arm(
     at: tuple[str, int] | None = None,
     number: int = 9,
     mutation: str = "",
+    rank: int = 0,
+    until: str | None = None,
 ) -> None:
-    """Called in the process of a run, before it begins; see `Points`."""
-    points = Points(Path(runs), Path(trace) if trace else None, (at[0], at[1]) if at else None, number)
+    """Called in the process of a run, before it begins; see `Points`. Of several processes one is struck."""
+    if int(os.environ.get("RANK", "0")) != rank:
+        return
+    points = Points(
+        Path(runs), Path(trace) if trace else None, (at[0], at[1]) if at else None, number,
+        Path(until) if until else None,
+    )  # fmt: skip
     points.install()
     if mutation:
         MUTATIONS[mutation]()

@@ -1,5 +1,6 @@
 """A run is struck, goes on, is struck again, and must end with the bytes of the run that nothing happened to."""
 
+import copy
 import hashlib
 import json
 import random
@@ -76,6 +77,12 @@ class Laboratory:
         self.forks, self.folder, self.run, self.mutation = forks, folder, run, mutation
         self.trials = 0
         self.reference, self.points = self._undisturbed()
+
+    def broken(self, mutation: str) -> "Laboratory":
+        """One with the same reference whose runs have something wrong; it shows when they go on."""
+        other = copy.copy(self)
+        other.folder, other.mutation, other.trials = self.folder / mutation, mutation, 0
+        return other
 
     def _undisturbed(self) -> tuple[dict[str, str], list[Point]]:
         """What comes out where nothing happens, and the points on the way, in order."""

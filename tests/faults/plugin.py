@@ -12,6 +12,8 @@ import signal
 import time
 from pathlib import Path
 
+from autotune import signals
+
 
 def happen(event: str) -> None:
     """A disk without a free byte, or signals to this process."""
@@ -35,7 +37,9 @@ def happen(event: str) -> None:
         return
     for name in event.split():
         os.kill(os.getpid(), signal.Signals[name])
-        time.sleep(0.01)
+        # Handlers run in the main thread, which this one may not be; two signals at once would be one.
+        while not signals.leave():
+            time.sleep(0.01)
 
 
 class Deleted:

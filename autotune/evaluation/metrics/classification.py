@@ -72,6 +72,17 @@ class ClassTally(Tally):
             "counts": {"rows": self.rows},
         }
 
+    def values(self) -> dict[str, float]:
+        """Macro-F1, accuracy and weighted F1 by scikit-learn's own formula, without what it checks each time."""
+        right, golden, predicted = self.pairs.diagonal(), self.pairs.sum(axis=1), self.pairs.sum(axis=0)
+        both = golden + predicted
+        f1 = np.divide(2.0 * right, both, out=np.zeros(len(both)), where=both > 0)
+        return {
+            "macro_f1": float(f1[both > 0].mean()),
+            "accuracy": float(right.sum() / golden.sum()),
+            "weighted_f1": float(np.average(f1, weights=golden)),
+        }
+
 
 class Classification(OfflineMetric[ClassTally]):
     """Macro-F1, accuracy and weighted F1; precision, recall, F1 and support of each class; confusion matrix.

@@ -4,7 +4,6 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
 from itertools import chain, pairwise
 from typing import Any, Self
 
@@ -26,6 +25,9 @@ SENTENCE_END = re.compile(
     """,
     re.VERBOSE,
 )
+
+UNITS = 2**1074
+"""Every float is a whole number of these parts of 1."""
 
 Sentences = Sequence[Sequence[str]]
 """The words of each sentence."""
@@ -57,8 +59,9 @@ class RougeTally(Tally):
     """
 
     def __init__(self) -> None:
-        # Fractions are exact, so that neither the order of rows nor the number of processes matters.
-        self.sums: dict[str, Fraction] = {}
+        # Integers are exact, so that neither the order of rows nor the number of processes matters.
+        self.sums: dict[str, int] = {}
+        """In units of 1 / `UNITS`."""
         self.characters = [0] * (3 * CHRF.CHAR_ORDER)
         self.empty = self.cut = 0
         """Predictions without a word, and those that did not come to an end."""
@@ -70,7 +73,8 @@ class RougeTally(Tally):
         google = rouge(*(_google_words(text) for text in (reference, prediction)))
         figures.update({f"{name}_google": value for name, value in google.items()})
         for name, value in figures.items():
-            self.sums[name] = self.sums.get(name, Fraction()) + Fraction(value)
+            numerator, denominator = value.as_integer_ratio()
+            self.sums[name] = self.sums.get(name, 0) + numerator * (UNITS // denominator)
         (counts,) = CHRF()._extract_corpus_statistics([predicted], [[golden]])
         self.characters = [one + other for one, other in zip(self.characters, counts, strict=True)]
         self.empty += not predicted.strip()
@@ -83,7 +87,7 @@ class RougeTally(Tally):
     def merge(self, other: Self) -> None:
         """Adds the sums of another process."""
         for name, value in other.sums.items():
-            self.sums[name] = self.sums.get(name, Fraction()) + value
+            self.sums[name] = self.sums.get(name, 0) + value
         self.characters = [one + more for one, more in zip(self.characters, other.characters, strict=True)]
         self.empty += other.empty
         self.cut += other.cut
@@ -92,7 +96,7 @@ class RougeTally(Tally):
     def figures(self) -> dict[str, Any]:
         """Means over rows, and chrF2 of all rows together; 0..1."""
         return {
-            **{name: float(total) / self.rows for name, total in self.sums.items()},
+            **{name: total / UNITS / self.rows for name, total in self.sums.items()},
             "chrf": CHRF()._compute_score_from_stats(self.characters).score / 100,
             "counts": {"rows": self.rows, "empty": self.empty, "cut": self.cut},
         }

@@ -32,3 +32,7 @@ class Tally(ABC):
     @abstractmethod
     def figures(self) -> dict[str, Any]:
         """Figures by name as floats, and under `per_class`, `confusion` and `counts` what is a table; of at least one row."""
+
+    def values(self) -> dict[str, float]:
+        """The floats of `figures` alone, the same to the bit; a bootstrap asks for them hundreds of times."""
+        return {name: value for name, value in self.figures().items() if isinstance(value, float)}
