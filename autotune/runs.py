@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from autotune import history, saved
+from autotune import history, saved, status
 from autotune.checkpoints import Checkpoints, write_tensors
 from autotune.choices import Resume
 from autotune.config import RunConfig
@@ -33,24 +33,13 @@ from autotune.files import (
     replaced,
     synced,
     writing,
-)  # fmt: skip
+)
 from autotune.redaction import redact, redactor
 from autotune.resolve import changes, dump_config, load_values
 from autotune.rules import name
 from autotune.runlog import RunLog
 from autotune.saved import ADAPTER, LAST, MODEL, SAVED
-from autotune.status import (
-    CONFIG,
-    LOCK,
-    STATUS,
-    State,
-    ending,
-    is_run,
-    read_status,
-    record,
-    state_of,
-    unfinished,
-)
+from autotune.status import CONFIG, LOCK, STATUS, State, is_run, state_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -123,7 +112,7 @@ class RunFolder:
         path = Path(run).expanduser()
         saved.artefact(path)
         if state_of(path) is not State.finished:
-            raise unfinished("the run is not finished", path)
+            raise status.unfinished("the run is not finished", path)
         saved.refuse_damaged(path)
         with writing(path):
             refuse_ways_out(path)
@@ -145,7 +134,7 @@ class RunFolder:
         if self.finished:
             self._reopen_if_damaged()
         if self.finished:
-            if SAVED in read_status(self.path):
+            if SAVED in status.read_status(self.path):
                 self._tidy()
             return
         with writing(self.path):
@@ -198,7 +187,7 @@ class RunFolder:
                     self._log.handle(logging.makeLogRecord({"levelname": "ERROR", "msg": text}))
                 self._log.close()
             if not self._done:
-                self._write_state(*ending(error))
+                self._write_state(*status.ending(error))
         except (OSError, DiskError) as lost:
             # The error that ended the run matters more than that it could not be noted.
             logger.warning("how the run ended could not be noted in %s: %s", self.path / STATUS, lost)
@@ -239,7 +228,7 @@ class RunFolder:
     @property
     def command(self) -> str:
         """That trained the run."""
-        return str(read_status(self.path).get("command", ""))
+        return str(status.read_status(self.path).get("command", ""))
 
     @property
     def cache(self) -> Path:
@@ -382,8 +371,8 @@ class RunFolder:
         if self.history.exists():
             with writing(self.history):
                 synced(self.history)
-        sealed = {key: value for key, value in read_status(self.path).items() if key == SAVED}
-        self.write_json(STATUS, record(State.finished, None, self.command) | sealed)
+        sealed = {key: value for key, value in status.read_status(self.path).items() if key == SAVED}
+        self.write_json(STATUS, status.record(State.finished, None, self.command) | sealed)
         self.finished = self._done = True
         self._tidy()
 
@@ -398,10 +387,10 @@ class RunFolder:
         Raises:
             DiskError: it cannot be written.
         """
-        self.write_json(STATUS, {**read_status(self.path), **facts})
+        self.write_json(STATUS, {**status.read_status(self.path), **facts})
 
     artefact = staticmethod(saved.artefact)
     config = staticmethod(saved.config)
 
     def _write_state(self, state: State, reason: str | None) -> None:
-        self.write_json(STATUS, record(state, reason, self._command))
+        self.write_json(STATUS, status.record(state, reason, self._command))

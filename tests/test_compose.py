@@ -69,12 +69,6 @@ def test_it_is_the_configuration_of_hydra_s_own_main(argv):
     assert compose(argv) == compose([*argv, "--run"])
 
 
-def test_a_file_may_ask_for_a_sweep(mine, monkeypatch, tmp_path):
-    text = "# @package _global_\nhydra: {mode: MULTIRUN, sweeper: {params: {seed: '1,2'}}}\n"
-    monkeypatch.setenv("AUTOTUNE_CONFIGS", mine("experiment/varrer.yaml", text))
-    assert [config.seed for config in compose(["experiment=varrer", f"runs={tmp_path}"])] == [1, 2]
-
-
 def test_enums_are_enums():
     config = composed("trainer.precision=fp32", "peft=lora", "model=tiny")
     assert config.trainer.precision is Precision.fp32

@@ -1,10 +1,9 @@
-"""The order of the layers, the fences around libraries, sizes, and how fast the door answers."""
+"""The order of the layers, the fences around libraries, sizes, and what the command line imports."""
 
 import ast
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -172,10 +171,9 @@ def test_configurations_hold_values_and_no_code():
             assert not re.search(r"_target_|\bhf_\w{8}|/home/", file.read_text(encoding="utf-8")), file
 
 
-def run(code: str) -> tuple[str, float]:
-    began = time.monotonic()
+def run(code: str) -> str:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return done.stdout, time.monotonic() - began
+    return done.stdout
 
 
 @pytest.mark.parametrize(
@@ -184,21 +182,14 @@ def run(code: str) -> tuple[str, float]:
         "import autotune.cli",
         "from autotune.compose import compose; compose(['task=ner', 'peft=lora'])",
         "from autotune.cli import main; main(['show', 'task=nerr', 'trainer.lerning_rate=1'])",
+        "from autotune.cli import main; main(['task=ner', 'trainer.lerning_rate=1'])",
     ],
 )
 def test_composing_and_refusing_load_nothing_heavy(code):
-    loaded, _ = run(f"{code}\nimport sys; print([name for name in {HEAVY} if name in sys.modules])")
+    loaded = run(f"{code}\nimport sys; print([name for name in {HEAVY} if name in sys.modules])")
     assert loaded.splitlines()[-1] == "[]"
 
 
 def test_help_does_not_even_load_hydra():
-    said, _ = run(
-        "from autotune.cli import main; main(['--help']); import sys; print('hydra' in sys.modules)"
-    )
+    said = run("from autotune.cli import main; main(['--help']); import sys; print('hydra' in sys.modules)")
     assert said.splitlines()[-1] == "False"
-
-
-def test_a_bad_override_is_refused_at_once():
-    code = "from autotune.cli import main; main(['task=ner', 'trainer.lerning_rate=1'])"
-    # 0.7 s on two quiet cores; the bound is for busy ones, where importing torch takes far longer.
-    assert min(run(code)[1] for _ in range(3)) < 3
