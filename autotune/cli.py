@@ -4,18 +4,16 @@ Hydra, and even more so torch, are imported by the verbs that need them: `autotu
 """
 
 import argparse
-import errno
 import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from pathlib import Path
 from typing import Any, NoReturn, TextIO, cast
 
 from autotune import __version__, environment, fresh, launch, registry
 from autotune.errors import AutotuneError, ConfigError, Findings, nearest, raise_all
-from autotune.files import disk_error
+from autotune.os_errors import is_refusal, system_error
 from autotune.redaction import RedactedStream
 
 HELP = """\
@@ -52,7 +50,6 @@ shell completion: eval "$(autotune -sc install=bash)"
 
 BUG, INTERRUPTED, BROKEN_PIPE = 70, 130, 141
 COMPLETION = ("-sc", "--shell-completion")
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -81,8 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         except SystemExit as leaving:
             return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
         except Exception as error:  # noqa: BLE001 - the one place that tells a bug from a mistake
-            if isinstance(error, OSError) and error.errno in DISK:
-                return _refused(disk_error(error, Path(str(error.filename or "."))), debug=debug)
+            if isinstance(error, OSError) and is_refusal(error):
+                return _refused(system_error(error, elsewhere="another path"), debug=debug)
             traceback.print_exc()
             err.write("this is a bug in autotune: please report it with the lines above\n")
             return BUG

@@ -4,8 +4,8 @@ import fcntl
 import json
 import os
 import re
-import shutil
 import socket
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from autotune.errors import ConfigError, DiskError
+from autotune.os_errors import REFUSALS, system_error
 
 PRIVATE = 0o700
 """Mode of a new folder with what was learned or read: a cluster's disk is shared, data may be confidential."""
@@ -41,12 +42,13 @@ def replaced(target: Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def writing(path: Path, needed: int | None = None) -> Iterator[None]:
+def writing(path: Path, needed: int | None = None, *, elsewhere: str = "runs=FOLDER") -> Iterator[None]:
     """Inside, an OSError becomes a DiskError.
 
     Args:
         path: what is being written, for the message.
         needed: bytes that it takes, likewise.
+        elsewhere: override or argument that names another place, likewise.
 
     Raises:
         DiskError: the system refused.
@@ -54,7 +56,7 @@ def writing(path: Path, needed: int | None = None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise disk_error(error, path, needed) from error
+        raise system_error(error, path, needed, elsewhere=elsewhere) from error
 
 
 @contextmanager
@@ -75,17 +77,40 @@ def saving(path: Path, needed: int | None = None) -> Iterator[None]:
             raise OSError(number, os.strerror(number)) from error
 
 
-def disk_error(error: OSError, path: Path, needed: int | None = None) -> DiskError:
-    """What the system said, with the room that is left and the bytes that are needed, where that is known."""
-    folder = next((parent for parent in (path, *path.parents) if parent.is_dir()), Path("/"))
-    free = shutil.disk_usage(folder).free
-    return DiskError(
-        f"cannot write: {error.strerror or error}",
-        where=str(path),
-        found=f"{_megabytes(free)} free" + (f", {_megabytes(needed)} needed" if needed is not None else ""),
-        fix="make room, look at quota and rights, and run the same command again; "
-        "or runs=FOLDER, where there are room and the right to write",
-    )
+@contextmanager
+def reading(path: Path | None = None, *, elsewhere: str = "dataset.path=FILE") -> Iterator[None]:
+    """Inside, what the system refuses becomes a DiskError; a file that is missing stays a FileNotFoundError.
+
+    Args:
+        path: what is being read, for the message; None: what the error names.
+        elsewhere: override or argument that names another place, likewise.
+
+    Raises:
+        DiskError: the system refused.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        raise system_error(error, path, doing="read", elsewhere=elsewhere) from error
+
+
+def scratch() -> "tempfile.TemporaryDirectory[str]":
+    """A folder for temporary files, removed when it is closed.
+
+    Raises:
+        DiskError: none can be made.
+    """
+    try:
+        return tempfile.TemporaryDirectory(prefix="autotune-")
+    except OSError as error:
+        raise DiskError(
+            "no folder for temporary files can be written",
+            where="TMPDIR",
+            found=error.strerror or str(error),
+            fix="TMPDIR=FOLDER before the command, a folder that can be written and has room",
+        ) from error
 
 
 def locked(path: Path) -> IO[str]:
@@ -111,10 +136,6 @@ def locked(path: Path) -> IO[str]:
     file.write(f"process {os.getpid()} on {socket.gethostname()} since {now()}")
     file.flush()
     return file
-
-
-def _megabytes(count: int) -> str:
-    return f"{count / 1e6:,.1f} MB"
 
 
 def json_lines(path: Path) -> Iterator[Any]:

@@ -17,7 +17,7 @@ CONFIGS = PACKAGE.parent / "configs"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    ("__init__", "errors", "paste", "redaction"),
+    ("__init__", "errors", "os_errors", "paste", "redaction"),
     ("registry", "choices", "config"),
     ("files", "keys", "launch", "fresh", "signals", "checkpoints"),
     ("data.roles", "data.labels"),
