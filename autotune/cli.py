@@ -8,13 +8,15 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from typing import Any, NoReturn, TextIO, cast
 
-from autotune import __version__, environment, fresh, launch, registry
-from autotune.errors import AutotuneError, ConfigError, Findings, nearest, raise_all
+from autotune import __version__, environment, fresh, launch, registry, streams
+from autotune.data.forms import Form
+from autotune.errors import AutotuneError, ConfigError, DiskError, Findings, nearest, raise_all
 from autotune.os_errors import is_refusal, system_error
 from autotune.redaction import RedactedStream
+from autotune.streams import Stream
 
 HELP = """\
 usage: autotune [VERB] …
@@ -59,9 +61,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: words after `autotune`; None: those of the process.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    environment.set_defaults()
-    out, err = (cast(TextIO, RedactedStream(stream)) for stream in (sys.stdout, sys.stderr))
+    streams.open_descriptors()
+    out = cast(TextIO, RedactedStream(Stream(sys.stdout, "standard output", needed=True)))
+    err = cast(TextIO, RedactedStream(Stream(sys.stderr, "standard error", needed=False)))
     with redirect_stdout(out), redirect_stderr(err):
+        environment.set_defaults()
         debug = _take_switch(words, "--debug")
         try:
             code = _dispatch(words)
@@ -70,29 +74,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         except AutotuneError as error:
             return _refused(error, debug=debug)
         except KeyboardInterrupt:
-            err.write("interrupted\n")
+            _tell("interrupted\n")
             return INTERRUPTED
         except BrokenPipeError:
-            environment.mute_stdout()
+            cast(Stream, out).mute()
             return BROKEN_PIPE
         except SystemExit as leaving:
             return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
         except Exception as error:  # noqa: BLE001 - the one place that tells a bug from a mistake
             if isinstance(error, OSError) and is_refusal(error):
                 return _refused(system_error(error, elsewhere="another path"), debug=debug)
-            traceback.print_exc()
-            err.write("this is a bug in autotune: please report it with the lines above\n")
+            _tell(traceback.format_exc())
+            _tell("this is a bug in autotune: please report it with the lines above\n")
             return BUG
 
 
 def _refused(error: AutotuneError, *, debug: bool) -> int:
     if debug:
-        traceback.print_exc()
+        _tell(traceback.format_exc())
     if launch.rank():
         return error.exit_code  # what all processes end with is told by the first
     for one in error.errors if isinstance(error, Findings) else [error]:
-        sys.stderr.write(f"error: {one}\n")
+        _tell(f"error: {one}\n")
     return error.exit_code
+
+
+def _tell(text: str) -> None:
+    """Writes to standard error; where that takes nothing, to standard output."""
+    sys.stderr.write(text)
+    if getattr(sys.stderr, "lost", False):
+        with suppress(DiskError, BrokenPipeError):
+            sys.stdout.write(text)
+            sys.stdout.flush()
 
 
 def _dispatch(words: list[str]) -> int:
@@ -177,7 +190,7 @@ def _look(words: list[str], verb: str) -> int:
             raise
         from autotune.checks.findings import refusal
 
-        sys.stdout.write(refusal(error))
+        streams.print_json(refusal(error))
         return error.exit_code
     environment.settle_offline(configs)
     from autotune import commands
@@ -193,11 +206,17 @@ def _evaluate(words: list[str], _: list[str]) -> int:
     parser.add_argument("--data", metavar="FILE", help="rows with gold values, in any form of training")
     parser.add_argument("--split", help="split of the run's own data (default: test, else validation)")
     parser.add_argument("-o", "--output", metavar="OUT", help="JSON file for the figures")
+    _offer_force(parser)
     given = parser.parse_intermixed_args(words)
+    from autotune import outputs
+
+    output = given.output and outputs.checked(
+        given.output, inputs=[given.data], allowed=[Form.json], default=Form.json, force=given.force
+    )
     _settle_for(given.run)
     from autotune import commands
 
-    return commands.evaluate(given.run, data=given.data, split=given.split, output=given.output)
+    return commands.evaluate(given.run, data=given.data, split=given.split, output=output)
 
 
 def _predict(words: list[str], _: list[str]) -> int:
@@ -207,12 +226,47 @@ def _predict(words: list[str], _: list[str]) -> int:
     )
     parser.add_argument("file", metavar="FILE", nargs="?", help="rows in any form that training takes")
     parser.add_argument("--text", action="append", default=[], help="instead of a file; may be repeated")
-    parser.add_argument("-o", "--output", metavar="OUT", help="JSONL file; without it the lines are printed")
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", help="file for the predictions; without it they are printed"
+    )
+    parser.add_argument(
+        "--to", metavar="FORM", help="jsonl json csv tsv xlsx parquet (default: what OUT's suffix says)"
+    )
+    parser.add_argument("--keep", metavar="COLUMN,COLUMN", nargs="?", const="all", action="append", default=[],
+                        help="columns of FILE to write beside the predictions (default: all others)")  # fmt: skip
+    _offer_force(parser)
     given = parser.parse_intermixed_args(words)
+    from autotune import outputs
+
+    if (given.file is None) == (not given.text):
+        raise ConfigError(
+            "give a file or --text",
+            where="autotune predict",
+            fix="autotune predict RUN file.csv -o out.jsonl",
+        )
+    if given.text and given.keep:
+        raise ConfigError("texts have no other columns", where="--keep", fix="leave it out, or give a file")
+    inputs = [given.file]
+    output = given.output and outputs.checked(
+        given.output,
+        inputs=inputs,
+        to=given.to,
+        allowed=outputs.PREDICTIONS,
+        default=Form.jsonl,
+        force=given.force,
+    )
+    if output is None:
+        if given.to not in (None, Form.jsonl):
+            raise ConfigError("what is printed is JSONL", where=f"--to {given.to}", fix=f"-o out.{given.to}")
+        outputs.refuse_stdout(inputs)
     _settle_for(given.run)
     from autotune import commands
 
-    return commands.predict(given.run, file=given.file, texts=given.text, output=given.output)
+    return commands.predict(given.run, file=given.file, texts=given.text, output=output, keep=given.keep)
+
+
+def _offer_force(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--force", action="store_true", help="overwrite a file that exists")
 
 
 def _push(words: list[str], _: list[str]) -> int:
@@ -253,14 +307,18 @@ def _convert(words: list[str], _: list[str]) -> int:
         "target", metavar="OUT", help="file whose suffix says the form, or a folder with --to"
     )
     parser.add_argument("--to", metavar="FORM", help="csv tsv json jsonl parquet arrow xlsx conll spans brat")
+    _offer_force(parser)
     given = parser.parse_intermixed_args([word for word in words if word not in overrides])
+    from autotune import outputs
+
+    output = outputs.checked(given.target, inputs=[given.source], to=given.to, force=given.force, name="OUT")
     from autotune.compose import compose_by_task
 
     configs = compose_by_task([f"dataset.path={given.source}", *overrides, "dataset.validation_fraction=0"])
     environment.settle_offline(list(configs.values()))
     from autotune import convert
 
-    return convert.convert(configs, given.target, given.to)
+    return convert.convert(configs, output)
 
 
 VERBS: dict[str, Callable[[list[str], list[str]], int]] = {

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import socket
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -163,6 +164,16 @@ def lines_in_turns(parts: Sequence[Path], target: Path) -> None:
             file.write(line)
     for part in parts:
         part.unlink()
+
+
+def deliver(made: Path, target: Path) -> None:
+    """Puts the bytes of a finished file where they are wanted, on whatever disk or device that is; see `replaced`.
+
+    Raises:
+        DiskError: they cannot be written.
+    """
+    with made.open("rb") as source, replaced(target) as file:
+        shutil.copyfileobj(source, file, 1 << 20)
 
 
 def free_name(path: Path) -> Path:

@@ -10,13 +10,13 @@ import runpy
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from autotune import launch
+from autotune.files import scratch
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ def prepare() -> None:
 
 def run(words: Sequence[str]) -> Ended:
     """`autotune` with these words, in a fresh process that is none of a launcher's."""
-    with tempfile.TemporaryDirectory() as scratch:
-        said = Path(scratch, "said.txt")
+    with scratch() as folder:
+        said = Path(folder, "said.txt")
         code = _asked(words, said) if _waiting is not None else None
         if code is None:
             with said.open("wb") as output:
                 command = [sys.executable, "-m", "autotune", *words]
-                environment = launch.alone(os.environ)
+                environment = launch.alone(os.environ) | {"PYTHONIOENCODING": "utf-8"}
                 code = subprocess.run(
                     command, stdout=output, stderr=output, check=False, env=environment
                 ).returncode
@@ -93,8 +93,10 @@ def _become(words: list[str], said: str) -> NoReturn:
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
+        for number, name in ((1, "stdout"), (2, "stderr")):
+            os.dup2(output, number)
+            # Those of the first process may be closed, or in another encoding.
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
         alone = launch.alone(os.environ)
         os.environ.clear()
         os.environ.update(alone)

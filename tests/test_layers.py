@@ -17,7 +17,7 @@ CONFIGS = PACKAGE.parent / "configs"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    ("__init__", "errors", "os_errors", "paste", "redaction"),
+    ("__init__", "errors", "os_errors", "paste", "redaction", "streams"),
     ("registry", "choices", "config"),
     ("files", "keys", "launch", "fresh", "signals", "checkpoints"),
     ("data.roles", "data.labels"),
@@ -32,7 +32,7 @@ LAYERS = (
     ("publishing.client", "publishing.target"),
     ("checks",),
     ("prepare",),
-    ("proof", "outcome", "planning", "publishing", "saved_model"),
+    ("proof", "outcome", "outputs", "planning", "publishing", "saved_model"),
     ("commands", "convert"),
     ("overrides", "explain", "environment"),
     ("resuming",),

@@ -186,12 +186,7 @@ def load_file(
     Raises:
         DataError: there is no such file, or it cannot be read.
     """
-    file = Path(path).expanduser()
-    if not file.exists():
-        raise DataError("there is no such file", where=path, fix=near_file(file))
-    known = SUFFIXES.get(file.suffix.lower(), config.format)
-    form = Format.spans if config.format is Format.spans and known in (Format.json, Format.jsonl) else known
-    own = replace(config, format=form)
+    file, own = _named_file(path, config)
     source = understood(file_source(file, own), columns, own, predicting=True)
     scheme = _scheme(own, columns, source)
     data, said = _read(source, split, own, columns, scheme, cache, predicting=True)
@@ -200,6 +195,25 @@ def load_file(
     if not len(data):
         raise DataError("the file has no rows", where=path)
     return data
+
+
+def original_rows(path: str, config: DatasetConfig) -> Iterator[Mapping[str, Any]]:
+    """The same rows as those of `load_file`, with the columns of the file.
+
+    Raises:
+        DataError: see `load_file`.
+    """
+    yield from file_source(*_named_file(path, config)).raw([])
+
+
+def _named_file(path: str, config: DatasetConfig) -> tuple[Path, DatasetConfig]:
+    """A file, and how it is read: its form is what its own name says, whatever form the run's data had."""
+    file = Path(path).expanduser()
+    if not file.exists():
+        raise DataError("there is no such file", where=path, fix=near_file(file))
+    known = SUFFIXES.get(file.suffix.lower(), config.format)
+    form = Format.spans if config.format is Format.spans and known in (Format.json, Format.jsonl) else known
+    return file, replace(config, format=form)
 
 
 def rows_from_texts(texts: Sequence[str], columns: Sequence[Column]) -> Dataset:
