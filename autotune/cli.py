@@ -83,7 +83,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
         except Exception as error:  # noqa: BLE001 - the one place that tells a bug from a mistake
             if isinstance(error, OSError) and is_refusal(error):
-                return _refused(system_error(error, elsewhere="another path"), debug=debug)
+                return _refused(
+                    system_error(error, doing="read or write", elsewhere="another path"), debug=debug
+                )
             _tell(traceback.format_exc())
             _tell("this is a bug in autotune: please report it with the lines above\n")
             return BUG
@@ -206,7 +208,7 @@ def _evaluate(words: list[str], _: list[str]) -> int:
     parser.add_argument("--data", metavar="FILE", help="rows with gold values, in any form of training")
     parser.add_argument("--split", help="split of the run's own data (default: test, else validation)")
     parser.add_argument("-o", "--output", metavar="OUT", help="JSON file for the figures")
-    _offer_force(parser)
+    parser.offer("--format", "--force")
     given = parser.parse_intermixed_args(words)
     from autotune import outputs
 
@@ -216,7 +218,7 @@ def _evaluate(words: list[str], _: list[str]) -> int:
     _settle_for(given.run)
     from autotune import commands
 
-    return commands.evaluate(given.run, data=given.data, split=given.split, output=output)
+    return commands.evaluate(given.run, data=given.data, split=given.split, output=output, form=given.format)
 
 
 def _predict(words: list[str], _: list[str]) -> int:
@@ -224,7 +226,9 @@ def _predict(words: list[str], _: list[str]) -> int:
     parser.add_argument(
         "run", metavar="RUN", help="run folder, folder with a saved model, or hub:ORG/NAME[@REVISION]"
     )
-    parser.add_argument("file", metavar="FILE", nargs="?", help="rows in any form that training takes")
+    parser.add_argument(
+        "file", metavar="FILE", nargs="?", help="rows in any form that training takes; - is standard input"
+    )
     parser.add_argument("--text", action="append", default=[], help="instead of a file; may be repeated")
     parser.add_argument(
         "-o", "--output", metavar="OUT", help="file for the predictions; without it they are printed"
@@ -234,7 +238,7 @@ def _predict(words: list[str], _: list[str]) -> int:
     )
     parser.add_argument("--keep", metavar="COLUMN,COLUMN", nargs="?", const="all", action="append", default=[],
                         help="columns of FILE to write beside the predictions (default: all others)")  # fmt: skip
-    _offer_force(parser)
+    parser.offer("--format", "--force")
     given = parser.parse_intermixed_args(words)
     from autotune import outputs
 
@@ -262,11 +266,9 @@ def _predict(words: list[str], _: list[str]) -> int:
     _settle_for(given.run)
     from autotune import commands
 
-    return commands.predict(given.run, file=given.file, texts=given.text, output=output, keep=given.keep)
-
-
-def _offer_force(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--force", action="store_true", help="overwrite a file that exists")
+    return commands.predict(
+        given.run, file=given.file, texts=given.text, output=output, keep=given.keep, form=given.format
+    )
 
 
 def _push(words: list[str], _: list[str]) -> int:
@@ -307,7 +309,7 @@ def _convert(words: list[str], _: list[str]) -> int:
         "target", metavar="OUT", help="file whose suffix says the form, or a folder with --to"
     )
     parser.add_argument("--to", metavar="FORM", help="csv tsv json jsonl parquet arrow xlsx conll spans brat")
-    _offer_force(parser)
+    parser.offer("--force")
     given = parser.parse_intermixed_args([word for word in words if word not in overrides])
     from autotune import outputs
 
@@ -338,6 +340,13 @@ class _Parser(argparse.ArgumentParser):
 
     def __init__(self, verb: str, description: str) -> None:
         super().__init__(prog=f"autotune {verb}", description=description, allow_abbrev=False)
+
+    def offer(self, *names: str) -> None:
+        """Adds arguments that several verbs have."""
+        if "--format" in names:
+            self.add_argument("--format", metavar="FORM", help="of what is read, if its name does not say it")
+        if "--force" in names:
+            self.add_argument("--force", action="store_true", help="overwrite a file that exists")
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(message, where=self.prog, fix=" ".join(self.format_usage().split()))

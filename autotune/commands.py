@@ -269,7 +269,9 @@ def _scored(splits: Iterable[str]) -> list[str]:
     return [name for name in names if name != "train"] or names
 
 
-def evaluate(run: str, *, data: str | None, split: str | None, output: Output | None) -> int:
+def evaluate(
+    run: str, *, data: str | None, split: str | None, output: Output | None, form: str | None = None
+) -> int:
     """Scores a finished run on one of its splits or on a file; returns the exit code.
 
     Args:
@@ -277,6 +279,7 @@ def evaluate(run: str, *, data: str | None, split: str | None, output: Output | 
         data: file to score instead of the run's own data.
         split: of the run's own data; None: the one that is the run's result, test where there is one.
         output: JSON file for the figures.
+        form: of `data`, where its name does not say it.
     """
     if output is None:
         need_stdout()
@@ -295,7 +298,9 @@ def evaluate(run: str, *, data: str | None, split: str | None, output: Output | 
             raise ConfigError(f"the run has no split {split!r}", where="--split", found=listing(splits))
         rows = splits[split]
     else:
-        rows = load_file(data, loaded.config.dataset, loaded.task.columns, cache=Path(loaded.scratch.name))
+        rows = load_file(
+            data, loaded.config.dataset, loaded.task.columns, cache=Path(loaded.scratch.name), form=form
+        )
         _need_targets(loaded.task, rows, data)
     features = prepare_features(loaded.task, rows, Path(loaded.scratch.name), "evaluate")
     scores = loaded.evaluator.score(loaded.model, features, rows)
@@ -316,7 +321,13 @@ def evaluate(run: str, *, data: str | None, split: str | None, output: Output | 
 
 
 def predict(
-    run: str, *, file: str | None, texts: Sequence[str], output: Output | None, keep: Sequence[str] = ()
+    run: str,
+    *,
+    file: str | None,
+    texts: Sequence[str],
+    output: Output | None,
+    keep: Sequence[str] = (),
+    form: str | None = None,
 ) -> int:
     """Predicts for a file or for texts; returns the exit code.
 
@@ -326,6 +337,7 @@ def predict(
         texts: instead of a file.
         output: file for the predictions; None prints them.
         keep: columns of the file that stand beside the predictions.
+        form: of the file, where its name does not say it.
     """
     if output is None:
         need_stdout()
@@ -334,12 +346,12 @@ def predict(
     rows = (
         rows_from_texts(texts, columns)
         if file is None
-        else load_file(file, loaded.config.dataset, columns, cache=Path(loaded.scratch.name))
+        else load_file(file, loaded.config.dataset, columns, cache=Path(loaded.scratch.name), form=form)
     )
     features = prepare_features(loaded.task, rows, Path(loaded.scratch.name), "predict")
     predictions: Iterable[Mapping[str, Any]] = loaded.evaluator.stream(loaded.model, features, rows)
     if file is not None and keep:
-        predictions = kept(predictions, original_rows(file, loaded.config.dataset), keep)
+        predictions = kept(predictions, original_rows(file, loaded.config.dataset, form), keep)
     if output is None:
         print_rows(predictions)
     else:

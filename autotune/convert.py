@@ -39,7 +39,7 @@ def convert(configs: Mapping[str, RunConfig], output: Output) -> int:
         rows = load_rows(config.dataset, columns, seed=config.seed, cache=Path(cache))
         # That there is no test split matters to a run only.
         notes = [note for note in rows.notes if "dataset.test_fraction" not in note]
-        notes += export(rows.splits, columns, path, output.form, overwrite=True)
+        notes += export(rows.splits, columns, path, output.form, overwrite=True, special=output.special)
     for note in notes:
         logger.info("data: %s", note)
     counts = ", ".join(f"{split} {len(data)} rows" for split, data in rows.splits.items())

@@ -133,7 +133,7 @@ def answers(endpoint: str, seconds: float = PROBE_SECONDS) -> bool:
 
 
 def _dataset_on_hub(dataset: DatasetConfig) -> bool:
-    if dataset.path.startswith("sample/") or Path(dataset.path).expanduser().exists():
+    if dataset.path == "-" or dataset.path.startswith("sample/") or Path(dataset.path).expanduser().exists():
         return False
     return dataset.format in (Format.auto, Format.hub) and HUB_ID.fullmatch(dataset.path) is not None
 

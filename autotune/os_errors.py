@@ -115,7 +115,7 @@ def system_error(
             what, where=_short(path), found=_unnamable(named or path, number), fix="correct the path"
         )
     if number in RIGHTS:
-        found, fix = _rights(named or path, reading=doing == "read", elsewhere=elsewhere)
+        found, fix = _rights(named or path, reading=doing != "write", elsewhere=elsewhere)
     elif number in ROOM:
         found = room(path, needed)
         fix = f"make room, look at quota and rights, and run the same command again; or {elsewhere}, where there is room"

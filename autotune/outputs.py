@@ -36,6 +36,8 @@ class Output:
 
     path: Path
     form: Form
+    special: bool = False
+    """Whether it is a pipe or a device, which is written into."""
 
     def write_text(self, text: str) -> None:
         """Writes a text.
@@ -133,7 +135,7 @@ def checked(
             fix="another name, or --force",
         )
     if special:
-        return Output(path, form)
+        return Output(path, form, special=True)
     real = Path(os.path.realpath(path))
     _refuse_folder(real.parent, path, name)
     return Output(real if path.is_symlink() else path, form)

@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from autotune import registry
 from autotune.config import RunConfig
 from autotune.errors import AutotuneError, ConfigError, raise_all
+from autotune.files import reading
 from autotune.keys import keys, suggest
 from autotune.rules import here, rules, tokens
 
@@ -134,7 +135,8 @@ def load_values(path: Path) -> dict[str, Any]:
         ConfigError: there is no such file, or it is no YAML.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        with reading(path, elsewhere="another run"):
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError("the configuration cannot be read", where=str(path), found=str(error)) from error
     if not isinstance(values, dict):

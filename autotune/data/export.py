@@ -36,6 +36,7 @@ def export(
     form: Form,
     *,
     overwrite: bool = False,
+    special: bool = False,
 ) -> list[str]:
     """Writes the rows; says what the form does not hold.
 
@@ -46,9 +47,10 @@ def export(
     Args:
         splits: rows with canonical columns.
         columns: of the task.
-        target: does not exist yet, or may be overwritten; what is a pipe or a device is written into.
+        target: does not exist yet, or may be overwritten.
         form: from `form_of`.
         overwrite: whether a file that exists is replaced.
+        special: whether the target is a pipe or a device.
 
     Raises:
         ConfigError: the target exists and may not be overwritten, or is one file and would have to be a folder, or the
@@ -59,7 +61,6 @@ def export(
     one_file = target.suffix.lower() in SUFFIXES
     if not overwrite:
         refuse_existing(target)
-    special = target.exists() and not target.is_file() and not target.is_dir()
     one_file = one_file or special
     _refuse(splits, columns, target, form, one_file=one_file)
     notes: list[str] = []

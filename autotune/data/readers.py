@@ -16,7 +16,9 @@ from autotune.data.delimited import read_delimited
 from autotune.data.encoding import lines, open_text
 from autotune.data.sheets import read_sheet
 from autotune.data.spans import is_export
-from autotune.errors import DataError, listing
+from autotune.errors import AutotuneError, DataError, listing
+from autotune.files import reading
+from autotune.os_errors import is_refusal, system_error
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict, Features
@@ -71,7 +73,7 @@ def format_of(path: Path, config: DatasetConfig) -> Format:
             "the name of the file does not say what form it has",
             where=str(path),
             found=f"known suffixes: {listing(SUFFIXES, 20)}",
-            fix="dataset.format=conll, or csv, json, jsonl, parquet, arrow, xlsx, spans, brat",
+            fix="dataset.format=conll, or csv, json, jsonl, parquet, arrow, xlsx, spans, brat; predict: --format",
         )
     return found
 
@@ -85,7 +87,8 @@ def read_rows(path: Path, form: Format, config: DatasetConfig, notes: Notes) -> 
     if path.is_file() and path.stat().st_size == 0:
         raise DataError("the file is empty", where=str(path))
     if path.is_file():
-        _refuse_stand_ins(path)
+        with reading(path):
+            _refuse_stand_ins(path)
     readers: Mapping[Format, Callable[[Path, DatasetConfig, Notes], Iterator[RawRow]]] = {
         Format.csv: read_delimited,
         Format.json: _json,
@@ -133,6 +136,8 @@ def load_saved(folder: Path) -> "Dataset | DatasetDict":
     try:
         return load_from_disk(str(folder))
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        if isinstance(error, OSError) and is_refusal(error):
+            raise
         raise DataError(
             "the folder was not written by save_to_disk, or is damaged",
             where=str(folder),
@@ -147,11 +152,8 @@ def _refuse_stand_ins(path: Path) -> None:
     Raises:
         DataError: the file is a pointer of git-lfs or a web page.
     """
-    try:
-        with path.open("rb") as file:
-            begin = file.read(200).lstrip(b"\xef\xbb\xbf \r\n\t").lower()
-    except OSError:
-        return  # the reader says why
+    with path.open("rb") as file:
+        begin = file.read(200).lstrip(b"\xef\xbb\xbf \r\n\t").lower()
     if begin.startswith(b"version https://git-lfs"):
         fix = "git lfs pull in the folder of its repository"
         raise DataError("the file is a pointer of git-lfs, not the data", where=str(path), fix=fix)
@@ -270,7 +272,9 @@ def _arrow(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
         raise _damaged("Arrow", path, error) from error
 
 
-def _damaged(form: str, path: Path, error: Exception) -> DataError:
+def _damaged(form: str, path: Path, error: Exception) -> AutotuneError:
+    if isinstance(error, OSError) and is_refusal(error):
+        return system_error(error, path, doing="read", elsewhere="dataset.path=FILE")
     return DataError(
         f"the file is no readable {form}",
         where=str(path),

@@ -17,6 +17,7 @@ from transformers.utils.hub import cached_file, resolve_revision
 from yaml import YAMLError
 
 from autotune.errors import AutotuneError, ModelError, listing
+from autotune.os_errors import is_refusal, system_error
 
 POINTER = b"version https://git-lfs.github.com"
 PAGES = (b"<!doctype html", b"<html")
@@ -216,11 +217,23 @@ def plain_errors(name: str) -> Iterator[None]:
     except AutotuneError:
         raise
     except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
+        refusal = _refusal(error)
+        if refusal is not None:
+            raise system_error(refusal, doing="read", elsewhere="model.name_or_path=FOLDER") from error
         raise explained(name, error) from error
     except Exception as error:
         if type(error).__name__ in FOREIGN:
             raise explained(name, error) from error
         raise
+
+
+def _refusal(error: BaseException | None) -> OSError | None:
+    """What the system said, which transformers may have put into words of its own."""
+    while error is not None:
+        if isinstance(error, OSError) and is_refusal(error):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 @dataclass(frozen=True)
