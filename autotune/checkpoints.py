@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autotune.files import saving, synced, writing
+from autotune.files import follow_umask, saving, synced, writing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -237,6 +237,7 @@ def write_tensors(
     needed = sum(tensor.nbytes for tensor in tensors.values())
     with saving(path, needed):
         save_file(dict(tensors), path, metadata={key: str(fact) for key, fact in (facts or {}).items()})
+        follow_umask(path)
         synced(path)
 
 

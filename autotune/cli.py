@@ -9,11 +9,13 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
-from typing import Any, NoReturn, TextIO, cast
+from typing import NoReturn, TextIO, cast
 
 from autotune import __version__, environment, fresh, launch, registry, streams
 from autotune.data.forms import Form
 from autotune.errors import AutotuneError, ConfigError, DiskError, Findings, nearest, raise_all
+from autotune.files import scratch
+from autotune.flags import take_switch, take_values
 from autotune.os_errors import is_refusal, system_error
 from autotune.redaction import RedactedStream
 from autotune.streams import Stream
@@ -66,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     err = cast(TextIO, RedactedStream(Stream(sys.stderr, "standard error", needed=False)))
     with redirect_stdout(out), redirect_stderr(err):
         environment.set_defaults()
-        debug = _take_switch(words, "--debug")
+        debug = take_switch(words, "--debug")
         try:
             code = _dispatch(words)
             out.flush()
@@ -84,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except Exception as error:  # noqa: BLE001 - the one place that tells a bug from a mistake
             if isinstance(error, OSError) and is_refusal(error):
                 return _refused(
-                    system_error(error, doing="read or write", elsewhere="another path"), debug=debug
+                    system_error(error, doing="read or write", elsewhere="a path of your own"), debug=debug
                 )
             _tell(traceback.format_exc())
             _tell("this is a bug in autotune: please report it with the lines above\n")
@@ -111,7 +113,7 @@ def _tell(text: str) -> None:
 
 
 def _dispatch(words: list[str]) -> int:
-    plugins = _take_values(words, "--plugin")
+    plugins = take_values(words, "--plugin")
     first = words[0] if words else ""
     if first in ("--help", "-h", "help"):
         sys.stdout.write(HELP)
@@ -138,6 +140,8 @@ def _dispatch(words: list[str]) -> int:
         )
     for plugin in plugins:
         registry.load_plugin(plugin)
+    if verb not in ("check", "show", "push"):
+        scratch().cleanup()  # that there is none is not found after hours of training
     # What is asked for on stdout stays alone there.
     stream = sys.stdout if verb in ("train", "evaluate", "push") else sys.stderr
     with environment.speaking(stream):
@@ -362,31 +366,6 @@ def _settle_for(run: str) -> None:
     saved = RunFolder.config(run)
     if saved is not None:
         environment.settle_offline([load_config(saved)])
-
-
-def _take_switch(words: list[str], name: str) -> bool:
-    given = name in words
-    words[:] = [word for word in words if word != name]
-    return given
-
-
-def _take_values(words: list[str], name: str) -> list[str]:
-    """Takes `name VALUE` and `name=VALUE` out of the words, wherever they stand."""
-    taken: list[str] = []
-    rest: list[str] = []
-    remaining: Any = iter(words)
-    for word in remaining:
-        if word == name:
-            value = next(remaining, None)
-            if value is None:
-                raise ConfigError("the flag needs a value", where=name)
-            taken.append(value)
-        elif word.startswith(f"{name}="):
-            taken.append(word.partition("=")[2])
-        else:
-            rest.append(word)
-    words[:] = rest
-    return taken
 
 
 def _offer_verbs() -> None:

@@ -28,6 +28,7 @@ from autotune.files import json_lines
 from autotune.models import finish, halve_frozen, load_model, save_adapter, save_artefact
 from autotune.outcome import say_model, say_next, say_result, say_scores
 from autotune.outputs import Output, inputs_of, kept, print_rows, refuse_input
+from autotune.places import cache_of
 from autotune.planning import estimate, lines
 from autotune.prepare import Prepared, examine
 from autotune.proof import prove
@@ -36,7 +37,7 @@ from autotune.publishing.card import write_card
 from autotune.publishing.facts import read_facts
 from autotune.publishing.stage import publish
 from autotune.resolve import plain
-from autotune.runs import CACHE, RunFolder
+from autotune.runs import RunFolder
 from autotune.saved_model import load_saved
 from autotune.streams import need_stdout, print_json
 from autotune.tasks.base import Scores, Task
@@ -72,15 +73,16 @@ def plan(config: RunConfig) -> int:
 
 
 def _cache(config: RunConfig) -> Path:
-    return Path(config.runs).expanduser() / CACHE
+    return cache_of(Path(config.runs).expanduser())
 
 
 def _refusal(config: RunConfig, report: Report) -> int:
-    """The exit code that the findings ask for."""
-    refused = report.count(Severity.error) or (
-        config.check.level is CheckLevel.strict and report.count(Severity.warning)
+    """The exit code that the findings ask for; of several errors' codes the greatest."""
+    strict = config.check.level is CheckLevel.strict
+    refused = report.count(Severity.error) or (strict and report.count(Severity.warning))
+    return (
+        max((error.exit_code for error in report.errors), default=AutotuneError.exit_code) if refused else 0
     )
-    return AutotuneError.exit_code if refused else 0
 
 
 def _print(config: RunConfig, report: Report) -> None:

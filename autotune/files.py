@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import socket
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -174,6 +175,23 @@ def deliver(made: Path, target: Path) -> None:
     """
     with made.open("rb") as source, replaced(target) as file:
         shutil.copyfileobj(source, file, 1 << 20)
+
+
+def follow_umask(*files: Path) -> None:
+    """Gives files of one folder the mode that the user's umask, or the folder's own rules, have for new files:
+    safetensors writes files that nobody else may read.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    for folder in {file.parent for file in files}:
+        model = folder / ".mode.part"
+        model.touch()
+        mode = stat.S_IMODE(model.stat().st_mode)
+        model.unlink()
+        for file in files:
+            if file.parent == folder and stat.S_IMODE(file.stat().st_mode) != mode:
+                file.chmod(mode)
 
 
 def free_name(path: Path) -> Path:

@@ -153,11 +153,11 @@ def owned(path: Path) -> str:
 
 
 def user_name(number: int) -> str:
-    """A user's name; the number where the system knows none."""
+    """A user's name; the number where the system knows no name."""
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:
-        return f"user {number}"
+        return str(number)
 
 
 def _rights(named: Path, *, reading: bool, elsewhere: str) -> tuple[str, str]:
@@ -167,11 +167,11 @@ def _rights(named: Path, *, reading: bool, elsewhere: str) -> tuple[str, str]:
     try:
         about = obstacle.stat()
     except OSError:
-        return owned(obstacle), f"ask its owner, or another place: {elsewhere}"
+        return owned(obstacle), f"ask its owner, or {elsewhere}"
     if about.st_uid == os.geteuid() and os.geteuid():
-        return owned(obstacle), f"chmod -R u+rwX {obstacle}; or another place: {elsewhere}"
+        return owned(obstacle), f"chmod -R u+rwX {obstacle}; or {elsewhere}"
     owner = user_name(about.st_uid)
-    return owned(obstacle), f"ask {owner} for: {change} {obstacle}; or another place: {elsewhere}"
+    return owned(obstacle), f"ask {owner} for: {change} {obstacle}; or {elsewhere}"
 
 
 def _obstacle(path: Path, *, reading: bool) -> Path:

@@ -111,7 +111,7 @@ def checked(
     except (FileNotFoundError, NotADirectoryError):
         about = None
     except OSError as error:
-        raise system_error(error, path, elsewhere=f"{name} FILE") from error
+        raise system_error(error, path, elsewhere="another name for the output") from error
     special = _is_special(path, about)
     form = form_of(
         path if path.suffix.lower() in SUFFIXES or not special else Path("special"), to, allowed, default
@@ -276,7 +276,7 @@ def _refuse_folder(folder: Path, path: Path, name: str) -> None:
             "there is no such folder for the output", where=str(path), found=found, fix=fix
         ) from error
     except OSError as error:
-        raise system_error(error, path, elsewhere=f"{name} FILE") from error
+        raise system_error(error, path, elsewhere="another name for the output") from error
 
 
 def _line(row: Row) -> bytes:

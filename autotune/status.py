@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.errors import AutotuneError, ConfigError, Interrupted, ModelError
-from autotune.files import now
+from autotune.files import now, reading
 from autotune.redaction import redact
 
 CONFIG, LOCK, STATUS = "config.yaml", ".lock", "status.json"
@@ -67,9 +67,10 @@ def state_of(path: Path) -> State | None:
 
 def is_run(path: Path) -> bool:
     """Whether a folder is a run's, or empty and so free to become one."""
-    if not path.is_dir():
-        return not path.exists()
-    return (path / STATUS).exists() or {entry.name for entry in path.iterdir()} <= BEGUN
+    with reading(path, elsewhere="name=ANOTHER, or runs=FOLDER of your own"):
+        if not path.is_dir():
+            return not path.exists()
+        return (path / STATUS).exists() or {entry.name for entry in path.iterdir()} <= BEGUN
 
 
 def unfinished(what: str, path: Path) -> ModelError:

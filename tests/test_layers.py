@@ -17,13 +17,13 @@ CONFIGS = PACKAGE.parent / "configs"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    ("__init__", "errors", "os_errors", "paste", "redaction", "streams"),
+    ("__init__", "errors", "flags", "os_errors", "paste", "redaction", "streams"),
     ("registry", "choices", "config"),
     ("files", "keys", "launch", "fresh", "signals", "checkpoints"),
     ("data.roles", "data.labels"),
     ("rules",),
     ("resolve",),
-    ("runlog", "status"),
+    ("places", "runlog", "status"),
     ("runs",),
     ("data", "evaluation.metrics"),
     ("tasks",),

@@ -15,10 +15,10 @@ from autotune.data.brat import is_brat
 from autotune.data.columns import plain_name
 from autotune.data.conll import line_of
 from autotune.data.exports import in_our_columns
-from autotune.data.pipes import is_pipe, spooled, under_own_name
+from autotune.data.pipes import is_pipe, renamed, spooled
 from autotune.data.readers import SUFFIXES, format_of, read_rows
 from autotune.data.roles import Column
-from autotune.errors import DataError, listing, nearest
+from autotune.errors import AutotuneError, DataError, listing, nearest
 from autotune.files import reading
 from autotune.paste import override
 
@@ -85,7 +85,10 @@ def _piped(path: Path, config: DatasetConfig) -> Source:
     source = file_source(spool, config)
 
     def raw(notes: list[str]) -> Iterator[Mapping[str, Any]]:
-        return under_own_name(source.raw(notes), spool, path)
+        try:
+            yield from source.raw(notes)
+        except AutotuneError as error:
+            raise renamed(error, spool, path) from error
 
     return replace(source, raw=raw, where=str(path))
 

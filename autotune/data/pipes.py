@@ -5,9 +5,9 @@ import os
 import select
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from autotune import launch, signals
 from autotune.errors import AutotuneError, DataError
@@ -20,8 +20,6 @@ STDIN = "-"
 BLOCK = 1 << 20
 SECONDS = 2.0
 """After so long without a row it is said that somebody has to write."""
-
-Row = TypeVar("Row", bound=Mapping[str, Any])
 
 _spooled: dict[tuple[int, int], Path] = {}
 """Files with what came through a pipe, by its device and inode: it comes once, and may be read more than once."""
@@ -85,14 +83,6 @@ def spooled(path: Path) -> Path:
     finally:
         if descriptor:
             os.close(descriptor)
-
-
-def under_own_name(rows: Iterable[Row], spool: Path, path: Path) -> Iterator[Row]:
-    """The rows of a temporary file, whose errors name the pipe."""
-    try:
-        yield from rows
-    except AutotuneError as error:
-        raise renamed(error, spool, path) from error
 
 
 def renamed(error: AutotuneError, spool: Path, path: Path) -> AutotuneError:

@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoTokenizer
 from autotune.choices import Quantization
 from autotune.config import PeftConfig
 from autotune.errors import ModelError, listing
-from autotune.files import saving
+from autotune.files import follow_umask, saving
 from autotune.models.adapters import quantization_arguments
 from autotune.models.base import AUTO_CLASS, family_of
 from autotune.models.repository import licence_of, locate, plain_errors, quiet, read_json
@@ -85,6 +85,7 @@ def _save_artefact(
         **extra,
     }
     (partial / RECORD).write_text(json.dumps(record, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    follow_umask(*partial.glob("*.safetensors"))
     _replace(partial, folder)
 
 
@@ -103,6 +104,7 @@ def save_adapter(model: nn.Module, base: Base, folder: Path) -> None:
     with saving(folder):
         # peft would otherwise ask the Hub whether the vocabulary was resized; it never is.
         model.save_pretrained(str(folder), save_embedding_layers=False)
+        follow_umask(*folder.glob("*.safetensors"))
     (folder / "README.md").unlink(missing_ok=True)
 
 

@@ -8,6 +8,7 @@ import hashlib
 import logging
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -31,7 +32,7 @@ from transformers import (
 )
 
 from autotune.choices import Architecture
-from autotune.files import PRIVATE, saving
+from autotune.files import PRIVATE, follow_umask, saving
 from autotune.models.repository import quiet
 from autotune.models.tiny_tokenizers import LONG, SHORT, TOKENIZERS
 
@@ -68,6 +69,8 @@ def build_tiny(architecture: Architecture, texts: Iterable[str], cache: Path) ->
                 torch.manual_seed(0)
                 auto_class.from_config(config).save_pretrained(partial)
                 tokenizer.save_pretrained(partial)
+            follow_umask(*partial.glob("*.safetensors"))
+            partial.chmod(stat.S_IMODE(cache.stat().st_mode))  # who shares the cache shares what is in it
             os.replace(partial, folder)
         except OSError:
             # Of two processes that build at once the later finds the folder in its place; both built the same.
