@@ -272,7 +272,7 @@ def _scored(splits: Iterable[str]) -> list[str]:
 
 
 def evaluate(
-    run: str, *, data: str | None, split: str | None, output: Output | None, form: str | None = None
+    run: str, *, data: str | None, split: str | None, output: Output | None, form: str | None
 ) -> int:
     """Scores a finished run on one of its splits or on a file; returns the exit code.
 
@@ -328,8 +328,8 @@ def predict(
     file: str | None,
     texts: Sequence[str],
     output: Output | None,
-    keep: Sequence[str] = (),
-    form: str | None = None,
+    keep: Sequence[str],
+    form: str | None,
 ) -> int:
     """Predicts for a file or for texts; returns the exit code.
 

@@ -14,7 +14,9 @@ from tests.forks import forks
 
 NOBODY = 65534
 AS_NOBODY = (
-    "import os, sys, encodings.utf_8_sig, encodings.utf_32_le; os.umask(0o022); os.setgroups([]); os.setgid(65534); os.setuid(65534); os.environ['HOME'] = '/nonexistent';"
+    # Python itself may lie where nobody else may read, so what is imported late is imported first.
+    "import os, sys, encodings.utf_8_sig, encodings.utf_32_le; os.environ['HOME'] = '/nonexistent'; os.umask(0o022);"
+    "os.setgroups([]); os.setgid(65534); os.setuid(65534);"
     "from autotune.cli import main; os._exit(main(sys.argv[1:]))"
 )
 TINY = [

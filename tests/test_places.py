@@ -61,7 +61,6 @@ def test_user_configs_with_a_name_that_is_too_long(capsys, monkeypatch):
     ("runs", "said"),
     [
         ("/dev/null", "/dev/null is a file, a device or the like"),
-        ("rows.csv", "rows.csv is a file"),
         ("/proc/x", "/proc has no x, and none can be made there"),
     ],
 )
