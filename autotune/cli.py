@@ -28,7 +28,7 @@ usage: autotune [VERB] …
   autotune plan [group=option …] [key=value …]      check, then measure what the run would cost
   autotune show [group=option …] [key=value …]      print the composed configuration and stop
   autotune evaluate RUN [--data FILE]               score a finished run again, or on other data
-  autotune predict RUN FILE -o OUT.jsonl            predict for a file, or for --text "…"
+  autotune predict RUN FILE -o OUT.csv [--keep]     predict for a file, - (standard input), or --text "…"
   autotune push RUN [--repo OWNER/NAME]             send a finished run to the Hub, again and again without harm
   autotune convert IN OUT [--to FORM] [key=value …] write a data set in another form: OUT.conll, or a folder
 
@@ -48,7 +48,7 @@ examples:
       dataset.columns.text=review dataset.columns.label=stars
 
 exit codes: 0 done, 2 configuration, data or call, 3 over budget, 65 bad numbers, 69 the Hub refused
-            or is away (the model is safe), 74 disk, 75 interrupted, 130 Ctrl-C, 70 our bug
+            or is away (the model is safe), 74 the system refused, 75 interrupted, 130 Ctrl-C, 70 our bug
 shell completion: eval "$(autotune -sc install=bash)"
 """
 

@@ -150,7 +150,7 @@ class _Lines(logging.StreamHandler[TextIO]):
         error = sys.exception()
         if isinstance(error, DiskError) and not self._told:
             self._told = True
-            sys.stderr.write(f"warning: {error.what}; what is said there is lost\n")
+            sys.stderr.write(f"warning: {error.what}; its messages are lost\n")
         elif not isinstance(error, DiskError | BrokenPipeError):
             super().handleError(record)
 

@@ -18,19 +18,20 @@ from typing import IO, Any
 from autotune.errors import ConfigError, DiskError
 from autotune.os_errors import REFUSALS, system_error
 
+OUTPUT = "another name for the output"
 PRIVATE = 0o700
 """Mode of a new folder with what was learned or read: a cluster's disk is shared, data may be confidential."""
 
 
 @contextmanager
-def replaced(target: Path) -> Iterator[IO[bytes]]:
+def replaced(target: Path, *, elsewhere: str = "runs=FOLDER") -> Iterator[IO[bytes]]:
     """A file to write that takes the target's place once all of it has reached the disk.
 
     Raises:
         DiskError: it cannot be written; the target is as it was.
     """
     beside = target.with_name(f".{target.name}.part")
-    with writing(target):
+    with writing(target, elsewhere=elsewhere):
         try:
             with beside.open("wb") as file:
                 yield file
@@ -168,12 +169,12 @@ def lines_in_turns(parts: Sequence[Path], target: Path) -> None:
 
 
 def deliver(made: Path, target: Path) -> None:
-    """Puts the bytes of a finished file where they are wanted, on whatever disk or device that is; see `replaced`.
+    """Puts the bytes of a finished file where the user wants them, on whatever disk or device that is; see `replaced`.
 
     Raises:
         DiskError: they cannot be written.
     """
-    with made.open("rb") as source, replaced(target) as file:
+    with made.open("rb") as source, replaced(target, elsewhere=OUTPUT) as file:
         shutil.copyfileobj(source, file, 1 << 20)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from autotune.config import DatasetConfig
 from autotune.data.forms import SUFFIXES, Form, form_of
 from autotune.errors import ConfigError, DataError, listing, nearest
-from autotune.files import deliver, replaced
+from autotune.files import OUTPUT, deliver, replaced
 from autotune.os_errors import system_error
 from autotune.streams import print_json
 
@@ -45,7 +45,7 @@ class Output:
         Raises:
             DiskError: it cannot be written.
         """
-        with replaced(self.path) as file:
+        with replaced(self.path, elsewhere=OUTPUT) as file:
             file.write(text.encode("utf-8", "backslashreplace"))
 
     def write_rows(self, rows: Iterable[Row], scratch: Path) -> None:
@@ -60,7 +60,7 @@ class Output:
             DiskError: they cannot be written.
         """
         if self.form is Form.jsonl:
-            with replaced(self.path) as file:
+            with replaced(self.path, elsewhere=OUTPUT) as file:
                 file.writelines(_line(row) for row in rows)
             return
         spool = scratch / "predictions.jsonl"
@@ -111,7 +111,7 @@ def checked(
     except (FileNotFoundError, NotADirectoryError):
         about = None
     except OSError as error:
-        raise system_error(error, path, elsewhere="another name for the output") from error
+        raise system_error(error, path, elsewhere=OUTPUT) from error
     special = _is_special(path, about)
     form = form_of(
         path if path.suffix.lower() in SUFFIXES or not special else Path("special"), to, allowed, default
@@ -273,10 +273,10 @@ def _refuse_folder(folder: Path, path: Path, name: str) -> None:
         else:
             found, fix = f"{folder} does not exist", f"mkdir -p {shlex.quote(str(folder))}"
         raise ConfigError(
-            "there is no such folder for the output", where=str(path), found=found, fix=fix
+            "the folder of the output is missing, or takes no files", where=str(path), found=found, fix=fix
         ) from error
     except OSError as error:
-        raise system_error(error, path, elsewhere="another name for the output") from error
+        raise system_error(error, path, elsewhere=OUTPUT) from error
 
 
 def _line(row: Row) -> bytes:

@@ -21,7 +21,7 @@ def cache_of(runs: Path) -> Path:
 
 
 def moved(folder: Path, lock: IO[str] | None) -> DiskError | None:
-    """What is said where a run's folder is no longer at its place; None where it is.
+    """The error for a run's folder that is no longer at its place; None where it is.
 
     Args:
         folder: of the run.

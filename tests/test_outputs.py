@@ -251,3 +251,17 @@ def test_lines_that_are_printed_are_json_in_any_encoding(run, rows, encoding):
         assert main(["predict", str(run), "--text", "Não gostei 😀 “ł”"]) == 0
     out.seek(0)
     assert json.loads(out.read())["text"] == "Não gostei 😀 “ł”"
+
+
+def test_a_disk_that_fills_up_names_no_folder_of_runs(run, rows, capsys, monkeypatch):
+    """`predict` has no runs=."""
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("autotune.files.os.fsync", full)
+    for name in ("o.jsonl", "o.csv"):
+        assert main(["predict", str(run), "mine.csv", "-o", name]) == 74
+        said = capsys.readouterr().err
+        assert "make room" in said and "another name for the output" in said and "runs=" not in said
+        assert sorted(path.name for path in rows.parent.iterdir()) == ["mine.csv"]

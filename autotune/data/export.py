@@ -20,7 +20,7 @@ from autotune.data.roles import Column, Kind
 from autotune.data.sources import load_file
 from autotune.data.words import entities
 from autotune.errors import ConfigError, DataError, listing
-from autotune.files import deliver, scratch, writing
+from autotune.files import OUTPUT, deliver, scratch, writing
 
 FOLDERS = (Form.arrow, Form.brat)
 """Forms that are a folder even for one split."""
@@ -64,7 +64,7 @@ def export(
     one_file = one_file or special
     _refuse(splits, columns, target, form, one_file=one_file)
     notes: list[str] = []
-    with writing(target, elsewhere="OUT"):
+    with writing(target, elsewhere=OUTPUT):
         # Beside the target, so that it can be renamed; what is no file has no room beside it.
         beside = None if special else target.parent
         with tempfile.TemporaryDirectory(dir=beside, prefix=f".{target.name}.") as scratch:

@@ -16,10 +16,10 @@ from autotune.files import scratch, writing
 logger = logging.getLogger(__name__)
 
 STDIN = "-"
-"""What stands for standard input."""
+"""Name of standard input."""
 BLOCK = 1 << 20
 SECONDS = 2.0
-"""After so long without a row it is said that somebody has to write."""
+"""After this time without a row, a warning says that somebody has to write."""
 
 _spooled: dict[tuple[int, int], Path] = {}
 """Files with what came through a pipe, by its device and inode: it comes once, and may be read more than once."""

@@ -224,7 +224,7 @@ def _named_file(path: str, config: DatasetConfig, form: str | None) -> tuple[Pat
         known_forms = [str(one) for one in Format if one not in (Format.auto, Format.hub)]
         if form not in known_forms:
             raise ConfigError(
-                f"there is no form {form!r}", where="--format", found=f"forms: {listing(known_forms)}, tsv"
+                f"unknown form {form!r}", where="--format", found=f"forms: {listing(known_forms)}, tsv"
             )
         return file, replace(config, format=Format(form))
     if not is_pipe(file) and not file.exists():
