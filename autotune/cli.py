@@ -15,7 +15,7 @@ from autotune import __version__, environment, fresh, launch, registry, streams
 from autotune.data.forms import Form
 from autotune.errors import AutotuneError, ConfigError, DiskError, Findings, nearest, raise_all
 from autotune.files import scratch
-from autotune.flags import take_switch, take_values
+from autotune.flags import decoded, take_switch, take_values
 from autotune.os_errors import is_refusal, system_error
 from autotune.redaction import RedactedStream
 from autotune.streams import Stream
@@ -270,8 +270,9 @@ def _predict(words: list[str], _: list[str]) -> int:
     _settle_for(given.run)
     from autotune import commands
 
+    texts = [decoded(text) for text in given.text]
     return commands.predict(
-        given.run, file=given.file, texts=given.text, output=output, keep=given.keep, form=given.format
+        given.run, file=given.file, texts=texts, output=output, keep=given.keep, form=given.format
     )
 
 

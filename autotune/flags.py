@@ -1,5 +1,6 @@
 """Flags of every verb, taken out of a command line."""
 
+import os
 from typing import Any
 
 from autotune.errors import ConfigError
@@ -33,3 +34,11 @@ def take_values(words: list[str], name: str) -> list[str]:
             rest.append(word)
     words[:] = rest
     return taken
+
+
+def decoded(word: str) -> str:
+    """A text of the command line as UTF-8, also where the locale (C, with PYTHONUTF8=0) kept Python from reading it so."""
+    try:
+        return os.fsencode(word).decode("utf-8")
+    except UnicodeError:
+        return word

@@ -131,3 +131,11 @@ def test_names_of_files_that_are_not_utf_8_are_shown(tmp_path, capsys):
     )
     assert main(["check", "task=sentiment", "dataset=csv", f"dataset.path={tmp_path}/x{name}"]) == 2
     assert "dados-\\udce3.csv" in capsys.readouterr().out
+
+
+def test_texts_of_the_command_line_are_utf_8_in_the_locale_c():
+    code = "import sys; from autotune.flags import decoded; print(ascii(decoded(sys.argv[1])))"
+    words = [sys.executable, "-P", "-c", code, "não é"]
+    env = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0"}
+    done = subprocess.run(words, capture_output=True, text=True, check=True, env=env)
+    assert done.stdout.strip() == ascii("não é")
