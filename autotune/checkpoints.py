@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autotune.errors import ModelError
-from autotune.files import link_or_copy, saving, synced, writing
+from autotune.files import follow_umask, link_or_copy, saving, synced, writing
 from autotune.foreign import foreign, said
 from autotune.manifest import find_folder_fault, write_json, write_manifest
 from autotune.records import Record, read_record
@@ -228,6 +228,7 @@ def write_tensors(
     needed = sum(tensor.nbytes for tensor in tensors.values())
     with saving(path, needed):
         save_file(dict(tensors), path, metadata={key: str(fact) for key, fact in (facts or {}).items()})
+        follow_umask(path)
         synced(path)
 
 

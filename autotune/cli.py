@@ -4,20 +4,22 @@ Hydra, and even more so torch, are imported by the verbs that need them: `autotu
 """
 
 import argparse
-import errno
 import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stderr, redirect_stdout
-from pathlib import Path
-from typing import Any, NoReturn, TextIO, cast
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from typing import NoReturn, TextIO, cast
 
-from autotune import __version__, environment, fresh, launch, registry
-from autotune.errors import AutotuneError, ConfigError, Findings, listing, nearest, raise_all
-from autotune.files import disk_error
+from autotune import __version__, environment, fresh, launch, registry, streams
+from autotune.data.forms import Form
+from autotune.errors import AutotuneError, ConfigError, DiskError, Findings, listing, nearest, raise_all
+from autotune.files import scratch
+from autotune.flags import decoded, take_switch, take_values
+from autotune.os_errors import is_refusal, system_error
 from autotune.plugin_errors import plugin_error
 from autotune.redaction import RedactedStream
+from autotune.streams import Stream
 
 HELP = """\
 usage: autotune [VERB] …
@@ -27,7 +29,7 @@ usage: autotune [VERB] …
   autotune plan [group=option …] [key=value …]      check, then measure what the run would cost
   autotune show [group=option …] [key=value …]      print the composed configuration and stop
   autotune evaluate RUN [--data FILE]               score a finished run again, or on other data
-  autotune predict RUN FILE -o OUT.jsonl            predict for a file, or for --text "…"
+  autotune predict RUN FILE -o OUT.csv [--keep]     predict for a file, - (standard input), or --text "…"
   autotune push RUN [--repo OWNER/NAME]             send a finished run to the Hub, again and again without harm
   autotune convert IN OUT [--to FORM] [key=value …] write a data set in another form: OUT.conll, or a folder
 
@@ -47,13 +49,12 @@ examples:
       dataset.columns.text=review dataset.columns.label=stars
 
 exit codes: 0 done, 2 configuration, data or call, 3 over budget, 65 bad numbers, 69 the Hub refused
-            or is away (the model is safe), 74 disk, 75 interrupted, 130 Ctrl-C, 70 our bug
+            or is away (the model is safe), 74 the system refused, 75 interrupted, 130 Ctrl-C, 70 our bug
 shell completion: eval "$(autotune -sc install=bash)"
 """
 
 BUG, INTERRUPTED, BROKEN_PIPE = 70, 130, 141
 COMPLETION = ("-sc", "--shell-completion")
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,10 +64,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: words after `autotune`; None: those of the process.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    environment.set_defaults()
-    out, err = (cast(TextIO, RedactedStream(stream)) for stream in (sys.stdout, sys.stderr))
+    streams.open_descriptors()
+    out = cast(TextIO, RedactedStream(Stream(sys.stdout, "standard output", needed=True)))
+    err = cast(TextIO, RedactedStream(Stream(sys.stderr, "standard error", needed=False)))
     with redirect_stdout(out), redirect_stderr(err):
-        debug = _take_switch(words, "--debug")
+        environment.set_defaults()
+        debug = take_switch(words, "--debug")
         try:
             code = _dispatch(words)
             out.flush()
@@ -74,39 +77,50 @@ def main(argv: Sequence[str] | None = None) -> int:
         except AutotuneError as error:
             return _refused(error, debug=debug)
         except KeyboardInterrupt:
-            err.write("interrupted\n")
+            _tell("interrupted\n")
             return INTERRUPTED
         except BrokenPipeError:
-            environment.mute_stdout()
+            cast(Stream, out).mute()
             return BROKEN_PIPE
         except SystemExit as leaving:
             return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
         except Exception as error:  # noqa: BLE001 - the one place that tells a bug from a mistake
-            if isinstance(error, OSError) and error.errno in DISK:
-                return _refused(disk_error(error, Path(str(error.filename or "."))), debug=debug)
+            if isinstance(error, OSError) and is_refusal(error):
+                return _refused(
+                    system_error(error, doing="read or write", elsewhere="a path of your own"), debug=debug
+                )
             own = plugin_error(error)
             if own is not None:
                 return _refused(own, debug=debug)
-            traceback.print_exc()
+            _tell(traceback.format_exc())
             given = (
                 f", or in what the plug-in {listing(registry.plugins)} gives it" if registry.plugins else ""
             )
-            err.write(f"this is a bug in autotune{given}: please report it with the lines above\n")
+            _tell(f"this is a bug in autotune{given}: please report it with the lines above\n")
             return BUG
 
 
 def _refused(error: AutotuneError, *, debug: bool) -> int:
     if debug:
-        traceback.print_exc()
+        _tell(traceback.format_exc())
     if launch.rank():
         return error.exit_code  # what all processes end with is told by the first
     for one in error.errors if isinstance(error, Findings) else [error]:
-        sys.stderr.write(f"error: {one}\n")
+        _tell(f"error: {one}\n")
     return error.exit_code
 
 
+def _tell(text: str) -> None:
+    """Writes to standard error; where that takes nothing, to standard output."""
+    sys.stderr.write(text)
+    if getattr(sys.stderr, "lost", False):
+        with suppress(DiskError, BrokenPipeError):
+            sys.stdout.write(text)
+            sys.stdout.flush()
+
+
 def _dispatch(words: list[str]) -> int:
-    plugins = _take_values(words, "--plugin")
+    plugins = take_values(words, "--plugin")
     first = words[0] if words else ""
     if first in ("--help", "-h", "help"):
         sys.stdout.write(HELP)
@@ -133,6 +147,8 @@ def _dispatch(words: list[str]) -> int:
         )
     for plugin in plugins:
         registry.load_plugin(plugin)
+    if verb not in ("check", "show", "push"):
+        scratch().cleanup()  # that there is none is not found after hours of training
     # What is asked for on stdout stays alone there.
     stream = sys.stdout if verb in ("train", "evaluate", "push") else sys.stderr
     with environment.speaking(stream):
@@ -187,7 +203,7 @@ def _look(words: list[str], verb: str) -> int:
             raise
         from autotune.checks.findings import refusal
 
-        sys.stdout.write(refusal(error))
+        streams.print_json(refusal(error))
         return error.exit_code
     environment.settle_offline(configs)
     from autotune import commands
@@ -203,11 +219,17 @@ def _evaluate(words: list[str], _: list[str]) -> int:
     parser.add_argument("--data", metavar="FILE", help="rows with gold values, in any form of training")
     parser.add_argument("--split", help="split of the run's own data (default: test, else validation)")
     parser.add_argument("-o", "--output", metavar="OUT", help="JSON file for the figures")
+    parser.offer("--format", "--force")
     given = parser.parse_intermixed_args(words)
+    from autotune import outputs
+
+    output = given.output and outputs.checked(
+        given.output, inputs=[given.data], allowed=[Form.json], default=Form.json, force=given.force
+    )
     _settle_for(given.run)
     from autotune import commands
 
-    return commands.evaluate(given.run, data=given.data, split=given.split, output=given.output)
+    return commands.evaluate(given.run, data=given.data, split=given.split, output=output, form=given.format)
 
 
 def _predict(words: list[str], _: list[str]) -> int:
@@ -215,14 +237,50 @@ def _predict(words: list[str], _: list[str]) -> int:
     parser.add_argument(
         "run", metavar="RUN", help="run folder, folder with a saved model, or hub:ORG/NAME[@REVISION]"
     )
-    parser.add_argument("file", metavar="FILE", nargs="?", help="rows in any form that training takes")
+    parser.add_argument(
+        "file", metavar="FILE", nargs="?", help="rows in any form that training takes; - is standard input"
+    )
     parser.add_argument("--text", action="append", default=[], help="instead of a file; may be repeated")
-    parser.add_argument("-o", "--output", metavar="OUT", help="JSONL file; without it the lines are printed")
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", help="file for the predictions; without it they are printed"
+    )
+    parser.add_argument(
+        "--to", metavar="FORM", help="jsonl json csv tsv xlsx parquet (default: what OUT's suffix says)"
+    )
+    parser.add_argument("--keep", metavar="COLUMN,COLUMN", nargs="?", const="all", action="append", default=[],
+                        help="columns of FILE to write beside the predictions (default: all others)")  # fmt: skip
+    parser.offer("--format", "--force")
     given = parser.parse_intermixed_args(words)
+    from autotune import outputs
+
+    if (given.file is None) == (not given.text):
+        raise ConfigError(
+            "give a file or --text",
+            where="autotune predict",
+            fix="autotune predict RUN file.csv -o out.jsonl",
+        )
+    if given.text and given.keep:
+        raise ConfigError("texts have no other columns", where="--keep", fix="leave it out, or give a file")
+    inputs = [given.file]
+    output = given.output and outputs.checked(
+        given.output,
+        inputs=inputs,
+        to=given.to,
+        allowed=outputs.PREDICTIONS,
+        default=Form.jsonl,
+        force=given.force,
+    )
+    if output is None:
+        if given.to not in (None, Form.jsonl):
+            raise ConfigError("what is printed is JSONL", where=f"--to {given.to}", fix=f"-o out.{given.to}")
+        outputs.refuse_stdout(inputs)
     _settle_for(given.run)
     from autotune import commands
 
-    return commands.predict(given.run, file=given.file, texts=given.text, output=given.output)
+    texts = [decoded(text) for text in given.text]
+    return commands.predict(
+        given.run, file=given.file, texts=texts, output=output, keep=given.keep, form=given.format
+    )
 
 
 def _push(words: list[str], _: list[str]) -> int:
@@ -263,14 +321,18 @@ def _convert(words: list[str], _: list[str]) -> int:
         "target", metavar="OUT", help="file whose suffix says the form, or a folder with --to"
     )
     parser.add_argument("--to", metavar="FORM", help="csv tsv json jsonl parquet arrow xlsx conll spans brat")
+    parser.offer("--force")
     given = parser.parse_intermixed_args([word for word in words if word not in overrides])
+    from autotune import outputs
+
+    output = outputs.checked(given.target, inputs=[given.source], to=given.to, force=given.force, name="OUT")
     from autotune.compose import compose_by_task
 
     configs = compose_by_task([f"dataset.path={given.source}", *overrides, "dataset.validation_fraction=0"])
     environment.settle_offline(list(configs.values()))
     from autotune import convert
 
-    return convert.convert(configs, given.target, given.to)
+    return convert.convert(configs, output)
 
 
 VERBS: dict[str, Callable[[list[str], list[str]], int]] = {
@@ -291,6 +353,13 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, verb: str, description: str) -> None:
         super().__init__(prog=f"autotune {verb}", description=description, allow_abbrev=False)
 
+    def offer(self, *names: str) -> None:
+        """Adds arguments that several verbs have."""
+        if "--format" in names:
+            self.add_argument("--format", metavar="FORM", help="of what is read, if its name does not say it")
+        if "--force" in names:
+            self.add_argument("--force", action="store_true", help="overwrite a file that exists")
+
     def error(self, message: str) -> NoReturn:
         raise ConfigError(message, where=self.prog, fix=" ".join(self.format_usage().split()))
 
@@ -305,31 +374,6 @@ def _settle_for(run: str) -> None:
     saved = RunFolder.config(run)
     if saved is not None:
         environment.settle_offline([load_config(saved)])
-
-
-def _take_switch(words: list[str], name: str) -> bool:
-    given = name in words
-    words[:] = [word for word in words if word != name]
-    return given
-
-
-def _take_values(words: list[str], name: str) -> list[str]:
-    """Takes `name VALUE` and `name=VALUE` out of the words, wherever they stand."""
-    taken: list[str] = []
-    rest: list[str] = []
-    remaining: Any = iter(words)
-    for word in remaining:
-        if word == name:
-            value = next(remaining, None)
-            if value is None:
-                raise ConfigError("the flag needs a value", where=name)
-            taken.append(value)
-        elif word.startswith(f"{name}="):
-            taken.append(word.partition("=")[2])
-        else:
-            rest.append(word)
-    words[:] = rest
-    return taken
 
 
 def _offer_verbs() -> None:

@@ -3,7 +3,7 @@
 import json
 import logging
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,17 @@ from autotune.choices import CheckFormat, CheckLevel, Precision
 from autotune.config import HubConfig, RunConfig
 from autotune.data.cache import records
 from autotune.data.gold import need_targets
-from autotune.data.sources import load_file, load_rows, rows_from_texts
+from autotune.data.sources import load_file, load_rows, original_rows, rows_from_texts
 from autotune.errors import AutotuneError, ConfigError, listing
 from autotune.evaluation.evaluate import Evaluator
 from autotune.evaluation.metrics import recipe
 from autotune.evaluation.uncertainty import intervals
 from autotune.evaluation.unseen import unseen_scores
-from autotune.files import json_lines, replaced
+from autotune.files import json_lines
 from autotune.models import finish, halve_frozen, load_model, save_adapter, save_artefact
 from autotune.outcome import say_model, say_next, say_result, say_scores
+from autotune.outputs import Output, inputs_of, kept, print_rows, refuse_input
+from autotune.places import cache_of
 from autotune.planning import estimate, lines
 from autotune.prepare import Prepared, examine
 from autotune.proof import prove
@@ -35,8 +37,9 @@ from autotune.publishing.card import write_card
 from autotune.publishing.facts import read_facts
 from autotune.publishing.stage import publish
 from autotune.resolve import plain
-from autotune.runs import CACHE, RunFolder
+from autotune.runs import RunFolder
 from autotune.saved_model import load_saved
+from autotune.streams import need_stdout, print_json
 from autotune.tasks.base import Scores
 from autotune.training import device
 from autotune.training.budget import for_prediction
@@ -70,20 +73,21 @@ def plan(config: RunConfig) -> int:
 
 
 def _cache(config: RunConfig) -> Path:
-    return Path(config.runs).expanduser() / CACHE
+    return cache_of(Path(config.runs).expanduser())
 
 
 def _refusal(config: RunConfig, report: Report) -> int:
-    """The exit code that the findings ask for."""
-    refused = report.count(Severity.error) or (
-        config.check.level is CheckLevel.strict and report.count(Severity.warning)
+    """The exit code that the findings ask for; of several errors' codes the greatest."""
+    strict = config.check.level is CheckLevel.strict
+    refused = report.count(Severity.error) or (strict and report.count(Severity.warning))
+    return (
+        max((error.exit_code for error in report.errors), default=AutotuneError.exit_code) if refused else 0
     )
-    return AutotuneError.exit_code if refused else 0
 
 
 def _print(config: RunConfig, report: Report) -> None:
     if config.check.format is CheckFormat.json:
-        sys.stdout.write(report.as_json(config.name))
+        print_json(report.as_json(config.name))
     else:
         costs = lines(report.figures["plan"]) if "plan" in report.figures else []
         sys.stdout.write(text(report, str(config.name), costs))
@@ -273,7 +277,9 @@ def _scored(splits: Iterable[str]) -> list[str]:
     return [name for name in names if name != "train"] or names
 
 
-def evaluate(run: str, *, data: str | None, split: str | None, output: str | None) -> int:
+def evaluate(
+    run: str, *, data: str | None, split: str | None, output: Output | None, form: str | None
+) -> int:
     """Scores a finished run on one of its splits or on a file; returns the exit code.
 
     Args:
@@ -281,8 +287,13 @@ def evaluate(run: str, *, data: str | None, split: str | None, output: str | Non
         data: file to score instead of the run's own data.
         split: of the run's own data; None: the one that is the run's result, test where there is one.
         output: JSON file for the figures.
+        form: of `data`, where its name does not say it.
     """
+    if output is None:
+        need_stdout()
     loaded = load_saved(run)
+    if output is not None and data is None:
+        refuse_input(output.path, inputs_of(loaded.config.dataset))
     if data is None:
         splits = load_rows(
             loaded.config.dataset,
@@ -295,7 +306,9 @@ def evaluate(run: str, *, data: str | None, split: str | None, output: str | Non
             raise ConfigError(f"the run has no split {split!r}", where="--split", found=listing(splits))
         rows = splits[split]
     else:
-        rows = load_file(data, loaded.config.dataset, loaded.task.columns, cache=Path(loaded.scratch.name))
+        rows = load_file(
+            data, loaded.config.dataset, loaded.task.columns, cache=Path(loaded.scratch.name), form=form
+        )
         need_targets(loaded.task.columns, rows, data)
     features = prepare_features(loaded.task, rows, Path(loaded.scratch.name), "evaluate")
     scores = loaded.evaluator.score(loaded.model, features, rows)
@@ -303,64 +316,58 @@ def evaluate(run: str, *, data: str | None, split: str | None, output: str | Non
         "%s, %d rows, scored in %s on %s", data or split, len(rows), loaded.evaluator.precision, device.name()
     )
     say_scores(scores)
-    if output is not None:
-        _write(
-            output,
-            [
-                json.dumps(
-                    {
-                        **scores.as_dict(),
-                        "recipe": recipe(scores.values),
-                        "precision": loaded.evaluator.precision,
-                    },
-                    ensure_ascii=False,
-                    indent=2,
-                ),
-                "\n",
-            ],
-        )
+    if output is None:
+        need_stdout()
+    else:
+        figures = {
+            **scores.as_dict(),
+            "recipe": recipe(scores.values),
+            "precision": loaded.evaluator.precision,
+        }
+        output.write_text(json.dumps(figures, ensure_ascii=False, indent=2) + "\n")
     return 0
 
 
-def predict(run: str, *, file: str | None, texts: Sequence[str], output: str | None) -> int:
+def predict(
+    run: str,
+    *,
+    file: str | None,
+    texts: Sequence[str],
+    output: Output | None,
+    keep: Sequence[str],
+    form: str | None,
+) -> int:
     """Predicts for a file or for texts; returns the exit code.
 
     Args:
         run: run folder, or a folder with a saved model.
         file: rows in any form that training takes; gold values are not needed.
         texts: instead of a file.
-        output: JSONL file; None prints the lines.
+        output: file for the predictions; None prints them.
+        keep: columns of the file that stand beside the predictions.
+        form: of the file, where its name does not say it.
     """
-    if (file is None) == (not texts):
-        raise ConfigError(
-            "give a file or --text",
-            where="autotune predict",
-            fix="autotune predict RUN file.csv -o out.jsonl",
-        )
+    if output is None:
+        need_stdout()
     loaded = load_saved(run)
     columns = loaded.task.columns
     rows = (
         rows_from_texts(texts, columns, given=True)
         if file is None
-        else load_file(file, loaded.config.dataset, columns, cache=Path(loaded.scratch.name), given=True)
+        else load_file(
+            file, loaded.config.dataset, columns, cache=Path(loaded.scratch.name), form=form, given=True
+        )
     )
     features = prepare_features(loaded.task, rows, Path(loaded.scratch.name), "predict")
-    predictions = loaded.evaluator.stream(loaded.model, features, rows)
-    lines = (json.dumps(prediction, ensure_ascii=False) + "\n" for prediction in predictions)
+    predictions: Iterable[Mapping[str, Any]] = loaded.evaluator.stream(loaded.model, features, rows)
+    if file is not None and keep:
+        predictions = kept(predictions, original_rows(file, loaded.config.dataset, form), keep)
     if output is None:
-        sys.stdout.writelines(lines)
+        print_rows(predictions)
     else:
-        _write(output, lines)
+        output.write_rows(predictions, Path(loaded.scratch.name))
+        precision = loaded.evaluator.precision
         logger.info(
-            "%d predictions in %s, made in %s on %s",
-            len(rows),
-            output,
-            loaded.evaluator.precision,
-            device.name(),
+            "%d predictions in %s, made in %s on %s", len(rows), output.path, precision, device.name()
         )
     return 0
-
-
-def _write(path: str, text: Iterable[str]) -> None:
-    with replaced(Path(path)) as file:
-        file.writelines(part.encode("utf-8") for part in text)

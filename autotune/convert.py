@@ -1,7 +1,6 @@
 """The verb `convert`: reads a data set through the doors and writes its rows in another form."""
 
 import logging
-import tempfile
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
@@ -10,36 +9,37 @@ from autotune import registry
 from autotune.config import DatasetConfig, RunConfig
 from autotune.data.canonical import Converter
 from autotune.data.columns import find_columns
-from autotune.data.export import export, form_of, refuse_existing
+from autotune.data.export import export
 from autotune.data.locate import locate
 from autotune.data.sources import load_rows
 from autotune.errors import AutotuneError, ConfigError, DataError
+from autotune.files import scratch
+from autotune.outputs import Output, inputs_of, refuse_input
 
 logger = logging.getLogger(__name__)
 
 
-def convert(configs: Mapping[str, RunConfig], target: str, form: str | None) -> int:
+def convert(configs: Mapping[str, RunConfig], output: Output) -> int:
     """Writes the rows of `dataset.path`; returns the exit code.
 
     Args:
         configs: by task; where there are several, the one whose columns the data have is meant.
-        target: file or folder, which does not exist yet.
-        form: where the target's name does not say it.
+        output: file or folder, which may be written.
 
     Raises:
-        ConfigError: see `form_of` and `export`; no task or several have the columns of the data.
+        ConfigError: see `export`; no task or several have the columns of the data.
         DataError: the data cannot be read, or the form cannot hold them.
     """
-    path = Path(target).expanduser()
-    wanted = form_of(path, form)
-    refuse_existing(path)
+    path = output.path
+    for config in configs.values():
+        refuse_input(path, inputs_of(config.dataset))
     name = next(iter(configs)) if len(configs) == 1 else _task(configs)
     config, columns = configs[name], registry.task(name).columns
-    with tempfile.TemporaryDirectory() as cache:
+    with scratch() as cache:
         rows = load_rows(config.dataset, columns, seed=config.seed, cache=Path(cache))
         # That there is no test split matters to a run only.
         notes = [note for note in rows.notes if "dataset.test_fraction" not in note]
-        notes += export(rows.splits, columns, path, wanted)
+        notes += export(rows.splits, columns, path, output.form, overwrite=True, special=output.special)
     for note in notes:
         logger.info("data: %s", note)
     counts = ", ".join(f"{split} {len(data)} rows" for split, data in rows.splits.items())

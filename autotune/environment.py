@@ -17,6 +17,7 @@ from urllib.request import getproxies, proxy_bypass
 from autotune import launch
 from autotune.choices import Format, Offline, Visibility
 from autotune.config import DatasetConfig, ModelConfig, RunConfig
+from autotune.errors import DiskError
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +137,7 @@ def answers(endpoint: str, seconds: float = PROBE_SECONDS) -> bool:
 
 
 def _dataset_on_hub(dataset: DatasetConfig) -> bool:
-    if dataset.path.startswith("sample/") or Path(dataset.path).expanduser().exists():
+    if dataset.path == "-" or dataset.path.startswith("sample/") or Path(dataset.path).expanduser().exists():
         return False
     return dataset.format in (Format.auto, Format.hub) and HUB_ID.fullmatch(dataset.path) is not None
 
@@ -145,19 +146,16 @@ def _model_on_hub(model: ModelConfig) -> bool:
     return bool(model.name_or_path) and not Path(str(model.name_or_path)).expanduser().exists()
 
 
-def mute_stdout() -> None:
-    """For when whoever read our output has gone: what is still written, or flushed at exit, goes nowhere."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)
-
-
 class _Lines(logging.StreamHandler[TextIO]):
+    _told = False
+
     def handleError(self, record: logging.LogRecord) -> None:
-        """A run goes on when nobody listens any more: its log.txt does."""
-        if isinstance(sys.exc_info()[1], BrokenPipeError):
-            mute_stdout()
-        else:
+        """A run goes on when nobody can listen any more: its log.txt does."""
+        error = sys.exception()
+        if isinstance(error, DiskError) and not self._told:
+            self._told = True
+            sys.stderr.write(f"warning: {error.what}; its messages are lost\n")
+        elif not isinstance(error, DiskError | BrokenPipeError):
             super().handleError(record)
 
 

@@ -8,7 +8,8 @@ AutotuneError
 ├── PluginError     code of a plug-in (autotune.plugin_errors)                                  exit 2
 ├── HubError        the Hub refused or cannot be reached; what was trained is safe              exit 69
 ├── TrainingError   numbers that went bad after training began (NaN, failed round trip)         exit 65
-└── DiskError       no space, no permission, a path that cannot be written                      exit 74
+└── DiskError       no space, no permission, a path that cannot be written or read              exit 74
+    └── PathError   a path that can name nothing: too long, links in a circle                   exit 2
 
 Anything that is not an AutotuneError is a bug of ours: it keeps its traceback and exits with 70.
 """
@@ -87,9 +88,15 @@ class Interrupted(AutotuneError):
 
 
 class DiskError(AutotuneError):
-    """Something could not be written."""
+    """The operating system refused to write or to read something."""
 
     exit_code = 74
+
+
+class PathError(DiskError):
+    """A path can name nothing, so the call is wrong."""
+
+    exit_code = 2
 
 
 class Findings(AutotuneError):

@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 import stat
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -16,7 +17,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from autotune.errors import ConfigError, DiskError
+from autotune.os_errors import REFUSALS, system_error
 
+OUTPUT = "another name for the output"
 PRIVATE = 0o700
 """Mode of a new folder with what was learned or read: a cluster's disk is shared, data may be confidential."""
 LOCK_TRIES = 10
@@ -26,7 +29,7 @@ NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, e
 
 
 @contextmanager
-def replaced(target: Path) -> Iterator[IO[bytes]]:
+def replaced(target: Path, *, elsewhere: str = "runs=FOLDER") -> Iterator[IO[bytes]]:
     """A file to write that takes the target's place once all of it has reached the disk.
 
     A link stays, and what it leads to is replaced. Devices, pipes and this process's own streams are written into.
@@ -35,7 +38,7 @@ def replaced(target: Path) -> Iterator[IO[bytes]]:
         ConfigError: what is there is a folder, a socket or a disk.
         DiskError: it cannot be written; the target is as it was.
     """
-    with writing(target):
+    with writing(target, elsewhere=elsewhere):
         special = _special(target)
         if special is not None:
             with special:
@@ -124,12 +127,13 @@ def _own_stream(path: Path) -> int | None:
 
 
 @contextmanager
-def writing(path: Path, needed: int | None = None) -> Iterator[None]:
+def writing(path: Path, needed: int | None = None, *, elsewhere: str = "runs=FOLDER") -> Iterator[None]:
     """Inside, an OSError becomes a DiskError.
 
     Args:
         path: what is being written, for the message.
         needed: bytes that it takes, likewise.
+        elsewhere: override or argument that names another place, likewise.
 
     Raises:
         DiskError: the system refused.
@@ -137,7 +141,7 @@ def writing(path: Path, needed: int | None = None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise disk_error(error, path, needed) from error
+        raise system_error(error, path, needed, elsewhere=elsewhere) from error
 
 
 @contextmanager
@@ -158,17 +162,40 @@ def saving(path: Path, needed: int | None = None) -> Iterator[None]:
             raise OSError(number, os.strerror(number)) from error
 
 
-def disk_error(error: OSError, path: Path, needed: int | None = None) -> DiskError:
-    """What the system said, with the room that is left and the bytes that are needed, where that is known."""
-    folder = next((parent for parent in (path, *path.parents) if parent.is_dir()), Path("/"))
-    free = shutil.disk_usage(folder).free
-    return DiskError(
-        f"cannot write: {error.strerror or error}",
-        where=str(path),
-        found=f"{_megabytes(free)} free" + (f", {_megabytes(needed)} needed" if needed is not None else ""),
-        fix="make room, look at quota and rights, and run the same command again; "
-        "or runs=FOLDER, where there are room and the right to write",
-    )
+@contextmanager
+def reading(path: Path | None = None, *, elsewhere: str = "dataset.path=FILE") -> Iterator[None]:
+    """Inside, what the system refuses becomes a DiskError; a file that is missing stays a FileNotFoundError.
+
+    Args:
+        path: what is being read, for the message; None: what the error names.
+        elsewhere: override or argument that names another place, likewise.
+
+    Raises:
+        DiskError: the system refused.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        raise system_error(error, path, doing="read", elsewhere=elsewhere) from error
+
+
+def scratch() -> "tempfile.TemporaryDirectory[str]":
+    """A folder for temporary files, removed when it is closed.
+
+    Raises:
+        DiskError: none can be made.
+    """
+    try:
+        return tempfile.TemporaryDirectory(prefix="autotune-")
+    except OSError as error:
+        raise DiskError(
+            "no folder for temporary files can be written",
+            where="TMPDIR",
+            found=error.strerror or str(error),
+            fix="TMPDIR=FOLDER before the command, a folder that can be written and has room",
+        ) from error
 
 
 def locked(path: Path, *, make: bool = False) -> IO[str]:
@@ -241,10 +268,6 @@ def _is_still_at(file: IO[str], path: Path) -> bool:
         return False
 
 
-def _megabytes(count: int) -> str:
-    return f"{count / 1e6:,.1f} MB"
-
-
 def json_lines(path: Path) -> Iterator[Any]:
     """What the lines of a file hold; nothing where there is none."""
     if path.exists():
@@ -270,6 +293,33 @@ def lines_in_turns(parts: Sequence[Path], target: Path) -> None:
             file.write(line)
     for part in parts:
         part.unlink()
+
+
+def deliver(made: Path, target: Path) -> None:
+    """Puts the bytes of a finished file where the user wants them, on whatever disk or device that is; see `replaced`.
+
+    Raises:
+        DiskError: they cannot be written.
+    """
+    with made.open("rb") as source, replaced(target, elsewhere=OUTPUT) as file:
+        shutil.copyfileobj(source, file, 1 << 20)
+
+
+def follow_umask(*files: Path) -> None:
+    """Gives files of one folder the mode that the user's umask, or the folder's own rules, have for new files:
+    safetensors writes files that nobody else may read.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    for folder in {file.parent for file in files}:
+        model = folder / ".mode.part"
+        model.touch()
+        mode = stat.S_IMODE(model.stat().st_mode)
+        model.unlink()
+        for file in files:
+            if file.parent == folder and stat.S_IMODE(file.stat().st_mode) != mode:
+                file.chmod(mode)
 
 
 def free_name(path: Path) -> Path:

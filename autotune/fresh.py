@@ -11,7 +11,6 @@ import select
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import BinaryIO, NoReturn
 
 from autotune import launch, signals
 from autotune.errors import Interrupted
+from autotune.files import scratch
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,13 @@ def run(words: Sequence[str]) -> Ended:
     Raises:
         Interrupted: a signal has come; the process was asked to end.
     """
-    with tempfile.TemporaryDirectory() as scratch:
-        said = Path(scratch, "said.txt")
+    with scratch() as folder:
+        said = Path(folder, "said.txt")
         code = _asked(words, said) if _waiting is not None else None
         if code is None:
             with said.open("wb") as output:
                 command = [sys.executable, "-P", "-m", "autotune", *words]
-                environment = launch.alone(os.environ)
+                environment = launch.alone(os.environ) | {"PYTHONIOENCODING": "utf-8"}
                 process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
                 while (code := _ended(process)) is None:
                     _end_if_asked(process.pid)
@@ -124,8 +124,10 @@ def _become(words: list[str], said: str) -> NoReturn:
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
+        for number, name in ((1, "stdout"), (2, "stderr")):
+            os.dup2(output, number)
+            # Those of the first process may be closed, or in another encoding.
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
         alone = launch.alone(os.environ)
         os.environ.clear()
         os.environ.update(alone)

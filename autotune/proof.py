@@ -3,7 +3,6 @@
 
 import json
 import logging
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from autotune import fresh
 from autotune.errors import TrainingError
 from autotune.evaluation.evaluate import Evaluator
 from autotune.evaluation.served import differences, rows_to_compare
+from autotune.files import scratch
 from autotune.model_files import ADAPTER
 from autotune.runs import RunFolder
 from autotune.tasks.base import Prediction, Task
@@ -43,13 +43,13 @@ def prove(
     task = evaluator.task
     inputs = [column.role for column in task.columns if not column.target]
     some = rows.select(range(min(PROOF_ROWS, len(rows))))
-    with tempfile.TemporaryDirectory() as scratch:
-        given, answered = Path(scratch, "rows.jsonl"), Path(scratch, "predictions.jsonl")
+    with scratch() as folder_of_rows:
+        given, answered = Path(folder_of_rows, "rows.jsonl"), Path(folder_of_rows, "predictions.jsonl")
         given.write_text(
             "".join(json.dumps({role: row[role] for role in ("id", *inputs)}) + "\n" for row in some),
             encoding="utf-8",
         )
-        expected = evaluator.predict(model, prepare_features(task, some, Path(scratch), "proof"), some)
+        expected = evaluator.predict(model, prepare_features(task, some, Path(folder_of_rows), "proof"), some)
         model.to("cpu")
         let_go()  # the other process needs the GPU's memory
         options = [word for plugin in plugins for word in ("--plugin", plugin)]

@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from autotune import registry
 from autotune.config import RunConfig
 from autotune.errors import AutotuneError, ConfigError, Findings, raise_all
+from autotune.files import reading
 from autotune.keys import keys, suggest
 from autotune.parsing import Unreadable, parse_yaml
 from autotune.records import damaged, read_mapping
@@ -141,7 +142,8 @@ def load_values(path: Path) -> dict[str, Any]:
         ConfigError: there is no such file, or it is damaged.
     """
     try:
-        return read_mapping(path, fix=_without(path))
+        with reading(path, elsewhere="another run"):
+            return read_mapping(path, fix=_without(path))
     except OSError as error:
         raise ConfigError("the configuration cannot be read", where=str(path), found=str(error)) from error
 

@@ -23,7 +23,7 @@ class RunLog(logging.FileHandler):
 
     def __init__(self, path: Path) -> None:
         with writing(path):
-            super().__init__(path, encoding="utf-8")
+            super().__init__(path, encoding="utf-8", errors="backslashreplace")
         self.setFormatter(_Redacting("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S"))
         logging.getLogger("autotune").addHandler(self)
 

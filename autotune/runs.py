@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from autotune import history, saved, status
+from autotune import history, places, saved, status
 from autotune.checkpoints import Checkpoints, write_tensors
 from autotune.choices import Resume
 from autotune.config import RunConfig
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CACHE, CHECKPOINTS = ".cache", "checkpoints"
+CHECKPOINTS = "checkpoints"
 LEFT_BEHIND = ("metrics.json", "data.json", "environment.json", "predictions_*.jsonl", ".*.part")
 """What an attempt that did not finish leaves, and the next one begins without."""
 
@@ -177,6 +177,9 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        moved = places.moved(self.path, self._lock) if isinstance(error, OSError | DiskError) else None
+        if moved is not None:
+            raise moved from error
         try:
             if isinstance(error, DiskError):
                 logger.warning("%s", self.checkpoints(1).what_stands())
@@ -233,7 +236,7 @@ class RunFolder:
     @property
     def cache(self) -> Path:
         """Tables that runs share; may be deleted at any time."""
-        return self.path.parent / CACHE
+        return places.cache_of(self.path.parent)
 
     def predictions(self, split: str) -> Path:
         """Predictions for a split, one JSON object a row."""

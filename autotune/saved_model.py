@@ -8,6 +8,7 @@ from torch import nn
 from autotune.choices import Precision
 from autotune.config import RunConfig
 from autotune.evaluation.evaluate import Evaluator
+from autotune.files import scratch
 from autotune.models import halve_frozen, load_artefact
 from autotune.runs import RunFolder
 from autotune.tasks.base import Task
@@ -43,4 +44,4 @@ def load_saved(run: str) -> SavedModel:
     accelerator = device.accelerator(precision, base.config)
     budget = config.trainer.micro_batch_tokens or for_prediction(base.config)
     evaluator = Evaluator(task, accelerator, budget, precision)
-    return SavedModel(config, task, model.to(accelerator.device), evaluator, tempfile.TemporaryDirectory())
+    return SavedModel(config, task, model.to(accelerator.device), evaluator, scratch())

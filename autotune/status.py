@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from autotune.errors import AutotuneError, ConfigError, Interrupted, ModelError
-from autotune.files import now
+from autotune.files import now, reading
 from autotune.manifest import Digest
 from autotune.records import Record, read_record
 from autotune.redaction import redact
@@ -83,9 +83,10 @@ def _repair(path: Path) -> str:
 
 def is_run(path: Path) -> bool:
     """Whether a folder is a run's, or empty and so free to become one."""
-    if not path.is_dir():
-        return not path.exists()
-    return (path / STATUS).exists() or {entry.name for entry in path.iterdir()} <= BEGUN
+    with reading(path, elsewhere="name=ANOTHER, or runs=FOLDER of your own"):
+        if not path.is_dir():
+            return not path.exists()
+        return (path / STATUS).exists() or {entry.name for entry in path.iterdir()} <= BEGUN
 
 
 def unfinished(what: str, path: Path) -> ModelError:

@@ -72,7 +72,7 @@ def test_a_folder_of_splits_becomes_one(write, tmp_path):
     [
         (["b.csv"], ["columns of no task", "ner:", "sentiment:", "summarization:", "task=NAME"]),
         (["b.doc"], ["does not say its form", "--to FORM"]),
-        (["a.jsonl"], ["nothing is overwritten"]),
+        (["a.jsonl"], ["never overwritten"]),
         (["b.csv", "--to", "doc"], ["no form 'doc'"]),
         (["b.csv", "task=nerr"], ["nerr"]),
         (["b.csv", "dataset.delimitr=x"], ["dataset.delimiter"]),

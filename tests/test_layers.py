@@ -16,7 +16,7 @@ CONFIGS = PACKAGE.parent / "configs"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    ("__init__", "errors", "paste", "redaction", "parsing", "foreign"),
+    ("__init__", "errors", "flags", "os_errors", "paste", "redaction", "streams", "parsing", "foreign"),
     ("registry", "plugin_errors", "choices", "config"),
     (
         "files",
@@ -33,7 +33,7 @@ LAYERS = (
     ("data.roles", "data.labels"),
     ("rules",),
     ("resolve",),
-    ("runlog", "status", "saved"),
+    ("places", "runlog", "status", "saved"),
     ("runs",),
     ("data", "evaluation.metrics"),
     ("tasks",),
@@ -42,7 +42,7 @@ LAYERS = (
     ("publishing.client", "publishing.target"),
     ("checks",),
     ("prepare",),
-    ("proof", "outcome", "planning", "publishing", "saved_model"),
+    ("proof", "outcome", "outputs", "planning", "publishing", "saved_model"),
     ("commands", "convert"),
     ("overrides", "explain", "environment", "hydra_loader"),
     ("resuming",),

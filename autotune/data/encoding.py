@@ -7,6 +7,7 @@ from typing import TextIO
 
 from autotune.config import DatasetConfig
 from autotune.errors import DataError
+from autotune.files import reading
 
 LONGEST_LINE = 50_000_000
 """Characters; a longer line is a file of another kind, and would fill the memory."""
@@ -27,20 +28,11 @@ def open_text(path: Path, config: DatasetConfig, notes: list[str]) -> TextIO:
     is read where its byte order mark leaves no doubt. Line ends stay as they are.
 
     Raises:
-        DataError: the file cannot be read, is compressed, holds NUL bytes, or is not text in the encoding that
-            was given.
+        DataError: the file is compressed, holds NUL bytes, or is not text in the encoding that was given.
+        DiskError: it cannot be read.
     """
-    try:
+    with reading(path):
         return _open(path, config, notes)
-    except OSError as error:
-        raise DataError(
-            "the file cannot be read",
-            where=str(path),
-            found=error.strerror or str(error),
-            fix=f"chmod +r {path}, or ask its owner"
-            if isinstance(error, PermissionError)
-            else "a file, no folder",
-        ) from error
 
 
 def lines(file: TextIO, path: Path) -> Iterator[tuple[int, str]]:

@@ -7,7 +7,6 @@ that cannot hold a row refuses it.
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -16,40 +15,13 @@ from datasets import Dataset, DatasetDict
 from autotune.choices import Format, Normalize, TagScheme
 from autotune.config import DatasetConfig
 from autotune.data import writers
+from autotune.data.forms import SUFFIXES, Form
 from autotune.data.roles import Column, Kind
 from autotune.data.sources import load_file
 from autotune.data.words import entities
 from autotune.errors import ConfigError, DataError, listing
-from autotune.files import writing
+from autotune.files import OUTPUT, deliver, scratch, writing
 
-
-class Form(StrEnum):
-    """What can be written."""
-
-    csv = "csv"
-    tsv = "tsv"
-    json = "json"
-    jsonl = "jsonl"
-    parquet = "parquet"
-    arrow = "arrow"
-    xlsx = "xlsx"
-    conll = "conll"
-    spans = "spans"
-    brat = "brat"
-
-
-SUFFIXES: Mapping[str, Form] = {
-    ".csv": Form.csv,
-    ".tsv": Form.tsv,
-    ".json": Form.json,
-    ".jsonl": Form.jsonl,
-    ".ndjson": Form.jsonl,
-    ".parquet": Form.parquet,
-    ".xlsx": Form.xlsx,
-    ".conll": Form.conll,
-    ".bio": Form.conll,
-    ".iob": Form.conll,
-}
 FOLDERS = (Form.arrow, Form.brat)
 """Forms that are a folder even for one split."""
 OF_WORDS = (Form.conll, Form.spans, Form.brat)
@@ -57,34 +29,15 @@ OF_WORDS = (Form.conll, Form.spans, Form.brat)
 SPANS_SUFFIX = ".jsonl"
 
 
-def form_of(target: Path, wanted: str | None) -> Form:
-    """The form of what is written: by the suffix of its name, else the one that is wanted.
-
-    Raises:
-        ConfigError: neither says it, or they contradict each other.
-    """
-    suffix = target.suffix.lower()
-    by_name = SUFFIXES.get(suffix)
-    if wanted is not None and wanted not in list(Form):
-        raise ConfigError(f"there is no form {wanted!r}", where="--to", found=f"forms: {listing(Form)}")
-    form = Form(wanted) if wanted is not None else by_name
-    if form is None:
-        raise ConfigError(
-            "the name of what is written does not say its form",
-            where=str(target),
-            found=f"known suffixes: {listing(SUFFIXES, 20)}",
-            fix=f"a name with one of them, or a folder: --to FORM, one of {listing(Form)}",
-        )
-    if by_name not in (None, form) and not (form is Form.spans and by_name is Form.jsonl):
-        raise ConfigError(
-            f"the name says {by_name}, --to {form}",
-            where=str(target),
-            fix=f"leave out --to, or a folder without suffix: {target.with_suffix('')}",
-        )
-    return form
-
-
-def export(splits: Mapping[str, Dataset], columns: Sequence[Column], target: Path, form: Form) -> list[str]:
+def export(
+    splits: Mapping[str, Dataset],
+    columns: Sequence[Column],
+    target: Path,
+    form: Form,
+    *,
+    overwrite: bool = False,
+    special: bool = False,
+) -> list[str]:
     """Writes the rows; says what the form does not hold.
 
     A target whose name has a suffix is one file with the one split; else it is a folder with a file a split,
@@ -94,20 +47,27 @@ def export(splits: Mapping[str, Dataset], columns: Sequence[Column], target: Pat
     Args:
         splits: rows with canonical columns.
         columns: of the task.
-        target: does not exist yet.
+        target: does not exist yet, or may be overwritten.
         form: from `form_of`.
+        overwrite: whether a file that exists is replaced.
+        special: whether the target is a pipe or a device.
 
     Raises:
-        ConfigError: the target exists, or is one file for several splits, or the form is not for this task.
+        ConfigError: the target exists and may not be overwritten, or is one file and would have to be a folder, or the
+            form is not for this task.
         DataError: the form cannot hold a row.
         DiskError: it cannot be written.
     """
     one_file = target.suffix.lower() in SUFFIXES
+    if not overwrite:
+        refuse_existing(target)
+    one_file = one_file or special
     _refuse(splits, columns, target, form, one_file=one_file)
     notes: list[str] = []
-    with writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as scratch:
+    with writing(target, elsewhere=OUTPUT):
+        # Beside the target, so that it can be renamed; what is no file has no room beside it.
+        beside = None if special else target.parent
+        with tempfile.TemporaryDirectory(dir=beside, prefix=f".{target.name}.") as scratch:
             made = Path(scratch) / target.name
             alone = one_file or (form in FOLDERS and len(splits) == 1)
             for split, rows in splits.items():
@@ -119,7 +79,10 @@ def export(splits: Mapping[str, Dataset], columns: Sequence[Column], target: Pat
                 DatasetDict(
                     {split: _kept(rows, columns, form) for split, rows in splits.items()}
                 ).save_to_disk(made)
-            os.replace(made, target)
+            if special:
+                deliver(made, target)
+            else:
+                os.replace(made, os.path.realpath(target))
     return notes
 
 
@@ -127,7 +90,12 @@ def _refuse(
     splits: Mapping[str, Dataset], columns: Sequence[Column], target: Path, form: Form, *, one_file: bool
 ) -> None:
     """What is wrong before anything is written."""
-    refuse_existing(target)
+    if target.exists() and (form in FOLDERS or not one_file):
+        raise ConfigError(
+            f"{form} would be a folder, and there is a file of this name",
+            where=str(target),
+            fix="another name",
+        )
     if one_file and len(splits) > 1:
         raise ConfigError(
             f"there are {len(splits)} splits, and the target is one file",
@@ -229,7 +197,7 @@ def _prove(path: Path, form: Form, rows: Dataset, columns: Sequence[Column], com
         tag_scheme=TagScheme.iob2,
         normalize=Normalize.none,
     )
-    with tempfile.TemporaryDirectory() as cache:
+    with scratch() as cache:
         try:
             read = load_file(str(path), config, columns, cache=Path(cache))
         except DataError as error:

@@ -15,9 +15,11 @@ from autotune.data.brat import is_brat
 from autotune.data.columns import plain_name
 from autotune.data.conll import line_of
 from autotune.data.exports import in_our_columns
+from autotune.data.pipes import is_pipe, renamed, spooled
 from autotune.data.readers import SUFFIXES, format_of, read_rows
 from autotune.data.roles import Column
-from autotune.errors import DataError, listing, nearest
+from autotune.errors import AutotuneError, DataError, listing, nearest
+from autotune.files import reading
 from autotune.paste import override
 
 SPLITS = ("train", "validation", "test")
@@ -63,8 +65,10 @@ def understood(
 
 
 def file_source(path: Path, config: DatasetConfig) -> Source:
-    """The rows of one file, of a folder that `save_to_disk` wrote, or of a folder of brat."""
+    """The rows of one file or pipe, of a folder that `save_to_disk` wrote, or of a folder of brat."""
     form = format_of(path, config)
+    if is_pipe(path):
+        return _piped(path, config)
 
     def raw(notes: list[str]) -> Iterator[Mapping[str, Any]]:
         return read_rows(path, form, config, notes)
@@ -73,6 +77,20 @@ def file_source(path: Path, config: DatasetConfig) -> Source:
         return line_of(path, config, row, word)
 
     return Source(raw, _content_hash(path), str(path), line if form is Format.conll else None)
+
+
+def _piped(path: Path, config: DatasetConfig) -> Source:
+    """The rows of a pipe, which are read now."""
+    spool = spooled(path)
+    source = file_source(spool, config)
+
+    def raw(notes: list[str]) -> Iterator[Mapping[str, Any]]:
+        try:
+            yield from source.raw(notes)
+        except AutotuneError as error:
+            raise renamed(error, spool, path) from error
+
+    return replace(source, raw=raw, where=str(path))
 
 
 @contextmanager
@@ -287,22 +305,14 @@ def _content_hash(path: Path) -> str:
     """SHA-256 of a file, or of the names and contents of all files of a folder.
 
     Raises:
-        DataError: they cannot be read.
+        DiskError: they cannot be read.
     """
     digest = hashlib.sha256()
     files = [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file())
-    file = path
-    try:
-        for file in files:
-            digest.update(str(file.relative_to(path)).encode())
+    for file in files:
+        with reading(file):
+            digest.update(str(file.relative_to(path)).encode("utf-8", "surrogateescape"))
             with file.open("rb") as stream:
                 while block := stream.read(1 << 20):
                     digest.update(block)
-    except OSError as error:
-        raise DataError(
-            "the file cannot be read",
-            where=str(file),
-            found=error.strerror,
-            fix=f"chmod +r {file}, or ask its owner" if isinstance(error, PermissionError) else None,
-        ) from error
     return digest.hexdigest()

@@ -23,9 +23,11 @@ from autotune.data.local import (
     understood,
 )
 from autotune.data.parts import Part, parts
+from autotune.data.pipes import is_pipe
 from autotune.data.readers import SUFFIXES, load_saved, named_labels
 from autotune.data.roles import Column
 from autotune.errors import DataError, listing, nearest
+from autotune.files import reading
 
 SAMPLES = Path(__file__).parent.parent / "assets" / "samples"
 AUTOTRAIN = "autotrain-data"
@@ -47,16 +49,10 @@ def locate(config: DatasetConfig, columns: Sequence[Column]) -> tuple[dict[str, 
 
     Raises:
         DataError: what the config names does not exist, or it is not clear which file is meant.
+        DiskError: it cannot be read.
     """
-    try:
+    with reading():
         return _pieces(config, columns)
-    except PermissionError as error:
-        raise DataError(
-            "the file or folder cannot be read",
-            where=str(error.filename or config.path),
-            found=error.strerror,
-            fix=f"chmod -R +rX {error.filename or config.path}, or ask its owner",
-        ) from error
 
 
 def _pieces(
@@ -115,6 +111,8 @@ def _base(config: DatasetConfig, wanted: Mapping[str, str]) -> tuple[dict[str, S
             raise DataError(
                 "autotune has no such sample", where=f"dataset.path={config.path}", found=listing(known)
             )
+    elif is_pipe(path):
+        return one_file(path, wanted, config), {}
     elif config.format is Format.hub:
         return _hub(config, wanted)
     if (path / AUTOTRAIN).is_dir():

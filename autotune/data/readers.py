@@ -17,8 +17,10 @@ from autotune.data.delimited import read_delimited
 from autotune.data.encoding import lines, open_text
 from autotune.data.sheets import read_sheet
 from autotune.data.spans import is_export
-from autotune.errors import DataError, listing
+from autotune.errors import AutotuneError, DataError, listing
+from autotune.files import reading
 from autotune.foreign import foreign, said
+from autotune.os_errors import is_refusal, system_error
 from autotune.parsing import DEEPEST, refuse_depth
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ def format_of(path: Path, config: DatasetConfig) -> Format:
             "the name of the file does not say what form it has",
             where=str(path),
             found=f"known suffixes: {listing(SUFFIXES, 20)}",
-            fix="dataset.format=conll, or csv, json, jsonl, parquet, arrow, xlsx, spans, brat",
+            fix="dataset.format=conll, or csv, json, jsonl, parquet, arrow, xlsx, spans, brat; predict: --format",
         )
     return found
 
@@ -88,7 +90,8 @@ def read_rows(path: Path, form: Format, config: DatasetConfig, notes: Notes) -> 
     if path.is_file() and path.stat().st_size == 0:
         raise DataError("the file is empty", where=str(path))
     if path.is_file():
-        _refuse_stand_ins(path)
+        with reading(path):
+            _refuse_stand_ins(path)
     readers: Mapping[Format, Callable[[Path, DatasetConfig, Notes], Iterator[RawRow]]] = {
         Format.csv: read_delimited,
         Format.json: _json,
@@ -132,7 +135,9 @@ def load_saved(folder: Path) -> "Dataset | DatasetDict":
     """
     from datasets import DatasetDict, load_from_disk
 
-    def damaged(error: BaseException) -> DataError:
+    def damaged(error: BaseException) -> AutotuneError:
+        if isinstance(error, OSError) and is_refusal(error):
+            return system_error(error, folder, doing="read", elsewhere="dataset.path=FOLDER")
         return DataError(
             "the folder was not written by save_to_disk, or is damaged",
             where=str(folder),
@@ -153,11 +158,8 @@ def _refuse_stand_ins(path: Path) -> None:
     Raises:
         DataError: the file is a pointer of git-lfs or a web page.
     """
-    try:
-        with path.open("rb") as file:
-            begin = file.read(200).lstrip(b"\xef\xbb\xbf \r\n\t").lower()
-    except OSError:
-        return  # the reader says why
+    with path.open("rb") as file:
+        begin = file.read(200).lstrip(b"\xef\xbb\xbf \r\n\t").lower()
     if begin.startswith(b"version https://git-lfs"):
         fix = "git lfs pull in the folder of its repository"
         raise DataError("the file is a pointer of git-lfs, not the data", where=str(path), fix=fix)
@@ -275,7 +277,9 @@ def _arrow(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
             yield from named_labels(batch.to_pylist(), features)
 
 
-def _damaged(form: str, path: Path, error: BaseException) -> DataError:
+def _damaged(form: str, path: Path, error: BaseException) -> AutotuneError:
+    if isinstance(error, OSError) and is_refusal(error):
+        return system_error(error, path, doing="read", elsewhere="dataset.path=FILE")
     return DataError(
         f"the file is no readable {form}",
         where=str(path),

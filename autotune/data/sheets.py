@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from autotune.config import DatasetConfig
-from autotune.errors import DataError, listing
+from autotune.errors import AutotuneError, DataError, listing
 from autotune.foreign import foreign, said
+from autotune.os_errors import is_refusal, system_error
 
 CARRIAGE_RETURN = "_x000D_"
 """How Excel writes one, for XML does not keep it."""
@@ -140,7 +141,9 @@ def _letters(index: int) -> str:
     return letters
 
 
-def _damaged(path: Path, error: BaseException) -> DataError:
+def _damaged(path: Path, error: BaseException) -> AutotuneError:
+    if isinstance(error, OSError) and is_refusal(error):
+        return system_error(error, path, doing="read", elsewhere="dataset.path=FILE")
     return DataError(
         "the file is no readable Excel workbook (.xlsx)",
         where=str(path),

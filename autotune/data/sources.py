@@ -19,11 +19,12 @@ from autotune.data.labels import Tags, find_scheme, label_map
 from autotune.data.local import SPLITS, Source, file_source, naming_lines, near_file, understood
 from autotune.data.locate import Piece, locate
 from autotune.data.parts import joined
+from autotune.data.pipes import is_pipe
 from autotune.data.readers import SUFFIXES
 from autotune.data.roles import Column, Kind, canonical_features
 from autotune.data.splits import hold_out
 from autotune.data.stream import Sections, part_of
-from autotune.errors import ConfigError, DataError
+from autotune.errors import ConfigError, DataError, listing
 
 logger = logging.getLogger(__name__)
 
@@ -176,27 +177,25 @@ def load_file(
     *,
     cache: Path,
     split: str = "test",
+    form: str | None = None,
     given: bool = False,
 ) -> Dataset:
     """The rows of one file, all of them; targets may be missing.
 
     Args:
-        path: of the file, or of a folder that `save_to_disk` wrote.
+        path: of the file, or of a folder that `save_to_disk` wrote; - is standard input.
         config: the section `dataset` of the run: columns, delimiter, tags.
         columns: of the task.
         cache: folder for tables.
         split: name for messages.
+        form: of the file, whatever its name says.
         given: whether the texts are wanted as they were given, too; see `Converter`.
 
     Raises:
+        ConfigError: there is no such form.
         DataError: there is no such file, or it cannot be read.
     """
-    file = Path(path).expanduser()
-    if not file.exists():
-        raise DataError("there is no such file", where=path, fix=near_file(file))
-    known = SUFFIXES.get(file.suffix.lower(), config.format)
-    form = Format.spans if config.format is Format.spans and known in (Format.json, Format.jsonl) else known
-    own = replace(config, format=form)
+    file, own = _named_file(path, config, form)
     source = understood(file_source(file, own), columns, own, predicting=True)
     scheme = _scheme(own, columns, source)
     data, said = _read(source, split, own, columns, scheme, cache, predicting=True, given=given)
@@ -205,6 +204,34 @@ def load_file(
     if not len(data):
         raise DataError("the file has no rows", where=path)
     return data
+
+
+def original_rows(path: str, config: DatasetConfig, form: str | None) -> Iterator[Mapping[str, Any]]:
+    """The same rows as those of `load_file`, with the columns of the file.
+
+    Raises:
+        DataError: see `load_file`.
+    """
+    yield from file_source(*_named_file(path, config, form)).raw([])
+
+
+def _named_file(path: str, config: DatasetConfig, form: str | None) -> tuple[Path, DatasetConfig]:
+    """A file, and how it is read: its form is what its own name says, whatever form the run's data had."""
+    file = Path(path).expanduser()
+    if form == "tsv":
+        return file, replace(config, format=Format.csv, delimiter="\t")
+    if form is not None:
+        known_forms = [str(one) for one in Format if one not in (Format.auto, Format.hub)]
+        if form not in known_forms:
+            raise ConfigError(
+                f"unknown form {form!r}", where="--format", found=f"forms: {listing(known_forms)}, tsv"
+            )
+        return file, replace(config, format=Format(form))
+    if not is_pipe(file) and not file.exists():
+        raise DataError("there is no such file", where=path, fix=near_file(file))
+    known = SUFFIXES.get(file.suffix.lower(), config.format)
+    as_spans = config.format is Format.spans and known in (Format.json, Format.jsonl)
+    return file, replace(config, format=Format.spans if as_spans else known)
 
 
 def rows_from_texts(texts: Sequence[str], columns: Sequence[Column], *, given: bool = False) -> Dataset:

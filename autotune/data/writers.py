@@ -5,15 +5,14 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-from datasets import Dataset
+from typing import Any, Protocol
 
 from autotune.data.brat import natural
 from autotune.data.words import Span, entities, words_from_spans
 from autotune.errors import DataError
 
 __all__ = ["WRITERS", "natural", "words_of"]
+
 
 LONGEST_CELL = 32_767
 """Characters that a cell of Excel holds."""
@@ -25,15 +24,27 @@ BORDERS = (" ", "\t", "\r", "\n")
 """What parts words or lines of a CoNLL file."""
 
 
-def _csv(rows: Dataset, path: Path) -> None:
+class Rows(Protocol):
+    """Rows with the same columns: a `Dataset`, or what else can be gone through more than once."""
+
+    @property
+    def column_names(self) -> list[str]:
+        """Of all rows."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+def _csv(rows: Rows, path: Path) -> None:
     _delimited(rows, path, ",")
 
 
-def _tsv(rows: Dataset, path: Path) -> None:
+def _tsv(rows: Rows, path: Path) -> None:
     _delimited(rows, path, "\t")
 
 
-def _delimited(rows: Dataset, path: Path, delimiter: str) -> None:
+def _delimited(rows: Rows, path: Path, delimiter: str) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
         writer.writerow(rows.column_names)
@@ -47,20 +58,20 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else _json_text(value)
 
 
-def _json(rows: Dataset, path: Path) -> None:
+def _json(rows: Rows, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         for number, row in enumerate(rows):
             file.write(("[\n" if number == 0 else ",\n") + _json_text(row))
         file.write("\n]\n")
 
 
-def _jsonl(rows: Dataset, path: Path) -> None:
+def _jsonl(rows: Rows, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         file.writelines(f"{_json_text(row)}\n" for row in rows)
 
 
-def _xlsx(rows: Dataset, path: Path) -> None:
-    """Every cell is text, so that neither = nor a leading 0 means anything to Excel."""
+def _xlsx(rows: Rows, path: Path) -> None:
+    """Numbers are numbers; every other cell is text, so that neither = nor a leading 0 means anything to Excel."""
     try:
         from openpyxl import Workbook
         from openpyxl.cell import WriteOnlyCell
@@ -78,7 +89,10 @@ def _xlsx(rows: Dataset, path: Path) -> None:
         for number, row in enumerate(rows):
             cells = []
             for name in rows.column_names:
-                at = f"row {number} (id {row['id']}), column {name}"
+                at = f"row {number} (id {row.get('id')}), column {name}"
+                if _is_number(row[name]):
+                    cells.append(WriteOnlyCell(sheet, row[name]))
+                    continue
                 cell = WriteOnlyCell(sheet, _for_excel(_cell(row[name]), at))
                 cell.data_type = "s"
                 cells.append(cell)
@@ -87,6 +101,11 @@ def _xlsx(rows: Dataset, path: Path) -> None:
     except DataError:
         sheet.close()  # it writes while rows come
         raise
+
+
+def _is_number(value: Any) -> bool:
+    """Whether Excel, which calculates with 15 digits, shows the value as it is."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
 
 
 def _for_excel(text: str, at: str) -> str:
@@ -104,7 +123,7 @@ def _for_excel(text: str, at: str) -> str:
     return text
 
 
-def _conll(rows: Dataset, path: Path) -> None:
+def _conll(rows: Rows, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         for number, row in enumerate(rows):
             _refuse_words(row, f"row {number} (id {row['id']})")
@@ -128,7 +147,7 @@ def _refuse_words(row: Mapping[str, Any], at: str) -> None:
                 )
 
 
-def _spans(rows: Dataset, path: Path) -> None:
+def _spans(rows: Rows, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         for row in rows:
             words = [
@@ -141,7 +160,7 @@ def _spans(rows: Dataset, path: Path) -> None:
             file.write(_json_text(made | ({"group": row["group"]} if "group" in row else {})) + "\n")
 
 
-def _brat(rows: Dataset, path: Path) -> None:
+def _brat(rows: Rows, path: Path) -> None:
     path.mkdir()
     for number, row in enumerate(rows):
         at, name = f"row {number} (id {row['id']})", row["id"]
@@ -177,7 +196,7 @@ def _json_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-WRITERS: Mapping[str, Callable[[Dataset, Path], None]] = {
+WRITERS: Mapping[str, Callable[[Rows, Path], None]] = {
     "csv": _csv,
     "tsv": _tsv,
     "json": _json,

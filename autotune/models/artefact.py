@@ -14,7 +14,7 @@ from transformers import AutoTokenizer
 from autotune.choices import Quantization
 from autotune.config import PeftConfig
 from autotune.errors import ModelError, listing
-from autotune.files import put_folder, saving
+from autotune.files import follow_umask, put_folder, saving
 from autotune.model_files import ADAPTER, AGAIN, FILES, AdapterFile
 from autotune.models.adapters import quantization_arguments
 from autotune.models.base import AUTO_CLASS, family_of, position_rows
@@ -89,6 +89,7 @@ def _save_artefact(
         if (partial / file).exists():
             text = (partial / file).read_text("utf-8")
             (partial / file).write_text(redact(text), "utf-8")
+    follow_umask(*partial.glob("*.safetensors"))
     put_folder(partial, folder)
 
 
@@ -113,6 +114,7 @@ def _write_adapter(model: peft.PeftModel, base: Base, folder: Path) -> None:
         adapter.base_model_name_or_path, adapter.revision = base.path, base.revision
     # peft would otherwise ask the Hub whether the vocabulary was resized; it never is.
     model.save_pretrained(str(folder), save_embedding_layers=False)
+    follow_umask(*folder.glob("*.safetensors"))
     (folder / "README.md").unlink(missing_ok=True)
     # peft holds names of modules in sets, whose order differs from process to process.
     stated = json.loads((folder / ADAPTER).read_text("utf-8"))

@@ -16,9 +16,10 @@ from transformers.models.auto.tokenization_auto import tokenizer_class_from_name
 from transformers.utils import logging as transformers_logging
 from transformers.utils.hub import cached_file, resolve_revision
 
-from autotune.errors import ModelError, listing
+from autotune.errors import AutotuneError, ModelError, listing
 from autotune.foreign import foreign, said
 from autotune.model_files import AGAIN, refuse_foreign_code
+from autotune.os_errors import is_refusal, system_error
 from autotune.records import Record, read_record
 
 TOKENIZER, WEIGHTS, ADAPTER_WEIGHTS = "tokenizer.json", "model.safetensors", "adapter_model.safetensors"
@@ -249,13 +250,29 @@ def plain_errors(name: str, file: str | None = None) -> AbstractContextManager[N
     Raises:
         ModelError: what is wrong with the model, and what to do.
     """
-    return foreign(lambda error: explained(name, error, file))
+
+    def told(error: BaseException) -> AutotuneError:
+        refusal = _refusal(error)
+        if refusal is not None:
+            return system_error(refusal, doing="read", elsewhere="model.name_or_path=FOLDER")
+        return explained(name, error, file)
+
+    return foreign(told)
 
 
 class Index(Record):
     """The index of weights in several files."""
 
     weight_map: dict[str, str] = {}
+
+
+def _refusal(error: BaseException | None) -> OSError | None:
+    """What the system said, which transformers may have put into words of its own."""
+    while error is not None:
+        if isinstance(error, OSError) and is_refusal(error):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import hashlib
 import logging
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -31,7 +32,7 @@ from transformers import (
 )
 
 from autotune.choices import Architecture
-from autotune.files import make_folder, saving, synced, tree_synced
+from autotune.files import follow_umask, make_folder, saving, synced, tree_synced
 from autotune.manifest import find_folder_fault, write_manifest
 from autotune.models.repository import quiet
 from autotune.models.tiny_tokenizers import LONG, SHORT, TOKENIZERS
@@ -74,6 +75,8 @@ def build_tiny(architecture: Architecture, texts: Iterable[str], cache: Path) ->
                 auto_class.from_config(config).save_pretrained(partial)
                 tokenizer.save_pretrained(partial)
             write_manifest(partial)
+            follow_umask(*partial.glob("*.safetensors"))
+            partial.chmod(stat.S_IMODE(cache.stat().st_mode))  # who shares the cache shares what is in it
             tree_synced(partial)
             os.replace(partial, folder)
             synced(cache)

@@ -164,8 +164,8 @@ class LastWeights(Follower):
                 return
             # Ctrl-C is for the run, which ends this process by itself.
             self._sending = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                env=launch.alone(environ), start_new_session=True,
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                encoding="utf-8", env=launch.alone(environ) | {"PYTHONIOENCODING": "utf-8"}, start_new_session=True,
             )  # fmt: skip
         assert self._sending.stdout is not None, "it is a pipe"
         *_, said = ["it was killed", *self._sending.stdout.read().splitlines()]

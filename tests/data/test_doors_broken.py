@@ -11,7 +11,7 @@ from datasets import Dataset
 
 from autotune.choices import Format
 from autotune.data import encoding
-from autotune.errors import DataError
+from autotune.errors import DataError, DiskError
 
 ROWS = [{"text": f"texto {number}", "label": "ab"[number % 2]} for number in range(500)]
 
@@ -102,8 +102,9 @@ def test_a_file_without_the_right_to_read_is_refused(load, write, monkeypatch, w
         return true(self, mode, *args, **options)
 
     monkeypatch.setattr(Path, "open", opened)
-    message = refused(load, path)
-    assert "Permission denied" in message and "chmod +r" in message
+    with pytest.raises(DiskError) as caught:
+        load("sentiment", path)
+    assert "Permission denied" in str(caught.value) and "owner" in str(caught.value)
 
 
 def test_a_folder_without_the_right_to_read_is_refused(load, write, monkeypatch):
@@ -113,7 +114,8 @@ def test_a_folder_without_the_right_to_read_is_refused(load, write, monkeypatch)
         "iterdir",
         lambda self: (_ for _ in ()).throw(PermissionError(errno.EACCES, "Permission denied")),
     )
-    assert "chmod -R +rX" in refused(load, folder)
+    with pytest.raises(DiskError, match="owner"):
+        load("sentiment", folder)
 
 
 def test_a_folder_where_a_file_is_expected_is_refused(load, tmp_path):

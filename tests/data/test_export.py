@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from autotune.choices import Format, Normalize
 from autotune.config import DatasetConfig
-from autotune.data.export import SUFFIXES, Form, export, form_of
+from autotune.data.export import export
+from autotune.data.forms import SUFFIXES, Form, form_of
 from autotune.data.roles import canonical_features
 from autotune.data.sources import load_rows
 from autotune.data.words import Span, words_from_spans
@@ -167,7 +168,7 @@ def spoiled(token: str, **more):
     ],
 )
 def test_what_a_form_cannot_hold_is_refused_and_nothing_stays(tmp_path, task, row, form, parts):
-    target = target_of(tmp_path / "out", Form(form))
+    target = target_of(tmp_path, Form(form))
     with pytest.raises((DataError, ConfigError)) as caught:
         export({"train": dataset(task, [row])}, COLUMNS[task], target, Form(form))
     message = str(caught.value)

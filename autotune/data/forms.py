@@ -1,0 +1,72 @@
+"""The forms that files are written in, and what the suffix of a name says of them."""
+
+from collections.abc import Collection, Mapping
+from enum import StrEnum
+from pathlib import Path
+
+from autotune.errors import ConfigError, listing
+
+
+class Form(StrEnum):
+    """What can be written."""
+
+    csv = "csv"
+    tsv = "tsv"
+    json = "json"
+    jsonl = "jsonl"
+    parquet = "parquet"
+    arrow = "arrow"
+    xlsx = "xlsx"
+    conll = "conll"
+    spans = "spans"
+    brat = "brat"
+
+
+SUFFIXES: Mapping[str, Form] = {
+    ".csv": Form.csv,
+    ".tsv": Form.tsv,
+    ".json": Form.json,
+    ".jsonl": Form.jsonl,
+    ".ndjson": Form.jsonl,
+    ".parquet": Form.parquet,
+    ".xlsx": Form.xlsx,
+    ".conll": Form.conll,
+    ".bio": Form.conll,
+    ".iob": Form.conll,
+}
+
+
+def form_of(
+    target: Path, wanted: str | None, allowed: Collection[Form] = tuple(Form), default: Form | None = None
+) -> Form:
+    """The form of what is written: the one that is wanted, else by the suffix of its name.
+
+    Args:
+        target: what is written.
+        wanted: with --to.
+        allowed: forms that there are for what is written.
+        default: form of a name without a suffix.
+
+    Raises:
+        ConfigError: neither says it, they contradict each other, or the form is not allowed.
+    """
+    suffix = target.suffix.lower()
+    by_name = SUFFIXES.get(suffix)
+    suffixes = listing([name for name, form in SUFFIXES.items() if form in allowed], 20)
+    if wanted is not None and wanted not in list(allowed):
+        raise ConfigError(f"there is no form {wanted!r}", where="--to", found=f"forms: {listing(allowed)}")
+    form = Form(wanted) if wanted is not None else by_name or (None if suffix else default)
+    if form is None or form not in allowed:
+        raise ConfigError(
+            "the name of what is written does not say its form",
+            where=str(target),
+            found=f"known suffixes: {suffixes}",
+            fix=f"a name with one of them, or --to FORM, one of {listing(allowed)}",
+        )
+    if by_name not in (None, form) and not (form is Form.spans and by_name is Form.jsonl):
+        raise ConfigError(
+            f"the name says {by_name}, --to {form}",
+            where=str(target),
+            fix=f"leave out --to, or a name without suffix: {target.with_suffix('')}",
+        )
+    return form
