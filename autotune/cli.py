@@ -144,6 +144,7 @@ def _train(words: list[str], plugins: list[str]) -> int:
         _offer_verbs()
     from autotune.compose import compose
     from autotune.rules.hub import apart
+    from autotune.sweeps import warn_of_other_rows
 
     configs = compose(words)
     if not configs:
@@ -156,7 +157,9 @@ def _train(words: list[str], plugins: list[str]) -> int:
     if fork:
         fresh.prepare()
     # The first run that does not end well ends the sweep; the same command goes on from there.
-    return next((code for config in configs if (code := commands.train(config, plugins))), 0)
+    code = next((code for config in configs if (code := commands.train(config, plugins))), 0)
+    warn_of_other_rows(configs)
+    return code
 
 
 def _show(words: list[str], _: list[str]) -> int:

@@ -37,6 +37,7 @@ from autotune.publishing.stage import publish
 from autotune.resolve import plain
 from autotune.runs import CACHE, RunFolder
 from autotune.saved_model import load_saved
+from autotune.sweeps import warn_of_changed_rows
 from autotune.tasks.base import Scores
 from autotune.training import device
 from autotune.training.budget import for_prediction
@@ -284,12 +285,9 @@ def evaluate(run: str, *, data: str | None, split: str | None, output: str | Non
     """
     loaded = load_saved(run)
     if data is None:
-        splits = load_rows(
-            loaded.config.dataset,
-            loaded.task.columns,
-            seed=loaded.config.seed,
-            cache=Path(loaded.scratch.name),
-        ).splits
+        own = load_rows(loaded.config.dataset, loaded.task.columns, cache=Path(loaded.scratch.name))
+        warn_of_changed_rows(run, own.fingerprint)
+        splits = own.splits
         split = split or _scored(splits)[-1]
         if split not in splits:
             raise ConfigError(f"the run has no split {split!r}", where="--split", found=listing(splits))

@@ -129,7 +129,11 @@ class DatasetConfig(Strict):
     validation_fraction: Fraction = 0.1
     """Share of train that becomes validation when there is none; stratified by label, seeded. 0: none."""
     test_fraction: Fraction = 0.0
-    """Share of train that becomes test when there is none."""
+    """Share of train that becomes test when there is none. Taken before train is sliced, so that runs with other slices
+    are scored on the same rows."""
+    seed: Annotated[int, Field(ge=0)] = 42
+    """Of the splits that are made from train. The run's own `seed` does not change them, so runs with other seeds are
+    scored on the same rows."""
     limit: OptionalPositive = None
     """At most so many rows a split, the first ones; for trying things out."""
     streaming: bool = False
@@ -340,7 +344,7 @@ class RunConfig(Strict):
     check: CheckConfig = field(default_factory=CheckConfig)
     plan: PlanConfig = field(default_factory=PlanConfig)
     seed: Annotated[int, Field(ge=0)] = 42
-    """Of the split, the order of rows, new weights and dropout."""
+    """Of the order of rows, new weights and dropout. The splits have a seed of their own, dataset.seed."""
     name: str | None = None
     """Folder of the run. null: task, data set, model and a hash of everything that shapes the result."""
     runs: str = "runs"

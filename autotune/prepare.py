@@ -61,6 +61,7 @@ class Prepared:
         """JSON of what the run learns from."""
         return {
             "fingerprint": self.rows.fingerprint,
+            "fingerprints": self.rows.by_split,
             "source": self.rows.source,
             "rows": {split: len(data) for split, data in self.rows.splits.items()},
             "facts": self.task.facts,
@@ -130,7 +131,7 @@ def examine(config: RunConfig, cache: Path) -> Examination:
 
 def _read(found: Examination) -> None:
     config, kind = found.config, registry.task(found.config.task.name)
-    found.rows = load_rows(config.dataset, kind.columns, seed=config.seed, cache=found.cache)
+    found.rows = load_rows(config.dataset, kind.columns, cache=found.cache)
     found.report.add(note(Area.data, text) for text in found.rows.notes)
     found.report.figures["fingerprint"] = found.rows.fingerprint
     found.report.figures["source"] = found.rows.source

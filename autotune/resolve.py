@@ -47,6 +47,7 @@ def typed(values: Mapping[str, Any], *, to_run: bool = False) -> RunConfig:
     task = values.get("task")
     if not isinstance(task, Mapping) or task.get("name", MISSING) == MISSING:
         raise ConfigError("no task is chosen", where="task", fix="task=sentiment")
+    values = _with_seed_of_splits(values)
     dataset = values.get("dataset")
     if isinstance(dataset, Mapping) and isinstance(dataset.get("label_map"), str):
         # Hydra's grammar has no accents in the keys of a dict: such a map arrives as the text that was typed.
@@ -83,6 +84,10 @@ def digest(config: RunConfig) -> str:
     identity["trainer"] = {
         key: value for key, value in identity["trainer"].items() if f"trainer.{key}" not in NOT_IDENTITY
     }
+    if identity["dataset"]["seed"] == config.seed:
+        del identity["dataset"][
+            "seed"
+        ]  # As when splits had the run's own seed, so that folders of before are found.
     # Through JSON once: keys of label_map may be numbers and text at once, which cannot be sorted.
     canonical = json.dumps(json.loads(json.dumps(identity)), sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
@@ -90,7 +95,7 @@ def digest(config: RunConfig) -> str:
 
 def changes(saved: Mapping[str, Any], config: RunConfig) -> list[str]:
     """What shapes the result and differs: `key: old -> new`. A key that an older version lacked does not."""
-    old, new = _flat(saved), _flat(plain(config))
+    old, new = _flat(_with_seed_of_splits(saved)), _flat(plain(config))
     shaping = [
         key for key in sorted(old.keys() | new.keys()) if not {key, key.split(".")[0]} & set(NOT_IDENTITY)
     ]
@@ -148,6 +153,14 @@ def load_values(path: Path) -> dict[str, Any]:
 
 def _without(path: Path) -> str:
     return f"bring it back from a copy; predict and evaluate work without it: mv {path} {path}.damaged"
+
+
+def _with_seed_of_splits(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Runs that were saved before `dataset.seed` existed made their splits with the run's own seed."""
+    dataset = values.get("dataset")
+    if not isinstance(dataset, Mapping) or "seed" in dataset or "seed" not in values:
+        return values
+    return {**values, "dataset": {**dataset, "seed": values["seed"]}}
 
 
 @cache

@@ -43,7 +43,7 @@ LAYERS = (
     ("publishing.client", "publishing.target"),
     ("checks",),
     ("prepare",),
-    ("proof", "outcome", "planning", "publishing", "saved_model"),
+    ("proof", "outcome", "planning", "publishing", "saved_model", "sweeps"),
     ("commands", "convert"),
     ("overrides", "explain", "environment", "hydra_loader"),
     ("resuming",),

@@ -18,23 +18,25 @@ from autotune.data.duplicates import removes, text_column, without_leaks, withou
 from autotune.data.labels import Tags, find_scheme, label_map
 from autotune.data.local import SPLITS, Source, file_source, naming_lines, near_file, understood
 from autotune.data.locate import Piece, locate
-from autotune.data.parts import joined
 from autotune.data.readers import SUFFIXES
 from autotune.data.roles import Column, Kind, canonical_features
-from autotune.data.splits import hold_out
+from autotune.data.splits import Whole, hold_out, sliced, take_test
 from autotune.data.stream import Sections, part_of
 from autotune.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)
 
-VERSION = 4
+VERSION = 5
 """Raised when reading changes, so that old tables are not read."""
+CONTENT = 4
+"""Raised when the same rows are to have another fingerprint, which ends that runs and caches of before are known."""
 NOT_READING = (
     "path",
     "splits",
     "limit",
     "validation_fraction",
     "test_fraction",
+    "seed",
     "task",
     "license",
     "language",
@@ -56,6 +58,8 @@ class Rows:
     """What the user should know of how they were read."""
     fingerprint: str
     """16 hexadecimal digits of the SHA-256 of all that the splits hold."""
+    by_split: dict[str, str]
+    """The same of each split alone."""
     source: dict[str, Any]
     """JSON: path, commit, files."""
     columns: dict[str, dict[str, dict[str, str]]]
@@ -64,13 +68,12 @@ class Rows:
     """With `dataset.streaming`: of train, whose first section stands in `splits`."""
 
 
-def load_rows(config: DatasetConfig, columns: Sequence[Column], *, seed: int, cache: Path) -> Rows:
+def load_rows(config: DatasetConfig, columns: Sequence[Column], *, cache: Path) -> Rows:
     """The splits of a data set; validation (and test, if asked for) is made from train where there is none.
 
     Args:
         config: the section `dataset`.
         columns: of the task.
-        seed: of the splits that are made.
         cache: folder for tables.
 
     Raises:
@@ -85,25 +88,28 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, seed: int, ca
             ": neighbouring words with the same tag were read as one entity" if scheme is TagScheme.io else ""
         )
         notes.append(f"the tags are {scheme.upper()}, which was turned into IOB2{io}")
-    splits: dict[str, Dataset] = {}
+    wholes: dict[str, list[Whole]] = {}
     found: dict[str, dict[str, dict[str, str]]] = {}
     for split, pieces in located.items():
         read = [
             _read(piece.source, split, config, columns, scheme, cache, predicting=False) for piece in pieces
         ]
-        data = joined([(piece.part, whole) for piece, (whole, _) in zip(pieces, read, strict=True)])
-        splits[split] = data if config.limit is None else data.select(range(min(config.limit, len(data))))
+        wholes[split] = [
+            Whole(piece.part, f"{piece.source.where} {piece.source.identity}", data)
+            for piece, (data, _) in zip(pieces, read, strict=True)
+        ]
         said = [note for _, about_part in read for note in about_part["notes"]]
         notes += said
         found[split] = read[0][1]["columns"]
-        if not len(splits[split]):
+        if not len(sliced(wholes[split])):
             raise DataError(
                 f"{split} has no rows", where=about["files"][split], found="; ".join(said) or None
             )
     text = text_column(columns)
+    splits = _cut(wholes, notes, config, columns)
     if removes(config.dedup, Dedup.repeats):
         _leave_out(splits, without_repeats(splits["train"], text), "stand in train before", notes)
-    _make_splits(splits, notes, config, columns, seed)
+    _make_validation(splits, notes, config, columns)
     others = [data for split, data in splits.items() if split != "train"]
     if removes(config.dedup, Dedup.leaks) and others:
         left = without_leaks(splits["train"], others, text)
@@ -122,7 +128,8 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, seed: int, ca
             return without_leaks(data, leaks, text) if leaks else data
 
         sections = Sections(stream, config.section_rows, section_of, rows["train"])
-    return Rows(rows, notes, fingerprint(rows), about, found, sections)
+    whole, apart = fingerprints(rows)
+    return Rows(rows, notes, whole, apart, about, found, sections)
 
 
 def _first_section(located: dict[str, list[Piece]], config: DatasetConfig) -> Source:
@@ -143,18 +150,20 @@ def _first_section(located: dict[str, list[Piece]], config: DatasetConfig) -> So
     return piece.source
 
 
-def fingerprint(splits: Mapping[str, Dataset]) -> str:
-    """16 hexadecimal digits of the SHA-256 of the content of all splits, wherever they come from.
+def fingerprints(splits: Mapping[str, Dataset]) -> tuple[str, dict[str, str]]:
+    """16 hexadecimal digits of the SHA-256 of the content of all splits, wherever they come from, and of each alone.
 
     Columns that do not shape what is learned (`group`) do not count.
     """
-    digest = hashlib.sha256()
+    whole, apart = hashlib.sha256(), {split: hashlib.sha256() for split in splits}
     for split, data in splits.items():
         names = sorted(set(data.column_names) - {"group"})
-        digest.update(f"{VERSION} {split} {len(data)} {names}".encode())
+        whole.update(f"{CONTENT} {split} {len(data)} {names}".encode())
         for batch in data.select_columns(names).iter(1000):
-            digest.update(json.dumps(batch, ensure_ascii=False, sort_keys=True).encode())
-    return digest.hexdigest()[:16]
+            content = json.dumps(batch, ensure_ascii=False, sort_keys=True).encode()
+            whole.update(content)
+            apart[split].update(content)
+    return whole.hexdigest()[:16], {split: one.hexdigest()[:16] for split, one in apart.items()}
 
 
 def _leave_out(splits: dict[str, Dataset], left: Dataset, why: str, notes: list[str]) -> None:
@@ -216,28 +225,47 @@ def rows_from_texts(texts: Sequence[str], columns: Sequence[Column], *, given: b
     return Dataset.from_list(list(converter.convert({name: text} for text in texts)))
 
 
-def _make_splits(
-    splits: dict[str, Dataset],
-    notes: list[str],
-    config: DatasetConfig,
-    columns: Sequence[Column],
-    seed: int,
-) -> None:
-    """Adds test, then validation, out of train, where they are wanted and missing; says so."""
-    label = next((column.role for column in columns if column.kind is Kind.label), None)
-    fractions = {"validation": config.validation_fraction}
-    if config.splits.test is not None:
-        fractions = {"test": config.test_fraction, **fractions}
-    for split, fraction in fractions.items():
-        if split in splits or not fraction:
-            continue
-        splits["train"], splits[split], how = hold_out(
-            splits["train"], fraction, seed=seed, label=label, group=config.columns.group and "group"
+def _cut(
+    wholes: dict[str, list[Whole]], notes: list[str], config: DatasetConfig, columns: Sequence[Column]
+) -> dict[str, Dataset]:
+    """The splits, sliced and limited; test is made before that, where it is wanted and missing."""
+    test = None
+    if "test" not in wholes and config.splits.test is not None and config.test_fraction:
+        distinct = text_column(columns) if removes(config.dedup, Dedup.repeats) else None
+        wholes, test, how = take_test(
+            wholes, config.test_fraction, distinct=distinct, **_choice(config, columns)
         )
-        how = how.replace("groups", f"groups of {config.columns.group}")
-        notes.append(f"{split} was made of {len(splits[split])} rows of train ({how}, seed {seed})")
+        notes.append(_made("test", test, how, config))
+    splits = {split: sliced(parts) for split, parts in wholes.items()}
+    if test is not None:
+        splits["test"] = test
+    if config.limit is not None:
+        splits = {split: data.select(range(min(config.limit, len(data)))) for split, data in splits.items()}
+    return splits
+
+
+def _make_validation(
+    splits: dict[str, Dataset], notes: list[str], config: DatasetConfig, columns: Sequence[Column]
+) -> None:
+    """Adds validation, out of train, where it is wanted and missing; says so."""
+    if "validation" not in splits and config.validation_fraction:
+        splits["train"], splits["validation"], how = hold_out(
+            splits["train"], config.validation_fraction, **_choice(config, columns)
+        )
+        notes.append(_made("validation", splits["validation"], how, config))
     if "test" not in splits:
         notes.append("there is no test split: dataset.test_fraction=0.2 makes one of train")
+
+
+def _choice(config: DatasetConfig, columns: Sequence[Column]) -> dict[str, Any]:
+    """How rows are held out: arguments of `hold_out`."""
+    label = next((column.role for column in columns if column.kind is Kind.label), None)
+    return {"seed": config.seed, "label": label, "group": config.columns.group and "group"}
+
+
+def _made(split: str, data: Dataset, how: str, config: DatasetConfig) -> str:
+    how = how.replace("groups", f"groups of {config.columns.group}")
+    return f"{split} was made of {len(data)} rows of train ({how}, dataset.seed {config.seed})"
 
 
 def _scheme(config: DatasetConfig, columns: Sequence[Column], source: Source) -> TagScheme | None:
