@@ -8,6 +8,7 @@ from typing import Any
 
 from autotune.choices import Normalize
 from autotune.config import DatasetConfig
+from autotune.data.arrow import Unreadable
 from autotune.data.columns import find_columns
 from autotune.data.given import NormalForm, given_words, plain
 from autotune.data.labels import SURROGATE, TAG, Tags, canonical, label_map
@@ -345,6 +346,7 @@ class Converter:
 
 def _single(value: Any, name: str, at: str) -> Any:
     """The value of a cell that must not hold several."""
+    _refuse_unreadable(value, name, at)
     if isinstance(value, list | tuple | Mapping):
         raise DataError(
             "the cell holds several values where one is needed",
@@ -365,6 +367,16 @@ def _single(value: Any, name: str, at: str) -> Any:
     return value
 
 
+def _refuse_unreadable(value: Any, name: str, at: str) -> None:
+    if isinstance(value, Unreadable):
+        raise DataError(
+            f"the column {name} holds values of the type {value.kind} that cannot be read",
+            where=at,
+            found=value.why[:120],
+            fix="write the column as text",
+        )
+
+
 def raw_tags(raw: Iterable[Mapping[str, Any]], config: DatasetConfig) -> Iterator[list[str]]:
     """The tags of each row as they stand in the data; rows without tags have an empty list."""
     name = config.columns.tags or "tags"
@@ -379,6 +391,7 @@ def read_tags(value: Any, name: str, at: str) -> list[str]:
 
 def _list(value: Any, name: str, at: str) -> list[Any]:
     """A list; its text form, as CSV files hold it, is read too."""
+    _refuse_unreadable(value, name, at)
     if isinstance(value, list | tuple):
         return list(value)
     if isinstance(value, str) and value.strip().startswith("["):

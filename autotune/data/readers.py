@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotune.choices import Format
 from autotune.config import DatasetConfig
+from autotune.data.arrow import class_labels, rows_of
 from autotune.data.brat import is_brat, read_brat
 from autotune.data.conll import read_conll
 from autotune.data.delimited import read_delimited
@@ -241,20 +242,19 @@ def _spans(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
 
 def _parquet(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
     import pyarrow.parquet as pq
-    from datasets import Features
 
     with foreign(partial(_damaged, "Parquet", path)):
         file = pq.ParquetFile(path)
-        features = Features.from_arrow_schema(file.schema_arrow)
+        features = class_labels(file.schema_arrow)
         for batch in file.iter_batches(1000):
             batch.validate(full=True)
-            yield from named_labels(batch.to_pylist(), features)
+            yield from named_labels(rows_of(batch, str(path)), features)
 
 
 def _arrow(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
     """A folder of `save_to_disk`, or a file in either of Arrow's two layouts."""
     import pyarrow as pa
-    from datasets import DatasetDict, Features
+    from datasets import DatasetDict
 
     if path.is_dir():
         data = load_saved(path)
@@ -269,10 +269,10 @@ def _arrow(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
         file.seek(0)
         reader = pa.ipc.open_file(file) if with_index else pa.ipc.open_stream(file)
         batches = map(reader.get_batch, range(reader.num_record_batches)) if with_index else reader
-        features = Features.from_arrow_schema(reader.schema)
+        features = class_labels(reader.schema)
         for batch in batches:
             batch.validate(full=True)  # offsets that lead out of the buffers would be followed
-            yield from named_labels(batch.to_pylist(), features)
+            yield from named_labels(rows_of(batch, str(path)), features)
 
 
 def _damaged(form: str, path: Path, error: BaseException) -> DataError:
