@@ -108,6 +108,9 @@ class DatasetConfig(Strict):
     columns: ColumnsConfig = field(default_factory=ColumnsConfig)
     delimiter: str | None = None
     """CSV: between fields; CoNLL: between columns. null: found in the first lines (CSV), any blank or tab (CoNLL)."""
+    header: bool = True
+    """CSV, Excel: the first row names the columns. false: it is a row, and the columns are called 0, 1, 2 …, so that
+    dataset.columns.text=0 dataset.columns.label=1 name them."""
     encoding: str | None = None
     """Text files. null: UTF-8, with or without a byte order mark, else cp1252 with a warning."""
     token_column: int = 0
