@@ -16,6 +16,7 @@ from autotune.data.brat import is_brat, read_brat
 from autotune.data.conll import read_conll
 from autotune.data.delimited import read_delimited
 from autotune.data.encoding import lines, open_text
+from autotune.data.objects import KeyTwice, read_json
 from autotune.data.sheets import read_sheet
 from autotune.data.spans import is_export
 from autotune.errors import DataError, listing
@@ -170,8 +171,10 @@ def _refuse_stand_ins(path: Path) -> None:
 def _json(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
     with open_text(path, config, notes) as file:
         try:
-            value = json.load(file)
+            value = read_json(file.read())
             refuse_depth(value)
+        except KeyTwice as error:
+            raise _twice(error, f"{path}:{error.line}") from error
         except (ValueError, RecursionError) as error:  # a ValueError: a number of more than 4300 digits
             line = getattr(error, "lineno", 1)
             fix = "dataset.format=jsonl for one object a line" if "Extra data" in str(error) else None
@@ -209,9 +212,11 @@ def _jsonl(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
             if not line.strip():
                 continue
             try:
-                item = json.loads(line)
+                item = read_json(line)
                 if line.count("[") + line.count("{") > DEEPEST:
                     refuse_depth(item)
+            except KeyTwice as error:
+                raise _twice(error, f"{path}:{number}") from error
             except (ValueError, RecursionError) as error:
                 fix = "dataset.format=json for one JSON list over many lines" if number == 1 else None
                 if line.lstrip().startswith("{'"):
@@ -225,6 +230,10 @@ def _jsonl(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
                     "the line is no JSON object", where=f"{path}:{number}", found=line.strip()[:80]
                 )
             yield row
+
+
+def _twice(error: KeyTwice, where: str) -> DataError:
+    return DataError(str(error), where=where, fix="rename one, or delete the one that is not meant")
 
 
 def _object(item: Any) -> RawRow | None:

@@ -178,7 +178,7 @@ def only_hub(data: DatasetConfig, what: str) -> Iterator[AutotuneError]:
 
 
 def reading(config: RunConfig) -> Iterator[AutotuneError]:
-    """Delimiter, encoding and columns by number are those of a form that has such."""
+    """Delimiter, encoding, header and columns by number are those of a form that has such."""
     data, form = config.dataset, _form(config.dataset)
     if data.delimiter is not None:
         fault = None
@@ -202,6 +202,13 @@ def reading(config: RunConfig) -> Iterator[AutotuneError]:
             yield ConfigError(
                 fault, where="dataset.encoding", found=data.encoding, fix="dataset.encoding=null"
             )
+    if not data.header and form not in (None, Format.csv, Format.xlsx):
+        yield ConfigError(
+            f"{form} data have no header",
+            where="dataset.header",
+            found="false",
+            fix="dataset.header=true",
+        )
     if data.format in (Format.auto, Format.hub, Format.conll):
         return
     for key, usual in (("token_column", 0), ("tag_column", -1)):

@@ -133,3 +133,27 @@ def test_columns_of_excel_without_name_and_values_are_no_columns(load, tmp_path)
     rows = load("sentiment", tmp_path / "a.xlsx")
     assert rows.splits["train"]["text"][:] == ["bom"]
     assert any("column A has no name" in note for note in rows.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("a.jsonl", '{"text": "a", "label": "x"}\n{"text": "b", "label": "x", "label": "y"}\n', 2),
+        (
+            "a.json",
+            '[{"text": "a \\"label\\": {", "label": "x"},\n {"text": "b",\n "label": "x",\n "label": "y"}]',
+            4,
+        ),
+        ("a.jsonl", '{"text": "a", "label": "x", "meta": {"k": 1, "k": [2]}}\n', 1),
+        ("a.jsonl", '{"text": "a", "label": "x", "te\\u0078t": "b"}\n', 1),
+    ],
+)
+def test_a_key_with_two_values_is_refused_with_its_line(load, write, name, content, line):
+    with pytest.raises(DataError, match="stands twice") as caught:
+        load("sentiment", write(name, content))
+    assert f"{name}:{line}" in str(caught.value)
+
+
+def test_a_key_twice_with_one_value_loses_nothing(load, write):
+    rows = load("sentiment", write("a.jsonl", '{"text": "a", "label": "x", "label": "x"}\n'))
+    assert rows.splits["train"]["label"][:] == ["x"]
