@@ -125,6 +125,8 @@ def examine(config: RunConfig, cache: Path) -> Examination:
             found.report.refuse(area, error)
     if config.check.level is not CheckLevel.none:
         _audit(found)
+    if found.rows is not None:
+        found.report.join_maps(config.dataset, found.rows.names)
     found.report.figures["seconds"] = round(time.perf_counter() - began, 1)
     return found
 

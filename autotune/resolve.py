@@ -5,7 +5,6 @@ The same strict way serves what Hydra has just composed and a saved config.yaml.
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from enum import Enum
@@ -19,9 +18,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from autotune import registry
 from autotune.config import RunConfig
+from autotune.data.maps import read_map
 from autotune.errors import AutotuneError, ConfigError, Findings, raise_all
 from autotune.keys import keys, suggest
-from autotune.parsing import Unreadable, parse_yaml
 from autotune.records import damaged, read_mapping
 from autotune.rules import here, own_secrets, rules, tokens
 
@@ -50,8 +49,8 @@ def typed(values: Mapping[str, Any], *, to_run: bool = False) -> RunConfig:
     values = _with_seed_of_splits(values)
     dataset = values.get("dataset")
     if isinstance(dataset, Mapping) and isinstance(dataset.get("label_map"), str):
-        # Hydra's grammar has no accents in the keys of a dict: such a map arrives as the text that was typed.
-        values = {**values, "dataset": {**dataset, "label_map": _from_text(dataset["label_map"])}}
+        # As it was typed: Hydra reads keys as numbers, and its grammar has no accents in them.
+        values = {**values, "dataset": {**dataset, "label_map": read_map(dataset["label_map"])}}
     kind = registry.task(str(task["name"])).Config
     section, errors = _validate(kind, task, ("task",))
     config, others = _validate(RunConfig, {**values, "task": section or kind()}, ())
@@ -188,18 +187,6 @@ def _finding(detail: Mapping[str, Any], at: tuple[str, ...]) -> AutotuneError:
         return ConfigError(f"there is no key {key}", where=key, found=found, fix=fix)
     message = str(detail["msg"]).replace("Input should", f"{key} should", 1)
     return ConfigError(message, where=key, found=found)
-
-
-def _from_text(text: str) -> Any:
-    try:
-        return parse_yaml(re.sub(r":(?=\S)", ": ", text))
-    except Unreadable as error:
-        raise ConfigError(
-            "the map of labels cannot be read",
-            where="dataset.label_map",
-            found=text,
-            fix="'dataset.label_map={ruim: negativo, bom: positivo}'",
-        ) from error
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

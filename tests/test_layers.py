@@ -31,7 +31,7 @@ LAYERS = (
         "signals",
         "checkpoints",
     ),
-    ("data.roles", "data.labels"),
+    ("data.roles", "data.spelling", "data.maps", "data.labels"),
     ("rules",),
     ("resolve",),
     ("runlog", "status", "saved"),

@@ -11,7 +11,8 @@ from autotune.config import DatasetConfig
 from autotune.data.arrow import Unreadable
 from autotune.data.columns import find_columns
 from autotune.data.given import NormalForm, given_words, plain
-from autotune.data.labels import SURROGATE, TAG, Tags, canonical, label_map
+from autotune.data.labels import TAG, Tags, label_map
+from autotune.data.maps import NULL, SURROGATE, canonical
 from autotune.data.numbers import read_number
 from autotune.data.roles import Column, Kind
 from autotune.data.words import Span, stand_at, words_from_spans
@@ -19,6 +20,8 @@ from autotune.errors import DataError, listing, nearest
 
 EXAMPLES = 5
 """So many row numbers are named in a message."""
+MOST_NAMES = 200
+"""So many names of labels are remembered."""
 MANY = 10
 """With fewer entities than this, nothing is said of their borders."""
 INSIDE = "rows have entities that begin or end inside a word"
@@ -62,6 +65,8 @@ class Converter:
         """Column of each role, once the first row has been seen."""
         self.kinds: dict[str, str] = {}
         """Type of every column of the first row."""
+        self.labels: Counter[str] = Counter()
+        """Names of classes before label_map."""
         self.numbered_instead = False
         self.entities = self.inside = 0
         self.shifted: list[str] = []
@@ -124,6 +129,14 @@ class Converter:
                 fix="fill it in, or delete these rows",
             )
 
+    def label_names(self) -> dict[str, list[str]]:
+        """Keys of label_map that are `used`, and the `names` that the data have before it, the most frequent ones."""
+        used = self.map.keys() & self.labels.keys()
+        seen = self.labels
+        if self.tags is not None:
+            used, seen = used | self.tags.used, seen + self.tags.seen
+        return {"used": sorted(used), "names": [name for name, _ in seen.most_common(MOST_NAMES)]}
+
     def notes(self, split: str) -> list[str]:
         """What was changed, in sentences."""
         counts = dict(self.counts)
@@ -156,7 +169,13 @@ class Converter:
             blank = column.kind in (Kind.label, Kind.number, Kind.labels) or (
                 column.kind is Kind.text and column.target and not self.training
             )
-            if blank and not isinstance(value, list | tuple | Mapping) and canonical(value) is None:
+            named = column.kind is Kind.label and NULL in self.map
+            if (
+                blank
+                and not named
+                and not isinstance(value, list | tuple | Mapping)
+                and canonical(value) is None
+            ):
                 return column.role
         return None
 
@@ -183,7 +202,8 @@ class Converter:
                 made[column.role] = self._labels(row.get(names[column.role]), names[column.role], at)
             elif column.kind is Kind.label:
                 label = canonical(_single(row.get(names[column.role]), names[column.role], at))
-                made[column.role] = self.map.get(label, label) if label is not None else None
+                self.labels[NULL if label is None else label] += 1
+                made[column.role] = self.map.get(NULL if label is None else label, label)
                 if made[column.role] is None and not self.predicting:
                     self.changed.add("rows were dropped because dataset.label_map maps their label to null")
                     return None
@@ -202,7 +222,8 @@ class Converter:
         """The names of a row's classes, each once; one that label_map maps to null is left out."""
         if value is None:
             return None
-        found = (canonical(one) for one in _list(value, name, at))
+        found = [canonical(one) for one in _list(value, name, at)]
+        self.labels.update(one for one in found if one is not None)
         mapped = (self.map.get(one, one) for one in found if one is not None)
         return list(dict.fromkeys(one for one in mapped if one is not None))
 
@@ -299,7 +320,7 @@ class Converter:
             raise DataError(
                 "an entity is not {start, end, label} or [start, end, label]", where=at, found=str(span)[:120]
             ) from error
-        if canonical(label) in (None, "None", "O") or TAG.fullmatch(label):
+        if canonical(label) in (None, "None", NULL, "O") or TAG.fullmatch(label):
             raise DataError(
                 "an entity has no type",
                 where=at,
@@ -386,7 +407,7 @@ def raw_tags(raw: Iterable[Mapping[str, Any]], config: DatasetConfig) -> Iterato
 
 def read_tags(value: Any, name: str, at: str) -> list[str]:
     """Tags as text in one spelling."""
-    return [str(canonical(tag)) for tag in _list(value, name, at)]
+    return [canonical(tag) or NULL for tag in _list(value, name, at)]
 
 
 def _list(value: Any, name: str, at: str) -> list[Any]:

@@ -15,14 +15,15 @@ from autotune.config import DatasetConfig
 from autotune.data.cache import cached_table_with, key
 from autotune.data.canonical import Converter, raw_tags
 from autotune.data.duplicates import removes, text_column, without_leaks, without_repeats
-from autotune.data.labels import Tags, find_scheme, label_map
+from autotune.data.labels import Tags, find_scheme, label_map, map_override
 from autotune.data.local import SPLITS, Source, file_source, naming_lines, near_file, understood
 from autotune.data.locate import Piece, locate
 from autotune.data.readers import SUFFIXES
 from autotune.data.roles import Column, Kind, canonical_features
+from autotune.data.spelling import same_spelling
 from autotune.data.splits import Whole, hold_out, sliced, take_test
 from autotune.data.stream import Sections, part_of
-from autotune.errors import ConfigError, DataError
+from autotune.errors import ConfigError, DataError, listing
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,10 @@ class Rows:
     """16 hexadecimal digits of the SHA-256 of all that the splits hold."""
     by_split: dict[str, str]
     """The same of each split alone."""
+    names: list[str]
+    """Labels before `dataset.label_map`, or tags and types; of a stream, those of its first section."""
+    unused: dict[str, str | None]
+    """Keys of `dataset.label_map` that do not occur, and the label that was probably meant."""
     source: dict[str, Any]
     """JSON: path, commit, files."""
     columns: dict[str, dict[str, dict[str, str]]]
@@ -88,6 +93,8 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, cache: Path) 
             ": neighbouring words with the same tag were read as one entity" if scheme is TagScheme.io else ""
         )
         notes.append(f"the tags are {scheme.upper()}, which was turned into IOB2{io}")
+    used: set[str] = set()
+    names: dict[str, None] = {}
     wholes: dict[str, list[Whole]] = {}
     found: dict[str, dict[str, dict[str, str]]] = {}
     for split, pieces in located.items():
@@ -101,10 +108,13 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, cache: Path) 
         said = [note for _, about_part in read for note in about_part["notes"]]
         notes += said
         found[split] = read[0][1]["columns"]
+        used |= {key for _, about_part in read for key in about_part["labels"]["used"]}
+        names |= dict.fromkeys(name for _, about_part in read for name in about_part["labels"]["names"])
         if not len(sliced(wholes[split])):
             raise DataError(
                 f"{split} has no rows", where=about["files"][split], found="; ".join(said) or None
             )
+    unused = {} if config.streaming else _unused(config, used, list(names))
     text = text_column(columns)
     splits = _cut(wholes, notes, config, columns)
     if removes(config.dedup, Dedup.repeats):
@@ -129,7 +139,25 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, cache: Path) 
 
         sections = Sections(stream, config.section_rows, section_of, rows["train"])
     whole, apart = fingerprints(rows)
-    return Rows(rows, notes, whole, apart, about, found, sections)
+    return Rows(rows, notes, whole, apart, list(names), unused, about, found, sections)
+
+
+def _unused(config: DatasetConfig, used: set[str], names: Sequence[str]) -> dict[str, str | None]:
+    """The keys of `dataset.label_map` that do not occur, and the label that was probably meant.
+
+    Raises:
+        DataError: none occurs, so the map does nothing.
+    """
+    given = label_map(config)
+    unused = {key: same_spelling(key, names) for key in given if key not in used}
+    if given and len(unused) == len(given):
+        raise DataError(
+            "no key of label_map is a label of the data, so it would do nothing",
+            where="dataset.label_map",
+            found=f"keys: {listing(given)}; labels of the data: {listing(names)}",
+            fix=map_override(config, {}, rename=unused),
+        )
+    return unused
 
 
 def _first_section(located: dict[str, list[Piece]], config: DatasetConfig) -> Source:
@@ -307,6 +335,7 @@ def _read(
         return {
             "notes": list(dict.fromkeys(notes)) + converter.notes(split),
             "columns": {"roles": converter.names, "types": converter.kinds},
+            "labels": converter.label_names(),
         }
 
     def rows() -> Iterator[dict[str, Any]]:

@@ -13,10 +13,11 @@ from autotune.choices import ClassWeights, Overflow
 from autotune.config import DatasetConfig, OptionalPositive, RunConfig, TaskConfig
 from autotune.data.cache import values
 from autotune.data.given import as_given
-from autotune.data.labels import label_names, map_override
+from autotune.data.labels import RelabelError, label_names
 from autotune.data.roles import Column, Kind
+from autotune.data.spelling import same_spelling
 from autotune.data.windows import windows
-from autotune.errors import AutotuneError, ConfigError, DataError, listing, nearest, raise_all
+from autotune.errors import AutotuneError, ConfigError, DataError, listing, raise_all
 from autotune.paste import override
 from autotune.records import Record
 from autotune.registry import register
@@ -151,16 +152,16 @@ class Sentiment(Task):
             strange = Counter({label: number for label, number in found.items() if label not in counts})
             if len(strange) > MOST_STRANGE:
                 raise _no_classes(column, split, strange)
-            near = {label: nearest(label, counts) for label in strange}
+            near = {label: same_spelling(label, counts) for label in strange}
             for label, number in strange.items():
                 first = list(values(data, "label")).index(label)
                 errors.append(
-                    DataError(
+                    RelabelError(
                         f"{split} has a label that train does not have: {label!r} ({number} rows)",
                         where=f"{split}, first in row {first} (id {data[first]['id']})",
                         found=f"labels of train: {listing(names)}",
-                        fix=map_override(dataset, near)
-                        + ("" if all(near.values()) else " (null drops these rows)"),
+                        config=dataset,
+                        relabel=near,
                     )
                 )
         raise_all(errors)
