@@ -20,7 +20,7 @@ NULL = "null"
 NULLS = ("null", "Null", "NULL", "~", "")
 BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 """Words that YAML 1.1 reads as a boolean."""
-NUMBER = re.compile(r"[-+]?[\d_]*\d[\d_]*([.,]\d*)?([eE][-+]?\d+)?")
+NUMBER = re.compile(r"[-+]?([\d_]*\d[\d_]*([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?")
 INTEGRAL = re.compile(r"(-?\d+)(?:\.0+|,00?)")
 """5.0, and 5,0 or 5,00 where a comma parts decimals; 5,000 may be thousands."""
 SURROGATE = re.compile("[\ud800-\udfff]")
