@@ -265,7 +265,9 @@ def _convert(words: list[str], _: list[str]) -> int:
     parser.add_argument(
         "target", metavar="OUT", help="file whose suffix says the form, or a folder with --to"
     )
-    parser.add_argument("--to", metavar="FORM", help="csv tsv json jsonl parquet arrow xlsx conll spans brat")
+    parser.add_argument(
+        "--to", metavar="FORM", help="csv tsv json jsonl parquet arrow xlsx conll spans brat fasttext"
+    )
     given = parser.parse_intermixed_args([word for word in words if word not in overrides])
     from autotune.compose import compose_by_task
 

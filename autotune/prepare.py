@@ -20,6 +20,7 @@ from autotune.checks.findings import Area, Report, note, warning
 from autotune.checks.labels import audit_labels
 from autotune.checks.lengths import audit_lengths
 from autotune.checks.machine import audit_machine
+from autotune.checks.metric import try_metric
 from autotune.checks.repeats import audit_repeats
 from autotune.checks.spelling import audit_spelling
 from autotune.checks.texts import audit_ids, audit_texts
@@ -111,6 +112,7 @@ def examine(config: RunConfig, cache: Path) -> Examination:
         (Area.model, _open),
         (Area.model, _find_weights),
         (Area.configuration, _settle),
+        (Area.labels, _try_metric),
         (Area.lengths, _tokenise),
         (Area.machine, _outline),
         (Area.hub, _find_target),
@@ -186,6 +188,11 @@ def _settle(found: Examination) -> None:
     if found.facts is not None:
         kind = registry.task(found.config.task.name)
         found.task = kind(found.config.task, found.base, found.facts)
+
+
+def _try_metric(found: Examination) -> None:
+    if found.task is not None and found.rows is not None:
+        try_metric(found.task, found.rows.splits)
 
 
 def _tokenise(found: Examination) -> None:

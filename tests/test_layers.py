@@ -31,7 +31,7 @@ LAYERS = (
         "signals",
         "checkpoints",
     ),
-    ("data.roles", "data.spelling", "data.maps", "data.labels"),
+    ("data.roles", "data.spelling", "data.packed", "data.maps", "data.labels"),
     ("rules",),
     ("resolve",),
     ("runlog", "status", "saved"),
@@ -46,7 +46,7 @@ LAYERS = (
     ("proof", "outcome", "planning", "publishing", "saved_model", "sweeps"),
     ("commands", "convert"),
     ("overrides", "explain", "environment", "hydra_loader"),
-    ("resuming",),
+    ("resuming", "user_files"),
     ("compose",),
     ("cli", "__main__"),
 )

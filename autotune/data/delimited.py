@@ -13,6 +13,7 @@ from pathlib import Path
 
 from autotune.config import DatasetConfig
 from autotune.data.encoding import LONGEST_LINE, lines, open_text
+from autotune.data.packed import suffix_of
 from autotune.data.quotes import FIX, Quotes
 from autotune.errors import ConfigError, DataError, listing
 
@@ -201,7 +202,7 @@ def _delimiter(path: Path, header: str, config: DatasetConfig, named: str | None
         return delimiter
     if named is not None:
         return named
-    if path.suffix.lower() == ".tsv":
+    if suffix_of(path) == ".tsv":
         return "\t"
     counts = {
         mark: len(next(csv.reader([header], delimiter=mark, skipinitialspace=True), []))

@@ -46,6 +46,17 @@ def label_map(config: DatasetConfig) -> dict[str, str | None]:
     return {canonical(key) or NULL: canonical(value) for key, value in given.items()}
 
 
+def mended_type(name: str) -> str | None:
+    """The name that can be scored in place of an entity type that cannot; None where it can.
+
+    seqeval strips hyphens from both ends of a type, which makes one of two, and reads B- and the like as part of the tag.
+    """
+    plain = name.strip().strip("-").strip()
+    while re.match(r"[BI]-.", plain):
+        plain = plain[2:].strip("- ")
+    return None if plain == name else plain or "O"
+
+
 class RelabelError(DataError):
     """Labels are wrong in a way that `dataset.label_map` mends.
 

@@ -17,6 +17,8 @@ from autotune.data.conll import read_conll
 from autotune.data.delimited import read_delimited
 from autotune.data.encoding import lines, open_text
 from autotune.data.objects import KeyTwice, read_json
+from autotune.data.packed import is_packed, suffix_of
+from autotune.data.plain import is_class_folder, is_fasttext, read_fasttext, read_folders
 from autotune.data.sheets import read_sheet
 from autotune.data.spans import is_export
 from autotune.errors import DataError, listing
@@ -43,11 +45,13 @@ SUFFIXES: Mapping[str, Format] = {
     ".conllu": Format.conll,
     ".bio": Format.conll,
     ".iob": Format.conll,
+    ".fasttext": Format.fasttext,
 }
+BINARY = (Format.xlsx, Format.parquet, Format.arrow)
+"""Forms that are compressed themselves."""
 NOT_READ = {
     ".xls": "Excel's old form: open it and save it as .xlsx or as CSV UTF-8",
     ".ods": "LibreOffice's form: open it and save it as .xlsx or as CSV UTF-8",
-    ".gz": "compressed: gunzip FILE",
     ".zip": "compressed: unzip FILE",
 }
 """Suffixes of files that are not read, and what to do with them."""
@@ -60,24 +64,30 @@ def format_of(path: Path, config: DatasetConfig) -> Format:
         DataError: the suffix says nothing.
     """
     if path.is_dir():
-        brat = config.format is Format.brat or (is_brat(path) and config.format is not Format.arrow)
-        return Format.brat if brat else Format.arrow
-    suffix = path.suffix.lower()
+        if config.format is Format.brat or (is_brat(path) and config.format is not Format.arrow):
+            return Format.brat
+        return Format.folders if is_class_folder(path) else Format.arrow
+    suffix = suffix_of(path)
     if suffix in NOT_READ:
         advice = NOT_READ[suffix].replace("FILE", path.name)
         raise DataError(f"{suffix} files are not read", where=str(path), fix=advice)
-    if config.format not in (Format.auto, Format.hub):
-        if config.format is Format.brat:
-            raise DataError("brat documents are a folder", where=str(path), fix=f"dataset.path={path.parent}")
-        return config.format
-    found = SUFFIXES.get(suffix)
+    named = config.format not in (Format.auto, Format.hub)
+    if config.format in (Format.brat, Format.folders):
+        raise DataError(
+            f"{config.format} data are a folder", where=str(path), fix=f"dataset.path={path.parent}"
+        )
+    found = config.format if named else SUFFIXES.get(suffix)
+    if found is None and is_fasttext(path, config):
+        found = Format.fasttext
     if found is None:
         raise DataError(
             "the name of the file does not say what form it has",
             where=str(path),
             found=f"known suffixes: {listing(SUFFIXES, 20)}",
-            fix="dataset.format=conll, or csv, json, jsonl, parquet, arrow, xlsx, spans, brat",
+            fix="dataset.format=conll, or csv, json, jsonl, parquet, arrow, xlsx, spans, brat, fasttext, folders",
         )
+    if is_packed(path) and found in BINARY:
+        raise DataError(f"{found} files are not read compressed", where=str(path), fix=f"unpack {path.name}")
     return found
 
 
@@ -98,6 +108,8 @@ def read_rows(path: Path, form: Format, config: DatasetConfig, notes: Notes) -> 
         Format.spans: _spans,
         Format.xlsx: read_sheet,
         Format.brat: read_brat,
+        Format.fasttext: read_fasttext,
+        Format.folders: read_folders,
         Format.conll: read_conll,
         Format.parquet: _parquet,
         Format.arrow: _arrow,
@@ -246,7 +258,7 @@ def _object(item: Any) -> RawRow | None:
 def _spans(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
     """Texts with entities by character offsets; `autotune.data.spans` makes one form of what tools write."""
     readers = {Format.json: _json, Format.parquet: _parquet, Format.arrow: _arrow}
-    return readers.get(SUFFIXES.get(path.suffix.lower(), Format.jsonl), _jsonl)(path, config, notes)
+    return readers.get(SUFFIXES.get(suffix_of(path), Format.jsonl), _jsonl)(path, config, notes)
 
 
 def _parquet(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:

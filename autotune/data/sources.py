@@ -13,11 +13,14 @@ from datasets import Dataset
 from autotune.choices import Dedup, Format, TagScheme
 from autotune.config import DatasetConfig
 from autotune.data.cache import cached_table_with, key
-from autotune.data.canonical import Converter, raw_tags
+from autotune.data.canonical import Converter
+from autotune.data.cells import raw_tags
 from autotune.data.duplicates import removes, text_column, without_leaks, without_repeats
 from autotune.data.labels import Tags, find_scheme, label_map, map_override
-from autotune.data.local import SPLITS, Source, file_source, naming_lines, near_file, understood
+from autotune.data.local import SPLITS, Source, file_source, lines_source, naming_lines, near_file, understood
 from autotune.data.locate import Piece, locate
+from autotune.data.packed import suffix_of
+from autotune.data.plain import is_lines
 from autotune.data.readers import SUFFIXES
 from autotune.data.roles import Column, Kind, canonical_features
 from autotune.data.spelling import same_spelling
@@ -231,10 +234,16 @@ def load_file(
     file = Path(path).expanduser()
     if not file.exists():
         raise DataError("there is no such file", where=path, fix=near_file(file))
-    known = SUFFIXES.get(file.suffix.lower(), config.format)
-    form = Format.spans if config.format is Format.spans and known in (Format.json, Format.jsonl) else known
-    own = replace(config, format=form)
-    source = understood(file_source(file, own), columns, own, predicting=True)
+    own, text = config, text_column(columns)
+    if is_lines(file, config, {text, getattr(config.columns, text, None) or text}):
+        source = lines_source(file, config, text)
+    else:
+        known = SUFFIXES.get(suffix_of(file), config.format)
+        form = (
+            Format.spans if config.format is Format.spans and known in (Format.json, Format.jsonl) else known
+        )
+        own = replace(config, format=Format.auto if file.is_dir() and form is not Format.brat else form)
+        source = understood(file_source(file, own), columns, own, predicting=True)
     scheme = _scheme(own, columns, source)
     data, said = _read(source, split, own, columns, scheme, cache, predicting=True, given=given)
     for note in said["notes"]:

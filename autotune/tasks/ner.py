@@ -11,7 +11,7 @@ from pydantic import Field
 
 from autotune.config import DatasetConfig, OptionalPositive, RunConfig, TaskConfig
 from autotune.data.cache import records, values
-from autotune.data.labels import RelabelError, label_names
+from autotune.data.labels import RelabelError, label_names, mended_type
 from autotune.data.roles import Column, Kind
 from autotune.data.spelling import same_spelling
 from autotune.data.windows import most_central, windows
@@ -108,6 +108,17 @@ class Ner(Task):
                 fix="check dataset.columns.tags (or dataset.tag_column) and dataset.label_map",
             )
         types = label_names(dataset, counts["train"])
+        unfit = {
+            name: made for names in (types, *counts.values()) for name in names if (made := mended_type(name))
+        }
+        if unfit:
+            raise RelabelError(
+                f"entity types that cannot be scored, for the metric would read them as others: {listing(map(repr, unfit))}",
+                where="column tags, dataset.label_map or dataset.labels",
+                found="a hyphen or blank at an end, or the form of a tag",
+                config=dataset,
+                relabel=unfit,
+            )
         strange = {
             name: same_spelling(name, types) or "O"
             for found in counts.values()

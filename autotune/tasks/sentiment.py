@@ -287,9 +287,12 @@ class Sentiment(Task):
         from sklearn.pipeline import make_pipeline
 
         majority = Counter(values(train, "label")).most_common(1)[0][0]
+        trivial = ({"prediction": majority} for _ in range(len(rows)))
         # In memory: datasets would leave the order in a file of the cache and read it unseen the next time.
         drawn = train.shuffle(seed=0, keep_in_memory=True, load_from_cache_file=False)
         learn = drawn.select(range(min(len(train), TFIDF_ROWS)))
+        if len(set(learn["label"])) < 2:
+            return {"majority class": trivial}  # A rare class that is not among them leaves nothing to learn.
         model = make_pipeline(
             TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+|[^\w\s]", sublinear_tf=True),
             LogisticRegression(C=10, class_weight="balanced", max_iter=1000),
@@ -297,7 +300,7 @@ class Sentiment(Task):
         model.fit(list(values(learn, "text")), list(values(learn, "label")))
         texts = values(rows, "text")
         return {
-            "majority class": ({"prediction": majority} for _ in range(len(rows))),
+            "majority class": trivial,
             "TF-IDF + logistic regression": (
                 {"prediction": str(label)}
                 for some in iter(lambda: list(islice(texts, TFIDF_ROWS)), [])

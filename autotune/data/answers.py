@@ -1,0 +1,121 @@
+"""Classes, ratings and texts that annotators gave, as Label Studio and Prodigy export them."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from autotune.config import DatasetConfig
+from autotune.data.roles import Column
+from autotune.errors import DataError, listing
+
+RawRow = Mapping[str, Any]
+
+VALUES = ("choices", "rating", "text", "number")
+"""Where a result of Label Studio holds what was answered, by the kind of its control."""
+REFUSED = ("reject", "ignore")
+"""What Prodigy's `answer` holds where the annotator did not accept."""
+
+
+def is_answered(row: RawRow) -> bool:
+    """Whether a row is a task of Label Studio, or one of Prodigy's with what the annotator did with it."""
+    task = isinstance(row.get("data"), Mapping) and ("annotations" in row or "completions" in row)
+    return task or ("answer" in row and ("_task_hash" in row or "accept" in row))
+
+
+def with_answers(
+    rows: Iterable[RawRow],
+    columns: Sequence[Column],
+    config: DatasetConfig,
+    where: str,
+    notes: list[str],
+    *,
+    predicting: bool,
+) -> Iterator[RawRow]:
+    """Rows with the input and what was answered under the names of their columns.
+
+    Args:
+        rows: as the tool wrote them.
+        columns: of the task: one input and one target.
+        config: the section `dataset`; the column of the target may be the name of a control.
+        where: file, for messages.
+        notes: takes what was left out.
+        predicting: every row is kept.
+
+    Raises:
+        DataError: it is not clear which text or which answer is meant.
+    """
+    reader = _Reader(columns, config, predicting)
+    for number, row in enumerate(rows):
+        made = reader.row(row, f"{where}, row {number}")
+        if made is not None:
+            yield made
+    notes += [f"{where}: {what}: {count}" for what, count in reader.counts.items()]
+
+
+class _Reader:
+    """Reads rows and counts what it leaves out."""
+
+    def __init__(self, columns: Sequence[Column], config: DatasetConfig, predicting: bool) -> None:
+        self.source, self.target = (
+            next((column.role for column in columns if column.target is target), "")
+            for target in (False, True)
+        )
+        self.names = {role: getattr(config.columns, role, None) for role in (self.source, self.target)}
+        self.predicting = predicting
+        self.counts: Counter[str] = Counter()
+
+    def row(self, row: RawRow, at: str) -> dict[str, Any] | None:
+        """The row in our columns; None where it is left out."""
+        if not isinstance(row.get("data"), Mapping):
+            if row.get("answer") in REFUSED and not self.predicting:
+                self.counts["rows that the annotator rejected or ignored were left out"] += 1
+                return None
+            chosen = {self.names[self.target] or self.target: row["accept"]} if "accept" in row else {}
+            return {**row, **chosen}
+        data = dict(row["data"])
+        given = row.get("annotations", row.get("completions")) or []
+        kept = [one for one in given if not one.get("was_cancelled") and not one.get("skipped")]
+        if given and not kept and not self.predicting:
+            self.counts["tasks that the annotator skipped were left out"] += 1
+            return None
+        if len(kept) > 1:
+            self.counts["tasks have several annotations, of which the first was read"] += 1
+        made = {**data, **({"id": row["id"]} if "id" in row else {})}
+        made[self.names[self.source] or self.source] = self._input(data, at)
+        if kept:
+            made[self.names[self.target] or self.target] = self._answer(kept[0].get("result") or [], at)
+        return made
+
+    def _input(self, data: RawRow, at: str) -> Any:
+        texts = [name for name, value in data.items() if isinstance(value, str)]
+        for name in (self.names[self.source], self.source, "text"):
+            if name in texts:
+                return data[name]
+        if len(texts) == 1:
+            return data[texts[0]]
+        raise DataError(
+            "it is not clear which entry of the task's data is the text",
+            where=at,
+            found=listing(data) or "no entry",
+            fix=f"dataset.columns.{self.source}={texts[0] if texts else 'NAME'}",
+        )
+
+    def _answer(self, results: Sequence[RawRow], at: str) -> Any:
+        """What was answered: a list of choices, a rating, a text; None where nothing was."""
+        answers: dict[str, Any] = {}
+        for result in results:
+            value = result.get("value") or {}
+            found = next((value[name] for name in VALUES if name in value and "start" not in value), None)
+            if found is None:
+                self.counts["results that are no answers (entities, relations) were left out"] += 1
+            else:
+                answers[str(result.get("from_name", self.target))] = found
+        wanted = self.names[self.target]
+        if wanted in answers or len(answers) < 2:
+            return answers.get(str(wanted)) if wanted in answers else next(iter(answers.values()), None)
+        raise DataError(
+            "the annotators answered several questions, and it is not clear which answer is meant",
+            where=at,
+            found=listing(answers),
+            fix=f"dataset.columns.{self.target}={next(iter(answers))}",
+        )
