@@ -95,7 +95,8 @@ class DatasetConfig(Strict):
     """Where the rows come from and how they are read."""
 
     path: str = MISSING
-    """Hub id, file, folder of splits, or `sample/<task>` for the data that ship with autotune."""
+    """Hub id, file, folder of splits, or `sample/<task>` for the data that ship with autotune. In a YAML of your own a
+    relative path starts at the folder of the YAML where it exists there, else at the working folder."""
     name: str | None = None
     """Configuration of a Hub data set that has several."""
     revision: str | None = None
@@ -128,7 +129,8 @@ class DatasetConfig(Strict):
     labels: list[str] | None = None
     """Names of the classes or entity types in the order of their ids. null: sorted."""
     label_map: Any = None
-    """Renames labels, {1: negativo, 2: negativo, 5: positivo}; null drops the row: {3: null}."""
+    """Renames labels, {1: negativo, 2: negativo, 5: positivo}; null drops the row: {3: null}; the key null is a missing label.
+    Keys are text as typed (1 and 1.0 are one label, 01 is another). On the command line it replaces the data set's own."""
     validation_fraction: Fraction = 0.1
     """Share of train that becomes validation when there is none; stratified by label, seeded. 0: none."""
     test_fraction: Fraction = 0.0

@@ -242,7 +242,7 @@ def load_file(
         form = (
             Format.spans if config.format is Format.spans and known in (Format.json, Format.jsonl) else known
         )
-        own = replace(config, format=Format.auto if file.is_dir() and form is not Format.brat else form)
+        own = replace(config, format=form)
         source = understood(file_source(file, own), columns, own, predicting=True)
     scheme = _scheme(own, columns, source)
     data, said = _read(source, split, own, columns, scheme, cache, predicting=True, given=given)

@@ -2,7 +2,7 @@
 
 import openpyxl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotune.config import DatasetConfig
@@ -63,6 +63,7 @@ def test_quotes_inside_of_a_field_without_quotes_are_text_and_it_is_said(write, 
     assert "1 (line 3, column text)" in note
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.text('ab" ,', max_size=4), min_size=2, max_size=2), min_size=1, max_size=4))
 def test_what_is_quoted_as_it_should_be_is_never_touched(tmp_path_factory, rows):
     path = tmp_path_factory.mktemp("csv") / "a.csv"
