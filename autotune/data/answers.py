@@ -22,6 +22,48 @@ def is_answered(row: RawRow) -> bool:
     return task or ("answer" in row and ("_task_hash" in row or "accept" in row))
 
 
+def annotation_of(row: RawRow, counts: Counter[str], *, predicting: bool) -> tuple[bool, RawRow | None]:
+    """Whether a task of Label Studio is kept, and its first annotation, where it has one.
+
+    Args:
+        row: a task of the full export.
+        counts: takes what was left out.
+        predicting: every row is kept.
+    """
+    given = row.get("annotations", row.get("completions")) or []
+    kept = [one for one in given if not one.get("was_cancelled") and not one.get("skipped")]
+    if given and not kept and not predicting:
+        counts["tasks that the annotator skipped were left out"] += 1
+        return False, None
+    if len(kept) > 1:
+        counts["tasks have several annotations, of which the first was read"] += 1
+    return True, kept[0] if kept else None
+
+
+def text_entry(data: RawRow, names: Sequence[str | None], role: str, at: str) -> str:
+    """Which entry of a task's data is the text that was annotated.
+
+    Args:
+        data: of the task.
+        names: that it may have, the first that is a text counts; else there is one text alone.
+        role: of the column, for messages.
+        at: place, for messages.
+
+    Raises:
+        DataError: there are several texts, or none.
+    """
+    texts = [name for name, value in data.items() if isinstance(value, str)]
+    named = [str(name) for name in names if name in texts]
+    if named or len(texts) == 1:
+        return (named or texts)[0]
+    raise DataError(
+        "it is not clear which entry of the task's data is the text",
+        where=at,
+        found=listing(data) or "no entry",
+        fix=f"dataset.columns.{role}={texts[0] if texts else 'NAME'}",
+    )
+
+
 def with_answers(
     rows: Iterable[RawRow],
     columns: Sequence[Column],
@@ -73,32 +115,15 @@ class _Reader:
             chosen = {self.names[self.target] or self.target: row["accept"]} if "accept" in row else {}
             return {**row, **chosen}
         data = dict(row["data"])
-        given = row.get("annotations", row.get("completions")) or []
-        kept = [one for one in given if not one.get("was_cancelled") and not one.get("skipped")]
-        if given and not kept and not self.predicting:
-            self.counts["tasks that the annotator skipped were left out"] += 1
+        kept, annotation = annotation_of(row, self.counts, predicting=self.predicting)
+        if not kept:
             return None
-        if len(kept) > 1:
-            self.counts["tasks have several annotations, of which the first was read"] += 1
         made = {**data, **({"id": row["id"]} if "id" in row else {})}
-        made[self.names[self.source] or self.source] = self._input(data, at)
-        if kept:
-            made[self.names[self.target] or self.target] = self._answer(kept[0].get("result") or [], at)
+        names = (self.names[self.source], self.source, "text")
+        made[self.names[self.source] or self.source] = data[text_entry(data, names, self.source, at)]
+        if annotation is not None:
+            made[self.names[self.target] or self.target] = self._answer(annotation.get("result") or [], at)
         return made
-
-    def _input(self, data: RawRow, at: str) -> Any:
-        texts = [name for name, value in data.items() if isinstance(value, str)]
-        for name in (self.names[self.source], self.source, "text"):
-            if name in texts:
-                return data[name]
-        if len(texts) == 1:
-            return data[texts[0]]
-        raise DataError(
-            "it is not clear which entry of the task's data is the text",
-            where=at,
-            found=listing(data) or "no entry",
-            fix=f"dataset.columns.{self.source}={texts[0] if texts else 'NAME'}",
-        )
 
     def _answer(self, results: Sequence[RawRow], at: str) -> Any:
         """What was answered: a list of choices, a rating, a text; None where nothing was."""
