@@ -64,3 +64,11 @@ def test_a_map_of_which_two_keys_are_one_is_refused_with_its_line(own, keys):
     with pytest.raises(ConfigError, match=r"label_map") as caught:
         own(f"path: sample/sentiment\nlabel_map:\n{lines}")
     assert "mine.yaml:3" in caught.value.where
+
+
+def test_a_key_null_is_kept_in_quotes_and_without_them_refused_with_what_to_do(own):
+    with pytest.raises(ConfigError, match="quotes around it: 'null'"):
+        own("path: sample/sentiment\nlabel_map: {null: neutro, 5: bom}\n")
+    assert own("path: sample/sentiment\nlabel_map: {'null': neutro}\n").dataset.label_map == {
+        "null": "neutro"
+    }
