@@ -145,7 +145,7 @@ def _unused(rows: Rows) -> Iterator[Finding]:
         near = listing(f"{name} for {key}" for key, name in rows.unused.items() if name)
         yield warning(
             Area.labels,
-            f"keys of label_map that are no label of the data: {listing(rows.unused)}",
+            f"keys of label_map that the data do not have: {listing(rows.unused)}",
             where="dataset.label_map",
             found=f"labels of the data: {listing(rows.names)}" + (f"; perhaps {near}" if near else ""),
             rename=rows.unused,

@@ -132,7 +132,7 @@ class _Reader:
             value = result.get("value") or {}
             found = next((value[name] for name in VALUES if name in value and "start" not in value), None)
             if found is None:
-                self.counts["results that are no answers (entities, relations) were left out"] += 1
+                self.counts["results without an answer (entities, relations) were left out"] += 1
             else:
                 answers[str(result.get("from_name", self.target))] = found
         wanted = self.names[self.target]

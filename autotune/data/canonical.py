@@ -252,7 +252,7 @@ class Converter:
         found = [self._span(span, "" if raw is None else str(raw), at) for span in given or ()]
         spans = list(dict.fromkeys(found))
         if len(spans) < len(found):
-            self.counts["entities stood in a row twice and were read once"] += len(found) - len(spans)
+            self.counts["entities were in a row twice and were read once"] += len(found) - len(spans)
         try:
             tokens, starts, tags = words_from_spans(text, spans, self._offsets(row, raw))
         except DataError as error:

@@ -37,7 +37,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
 TEXTS = ("text", "document")
 """Roles whose cells are the longest of a row."""
 MOST_WORDS = 4
-"""Names of columns have at most so many."""
+"""Names of columns have at most this many."""
 
 
 def find_columns(
@@ -105,7 +105,7 @@ def _missing(roles: Sequence[str], row: Mapping[str, Any], config: DatasetConfig
 
 
 def _like_a_row(row: Mapping[str, Any]) -> bool:
-    """Whether the names of the columns look like values: a sentence, a number, or what stands below them, too."""
+    """Whether the names of the columns look like values: a sentence, a number, or equal the value below them."""
     if not all(isinstance(value, str | int | float | bool | None) for value in row.values()):
         return False
     return any(

@@ -34,7 +34,7 @@ class Entry(NamedTuple):
     key: str
     value: str | None
     quoted: bool = True
-    """Whether the key stands in quotes, so that it is surely text."""
+    """Whether the key is in quotes, so that it is surely text."""
 
 
 def canonical(value: Any) -> str | None:
@@ -55,7 +55,7 @@ def read_map(text: str) -> dict[str, str | None]:
     """The map that a text such as `{1: negativo, 5: positivo}` means.
 
     Raises:
-        ConfigError: it is no map, or two of its keys are one.
+        ConfigError: it is not a map, or two of its keys are one.
     """
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -72,7 +72,7 @@ def read_map(text: str) -> dict[str, str | None]:
                 f"the key {entry.key} has no value",
                 where=KEY,
                 found=text,
-                fix="KEY: NAME for each, null to drop its rows; a key or name with a comma stands in quotes: {'4,5': bom}",
+                fix="KEY: NAME for each, null to drop its rows; put a key or name with a comma in quotes: {'4,5': bom}",
             )
     return joined(entries)
 

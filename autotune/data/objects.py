@@ -19,7 +19,7 @@ class KeyTwice(ValueError):
 
     def __init__(self, key: str, line: int) -> None:
         self.key, self.line = key, line
-        super().__init__(f"the key {json.dumps(key, ensure_ascii=False)} stands twice in an object")
+        super().__init__(f"the key {json.dumps(key, ensure_ascii=False)} occurs twice in an object")
 
 
 def read_json(text: str) -> Any:
@@ -27,7 +27,7 @@ def read_json(text: str) -> Any:
 
     Raises:
         KeyTwice: an object has a key with two values.
-        ValueError: it is no JSON; a number has more than 4300 digits.
+        ValueError: it is not JSON; a number has more than 4300 digits.
         RecursionError: it is nested too deeply.
     """
     try:

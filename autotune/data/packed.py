@@ -13,7 +13,7 @@ from autotune.errors import DataError
 
 OPENERS: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 UNPACKED, RATIO = 100_000_000, 100
-"""A file of more bytes than this, packed more than so many times, is a bomb rather than data: text is packed some
+"""A file of more bytes than this, packed more than RATIO times, is a bomb rather than data: text is packed some
 five to ten times."""
 
 

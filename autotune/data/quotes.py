@@ -1,6 +1,6 @@
-"""Quotes of CSV that do not stand where the format wants them: read as they are meant, or refused with their place.
+"""Quotes of CSV in places where the format does not want them: read as they are meant, or refused with their place.
 
-Python's csv takes a quote for the beginning of a quoted field only where nothing stands before it; behind a blank it
+Python's csv takes a quote for the beginning of a quoted field only where nothing comes before it; behind a blank it
 becomes part of the text, and the delimiters after it cut the text into pieces.
 """
 
@@ -35,14 +35,14 @@ class Quotes:
         self._clean = re.compile(rf"{field}(?:{mark}{field})*[\r\n]*")
         self._blanks = re.compile("[ ]*" if delimiter == "\t" else "[ \t]*")
         self._opened = 0
-        """The line in which the open quote stands; 0 outside of quotes."""
+        """The line with the open quote; 0 outside of quotes."""
         self._column = 0
 
     def lines(self, numbered: Iterable[tuple[int, str]]) -> Iterator[str]:
         """The lines, mended.
 
         Raises:
-            DataError: text stands behind a closing quote.
+            DataError: text follows a closing quote.
         """
         for number, line in numbered:
             if not self._opened:
@@ -115,7 +115,7 @@ class Quotes:
         if line[end - 1 : end] == "\\":
             fix = rf"""quotes inside are written twice, not with a backslash: sed 's/\\"/""/g' {self.path.name} > new.csv"""
         return DataError(
-            "the row is no valid CSV: text stands behind a closing quote",
+            "the row is no valid CSV: text follows a closing quote",
             where=f"{self.path}:{opened}",
             found=f"line {number}, column {self._name()}, character {end + 1}: "
             f"{line[max(0, end - 20) : end + 20].strip()}",

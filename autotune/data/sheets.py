@@ -26,7 +26,7 @@ def read_sheet(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[
     Columns without a name and values are left out; without a header, columns are called 0, 1, 2 ….
 
     Raises:
-        DataError: openpyxl is not installed, the file is no workbook or has no rows, values stand in a column
+        DataError: openpyxl is not installed, the file is no workbook or has no rows, values are in a column
             without a name, two columns have the same, or a cell holds an error such as #N/A.
     """
     try:

@@ -150,7 +150,7 @@ def test_columns_of_excel_without_name_and_values_are_no_columns(load, tmp_path)
     ],
 )
 def test_a_key_with_two_values_is_refused_with_its_line(load, write, name, content, line):
-    with pytest.raises(DataError, match="stands twice") as caught:
+    with pytest.raises(DataError, match="occurs twice") as caught:
         load("sentiment", write(name, content))
     assert f"{name}:{line}" in str(caught.value)
 
