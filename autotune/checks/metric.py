@@ -64,7 +64,9 @@ def _telling(task: Task, data: Dataset) -> Iterator[dict[str, Any]]:
     """The first rows, and those that hold a value for the first time."""
     yield from islice(records(data), ROWS)
     roles = [
-        column.role for column in task.columns if column.target and column.kind in (Kind.label, Kind.tags)
+        column.role
+        for column in task.columns
+        if column.target and column.kind in (Kind.label, Kind.labels, Kind.tags)
     ]
     known: set[str] = set()
     for number, row in enumerate(records(data.select_columns(["id", *roles])) if roles else ()):

@@ -30,7 +30,7 @@ from autotune.errors import ConfigError, DataError, listing
 
 logger = logging.getLogger(__name__)
 
-VERSION = 5
+VERSION = 6
 """Raised when reading changes, so that old tables are not read."""
 CONTENT = 4
 """Raised when the same rows are to have another fingerprint, which ends that runs and caches of before are known."""
