@@ -1,7 +1,7 @@
 """Arrow's record batches to rows, whatever types their columns have: what no role uses may be anything."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +21,15 @@ class Unreadable:
     why: str
 
 
-def class_labels(schema: "pa.Schema") -> "Features":
+def class_labels(schema: "pa.Schema", damaged: Callable[[BaseException], DataError]) -> "Features":
     """The ClassLabel columns that `datasets` has noted in a schema, or lists of such.
 
+    Args:
+        schema: of the file.
+        damaged: makes the error that people see where the note is damaged.
+
     Raises:
-        ValueError: the note is damaged.
+        DataError: it is.
     """
     from datasets import Features
 
@@ -34,8 +38,8 @@ def class_labels(schema: "pa.Schema") -> "Features":
         kinds = json.loads(noted)["info"]["features"] if noted is not None else {}
         named = {name: kind for name, kind in kinds.items() if '"ClassLabel"' in json.dumps(kind)}
         return Features.from_dict({name: kind for name, kind in named.items() if name in schema.names})
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"the types that `datasets` has noted are damaged: {error!r}") from error
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise damaged(error) from error
 
 
 def rows_of(batch: "pa.RecordBatch", where: str) -> Iterator[dict[str, Any]]:

@@ -266,7 +266,7 @@ def _parquet(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow
 
     with foreign(partial(_damaged, "Parquet", path)):
         file = pq.ParquetFile(path)
-        features = class_labels(file.schema_arrow)
+        features = class_labels(file.schema_arrow, partial(_damaged, "Parquet", path))
         for batch in file.iter_batches(1000):
             batch.validate(full=True)
             yield from named_labels(rows_of(batch, str(path)), features)
@@ -290,7 +290,7 @@ def _arrow(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
         file.seek(0)
         reader = pa.ipc.open_file(file) if with_index else pa.ipc.open_stream(file)
         batches = map(reader.get_batch, range(reader.num_record_batches)) if with_index else reader
-        features = class_labels(reader.schema)
+        features = class_labels(reader.schema, partial(_damaged, "Arrow", path))
         for batch in batches:
             batch.validate(full=True)  # offsets that lead out of the buffers would be followed
             yield from named_labels(rows_of(batch, str(path)), features)
