@@ -32,6 +32,8 @@ class Format(StrEnum):
     conll = "conll"
     spans = "spans"
     brat = "brat"
+    fasttext = "fasttext"
+    folders = "folders"
 
 
 class Normalize(StrEnum):

@@ -160,6 +160,7 @@ def _train(words: list[str], plugins: list[str]) -> int:
         _offer_verbs()
     from autotune.compose import compose
     from autotune.rules.hub import apart
+    from autotune.sweeps import warn_of_other_rows
 
     configs = compose(words)
     if not configs:
@@ -172,7 +173,9 @@ def _train(words: list[str], plugins: list[str]) -> int:
     if fork:
         fresh.prepare()
     # The first run that does not end well ends the sweep; the same command goes on from there.
-    return next((code for config in configs if (code := commands.train(config, plugins))), 0)
+    code = next((code for config in configs if (code := commands.train(config, plugins))), 0)
+    warn_of_other_rows(configs)
+    return code
 
 
 def _show(words: list[str], _: list[str]) -> int:
@@ -320,7 +323,9 @@ def _convert(words: list[str], _: list[str]) -> int:
     parser.add_argument(
         "target", metavar="OUT", help="file whose suffix says the form, or a folder with --to"
     )
-    parser.add_argument("--to", metavar="FORM", help="csv tsv json jsonl parquet arrow xlsx conll spans brat")
+    parser.add_argument(
+        "--to", metavar="FORM", help="csv tsv json jsonl parquet arrow xlsx conll spans brat fasttext"
+    )
     parser.offer("--force")
     given = parser.parse_intermixed_args([word for word in words if word not in overrides])
     from autotune import outputs

@@ -40,6 +40,7 @@ from autotune.resolve import plain
 from autotune.runs import RunFolder
 from autotune.saved_model import load_saved
 from autotune.streams import need_stdout, print_json
+from autotune.sweeps import warn_of_changed_rows
 from autotune.tasks.base import Scores
 from autotune.training import device
 from autotune.training.budget import for_prediction
@@ -295,12 +296,9 @@ def evaluate(
     if output is not None and data is None:
         refuse_input(output.path, inputs_of(loaded.config.dataset))
     if data is None:
-        splits = load_rows(
-            loaded.config.dataset,
-            loaded.task.columns,
-            seed=loaded.config.seed,
-            cache=Path(loaded.scratch.name),
-        ).splits
+        own = load_rows(loaded.config.dataset, loaded.task.columns, cache=Path(loaded.scratch.name))
+        warn_of_changed_rows(run, own.fingerprint)
+        splits = own.splits
         split = split or _scored(splits)[-1]
         if split not in splits:
             raise ConfigError(f"the run has no split {split!r}", where="--split", found=listing(splits))
@@ -361,7 +359,7 @@ def predict(
     features = prepare_features(loaded.task, rows, Path(loaded.scratch.name), "predict")
     predictions: Iterable[Mapping[str, Any]] = loaded.evaluator.stream(loaded.model, features, rows)
     if file is not None and keep:
-        predictions = kept(predictions, original_rows(file, loaded.config.dataset, form), keep)
+        predictions = kept(predictions, original_rows(file, loaded.config.dataset, columns, form), keep)
     if output is None:
         print_rows(predictions)
     else:

@@ -25,6 +25,7 @@ from autotune.hydra_loader import open_hydra
 from autotune.overrides import key_of, tidy
 from autotune.resolve import resolve, typed
 from autotune.resuming import resumed, run_to_resume
+from autotune.user_files import with_user_files
 
 PRIMARY = "run"
 """The file that says what a run is made of."""
@@ -41,6 +42,8 @@ class Composed:
     """Option of each group."""
     overridden: frozenset[str]
     """Keys and groups that the command line names."""
+    folders: tuple[Path, ...]
+    """Of YAML files; the first that has an option counts."""
 
 
 def compose(argv: Sequence[str]) -> list[RunConfig]:
@@ -85,9 +88,11 @@ def _composed(hydra: Hydra, args: Namespace, overrides: list[str]) -> Composed:
     config = hydra.compose_config(args.config_name or PRIMARY, overrides, RunMode.RUN)
     chosen: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
     choices = dict(config.hydra.runtime.choices)
+    sources = config.hydra.runtime.config_sources
+    folders = tuple(Path(source.path) for source in sources if source.schema == "file")
     with open_dict(config):
         del config["hydra"]
-    return Composed(config, choices, frozenset(map(key_of, chosen)))
+    return Composed(config, choices, frozenset(map(key_of, chosen)), folders)
 
 
 def _runs(hydra: Hydra, args: Namespace) -> list[list[str]]:
@@ -175,6 +180,7 @@ def _finished(composed: Composed, values: Any) -> RunConfig:
     if isinstance(model, dict) and model.get("name_or_path") and not chosen & {"model", "model.tiny"}:
         # The tiny model is only there because nobody chose; now somebody has.
         model["tiny"] = None
+    values = with_user_files(values, composed.folders, config_folder(), composed.choices, chosen)
     config = typed(values, to_run=True)
     return resolve(config, _readable(composed, config))
 

@@ -95,7 +95,8 @@ class DatasetConfig(Strict):
     """Where the rows come from and how they are read."""
 
     path: str = MISSING
-    """Hub id, file, folder of splits, or `sample/<task>` for the data that ship with autotune."""
+    """Hub id, file, folder of splits, or `sample/<task>` for the data that ship with autotune. In a YAML of your own a
+    relative path starts at the folder of the YAML where it exists there, else at the working folder."""
     name: str | None = None
     """Configuration of a Hub data set that has several."""
     revision: str | None = None
@@ -108,6 +109,9 @@ class DatasetConfig(Strict):
     columns: ColumnsConfig = field(default_factory=ColumnsConfig)
     delimiter: str | None = None
     """CSV: between fields; CoNLL: between columns. null: found in the first lines (CSV), any blank or tab (CoNLL)."""
+    header: bool = True
+    """CSV, Excel: the first row names the columns. false: it is a row, and the columns are called 0, 1, 2 …, so that
+    dataset.columns.text=0 dataset.columns.label=1 name them."""
     encoding: str | None = None
     """Text files. null: UTF-8, with or without a byte order mark, else cp1252 with a warning."""
     token_column: int = 0
@@ -125,11 +129,16 @@ class DatasetConfig(Strict):
     labels: list[str] | None = None
     """Names of the classes or entity types in the order of their ids. null: sorted."""
     label_map: Any = None
-    """Renames labels, {1: negativo, 2: negativo, 5: positivo}; null drops the row: {3: null}."""
+    """Renames labels, {1: negativo, 2: negativo, 5: positivo}; null drops the row: {3: null}; the key null is a missing label.
+    Keys are text as typed (1 and 1.0 are one label, 01 is another). On the command line it replaces the data set's own."""
     validation_fraction: Fraction = 0.1
     """Share of train that becomes validation when there is none; stratified by label, seeded. 0: none."""
     test_fraction: Fraction = 0.0
-    """Share of train that becomes test when there is none."""
+    """Share of train that becomes test when there is none. Taken before train is sliced, so that runs with other slices
+    are scored on the same rows."""
+    seed: Annotated[int, Field(ge=0)] = 42
+    """Of the splits that are made from train. The run's own `seed` does not change them, so runs with other seeds are
+    scored on the same rows."""
     limit: OptionalPositive = None
     """At most so many rows a split, the first ones; for trying things out."""
     streaming: bool = False
@@ -340,7 +349,7 @@ class RunConfig(Strict):
     check: CheckConfig = field(default_factory=CheckConfig)
     plan: PlanConfig = field(default_factory=PlanConfig)
     seed: Annotated[int, Field(ge=0)] = 42
-    """Of the split, the order of rows, new weights and dropout."""
+    """Of the order of rows, new weights and dropout. The splits have a seed of their own, dataset.seed."""
     name: str | None = None
     """Folder of the run. null: task, data set, model and a hash of everything that shapes the result."""
     runs: str = "runs"

@@ -36,7 +36,7 @@ def convert(configs: Mapping[str, RunConfig], output: Output) -> int:
     name = next(iter(configs)) if len(configs) == 1 else _task(configs)
     config, columns = configs[name], registry.task(name).columns
     with scratch() as cache:
-        rows = load_rows(config.dataset, columns, seed=config.seed, cache=Path(cache))
+        rows = load_rows(config.dataset, columns, cache=Path(cache))
         # That there is no test split matters to a run only.
         notes = [note for note in rows.notes if "dataset.test_fraction" not in note]
         notes += export(rows.splits, columns, path, output.form, overwrite=True, special=output.special)

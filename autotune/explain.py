@@ -55,6 +55,10 @@ def explain(error: BaseException, words: Sequence[str], groups: Sequence[str]) -
     text = f"{error}\n{cause}" if cause else str(error)
     if unknown := UNKNOWN_KEY.search(text):
         return _unknown_key(unknown[1], text, overrides, groups)
+    if "Incompatible key type 'NoneType'" in text:
+        found = re.search(r"full_key: (\S+)", text)
+        return ConfigError("a YAML file has a map with the key null", where=found[1] if found else None,
+                           fix="quotes around it: 'null': O")  # fmt: skip
     if ambiguous := AMBIGUOUS.search(text):
         return _several_values(ambiguous[1])
     if "Config group override must be" in text:

@@ -9,10 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_origin
 
+import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
+from autotune.data.maps import KEY as LABEL_MAP
 from autotune.errors import ConfigError, nearest
 from autotune.keys import keys
 from autotune.parsing import Unreadable, parse_yaml
@@ -89,6 +91,9 @@ def _accepted(override: str, *, sweeps: bool) -> str:
             found=f"{value[:40]}…",
             fix="a text that holds brackets stands in quotes: \"key='…'\"",
         )
+    if key_of(override) == LABEL_MAP and (maps := _maps_in(value)):
+        # Hydra would read keys as numbers, of which 1e3 and 1_000 are one, and keep the last.
+        return f"{key}={','.join(map(_literal, maps))}"
     if {key, key.rpartition(".")[0]} & _maps():
         key = f"++{key}"  # What a map holds is the user's; Hydra takes it for misspelled keys of ours.
     value = str(Path(value).expanduser()) if value.startswith("~/") else value
@@ -115,6 +120,19 @@ def _depth(override: str) -> int:
         depth += (mark in "[{(") - (mark in "]})" and depth > 0)
         deepest = max(deepest, depth)
     return deepest
+
+
+def _maps_in(value: str) -> list[str]:
+    """The maps that a value consists of: one, or several of a sweep; none where it is something else."""
+    text = f"[{value}]"
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError:
+        return []
+    items = node.value if isinstance(node, yaml.SequenceNode) else []
+    if not all(isinstance(item, yaml.MappingNode) and text[item.start_mark.index] == "{" for item in items):
+        return []
+    return [text[item.start_mark.index : item.end_mark.index] for item in items]
 
 
 @cache

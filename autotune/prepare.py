@@ -20,6 +20,7 @@ from autotune.checks.findings import Area, Report, note, warning
 from autotune.checks.labels import audit_labels
 from autotune.checks.lengths import audit_lengths
 from autotune.checks.machine import audit_machine
+from autotune.checks.metric import try_metric
 from autotune.checks.repeats import audit_repeats
 from autotune.checks.spelling import audit_spelling
 from autotune.checks.texts import audit_ids, audit_texts
@@ -61,6 +62,7 @@ class Prepared:
         """JSON of what the run learns from."""
         return {
             "fingerprint": self.rows.fingerprint,
+            "fingerprints": self.rows.by_split,
             "source": self.rows.source,
             "rows": {split: len(data) for split, data in self.rows.splits.items()},
             "facts": self.task.facts,
@@ -110,6 +112,7 @@ def examine(config: RunConfig, cache: Path) -> Examination:
         (Area.model, _open),
         (Area.model, _find_weights),
         (Area.configuration, _settle),
+        (Area.labels, _try_metric),
         (Area.lengths, _tokenise),
         (Area.machine, _outline),
         (Area.hub, _find_target),
@@ -124,13 +127,15 @@ def examine(config: RunConfig, cache: Path) -> Examination:
             found.report.refuse(area, error)
     if config.check.level is not CheckLevel.none:
         _audit(found)
+    if found.rows is not None:
+        found.report.join_maps(config.dataset, found.rows.names)
     found.report.figures["seconds"] = round(time.perf_counter() - began, 1)
     return found
 
 
 def _read(found: Examination) -> None:
     config, kind = found.config, registry.task(found.config.task.name)
-    found.rows = load_rows(config.dataset, kind.columns, seed=config.seed, cache=found.cache)
+    found.rows = load_rows(config.dataset, kind.columns, cache=found.cache)
     found.report.add(note(Area.data, text) for text in found.rows.notes)
     found.report.figures["fingerprint"] = found.rows.fingerprint
     found.report.figures["source"] = found.rows.source
@@ -183,6 +188,11 @@ def _settle(found: Examination) -> None:
     if found.facts is not None:
         kind = registry.task(found.config.task.name)
         found.task = kind(found.config.task, found.base, found.facts)
+
+
+def _try_metric(found: Examination) -> None:
+    if found.task is not None and found.rows is not None:
+        try_metric(found.task, found.rows.splits)
 
 
 def _tokenise(found: Examination) -> None:

@@ -5,7 +5,6 @@ The same strict way serves what Hydra has just composed and a saved config.yaml.
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from enum import Enum
@@ -19,10 +18,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from autotune import registry
 from autotune.config import RunConfig
+from autotune.data.maps import read_map
 from autotune.errors import AutotuneError, ConfigError, Findings, raise_all
 from autotune.files import reading
 from autotune.keys import keys, suggest
-from autotune.parsing import Unreadable, parse_yaml
 from autotune.records import damaged, read_mapping
 from autotune.rules import here, own_secrets, rules, tokens
 
@@ -48,10 +47,11 @@ def typed(values: Mapping[str, Any], *, to_run: bool = False) -> RunConfig:
     task = values.get("task")
     if not isinstance(task, Mapping) or task.get("name", MISSING) == MISSING:
         raise ConfigError("no task is chosen", where="task", fix="task=sentiment")
+    values = _with_seed_of_splits(values)
     dataset = values.get("dataset")
     if isinstance(dataset, Mapping) and isinstance(dataset.get("label_map"), str):
-        # Hydra's grammar has no accents in the keys of a dict: such a map arrives as the text that was typed.
-        values = {**values, "dataset": {**dataset, "label_map": _from_text(dataset["label_map"])}}
+        # As it was typed: Hydra reads keys as numbers, and its grammar has no accents in them.
+        values = {**values, "dataset": {**dataset, "label_map": read_map(dataset["label_map"])}}
     kind = registry.task(str(task["name"])).Config
     section, errors = _validate(kind, task, ("task",))
     config, others = _validate(RunConfig, {**values, "task": section or kind()}, ())
@@ -84,6 +84,10 @@ def digest(config: RunConfig) -> str:
     identity["trainer"] = {
         key: value for key, value in identity["trainer"].items() if f"trainer.{key}" not in NOT_IDENTITY
     }
+    if identity["dataset"]["seed"] == config.seed:
+        del identity["dataset"][
+            "seed"
+        ]  # As when splits had the run's own seed, so that folders of before are found.
     # Through JSON once: keys of label_map may be numbers and text at once, which cannot be sorted.
     canonical = json.dumps(json.loads(json.dumps(identity)), sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
@@ -91,7 +95,7 @@ def digest(config: RunConfig) -> str:
 
 def changes(saved: Mapping[str, Any], config: RunConfig) -> list[str]:
     """What shapes the result and differs: `key: old -> new`. A key that an older version lacked does not."""
-    old, new = _flat(saved), _flat(plain(config))
+    old, new = _flat(_with_seed_of_splits(saved)), _flat(plain(config))
     shaping = [
         key for key in sorted(old.keys() | new.keys()) if not {key, key.split(".")[0]} & set(NOT_IDENTITY)
     ]
@@ -152,6 +156,14 @@ def _without(path: Path) -> str:
     return f"bring it back from a copy; predict and evaluate work without it: mv {path} {path}.damaged"
 
 
+def _with_seed_of_splits(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Runs that were saved before `dataset.seed` existed made their splits with the run's own seed."""
+    dataset = values.get("dataset")
+    if not isinstance(dataset, Mapping) or "seed" in dataset or "seed" not in values:
+        return values
+    return {**values, "dataset": {**dataset, "seed": values["seed"]}}
+
+
 @cache
 def _adapter(schema: type) -> TypeAdapter[Any]:
     return TypeAdapter(schema)
@@ -177,18 +189,6 @@ def _finding(detail: Mapping[str, Any], at: tuple[str, ...]) -> AutotuneError:
         return ConfigError(f"there is no key {key}", where=key, found=found, fix=fix)
     message = str(detail["msg"]).replace("Input should", f"{key} should", 1)
     return ConfigError(message, where=key, found=found)
-
-
-def _from_text(text: str) -> Any:
-    try:
-        return parse_yaml(re.sub(r":(?=\S)", ": ", text))
-    except Unreadable as error:
-        raise ConfigError(
-            "the map of labels cannot be read",
-            where="dataset.label_map",
-            found=text,
-            fix="'dataset.label_map={ruim: negativo, bom: positivo}'",
-        ) from error
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -159,7 +159,7 @@ def test_a_saved_configuration_is_read_strictly(tmp_path):
         ("dataset.labels=[não,sim]", ["não", "sim"]),
         ("dataset.label_map={não: ruim, muito bom: bom}", {"não": "ruim", "muito bom": "bom"}),
         ("dataset.label_map={não:ruim}", {"não": "ruim"}),
-        ("dataset.label_map={1: péssimo, 3: null}", {1: "péssimo", 3: None}),
+        ("dataset.label_map={1: péssimo, 3: null}", {"1": "péssimo", "3": None}),
     ],
 )
 def test_values_that_hydra_refuses_arrive_as_they_were_typed(override, value):

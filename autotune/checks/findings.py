@@ -1,12 +1,14 @@
 """What a check has found: findings for people and programs, figures beside them."""
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from autotune.choices import CheckLevel
+from autotune.config import DatasetConfig
+from autotune.data.labels import RelabelError, relabelled
 from autotune.errors import AutotuneError, DataError, Findings, raise_all
 
 
@@ -47,6 +49,10 @@ class Finding:
     fix: str | None = None
     count: int | None = None
     """Of rows, texts or whatever `what` speaks of."""
+    relabel: Mapping[str, str | None] | None = None
+    """What labels should become; all findings together give one `dataset.label_map`, which is the fix of each."""
+    rename: Mapping[str, str | None] | None = None
+    """Keys of `dataset.label_map` and what was meant by them; None: they are left out."""
 
     def error(self) -> AutotuneError:
         """The finding as an error, for runs that it ends."""
@@ -88,7 +94,31 @@ class Report:
         """Takes an error in, or the several that it consists of."""
         for one in error.errors if isinstance(error, Findings) else [error]:
             self.errors.append(one)
-            self.findings.append(Finding(area, Severity.error, one.what, one.where, one.found, one.fix))
+            relabel = getattr(one, "relabel", None)
+            self.findings.append(
+                Finding(area, Severity.error, one.what, one.where, one.found, one.fix, relabel=relabel)
+            )
+
+    def join_maps(self, config: DatasetConfig, names: Sequence[str]) -> None:
+        """Gives all findings that are about names of labels one override, for a second one would replace the first.
+
+        Args:
+            config: the section `dataset`.
+            names: the labels that the data have before `dataset.label_map`.
+        """
+        relabel = {name: to for one in self.findings for name, to in (one.relabel or {}).items()}
+        rename = {key: to for one in self.findings for key, to in (one.rename or {}).items()}
+        if relabel or rename:
+            fix = relabelled(config, relabel, rename, names)
+            self.findings = [
+                replace(one, fix=fix) if one.relabel or one.rename else one for one in self.findings
+            ]
+            self.errors = [
+                DataError(one.what, where=one.where, found=one.found, fix=fix)
+                if isinstance(one, RelabelError)
+                else one
+                for one in self.errors
+            ]
 
     def count(self, severity: Severity) -> int:
         """How many findings there are of a severity."""

@@ -1,6 +1,5 @@
 """Classes and entity types: how many each split has, which it lacks, which are rare or written in two ways."""
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from autotune.config import RunConfig
 from autotune.data.cache import values
 from autotune.data.roles import Column, Kind
 from autotune.data.sources import Rows
+from autotune.data.spelling import plain_spelling
 from autotune.data.words import entities
 from autotune.errors import listing
 
@@ -20,6 +20,7 @@ IMBALANCE = 10
 """A class with fewer than 1 / IMBALANCE of the rows of the largest is rare."""
 FEW = 5
 """With fewer rows in train, a class is hardly learned."""
+QUOTES = "\"'`“”‘’«»"
 MANY = 50
 """With more classes than this in a column of labels, it may be the wrong column."""
 
@@ -59,6 +60,8 @@ def audit_labels(
             )
     yield from _rare(train, what, config)
     yield from _spelled_twice(train, what)
+    yield from _in_quotes(train, what)
+    yield from _unused(rows)
     if kind is Kind.label and len(train) > MANY:
         yield warning(
             Area.labels,
@@ -107,17 +110,44 @@ def _spelled_twice(train: Mapping[str, int], what: str) -> Iterator[Finding]:
     """Names that differ in case or accents alone."""
     spellings: dict[str, list[str]] = {}
     for name in train:
-        plain = unicodedata.normalize("NFD", name.casefold()).encode("ascii", "ignore").decode()
-        spellings.setdefault(plain or name, []).append(name)
+        spellings.setdefault(plain_spelling(name) or name, []).append(name)
     for same in spellings.values():
         if len(same) > 1:
             most = max(same, key=lambda name: train[name])
-            others = ", ".join(f"{name}: {most}" for name in sorted(same) if name != most)
             yield warning(
                 Area.labels,
                 f"{what} that differ in case or accents alone are learned as different ones",
                 where="train",
                 found=listing(f"{name} ({train[name]})" for name in sorted(same)),
-                fix=f"'dataset.label_map={{{others}}}'",
+                relabel={name: most for name in sorted(same) if name != most},
                 count=len(same),
             )
+
+
+def _in_quotes(train: Mapping[str, int], what: str) -> Iterator[Finding]:
+    """Names in quotes, which some tool has put around them or left at one end."""
+    bare = {name: name.strip(QUOTES).strip() for name in train}
+    quoted = {name: bare[name] for name in sorted(train) if bare[name] not in ("", name)}
+    if quoted:
+        yield warning(
+            Area.labels,
+            f"quotes are part of the names of {what}",
+            where="train",
+            found=listing(f"{name} ({train[name]})" for name in quoted),
+            relabel=quoted,
+            count=len(quoted),
+        )
+
+
+def _unused(rows: Rows) -> Iterator[Finding]:
+    """Keys of label_map that rename nothing."""
+    if rows.unused:
+        near = listing(f"{name} for {key}" for key, name in rows.unused.items() if name)
+        yield warning(
+            Area.labels,
+            f"keys of label_map that the data do not have: {listing(rows.unused)}",
+            where="dataset.label_map",
+            found=f"labels of the data: {listing(rows.names)}" + (f"; perhaps {near}" if near else ""),
+            rename=rows.unused,
+            count=len(rows.unused),
+        )

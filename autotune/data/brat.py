@@ -94,7 +94,8 @@ def _entities(
             )
     ordered = sorted(zip(found, lines, strict=True), key=lambda pair: (pair[0]["start"], pair[0]["end"]))
     for (left, (_, before)), (right, (number, line)) in zip(ordered, ordered[1:], strict=False):
-        if right["start"] < left["end"]:
+        same = all(left[name] == right[name] for name in ("start", "end", "label"))
+        if right["start"] < left["end"] and not same:
             raise DataError(
                 "two entities overlap; a word can have one tag only",
                 where=f"{file}:{number}",

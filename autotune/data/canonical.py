@@ -1,6 +1,5 @@
 """Raw rows, whatever their columns are called, to rows with canonical columns."""
 
-import ast
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,9 +7,11 @@ from typing import Any
 
 from autotune.choices import Normalize
 from autotune.config import DatasetConfig
+from autotune.data.cells import label_of, list_of, read_tags, single
 from autotune.data.columns import find_columns
 from autotune.data.given import NormalForm, given_words, plain
-from autotune.data.labels import SURROGATE, TAG, Tags, canonical, label_map
+from autotune.data.labels import TAG, Tags, label_map
+from autotune.data.maps import NULL, SURROGATE, canonical
 from autotune.data.numbers import read_number
 from autotune.data.roles import Column, Kind
 from autotune.data.words import Span, stand_at, words_from_spans
@@ -18,6 +19,8 @@ from autotune.errors import DataError, listing, nearest
 
 EXAMPLES = 5
 """So many row numbers are named in a message."""
+MOST_NAMES = 200
+"""So many names of labels are remembered."""
 MANY = 10
 """With fewer entities than this, nothing is said of their borders."""
 INSIDE = "rows have entities that begin or end inside a word"
@@ -61,6 +64,8 @@ class Converter:
         """Column of each role, once the first row has been seen."""
         self.kinds: dict[str, str] = {}
         """Type of every column of the first row."""
+        self.labels: Counter[str] = Counter()
+        """Names of classes before label_map."""
         self.numbered_instead = False
         self.entities = self.inside = 0
         self.shifted: list[str] = []
@@ -123,6 +128,14 @@ class Converter:
                 fix="fill it in, or delete these rows",
             )
 
+    def label_names(self) -> dict[str, list[str]]:
+        """Keys of label_map that are `used`, and the `names` that the data have before it, the most frequent ones."""
+        used = self.map.keys() & self.labels.keys()
+        seen = self.labels
+        if self.tags is not None:
+            used, seen = used | self.tags.used, seen + self.tags.seen
+        return {"used": sorted(used), "names": [name for name, _ in seen.most_common(MOST_NAMES)]}
+
     def notes(self, split: str) -> list[str]:
         """What was changed, in sentences."""
         counts = dict(self.counts)
@@ -155,7 +168,11 @@ class Converter:
             blank = column.kind in (Kind.label, Kind.number, Kind.labels) or (
                 column.kind is Kind.text and column.target and not self.training
             )
-            if blank and not isinstance(value, list | tuple | Mapping) and canonical(value) is None:
+            if isinstance(value, list | tuple) and len(value) < 2:
+                value = value[0] if value else None
+            several = isinstance(value, list | tuple | Mapping)
+            named = column.kind is Kind.label and NULL in self.map
+            if blank and not named and not several and canonical(value) is None:
                 return column.role
         return None
 
@@ -166,7 +183,7 @@ class Converter:
             if column.kind is Kind.words:
                 made |= self._words(row, names, at)
                 if self.given:
-                    tokens = _list(row[names["tokens"]], names["tokens"], at) if "tokens" in names else None
+                    tokens = list_of(row[names["tokens"]], names["tokens"], at) if "tokens" in names else None
                     made |= given_words(made, tokens, row.get(names.get("text", "text")), self.form)
                 if not made["tokens"] and not self.predicting:
                     self.changed.add("rows without a word were dropped")
@@ -176,18 +193,19 @@ class Converter:
             elif column.role not in names:
                 continue
             elif column.kind is Kind.number:
-                value = _single(row.get(names[column.role]), names[column.role], at)
+                value = single(row.get(names[column.role]), names[column.role], at)
                 made[column.role] = read_number(value, f"{at}, column {names[column.role]}")
             elif column.kind is Kind.labels:
                 made[column.role] = self._labels(row.get(names[column.role]), names[column.role], at)
             elif column.kind is Kind.label:
-                label = canonical(_single(row.get(names[column.role]), names[column.role], at))
-                made[column.role] = self.map.get(label, label) if label is not None else None
+                label = label_of(row.get(names[column.role]), names[column.role], at)
+                self.labels[NULL if label is None else label] += 1
+                made[column.role] = self.map.get(NULL if label is None else label, label)
                 if made[column.role] is None and not self.predicting:
                     self.changed.add("rows were dropped because dataset.label_map maps their label to null")
                     return None
             else:
-                value = _single(row.get(names[column.role]), names[column.role], at)
+                value = single(row.get(names[column.role]), names[column.role], at)
                 made[column.role] = self._text(value)
                 if self.given:
                     text = plain(value)
@@ -201,7 +219,8 @@ class Converter:
         """The names of a row's classes, each once; one that label_map maps to null is left out."""
         if value is None:
             return None
-        found = (canonical(one) for one in _list(value, name, at))
+        found = [canonical(one) for one in list_of(value, name, at)]
+        self.labels.update(one for one in found if one is not None)
         mapped = (self.map.get(one, one) for one in found if one is not None)
         return list(dict.fromkeys(one for one in mapped if one is not None))
 
@@ -218,7 +237,7 @@ class Converter:
     def _words(self, row: Mapping[str, Any], names: Mapping[str, str], at: str) -> dict[str, Any]:
         """`tokens`, `text` and `starts`; `spans` holds the tags where these come from character offsets."""
         if "tokens" in names:
-            tokens = [self._text(token) for token in _list(row.get(names["tokens"]), names["tokens"], at)]
+            tokens = [self._text(token) for token in list_of(row.get(names["tokens"]), names["tokens"], at)]
             placed = self._placed(row, tokens, at)
             if placed is not None:
                 return {"tokens": tokens, **placed}
@@ -227,10 +246,13 @@ class Converter:
                 starts.append(position)
                 position += len(token) + 1
             return {"tokens": tokens, "text": " ".join(tokens), "starts": starts}
-        raw = _single(row.get(names["text"]), names["text"], at)
+        raw = single(row.get(names["text"]), names["text"], at)
         text = self._text(raw)
         given = row.get(names["spans"]) if "spans" in names else None
-        spans = [self._span(span, "" if raw is None else str(raw), at) for span in given or ()]
+        found = [self._span(span, "" if raw is None else str(raw), at) for span in given or ()]
+        spans = list(dict.fromkeys(found))
+        if len(spans) < len(found):
+            self.counts["entities were in a row twice and were read once"] += len(found) - len(spans)
         try:
             tokens, starts, tags = words_from_spans(text, spans, self._offsets(row, raw))
         except DataError as error:
@@ -260,7 +282,7 @@ class Converter:
         """`text` and `starts` of rows that bring both, as autotune writes them; None where the words do not fit."""
         raw, starts = row.get("text"), row.get("starts")
         if isinstance(starts, str) and starts.startswith("["):
-            starts = _list(starts, "starts", at)
+            starts = list_of(starts, "starts", at)
         if not isinstance(raw, str) or not isinstance(starts, list):
             return None
         if not all(isinstance(start, int) for start in starts):
@@ -293,12 +315,12 @@ class Converter:
                 label = span["label"]
             else:
                 start, end, label = span
-            start, end, label = int(start), int(end), str(label)
+            start, end, label = int(start), int(end), canonical(label) or NULL
         except (KeyError, TypeError, ValueError, OverflowError) as error:  # int(float("inf")) overflows
             raise DataError(
                 "an entity is not {start, end, label} or [start, end, label]", where=at, found=str(span)[:120]
             ) from error
-        if canonical(label) in (None, "None", "O") or TAG.fullmatch(label):
+        if label in ("None", NULL, "O") or TAG.fullmatch(label):
             raise DataError(
                 "an entity has no type",
                 where=at,
@@ -341,56 +363,3 @@ class Converter:
                 "words and tags differ in number", where=at, found=f"{len(tokens)} words, {len(tags)} tags"
             )
         return {"tags": tags if self.tags is None else self.tags.convert(tags, at)}
-
-
-def _single(value: Any, name: str, at: str) -> Any:
-    """The value of a cell that must not hold several."""
-    if isinstance(value, list | tuple | Mapping):
-        raise DataError(
-            "the cell holds several values where one is needed",
-            where=f"{at}, column {name}",
-            found=str(value)[:80],
-            fix="a column with one text or one label a row",
-        )
-    if isinstance(value, bytes):
-        try:
-            return value.decode()
-        except UnicodeDecodeError as error:
-            raise DataError(
-                "the cell holds bytes that are no UTF-8 text",
-                where=f"{at}, column {name}",
-                found=repr(value[:40]),
-                fix="write the column as text",
-            ) from error
-    return value
-
-
-def raw_tags(raw: Iterable[Mapping[str, Any]], config: DatasetConfig) -> Iterator[list[str]]:
-    """The tags of each row as they stand in the data; rows without tags have an empty list."""
-    name = config.columns.tags or "tags"
-    for number, row in enumerate(raw):
-        yield read_tags(row[name], name, f"row {number}") if row.get(name) is not None else []
-
-
-def read_tags(value: Any, name: str, at: str) -> list[str]:
-    """Tags as text in one spelling."""
-    return [str(canonical(tag)) for tag in _list(value, name, at)]
-
-
-def _list(value: Any, name: str, at: str) -> list[Any]:
-    """A list; its text form, as CSV files hold it, is read too."""
-    if isinstance(value, list | tuple):
-        return list(value)
-    if isinstance(value, str) and value.strip().startswith("["):
-        try:
-            read = ast.literal_eval(value.strip())
-        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
-            raise DataError("the text is no list", where=f"{at}, column {name}", found=value[:80]) from error
-        if isinstance(read, list):
-            return read
-    raise DataError(
-        "the cell holds no list",
-        where=f"{at}, column {name}",
-        found=repr(value)[:80],
-        fix="a list of words and a list of tags, one a word; for texts with offsets: dataset=spans",
-    )

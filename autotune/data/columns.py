@@ -1,5 +1,6 @@
 """Which column of the data plays which role."""
 
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,6 +22,11 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
         "class",
         "rating",
         "toxic",
+        "nota",
+        "estrelas",
+        "stars",
+        "classe",
+        "categoria",
     ),
     "tokens": ("words", "token", "palavras"),
     "tags": ("ner_tags", "labels", "ner", "tag"),
@@ -28,6 +34,10 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "summary": ("sumario", "resumo", "target", "highlights", "abstract"),
 }
 """Names that other data sets use; proposed in errors, never guessed."""
+TEXTS = ("text", "document")
+"""Roles whose cells are the longest of a row."""
+MOST_WORDS = 4
+"""Names of columns have at most this many."""
 
 
 def find_columns(
@@ -77,6 +87,13 @@ def _missing(roles: Sequence[str], row: Mapping[str, Any], config: DatasetConfig
         guess = nearest(plain_name(name), plain)
         known = next((plain[other] for other in SYNONYMS.get(role, ()) if other in plain), None)
         overrides.append(f"dataset.columns.{role}={plain[guess] if guess else known or 'COLUMN'}")
+    if _like_a_row(row):
+        cells = list(row)
+        text = max(range(len(cells)), key=lambda column: len(str(cells[column])))
+        others = [column for column in range(len(cells)) if column != text]
+        numbers = {role: text if role in TEXTS else others[0] if others else "COLUMN" for role in wanted}
+        told = " ".join(f"dataset.columns.{role}={number}" for role, number in numbers.items())
+        overrides = [f"if the first line is a row: dataset.header=false {told}; else", *overrides]
     if list(row) == ["tokens"]:
         overrides = ["a word and its tag in each line; dataset.delimiter names the mark between columns"]
     return DataError(
@@ -84,6 +101,18 @@ def _missing(roles: Sequence[str], row: Mapping[str, Any], config: DatasetConfig
         where=where,
         found=f"columns: {listing(row, 30)}",
         fix=" ".join(overrides),
+    )
+
+
+def _like_a_row(row: Mapping[str, Any]) -> bool:
+    """Whether the names of the columns look like values: a sentence, a number, or equal the value below them."""
+    if not all(isinstance(value, str | int | float | bool | None) for value in row.values()):
+        return False
+    return any(
+        len(str(name).split()) > MOST_WORDS
+        or re.fullmatch(r"[-+]?\d+([.,]\d+)?|.*[.!?]", str(name))
+        or (str(value) == str(name) and value)
+        for name, value in row.items()
     )
 
 

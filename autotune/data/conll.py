@@ -9,6 +9,7 @@ from typing import NamedTuple
 from autotune.config import DatasetConfig
 from autotune.data.encoding import lines, open_text
 from autotune.data.labels import TAG
+from autotune.data.packed import suffix_of
 from autotune.errors import DataError, listing
 
 BLANKS = " \t"
@@ -62,7 +63,7 @@ def _sentences(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[
                     yield sentence
                     sentence = Sentence([], [], [])
                 continue
-            universal = path.suffix.lower() == ".conllu" and line.count("\t") == COLUMNS_OF_CONLLU - 1
+            universal = suffix_of(path) == ".conllu" and line.count("\t") == COLUMNS_OF_CONLLU - 1
             cells = line.split("\t") if universal else _cells(line, config)
             if universal and not cells[0].isdecimal():
                 continue  # 3-4 spans the words of a contraction, which follow; 5.1 stands in no text

@@ -5,14 +5,16 @@ that swallow rows, delimiters that nobody named.
 """
 
 import csv
-import io
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import TextIO
 
 from autotune.config import DatasetConfig
 from autotune.data.encoding import LONGEST_LINE, lines, open_text
+from autotune.data.packed import suffix_of
+from autotune.data.quotes import FIX, Quotes
 from autotune.errors import ConfigError, DataError, listing
 
 DELIMITERS = (",", ";", "\t")
@@ -24,47 +26,91 @@ LIKE_ROWS = 0.9
 """Where at least this share of its lines have as many fields as a row, it is a quote that was never closed."""
 CATEGORIES = 100
 """A column with at most so many values in a file holds categories, not texts."""
-QUOTES = 'close the quote, delete it, or write it twice ("") inside a quoted field'
+SEPARATOR = re.compile(r"\"?sep=(?P<mark>[^\r\n\"])\"?[\r\n]*", re.IGNORECASE)
+"""Excel's first line; it names the delimiter."""
 
 csv.field_size_limit(LONGEST_FIELD)
 
 
 def read_delimited(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[Mapping[str, str]]:
-    """Rows of a CSV or TSV file with a header; nothing is converted, not even `NA`.
+    """Rows of a CSV or TSV file; nothing is converted, not even `NA`. Without a header, columns are called 0, 1, 2 ….
+
+    Columns without a name are left out, and so are rows without anything at the end, which spreadsheets leave there.
 
     Raises:
         DataError: a row of another length than the header, a quote that is not closed.
         ConfigError: the delimiter is no single character.
     """
     with open_text(path, config, notes) as file:
-        delimiter = _delimiter(path, file, config)
-        reader = csv.reader((text for _, text in lines(file, path)), delimiter=delimiter, strict=True)
+        numbered = lines(file, path)
+        first, delimiter = _first(path, numbered, config)
         header: list[str] = []
-        quotes = _Quotes(delimiter)
-        line = 1
+        quotes, fields_of = _Quotes(delimiter), Quotes(path, delimiter, header)
+        reader = csv.reader(fields_of.lines(chain(first, numbered)), delimiter=delimiter, strict=True)
+        skipped = first[0][0] - 1 if first else 0
+        line = skipped + 1
+        nameless: dict[int, int] = {}
+        pending: list[Mapping[str, str]] = []
         try:
             for fields in reader:
-                if reader.line_num - line > LINES_IN_A_FIELD and _like_rows(fields, header, delimiter):
-                    raise _open_quote(path, line, f"a field of {reader.line_num - line} lines")
-                if not header:
-                    header = [unicodedata.normalize("NFC", name.strip()) for name in fields]
-                    _check_header(header, path)
-                elif fields:
+                last = skipped + reader.line_num
+                if last - line >= LINES_IN_A_FIELD and _like_rows(fields, header, delimiter):
+                    raise _open_quote(path, line, f"a field of {last - line + 1} lines")
+                is_row = bool(header)
+                if fields and not header:
+                    header += _header(fields, path, line) if config.header else map(str, range(len(fields)))
+                    is_row = not config.header
+                if is_row and fields:
+                    while len(fields) > len(header) and not fields[-1]:
+                        fields.pop()
                     if len(fields) != len(header):
                         raise _ragged(path, line, fields, header, delimiter)
                     quotes.see(fields, line)
-                    yield dict(zip(header, fields, strict=True))
-                line = reader.line_num + 1
+                    pending.append(_row(header, fields, line, nameless))
+                    if len(fields) == 1 or any(map(str.strip, fields)):
+                        yield from pending
+                        pending.clear()
+                line = last + 1
         except csv.Error as error:
             raise DataError(
                 "the row is no valid CSV",
                 where=f"{path}:{line}",
-                found=f"{error}, in line {reader.line_num}",
-                fix=f"{QUOTES}; a field with a line break is quoted",
+                found=f"{error}, in line {skipped + reader.line_num}",
+                fix=f"{FIX}; a field with a line break is quoted",
             ) from error
         swallowing = quotes.swallowing()
         if swallowing is not None:
             raise _open_quote(path, *swallowing)
+        notes += fields_of.notes()
+        if nameless:
+            where = listing(
+                f"column {column + 1} from line {first_line}" for column, first_line in nameless.items()
+            )
+            notes.append(f"{path.name}: columns without a name were not read: {where}")
+        if pending:
+            notes.append(f"{path.name}: rows without anything at the end were left out: {len(pending)}")
+
+
+def _row(header: Sequence[str], fields: Sequence[str], line: int, nameless: dict[int, int]) -> dict[str, str]:
+    """A row by the names of its columns; columns without one are noted where they hold something."""
+    for column, (name, cell) in enumerate(zip(header, fields, strict=True)):
+        if not name and cell.strip():
+            nameless.setdefault(column, line)
+    return {name: cell for name, cell in zip(header, fields, strict=True) if name}
+
+
+def _first(
+    path: Path, numbered: Iterator[tuple[int, str]], config: DatasetConfig
+) -> tuple[list[tuple[int, str]], str]:
+    """The first line of the table, where there is one, and the delimiter; Excel's line `sep=;` is none of the table."""
+    named = None
+    for number, text in numbered:
+        told = SEPARATOR.fullmatch(text) if number == 1 else None
+        if told is not None:
+            named = told["mark"]
+        elif text.strip("\r\n"):
+            return [(number, text)], _delimiter(path, text, config, named)
+    return [], named or ","
 
 
 def _like_rows(fields: Sequence[str], header: Sequence[str], delimiter: str) -> bool:
@@ -138,12 +184,12 @@ def _open_quote(path: Path, line: int, found: str) -> DataError:
         "a quote was opened and not closed, so it swallows rows",
         where=f"{path}:{line}",
         found=found,
-        fix=QUOTES,
+        fix=FIX,
     )
 
 
-def _delimiter(path: Path, file: TextIO, config: DatasetConfig) -> str:
-    """`dataset.delimiter`, else a tab for .tsv, else what cuts the header into most fields."""
+def _delimiter(path: Path, header: str, config: DatasetConfig, named: str | None) -> str:
+    """`dataset.delimiter`, else what the file names, a tab for .tsv, or what cuts the header into most fields."""
     if config.delimiter is not None:
         delimiter = config.delimiter.replace("\\t", "\t")
         if len(delimiter) != 1:
@@ -154,22 +200,32 @@ def _delimiter(path: Path, file: TextIO, config: DatasetConfig) -> str:
                 fix="dataset.delimiter=';'",
             )
         return delimiter
-    if path.suffix.lower() == ".tsv":
+    if named is not None:
+        return named
+    if suffix_of(path) == ".tsv":
         return "\t"
-    header = file.readline(1 << 20)
-    file.seek(0)
-    counts = {mark: len(next(csv.reader(io.StringIO(header), delimiter=mark), [])) for mark in DELIMITERS}
+    counts = {
+        mark: len(next(csv.reader([header], delimiter=mark, skipinitialspace=True), []))
+        for mark in DELIMITERS
+    }
     return max(DELIMITERS, key=lambda mark: counts[mark])
 
 
-def _check_header(header: list[str], path: Path) -> None:
-    twice = {name for name in header if header.count(name) > 1}
-    if twice:
+def _header(fields: Sequence[str], path: Path, line: int) -> list[str]:
+    """Names of columns, each once; empty for those without one."""
+    names = [unicodedata.normalize("NFC", name.strip()) for name in fields]
+    twice = {name for name in names if name and names.count(name) > 1}
+    if twice or not any(names):
         raise DataError(
-            f"columns with the same name: {listing(sorted(map(repr, twice)))}",
-            where=f"{path}:1",
-            fix="rename one",
+            f"columns with the same name: {listing(sorted(map(repr, twice)))}"
+            if twice
+            else "no column has a name",
+            where=f"{path}:{line}",
+            fix="rename one"
+            if twice
+            else "a name for each column in the first line, or dataset.header=false",
         )
+    return names
 
 
 def _ragged(path: Path, line: int, fields: list[str], header: list[str], delimiter: str) -> DataError:

@@ -1,11 +1,13 @@
 """Text files in the encoding that they are in, and their lines."""
 
 import codecs
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
 from autotune.config import DatasetConfig
+from autotune.data.packed import open_bytes
 from autotune.errors import DataError
 from autotune.files import reading
 
@@ -55,7 +57,7 @@ def lines(file: TextIO, path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _open(path: Path, config: DatasetConfig, notes: list[str]) -> TextIO:
-    with path.open("rb") as binary:
+    with open_bytes(path) as binary:
         head = binary.read(6)
     packed = next((advice for mark, advice in COMPRESSED.items() if head.startswith(mark)), None)
     if packed is not None:
@@ -72,21 +74,26 @@ def _open(path: Path, config: DatasetConfig, notes: list[str]) -> TextIO:
                 fix="dataset.encoding=null tries UTF-8, then cp1252 (Windows)",
             )
         name = codecs.lookup(config.encoding).name
-        return path.open(encoding="utf-8-sig" if name == "utf-8" else name, newline="")
+        return _text(path, "utf-8-sig" if name == "utf-8" else name)
     if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         fault = _fault(path, "utf-16")
         if fault is not None:
             raise DataError(
                 "the file is damaged UTF-16", where=str(path), found=fault, fix="save it as UTF-8"
             )
-        return path.open(encoding="utf-16", newline="")
+        return _text(path, "utf-16")
     if _fault(path, "utf-8") is None:
-        return path.open(encoding="utf-8-sig", newline="")
+        return _text(path, "utf-8-sig")
     _fault(path, "latin-1")  # of which every byte is a character: only NUL bytes are refused
     notes.append(
         f"{path.name} is not UTF-8 and was read as cp1252 (Windows); if accents look wrong: dataset.encoding=…"
     )
-    return path.open(encoding="cp1252", errors="replace", newline="")
+    return _text(path, "cp1252", errors="replace")
+
+
+def _text(path: Path, encoding: str, *, errors: str = "strict", newline: str | None = "") -> TextIO:
+    """The text of a file, unpacked where it is compressed."""
+    return io.TextIOWrapper(open_bytes(path), encoding, errors, newline)
 
 
 def _fault(path: Path, encoding: str) -> str | None:
@@ -97,7 +104,7 @@ def _fault(path: Path, encoding: str) -> str | None:
     """
     number = 1
     try:
-        with path.open(encoding=encoding) as file:
+        with _text(path, encoding, newline=None) as file:
             while block := file.read(1 << 20):
                 at = block.find("\0")
                 if at >= 0:

@@ -104,6 +104,13 @@ def _refuse(
             fix=f"a folder: {target.with_suffix('')} --to {form}; or one split: "
             "dataset.splits.validation=null dataset.splits.test=null",
         )
+    if form is Form.fasttext and [column.role for column in columns] != ["text", "label"]:
+        raise ConfigError(
+            "fasttext holds texts with a class, and the task has other columns",
+            where=str(target),
+            found=f"columns: {listing(column.role for column in columns)}",
+            fix="--to jsonl, csv, parquet, arrow or xlsx",
+        )
     if form in OF_WORDS and not any(column.kind is Kind.words for column in columns):
         raise ConfigError(
             f"{form} holds words with tags, and the task has none",
@@ -178,6 +185,9 @@ def _lost(rows: Dataset, columns: Sequence[Column], form: Form) -> tuple[list[st
             "text",
             "spans",
         ]
+    if form is Form.fasttext:
+        own = list(rows["id"]) != [str(number) for number in range(len(rows))]
+        return ["fastText holds no ids, so rows are numbered from 0"] if own else [], roles
     words = ["text", "starts"] if "starts" in rows.column_names else []
     return [], ["id", *roles, *words]
 

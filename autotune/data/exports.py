@@ -6,6 +6,7 @@ from typing import Any
 
 from autotune.choices import Format
 from autotune.config import DatasetConfig
+from autotune.data.answers import is_answered, with_answers
 from autotune.data.roles import Column, Kind
 from autotune.data.spans import with_spans
 from autotune.errors import DataError
@@ -25,7 +26,7 @@ def in_our_columns(
     *,
     predicting: bool,
 ) -> Iterator[RawRow]:
-    """Rows of AutoTrain, and for tasks with words those of annotation tools, in our columns; others as they are.
+    """Rows of AutoTrain and of annotation tools in our columns; others as they are.
 
     Raises:
         DataError: see `with_spans`; a brat document was not annotated.
@@ -47,6 +48,8 @@ def in_our_columns(
                     fix="an empty .ann file where a text has no entity; or move the .txt file elsewhere",
                 )
             yield row
+    elif is_answered(first):
+        yield from with_answers(rows, columns, config, where, notes, predicting=predicting)
     else:
         yield from rows
 

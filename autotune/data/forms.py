@@ -20,6 +20,7 @@ class Form(StrEnum):
     conll = "conll"
     spans = "spans"
     brat = "brat"
+    fasttext = "fasttext"
 
 
 SUFFIXES: Mapping[str, Form] = {
@@ -33,6 +34,7 @@ SUFFIXES: Mapping[str, Form] = {
     ".conll": Form.conll,
     ".bio": Form.conll,
     ".iob": Form.conll,
+    ".fasttext": Form.fasttext,
 }
 
 

@@ -1,22 +1,20 @@
 """Names of classes and tags: from whatever the data hold to one spelling and one order."""
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from autotune.choices import TagRepair, TagScheme
 from autotune.config import DatasetConfig
-from autotune.errors import ConfigError, DataError, listing, nearest
+from autotune.data.maps import EXAMPLE, NULL, SURROGATE, Entry, canonical, joined
+from autotune.errors import ConfigError, DataError, listing
 from autotune.paste import override
+
+__all__ = ["SURROGATE", "canonical"]
 
 TAG = re.compile(r"O|[BIESLU]-.+")
 ALMOST = re.compile(r"(?P<first>[BIESLUbieslu])[-_](?P<after>.+)|(?P<before>.+)[-_](?P<last>[BIESLU])")
 """Tags as some corpora write them: B_PER, b-per, PER-B."""
-SURROGATE = re.compile("[\ud800-\udfff]")
-"""Half of a character, as broken exports of emoji leave it; no text file can hold it."""
-INTEGRAL = re.compile(r"-?\d+\.0+")
 MOST_TYPES = 30
 """A column with more different names than this does not hold entity types."""
 IOB1_SHARE = 0.9
@@ -24,24 +22,11 @@ IOB1_SHARE = 0.9
 in which all do; in IOB2 none does."""
 
 
-def canonical(value: Any) -> str | None:
-    """The name of a label: text in NFC without outer blanks; null, NaN and blanks are None.
-
-    Files write the same value differently, so 1.0 is 1 and true is True, be they text or not; 01 stays 01.
-    """
-    if value is None or (isinstance(value, float) and value != value):
-        return None
-    text = unicodedata.normalize("NFC", SURROGATE.sub("\ufffd", str(value))).strip()
-    if INTEGRAL.fullmatch(text):
-        return str(int(text.partition(".")[0]))
-    return text.capitalize() if text.lower() in ("true", "false") else text or None
-
-
 def label_map(config: DatasetConfig) -> dict[str, str | None]:
-    """`dataset.label_map` with canonical keys and values.
+    """`dataset.label_map` with canonical keys and values; the key of missing labels is `null`.
 
     Raises:
-        ConfigError: it is not a map.
+        ConfigError: it is not a map, or two of its keys are the same label.
     """
     if config.label_map is None:
         return {}
@@ -50,15 +35,91 @@ def label_map(config: DatasetConfig) -> dict[str, str | None]:
             "label_map maps labels to labels",
             where="dataset.label_map",
             found=str(config.label_map),
-            fix="'dataset.label_map={1: negativo, 2: negativo, 5: positivo}'",
+            fix=EXAMPLE,
         )
-    return {str(canonical(key)): canonical(value) for key, value in config.label_map.items()}
+    given = joined(
+        [
+            Entry(NULL if key is None else str(key), None if value is None else str(value))
+            for key, value in config.label_map.items()
+        ]
+    )
+    return {canonical(key) or NULL: canonical(value) for key, value in given.items()}
 
 
-def map_override(config: DatasetConfig, more: Mapping[str, str | None]) -> str:
-    """The override that adds to `dataset.label_map` and keeps what is given: a second one would replace the first."""
-    whole = {**label_map(config), **more}
-    return override("dataset.label_map", whole)
+def mended_type(name: str) -> str | None:
+    """The name that can be scored in place of an entity type that cannot; None where it can.
+
+    seqeval strips hyphens from both ends of a type, which makes one of two, and reads B- and the like as part of the tag.
+    """
+    plain = name.strip().strip("-").strip()
+    while re.match(r"[BI]-.", plain):
+        plain = plain[2:].strip("- ")
+    return None if plain == name else plain or "O"
+
+
+class RelabelError(DataError):
+    """Labels are wrong in a way that `dataset.label_map` mends.
+
+    Args:
+        what: see `AutotuneError`; likewise `where` and `found`.
+        config: the section `dataset`.
+        relabel: what labels become, by the names that they have after `dataset.label_map`.
+        where: see above.
+        found: see above.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        config: DatasetConfig,
+        relabel: Mapping[str, str | None],
+        where: str | None = None,
+        found: str | None = None,
+    ) -> None:
+        self.relabel = relabel
+        super().__init__(what, where=where, found=found, fix=relabelled(config, relabel))
+
+
+def relabelled(
+    config: DatasetConfig,
+    relabel: Mapping[str, str | None],
+    rename: Mapping[str, str | None] | None = None,
+    names: Iterable[str] | None = None,
+) -> str:
+    """`map_override`, and what null and O in it do."""
+    dropped = " (null drops these rows)" if None in relabel.values() else ""
+    none = " (O reads it as no entity)" if "O" in relabel.values() else ""
+    return map_override(config, relabel, rename=rename, names=names) + dropped + none
+
+
+def map_override(
+    config: DatasetConfig,
+    relabel: Mapping[str, str | None],
+    *,
+    rename: Mapping[str, str | None] | None = None,
+    names: Iterable[str] | None = None,
+) -> str:
+    """The override that changes `dataset.label_map` and keeps what is given: a second one would replace the first.
+
+    Args:
+        config: the section `dataset`.
+        relabel: what labels become, by the names that they have after the map that is given.
+        rename: keys of the map that is given, and the key that was meant; None: the key is left out.
+        names: the labels that the data have before any map; None: not known.
+    """
+    given = label_map(config)
+    renamed = rename or {}
+    whole = {
+        renamed.get(key, key): value if value is None else relabel.get(value, value)
+        for key, value in given.items()
+        if renamed.get(key, key) is not None
+    }
+    for name, value in relabel.items():
+        made_by_map = name in given.values() and names is not None and name not in set(names)
+        if name not in whole and not made_by_map:
+            whole[name] = value
+    return override("dataset.label_map", whole or None)
 
 
 def label_names(config: DatasetConfig, values: Iterable[str]) -> list[str]:
@@ -104,6 +165,10 @@ class Tags:
     def __init__(self, config: DatasetConfig, scheme: TagScheme) -> None:
         self.config, self.scheme, self.map = config, scheme, label_map(config)
         self.repaired = 0
+        self.used: set[str] = set()
+        """Keys of label_map that occur."""
+        self.seen: Counter[str] = Counter()
+        """Tags and types before and between the maps."""
 
     def convert(self, tags: Sequence[str], where: str) -> list[str]:
         """IOB2 tags of one row.
@@ -111,6 +176,8 @@ class Tags:
         Raises:
             DataError: what stands there is no tag; an illegal transition, when dataset.tag_repair=error.
         """
+        self.seen.update(tags)
+        self.used |= self.map.keys() & set(tags)
         whole = [self.map.get(tag, tag) or "O" for tag in tags]
         if self.scheme is not TagScheme.io:
             for index, tag in enumerate(whole):
@@ -129,6 +196,9 @@ class Tags:
         return [self._renamed(tag) for tag in converted]
 
     def _renamed(self, tag: str) -> str:
+        self.seen[tag[2:]] += 1
+        if tag[2:] in self.map:
+            self.used.add(tag[2:])
         name = self.map.get(tag[2:], tag[2:])
         return "O" if name in (None, "O", "") else f"{tag[:2]}{name}"
 
@@ -251,14 +321,9 @@ def _not_tags(config: DatasetConfig, strange: Counter[str], prefixes: Counter[st
             fix="dataset.tag_scheme=io, which reads neighbouring words with the same tag as one entity; "
             f"if these are no entity types, {column}",
         )
-    tag = next(iter(strange))
-    near = nearest(tag, ["O", *[f"{letter}-{tag[2:]}" for letter in prefixes]])
     return DataError(
         "what stands in the column of tags is not O, B-… or I-…",
         where=where,
         found=found,
-        fix=column
-        + (
-            f"; if {tag} means {near}: {map_override(config, {tag: near})}" if near not in (None, tag) else ""
-        ),
+        fix=f"{column}; if these are tags: {map_override(config, proper)}" if proper else column,
     )

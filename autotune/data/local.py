@@ -15,7 +15,9 @@ from autotune.data.brat import is_brat
 from autotune.data.columns import plain_name
 from autotune.data.conll import line_of
 from autotune.data.exports import in_our_columns
+from autotune.data.packed import stem_of, suffix_of
 from autotune.data.pipes import is_pipe, renamed, spooled
+from autotune.data.plain import is_class_folder, read_texts
 from autotune.data.readers import SUFFIXES, format_of, read_rows
 from autotune.data.roles import Column
 from autotune.errors import AutotuneError, DataError, listing, nearest
@@ -23,8 +25,13 @@ from autotune.files import reading
 from autotune.paste import override
 
 SPLITS = ("train", "validation", "test")
-OTHER_NAMES: Mapping[str, tuple[str, ...]] = {"validation": ("validation", "valid", "val", "dev")}
-"""How a split may be called besides what the config calls it by default."""
+OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
+    "train": ("train", "training", "treino", "treinamento"),
+    "validation": ("validation", "valid", "val", "dev", "validacao", "desenvolvimento"),
+    "test": ("test", "teste"),
+}
+"""How a split may be called besides what the config calls it by default; case and accents do not count."""
+ALL_NAMES = {name for names in OTHER_NAMES.values() for name in names}
 SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})")
 PLACE = re.compile(r", row (?P<row>\d+)\b.*, word (?P<word>\d+)$")
 """How errors of tags end their place."""
@@ -42,14 +49,6 @@ class Source:
     where: str
     line: Callable[[int, int], int] | None = None
     """The line of a word of a row, where rows are lines of a file."""
-
-
-PORTUGUESE = {
-    "train": ("treino", "treinamento"),
-    "validation": ("validacao", "desenvolvimento"),
-    "test": ("teste",),
-}
-"""What files of splits are called, without accents; proposed in errors, never guessed."""
 
 
 def understood(
@@ -93,6 +92,15 @@ def _piped(path: Path, config: DatasetConfig) -> Source:
     return replace(source, raw=raw, where=str(path))
 
 
+def lines_source(path: Path, config: DatasetConfig, name: str) -> Source:
+    """The lines of a text file as the values of one column."""
+
+    def raw(notes: list[str]) -> Iterator[Mapping[str, Any]]:
+        return ({name: text} for text in read_texts(path, config, notes))
+
+    return Source(raw, _content_hash(path), str(path))
+
+
 @contextmanager
 def naming_lines(source: Source) -> Iterator[None]:
     """Inside, an error that names a row and a word of a file of lines names the line, too."""
@@ -113,7 +121,7 @@ def explicit_file(name: str, split: str, config: DatasetConfig) -> Source | None
     Raises:
         DataError: there is no such file.
     """
-    if Path(name).suffix.lower() not in SUFFIXES and "/" not in name:
+    if suffix_of(Path(name)) not in SUFFIXES and "/" not in name:
         return None
     beside = Path(config.path).expanduser() / name
     file = beside if beside.exists() else Path(name).expanduser()
@@ -161,7 +169,7 @@ def folder_splits(folder: Path, wanted: Mapping[str, str], config: DatasetConfig
             )
         elif matches:
             found[split] = file_source(matches[0], config)
-        elif wanted_name != split or split == "train" or _in_portuguese(files, split) is not None:
+        elif wanted_name != split or split == "train":
             raise _no_file(folder, split, wanted_name, files)
     used = {path for wanted_name in wanted.values() for path in _matches(files, split_names(wanted_name))}
     unused = [path.name for path in files if path not in used]
@@ -171,17 +179,19 @@ def folder_splits(folder: Path, wanted: Mapping[str, str], config: DatasetConfig
     return found
 
 
-def brat_splits(folder: Path, wanted: Mapping[str, str], config: DatasetConfig) -> dict[str, Source]:
-    """Subfolders of brat documents that are named after splits; a folder without such is train."""
-    folders = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
+def corpus_splits(
+    folder: Path, wanted: Mapping[str, str], config: DatasetConfig, form: Format
+) -> dict[str, Source]:
+    """Subfolders with a corpus each that are named after splits; a folder without such is train."""
+    folders = {plain_name(path.name): path for path in sorted(folder.iterdir()) if path.is_dir()}
     named = {name for split in SPLITS for name in split_names(wanted.get(split, split))}
     if not named & set(folders):
-        return one_file(folder, wanted, config)
+        return one_file(folder, wanted, replace(config, format=form))
     found: dict[str, Source] = {}
     for split, name in wanted.items():
         path = next((folders[one] for one in split_names(name) if one in folders), None)
         if path is not None:
-            found[split] = file_source(path, replace(config, format=Format.brat))
+            found[split] = file_source(path, replace(config, format=form))
         elif name != split or split == "train":
             raise DataError(
                 f"the folder has no subfolder for {name}",
@@ -192,18 +202,26 @@ def brat_splits(folder: Path, wanted: Mapping[str, str], config: DatasetConfig) 
     return found
 
 
-def is_brat_corpus(folder: Path, config: DatasetConfig) -> bool:
-    """Whether a folder holds brat documents, itself or in its subfolders."""
-    if config.format is not Format.auto or is_brat(folder):
-        return config.format in (Format.auto, Format.brat)
-    return not _data_files(folder, config) and any(
-        is_brat(path) for path in folder.iterdir() if path.is_dir()
-    )
+def corpus_form(folder: Path, config: DatasetConfig) -> Format | None:
+    """The form of a folder that is one corpus of many files, itself or in its subfolders; None where it is not."""
+    if config.format in (Format.brat, Format.folders):
+        return config.format
+    if config.format is not Format.auto:
+        return None
+    if is_brat(folder):
+        return Format.brat
+    if _data_files(folder, config):
+        return None
+    subfolders = [path for path in folder.iterdir() if path.is_dir()]
+    if any(map(is_brat, subfolders)):
+        return Format.brat
+    of_splits = [path for path in subfolders if plain_name(path.name) in ALL_NAMES]
+    return Format.folders if is_class_folder(folder) or any(map(is_class_folder, of_splits)) else None
 
 
 def split_names(wanted: str) -> tuple[str, ...]:
-    """What the data may call a split that is wanted by a name, in lower case."""
-    return OTHER_NAMES.get(wanted, (wanted.lower(),))
+    """What the data may call a split that is wanted by a name, without case and accents."""
+    return OTHER_NAMES.get(wanted, (plain_name(wanted),))
 
 
 def near_file(path: Path) -> str:
@@ -216,8 +234,9 @@ def near_file(path: Path) -> str:
 
 def _matches(files: Sequence[Path], names: Sequence[str]) -> list[Path]:
     """Files that are called like a split, else those with it as a part of their name."""
-    exact = [path for path in files if path.stem.lower() in names]
-    return exact or [path for path in files if set(names) & set(re.split(r"[-_.\s]", path.stem.lower()))]
+    stems = {path: plain_name(stem_of(path)) for path in files}
+    exact = [path for path in files if stems[path] in names]
+    return exact or [path for path in files if set(names) & set(re.split(r"[-_.\s]", stems[path]))]
 
 
 def _shards(files: Sequence[Path]) -> list[Path] | None:
@@ -226,9 +245,9 @@ def _shards(files: Sequence[Path]) -> list[Path] | None:
     Raises:
         DataError: some are missing.
     """
-    found = [SHARD.fullmatch(path.stem) for path in files]
+    found = [SHARD.fullmatch(stem_of(path)) for path in files]
     tables = {(one["stem"], one["count"]) for one in found if one is not None}
-    if None in found or len(tables) != 1 or len({path.suffix for path in files}) != 1:
+    if None in found or len(tables) != 1 or len({suffix_of(path) for path in files}) != 1:
         return None
     numbers = {int(one["number"]): path for one, path in zip(found, files, strict=True) if one is not None}
     stem, count = tables.pop()
@@ -255,23 +274,16 @@ def _chained(files: Sequence[Path], config: DatasetConfig) -> Source:
 
 
 def _no_file(folder: Path, split: str, wanted: str, files: Sequence[Path]) -> DataError:
-    known = {one: name for one in PORTUGUESE if (name := _in_portuguese(files, one)) is not None}
-    taken = {path for one in PORTUGUESE if one != split for path in _matches(files, split_names(one))}
-    nested = any(SUFFIXES.get(path.suffix.lower()) for path in folder.glob("*/*"))
-    others = [path.name for path in files if path not in taken and path.name not in known.values()]
-    proposed = known if split in known else {split: others[0] if others else "FILE", **known}
+    taken = {path for one in SPLITS if one != split for path in _matches(files, split_names(one))}
+    nested = any(SUFFIXES.get(suffix_of(path)) for path in folder.glob("*/*"))
+    others = [path.name for path in files if path not in taken]
     return DataError(
         f"the folder has no file for {wanted}",
         where=f"dataset.path={folder}",
         found=f"files: {listing(path.name for path in files)}" if files else "no data files",
-        fix=" ".join(override(f"dataset.splits.{one}", name) for one, name in proposed.items())
+        fix=override(f"dataset.splits.{split}", others[0] if others else "FILE")
         + ("; for a folder in the Hub's layout: dataset.format=hub" if nested and not files else ""),
     )
-
-
-def _in_portuguese(files: Sequence[Path], split: str) -> str | None:
-    """The name of the file that seems to be a split."""
-    return next((path.name for path in files if plain_name(path.stem) in PORTUGUESE[split]), None)
 
 
 def _with_note(source: Source, note: str) -> Source:
@@ -290,14 +302,14 @@ def _data_files(folder: Path, config: DatasetConfig) -> list[Path]:
 
 def _is_data(path: Path, config: DatasetConfig) -> bool:
     """Whether the suffix is one that the format has; names that begin with a dot or ~$ are for systems and locks."""
-    known = SUFFIXES.get(path.suffix.lower())
+    known = SUFFIXES.get(suffix_of(path))
     if path.name.startswith((".", "~$")):
         return False
     if config.format is Format.auto:
         return known is not None
     if config.format is Format.spans:
         return known in (Format.json, Format.jsonl)
-    plain = config.format in (Format.csv, Format.conll) and path.suffix.lower() == ".txt"
+    plain = config.format in (Format.csv, Format.conll, Format.fasttext) and suffix_of(path) == ".txt"
     return known is config.format or plain
 
 

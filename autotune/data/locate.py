@@ -9,19 +9,21 @@ from datasets import Dataset, DatasetDict, IterableDataset
 
 from autotune.choices import Format
 from autotune.config import DatasetConfig
+from autotune.data.columns import plain_name
 from autotune.data.hub import load_hub
 from autotune.data.local import (
     SPLITS,
     Source,
-    brat_splits,
+    corpus_form,
+    corpus_splits,
     explicit_file,
     folder_splits,
-    is_brat_corpus,
     near_file,
     one_file,
     split_names,
     understood,
 )
+from autotune.data.packed import suffix_of
 from autotune.data.parts import Part, parts
 from autotune.data.pipes import is_pipe
 from autotune.data.readers import SUFFIXES, load_saved, named_labels
@@ -121,13 +123,14 @@ def _base(config: DatasetConfig, wanted: Mapping[str, str]) -> tuple[dict[str, S
         loaded = load_saved(path)
         splits = dict(loaded) if isinstance(loaded, DatasetDict) else {"train": loaded}
         return _by_name(splits, wanted, config.path), {}
-    if path.is_dir() and is_brat_corpus(path, config):
-        return brat_splits(path, wanted, config), {}
+    form = corpus_form(path, config) if path.is_dir() else None
+    if form is not None:
+        return corpus_splits(path, wanted, config, form), {}
     if path.is_dir():
         return folder_splits(path, wanted, config), {}
     if path.exists():
         return one_file(path, wanted, config), {}
-    local = path.suffix.lower() in SUFFIXES or config.path.startswith((".", "/", "~")) or len(path.parts) > 2
+    local = suffix_of(path) in SUFFIXES or config.path.startswith((".", "/", "~")) or len(path.parts) > 2
     if local or config.format is not Format.auto:
         raise DataError(
             "there is no such file or folder", where=f"dataset.path={config.path}", fix=near_file(path)
@@ -160,8 +163,8 @@ def _by_name(
     """Splits by the names that are wanted; only those wanted by default may be absent."""
     found = {}
     for split, wanted_name in wanted.items():
-        names = (wanted_name, *split_names(wanted_name))
-        name = next((one for one in names if one in splits), None)
+        names = {plain_name(one): one for one in reversed(list(splits))} | {one: one for one in splits}
+        name = next((names[one] for one in (wanted_name, *split_names(wanted_name)) if one in names), None)
         if name is not None:
             found[split] = _loaded(splits[name], f"{where}, {name}")
         elif wanted_name != split or split == "train":

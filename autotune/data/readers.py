@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from autotune.choices import Format
 from autotune.config import DatasetConfig
+from autotune.data.arrow import class_labels, rows_of
 from autotune.data.brat import is_brat, read_brat
 from autotune.data.conll import read_conll
 from autotune.data.delimited import read_delimited
 from autotune.data.encoding import lines, open_text
+from autotune.data.objects import KeyTwice, read_json
+from autotune.data.packed import is_packed, suffix_of
+from autotune.data.plain import is_class_folder, is_fasttext, read_fasttext, read_folders
 from autotune.data.sheets import read_sheet
 from autotune.data.spans import is_export
 from autotune.errors import AutotuneError, DataError, listing
@@ -43,11 +47,13 @@ SUFFIXES: Mapping[str, Format] = {
     ".conllu": Format.conll,
     ".bio": Format.conll,
     ".iob": Format.conll,
+    ".fasttext": Format.fasttext,
 }
+BINARY = (Format.xlsx, Format.parquet, Format.arrow)
+"""Forms that are compressed themselves."""
 NOT_READ = {
     ".xls": "Excel's old form: open it and save it as .xlsx or as CSV UTF-8",
     ".ods": "LibreOffice's form: open it and save it as .xlsx or as CSV UTF-8",
-    ".gz": "compressed: gunzip FILE",
     ".zip": "compressed: unzip FILE",
 }
 """Suffixes of files that are not read, and what to do with them."""
@@ -60,24 +66,31 @@ def format_of(path: Path, config: DatasetConfig) -> Format:
         DataError: the suffix says nothing.
     """
     if path.is_dir():
-        brat = config.format is Format.brat or (is_brat(path) and config.format is not Format.arrow)
-        return Format.brat if brat else Format.arrow
-    suffix = path.suffix.lower()
+        if config.format is Format.brat or (is_brat(path) and config.format is not Format.arrow):
+            return Format.brat
+        return Format.folders if is_class_folder(path) else Format.arrow
+    suffix = suffix_of(path)
     if suffix in NOT_READ:
         advice = NOT_READ[suffix].replace("FILE", path.name)
         raise DataError(f"{suffix} files are not read", where=str(path), fix=advice)
-    if config.format not in (Format.auto, Format.hub):
-        if config.format is Format.brat:
-            raise DataError("brat documents are a folder", where=str(path), fix=f"dataset.path={path.parent}")
-        return config.format
-    found = SUFFIXES.get(suffix)
+    named = config.format not in (Format.auto, Format.hub)
+    if config.format in (Format.brat, Format.folders):
+        raise DataError(
+            f"{config.format} data are a folder", where=str(path), fix=f"dataset.path={path.parent}"
+        )
+    found = config.format if named else SUFFIXES.get(suffix)
+    if found is None and is_fasttext(path, config):
+        found = Format.fasttext
     if found is None:
         raise DataError(
             "the name of the file does not say what form it has",
             where=str(path),
             found=f"known suffixes: {listing(SUFFIXES, 20)}",
-            fix="dataset.format=conll, or csv, json, jsonl, parquet, arrow, xlsx, spans, brat; predict: --format",
+            fix="dataset.format=conll, or csv, json, jsonl, parquet, arrow, xlsx, spans, brat, fasttext, folders; "
+            "predict: --format",
         )
+    if is_packed(path) and found in BINARY:
+        raise DataError(f"{found} files are not read compressed", where=str(path), fix=f"unpack {path.name}")
     return found
 
 
@@ -99,6 +112,8 @@ def read_rows(path: Path, form: Format, config: DatasetConfig, notes: Notes) -> 
         Format.spans: _spans,
         Format.xlsx: read_sheet,
         Format.brat: read_brat,
+        Format.fasttext: read_fasttext,
+        Format.folders: read_folders,
         Format.conll: read_conll,
         Format.parquet: _parquet,
         Format.arrow: _arrow,
@@ -171,8 +186,10 @@ def _refuse_stand_ins(path: Path) -> None:
 def _json(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
     with open_text(path, config, notes) as file:
         try:
-            value = json.load(file)
+            value = read_json(file.read())
             refuse_depth(value)
+        except KeyTwice as error:
+            raise _twice(error, f"{path}:{error.line}") from error
         except (ValueError, RecursionError) as error:  # a ValueError: a number of more than 4300 digits
             line = getattr(error, "lineno", 1)
             fix = "dataset.format=jsonl for one object a line" if "Extra data" in str(error) else None
@@ -210,9 +227,11 @@ def _jsonl(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
             if not line.strip():
                 continue
             try:
-                item = json.loads(line)
+                item = read_json(line)
                 if line.count("[") + line.count("{") > DEEPEST:
                     refuse_depth(item)
+            except KeyTwice as error:
+                raise _twice(error, f"{path}:{number}") from error
             except (ValueError, RecursionError) as error:
                 fix = "dataset.format=json for one JSON list over many lines" if number == 1 else None
                 if line.lstrip().startswith("{'"):
@@ -228,6 +247,10 @@ def _jsonl(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
             yield row
 
 
+def _twice(error: KeyTwice, where: str) -> DataError:
+    return DataError(str(error), where=where, fix="rename one, or delete the one that is not meant")
+
+
 def _object(item: Any) -> RawRow | None:
     """A row of JSON; spaCy writes [text, {"entities": …}]. None for anything else."""
     if isinstance(item, list) and len(item) == 2 and isinstance(item[0], str) and isinstance(item[1], dict):
@@ -238,25 +261,24 @@ def _object(item: Any) -> RawRow | None:
 def _spans(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
     """Texts with entities by character offsets; `autotune.data.spans` makes one form of what tools write."""
     readers = {Format.json: _json, Format.parquet: _parquet, Format.arrow: _arrow}
-    return readers.get(SUFFIXES.get(path.suffix.lower(), Format.jsonl), _jsonl)(path, config, notes)
+    return readers.get(SUFFIXES.get(suffix_of(path), Format.jsonl), _jsonl)(path, config, notes)
 
 
 def _parquet(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
     import pyarrow.parquet as pq
-    from datasets import Features
 
     with foreign(partial(_damaged, "Parquet", path)):
         file = pq.ParquetFile(path)
-        features = Features.from_arrow_schema(file.schema_arrow)
+        features = class_labels(file.schema_arrow, partial(_damaged, "Parquet", path))
         for batch in file.iter_batches(1000):
             batch.validate(full=True)
-            yield from named_labels(batch.to_pylist(), features)
+            yield from named_labels(rows_of(batch, str(path)), features)
 
 
 def _arrow(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
     """A folder of `save_to_disk`, or a file in either of Arrow's two layouts."""
     import pyarrow as pa
-    from datasets import DatasetDict, Features
+    from datasets import DatasetDict
 
     if path.is_dir():
         data = load_saved(path)
@@ -271,10 +293,10 @@ def _arrow(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
         file.seek(0)
         reader = pa.ipc.open_file(file) if with_index else pa.ipc.open_stream(file)
         batches = map(reader.get_batch, range(reader.num_record_batches)) if with_index else reader
-        features = Features.from_arrow_schema(reader.schema)
+        features = class_labels(reader.schema, partial(_damaged, "Arrow", path))
         for batch in batches:
             batch.validate(full=True)  # offsets that lead out of the buffers would be followed
-            yield from named_labels(batch.to_pylist(), features)
+            yield from named_labels(rows_of(batch, str(path)), features)
 
 
 def _damaged(form: str, path: Path, error: BaseException) -> AutotuneError:

@@ -24,9 +24,11 @@ FIX = "save it as CSV UTF-8 and give that file"
 def read_sheet(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[Mapping[str, Any]]:
     """Rows as text, numbers and booleans; formulas as the value that Excel last showed; empty rows are skipped.
 
+    Columns without a name and values are left out; without a header, columns are called 0, 1, 2 ….
+
     Raises:
-        DataError: openpyxl is not installed, the file is no workbook or has no rows, a column has no name, two
-            have the same, or a cell holds an error such as #N/A.
+        DataError: openpyxl is not installed, the file is no workbook or has no rows, values are in a column
+            without a name, two columns have the same, or a cell holds an error such as #N/A.
     """
     try:
         from openpyxl import load_workbook
@@ -48,7 +50,7 @@ def read_sheet(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[
             if len(book.worksheets) > 1:
                 others = listing(sheet.title for sheet in book.worksheets if sheet is not sheets[0])
                 notes.append(f"{path.name}: the sheet {sheets[0].title!r} was read; not read: {others}")
-            yield from _rows(sheets[0], path)
+            yield from _rows(sheets[0], path, config, notes)
         finally:
             book.close()
 
@@ -72,9 +74,10 @@ def _cells_of(sheet: Any) -> bool:
     return any(cell is not None for row in sheet.iter_rows(values_only=True) for cell in row)
 
 
-def _rows(sheet: Any, path: Path) -> Iterator[dict[str, Any]]:
+def _rows(sheet: Any, path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[dict[str, Any]]:
     where = f"{path}, sheet {sheet.title!r}"
     header: list[str] = []
+    counts = False
     for number, cells in enumerate(sheet.iter_rows(), 1):
         values = [_value(cell, f"{where}, row {number}") for cell in cells]
         while values and values[-1] is None:
@@ -82,30 +85,39 @@ def _rows(sheet: Any, path: Path) -> Iterator[dict[str, Any]]:
         if not values:
             continue
         if not header:
-            header = _header(values, f"{where}, row {number}")
-        elif len(values) > len(header):
-            raise DataError(
-                f"the column {_letters(len(values) - 1)} has no name",
-                where=f"{where}, row {number}",
-                found=repr(values[-1])[:80],
-                fix="give it a name in the header, or delete it; merged cells in the header leave columns without one",
+            header = (
+                _header(values, f"{where}, row {number}")
+                if config.header
+                else list(map(str, range(len(cells))))
             )
-        else:
-            yield dict(zip(header, values + [None] * (len(header) - len(values)), strict=True))
+            if config.header:
+                continue
+        values += [None] * (len(header) - len(values))
+        _refuse_nameless(header, values, f"{where}, row {number}")
+        counts = counts or (not header[0] and values[0] is not None)
+        yield {name: value for name, value in zip(header, values, strict=True) if name}
+    if counts:
+        notes.append(f"{path.name}: the column A has no name and was not read")
+
+
+def _refuse_nameless(header: Sequence[str], values: Sequence[Any], where: str) -> None:
+    """A value in a column without a name, but for the first, where pandas writes the numbers of rows."""
+    names = [*header, *[""] * (len(values) - len(header))]
+    column = next((at for at, value in enumerate(values) if at and value is not None and not names[at]), None)
+    if column is not None:
+        raise DataError(
+            f"the column {_letters(column)} has no name",
+            where=where,
+            found=repr(values[column])[:80],
+            fix="give it a name in the header, or delete it: merged cells and titles above the header leave columns "
+            "without one; dataset.header=false where there is no header",
+        )
 
 
 def _header(values: Sequence[Any], where: str) -> list[str]:
-    """Names of columns; each has one of its own."""
-    empty = [_letters(index) for index, value in enumerate(values) if value is None or not str(value).strip()]
-    if empty:
-        raise DataError(
-            f"the header has no name for the column {listing(empty)}",
-            where=where,
-            found=listing("empty" if value is None else repr(value) for value in values),
-            fix="the first row names every column, in one cell each: undo merged cells, delete titles above the header",
-        )
-    names = [unicodedata.normalize("NFC", str(value)).strip() for value in values]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    """Names of columns, each once; empty for those without one."""
+    names = [unicodedata.normalize("NFC", "" if value is None else str(value)).strip() for value in values]
+    twice = sorted({name for name in names if name and names.count(name) > 1})
     if twice:
         raise DataError(
             f"columns with the same name: {listing(map(repr, twice))}", where=where, fix="rename one"

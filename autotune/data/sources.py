@@ -13,29 +13,35 @@ from datasets import Dataset
 from autotune.choices import Dedup, Format, TagScheme
 from autotune.config import DatasetConfig
 from autotune.data.cache import cached_table_with, key
-from autotune.data.canonical import Converter, raw_tags
+from autotune.data.canonical import Converter
+from autotune.data.cells import raw_tags
 from autotune.data.duplicates import removes, text_column, without_leaks, without_repeats
-from autotune.data.labels import Tags, find_scheme, label_map
-from autotune.data.local import SPLITS, Source, file_source, naming_lines, near_file, understood
+from autotune.data.labels import Tags, find_scheme, label_map, map_override
+from autotune.data.local import SPLITS, Source, file_source, lines_source, naming_lines, near_file, understood
 from autotune.data.locate import Piece, locate
-from autotune.data.parts import joined
+from autotune.data.packed import suffix_of
 from autotune.data.pipes import is_pipe
+from autotune.data.plain import is_lines
 from autotune.data.readers import SUFFIXES
 from autotune.data.roles import Column, Kind, canonical_features
-from autotune.data.splits import hold_out
+from autotune.data.spelling import same_spelling
+from autotune.data.splits import Whole, hold_out, sliced, take_test
 from autotune.data.stream import Sections, part_of
 from autotune.errors import ConfigError, DataError, listing
 
 logger = logging.getLogger(__name__)
 
-VERSION = 4
+VERSION = 6
 """Raised when reading changes, so that old tables are not read."""
+CONTENT = 4
+"""Raised when the same rows are to have another fingerprint, which ends that runs and caches of before are known."""
 NOT_READING = (
     "path",
     "splits",
     "limit",
     "validation_fraction",
     "test_fraction",
+    "seed",
     "task",
     "license",
     "language",
@@ -57,6 +63,12 @@ class Rows:
     """What the user should know of how they were read."""
     fingerprint: str
     """16 hexadecimal digits of the SHA-256 of all that the splits hold."""
+    by_split: dict[str, str]
+    """The same of each split alone."""
+    names: list[str]
+    """Labels before `dataset.label_map`, or tags and types; of a stream, those of its first section."""
+    unused: dict[str, str | None]
+    """Keys of `dataset.label_map` that do not occur, and the label that was probably meant."""
     source: dict[str, Any]
     """JSON: path, commit, files."""
     columns: dict[str, dict[str, dict[str, str]]]
@@ -65,13 +77,12 @@ class Rows:
     """With `dataset.streaming`: of train, whose first section stands in `splits`."""
 
 
-def load_rows(config: DatasetConfig, columns: Sequence[Column], *, seed: int, cache: Path) -> Rows:
+def load_rows(config: DatasetConfig, columns: Sequence[Column], *, cache: Path) -> Rows:
     """The splits of a data set; validation (and test, if asked for) is made from train where there is none.
 
     Args:
         config: the section `dataset`.
         columns: of the task.
-        seed: of the splits that are made.
         cache: folder for tables.
 
     Raises:
@@ -86,25 +97,33 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, seed: int, ca
             ": neighbouring words with the same tag were read as one entity" if scheme is TagScheme.io else ""
         )
         notes.append(f"the tags are {scheme.upper()}, which was turned into IOB2{io}")
-    splits: dict[str, Dataset] = {}
+    used: set[str] = set()
+    names: dict[str, None] = {}
+    wholes: dict[str, list[Whole]] = {}
     found: dict[str, dict[str, dict[str, str]]] = {}
     for split, pieces in located.items():
         read = [
             _read(piece.source, split, config, columns, scheme, cache, predicting=False) for piece in pieces
         ]
-        data = joined([(piece.part, whole) for piece, (whole, _) in zip(pieces, read, strict=True)])
-        splits[split] = data if config.limit is None else data.select(range(min(config.limit, len(data))))
+        wholes[split] = [
+            Whole(piece.part, f"{piece.source.where} {piece.source.identity}", data)
+            for piece, (data, _) in zip(pieces, read, strict=True)
+        ]
         said = [note for _, about_part in read for note in about_part["notes"]]
         notes += said
         found[split] = read[0][1]["columns"]
-        if not len(splits[split]):
+        used |= {key for _, about_part in read for key in about_part["labels"]["used"]}
+        names |= dict.fromkeys(name for _, about_part in read for name in about_part["labels"]["names"])
+        if not len(sliced(wholes[split])):
             raise DataError(
                 f"{split} has no rows", where=about["files"][split], found="; ".join(said) or None
             )
+    unused = {} if config.streaming else _unused(config, used, list(names))
     text = text_column(columns)
+    splits = _cut(wholes, notes, config, columns)
     if removes(config.dedup, Dedup.repeats):
         _leave_out(splits, without_repeats(splits["train"], text), "stand in train before", notes)
-    _make_splits(splits, notes, config, columns, seed)
+    _make_validation(splits, notes, config, columns)
     others = [data for split, data in splits.items() if split != "train"]
     if removes(config.dedup, Dedup.leaks) and others:
         left = without_leaks(splits["train"], others, text)
@@ -123,7 +142,26 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, seed: int, ca
             return without_leaks(data, leaks, text) if leaks else data
 
         sections = Sections(stream, config.section_rows, section_of, rows["train"])
-    return Rows(rows, notes, fingerprint(rows), about, found, sections)
+    whole, apart = fingerprints(rows)
+    return Rows(rows, notes, whole, apart, list(names), unused, about, found, sections)
+
+
+def _unused(config: DatasetConfig, used: set[str], names: Sequence[str]) -> dict[str, str | None]:
+    """The keys of `dataset.label_map` that do not occur, and the label that was probably meant.
+
+    Raises:
+        DataError: none occurs, so the map does nothing.
+    """
+    given = label_map(config)
+    unused = {key: same_spelling(key, names) for key in given if key not in used}
+    if given and len(unused) == len(given):
+        raise DataError(
+            "no key of label_map is a label of the data, so it would do nothing",
+            where="dataset.label_map",
+            found=f"keys: {listing(given)}; labels of the data: {listing(names)}",
+            fix=map_override(config, {}, rename=unused),
+        )
+    return unused
 
 
 def _first_section(located: dict[str, list[Piece]], config: DatasetConfig) -> Source:
@@ -144,18 +182,20 @@ def _first_section(located: dict[str, list[Piece]], config: DatasetConfig) -> So
     return piece.source
 
 
-def fingerprint(splits: Mapping[str, Dataset]) -> str:
-    """16 hexadecimal digits of the SHA-256 of the content of all splits, wherever they come from.
+def fingerprints(splits: Mapping[str, Dataset]) -> tuple[str, dict[str, str]]:
+    """16 hexadecimal digits of the SHA-256 of the content of all splits, wherever they come from, and of each alone.
 
     Columns that do not shape what is learned (`group`) do not count.
     """
-    digest = hashlib.sha256()
+    whole, apart = hashlib.sha256(), {split: hashlib.sha256() for split in splits}
     for split, data in splits.items():
         names = sorted(set(data.column_names) - {"group"})
-        digest.update(f"{VERSION} {split} {len(data)} {names}".encode())
+        whole.update(f"{CONTENT} {split} {len(data)} {names}".encode())
         for batch in data.select_columns(names).iter(1000):
-            digest.update(json.dumps(batch, ensure_ascii=False, sort_keys=True).encode())
-    return digest.hexdigest()[:16]
+            content = json.dumps(batch, ensure_ascii=False, sort_keys=True).encode()
+            whole.update(content)
+            apart[split].update(content)
+    return whole.hexdigest()[:16], {split: one.hexdigest()[:16] for split, one in apart.items()}
 
 
 def _leave_out(splits: dict[str, Dataset], left: Dataset, why: str, notes: list[str]) -> None:
@@ -196,7 +236,11 @@ def load_file(
         DataError: there is no such file, or it cannot be read.
     """
     file, own = _named_file(path, config, form)
-    source = understood(file_source(file, own), columns, own, predicting=True)
+    source = _lines(file, config, columns, form)
+    if source is not None:
+        own = config
+    else:
+        source = understood(file_source(file, own), columns, own, predicting=True)
     scheme = _scheme(own, columns, source)
     data, said = _read(source, split, own, columns, scheme, cache, predicting=True, given=given)
     for note in said["notes"]:
@@ -206,13 +250,24 @@ def load_file(
     return data
 
 
-def original_rows(path: str, config: DatasetConfig, form: str | None) -> Iterator[Mapping[str, Any]]:
+def original_rows(
+    path: str, config: DatasetConfig, columns: Sequence[Column], form: str | None
+) -> Iterator[Mapping[str, Any]]:
     """The same rows as those of `load_file`, with the columns of the file.
 
     Raises:
         DataError: see `load_file`.
     """
-    yield from file_source(*_named_file(path, config, form)).raw([])
+    file, own = _named_file(path, config, form)
+    yield from (_lines(file, config, columns, form) or file_source(file, own)).raw([])
+
+
+def _lines(file: Path, config: DatasetConfig, columns: Sequence[Column], form: str | None) -> Source | None:
+    """A text file whose lines are texts; None where it is something else."""
+    text = text_column(columns)
+    if form is not None or not is_lines(file, config, {text, getattr(config.columns, text, None) or text}):
+        return None
+    return lines_source(file, config, text)
 
 
 def _named_file(path: str, config: DatasetConfig, form: str | None) -> tuple[Path, DatasetConfig]:
@@ -229,7 +284,7 @@ def _named_file(path: str, config: DatasetConfig, form: str | None) -> tuple[Pat
         return file, replace(config, format=Format(form))
     if not is_pipe(file) and not file.exists():
         raise DataError("there is no such file", where=path, fix=near_file(file))
-    known = SUFFIXES.get(file.suffix.lower(), config.format)
+    known = SUFFIXES.get(suffix_of(file), config.format)
     as_spans = config.format is Format.spans and known in (Format.json, Format.jsonl)
     return file, replace(config, format=Format.spans if as_spans else known)
 
@@ -243,28 +298,47 @@ def rows_from_texts(texts: Sequence[str], columns: Sequence[Column], *, given: b
     return Dataset.from_list(list(converter.convert({name: text} for text in texts)))
 
 
-def _make_splits(
-    splits: dict[str, Dataset],
-    notes: list[str],
-    config: DatasetConfig,
-    columns: Sequence[Column],
-    seed: int,
-) -> None:
-    """Adds test, then validation, out of train, where they are wanted and missing; says so."""
-    label = next((column.role for column in columns if column.kind is Kind.label), None)
-    fractions = {"validation": config.validation_fraction}
-    if config.splits.test is not None:
-        fractions = {"test": config.test_fraction, **fractions}
-    for split, fraction in fractions.items():
-        if split in splits or not fraction:
-            continue
-        splits["train"], splits[split], how = hold_out(
-            splits["train"], fraction, seed=seed, label=label, group=config.columns.group and "group"
+def _cut(
+    wholes: dict[str, list[Whole]], notes: list[str], config: DatasetConfig, columns: Sequence[Column]
+) -> dict[str, Dataset]:
+    """The splits, sliced and limited; test is made before that, where it is wanted and missing."""
+    test = None
+    if "test" not in wholes and config.splits.test is not None and config.test_fraction:
+        distinct = text_column(columns) if removes(config.dedup, Dedup.repeats) else None
+        wholes, test, how = take_test(
+            wholes, config.test_fraction, distinct=distinct, **_choice(config, columns)
         )
-        how = how.replace("groups", f"groups of {config.columns.group}")
-        notes.append(f"{split} was made of {len(splits[split])} rows of train ({how}, seed {seed})")
+        notes.append(_made("test", test, how, config))
+    splits = {split: sliced(parts) for split, parts in wholes.items()}
+    if test is not None:
+        splits["test"] = test
+    if config.limit is not None:
+        splits = {split: data.select(range(min(config.limit, len(data)))) for split, data in splits.items()}
+    return splits
+
+
+def _make_validation(
+    splits: dict[str, Dataset], notes: list[str], config: DatasetConfig, columns: Sequence[Column]
+) -> None:
+    """Adds validation, out of train, where it is wanted and missing; says so."""
+    if "validation" not in splits and config.validation_fraction:
+        splits["train"], splits["validation"], how = hold_out(
+            splits["train"], config.validation_fraction, **_choice(config, columns)
+        )
+        notes.append(_made("validation", splits["validation"], how, config))
     if "test" not in splits:
         notes.append("there is no test split: dataset.test_fraction=0.2 makes one of train")
+
+
+def _choice(config: DatasetConfig, columns: Sequence[Column]) -> dict[str, Any]:
+    """How rows are held out: arguments of `hold_out`."""
+    label = next((column.role for column in columns if column.kind is Kind.label), None)
+    return {"seed": config.seed, "label": label, "group": config.columns.group and "group"}
+
+
+def _made(split: str, data: Dataset, how: str, config: DatasetConfig) -> str:
+    how = how.replace("groups", f"groups of {config.columns.group}")
+    return f"{split} was made of {len(data)} rows of train ({how}, dataset.seed {config.seed})"
 
 
 def _scheme(config: DatasetConfig, columns: Sequence[Column], source: Source) -> TagScheme | None:
@@ -306,6 +380,7 @@ def _read(
         return {
             "notes": list(dict.fromkeys(notes)) + converter.notes(split),
             "columns": {"roles": converter.names, "types": converter.kinds},
+            "labels": converter.label_names(),
         }
 
     def rows() -> Iterator[dict[str, Any]]:

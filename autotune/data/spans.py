@@ -11,7 +11,8 @@ from itertools import chain, islice
 from typing import Any
 
 from autotune.config import DatasetConfig
-from autotune.errors import DataError, listing
+from autotune.data.answers import REFUSED, annotation_of, text_entry
+from autotune.errors import DataError
 
 RawRow = Mapping[str, Any]
 
@@ -26,8 +27,6 @@ STARTS, ENDS, LABELS = (
 )
 MARKS = ("_task_hash", "answer", "annotation_id")
 """Keys that Prodigy and Label Studio (JSON_MIN) write into every row, also into those without an entity."""
-REFUSED = ("reject", "ignore")
-"""What Prodigy's `answer` holds where the annotator did not accept."""
 UTF16 = "entities had offsets in UTF-16 units, which were turned into characters"
 PEEKED = 100
 """So many rows are looked at to tell whether a file is such an export."""
@@ -135,34 +134,15 @@ class _Reader:
     def _label_studio(self, row: RawRow, at: str) -> dict[str, Any] | None:
         """A task of Label Studio's full export: what stands in its data, and its first annotation."""
         data = dict(row["data"])
-        given = row.get("annotations", row.get("completions")) or []
-        kept = [one for one in given if not one.get("was_cancelled") and not one.get("skipped")]
-        if given and not kept and not self.predicting:
-            self.counts["tasks that the annotator skipped were left out"] += 1
+        kept, annotation = annotation_of(row, self.counts, predicting=self.predicting)
+        if not kept:
             return None
-        if len(kept) > 1:
-            self.counts["tasks have several annotations, of which the first was read"] += 1
-        name = self._text_name(data, at)
+        name = text_entry(data, (self.config.columns.text, "text"), "text", at)
         made = {**data, "id": row.get("id", data.get("id")), "text": data[name]}
         if made["id"] is None:
             del made["id"]
-        made["spans"] = self._regions(kept[0].get("result") or [], at) if kept else None
+        made["spans"] = None if annotation is None else self._regions(annotation.get("result") or [], at)
         return made
-
-    def _text_name(self, data: RawRow, at: str) -> str:
-        """Which entry of a task's data is the text that was annotated."""
-        texts = [name for name, value in data.items() if isinstance(value, str)]
-        for name in (self.config.columns.text, "text"):
-            if name in texts:
-                return str(name)
-        if len(texts) == 1:
-            return texts[0]
-        raise DataError(
-            "it is not clear which entry of the task's data is the text",
-            where=at,
-            found=listing(data) or "no entry",
-            fix=f"dataset.columns.text={texts[0] if texts else 'NAME'}",
-        )
 
     def _regions(self, results: Sequence[RawRow], at: str) -> list[RawRow]:
         """The entities among the results of an annotation."""

@@ -1,14 +1,84 @@
 """Splits that the data do not have: made from train, seeded, stratified or in groups."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from datasets import Dataset
 
 from autotune.data.cache import values
+from autotune.data.duplicates import alike, first_positions, hashes
+from autotune.data.parts import Part, joined
 from autotune.errors import DataError, listing
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A part of a split, with all rows of the source that it is a part of."""
+
+    part: Part
+    source: str
+    """Two parts with the same name of a source have the same rows."""
+    data: Dataset
+
+
+def sliced(wholes: Sequence[Whole]) -> Dataset:
+    """The rows of a split."""
+    return joined([(one.part, one.data) for one in wholes])
+
+
+def take_test(
+    splits: Mapping[str, Sequence[Whole]],
+    fraction: float,
+    *,
+    seed: int,
+    label: str | None,
+    group: str | None,
+    distinct: str | None,
+) -> tuple[dict[str, list[Whole]], Dataset, str]:
+    """A test set out of everything that train is a part of, so that it does not depend on how train is sliced.
+
+    Args:
+        splits: all of them, `train` among them; slices are not yet taken.
+        fraction: share of the rows of train's sources.
+        seed: of the choice.
+        label: column whose values keep their shares.
+        group: column whose equal values stay together.
+        distinct: column of the text; only the first of equal texts is a row of test or train. None: all are.
+
+    Returns:
+        The splits without the rows of test, test, and how it was chosen, in words.
+    """
+    sources = {one.source: one for one in splits["train"]}
+    whole = joined([(Part(one.part.name), one.data) for one in sources.values()])
+    rows = np.arange(len(whole))
+    if distinct is not None:
+        rows = np.flatnonzero(first_positions(hashes(values(whole, distinct), alike)) == rows)
+    chosen, how = _choose(whole.select(rows), fraction, seed=seed, label=label, group=group)
+    test = rows[sorted(chosen)]
+    ends = np.cumsum([len(one.data) for one in sources.values()])
+    stays = dict(
+        zip(
+            sources,
+            np.split(np.isin(np.arange(len(whole)), np.setdiff1d(rows, test)), ends[:-1]),
+            strict=True,
+        )
+    )
+
+    def without_test(split: str, one: Whole) -> Whole:
+        if one.source not in stays:
+            return one
+        if split == "train":
+            return replace(one, data=one.data.select(np.flatnonzero(stays[one.source])))
+        # Only train leaves rows without text out, so the same row may have another position here.
+        gone = set(sources[one.source].data.select(np.flatnonzero(~stays[one.source]))["id"])
+        mine = [position for position, name in enumerate(one.data["id"]) if name not in gone]
+        return replace(one, data=one.data.select(mine))
+
+    rest = {split: [without_test(split, one) for one in wholes] for split, wholes in splits.items()}
+    return rest, whole.select(test), how
 
 
 def hold_out(
@@ -29,6 +99,15 @@ def hold_out(
     Raises:
         DataError: there are not two rows, or not two groups.
     """
+    chosen, how = _choose(data, fraction, seed=seed, label=label, group=group)
+    stay = [index for index in range(len(data)) if index not in chosen]
+    return data.select(stay), data.select(sorted(chosen)), how
+
+
+def _choose(
+    data: Dataset, fraction: float, *, seed: int, label: str | None, group: str | None
+) -> tuple[set[int], str]:
+    """The numbers of the rows to hold out, and how they were chosen."""
     if len(data) < 2:
         raise DataError(
             "one row cannot be parted into train and another split", fix="dataset.validation_fraction=0"
@@ -36,13 +115,10 @@ def hold_out(
     wanted = min(max(1, round(fraction * len(data))), len(data) - 1)
     random = np.random.default_rng(seed)
     if group is not None:
-        chosen, how = _whole_groups(list(values(data, group)), wanted, random), "whole groups"
-    elif label is not None:
-        chosen, how = _stratified(list(values(data, label)), wanted, random)
-    else:
-        chosen, how = _plain(len(data), wanted, random), "at random"
-    stay = [index for index in range(len(data)) if index not in chosen]
-    return data.select(stay), data.select(sorted(chosen)), how
+        return _whole_groups(list(values(data, group)), wanted, random), "whole groups"
+    if label is not None:
+        return _stratified(list(values(data, label)), wanted, random)
+    return _plain(len(data), wanted, random), "at random"
 
 
 def _plain(rows: int, wanted: int, random: np.random.Generator) -> set[int]:

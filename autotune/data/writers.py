@@ -18,6 +18,7 @@ LONGEST_CELL = 32_767
 """Characters that a cell of Excel holds."""
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """What XML 1.0 does not hold."""
+LINE_BREAK = re.compile(r"[\r\n]")
 MOST_ROWS = 1_048_575
 """Rows that a sheet of Excel holds below its header."""
 BORDERS = (" ", "\t", "\r", "\n")
@@ -160,6 +161,19 @@ def _spans(rows: Rows, path: Path) -> None:
             file.write(_json_text(made | ({"group": row["group"]} if "group" in row else {})) + "\n")
 
 
+def _fasttext(rows: Rows, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        for number, row in enumerate(rows):
+            text, label, at = row["text"], row.get("label"), f"row {number} (id {row['id']})"
+            if label is None or len(label.split()) != 1 or label.split() != [label]:
+                raise DataError("fastText holds no blank in a label, and no row without one", where=at, found=repr(label),
+                                fix="--to jsonl")  # fmt: skip
+            if LINE_BREAK.search(text) or text != text.lstrip(" \t") or text.startswith("__label__"):
+                raise DataError("fastText holds a text in one line, without blanks before it", where=at, found=repr(text[:80]),
+                                fix="--to jsonl")  # fmt: skip
+            file.write(f"__label__{label} {text}\n")
+
+
 def _brat(rows: Rows, path: Path) -> None:
     path.mkdir()
     for number, row in enumerate(rows):
@@ -205,5 +219,6 @@ WRITERS: Mapping[str, Callable[[Rows, Path], None]] = {
     "conll": _conll,
     "spans": _spans,
     "brat": _brat,
+    "fasttext": _fasttext,
 }
 """Parquet and Arrow are `datasets`' own business."""

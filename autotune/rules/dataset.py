@@ -9,6 +9,7 @@ from omegaconf import MISSING
 from autotune import registry
 from autotune.choices import Format
 from autotune.config import DatasetConfig, RunConfig
+from autotune.data.packed import is_packed, suffix_of
 from autotune.data.roles import Kind
 from autotune.errors import AutotuneError, ConfigError, listing, nearest
 from autotune.paste import override
@@ -29,10 +30,19 @@ FORMS = {
     ".xlsm": Format.xlsx,
     ".parquet": Format.parquet,
     ".arrow": Format.arrow,
+    ".fasttext": Format.fasttext,
 }
 BINARY = (Format.xlsx, Format.parquet, Format.arrow)
 """Forms that no text file has, and that have no encoding."""
-NO_DELIMITER = (*BINARY, Format.json, Format.jsonl, Format.spans, Format.brat)
+NO_DELIMITER = (
+    *BINARY,
+    Format.json,
+    Format.jsonl,
+    Format.spans,
+    Format.brat,
+    Format.fasttext,
+    Format.folders,
+)
 LANGUAGE = re.compile(r"(?:[A-Za-z]{2,8}|x)(?:-[A-Za-z0-9]{1,8})*")
 """BCP 47 (RFC 5646) as far as its form goes."""
 
@@ -88,6 +98,8 @@ def _address(key: str, given: str) -> Iterator[AutotuneError]:
 
 def _unreadable(key: str, given: str) -> Iterator[AutotuneError]:
     file = Path(given)
+    if is_packed(file) and suffix_of(file) in FORMS and FORMS[suffix_of(file)] not in BINARY:
+        return
     suffix, stem = file.suffix.lower(), str(file.with_suffix("")) if file.name else given
     if URL.match(given) or suffix not in (*PACKED, *SHEETS, *DOCUMENTS):
         return
@@ -103,8 +115,12 @@ def _unreadable(key: str, given: str) -> Iterator[AutotuneError]:
 
 def _form_and_name(key: str, given: str, form: Format) -> Iterator[AutotuneError]:
     """Text may be in any file; what is binary is said by the suffix."""
-    named = FORMS.get(Path(given).suffix.lower())
-    if named is None or URL.match(given) or form in (Format.auto, Format.hub, Format.brat, named):
+    named = FORMS.get(suffix_of(Path(given)))
+    if (
+        named is None
+        or URL.match(given)
+        or form in (Format.auto, Format.hub, Format.brat, Format.folders, named)
+    ):
         return
     if form is Format.spans and named is not Format.xlsx:
         return
@@ -132,9 +148,7 @@ def made_for(config: RunConfig) -> Iterator[AutotuneError]:
 def hub_keys(config: RunConfig) -> Iterator[AutotuneError]:
     """Keys of the Hub come with data of the Hub, and each file that they name is a split's."""
     data = config.dataset
-    never = data.path.startswith(("/", "./", "../", "~", "sample/")) or FORMS.get(
-        Path(data.path).suffix.lower()
-    )
+    never = data.path.startswith(("/", "./", "../", "~", "sample/")) or FORMS.get(suffix_of(Path(data.path)))
     if data.format not in (Format.auto, Format.hub) or (data.format is Format.auto and never):
         yield from only_hub(data, "data of the Hub have these, and these data are local")
         return
@@ -178,7 +192,7 @@ def only_hub(data: DatasetConfig, what: str) -> Iterator[AutotuneError]:
 
 
 def reading(config: RunConfig) -> Iterator[AutotuneError]:
-    """Delimiter, encoding and columns by number are those of a form that has such."""
+    """Delimiter, encoding, header and columns by number are those of a form that has such."""
     data, form = config.dataset, _form(config.dataset)
     if data.delimiter is not None:
         fault = None
@@ -202,6 +216,13 @@ def reading(config: RunConfig) -> Iterator[AutotuneError]:
             yield ConfigError(
                 fault, where="dataset.encoding", found=data.encoding, fix="dataset.encoding=null"
             )
+    if not data.header and form not in (None, Format.csv, Format.xlsx):
+        yield ConfigError(
+            f"{form} data have no header",
+            where="dataset.header",
+            found="false",
+            fix="dataset.header=true",
+        )
     if data.format in (Format.auto, Format.hub, Format.conll):
         return
     for key, usual in (("token_column", 0), ("tag_column", -1)):
@@ -220,7 +241,7 @@ def _form(data: DatasetConfig) -> Format | None:
     if data.format is not Format.auto:
         return data.format
     names = [name for split in SPLITS for name in _names(data, split)]
-    return None if any(map(FILE.search, names)) else FORMS.get(Path(data.path).suffix.lower())
+    return None if any(map(FILE.search, names)) else FORMS.get(suffix_of(Path(data.path)))
 
 
 def amounts(config: RunConfig) -> Iterator[AutotuneError]:

@@ -6,7 +6,7 @@ from itertools import combinations
 from autotune import registry
 from autotune.choices import TagRepair, TagScheme
 from autotune.config import ColumnsConfig, RunConfig
-from autotune.data.labels import TAG, canonical, label_map
+from autotune.data.labels import TAG, canonical, label_map, mended_type
 from autotune.data.roles import Kind
 from autotune.errors import AutotuneError, ConfigError, listing
 from autotune.paste import override
@@ -91,9 +91,13 @@ def labels(config: RunConfig) -> Iterator[AutotuneError]:
         "a label has no name" if "" in names else None,
         "a label is named twice" if len(set(names)) < len(names) else None,
         "labels of a task with tags are entity types; O, B- and I- come by themselves" if tagged else None,
+        "an entity type has no hyphen at its ends"
+        if of_tags and any(mended_type(name) for name in names if name and name not in tagged)
+        else None,
     ]
     if any(faults):
         mended = [name[2:] if name in tagged and name != "O" else name for name in names]
+        mended = [mended_type(name) or name if of_tags and name else name for name in mended]
         left = list(dict.fromkeys(name for name in mended if name and not (of_tags and name == "O")))
         yield ConfigError(
             "; ".join(fault for fault in faults if fault),
@@ -121,6 +125,17 @@ def mapped(config: RunConfig) -> Iterator[AutotuneError]:
     if of_tags:
         targets = [name[2:] if TAG.fullmatch(name) and name != "O" else name for name in targets]
     strange = [name for name in dict.fromkeys(targets) if not (of_tags and name == "O")]
+    unfit = {name: made for name in strange if of_tags and (made := mended_type(name))}
+    if unfit:
+        yield ConfigError(
+            f"label_map makes entity types that cannot be scored: {listing(map(repr, unfit))}",
+            where="dataset.label_map",
+            found="a hyphen or blank at an end, or the form of a tag",
+            fix=override(
+                "dataset.label_map",
+                {key: value and _mended(value) for key, value in label_map(data).items()},
+            ),
+        )
     known = [canonical(name) for name in data.labels or ()]
     strange = [name for name in strange if name not in known]
     if known and strange:
@@ -130,6 +145,12 @@ def mapped(config: RunConfig) -> Iterator[AutotuneError]:
             found=f"{listing(strange)}; dataset.labels: {listing(known)}",
             fix=override("dataset.labels", [*known, *strange]),
         )
+
+
+def _mended(name: str) -> str:
+    """The type, or the type in a tag, that can be scored."""
+    prefix = name[:2] if TAG.fullmatch(name) and name != "O" else ""
+    return prefix + (mended_type(name[len(prefix) :]) or name[len(prefix) :])
 
 
 def unused(config: RunConfig) -> Iterator[AutotuneError]:

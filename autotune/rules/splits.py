@@ -11,7 +11,10 @@ from autotune.paste import override
 
 SPLITS = ("train", "validation", "test")
 PIECE = re.compile(r"(?P<name>.+?)(?:\[(?:(?P<first>\d+)(?P<a>%?))?:(?:(?P<last>\d+)(?P<b>%?))?\])?")
-SUFFIX = re.compile(r"\.(csv|tsv|jsonl?|ndjson|parquet|arrow|xls[xm]|conllu?|bio|iob)(\[[^]]*\])?$", re.I)
+SUFFIX = re.compile(
+    r"\.(csv|tsv|jsonl?|ndjson|parquet|arrow|xls[xm]|conllu?|bio|iob|fasttext)(\.(gz|bz2|xz))?(\[[^]]*\])?$",
+    re.I,
+)
 FILE = re.compile(f"/|{SUFFIX.pattern}", re.I)
 """Names that are files; others are splits."""
 

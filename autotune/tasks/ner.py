@@ -11,8 +11,9 @@ from pydantic import Field
 
 from autotune.config import DatasetConfig, OptionalPositive, RunConfig, TaskConfig
 from autotune.data.cache import records, values
-from autotune.data.labels import label_names, map_override
+from autotune.data.labels import RelabelError, label_names, mended_type
 from autotune.data.roles import Column, Kind
+from autotune.data.spelling import same_spelling
 from autotune.data.windows import most_central, windows
 from autotune.data.words import entities
 from autotune.errors import AutotuneError, DataError, listing, raise_all
@@ -107,14 +108,30 @@ class Ner(Task):
                 fix="check dataset.columns.tags (or dataset.tag_column) and dataset.label_map",
             )
         types = label_names(dataset, counts["train"])
-        strange = {name: "O" for found in counts.values() for name in found if name not in types}
+        unfit = {
+            name: made for names in (types, *counts.values()) for name in names if (made := mended_type(name))
+        }
+        if unfit:
+            raise RelabelError(
+                f"entity types that cannot be scored, for the metric would read them as others: {listing(map(repr, unfit))}",
+                where="column tags, dataset.label_map or dataset.labels",
+                found="a hyphen or blank at an end, or the form of a tag",
+                config=dataset,
+                relabel=unfit,
+            )
+        strange = {
+            name: same_spelling(name, types) or "O"
+            for found in counts.values()
+            for name in found
+            if name not in types
+        }
         errors: list[AutotuneError] = [
-            DataError(
+            RelabelError(
                 f"{split} has an entity type that train does not have: {name!r} ({number} entities)",
                 where=f"{split}, column tags",
                 found=f"types of train: {listing(types)}",
-                fix=map_override(dataset, strange)
-                + " to read it as no entity, or another name in place of O",
+                config=dataset,
+                relabel=strange,
             )
             for split, found in counts.items()
             for name, number in found.items()

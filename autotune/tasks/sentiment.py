@@ -13,10 +13,11 @@ from autotune.choices import ClassWeights, Overflow
 from autotune.config import DatasetConfig, OptionalPositive, RunConfig, TaskConfig
 from autotune.data.cache import values
 from autotune.data.given import as_given
-from autotune.data.labels import label_names, map_override
+from autotune.data.labels import RelabelError, label_names
 from autotune.data.roles import Column, Kind
+from autotune.data.spelling import same_spelling
 from autotune.data.windows import windows
-from autotune.errors import AutotuneError, ConfigError, DataError, listing, nearest, raise_all
+from autotune.errors import AutotuneError, ConfigError, DataError, listing, raise_all
 from autotune.paste import override
 from autotune.records import Record
 from autotune.registry import register
@@ -151,16 +152,16 @@ class Sentiment(Task):
             strange = Counter({label: number for label, number in found.items() if label not in counts})
             if len(strange) > MOST_STRANGE:
                 raise _no_classes(column, split, strange)
-            near = {label: nearest(label, counts) for label in strange}
+            near = {label: same_spelling(label, counts) for label in strange}
             for label, number in strange.items():
                 first = list(values(data, "label")).index(label)
                 errors.append(
-                    DataError(
+                    RelabelError(
                         f"{split} has a label that train does not have: {label!r} ({number} rows)",
                         where=f"{split}, first in row {first} (id {data[first]['id']})",
                         found=f"labels of train: {listing(names)}",
-                        fix=map_override(dataset, near)
-                        + ("" if all(near.values()) else " (null drops these rows)"),
+                        config=dataset,
+                        relabel=near,
                     )
                 )
         raise_all(errors)
@@ -286,9 +287,12 @@ class Sentiment(Task):
         from sklearn.pipeline import make_pipeline
 
         majority = Counter(values(train, "label")).most_common(1)[0][0]
+        trivial = ({"prediction": majority} for _ in range(len(rows)))
         # In memory: datasets would leave the order in a file of the cache and read it unseen the next time.
         drawn = train.shuffle(seed=0, keep_in_memory=True, load_from_cache_file=False)
         learn = drawn.select(range(min(len(train), TFIDF_ROWS)))
+        if len(set(learn["label"])) < 2:
+            return {"majority class": trivial}  # A rare class that is not among them leaves nothing to learn.
         model = make_pipeline(
             TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+|[^\w\s]", sublinear_tf=True),
             LogisticRegression(C=10, class_weight="balanced", max_iter=1000),
@@ -296,7 +300,7 @@ class Sentiment(Task):
         model.fit(list(values(learn, "text")), list(values(learn, "label")))
         texts = values(rows, "text")
         return {
-            "majority class": ({"prediction": majority} for _ in range(len(rows))),
+            "majority class": trivial,
             "TF-IDF + logistic regression": (
                 {"prediction": str(label)}
                 for some in iter(lambda: list(islice(texts, TFIDF_ROWS)), [])

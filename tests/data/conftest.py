@@ -38,11 +38,11 @@ def load(tmp_path_factory) -> Callable[..., Rows]:
     """Loads rows for a task; `columns` and `splits` are maps, validation is made only when asked for."""
     cache = tmp_path_factory.mktemp("cache")
 
-    def rows(task: str, path: Path | str, *, seed: int = 0, **options: Any) -> Rows:
+    def rows(task: str, path: Path | str, **options: Any) -> Rows:
         columns = ColumnsConfig(**options.pop("columns", {}))
         splits = SplitsConfig(**options.pop("splits", {}))
         options.setdefault("validation_fraction", 0.0)
         config = DatasetConfig(path=str(path), columns=columns, splits=splits, **options)
-        return load_rows(config, COLUMNS[task], seed=seed, cache=cache)
+        return load_rows(config, COLUMNS[task], cache=cache)
 
     return rows

@@ -100,7 +100,12 @@ def test_text_that_leads_out_of_its_buffer_is_not_followed(tmp_path):
 
 @pytest.mark.parametrize(
     "metadata",
-    [b"{", b"5", b'{"info": {"features": {"text": {"_type": "Nothing"}}}}', b'{"info": {"features": 5}}'],
+    [
+        b"{",
+        b"5",
+        b'{"info": {"features": {"label": {"_type": "ClassLabel", "names": 5}}}}',
+        b'{"info": {"features": 5}}',
+    ],
 )
 def test_a_damaged_note_of_datasets_inside_parquet_and_arrow_is_told(tmp_path, metadata):
     table = pa.Table.from_pylist(ROWS).replace_schema_metadata({"huggingface": metadata})

@@ -18,7 +18,7 @@ CONLL = "-DOCSTART- -X- O\n\n# sent 1\nJoÃ£o B-PESSOA\nSilva I-PESSOA\nviu O\nSÃ
 
 
 def load(tmp_path, name="sentiment", **options):
-    return load_rows(DatasetConfig(**options), task(name).columns, seed=1, cache=tmp_path / "cache")
+    return load_rows(DatasetConfig(**options), task(name).columns, cache=tmp_path / "cache")
 
 
 def csv_text(delimiter: str) -> str:
@@ -282,7 +282,6 @@ def test_real_corpora_have_their_counts(shared_data, tmp_path):
             validation_fraction=0.0,
         ),
         task("ner").columns,
-        seed=1,
         cache=tmp_path / "cache",
     )
     assert any("without a word" in note for note in tail.notes)

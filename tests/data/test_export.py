@@ -43,7 +43,7 @@ def read_back(task: str, path: Path, form: Form, **options):
         path=str(path), format=known, validation_fraction=0.0, normalize=Normalize.none, **options
     )
     with TemporaryDirectory() as cache:
-        rows = load_rows(config, COLUMNS[task], seed=0, cache=Path(cache)).splits
+        rows = load_rows(config, COLUMNS[task], cache=Path(cache)).splits
         return {split: list(data) for split, data in rows.items()}
 
 

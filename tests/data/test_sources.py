@@ -256,7 +256,7 @@ def test_validation_is_made_of_train_when_there_is_none_and_said(load, write):
     assert sizes(rows) == {"train": 16, "validation": 4}
     assert sorted(rows.splits["validation"]["label"]) == ["a", "a", "b", "b"]
     (note,) = [note for note in rows.notes if "was made" in note]
-    assert note == "validation was made of 4 rows of train (stratified by label, seed 0)"
+    assert note == "validation was made of 4 rows of train (stratified by label, dataset.seed 42)"
 
 
 def test_a_validation_split_that_exists_is_left_alone(load, write):

@@ -75,9 +75,9 @@ def test_an_unseen_label_is_refused_with_the_nearest_and_the_way_out():
     kind = find("sentiment")
     splits = {
         "train": Dataset.from_list(ROWS),
-        "test": Dataset.from_list([{"id": "x", "text": "oi", "label": "positiva"}]),
+        "test": Dataset.from_list([{"id": "x", "text": "oi", "label": "positvo"}]),
     }
-    with pytest.raises(DataError, match=r"(?s)positiva.*row 0 \(id x\).*positiva: positivo"):
+    with pytest.raises(DataError, match=r"(?s)positvo.*row 0 \(id x\).*positvo: positivo"):
         kind.learn(kind.Config(), DatasetConfig(path="memory"), splits)
 
 

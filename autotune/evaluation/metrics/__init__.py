@@ -14,8 +14,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from autotune.errors import DataError, listing, nearest
+from autotune.data.spelling import same_spelling
+from autotune.errors import DataError, listing
 from autotune.evaluation.metrics.recipes import recipe
+from autotune.paste import override
 
 if TYPE_CHECKING:
     from autotune.evaluation.metrics.classification import Classification
@@ -144,7 +146,7 @@ def class_id(name: str, labels: Sequence[str], *, where: str) -> int:
             f"the model has no class {name!r}",
             where=where,
             found=f"classes of the model: {listing(labels)}",
-            fix=f"'dataset.label_map={{{name}: {nearest(name, labels) or labels[0]}}}'",
+            fix=override("dataset.label_map", {name: same_spelling(name, labels)}),
         )
     return labels.index(name)
 
