@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 # Read by the libraries when they are imported, so before any of them is.
@@ -13,10 +14,17 @@ os.environ |= {
 }
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.machine import pretend
 
 pretend()
+
+# The same examples every time, however long they take on a busy machine.
+settings.register_profile(
+    "tests", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +35,11 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real data sets are not here ({folder}); AUTOTUNE_TEST_DATA names their folder")
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with much to do come first, so that processes that share the files end at the same time."""
+    weights: Counter[Path] = Counter()
+    for item in items:
+        weights[item.path] += 10 if item.get_closest_marker("slow") else 1
+    items.sort(key=lambda item: -weights[item.path])

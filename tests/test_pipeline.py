@@ -9,6 +9,8 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, pipeline
 from autotune.cli import main
 from tests.forks import forks
 
+pytestmark = pytest.mark.slow
+
 TASKS = ["sentiment", "ner", "summarization"]
 
 
@@ -23,10 +25,17 @@ def runs(tmp_path_factory) -> Path:
 def run(request, runs) -> tuple[str, str, Path]:
     """A finished smoke run: task, adapter, folder."""
     task, peft = request.param
-    words = [f"task={task}", f"peft={peft}", "debug=smoke", f"runs={runs}", f"name={task}-{peft}"]
-    done = forks().start(*words, cwd=runs).ended()
+    done = forks().start(*words_of(task, peft, runs), cwd=runs).ended()
     assert done.returncode == 0, done.stderr
     return task, peft, runs / f"{task}-{peft}"
+
+
+def words_of(task: str, peft: str, runs: Path) -> list[str]:
+    """In fp32, as transformers computes on a CPU that is not asked for anything else."""
+    return [
+        f"task={task}", f"peft={peft}", "debug=smoke", "trainer.precision=fp32", f"runs={runs}",
+        f"name={task}-{peft}",
+    ]  # fmt: skip
 
 
 def lines(path: Path) -> list[dict]:
@@ -65,8 +74,7 @@ def test_a_prediction_stands_beside_every_gold_value(run):
 def test_the_same_command_again_trains_nothing(run, runs, capsys):
     task, peft, folder = run
     before = (folder / "model" / "model.safetensors").stat().st_mtime_ns
-    words = [f"task={task}", f"peft={peft}", "debug=smoke", f"runs={runs}", f"name={task}-{peft}"]
-    assert main(words) == 0
+    assert main(words_of(task, peft, runs)) == 0
     assert "is finished" in capsys.readouterr().out
     assert (folder / "model" / "model.safetensors").stat().st_mtime_ns == before
 
@@ -130,3 +138,14 @@ def test_text_that_is_typed_is_predicted(run, capsys):
     assert "prediction" in prediction
     for entity in prediction.get("entities", []):
         assert prediction["text"][entity["start"] : entity["end"]] == entity["text"]
+
+
+def test_in_bf16_everything_works_and_predictions_are_nearly_those_of_fp32(tmp_path):
+    """As precision auto may compute where the hardware has units for it."""
+    words = ["task=sentiment", "debug=smoke", "trainer.precision=bf16", f"runs={tmp_path}", "name=half"]
+    done = forks().start(*words, cwd=tmp_path).ended()
+    assert done.returncode == 0 and "bf16 on CPU" in done.stdout, done.stderr
+    classify = pipeline("text-classification", model=str(tmp_path / "half" / "model"))
+    for prediction in lines(tmp_path / "half" / "predictions_test.jsonl")[:5]:
+        (answer,) = classify([prediction["text"]])
+        assert answer["score"] == pytest.approx(max(prediction["probabilities"].values()), abs=2e-2)

@@ -3,8 +3,6 @@
 import json
 import logging
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,16 +15,17 @@ from autotune.errors import AutotuneError, ConfigError, DataError, DiskError, Mo
 from autotune.registry import task
 from autotune.resolve import load_config
 from autotune.runs import RunFolder
+from tests.forks import Fork, forks
 
 TOKEN = "hf_" + "aB3" * 11
 HOLDER = """
-import sys, time
+import signal, sys
 from autotune.resolve import load_config
 from autotune.runs import RunFolder
 from pathlib import Path
 with RunFolder.open(load_config(Path(sys.argv[1]))):
     print("open", flush=True)
-    time.sleep(60)
+    signal.pause()
 """
 FULL_DISK = """
 import resource, signal, sys
@@ -55,12 +54,12 @@ def status(path: Path) -> dict:
     return json.loads((path / "status.json").read_text(encoding="utf-8"))
 
 
-def started(tmp_path: Path, code: str) -> subprocess.Popen:
+def started(tmp_path: Path, code: str) -> Fork:
     """Another process that runs the code with a saved configuration."""
     with RunFolder.open(config(tmp_path)) as folder:
         saved = tmp_path / "config.yaml"
         saved.write_bytes((folder.path / "config.yaml").read_bytes())
-    return subprocess.Popen([sys.executable, "-c", code, str(saved)], stdout=subprocess.PIPE, text=True)
+    return forks().start(saved, code=code, cwd=tmp_path)
 
 
 def test_a_folder_is_made_with_its_configuration_and_state(tmp_path):
@@ -130,15 +129,14 @@ def test_resume_never_sets_the_old_folder_aside(tmp_path):
 
 
 def test_a_second_process_is_refused_and_told_who_works_there(tmp_path):
-    with started(tmp_path, HOLDER) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "open\n"
-        with pytest.raises(ConfigError, match=f"process {other.pid} on "):
-            RunFolder.open(config(tmp_path))
-        with pytest.raises(ConfigError), RunFolder.open(config(tmp_path, resume=Resume.never)):
-            pass
-        other.send_signal(signal.SIGKILL)
-        other.wait()
+    other = started(tmp_path, HOLDER)
+    other.until(lambda: (other.folder / "out").read_text() == "open\n")
+    with pytest.raises(ConfigError, match=f"process {other.pid} on "):
+        RunFolder.open(config(tmp_path))
+    with pytest.raises(ConfigError), RunFolder.open(config(tmp_path, resume=Resume.never)):
+        pass
+    other.send_signal(signal.SIGKILL)
+    other.ended()
     assert status(tmp_path / "runs" / "run")["state"] == "running"
     with RunFolder.open(config(tmp_path)) as folder:
         assert not folder.finished
@@ -188,11 +186,10 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path):
 
 
 def test_a_full_disk_leaves_whole_files_and_no_others(tmp_path):
-    with started(tmp_path, FULL_DISK) as other:
-        said, _ = other.communicate()
-    assert other.returncode == 0
-    assert "cannot write" in said
-    assert "['.lock', 'config.yaml', 'log.txt', 'metrics.json', 'status.json']" in said
+    done = started(tmp_path, FULL_DISK).ended()
+    assert done.returncode == 0, done.stderr
+    assert "cannot write" in done.stdout
+    assert "['.lock', 'config.yaml', 'log.txt', 'metrics.json', 'status.json']" in done.stdout
 
 
 def test_what_cannot_be_json_does_not_harm_the_file_that_is_there(tmp_path):

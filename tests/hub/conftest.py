@@ -1,6 +1,7 @@
 """A test Hub, and fresh processes that know it as theirs."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.forks import Forks, strangers
+from tests.forks import NEEDED, Forks, strangers
 from tests.hub.server import WRITER, TestHub, serve
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -62,15 +63,27 @@ def autotune(
 
 
 class HubForks(Forks):
-    """Command lines whose Hub is a given one."""
+    """Command lines whose Hub is a given one.
 
-    def __init__(self, hub: TestHub, home: Path) -> None:
-        super().__init__(environment(hub, home, None))
-        self.hub = hub
+    Args:
+        hub: theirs.
+        home: the libraries' cache.
+        more: what is imported besides what runs import.
+    """
 
-    def __call__(self, *words: object, cwd: Path, **env: str) -> "subprocess.CompletedProcess[str]":
+    def __init__(self, hub: TestHub, home: Path, *more: str) -> None:
+        super().__init__(environment(hub, home, None), (*NEEDED, *more))
+        self.hub, self.home = hub, home
+
+    def __call__(
+        self, *words: object, cwd: Path, ranks: int = 0, **env: str
+    ) -> "subprocess.CompletedProcess[str]":
         """Runs one to its end, with a token that may write."""
-        return self.start(*words, cwd=cwd, **{"HF_TOKEN": WRITER, **env}).ended()
+        return self.start(*words, cwd=cwd, ranks=ranks, **{"HF_TOKEN": WRITER, **env}).ended()
+
+    def python(self, code: str) -> "subprocess.CompletedProcess[str]":
+        """Runs code, with such a token."""
+        return self.start(code=code, cwd=Path.cwd(), HF_TOKEN=WRITER).ended()
 
 
 @pytest.fixture(scope="session")
@@ -99,12 +112,26 @@ def forks(forks_by_way) -> HubForks:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory) -> Path:
+def another_machine(forks_by_way, tmp_path_factory) -> Iterator[HubForks]:
+    """Forks for the same Hub, with a cache of their own."""
+    home = tmp_path_factory.mktemp("another-machine") / "home"
+    made = HubForks(forks_by_way("lfs").hub, home, "transformers.pipelines", "peft")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def elsewhere(another_machine) -> HubForks:
+    """The same, which have never seen anything of the Hub."""
+    shutil.rmtree(another_machine.home, ignore_errors=True)
+    return another_machine
+
+
+@pytest.fixture(scope="session")
+def trained(forks_by_way, tmp_path_factory) -> Path:
     """A finished run with an adapter, not pushed; do not change it."""
     runs = tmp_path_factory.mktemp("trained")
-    done = autotune(
-        "task=ner", "peft=lora", "debug=smoke", f"runs={runs}", "name=run", "hub.patience=4",
-        env=environment(None, runs / "home") | {"HF_HUB_OFFLINE": "1"}, cwd=runs,
-    )  # fmt: skip
+    words = ("task=ner", "peft=lora", "debug=smoke", f"runs={runs}", "name=run", "hub.patience=60")
+    done = forks_by_way("lfs")(*words, cwd=runs, HF_HUB_OFFLINE="1")
     assert done.returncode == 0, done.stderr
     return runs / "run"

@@ -31,6 +31,7 @@ class Fault:
         message: the Hub's words.
         cut_after: drops the connection when so many bytes of the body have come.
         delay: seconds before the request is looked at.
+        gate: the request is not looked at before it is set.
         after: the work is done, and only its answer is lost or replaced.
         times: so many requests are hit; None: all.
         skip: so many are spared first.
@@ -42,6 +43,7 @@ class Fault:
     message: str = "injected"
     cut_after: int | None = None
     delay: float = 0.0
+    gate: threading.Event | None = None
     after: bool = False
     times: int | None = None
     skip: int = 0

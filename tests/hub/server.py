@@ -167,6 +167,8 @@ class TestHub:
         received = 0
         if fault is not None:
             await asyncio.sleep(fault.delay)
+            while fault.gate is not None and not fault.gate.is_set():
+                await asyncio.sleep(0.02)
             if fault.cut_after is not None:
                 while received < fault.cut_after and (piece := await request.content.readany()):
                     received += len(piece)
@@ -231,7 +233,7 @@ def serve(folder: Path, **options: Any) -> Iterator[TestHub]:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    assert ready.wait(10), "the test Hub did not start"
+    assert ready.wait(300), "the test Hub did not start"
     try:
         yield hub
     finally:

@@ -2,19 +2,19 @@
 
 import json
 import re
+from functools import partial
 
 import pytest
 
-from tests.hub.conftest import autotune, environment
-from tests.hub.server import READER, STRANGER, TestHub
+from tests.hub.conftest import Run, autotune, environment
+from tests.hub.server import READER, STRANGER
 
 SMOKE = ("task=ner", "debug=smoke")
 
 
-def look(hub: TestHub | None, tmp_path, *words: str, **env: str):
+def look(ask: Run, tmp_path, *words: str, **env: str):
     """`autotune check` as a fresh process; exit code, findings, everything that was said."""
-    known = environment(hub, tmp_path / "home") | env
-    done = autotune("check", *SMOKE, "check.format=json", *words, env=known, cwd=tmp_path)
+    done = ask("check", *SMOKE, "check.format=json", *words, cwd=tmp_path, **env)
     assert "Traceback" not in done.stderr, done.stderr
     return (
         done.returncode,
@@ -23,15 +23,21 @@ def look(hub: TestHub | None, tmp_path, *words: str, **env: str):
     )
 
 
-def test_what_will_happen_is_said(hub, tmp_path):
-    code, _, said = look(hub, tmp_path, "hub=private", "hub.repo=acme/new", "hub.tag=v1")
+@pytest.fixture
+def away(tmp_path) -> Run:
+    """Command lines whose Hub refuses connections."""
+    return partial(autotune, env=environment(None, tmp_path / "home"))
+
+
+def test_what_will_happen_is_said(forks, tmp_path):
+    code, _, said = look(forks, tmp_path, "hub=private", "hub.repo=acme/new", "hub.tag=v1")
     assert code == 0, said
     assert "the run will be pushed to acme/new (private, will be made, about 1 MB) as ana" in said
-    assert not hub.store.repos, "a check writes nothing"
-    hub.store.create("models", "acme/there", private=True)
-    code, _, said = look(hub, tmp_path, "hub=public", "hub.repo=acme/there")
+    assert not forks.hub.store.repos, "a check writes nothing"
+    forks.hub.store.create("models", "acme/there", private=True)
+    code, _, said = look(forks, tmp_path, "hub=public", "hub.repo=acme/there")
     assert code == 0 and "stays so" in said and "there already" in said
-    code, _, said = look(hub, tmp_path, "hub=private", "name=ação nº 1")
+    code, _, said = look(forks, tmp_path, "hub=private", "name=ação nº 1")
     assert "pushed to ana/acao_no_1" in said
 
 
@@ -48,21 +54,21 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_would_be_refused_is_found(hub, tmp_path, case):
+def test_what_would_be_refused_is_found(forks, tmp_path, case):
     words, env, expected = CASES[case]
-    hub.store.create("models", "acme/open", private=False)
-    repo = hub.store.create("models", "acme/mine", private=True)
+    forks.hub.store.create("models", "acme/open", private=False)
+    repo = forks.hub.store.create("models", "acme/mine", private=True)
     repo.refs["refs/tags/v1"] = repo.refs["refs/heads/main"]
-    code, findings, said = look(hub, tmp_path, "hub=private", *words, **env)
+    code, findings, said = look(forks, tmp_path, "hub=private", *words, **env)
     assert code == 2 and expected in said, said
     (error,) = [finding for finding in findings if finding["severity"] == "error"]
     assert error["area"] == "hub" and error["fix"]
 
 
-def test_a_hub_that_is_away(tmp_path):
-    code, _, said = look(None, tmp_path, "hub=private")
+def test_a_hub_that_is_away(away, tmp_path):
+    code, _, said = look(away, tmp_path, "hub=private")
     assert code == 2 and "cannot be asked" in said and "hub.when_offline=queue" in said
-    code, _, said = look(None, tmp_path, "hub=private", "hub.when_offline=queue")
+    code, _, said = look(away, tmp_path, "hub=private", "hub.when_offline=queue")
     assert code == 0 and "left for autotune push" in said
 
 
@@ -88,49 +94,45 @@ def test_a_hub_that_is_away(tmp_path):
         (["hub=secret"], "private"),
     ],
 )
-def test_a_wrong_configuration_asks_nobody(tmp_path, words, expected):
-    code, _, said = look(None, tmp_path, *words)
+def test_a_wrong_configuration_asks_nobody(forks, tmp_path, words, expected):
+    code, _, said = look(forks, tmp_path, *words)
     assert code == 2 and expected in said, said
+    assert not [one for one in forks.hub.seen if one.path != "/"], "but whether there is a Hub"
     assert "abcdefghij" not in said
 
 
-def test_the_runs_of_a_sweep_go_to_places_of_their_own(tmp_path):
-    words = ("-m", *SMOKE, "seed=1,2", "hub=private")
-    done = autotune(*words, "hub.repo=acme/x", env=environment(None, tmp_path), cwd=tmp_path)
+def test_the_runs_of_a_sweep_go_to_places_of_their_own(forks, tmp_path):
+    done = forks("-m", *SMOKE, "seed=1,2", "hub=private", "hub.repo=acme/x", cwd=tmp_path)
     assert done.returncode == 2 and "one over the other" in done.stderr and "hub.revision" in done.stderr
 
 
 @pytest.mark.slow
-def test_a_run_that_cannot_be_pushed_is_not_trained_and_one_that_may_wait_is(hub, tmp_path):
-    refused = autotune(
-        *SMOKE, "name=r", "hub=private", "hub.repo=eva/x", env=environment(hub, tmp_path / "h"), cwd=tmp_path
-    )
+def test_a_run_that_cannot_be_pushed_is_not_trained_and_one_that_may_wait_is(forks, away, tmp_path):
+    refused = forks(*SMOKE, "name=r", "hub=private", "hub.repo=eva/x", cwd=tmp_path)
     assert refused.returncode == 69 and "does not write for eva" in refused.stderr
     assert not (tmp_path / "runs" / "r" / "model").exists()
     words = (*SMOKE, "name=q", "hub=private", "hub.repo=acme/q", "hub.when_offline=queue")
-    queued = autotune(*words, env=environment(None, tmp_path / "h"), cwd=tmp_path)
+    queued = away(*words, cwd=tmp_path)
     status = json.loads((tmp_path / "runs" / "q" / "status.json").read_text())
     assert queued.returncode == 0, queued.stderr
     assert status["state"] == "finished" and status["push"]["state"] == "pending"
     command = status["push"]["command"]
     assert command == "autotune push runs/q --repo acme/q" and command in queued.stdout
     # The same command again trains nothing and pushes now.
-    env = environment(hub, tmp_path / "h")
-    again = autotune(*words, env=env, cwd=tmp_path)
+    again = forks(*words, cwd=tmp_path)
     assert again.returncode == 0 and "nothing was trained" in again.stdout and "pushed to" in again.stdout, (
         again.stderr
     )
-    assert hub.commits("acme/q") == 1
-    done = autotune(*command.split()[1:], env=env, cwd=tmp_path)
+    assert forks.hub.commits("acme/q") == 1
+    done = forks(*command.split()[1:], cwd=tmp_path)
     assert done.returncode == 0 and "holds this run already" in done.stdout
 
 
 @pytest.mark.slow
-def test_a_push_that_fails_after_training_leaves_a_finished_run(hub, tmp_path):
+def test_a_push_that_fails_after_training_leaves_a_finished_run(forks, tmp_path):
     words = (*SMOKE, "name=f", "hub=private", "hub.repo=acme/f", "hub.patience=2")
-    env = environment(hub, tmp_path / "h")
-    with hub.faults("POST .*/commit/", status=503):
-        done = autotune(*words, env=env, cwd=tmp_path)
+    with forks.hub.faults("POST .*/commit/", status=503):
+        done = forks(*words, cwd=tmp_path)
     assert done.returncode == 69, done.stderr
     assert (
         "the run is finished and safe" in done.stderr and "autotune push runs/f --repo acme/f" in done.stderr
@@ -139,20 +141,20 @@ def test_a_push_that_fails_after_training_leaves_a_finished_run(hub, tmp_path):
     assert (status["state"], status["push"]["state"]) == ("finished", "pending") and "503" in status["push"][
         "reason"
     ]
-    assert autotune("push", "runs/f", env=env, cwd=tmp_path).returncode == 0
-    assert hub.commits("acme/f") == 1
+    assert forks("push", "runs/f", cwd=tmp_path).returncode == 0
+    assert forks.hub.commits("acme/f") == 1
 
 
 @pytest.mark.slow
-def test_of_several_processes_one_asks_and_pushes(hub, tmp_path):
+def test_of_several_processes_one_asks_and_pushes(forks, tmp_path):
+    hub = forks.hub
     words = [*SMOKE, f"runs={tmp_path}", "name=two", "hub=private", "hub.repo=acme/two", "hub.patience=2"]
-    env = environment(hub, tmp_path / "h") | {"OMP_NUM_THREADS": "1"}
     with hub.faults("POST .*/commit/", status=403):
-        failed = autotune(*words, env=env, cwd=tmp_path, ranks=2)
+        failed = forks(*words, cwd=tmp_path, ranks=2)
     assert failed.returncode and "the run is finished and safe" in failed.stderr, failed.stderr
     assert set(re.findall(r"exitcode\s+: (\d+)", failed.stderr)) == {"69"}
     asked = sum(seen.path.startswith("/api/whoami") for seen in hub.seen)
     assert asked == 2, "once before training, once before the push"
-    done = autotune(*words, env=env, cwd=tmp_path, ranks=2)
+    done = forks(*words, cwd=tmp_path, ranks=2)
     assert done.returncode == 0, done.stderr
     assert hub.commits("acme/two") == 1

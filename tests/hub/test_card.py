@@ -22,7 +22,7 @@ from autotune.publishing.licences import carried
 from autotune.publishing.markdown import block, code, escaped
 from autotune.publishing.metadata import refuse
 from autotune.resolve import load_config
-from tests.hub.conftest import environment, python
+from tests.hub.conftest import HubForks
 from tests.hub.metadata import errors
 
 EVIL = '<script>alert("x")</script>|`a`|[b](javascript:c)|**no**\n# heading\n---\n'
@@ -121,26 +121,27 @@ def test_the_hub_s_own_code_reads_the_card(facts, language, tmp_path):
     assert not any(text in card for text in texts)
 
 
-def pasted(run: Path, home: Path) -> "subprocess.CompletedProcess[str]":
-    """The code of the card in the run folder, somewhere else."""
+def pasted(forks: HubForks, run: Path, cwd: Path) -> "subprocess.CompletedProcess[str]":
+    """The code of the card in the run folder, somewhere else; it asks no Hub."""
     code = (run / "model" / "README.md").read_text("utf-8").split("```python\n")[1].split("```")[0]
-    return python(
-        f"import os; os.chdir({str(home)!r})\n{code}", **environment(None, home), HF_HUB_OFFLINE="1"
-    )
+    forks.hub.seen.clear()
+    done = forks.start(code=code, cwd=cwd).ended()
+    assert not forks.hub.seen
+    return done
 
 
-def test_the_code_of_the_card_in_the_run_folder_works_as_pasted(trained, tmp_path):
-    done = pasted(trained, tmp_path)
+def test_the_code_of_the_card_in_the_run_folder_works_as_pasted(elsewhere, trained, tmp_path):
+    done = pasted(elsewhere, trained, tmp_path)
     assert done.returncode == 0 and "'score'" in done.stdout, done.stderr
 
 
-def test_that_of_an_adapter_alone_too(forks, tmp_path):
+def test_that_of_an_adapter_alone_too(forks, elsewhere, tmp_path):
     words = ("task=sentiment", "peft=lora", "peft.merge=false", "debug=smoke", 'name="a b"', "check=none")
     done = forks(*words, cwd=tmp_path, HF_HUB_OFFLINE="1")
     assert done.returncode == 0, done.stderr
     run = tmp_path / "runs" / "a b"
     assert not (run / "model" / "model.safetensors").exists()
-    done = pasted(run, tmp_path)
+    done = pasted(elsewhere, run, tmp_path)
     assert done.returncode == 0 and "'score'" in done.stdout, done.stderr
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.hub.conftest import autotune, environment, python
+from tests.hub.conftest import HubForks
 from tests.hub.metadata import errors
-from tests.hub.server import WRITER, TestHub, serve
+from tests.hub.server import WRITER
 
 TASKS = ("sentiment", "ner", "summarization")
 INPUT = {"sentiment": "text", "ner": "tokens", "summarization": "document"}
@@ -25,8 +25,10 @@ SAMPLES = Path(__file__).parents[2] / "autotune" / "assets" / "samples"
 UPLOAD = """
 from huggingface_hub import HfApi
 api = HfApi()
-api.create_repo({repo!r}, repo_type={kind!r}, private=True)
-api.upload_folder(repo_id={repo!r}, repo_type={kind!r}, folder_path={folder!r})
+for task in {tasks!r}:
+    repo = "acme/data-" + task
+    api.create_repo(repo, repo_type="dataset", private=True)
+    api.upload_folder(repo_id=repo, repo_type="dataset", folder_path={samples!r} + "/" + task)
 """
 PIPELINES = {
     "sentiment": """
@@ -80,27 +82,24 @@ print(json.dumps(answers))
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    """A Hub with a base model and a data set for each task, and a folder for runs."""
-    folder = tmp_path_factory.mktemp("world")
-    with serve(folder / "hub") as hub:
-        env = environment(hub, folder / "home")
-        for task in TASKS:
-            done = python(
-                UPLOAD.format(repo=f"acme/data-{task}", kind="dataset", folder=str(SAMPLES / task)), **env
-            )
-            assert done.returncode == 0, done.stderr
-        yield hub, folder, env
+def world(forks_by_way, tmp_path_factory) -> tuple[HubForks, Path]:
+    """A Hub with a data set for each task, and a folder for runs."""
+    here = forks_by_way("lfs")
+    here.hub.forget()
+    done = here.python(UPLOAD.format(tasks=TASKS, samples=str(SAMPLES)))
+    assert done.returncode == 0, done.stderr
+    return here, tmp_path_factory.mktemp("world")
 
 
 def train(world, task: str, name: str, *words: str) -> Path:
     """A smoke run that is pushed to acme/<name>."""
-    _, folder, env = world
+    here, folder = world
     run = folder / "runs" / name
     if not run.exists():
-        done = autotune(
-            f"task={task}", "debug=smoke", f"name={name}", "hub=private", f"hub.repo=acme/{name}", *words,
-            env=env, cwd=folder,
+        done = here(
+            f"task={task}", "debug=smoke", "check=none", f"name={name}", "hub=private", f"hub.repo=acme/{name}",
+            # As transformers computes on a CPU that is not asked for anything else.
+            "trainer.precision=fp32", *words, cwd=folder,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert f"acme/{name} (private" in done.stdout
@@ -131,22 +130,19 @@ def lines(path: Path) -> list[dict]:
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [full, lora])
 @pytest.mark.parametrize("task", TASKS)
-def test_predictions_from_the_hub_are_those_of_the_run(world, tmp_path, task, how):
-    hub = world[0]
+def test_predictions_from_the_hub_are_those_of_the_run(world, elsewhere, tmp_path, task, how):
+    hub = elsewhere.hub
     run = how(world, task)
     expected = lines(run / "predictions_test.jsonl")[:ROWS]
     given = tmp_path / "given.jsonl"
     rows = [{"id": row["id"], INPUT[task]: row[INPUT[task]]} for row in lines(SAMPLES / task / "test.jsonl")]
     given.write_text("".join(json.dumps(row) + "\n" for row in rows[:ROWS]), encoding="utf-8")
-    elsewhere = environment(hub, tmp_path / "home")
     code = ASK.format(model=f"acme/{run.name}", rows=str(given), code=PIPELINES[task])
-    done = python(code, **elsewhere)
+    done = elsewhere.python(code)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == [row["prediction"] for row in expected]
     commit = hub.repo(f"acme/{run.name}").refs["refs/heads/main"]
-    done = autotune(
-        "predict", f"hub:acme/{run.name}@{commit}", given, "-o", "out.jsonl", env=elsewhere, cwd=tmp_path
-    )
+    done = elsewhere("predict", f"hub:acme/{run.name}@{commit}", given, "-o", "out.jsonl", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert [row["prediction"] for row in lines(tmp_path / "out.jsonl")] == [
         row["prediction"] for row in expected
@@ -156,7 +152,7 @@ def test_predictions_from_the_hub_are_those_of_the_run(world, tmp_path, task, ho
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_what_was_pushed_tells_where_it_comes_from(world, task):
-    hub, folder, _ = world
+    hub, folder = world[0].hub, world[1]
     run = lora(world, task)
     name = f"acme/{run.name}"
     files = hub.files(name)
@@ -184,47 +180,41 @@ def test_what_was_pushed_tells_where_it_comes_from(world, task):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
-def test_peft_reads_the_adapter_beside_the_model_and_names_are_those_of_the_data(world, tmp_path, task):
+def test_peft_reads_the_adapter_beside_the_model_and_names_are_those_of_the_data(world, elsewhere, task):
     run = lora(world, task)
-    code = ADAPTED.format(model=f"acme/{run.name}", names=task != "summarization")
-    done = python(code, **environment(world[0], tmp_path / "home"))
+    done = elsewhere.python(ADAPTED.format(model=f"acme/{run.name}", names=task != "summarization"))
     assert done.returncode == 0, done.stderr
     names = json.loads(done.stdout.splitlines()[-1])
     assert names is None or list(names.values()) == NAMES[task]
 
 
 @pytest.mark.slow
-def test_the_adapter_alone_and_evaluate(world, tmp_path):
-    hub, folder, env = world
-    run = lora(world, "ner")
-    words = ("push", run, "--repo", "acme/only", "--adapter-only")
-    done = autotune(*words, env=env, cwd=folder)
+def test_the_adapter_alone_and_evaluate(world, elsewhere, tmp_path):
+    here, folder = world
+    hub, run = here.hub, lora(world, "ner")
+    done = here("push", run, "--repo", "acme/only", "--adapter-only", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "model.safetensors" not in hub.files("acme/only")
-    elsewhere = environment(hub, tmp_path / "home")
-    done = autotune(
-        "evaluate", "hub:acme/only", "--data", SAMPLES / "ner" / "validation.jsonl", "-o", "scores.json",
-        env=elsewhere, cwd=tmp_path,
-    )  # fmt: skip
+    words = ("evaluate", "hub:acme/only", "--data", SAMPLES / "ner" / "validation.jsonl", "-o", "scores.json")
+    done = elsewhere(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "entity_f1" in json.loads((tmp_path / "scores.json").read_text())
     card = hub.store.read("acme/only", "README.md").decode()
     assert "base_model_relation: adapter" in card and "library_name: peft" in card
     code = card.split("```python\n")[1].split("```")[0]
-    done = python(code, **environment(hub, tmp_path / "home"))
+    done = elsewhere.python(code)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("here", [False, True])
 @pytest.mark.parametrize("task", TASKS)
-def test_the_code_of_the_card_works_as_pasted(world, tmp_path, task, here):
-    hub: TestHub = world[0]
+def test_the_code_of_the_card_works_as_pasted(world, elsewhere, task, here):
     run = full(world, task)
-    pushed = hub.store.read(f"acme/{run.name}", "README.md").decode()
+    pushed = elsewhere.hub.store.read(f"acme/{run.name}", "README.md").decode()
     card = (run / "model" / "README.md").read_text("utf-8") if here else pushed
     assert (str(run) in card) is here
     code = card.split("```python\n")[1].split("```")[0]
-    done = python(code, **environment(hub, tmp_path / "home"))
+    done = elsewhere.python(code)
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("\n"), "it answers, be it with an empty summary"

@@ -1,5 +1,6 @@
 """A trainer of a tiny model on rows of very different lengths."""
 
+import copy
 import json
 
 import torch
@@ -14,6 +15,12 @@ from autotune.training import device
 from autotune.training.trainer import Trainer
 
 WORDS = ["não", "são", "ótimo", "ruim", "céu", "água", "pão", "então", "café", "avó", "maçã", "três"]
+
+MATTERS = ("batching", "gradient_checkpointing", "compile")
+"""Options of training that `examine` looks at."""
+
+_examined: dict[str, Prepared] = {}
+"""What was made of the rows, by what it depends on: every test has the same, and none changes it."""
 
 
 def rows(task_name: str) -> list[dict]:
@@ -35,7 +42,7 @@ def rows(task_name: str) -> list[dict]:
 def prepare(
     tmp_path, task_name, *, task_options=None, architecture=None, peft=None, **options
 ) -> tuple[RunConfig, Prepared]:
-    """Rows, features and a tiny model's files."""
+    """Rows, features and a tiny model's files, made once in a process."""
     file = tmp_path / "rows.jsonl"
     if not file.exists():  # other processes read it
         file.write_text(
@@ -63,7 +70,10 @@ def prepare(
         check=CheckConfig(level=CheckLevel.none),
         runs=str(tmp_path),
     )
-    return config, examine(config, tmp_path / "cache").result()
+    key = repr((task_name, task_options, architecture, peft, [options.get(name) for name in MATTERS]))
+    if key not in _examined:
+        _examined[key] = examine(config, tmp_path / "cache").result()
+    return config, _examined[key]
 
 
 def make_trainer(tmp_path, task_name, folder, evaluate=None, **options) -> Trainer:
@@ -79,7 +89,7 @@ def make_trainer(tmp_path, task_name, folder, evaluate=None, **options) -> Train
         seed=1,
     )
     return Trainer(
-        prepared.task,
+        copy.copy(prepared.task),
         model,
         prepared.features["train"],
         config=config.trainer,

@@ -9,6 +9,8 @@ from autotune.data.batches import Cost
 from autotune.errors import ConfigError
 from tests.training.setting import make_trainer, prepare, weights, without_dropout
 
+pytestmark = pytest.mark.slow
+
 CELLS = [
     ("sentiment", "bert"),
     ("sentiment", "modernbert"),

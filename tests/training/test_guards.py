@@ -153,7 +153,7 @@ def test_other_labels_than_those_of_the_checkpoint_are_refused(tmp_path, folder)
     first.fit()
     second = make_trainer(tmp_path, "sentiment", folder)
     second.keeping, second.guard = CheckpointConfig(), Guard.none
-    second.task.facts["labels"].reverse()
+    second.task.facts = {**second.task.facts, "labels": second.task.facts["labels"][::-1]}
     with pytest.raises(ConfigError, match="labels or their order") as caught:
         second.fit()
     assert "bom, mau; now mau, bom" in str(caught.value) or "mau, bom; now bom, mau" in str(caught.value)
