@@ -85,7 +85,7 @@ def prove_pipeline(task: Task, folder: Path, rows: Dataset) -> None:
 
     Args:
         task: of the model; where it has no pipeline, nothing is done.
-        folder: of the saved model; an adapter without its base is no model for a pipeline.
+        folder: of the saved model; a pipeline cannot read an adapter without its base.
         rows: some of the scored split.
 
     Raises:

@@ -14,7 +14,7 @@ def read_number(value: Any, where: str) -> float | None:
     """The number of a cell; None where it is empty. A decimal comma is read.
 
     Raises:
-        DataError: it is no number, or not finite.
+        DataError: it is not a number, or not finite.
     """
     text = canonical(value)
     if text is None:
@@ -25,6 +25,6 @@ def read_number(value: Any, where: str) -> float | None:
         found = math.nan
     if not math.isfinite(found):
         raise DataError(
-            "the cell holds no number", where=where, found=repr(value)[:80], fix="a column of numbers"
+            "the cell does not hold a number", where=where, found=repr(value)[:80], fix="a column of numbers"
         )
     return found

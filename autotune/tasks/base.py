@@ -357,7 +357,7 @@ class Task(ABC):
     def in_pipeline(self, row: Row) -> str | None:
         """What `pipeline` is given for a row; None where it cannot read the row as the task does.
 
-        By default the text, where it is the only column that is no target.
+        By default the text, where it is the only column beside targets.
         """
         inputs = [column.role for column in self.columns if not column.target]
         text = row[inputs[0]] if len(inputs) == 1 else None

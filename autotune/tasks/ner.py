@@ -338,7 +338,7 @@ def _places(row: Row) -> tuple[str, Sequence[int], Sequence[int]]:
 
 
 def _of_all_words(pieces: Iterable[Piece], names: Sequence[str], count: int) -> tuple[list[str], list[float]]:
-    """Tag and probability of each word; a word without a token of its own goes on with what the one before it is."""
+    """Tag and probability of each word; a word without a token of its own continues the one before it."""
     tags, certain = [""] * count, [0.0] * count
     for piece in pieces:
         for word, tag, probability in zip(*piece.value, strict=True):

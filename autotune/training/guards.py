@@ -36,7 +36,7 @@ ZERO_RATES = 3
 MANY_CUT, MANY_EMPTY = 0.5, 0.2
 """Shares of summaries."""
 GUESSING = ("one class", "no entity")
-"""What a model shows that has not learned yet; told when two evaluations in a row after warm-up have shown it."""
+"""What a model shows that has not learned yet; reported when two evaluations in a row after warm-up show it."""
 
 
 @dataclass(frozen=True)

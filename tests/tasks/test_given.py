@@ -51,7 +51,7 @@ def test_pieces_are_normalised_by_themselves(form, text):
 
 @pytest.mark.parametrize("form", ["nfc", "nfkc", "none"])
 @pytest.mark.parametrize("what", TEXTS)
-def test_each_word_stands_at_its_offsets_in_the_text_of_a_file(tmp_path, what, form):
+def test_each_word_is_at_its_offsets_in_the_text_of_a_file(tmp_path, what, form):
     file = tmp_path / "rows.jsonl"
     file.write_text(json.dumps({"text": TEXTS[what]}) + "\n", encoding="utf-8")
     config = DatasetConfig(path="train", format=Format.jsonl, normalize=form)

@@ -1,4 +1,4 @@
-"""What is said of a model that has hardly begun to learn, and the loss that stands beside its score."""
+"""Alarms and early stopping at the start of training, and the loss logged beside a score."""
 
 import json
 import logging
