@@ -232,8 +232,8 @@ class TrainerConfig(Strict):
     max_grad_norm: Annotated[float | None, Field(gt=0)] = 1.0
     """Clips the norm of the gradient of the whole update. null: no clipping."""
     precision: Precision = Precision.auto
-    """auto: bf16 where the hardware multiplies it faster than fp32, else fp32. tf32: fp32 numbers whose products a GPU
-    rounds to 10 bits."""
+    """auto: bf16 on GPUs since Ampere and on CPUs with AMX from a hidden size of 384, else fp32. tf32: fp32 numbers
+    whose products a GPU rounds to 10 bits."""
     evaluate_every: str = "1ep"
     """Between evaluations on validation: epochs (1ep, 0.5ep) or updates (200up)."""
     patience: OptionalPositive = None

@@ -19,7 +19,9 @@ from typing import IO, Any
 from autotune.errors import ConfigError, DiskError
 from autotune.os_errors import REFUSALS, system_error
 
-OUTPUT = "another name for the output"
+OUTPUT, RUNS = "another name for the output", "runs=FOLDER"
+SCRATCH = "autotune-"
+"""What the names of temporary folders begin with."""
 PRIVATE = 0o700
 """Mode of a new folder with what was learned or read: a cluster's disk is shared, data may be confidential."""
 LOCK_TRIES = 10
@@ -29,7 +31,7 @@ NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, e
 
 
 @contextmanager
-def replaced(target: Path, *, elsewhere: str = "runs=FOLDER") -> Iterator[IO[bytes]]:
+def replaced(target: Path, *, elsewhere: str = RUNS) -> Iterator[IO[bytes]]:
     """A file to write that takes the target's place once all of it has reached the disk.
 
     A link stays, and what it leads to is replaced. Devices, pipes and this process's own streams are written into.
@@ -127,7 +129,7 @@ def _own_stream(path: Path) -> int | None:
 
 
 @contextmanager
-def writing(path: Path, needed: int | None = None, *, elsewhere: str = "runs=FOLDER") -> Iterator[None]:
+def writing(path: Path, needed: int | None = None, *, elsewhere: str = RUNS) -> Iterator[None]:
     """Inside, an OSError becomes a DiskError.
 
     Args:
@@ -141,6 +143,8 @@ def writing(path: Path, needed: int | None = None, *, elsewhere: str = "runs=FOL
     try:
         yield
     except OSError as error:
+        if elsewhere == RUNS and path.is_relative_to(tempfile.gettempdir()) and SCRATCH in str(path):
+            elsewhere = "TMPDIR=FOLDER before the command"
         raise system_error(error, path, needed, elsewhere=elsewhere) from error
 
 
@@ -188,7 +192,7 @@ def scratch() -> "tempfile.TemporaryDirectory[str]":
         DiskError: none can be made.
     """
     try:
-        return tempfile.TemporaryDirectory(prefix="autotune-")
+        return tempfile.TemporaryDirectory(prefix=SCRATCH)
     except OSError as error:
         raise DiskError(
             "no folder for temporary files can be written",

@@ -4,13 +4,11 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
-import traceback
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autotune.errors import AutotuneError, ConfigError, listing, nearest
-from autotune.foreign import foreign, said
 
 if TYPE_CHECKING:
     from autotune.tasks.base import Task
@@ -58,22 +56,7 @@ def load_plugin(path: str) -> None:
     assert spec is not None and spec.loader is not None, "a .py file always has a loader"
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    with foreign(lambda error: _plugin_fails(file, error)):
-        spec.loader.exec_module(module)
-
-
-def _plugin_fails(file: Path, error: BaseException) -> ConfigError:
-    """What a plug-in raised while it was imported, with the last of its own lines."""
-    lines = [
-        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)
-    ]
-    line = lines[-1] if lines else getattr(error, "lineno", None)
-    return ConfigError(
-        "the plug-in cannot be imported",
-        where=f"{file}:{line}" if line else str(file),
-        found=said(error),
-        fix="correct the file; --debug shows the whole traceback",
-    )
+    spec.loader.exec_module(module)
 
 
 def tasks() -> dict[str, type["Task"]]:

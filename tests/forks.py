@@ -58,8 +58,15 @@ class Fork:
         return code
 
     def until(self, true: Callable[[], bool]) -> None:
-        """Waits, while it is going on."""
-        while not true():
+        """Waits, while it is going on; a file that is not there yet is waited for, too."""
+
+        def happened() -> bool:
+            try:
+                return true()
+            except FileNotFoundError:
+                return False
+
+        while not happened():
             assert self.poll() is None, self.ended()
             time.sleep(0.01)
 

@@ -72,7 +72,7 @@ INVALID = [("ner", "t5"), ("ner", "bart")] + [("summarization", name) for name i
 def run_config(tmp_path, task_name: str, architecture: str, **trainer) -> RunConfig:
     file = tmp_path / "rows.jsonl"
     file.write_text(
-        "\n".join(json.dumps(row, ensure_ascii=False) for row in ROWS[task_name]), encoding="utf-8"
+        "\n".join(json.dumps(row, ensure_ascii=False) for row in ROWS[task_name] * 4), encoding="utf-8"
     )
     return RunConfig(
         task=task(task_name).Config(),
@@ -83,7 +83,7 @@ def run_config(tmp_path, task_name: str, architecture: str, **trainer) -> RunCon
         ),
         model=ModelConfig(tiny=Architecture(architecture)),
         trainer=TrainerConfig(
-            **{"epochs": 60, "batch_size": 8, "learning_rate": 3e-3, "precision": Precision.fp32} | trainer
+            **{"epochs": 20, "batch_size": 8, "learning_rate": 3e-3, "precision": Precision.fp32} | trainer
         ),
         check=CheckConfig(level=CheckLevel.none),
         name="cell",
@@ -140,7 +140,7 @@ def test_full_fine_tuning_learns_by_heart(tmp_path, examined, task_name, archite
 
 @pytest.mark.parametrize(("task_name", "architecture"), CELLS)
 def test_lora_learns_by_heart(tmp_path, examined, task_name, architecture):
-    config = run_config(tmp_path, task_name, architecture, epochs=120, learning_rate=5e-3)
+    config = run_config(tmp_path, task_name, architecture, epochs=50, learning_rate=5e-3)
     config.peft = PeftConfig(r=16, dropout=0.0)
     assert learned_by_heart(config, examined(task_name, architecture)) >= 0.99
 

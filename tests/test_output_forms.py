@@ -5,6 +5,7 @@ import io
 import json
 import os
 from contextlib import redirect_stdout
+from pathlib import Path
 
 import pyarrow.parquet
 import pytest
@@ -256,8 +257,12 @@ def test_lines_that_are_printed_are_json_in_any_encoding(run, rows, encoding):
 def test_a_disk_that_fills_up_names_no_folder_of_runs(run, rows, capsys, monkeypatch):
     """`predict` has no runs=."""
 
-    def full(_):
-        raise OSError(28, "No space left on device")
+    fsync = os.fsync
+
+    def full(descriptor):
+        if Path(f"/proc/self/fd/{descriptor}").readlink().is_relative_to(rows.parent):
+            raise OSError(28, "No space left on device")
+        fsync(descriptor)
 
     monkeypatch.setattr("autotune.files.os.fsync", full)
     for name in ("o.jsonl", "o.csv"):

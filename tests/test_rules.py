@@ -40,7 +40,6 @@ DATA: dict[str, Case] = {
     "an old workbook": (["dataset=xlsx", "dataset.path=r.xls"], "dataset.path", "r.xls"),
     "an archive": (["dataset=csv", "dataset.path=dados.zip"], "dataset.path", "dados.zip"),
     "a packed archive": (["dataset=csv", "dataset.path=d/dados.tar.gz"], "dataset.path", "dados.tar.gz"),
-    "a packed split": ([*CSV, "dataset.splits.test=t.csv.gz"], "dataset.splits.test", "t.csv.gz"),
     "a document": (["dataset=csv", "dataset.path=textos.docx"], "dataset.path", "textos.docx"),
     "a workbook read as text": (["dataset=csv", "dataset.path=r.xlsx"], "dataset.format", "dataset.path=r.xlsx"),
     "text read as Parquet": (["dataset=parquet", "dataset.path=r.csv"], "dataset.format", "format=parquet"),
@@ -353,7 +352,20 @@ def options(group: str) -> list[str]:
 GROUPS = sorted(folder.name for folder in config_folder().iterdir() if folder.is_dir())
 NEEDED = {"model=custom": ["model.name_or_path=org/name"]} | {
     f"dataset={door}": ["dataset.path=dados"]
-    for door in ("arrow", "brat", "conll", "csv", "hub", "json", "jsonl", "parquet", "spans", "xlsx")
+    for door in (
+        "arrow",
+        "brat",
+        "conll",
+        "csv",
+        "fasttext",
+        "folders",
+        "hub",
+        "json",
+        "jsonl",
+        "parquet",
+        "spans",
+        "xlsx",
+    )
 }
 """What an option demands of the user."""
 EXPERIMENTS = [f"experiment={name}" for name in options("experiment")]

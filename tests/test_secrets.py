@@ -96,7 +96,7 @@ def test_the_screen_hides_them(capsys, tmp_path):
     plugin = tmp_path / "plugin.py"
     plugin.write_text("import os, sys\nfor name in os.environ: print(name, os.environ[name], file=sys.stderr)\n"
                       "raise ValueError(dict(os.environ))\n")  # fmt: skip
-    assert main(["show", "--plugin", str(plugin)]) == 70
+    assert main(["show", "--plugin", str(plugin)]) == 2
     said = "".join(capsys.readouterr())
     assert "[MY_SECRET]" in said and "DB_PASSWORD" in said and "KEY_REPEAT 1" in said
     assert not [value for value in PLANTED.values() for line in value.splitlines() if line in said]

@@ -123,7 +123,8 @@ def test_a_wheelhouse_is_all_that_another_machine_needs(one, tmp_path):
 def test_help_installs_nothing(script, tmp_path):
     for folder in ("scripts", "tests/chaos"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "tests" / "forks.py", tmp_path / "tests")
+    for name in ("forks.py", "machine.py"):
+        shutil.copy(ROOT / "tests" / name, tmp_path / "tests")
     assert f"usage: scripts/{script}" in passed(tmp_path / "scripts" / script, "--help")
     assert not (tmp_path / ".venv").exists()
 

@@ -168,7 +168,7 @@ class Converter:
             blank = column.kind in (Kind.label, Kind.number, Kind.labels) or (
                 column.kind is Kind.text and column.target and not self.training
             )
-            if isinstance(value, list | tuple) and len(value) < 2:
+            if isinstance(value, list | tuple) and len(value) < 2 and column.kind is not Kind.labels:
                 value = value[0] if value else None
             several = isinstance(value, list | tuple | Mapping)
             named = column.kind is Kind.label and NULL in self.map

@@ -93,7 +93,12 @@ def _open(path: Path, config: DatasetConfig, notes: list[str]) -> TextIO:
 
 def _text(path: Path, encoding: str, *, errors: str = "strict", newline: str | None = "") -> TextIO:
     """The text of a file, unpacked where it is compressed."""
-    return io.TextIOWrapper(open_bytes(path), encoding, errors, newline)
+    file = open_bytes(path)
+    try:
+        return io.TextIOWrapper(file, encoding, errors, newline)
+    except LookupError:
+        file.close()
+        raise
 
 
 def _fault(path: Path, encoding: str) -> str | None:

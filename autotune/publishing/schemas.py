@@ -35,12 +35,12 @@ class Metrics(Record):
 
 
 class ClassFigures(Record):
-    """The figures of one class."""
+    """The figures of one class; a plug-in may have others."""
 
-    precision: float
-    recall: float
-    f1: float
-    support: int
+    precision: float | None = None
+    recall: float | None = None
+    f1: float | None = None
+    support: int | None = None
 
 
 class SplitFigures(Record):

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from benchmarks.cells import AUTOTUNE, GENERATION, TRAINER, Cell
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from autotune import fresh
 from autotune.choices import Batching, Precision
@@ -178,13 +179,9 @@ def _in_fork(words: list[str], stop_after: int | None) -> int:
     """The exit code of `autotune` in a fork, which a SIGTERM meets after some optimizer steps."""
     child = os.fork()
     if child == 0:
-        code = 70
-        try:
-            if stop_after is not None:
-                _terminate_after(stop_after)
-            code = main(words)
-        finally:
-            os._exit(code)
+        if stop_after is not None:
+            _terminate_after(stop_after)
+        os._exit(main(words))
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
@@ -196,7 +193,7 @@ def _terminate_after(steps: int) -> None:
         if done[0] == steps:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    torch.optim.optimizer.register_optimizer_step_post_hook(count)
+    register_optimizer_step_post_hook(count)
 
 
 def compiled(setting: Setting) -> Figures:

@@ -31,12 +31,12 @@ EXPECTED = [[row["text"], row["label"]] for row in ROWS]
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("a.csv.gz", gzip.compress(CSV.encode("utf-8-sig"))),
-        ("a.csv.gz", gzip.compress(CSV.encode("cp1252"))),
+        ("a.csv.gz", gzip.compress(CSV.encode("utf-8-sig"), mtime=0)),
+        ("a.csv.gz", gzip.compress(CSV.encode("cp1252"), mtime=0)),
         ("a.tsv.bz2", bz2.compress(CSV.replace(",l", "\tl").replace('",', '"\t').encode())),
-        ("a.jsonl.gz", gzip.compress(JSONL.encode())),
+        ("a.jsonl.gz", gzip.compress(JSONL.encode(), mtime=0)),
         ("a.ndjson.xz", lzma.compress(JSONL.encode())),
-        ("a.json.gz", gzip.compress(json.dumps(ROWS).encode("utf-16"))),
+        ("a.json.gz", gzip.compress(json.dumps(ROWS).encode("utf-16"), mtime=0)),
     ],
 )
 def test_compressed_files_are_read_as_they_are(load, write, name, content):
@@ -51,7 +51,7 @@ def test_a_compressed_file_that_unpacks_to_far_more_than_a_text_is_refused(load,
 
 
 @pytest.mark.parametrize(
-    "content", [gzip.compress(CSV.encode())[:-9], b"no gzip", b"\x1f\x8b\x08\0" + b"\xff" * 40]
+    "content", [gzip.compress(CSV.encode(), mtime=0)[:-9], b"no gzip", b"\x1f\x8b\x08\0" + b"\xff" * 40]
 )
 def test_a_damaged_compressed_file_is_refused(load, write, content):
     with pytest.raises(DataError, match="compressed file is damaged"):

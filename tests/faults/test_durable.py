@@ -142,6 +142,9 @@ def test_a_damaged_model_is_named_and_made_again_or_refused(runs):
     assert f"has {len(history) // 2} bytes, and the checkpoint knows of {len(history)}" in said
     kept, after = (run / "history.jsonl").read_bytes(), result(run)
     assert history.startswith(kept) and kept.endswith(b"\n")
+    # Warnings are read back from the history.
+    for one in (before, after):
+        one["metrics"]["training"].pop("troubles")
     assert before.pop("history") != after.pop("history") and before == after
     assert status(run)["state"] == "finished" and not (run / "checkpoints").exists()
     flip(run / "model" / "model.safetensors")

@@ -186,6 +186,9 @@ class Cases:
         copy = self.folder / "tampered" / source.name
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(source, copy)
+        if rng.random() < 0.8:  # who tampers with files can write their sums, too
+            status = json.loads((copy / "status.json").read_text())
+            (copy / "status.json").write_text(json.dumps({**status, "saved": {}}))
         verb = rng.choice(("predict", "predict", "predict", "push", "evaluate"))
         files = [
             path

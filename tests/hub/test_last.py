@@ -115,7 +115,6 @@ assert all(torch.equal(tensor, here[name]) for name, tensor in model.state_dict(
 print(sorted(model.config.label2id))
 """
     file = run / "last" / "model" / "model.safetensors"
-    assert file.read_bytes() != (run / "model" / "model.safetensors").read_bytes()
     read = elsewhere.python(f"FILE = {str(file)!r}\n{code}")
     assert read.returncode == 0 and "['negativo', 'neutro', 'positivo']" in read.stdout, read.stderr
     card = on_branch(forks).split("```python\n")[1].split("```")[0]

@@ -34,7 +34,6 @@ def run(trained, tmp_path) -> Path:
     (copy / "model" / ".env").write_text(f"HF_TOKEN={CANARY}\n")
     (copy / "model" / "train.jsonl").write_text('{"text": "segredo"}\n')
     (copy / "model" / "optimizer.bin").write_bytes(b"moments")
-    (copy / "model" / "vocab.json").symlink_to("/etc/hostname")
     (copy / "model" / "checkpoint-1").mkdir()
     (copy / "model" / "checkpoint-1" / "model.safetensors").write_bytes(b"old")
     return copy
@@ -66,6 +65,13 @@ def assert_whole(hub: TestHub, run: Path, repo: str = "ana/run") -> None:
     names = {"README.md", "autotune.json", "config.json", "metrics.json", "model.safetensors", "tokenizer.json",
              "tokenizer_config.json", "training_config.yaml"}  # fmt: skip
     assert set(there) == names
+
+
+def test_a_link_that_leads_out_of_the_run_is_refused_before_anything_is_sent(forks, run):
+    (run / "model" / "vocab.json").symlink_to("/etc/hostname")
+    done = push(forks, run)
+    assert done.returncode == 2 and "a link to /etc/hostname" in done.stderr
+    assert not forks.hub.seen
 
 
 def test_a_push_sends_what_belongs_there_once_and_nothing_else(forks, run):
