@@ -87,6 +87,7 @@ def test_the_installed_command_works_from_another_folder(installed, tmp_path):
 def test_a_users_folder_adds_to_the_installed_configurations(installed, tmp_path):
     (tmp_path / "mine" / "dataset").mkdir(parents=True)
     (tmp_path / "mine" / "dataset" / "meus.yaml").write_text("path: avaliações.csv\n", encoding="utf-8")
+    (tmp_path / "avaliações.csv").write_text("text,label\n", encoding="utf-8")
     words = ("show", "dataset=meus", "--config-dir", "mine")
     printed = yaml.safe_load(run(installed, *words, cwd=tmp_path, PYTHONIOENCODING="utf-8"))
     assert printed["dataset"]["path"] == "avaliações.csv"

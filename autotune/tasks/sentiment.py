@@ -68,7 +68,7 @@ class SentimentConfig(TaskConfig):
 class Facts(Record):
     """What the model is built on."""
 
-    labels: Annotated[list[str], Field(min_length=2)]
+    labels: Annotated[list[str], Field(min_length=1)]
     counts: dict[str, Annotated[int, Field(ge=0)]]
 
 
