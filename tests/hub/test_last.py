@@ -14,7 +14,7 @@ from tests.hub.metadata import errors
 from tests.hub.server import WRITER
 from tests.hub.test_push import FAULTS, state
 
-UPDATES, EVERY = 40, 10
+UPDATES, EVERY = 60, 10
 WORDS = (
     "task=sentiment", "debug=smoke", "name=run", f"trainer.max_updates={UPDATES}", f"trainer.evaluate_every={EVERY}up",
 )  # fmt: skip
@@ -115,6 +115,7 @@ assert all(torch.equal(tensor, here[name]) for name, tensor in model.state_dict(
 print(sorted(model.config.label2id))
 """
     file = run / "last" / "model" / "model.safetensors"
+    assert file.read_bytes() != (run / "model" / "model.safetensors").read_bytes()
     read = elsewhere.python(f"FILE = {str(file)!r}\n{code}")
     assert read.returncode == 0 and "['negativo', 'neutro', 'positivo']" in read.stdout, read.stderr
     card = on_branch(forks).split("```python\n")[1].split("```")[0]
