@@ -57,11 +57,15 @@ def entry(package: Package) -> str:
     return " \\\n    ".join([pin(package), *(f"--hash=sha256:{digest}" for digest in hashes)]) + "\n"
 
 
-def write(name: str, packages: list[Package]) -> None:
-    """Writes a lock file that says which packages are built, and that no other one is."""
+def options(packages: list[Package]) -> str:
+    """Says which packages are built, and that no other one is: the same in every lock, since the last one read counts for all."""
     built = [f"--no-binary {package['name']}\n" for package in packages if "wheels" not in package]
-    options = "--only-binary :all:\n" + "".join(built)
-    (ROOT / name).write_text(HEAD + options + "".join(map(entry, packages)), "utf-8")
+    return "--only-binary :all:\n" + "".join(built)
+
+
+def write(name: str, head: str, packages: list[Package]) -> None:
+    """Writes a lock file."""
+    (ROOT / name).write_text(head + "".join(map(entry, packages)), "utf-8")
     sys.stdout.write(f"{name}: {len(packages)} packages\n")
 
 
@@ -88,7 +92,7 @@ def main() -> None:
         packages = [one for one in resolve(uv, requirements, everything) if one["name"] not in always]
         if name in ("requirements-build.lock", "requirements.lock"):
             always.update(package["name"] for package in packages)
-        write(name, packages)
+        write(name, HEAD + options(everything), packages)
 
 
 if __name__ == "__main__":

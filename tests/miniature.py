@@ -69,7 +69,7 @@ def lock(file: Path, *packages: Path) -> None:
         f"{package.name.split('-')[0]}==1.0 \\\n    --hash=sha256:{hashlib.sha256(package.read_bytes()).hexdigest()}\n"
         for package in packages
     ]
-    file.write_text("".join(lines))
+    file.write_text("".join(["--only-binary :all:\n--no-binary seed\n", *lines]))
 
 
 def clone(folder: Path) -> Path:
