@@ -134,6 +134,7 @@ class Cases:
 
         self.folder, self.real = folder, module.compose
         self.composed: dict[tuple[str, ...], Any] = {}
+        self.whole: dict[Path, bytes] = {}
 
     def compose(self, words: list[str]) -> list[Any]:
         """What Hydra would compose, with the path of the data set put in afterwards."""
@@ -215,6 +216,28 @@ class Cases:
         }[verb]
         return self.run(words, {"seed": seed, "file": f"{source.name}/{chosen.relative_to(copy)}"})
 
+    def tables(self, seed: int) -> dict[str, Any]:
+        """`check` with a damaged table in its cache; what is learned from afterwards has to be what it was."""
+        from autotune import compose as module
+
+        module.compose = self.compose  # type: ignore[assignment]
+        rng = random.Random(f"tables {seed}")
+        scratch = self.folder / "table"
+        model = self.folder / "runs" / "sentiment" / "model"
+        words = ["check", "task=sentiment", "model=custom", f"model.name_or_path={model}", f"runs={scratch / 'runs'}",
+                 "check.level=none", f"dataset.path={scratch / 'r.csv'}"]  # fmt: skip
+        if not self.whole:
+            write(scratch, DOORS["r.csv"][1]())
+            self.run(words, {})
+            self.whole = {path: path.read_bytes() for path in sorted(scratch.rglob("*.arrow"))}
+        chosen = rng.choice(list(self.whole))
+        chosen.write_bytes(mutated(rng, self.whole[chosen]))
+        untouched = chosen.read_bytes() == self.whole[chosen]
+        result = self.run(words, {"seed": seed, "file": chosen.name})
+        learned = {path: path.read_bytes() for path in scratch.rglob("*.arrow")}
+        told = result["said"].count("cannot be used") == 1
+        return {**result, "right": result["code"] == 0 and learned == self.whole and told != untouched}
+
     def configs(self, seed: int) -> dict[str, Any]:
         """`show` of a mutated command line or YAML of somebody's."""
         from autotune import compose as module
@@ -263,6 +286,8 @@ def _faults(result: dict[str, Any]) -> str | None:
         return "traceback"
     if result["code"] and "error: " not in result["said"]:
         return "no sentence"
+    if not result.get("right", True):
+        return "other bytes, or nothing said of them"
     return None
 
 

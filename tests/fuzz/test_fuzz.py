@@ -1,4 +1,4 @@
-"""What is damaged or hostile ends with 0, 2 or 65 and a sentence: never a traceback, never a hang.
+"""What is damaged or hostile ends with 0, 2 or 65 and a sentence: never a traceback, never a hang, nothing else learned.
 
 The corpus is drawn from fixed seeds. AUTOTUNE_FUZZ=20 runs twenty times as many cases of each kind.
 """
@@ -69,7 +69,9 @@ def cases(kind: str, count: int, base: Path) -> Iterator[dict[str, Any]]:
         yield from found
 
 
-@pytest.mark.parametrize(("kind", "count"), [("inputs", 300), ("runs", 200), ("configs", 100)])
+@pytest.mark.parametrize(
+    ("kind", "count"), [("inputs", 300), ("runs", 200), ("tables", 100), ("configs", 100)]
+)
 def test_every_case_ends_with_a_sentence(base, kind, count):
     results = list(cases(kind, count, base))
     faults = [result for result in results if result["fault"]]
@@ -77,8 +79,8 @@ def test_every_case_ends_with_a_sentence(base, kind, count):
         print(f"seed {fault['seed']} {fault['file']} {fault['words']}\n{fault['code']}: {fault['said']}")
     assert [(fault["seed"], fault["fault"]) for fault in faults] == []
     codes = Counter(result["code"] for result in results)
-    # The corpus bites, and not everything is refused.
-    assert codes[2] > count / 3 and codes[0] > 0, codes
+    # The corpus bites, and not everything is refused; a table is made again.
+    assert codes[0] == len(results) if kind == "tables" else codes[2] > count / 3 and codes[0] > 0, codes
 
 
 def weird(file: str, key: str, value: Any) -> Callable[[Path], None]:
