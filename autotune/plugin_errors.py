@@ -22,7 +22,7 @@ def plugin_error(error: BaseException) -> PluginError | None:
         file, where = last.filename, f"{last.filename}, line {last.lineno}, in {last.name}"
     elif isinstance(error, SyntaxError) and _absolute(error.filename or "") in plugins:
         file, lines = str(error.filename), traceback.format_exception_only(error)[:-1]
-        where = f"{file}, line {error.lineno}"
+        where = f"{file}, line {error.lineno}" if error.lineno else file
     else:
         return None
     said = "".join(traceback.format_exception_only(error)[-1:]).strip()

@@ -56,7 +56,11 @@ def load_plugin(path: str) -> None:
     assert spec is not None and spec.loader is not None, "a .py file always has a loader"
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        error.filename = error.filename or path  # Python does not say in which file a null byte is
+        raise
 
 
 def tasks() -> dict[str, type["Task"]]:

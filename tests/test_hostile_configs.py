@@ -64,9 +64,9 @@ def test_a_word_that_hydra_trips_over_is_told(capsys, word, expected):
 
 PLUGINS = {
     "mine.txt": ("", "its name ends in .py"),
-    "syntax.py": ("x = (\n", "syntax.py:1"),
-    "raises.py": ("import os\n\ndef f():\n    return 1 / 0\n\nf()\n", "raises.py:4"),
-    "imports.py": ("import no_such_package\n", "imports.py:1"),
+    "syntax.py": ("x = (\n", "syntax.py, line 1"),
+    "raises.py": ("import os\n\ndef f():\n    return 1 / 0\n\nf()\n", "raises.py, line 4"),
+    "imports.py": ("import no_such_package\n", "imports.py, line 1"),
     "exits.py": ("raise TypeError('mine')\n", "TypeError: mine"),
     "bytes.py": ("\0", "bytes.py"),
 }

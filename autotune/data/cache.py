@@ -65,7 +65,7 @@ def cached_table_with(
     path = cache / f"{key}.arrow"
     try:
         known = _read_about(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         known = _make(path, rows, features, about)
     except (OSError, ValueError) as error:
         logger.warning("the cached table %s cannot be used: %s; it is made again", path, error)
