@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.mark.slow
 def test_the_rehearsal_passes_and_says_that_it_is_none(tmp_path):
     done = subprocess.run(
         [sys.executable, "-P", "-m", "gpu_parts", "--rehearse", "--minutes", "30", "--output", str(tmp_path)],

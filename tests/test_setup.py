@@ -121,7 +121,7 @@ def test_a_wheelhouse_is_all_that_another_machine_needs(one, tmp_path):
         assert {"tool": "1.0", "probe": "1.0"} | installed(tmp_path / name) == SET
 
 
-@pytest.mark.parametrize("script", ["benchmark", "chaos", "wheelhouse"])
+@pytest.mark.parametrize("script", ["benchmark", "chaos", "gpu", "wheelhouse"])
 def test_help_installs_nothing(script, tmp_path):
     for folder in ("scripts", "tests/chaos"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))

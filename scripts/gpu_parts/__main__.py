@@ -1,6 +1,7 @@
 """scripts/gpu: runs the parts one after another, each in a fork of its own, and writes a table and JSON."""
 
 import argparse
+import importlib
 import json
 import os
 import signal
@@ -9,15 +10,22 @@ import tempfile
 import time
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # Read when torch is imported. The first process must not open the GPU: a fork could not use it then.
 os.environ |= {"PYTORCH_NVML_BASED_CUDA_CHECK": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
-from gpu_parts.setting import Failed, Setting, Skipped
+if TYPE_CHECKING:
+    from gpu_parts.setting import Setting
 
+IMPORTED = (
+    "autotune.commands", "autotune.evaluation.metrics.classification", "autotune.evaluation.metrics.entities",
+    "autotune.evaluation.metrics.rouge", "benchmarks.peers", "datasketch", "sklearn.linear_model", "torch._dynamo",
+    "transformers.models.bert.modeling_bert", "transformers.models.llama.modeling_llama", "transformers.models.t5.modeling_t5",
+)  # fmt: skip
+"""Imported once, for all forks."""
 TABLE, NUMBERS = "gpu.md", "gpu.json"
 Result = dict[str, Any]
 
@@ -38,13 +46,16 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Runs the parts; the exit code is 1 where one of them failed."""
     asked = arguments()
-    from gpu_parts import parts, speed
+    from gpu_parts import parts, speed  # --help needs no torch
+    from gpu_parts.setting import Setting
 
     every = parts.PARTS | speed.PARTS
     if asked.list:
         sys.stdout.write("".join(f"{name}\n" for name in every))
         return 0
     chosen = [name for name in every if not asked.parts or name.startswith(tuple(asked.parts))]
+    for module in IMPORTED:
+        importlib.import_module(module)
     output = asked.output or Path(tempfile.mkdtemp(prefix="autotune-gpu-"))
     output.mkdir(parents=True, exist_ok=True)
     ends = time.monotonic() + 60 * asked.minutes
@@ -61,7 +72,7 @@ def main() -> int:
     return int(any(result["outcome"] == "failed" for result in results.values()))
 
 
-def run(name: str, part: Any, setting: Setting, ends: float) -> Result:
+def run(name: str, part: Any, setting: "Setting", ends: float) -> Result:
     """One part in a fork, so that nothing that it breaks or allocates reaches the next one."""
     left = ends - time.monotonic()
     if left <= 0:
@@ -88,7 +99,9 @@ def run(name: str, part: Any, setting: Setting, ends: float) -> Result:
     return result | {"seconds": round(time.monotonic() - began, 1)}
 
 
-def _answer(part: Any, setting: Setting) -> Result:
+def _answer(part: Any, setting: "Setting") -> Result:
+    from gpu_parts.setting import Failed, Skipped
+
     try:
         return {"outcome": "passed", "figures": part(setting)}
     except Skipped as reason:

@@ -58,12 +58,16 @@ def command(setting: Setting, *words: str) -> Path:
     """Runs `autotune` in this process; its run folder."""
     name = "-".join(word.partition("=")[2].replace("/", "_") for word in words)
     fresh.prepare()  # the process of the proof, while the GPU is untouched
-    few = [f"dataset.splits.{split}={split}[:16]" for split in ("train", "validation", "test")]
-    code = main(
-        [*words, "debug=smoke", f"runs={setting.scratch}/runs", f"name={name}", *few * setting.rehearse]
-    )
+    words = (*words, *smoke(setting, name))
+    code = main(list(words))
     require(code == 0, f"autotune {' '.join(words)} ended with exit code {code}")
     return setting.scratch / "runs" / name
+
+
+def smoke(setting: Setting, name: str) -> list[str]:
+    """Words of a short run, which is shorter in a rehearsal."""
+    few = [f"dataset.splits.{split}={split}[:16]" for split in ("train", "validation", "test")]
+    return ["debug=smoke", f"runs={setting.scratch}/runs", f"name={name}", *few * setting.rehearse]
 
 
 def trains(task: str, method: str, precision: str, setting: Setting) -> Figures:
@@ -161,13 +165,13 @@ def resume(setting: Setting) -> Figures:
     """A run that was interrupted after two steps ends with the weights of one that was not."""
     runs = []
     for name in ("whole", "interrupted"):
-        words = ["task=sentiment", "debug=smoke", f"runs={setting.scratch}/resume", f"name={name}"]
+        words = ["task=sentiment", *smoke(setting, name)]
         if name == "interrupted":
             code = _in_fork(words, stop_after=2)
             require(code == 75, f"the run that met a SIGTERM ended with exit code {code}")
         code = _in_fork(words, stop_after=None)
         require(code == 0, f"autotune {' '.join(words)} ended with exit code {code}")
-        runs.append(setting.scratch / "resume" / name / "model")
+        runs.append(setting.scratch / "runs" / name / "model")
     states = [load_artefact(run)[1].state_dict() for run in runs]
     apart = max(float((states[0][name].float() - states[1][name].float()).abs().max()) for name in states[0])
     same = (runs[0] / "model.safetensors").read_bytes() == (runs[1] / "model.safetensors").read_bytes()
@@ -179,6 +183,7 @@ def _in_fork(words: list[str], stop_after: int | None) -> int:
     """The exit code of `autotune` in a fork, which a SIGTERM meets after some optimizer steps."""
     child = os.fork()
     if child == 0:
+        fresh.prepare()
         if stop_after is not None:
             _terminate_after(stop_after)
         os._exit(main(words))
