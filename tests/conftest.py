@@ -1,6 +1,7 @@
 """No network, no writing into HOME, and the real data where they are at hand."""
 
 import os
+import shutil
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -10,7 +11,10 @@ os.environ |= {
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
-    "HF_HOME": tempfile.mkdtemp(prefix="autotune-tests-"),
+    # Of pytest-xdist's processes: within that of the process that starts them.
+    "HF_HOME": tempfile.mkdtemp(
+        prefix="autotune-tests-", dir=os.environ["HF_HOME"] if "PYTEST_XDIST_WORKER" in os.environ else None
+    ),
 }
 
 import pytest
@@ -25,6 +29,11 @@ settings.register_profile(
     "tests", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("tests")
+
+
+def pytest_unconfigure() -> None:
+    """Nothing is left behind."""
+    shutil.rmtree(os.environ["HF_HOME"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
