@@ -16,6 +16,7 @@ from autotune.data.forms import Form
 from autotune.errors import AutotuneError, ConfigError, DiskError, Findings, listing, nearest, raise_all
 from autotune.files import scratch
 from autotune.flags import decoded, take_switch, take_values
+from autotune.language import check_language, local, shown, word
 from autotune.os_errors import is_refusal, system_error
 from autotune.plugin_errors import plugin_error
 from autotune.redaction import RedactedStream
@@ -71,13 +72,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         environment.set_defaults()
         debug = take_switch(words, "--debug")
         try:
+            check_language()
             code = _dispatch(words)
             out.flush()
             return code
         except AutotuneError as error:
             return _refused(error, debug=debug)
         except KeyboardInterrupt:
-            _tell("interrupted\n")
+            _tell(word("interrupted") + "\n")
             return INTERRUPTED
         except BrokenPipeError:
             cast(Stream, out).mute()
@@ -96,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             given = (
                 f", or in what the plug-in {listing(registry.plugins)} gives it" if registry.plugins else ""
             )
-            _tell(f"this is a bug in autotune{given}: please report it with the lines above\n")
+            _tell(local(f"this is a bug in autotune{given}: please report it with the lines above") + "\n")
             return BUG
 
 
@@ -106,7 +108,7 @@ def _refused(error: AutotuneError, *, debug: bool) -> int:
     if launch.rank():
         return error.exit_code  # what all processes end with is told by the first
     for one in error.errors if isinstance(error, Findings) else [error]:
-        _tell(f"error: {one}\n")
+        _tell(f"{word('error')}: {shown(one.what, one.where, one.found, one.fix)}\n")
     return error.exit_code
 
 

@@ -18,6 +18,7 @@ from autotune import launch
 from autotune.choices import Format, Offline, Visibility
 from autotune.config import DatasetConfig, ModelConfig, RunConfig
 from autotune.errors import DiskError
+from autotune.language import Pieces, local, word
 
 logger = logging.getLogger(__name__)
 
@@ -154,14 +155,14 @@ class _Lines(logging.StreamHandler[TextIO]):
         error = sys.exception()
         if isinstance(error, DiskError) and not self._told:
             self._told = True
-            sys.stderr.write(f"warning: {error.what}; its messages are lost\n")
+            sys.stderr.write(local(f"warning: {error.what}; its messages are lost") + "\n")
         elif not isinstance(error, DiskError | BrokenPipeError):
             super().handleError(record)
 
 
 class _Plain(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
+        text = local(record.msg if isinstance(record.msg, Pieces) else super().format(record))
         if launch.rank() and text:
-            text = f"process {launch.rank()}: {text}"
-        return f"{record.levelname.lower()}: {text}" if record.levelno >= logging.WARNING and text else text
+            text = f"{word('process')} {launch.rank()}: {text}"
+        return f"{word(record.levelname.lower())}: {text}" if record.levelno >= logging.WARNING and text else text

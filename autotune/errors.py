@@ -39,12 +39,7 @@ class AutotuneError(Exception):
         fix: str | None = None,
     ) -> None:
         self.what, self.where, self.found, self.fix = what, where, found, fix
-        parts = [what]
-        for name, value in (("where", where), ("found", found), ("fix", fix)):
-            if value is not None:
-                indented = value.replace("\n", "\n" + " " * 9)
-                parts.append(f"  {name + ':':<7}{indented}")
-        super().__init__("\n".join(parts))
+        super().__init__(layout(what, [("where", where), ("found", found), ("fix", fix)]))
 
 
 class ConfigError(AutotuneError):
@@ -105,6 +100,17 @@ class Findings(AutotuneError):
     def __init__(self, errors: Sequence[AutotuneError]) -> None:
         self.errors = list(errors)
         Exception.__init__(self, "\n".join(str(error) for error in errors))
+
+
+def layout(what: str, details: Sequence[tuple[str, str | None]]) -> str:
+    """A message with its details below it; those that are None are left out."""
+    width = max(len(name) for name, _ in details) + 2
+    lines = [what]
+    for name, value in details:
+        if value is not None:
+            indented = value.replace("\n", "\n" + " " * (width + 2))
+            lines.append(f"  {name + ':':<{width}}{indented}")
+    return "\n".join(lines)
 
 
 def raise_all(errors: Sequence[AutotuneError]) -> None:

@@ -8,6 +8,7 @@ from torch import nn
 
 from autotune.choices import Precision
 from autotune.config import RunConfig
+from autotune.language import Pieces
 from autotune.models import count_parameters
 from autotune.runs import RunFolder
 from autotune.tasks.base import Base, Scores, Task
@@ -83,7 +84,7 @@ def say_result(
         )
     logger.info("beside methods that need no neural network (%s):", scores.main)
     for name, figures in baselines.items():
-        logger.info("  %-34s %.4f", name, figures.best)
+        logger.info(Pieces("  ", name, " " * max(1, 35 - len(name)), f"{figures.best:.4f}"))
         if abs(figures.best - scores.best) <= TIE:
             logger.info("    equal to the model's score, to within %g", TIE)
         elif figures.best > scores.best and not trial:

@@ -32,6 +32,8 @@ SAMPLED_UPDATES = 50
 """The padded tokens of an epoch are estimated from so many of its updates."""
 PROOF_SECONDS = 12.0
 """A fresh process imports everything and predicts a few rows: 10 to 15 s on two cores."""
+UNITS = {"hours": "hours", "memory_gb": "GB of memory", "disk_gb": "GB of disk"}
+"""What the keys of `plan.budget` count."""
 
 
 def estimate(config: RunConfig, prepared: Prepared, report: Report) -> bool:
@@ -208,7 +210,7 @@ def _over_budget(config: RunConfig, report: Report) -> bool:
         Finding(
             Area.machine,
             Severity.error,
-            f"the run would cost {costs} {name.removesuffix('_gb')}{' GB' * name.endswith('_gb')}, more than the budget",
+            f"the run would cost {costs} {UNITS[name]}, more than the budget",
             where=f"plan.budget.{name}",
             found=str(limit),
             fix=f"less: {advice}; or plan.budget.{name}={costs:g}",

@@ -16,7 +16,7 @@ CONFIGS = PACKAGE.parent / "configs"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    ("__init__", "errors", "flags", "os_errors", "paste", "redaction", "streams", "parsing", "foreign"),
+    ("__init__", "errors", "flags", "os_errors", "paste", "redaction", "streams", "parsing", "foreign", "language"),
     ("registry", "plugin_errors", "choices", "config"),
     (
         "files",

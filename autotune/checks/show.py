@@ -6,6 +6,7 @@ from typing import Any
 
 from autotune.checks.findings import Finding, Report, Severity
 from autotune.errors import listing
+from autotune.language import Pieces, local, shown, word
 
 logger = logging.getLogger(__name__)
 
@@ -18,19 +19,17 @@ MOST_LABELS = 50
 def say(report: Report) -> None:
     """At the start of a run: what is worth knowing, without tables. Errors are raised elsewhere."""
     for finding in report.of(Severity.note):
-        logger.info("%s", _line(finding))
+        logger.info(_line(finding))
     if "splits" in report.figures:
-        sizes = ", ".join(
-            f"{split} {about['rows']} rows" for split, about in report.figures["splits"].items()
-        )
-        logger.info("data: %s", sizes)
+        sizes = [f"{split} {about['rows']} rows" for split, about in report.figures["splits"].items()]
+        logger.info(Pieces("data: ", *[part for size in sizes for part in (", ", size)][1:]))
     labels = report.figures.get("labels")
     if labels is not None:
         counts = labels["counts"]["train"]
         names = listing((f"{name} {count}" for name, count in counts.items()), MOST_LABELS)
         logger.info("labels of train: %s", names)
     for finding in report.of(Severity.warning):
-        logger.warning("%s", _line(finding))
+        logger.warning(_line(finding))
 
 
 def text(report: Report, title: str, more: Sequence[str] = ()) -> str:
@@ -42,7 +41,7 @@ def text(report: Report, title: str, more: Sequence[str] = ()) -> str:
         more: lines that stand before the findings.
     """
     figures = report.figures
-    parts: list[str] = [f"check: {title}"]
+    parts: list[str] = [f"{word('check')}: {title}"]
     if "splits" in figures:
         parts.append("\n".join(_splits(figures)))
     if "labels" in figures:
@@ -50,13 +49,13 @@ def text(report: Report, title: str, more: Sequence[str] = ()) -> str:
     if "lengths" in figures:
         parts.append("\n".join(_histogram(figures["lengths"])))
     parts.append("\n".join(_machine(figures)))
-    parts += ["\n".join(more)] if more else []
+    parts += ["\n".join(map(local, more))] if more else []
     found = [finding for severity in Severity for finding in report.of(severity)]
     if found:
         parts.append("\n".join(_block(finding) for finding in found))
     totals = {one: report.count(one) for one in (Severity.error, Severity.warning)}
-    counts = ", ".join(f"{total} {one}{'s' * (total != 1)}" for one, total in totals.items())
-    parts.append(f"{counts} in {figures['seconds']} s")
+    counts = ", ".join(f"{total} {word(one + 's' * (total != 1))}" for one, total in totals.items())
+    parts.append(f"{counts} {word('in')} {figures['seconds']} s")
     return "\n\n".join(parts) + "\n"
 
 
@@ -72,20 +71,15 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[str]
         yield "  " + "  ".join([first, *rest])
 
 
-def _line(finding: Finding) -> str:
-    fix = f"; {finding.fix}" if finding.fix else ""
-    found = f" ({finding.found})" if finding.found and len(finding.found) <= 160 else ""
-    return f"{finding.area}: {finding.what}{found}{fix}"
+def _line(finding: Finding) -> Pieces:
+    fix = ("; ", finding.fix) if finding.fix else ()
+    found = (" (", finding.found, ")") if finding.found and len(finding.found) <= 160 else ()
+    return Pieces(finding.area, ": ", finding.what, *found, *fix)
 
 
 def _block(finding: Finding) -> str:
-    lines = [f"{finding.severity}: {finding.area}: {finding.what}"]
-    for name in ("where", "found", "fix"):
-        value = getattr(finding, name)
-        if value is not None:
-            indented = value.replace("\n", "\n" + " " * 9)
-            lines.append(f"  {name + ':':<7}{indented}")
-    return "\n".join(lines)
+    what = Pieces(finding.severity, ": ", finding.area, ": ", finding.what)
+    return shown(what, finding.where, finding.found, finding.fix)
 
 
 def _splits(figures: Mapping[str, Any]) -> Iterator[str]:
@@ -94,7 +88,7 @@ def _splits(figures: Mapping[str, Any]) -> Iterator[str]:
     units = list(dict.fromkeys(unit for one in lengths.values() for unit in one["units"]))
     header = ["split", "rows", *units]
     if lengths:
-        header += ["median", "95 %", "longest", f"over {figures['lengths']['max_length']}"]
+        header += ["median", "95 %", "longest", f"{word('over')} {figures['lengths']['max_length']}"]
     header += ["repeats", "in train"]
     rows = []
     for split, about in figures["splits"].items():
@@ -107,27 +101,27 @@ def _splits(figures: Mapping[str, Any]) -> Iterator[str]:
         row.append(sum(repeats[split].values()) if split in repeats else "")
         row.append(sum(leaks[one] for one in ("exact", "alike", "near")) if leaks else "")
         rows.append(row)
-    yield from table(header, rows)
+    yield from table([word(name) for name in header], rows)
 
 
 def _labels(labels: Mapping[str, Any]) -> Iterator[str]:
     counts = labels["counts"]
     names = list(dict.fromkeys(name for found in counts.values() for name in found))
     yield from table(
-        ["label", *counts],
+        [word("label"), *counts],
         [[name, *(found.get(name, 0) for found in counts.values())] for name in names[:MOST_LABELS]],
     )
     if len(names) > MOST_LABELS:
-        yield f"  … and {len(names) - MOST_LABELS} more"
+        yield local(f"  … and {len(names) - MOST_LABELS} more")
     if labels["ids"]:
         ids = listing((f"{number} {name}" for name, number in labels["ids"].items()), MOST_LABELS)
-        yield f"  ids: {ids}"
+        yield local(f"  ids: {ids}")
 
 
 def _histogram(lengths: Mapping[str, Any]) -> Iterator[str]:
     bars = lengths["splits"]["train"]["histogram"]
     most = max(bars.values())
-    yield f"  tokens a row in train (max_length {lengths['max_length']})"
+    yield local(f"  tokens a row in train (max_length {lengths['max_length']})")
     for name, count in bars.items():
         yield f"  {name:>6}  {'#' * (-(-BAR * count // most)):<{BAR}}  {count}"
 
@@ -135,14 +129,14 @@ def _histogram(lengths: Mapping[str, Any]) -> Iterator[str]:
 def _machine(figures: Mapping[str, Any]) -> Iterator[str]:
     model, machine = figures.get("model"), figures.get("machine")
     if model:
-        yield (
+        yield local(
             f"  model    {model['parameters'] / 1e6:.2f} M parameters, {model['trainable'] / 1e6:.2f} M trained; "
             f"{model['static_memory_gb']} GB for weights and optimizer, {model['disk_gb']} GB of disk"
         )
     if machine:
-        yield (
+        yield local(
             f"  machine  {machine['device']}, {machine['precision'] or 'precision unknown'}, "
             f"{machine['memory_gb']} GB of memory, {machine['disk_free_gb']} GB of disk free"
         )
         versions = " ".join(f"{name} {number}" for name, number in machine["versions"].items())
-        yield f"  versions Python {machine['python']} {versions}"
+        yield local(f"  versions Python {machine['python']} {versions}")

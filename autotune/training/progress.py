@@ -9,6 +9,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from autotune import launch
+from autotune.language import word
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ class Progress:
         self.title, self.total, self.done, self._before = title, total, done, done
         self.began = self.said = time.monotonic()
         self.bar = (
-            tqdm(total=total, initial=done, desc=title, leave=False, dynamic_ncols=True)
+            tqdm(total=total, initial=done, desc=word(title), leave=False, dynamic_ncols=True)
             if sys.stderr.isatty() and launch.rank() == 0
             else None
         )

@@ -13,17 +13,18 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed
 from accelerate import PartialState
 
 from autotune import launch, signals
-from autotune.errors import AutotuneError, Interrupted
+from autotune.errors import AutotuneError, Findings, Interrupted
+from autotune.language import local, word
 
 T = TypeVar("T")
 
@@ -92,7 +93,7 @@ class Ranks:
             return
         if self._failed and self.rank:
             if not self._patiently("noted", PARTING_SECONDS):
-                sys.stderr.write("error: process 0, which would have told why, did not answer\n")
+                sys.stderr.write(local("error: process 0, which would have told why, did not answer") + "\n")
         elif self._failed:
             self._store.set("noted", "done")
         elif self.rank:
@@ -141,12 +142,15 @@ class Ranks:
             if not self._patiently("error", REASON_SECONDS):
                 lost, error = False, Interrupted(self._silent())
                 if self._first_is_gone:  # which would have told it
-                    sys.stderr.write(f"error: {error}\n")
+                    sys.stderr.write(f"{word('error')}: {local(str(error))}\n")
         if not lost and self._store.add("errors", 1) == 1:
             known = isinstance(error, AutotuneError)
             text = str(error) if known else "".join(traceback.format_exception(error))
             code = error.exit_code if isinstance(error, AutotuneError) else BUG
-            self._store.set("error", json.dumps({"rank": self.rank, "code": code, "text": text}))
+            errors = _details(error) if isinstance(error, AutotuneError) else []
+            self._store.set(
+                "error", json.dumps({"rank": self.rank, "code": code, "text": text, "errors": errors})
+            )
             mine = True
         else:
             mine = False
@@ -157,9 +161,7 @@ class Ranks:
         found = json.loads(self._store.get("error"))
         if not mine and isinstance(error, AutotuneError) and str(error) == found["text"]:
             return error
-        common = AutotuneError(
-            found["text"] if found["code"] != BUG else f"process {found['rank']} failed:\n{found['text']}"
-        )
+        common = _common_error(found)
         common.exit_code = found["code"]
         return common
 
@@ -211,3 +213,17 @@ def _tear_down() -> None:
     """Ends this process's connections, which frees whoever waits for it in a collective."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
+
+
+def _details(error: AutotuneError) -> list[dict[str, str | None]]:
+    """What an error consists of, for another process to make the same of it."""
+    errors = error.errors if isinstance(error, Findings) else [error]
+    return [{"what": one.what, "where": one.where, "found": one.found, "fix": one.fix} for one in errors]
+
+
+def _common_error(found: Mapping[str, Any]) -> AutotuneError:
+    """The error of the process that failed first, for those that end with it."""
+    if found["code"] == BUG:
+        return AutotuneError(f"process {found['rank']} failed:\n{found['text']}")
+    errors = [AutotuneError(**details) for details in found["errors"]]
+    return errors[0] if len(errors) == 1 else Findings(errors)
