@@ -165,4 +165,8 @@ class _Plain(logging.Formatter):
         text = local(record.msg if isinstance(record.msg, Pieces) else super().format(record))
         if launch.rank() and text:
             text = f"{word('process')} {launch.rank()}: {text}"
-        return f"{word(record.levelname.lower())}: {text}" if record.levelno >= logging.WARNING and text else text
+        return (
+            f"{word(record.levelname.lower())}: {text}"
+            if record.levelno >= logging.WARNING and text
+            else text
+        )

@@ -72,7 +72,10 @@ def shown(what: str, where: str | None = None, found: str | None = None, fix: st
     details = (("where", where, "places"), ("found", found, ""), ("fix", fix, "fixes"))
     return layout(
         _translated(what),
-        [(word(name), value if value is None else _translated(value, field)) for name, value, field in details],
+        [
+            (word(name), value if value is None else _translated(value, field))
+            for name, value, field in details
+        ],
     )
 
 
@@ -102,9 +105,7 @@ class Template:
     def places(self) -> dict[str, bool]:
         """Names of the places, and whether what fills them is translated."""
         return {
-            name: form == "said"
-            for _, name, form, _ in Formatter().parse(self.english)
-            if name is not None
+            name: form == "said" for _, name, form, _ in Formatter().parse(self.english) if name is not None
         }
 
     def values(self, text: str) -> dict[str, str] | None:

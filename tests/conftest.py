@@ -9,6 +9,7 @@ from pathlib import Path
 # Read by the libraries when they are imported, so before any of them is.
 os.environ |= {
     "HF_HUB_OFFLINE": "1",
+    "AUTOTUNE_LANG": "en",  # whatever the locale of whoever runs the tests
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
     # Of pytest-xdist's processes: within that of the process that starts them.

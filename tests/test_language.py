@@ -15,9 +15,11 @@ from string import Formatter
 import pytest
 
 import autotune
-from autotune import cli
-from autotune.errors import ConfigError, listing
-from autotune.language import CATALOGUE, LOCALE, VARIABLE, Pieces, Template, check_language, local, shown, word
+from autotune.cli import main
+from autotune.errors import DataError, Findings, listing
+from autotune.language import CATALOGUE, LOCALE, VARIABLE, Pieces, Template, local
+from autotune.training.ranks import _common_error, _details
+from tests.forks import forks
 
 PACKAGE = Path(autotune.__file__).parent
 TABLES = tomllib.loads(CATALOGUE.read_text(encoding="utf-8"))
@@ -27,7 +29,8 @@ HOLE = "\0"
 PERCENT = re.compile(r"%(?:\(\w+\))?[-+# 0]*\d*(?:\.\d+)?[sdrfgi]")
 BRACES = re.compile(r"\{\w*\}")
 PASTED = re.compile(
-    r"(?<!\S)--?[a-z][\w-]*|\b[\w.]+=[^\s,;:)]+|\bautotune (?:predict|push|resume)|\b(?:pip install|git lfs|hf (?:auth|download)|chmod)"
+    r"(?<!\S)--?[a-z][\w-]*|\b[\w.]+=[^\s,;:)]+|\bautotune (?:predict|push|resume)"
+    r"|\b(?:pip install|git lfs|hf (?:auth|download)|chmod)"
 )
 """What can be pasted."""
 
@@ -141,3 +144,195 @@ def test_each_message_of_the_code_is_in_the_catalogue():
         and not texts & known
     }
     assert missing == set()
+
+
+def ask(*words: str, encoding: str = "utf-8") -> tuple[int, str, str]:
+    """A command line: exit code, standard output, standard error."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2))
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main(words)
+    for stream in (out, err):
+        stream.seek(0)
+    return code, out.read(), err.read()
+
+
+@pytest.fixture
+def portuguese(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "pt_BR")
+
+
+@pytest.mark.parametrize(
+    ("environment", "verb"),
+    [
+        ({}, "there is no verb"),
+        ({VARIABLE: "pt"}, "não existe"),
+        ({VARIABLE: "pt-BR"}, "não existe"),
+        ({VARIABLE: "pt_BR.UTF-8"}, "não existe"),
+        ({VARIABLE: "en", "LANG": "pt_BR.UTF-8"}, "there is no verb"),
+        ({"LANG": "pt_BR.UTF-8"}, "não existe"),
+        ({"LC_MESSAGES": "pt_PT", "LANG": "de_DE.UTF-8"}, "não existe"),
+        ({"LC_ALL": "C.UTF-8", "LANG": "pt_BR.UTF-8"}, "there is no verb"),
+        ({"LC_ALL": "", VARIABLE: "", "LANG": "pt_BR"}, "não existe"),
+        ({"LANG": "de_DE.UTF-8"}, "there is no verb"),
+    ],
+)
+def test_the_variable_comes_before_the_locale_and_english_is_the_default(environment, verb, monkeypatch):
+    for name in (VARIABLE, *LOCALE):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    code, _, said = ask("trian")
+    assert code == 2
+    assert verb in said
+    assert "autotune train …" in said
+
+
+def test_a_language_that_is_not_spoken_is_refused_in_words(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "fr")
+    monkeypatch.setenv("LC_ALL", "pt_BR.UTF-8")
+    code, out, said = ask("show")
+    assert (code, out) == (2, "")
+    assert said == (
+        "erro: o autotune não fala esta língua\n"
+        "  onde:       a variável de ambiente AUTOTUNE_LANG\n"
+        "  encontrado: fr\n"
+        "  correção:   AUTOTUNE_LANG=pt, ou AUTOTUNE_LANG=en\n"
+    )
+
+
+@pytest.mark.parametrize("line", REFUSED)
+def test_what_libraries_refuse_is_said_in_portuguese(line, monkeypatch):
+    code, _, english = ask(*line.split())
+    monkeypatch.setenv(VARIABLE, "pt")
+    other_code, _, portuguese = ask(*line.split())
+    assert code == other_code == 2
+    what = english.partition("\n")[0].removeprefix("error: ")
+    values = Template(REFUSED[line][0], "").values(what)
+    assert values is not None
+    assert portuguese.startswith("erro: ")
+    assert what not in portuguese
+    assert all(value in portuguese for value in values.values())
+
+
+CSV = "texto,nota\n" + "".join(f"frase {number},{number % 2 + 1}\n" for number in range(40))
+TEXT = "dataset.columns.text=texto"
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        (
+            ["trainer.lerning_rate=1e-4"],
+            ["erro: a chave trainer.lerning_rate não existe", "  correção:   trainer.learning_rate=1e-4"],
+        ),
+        (["task=nerr"], ["erro: a tarefa 'nerr' não existe", "  correção:   task=ner"]),
+        (["model=tiny_brt"], ["erro: não existe model 'tiny_brt'", "  correção:   model=tiny_bert"]),
+        (["dataset=csv"], ["erro: não foi dito onde estão os dados"]),
+        (["dataset=csv", "dataset.path=FILE"], ["erro: dados: não existe a coluna text, label",
+          f"  correção:   {TEXT} dataset.columns.label=nota"]),
+        (["dataset=csv", "dataset.path=FILE", TEXT, "dataset.columns.label=nota", "dataset.label_map={3: bom}"],
+         ["erro: dados: nenhuma chave de label_map é um rótulo dos dados, e ele não faria nada"]),
+        (["dataset=csv", "dataset.path=FILE", TEXT, "dataset.columns.label=nota", "dataset.labels=['1','3']"],
+         ["erro: rótulos: rótulos que não estão em dataset.labels: 2"]),
+        (["dataset=csv", "dataset.path=nada.csv"], ["erro: dados: o arquivo ou a pasta não existe"]),
+    ],
+)  # fmt: skip
+def test_errors_of_the_common_path_are_said_in_portuguese(words, lines, portuguese, tmp_path):
+    file = tmp_path / "avaliações.csv"
+    file.write_text(CSV, encoding="utf-8")
+    words = [word.replace("FILE", str(file)) for word in words]
+    code, out, err = ask("check", "task=sentiment", f"runs={tmp_path}/runs", *words)
+    assert code == 2
+    said = (out + err).splitlines()
+    assert [line for line in lines if line not in said] == [], out + err
+
+
+def test_the_check_is_a_table_in_portuguese_and_json_stays_english(monkeypatch, tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text(CSV + "igual,1\nigual,2\n", encoding="utf-8")
+    words = ["check", "task=sentiment", "dataset=csv", f"dataset.path={file}", f"runs={tmp_path}/runs", TEXT]
+    words += ["dataset.columns.label=nota", "trainer.warmup_ratio=0.9"]
+    said = {}
+    for language in ("en", "pt"):
+        monkeypatch.setenv(VARIABLE, language)
+        said[language] = [ask(*words)[1], ask(*words, "check.format=json")[1]]
+    (english, english_json), (other, other_json) = said.values()
+    reports = [json.loads(text) | {"seconds": 0} for text in (english_json, other_json)]
+    assert reports[0] == reports[1]
+    assert "\n  split       rows " in english
+    assert "\n  partição    linhas " in other
+    assert "\naviso: configuração: a taxa de aprendizado sobe durante mais da metade da execução\n" in other
+    assert "aviso: duplicatas: 1 textos têm respostas diferentes" in other
+    assert " avisos em " in other
+    assert not [word for word in ("warning", "where:", "found:", "fix:", " rows ", "memory") if word in other]
+    pasted = [re.findall(r"\b\w+\.[\w.]+=[^\s,;:]+", text) for text in (english, other)]
+    assert pasted[0] == pasted[1] != []
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_portuguese_in_an_encoding_that_lacks_characters(encoding, portuguese, tmp_path):
+    code, out, _ = ask("check", "task=sentiment", f"runs={tmp_path}/runs", encoding=encoding)
+    assert code == 0
+    assert ("verificação" if encoding != "ascii" else "verifica\\u00e7\\u00e3o") in out
+    code, _, err = ask("trian", encoding=encoding)
+    assert code == 2
+    assert err.startswith("erro: o comando 'trian' n")
+
+
+def test_a_run_ends_in_portuguese_and_its_files_are_english(tmp_path):
+    words = [
+        "task=sentiment",
+        "trainer.max_updates=1",
+        "dataset.limit=16",
+        "guard=none",
+        f"runs={tmp_path}",
+        "name=r",
+    ]
+    done = forks().start(*words, **{VARIABLE: "pt_BR"}, cwd=tmp_path).ended()
+    assert done.returncode == 0, done.stderr
+    for line in (
+        "resultado em test (1 passos, ",
+        "ao lado de métodos sem rede neural (macro_f1):",
+        f"tudo está em {tmp_path}/r: o modelo em model/, as medidas em metrics.json,",
+        f'  autotune predict {tmp_path}/r --text "..."',
+        "  <- escolhe o melhor checkpoint",
+        "dados: train 16 linhas, validation 16 linhas, test 16 linhas",
+        "  classe majoritária                 0.",
+        "prova: um processo novo leu o modelo salvo",
+    ):
+        assert line in done.stdout
+    log = (tmp_path / "r" / "log.txt").read_text(encoding="utf-8")
+    assert "result on test (1 updates, " in log
+    assert "data: train 16 rows, validation 16 rows, test 16 rows" in log
+    assert "  majority class                     0." in log
+    files = [
+        path for path in (tmp_path / "r").iterdir() if path.suffix in (".json", ".jsonl", ".yaml", ".txt")
+    ]
+    ours = {
+        other for table in TABLES.values() for other in table.values() if len(other) > 20 and "{" not in other
+    }
+    assert not [other for path in files for other in ours if other in path.read_text(encoding="utf-8")]
+
+
+def test_the_error_of_another_process_is_the_same_and_in_portuguese(portuguese):
+    errors = Findings(
+        [DataError("the file is empty", where="a.csv"), DataError("there is no such file", fix="x=1")]
+    )
+    for error in (errors, errors.errors[0]):
+        found = json.loads(json.dumps({"rank": 1, "code": 2, "text": str(error), "errors": _details(error)}))
+        assert str(_common_error(found)) == str(error)
+    assert local(_common_error(found).what) == "o arquivo está vazio"
+
+
+def test_values_are_never_changed(portuguese):
+    names = [f"the file is empty {number}" for number in range(14)]
+    assert local(f"files: {listing(names)}") == f"arquivos: {', '.join(names[:12])}, e mais 2"
+    assert local("the line has {name} columns, those before it 3").startswith("a linha tem {name} colunas")
+    assert local("o texto de alguém: the file is empty") == "o texto de alguém: the file is empty"
+
+
+def test_columns_stay_where_they_were(portuguese):
+    line = Pieces("  ", "majority class", " " * 21, "0.5")
+    assert line == "  majority class                     0.5"
+    assert local(line) == "  classe majoritária                 0.5"
+    assert len(local(line)) == len(line)

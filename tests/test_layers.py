@@ -16,8 +16,8 @@ CONFIGS = PACKAGE.parent / "configs"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    ("__init__", "errors", "flags", "os_errors", "paste", "redaction", "streams", "parsing", "foreign", "language"),
-    ("registry", "plugin_errors", "choices", "config"),
+    ("__init__", "errors", "flags", "os_errors", "paste", "redaction", "streams", "parsing", "foreign"),
+    ("language", "registry", "plugin_errors", "choices", "config"),
     (
         "files",
         "records",
