@@ -127,26 +127,28 @@ class Template:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What is known of the other language: words, templates of whole messages, and those of each field."""
+    """What is known of the other language."""
 
     words: Mapping[str, str]
-    messages: Sequence[Template]
-    fields: Mapping[str, Sequence[Template]]
+    templates: Mapping[str, Sequence[Template]]
+    """Those of messages together with those of a field, by field; "" for none. The ones with most text come first, for
+    those with little fit more."""
 
 
 @cache
 def _catalogue() -> Catalogue:
     tables = tomllib.loads(CATALOGUE.read_text(encoding="utf-8"))
     words = tables.pop("words")
-    fields = {name: _sorted(tables.pop(name)) for name in FIELDS}
+    fields = {"": {}} | {name: tables.pop(name) for name in FIELDS}
     messages = {english: other for table in tables.values() for english, other in table.items()}
-    return Catalogue(words, _sorted(messages), fields)
-
-
-def _sorted(table: Mapping[str, str]) -> Sequence[Template]:
-    """Templates with much text before those with little, which fit more."""
-    templates = [Template(english, other) for english, other in table.items()]
-    return sorted(templates, key=lambda one: -sum(map(len, one.chunks)))
+    templates = {
+        field: sorted(
+            (Template(english, other) for english, other in (messages | own).items()),
+            key=lambda template: -sum(map(len, template.chunks)),
+        )
+        for field, own in fields.items()
+    }
+    return Catalogue(words, templates)
 
 
 def _is_portuguese() -> bool:
@@ -157,13 +159,13 @@ def _is_portuguese() -> bool:
 
 
 def _translated(text: str, field: str = "") -> str:
-    """A text in Portuguese; templates of whole messages come before those of the field."""
+    """A text of a field in Portuguese."""
     if isinstance(text, Pieces):
         return _joined(text)
     catalogue = _catalogue()
     if field == "pieces" and text in catalogue.words:
         return catalogue.words[text]
-    for template in (*catalogue.messages, *catalogue.fields.get(field, ())):
+    for template in catalogue.templates[field]:
         values = template.values(text)
         if values is not None:
             return template.portuguese.format_map({

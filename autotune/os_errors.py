@@ -139,7 +139,7 @@ def is_refusal(error: BaseException) -> bool:
 def room(path: Path, needed: int | None = None) -> str:
     """How much room there is where a path is, and how much would be needed."""
     free = shutil.disk_usage(_standing(path)).free
-    return f"{_megabytes(free)} free" + (f", {_megabytes(needed)} needed" if needed is not None else "")
+    return f"{_megabytes(free)} MB free" + (f", {_megabytes(needed)} MB needed" if needed is not None else "")
 
 
 def owned(path: Path) -> str:
@@ -228,4 +228,4 @@ def _operation(error: OSError) -> str | None:
 
 
 def _megabytes(count: int) -> str:
-    return f"{count / 1e6:,.1f} MB"
+    return f"{count / 1e6:,.1f}"
