@@ -30,11 +30,6 @@ def override_text(key: str, text: str) -> str:
     return pasted(f"{key}={quoted(text) if OTHER.fullmatch(text) else text}")
 
 
-def remark(*notes: str) -> str:
-    """What is to be known of a command or an override, behind it, so that it may be pasted, too."""
-    return f"  # {'; '.join(notes)}" if notes else ""
-
-
 def quoted(text: str) -> str:
     """A text in the quotes of Hydra's grammar, where only a backslash before a quote is special."""
     return "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + (found[2] and "\\'"), text) + "'"

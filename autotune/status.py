@@ -14,7 +14,7 @@ from pydantic import Field
 from autotune.errors import AutotuneError, ConfigError, Interrupted, ModelError
 from autotune.files import now, reading
 from autotune.manifest import Digest
-from autotune.paste import pasted, remark
+from autotune.paste import pasted
 from autotune.records import Record, read_record
 from autotune.redaction import redact
 
@@ -85,7 +85,7 @@ def _repair(path: Path) -> str:
         State.finished: "the run seems to have finished",
         State.interrupted: "the command that began the run then goes on with it",
     }
-    return f"""rm -rf {file}; echo '{{"state": "{state}"}}' > {file}{remark(then[state])}"""
+    return f"""rm -rf {file}; echo '{{"state": "{state}"}}' > {file}  # {then[state]}"""
 
 
 def is_run(path: Path) -> bool:

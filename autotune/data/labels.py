@@ -8,7 +8,7 @@ from autotune.choices import TagRepair, TagScheme
 from autotune.config import DatasetConfig
 from autotune.data.maps import EXAMPLE, NULL, SURROGATE, Entry, canonical, joined
 from autotune.errors import ConfigError, DataError, listing
-from autotune.paste import override, remark
+from autotune.paste import override
 
 __all__ = ["SURROGATE", "canonical"]
 
@@ -88,9 +88,9 @@ def relabelled(
     names: Iterable[str] | None = None,
 ) -> str:
     """`map_override`, and what null and O in it do."""
-    notes = ["null drops these rows"] * (None in relabel.values())
-    notes += ["O reads it as no entity"] * ("O" in relabel.values())
-    return map_override(config, relabel, rename=rename, names=names) + remark(*notes)
+    dropped = "  # null drops these rows" if None in relabel.values() else ""
+    none = "  # O reads it as no entity" if "O" in relabel.values() else ""
+    return map_override(config, relabel, rename=rename, names=names) + dropped + none
 
 
 def map_override(
