@@ -5,20 +5,19 @@ Hydra, and even more so torch, are imported by the verbs that need them: `autotu
 
 import argparse
 import os
+import re
 import sys
-import traceback
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stderr, redirect_stdout, suppress
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 from typing import NoReturn, TextIO, cast
 
-from autotune import __version__, environment, fresh, launch, registry, streams
+from autotune import __version__, environment, failures, fresh, launch, registry, streams
 from autotune.data.forms import Form
-from autotune.errors import AutotuneError, ConfigError, DiskError, Findings, listing, nearest, raise_all
+from autotune.errors import AutotuneError, ConfigError, nearest, raise_all
 from autotune.files import scratch
 from autotune.flags import decoded, take_switch, take_values
-from autotune.language import check_language, local, shown, word
-from autotune.os_errors import is_refusal, system_error
-from autotune.plugin_errors import plugin_error
+from autotune.language import check_language
 from autotune.redaction import RedactedStream
 from autotune.streams import Stream
 
@@ -29,8 +28,8 @@ usage: autotune [VERB] …
   autotune check [group=option …] [key=value …]     look for everything that is wrong, in seconds; no model is loaded
   autotune plan [group=option …] [key=value …]      check, then measure what the run would cost
   autotune show [group=option …] [key=value …]      print the composed configuration and stop
-  autotune evaluate RUN [--data FILE]               score a finished run again, or on other data
-  autotune predict RUN FILE -o OUT.csv [--keep]     predict for a file, - (standard input), or --text "…"
+  autotune evaluate RUN [--data FILE] [dataset.…]   score a finished run again, or on other data
+  autotune predict RUN FILE -o OUT.csv [dataset.…]  predict for a file, - (standard input), or --text "…"
   autotune push RUN [--repo OWNER/NAME]             send a finished run to the Hub, again and again without harm
   autotune convert IN OUT [--to FORM] [key=value …] write a data set in another form: OUT.conll, or a folder
 
@@ -51,11 +50,11 @@ examples:
 
 exit codes: 0 done, 2 configuration, data or call, 3 over budget, 65 bad numbers, 69 the Hub refused
             or is away (the model is safe), 74 the system refused, 75 interrupted, 130 Ctrl-C, 70 our bug
-shell completion: eval "$(autotune -sc install=bash)"
+shell completion: eval "$(autotune completion bash)", or zsh; autotune completion fish | source
 """
 
-BUG, INTERRUPTED, BROKEN_PIPE = 70, 130, 141
-COMPLETION = ("-sc", "--shell-completion")
+BROKEN_PIPE = 141
+OVERRIDE = re.compile(r"[+~]*[A-Za-z_][\w./@-]*=")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,55 +69,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     err = cast(TextIO, RedactedStream(Stream(sys.stderr, "standard error", needed=False)))
     with redirect_stdout(out), redirect_stderr(err):
         environment.set_defaults()
-        debug = take_switch(words, "--debug")
+        failures.tracebacks.set(take_switch(words, "--debug"))
         try:
             check_language()
             code = _dispatch(words)
             out.flush()
             return code
-        except AutotuneError as error:
-            return _refused(error, debug=debug)
-        except KeyboardInterrupt:
-            _tell(word("interrupted") + "\n")
-            return INTERRUPTED
         except BrokenPipeError:
             cast(Stream, out).mute()
             return BROKEN_PIPE
         except SystemExit as leaving:
             return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
-        except Exception as error:  # noqa: BLE001 - the one place that tells a bug from a mistake
-            if isinstance(error, OSError) and is_refusal(error):
-                return _refused(
-                    system_error(error, doing="read or write", elsewhere="a path of your own"), debug=debug
-                )
-            own = plugin_error(error)
-            if own is not None:
-                return _refused(own, debug=debug)
-            _tell(traceback.format_exc())
-            given = (
-                f", or in what the plug-in {listing(registry.plugins)} gives it" if registry.plugins else ""
-            )
-            _tell(local(f"this is a bug in autotune{given}: please report it with the lines above") + "\n")
-            return BUG
-
-
-def _refused(error: AutotuneError, *, debug: bool) -> int:
-    if debug:
-        _tell(traceback.format_exc())
-    if launch.rank():
-        return error.exit_code  # what all processes end with is told by the first
-    for one in error.errors if isinstance(error, Findings) else [error]:
-        _tell(f"{word('error')}: {shown(one.what, one.where, one.found, one.fix)}\n")
-    return error.exit_code
-
-
-def _tell(text: str) -> None:
-    """Writes to standard error; where that takes nothing, to standard output."""
-    sys.stderr.write(text)
-    if getattr(sys.stderr, "lost", False):
-        with suppress(DiskError, BrokenPipeError):
-            sys.stdout.write(text)
-            sys.stdout.flush()
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the place that tells a bug from a mistake
+            return failures.show(error)
 
 
 def _dispatch(words: list[str]) -> int:
@@ -149,7 +112,7 @@ def _dispatch(words: list[str]) -> int:
         )
     for plugin in plugins:
         registry.load_plugin(plugin)
-    if verb not in ("check", "show", "push"):
+    if verb not in ("check", "show", "push", "completion"):
         scratch().cleanup()  # that there is none is not found after hours of training
     # What is asked for on stdout stays alone there.
     stream = sys.stdout if verb in ("train", "evaluate", "push") else sys.stderr
@@ -158,26 +121,21 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _train(words: list[str], plugins: list[str]) -> int:
-    if any(word in COMPLETION for word in words):
-        _offer_verbs()
-    from autotune.compose import compose
+    from autotune.compose import members
     from autotune.rules.hub import apart
-    from autotune.sweeps import warn_of_other_rows
 
-    configs = compose(words)
-    if not configs:
+    runs = members(words)
+    if not runs:
         return 0
+    configs = [run.config for run in runs]
     raise_all(list(apart(configs)))
     environment.settle_offline(configs)
     fork = "torch" not in sys.modules and launch.rank() == 0
-    from autotune import commands
+    from autotune import multirun
 
     if fork:
         fresh.prepare()
-    # The first run that does not end well ends the sweep; the same command goes on from there.
-    code = next((code for config in configs if (code := commands.train(config, plugins))), 0)
-    warn_of_other_rows(configs)
-    return code
+    return multirun.train(runs, plugins)
 
 
 def _show(words: list[str], _: list[str]) -> int:
@@ -211,9 +169,11 @@ def _look(words: list[str], verb: str) -> int:
         streams.print_json(refusal(error))
         return error.exit_code
     environment.settle_offline(configs)
-    from autotune import commands
+    from autotune import commands, multirun
 
-    return max((getattr(commands, verb)(config) for config in configs), default=0)
+    if verb == "check":
+        return multirun.check(configs)
+    return max(map(commands.plan, configs), default=0)
 
 
 def _evaluate(words: list[str], _: list[str]) -> int:
@@ -225,16 +185,21 @@ def _evaluate(words: list[str], _: list[str]) -> int:
     parser.add_argument("--split", help="split of the run's own data (default: test, else validation)")
     parser.add_argument("-o", "--output", metavar="OUT", help="JSON file for the figures")
     parser.offer("--format", "--force")
+    overrides = parser.take_overrides(words)
     given = parser.parse_intermixed_args(words)
     from autotune import outputs
+    from autotune.saved_overrides import saved_overrides
 
+    changed = saved_overrides(overrides, "evaluate")
+    data = given.data and (changed.path or given.data)
     output = given.output and outputs.checked(
-        given.output, inputs=[given.data], allowed=[Form.json], default=Form.json, force=given.force
+        given.output, inputs=[data], allowed=[Form.json], default=Form.json, force=given.force
     )
     _settle_for(given.run)
     from autotune import commands
 
-    return commands.evaluate(given.run, data=given.data, split=given.split, output=output, form=given.format)
+    change, form = changed.changer(data), given.format or changed.form
+    return commands.evaluate(given.run, change, data=data, split=given.split, output=output, form=form)
 
 
 def _predict(words: list[str], _: list[str]) -> int:
@@ -255,10 +220,14 @@ def _predict(words: list[str], _: list[str]) -> int:
     parser.add_argument("--keep", metavar="COLUMN,COLUMN", nargs="?", const="all", action="append", default=[],
                         help="columns of FILE to write beside the predictions (default: all others)")  # fmt: skip
     parser.offer("--format", "--force")
+    overrides = parser.take_overrides(words)
     given = parser.parse_intermixed_args(words)
     from autotune import outputs
+    from autotune.saved_overrides import saved_overrides
 
-    if (given.file is None) == (not given.text):
+    changed = saved_overrides(overrides, "predict")
+    file = changed.path or given.file
+    if (file is None) == (not given.text):
         raise ConfigError(
             "give a file or --text",
             where="autotune predict",
@@ -266,7 +235,7 @@ def _predict(words: list[str], _: list[str]) -> int:
         )
     if given.text and given.keep:
         raise ConfigError("texts have no other columns", where="--keep", fix="leave it out, or give a file")
-    inputs = [given.file]
+    inputs = [file]
     output = given.output and outputs.checked(
         given.output,
         inputs=inputs,
@@ -283,8 +252,9 @@ def _predict(words: list[str], _: list[str]) -> int:
     from autotune import commands
 
     texts = [decoded(text) for text in given.text]
+    form = given.format or changed.form
     return commands.predict(
-        given.run, file=given.file, texts=texts, output=output, keep=given.keep, form=given.format
+        given.run, changed.changer(file), file=file, texts=texts, output=output, keep=given.keep, form=form
     )
 
 
@@ -317,7 +287,6 @@ def _push(words: list[str], _: list[str]) -> int:
 
 
 def _convert(words: list[str], _: list[str]) -> int:
-    overrides = [word for word in words if "=" in word and not word.startswith("-")]
     parser = _Parser("convert", "Reads a data set as training does and writes its rows in another form.")
     parser.add_argument(
         "source", metavar="IN", help="file, folder or Hub id; key=value overrides as in training"
@@ -329,7 +298,8 @@ def _convert(words: list[str], _: list[str]) -> int:
         "--to", metavar="FORM", help="csv tsv json jsonl parquet arrow xlsx conll spans brat fasttext"
     )
     parser.offer("--force")
-    given = parser.parse_intermixed_args([word for word in words if word not in overrides])
+    overrides = parser.take_overrides(words)
+    given = parser.parse_intermixed_args(words)
     from autotune import outputs
 
     output = outputs.checked(given.target, inputs=[given.source], to=given.to, force=given.force, name="OUT")
@@ -342,6 +312,26 @@ def _convert(words: list[str], _: list[str]) -> int:
     return convert.convert(configs, output)
 
 
+def _completion(words: list[str], _: list[str]) -> int:
+    from autotune import completion
+    from autotune.places import config_folder
+
+    match words:
+        case [("bash" | "zsh" | "fish") as shell]:
+            sys.stdout.write(completion.SCRIPTS[shell])
+        case ["query", ("bash" | "zsh" | "fish") as shell, line]:
+            mine = os.environ.get("AUTOTUNE_CONFIGS")
+            folders = [config_folder(), *([Path(mine)] if mine else [])]
+            sys.stdout.write(completion.answer(shell, line, folders))
+        case _:
+            raise ConfigError(
+                "completion is for bash, zsh and fish",
+                where="autotune completion",
+                fix='eval "$(autotune completion bash)"',
+            )
+    return 0
+
+
 VERBS: dict[str, Callable[[list[str], list[str]], int]] = {
     "train": _train,
     "check": _check,
@@ -351,6 +341,7 @@ VERBS: dict[str, Callable[[list[str], list[str]], int]] = {
     "predict": _predict,
     "push": _push,
     "convert": _convert,
+    "completion": _completion,
 }
 
 
@@ -367,6 +358,20 @@ class _Parser(argparse.ArgumentParser):
         if "--force" in names:
             self.add_argument("--force", action="store_true", help="overwrite a file that exists")
 
+    def take_overrides(self, words: list[str]) -> list[str]:
+        """Takes key=value out of the words; values of flags, and files that are called so, stay."""
+        taken, rest, before = [], [], ""
+        for word in words:
+            flag = self._option_string_actions.get(before)
+            value = flag is not None and flag.nargs is None
+            if not value and OVERRIDE.match(word) and not os.path.lexists(word):
+                taken.append(word)
+            else:
+                rest.append(word)
+            before = word
+        words[:] = rest
+        return taken
+
     def error(self, message: str) -> NoReturn:
         raise ConfigError(message, where=self.prog, fix=" ".join(self.format_usage().split()))
 
@@ -381,13 +386,3 @@ def _settle_for(run: str) -> None:
     saved = RunFolder.config(run)
     if saved is not None:
         environment.settle_offline([load_config(saved)])
-
-
-def _offer_verbs() -> None:
-    """Hydra completes groups and keys; the verb is ours, so it is offered here and hidden from Hydra."""
-    program, _, rest = os.environ.get("COMP_LINE", "").partition(" ")
-    first, blank, others = rest.lstrip().partition(" ")
-    if blank and first in VERBS:
-        os.environ["COMP_LINE"] = f"{program} {others}"
-    elif not blank:
-        sys.stdout.write("".join(f"{verb} " for verb in VERBS if verb.startswith(first)))

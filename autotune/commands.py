@@ -3,7 +3,7 @@
 import json
 import logging
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from autotune.checks.show import say, text
 from autotune.choices import CheckFormat, CheckLevel, Precision
 from autotune.config import HubConfig, RunConfig
 from autotune.data.cache import records
-from autotune.data.gold import need_targets
+from autotune.data.gold import need_known_labels, need_targets, without_dropped
 from autotune.data.sources import load_file, load_rows, original_rows, rows_from_texts
 from autotune.errors import AutotuneError, ConfigError, listing
 from autotune.evaluation.evaluate import Evaluator
@@ -28,6 +28,7 @@ from autotune.files import json_lines
 from autotune.models import finish, halve_frozen, load_model, save_adapter, save_artefact
 from autotune.outcome import say_model, say_next, say_result, say_scores
 from autotune.outputs import Output, inputs_of, kept, print_rows, refuse_input
+from autotune.paste import pasted
 from autotune.places import cache_of
 from autotune.planning import estimate, lines
 from autotune.prepare import Prepared, examine
@@ -55,16 +56,20 @@ OVER_BUDGET = 3
 """Exit code of `autotune plan` where the run would cost more than plan.budget allows."""
 
 
-def check(config: RunConfig) -> int:
-    """Looks at everything that can be known before a model is loaded, and prints it; returns the exit code."""
-    found = examine(config, _cache(config))
+def check(config: RunConfig) -> tuple[int, dict[str, str]]:
+    """Looks at everything that can be known before a model is loaded, and prints it.
+
+    Returns:
+        The exit code, and the fingerprint of each split, of none where the data could not be read.
+    """
+    found = examine(config, cache(config))
     _print(config, found.report)
-    return _refusal(config, found.report)
+    return _refusal(config, found.report), found.rows.by_split if found.rows is not None else {}
 
 
 def plan(config: RunConfig) -> int:
     """Checks, then measures what a run would cost; returns the exit code, 3 where that is over the budget."""
-    found = examine(config, _cache(config))
+    found = examine(config, cache(config))
     if _refusal(config, found.report):
         _print(config, found.report)
         return _refusal(config, found.report)
@@ -73,7 +78,8 @@ def plan(config: RunConfig) -> int:
     return OVER_BUDGET if over else 0
 
 
-def _cache(config: RunConfig) -> Path:
+def cache(config: RunConfig) -> Path:
+    """The folder of the tables that runs share."""
     return cache_of(Path(config.runs).expanduser())
 
 
@@ -109,7 +115,9 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
     ):
         if folder.finished:
             logger.info("%s is finished; nothing was trained", folder.path)
-            logger.info("see it with: autotune evaluate %s; train it anew with: resume=never", folder.path)
+            logger.info(
+                "see it with: autotune evaluate %s; train it anew with: resume=never", pasted(folder.path)
+            )
             if not ranks.rank:
                 publish(folder, config)
             return 0
@@ -279,12 +287,19 @@ def _scored(splits: Iterable[str]) -> list[str]:
 
 
 def evaluate(
-    run: str, *, data: str | None, split: str | None, output: Output | None, form: str | None
+    run: str,
+    change: Callable[[RunConfig], RunConfig],
+    *,
+    data: str | None,
+    split: str | None,
+    output: Output | None,
+    form: str | None,
 ) -> int:
     """Scores a finished run on one of its splits or on a file; returns the exit code.
 
     Args:
         run: run folder, or a folder with a saved model.
+        change: what overrides make of the run's configuration.
         data: file to score instead of the run's own data.
         split: of the run's own data; None: the one that is the run's result, test where there is one.
         output: JSON file for the figures.
@@ -292,7 +307,7 @@ def evaluate(
     """
     if output is None:
         need_stdout()
-    loaded = load_saved(run)
+    loaded = load_saved(run, change)
     if output is not None and data is None:
         refuse_input(output.path, inputs_of(loaded.config.dataset))
     if data is None:
@@ -307,7 +322,9 @@ def evaluate(
         rows = load_file(
             data, loaded.config.dataset, loaded.task.columns, cache=Path(loaded.scratch.name), form=form
         )
+        rows = without_dropped(loaded.task.columns, rows, loaded.config.dataset)
         need_targets(loaded.task.columns, rows, data)
+        need_known_labels(loaded.task.columns, rows, loaded.task.labels(), loaded.config.dataset, data)
     features = prepare_features(loaded.task, rows, Path(loaded.scratch.name), "evaluate")
     scores = loaded.evaluator.score(loaded.model, features, rows)
     logger.info(
@@ -328,6 +345,7 @@ def evaluate(
 
 def predict(
     run: str,
+    change: Callable[[RunConfig], RunConfig],
     *,
     file: str | None,
     texts: Sequence[str],
@@ -339,6 +357,7 @@ def predict(
 
     Args:
         run: run folder, or a folder with a saved model.
+        change: what overrides make of the run's configuration.
         file: rows in any form that training takes; gold values are not needed.
         texts: instead of a file.
         output: file for the predictions; None prints them.
@@ -347,7 +366,7 @@ def predict(
     """
     if output is None:
         need_stdout()
-    loaded = load_saved(run)
+    loaded = load_saved(run, change)
     columns = loaded.task.columns
     rows = (
         rows_from_texts(texts, columns, given=True)

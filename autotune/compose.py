@@ -2,7 +2,7 @@
 
 import os
 import re
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +18,15 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from autotune import registry
 from autotune.config import RunConfig, TaskConfig
-from autotune.errors import AutotuneError, ConfigError
+from autotune.errors import AutotuneError, ConfigError, Findings, raise_all
 from autotune.explain import explain
 from autotune.foreign import foreign
 from autotune.hydra_loader import open_hydra
-from autotune.overrides import key_of, tidy
+from autotune.overrides import SWEEP, key_of, tidy
+from autotune.places import config_folder
 from autotune.resolve import resolve, typed
 from autotune.resuming import resumed, run_to_resume
+from autotune.sweeps import Member
 from autotune.user_files import with_user_files
 
 PRIMARY = "run"
@@ -47,13 +49,18 @@ class Composed:
 
 
 def compose(argv: Sequence[str]) -> list[RunConfig]:
-    """Composes the configuration of a command line.
+    """The configurations of `members`."""
+    return [member.config for member in members(argv)]
+
+
+def members(argv: Sequence[str]) -> list[Member]:
+    """Composes the configurations of a command line.
 
     Args:
         argv: overrides and Hydra's flags, without the verb.
 
     Returns:
-        One configuration, with resume=RUN that of the run; with --multirun one a combination; none when a flag
+        One run, with resume=RUN as that one is configured; with --multirun one a combination; none when a flag
         only asked for information, which Hydra has printed.
 
     Raises:
@@ -61,26 +68,57 @@ def compose(argv: Sequence[str]) -> list[RunConfig]:
     """
     words = tidy(argv)
     if run := run_to_resume(words):
-        return [resumed(run, words, compose)]
-    parser = get_args_parser()
-    args = parser.parse_args(words)
+        return [Member(resumed(run, words, compose), tuple(words))]
+    args = get_args_parser().parse_args(words)
+    flags = [word for word in words[: len(words) - len(args.overrides)] if word not in SWEEP]
+    runs, composed, plain = _read(argv, words, args)
+    if runs is None:
+        return []
+    if not composed:
+        raise ConfigError("the sweep has no runs: its glob or choice matches nothing", found=" ".join(words))
+    configs = _all_finished(composed, plain)
+    return [Member(config, (*flags, *overrides)) for config, overrides in zip(configs, runs, strict=True)]
+
+
+def untyped(argv: Sequence[str]) -> tuple[dict[str, Any], frozenset[str]]:
+    """Composes overrides of one run.
+
+    Returns:
+        The values, before their types and ranges are checked, and the keys and groups that are named.
+
+    Raises:
+        ConfigError: see `members`.
+    """
+    words = tidy(argv)
+    _, (composed,), (values,) = _read(argv, words, get_args_parser().parse_args(words))
+    return values, composed.overridden
+
+
+def _read(
+    argv: Sequence[str], words: list[str], args: Namespace
+) -> tuple[list[list[str]] | None, list[Composed], list[Any]]:
+    """The overrides, the configuration and the plain values of each run; None where a flag only asked for information.
+
+    Args:
+        argv: what the user typed, for messages.
+        words: what Hydra reads.
+        args: the flags among these.
+    """
     before = os.environ.get(USER_CONFIGS) or None
     _refuse_missing_folders({USER_CONFIGS: before, "--config-dir": args.config_dir})
     _register()
     try:
-        with foreign(lambda error: explain(error, words, _groups())):
+        with foreign(lambda error: explain(error, argv, groups())):
             hydra = open_hydra(config_folder(), before, args.config_dir)
-            if _answered(hydra, args, parser):
-                return []
-            composed = [_composed(hydra, args, overrides) for overrides in _runs(hydra, args)]
-            plain: list[Any] = [OmegaConf.to_container(one.config, resolve=True) for one in composed]
+            if _answered(hydra, args):
+                return None, [], []
+            runs = _runs(hydra, args)
+            composed = [_composed(hydra, args, overrides) for overrides in runs]
+            return runs, composed, [OmegaConf.to_container(one.config, resolve=True) for one in composed]
     except SystemExit as leaving:
         if leaving.code:
             raise
-        return []
-    if not composed:
-        raise ConfigError("the sweep has no runs: its glob or choice matches nothing", found=" ".join(words))
-    return [_finished(one, values) for one, values in zip(composed, plain, strict=True)]
+        return None, [], []
 
 
 def _composed(hydra: Hydra, args: Namespace, overrides: list[str]) -> Composed:
@@ -104,12 +142,9 @@ def _runs(hydra: Hydra, args: Namespace) -> list[list[str]]:
     return runs
 
 
-def _answered(hydra: Hydra, args: Namespace, parser: ArgumentParser) -> bool:
+def _answered(hydra: Hydra, args: Namespace) -> bool:
     """Answers what was asked instead of a run, on stdout; False where a run was asked for."""
     name = args.config_name or PRIMARY
-    if args.shell_completion:
-        hydra.shell_completion(name, args.overrides)
-        return True
     questions = [args.help, args.cfg is not None, args.info is not None]
     if sum([*questions, args.run or args.multirun]) > 1:
         raise ValueError("only one of --run, --multirun, --cfg, --info and --help can be asked for")
@@ -117,7 +152,7 @@ def _answered(hydra: Hydra, args: Namespace, parser: ArgumentParser) -> bool:
         return False
     _composed(hydra, args, args.overrides)  # what is wrong is told by us
     if args.help:
-        hydra.app_help(name, parser, args)
+        hydra.app_help(name, get_args_parser(), args)
     elif args.cfg is not None:
         hydra.show_cfg(name, args.overrides, args.cfg, args.package, args.resolve)
     else:
@@ -146,20 +181,6 @@ def compose_by_task(overrides: Sequence[str]) -> dict[str, RunConfig]:
     return configs
 
 
-def config_folder() -> Path:
-    """Our YAML files: inside the installed package, or beside it in a checkout.
-
-    Raises:
-        FileNotFoundError: in neither.
-    """
-    package = Path(__file__).resolve().parent
-    candidates = [package / "configs", package.parent / "configs"]
-    for folder in candidates:
-        if (folder / "run.yaml").is_file():
-            return folder
-    raise FileNotFoundError(f"the installation is damaged: no run.yaml in {candidates[0]} or {candidates[1]}")
-
-
 def _register() -> None:
     store = ConfigStore.instance()
     if not _registered:
@@ -172,6 +193,21 @@ def _register() -> None:
 
 _registered: dict[str, type[TaskConfig]] = {}
 """Configurations of tasks that Hydra knows."""
+
+
+def _all_finished(composed: Sequence[Composed], plain: Sequence[Any]) -> list[RunConfig]:
+    """The configurations of all runs; what is wrong with any of them is raised together, and once."""
+    configs: list[RunConfig] = []
+    refused: dict[str, AutotuneError] = {}
+    for one, values in zip(composed, plain, strict=True):
+        try:
+            configs.append(_finished(one, values))
+        except AutotuneError as error:
+            refused |= {
+                str(each): each for each in (error.errors if isinstance(error, Findings) else [error])
+            }
+    raise_all(list(refused.values()))
+    return configs
 
 
 def _finished(composed: Composed, values: Any) -> RunConfig:
@@ -205,6 +241,7 @@ def _refuse_missing_folders(folders: Mapping[str, str | None]) -> None:
             raise ConfigError("the folder of configurations does not exist", where=where, found=folder)
 
 
-def _groups() -> tuple[str, ...]:
+def groups() -> tuple[str, ...]:
+    """Names of all groups of options."""
     folders = [config_folder(), Path(os.environ.get(USER_CONFIGS) or config_folder())]
     return tuple(sorted({path.name for folder in folders for path in folder.iterdir() if path.is_dir()}))

@@ -99,6 +99,7 @@ class Findings(AutotuneError):
 
     def __init__(self, errors: Sequence[AutotuneError]) -> None:
         self.errors = list(errors)
+        self.exit_code = max((error.exit_code for error in errors), default=AutotuneError.exit_code)
         Exception.__init__(self, "\n".join(str(error) for error in errors))
 
 

@@ -1,18 +1,19 @@
 """Hydra's errors in our words: what it knows about keys and options is kept, the nearest name is added."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
-from autotune.errors import ConfigError, listing, nearest
+from autotune.errors import AutotuneError, ConfigError, Findings, listing, nearest
 from autotune.foreign import said
-from autotune.keys import keys, suggest
+from autotune.keys import keys
 from autotune.overrides import key_of
+from autotune.paste import override, pasted
+from autotune.proposals import proposal
 
 UNKNOWN_KEY = re.compile(r"Key '[^']*' (?:is not in struct|not in '\w*')\s+full_key: (\S+)")
 AMBIGUOUS = re.compile(r"Ambiguous value for argument '(.*)'")
@@ -24,12 +25,12 @@ NO_NEWS = re.compile(
 """Lines of Hydra's and OmegaConf's messages that say what `where` says, or nothing."""
 
 
-def explain(error: BaseException, words: Sequence[str], groups: Sequence[str]) -> ConfigError:
+def explain(error: BaseException, words: Sequence[str], groups: Sequence[str]) -> AutotuneError:
     """Whatever Hydra, OmegaConf or the YAML reader raised, as a ConfigError.
 
     Args:
         error: as it was raised.
-        words: the command line that Hydra saw.
+        words: the command line, as it was typed.
         groups: names of the config groups.
     """
     overrides = [word for word in words if "=" in word and not word.startswith("-")]
@@ -44,7 +45,7 @@ def explain(error: BaseException, words: Sequence[str], groups: Sequence[str]) -
             "there is no adapter that this could set",
             where=absent,
             found="peft=none",
-            fix=f"peft=lora {absent.lstrip('+~')}",
+            fix=f"peft=lora {pasted(absent.lstrip('+~'))}",
         )
     if not isinstance(error, HydraException | OmegaConfBaseException | ValueError):
         # What these libraries assert, or trip over, when words say what they do not expect.
@@ -54,7 +55,7 @@ def explain(error: BaseException, words: Sequence[str], groups: Sequence[str]) -
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
     text = f"{error}\n{cause}" if cause else str(error)
     if unknown := UNKNOWN_KEY.search(text):
-        return _unknown_key(unknown[1], text, overrides, groups)
+        return _unknown_keys(unknown[1], text, overrides, groups)
     if "Incompatible key type 'NoneType'" in text:
         found = re.search(r"full_key: (\S+)", text)
         return ConfigError("a YAML file has a map with the key null", where=found[1] if found else None,
@@ -75,21 +76,54 @@ def _override_of(key: str, overrides: Sequence[str]) -> str | None:
     return next((override for override in overrides if f"{key_of(override)}.".startswith(f"{key}.")), None)
 
 
-def _unknown_key(key: str, text: str, overrides: Sequence[str], groups: Sequence[str]) -> ConfigError:
-    near = suggest(key, groups)
-    override = _override_of(key, overrides)
-    file = re.search(r"In '([^']+)'", text)
+def unknown_key(
+    key: str,
+    where: str,
+    value: str | None,
+    groups: Sequence[str],
+    given: Mapping[str, str] | None = None,
+) -> ConfigError:
+    """The error for a key that there is not, with what was probably meant.
+
+    Args:
+        key: as it was written, without + and ~.
+        where: the override, or the file that has it.
+        value: as it was written; None in a file.
+        groups: names of the config groups.
+        given: all keys of the command line with their values.
+    """
     section = key.rpartition(".")[0]
     siblings = [
         known.rpartition(".")[2] for known in keys() if section and known.rpartition(".")[0] == section
     ]
-    value = override.partition("=")[2] if override else ""
+    fix, note = proposal(key if value is None else key_of(where), value, groups, given)
+    found = [note] if note else [f"keys of {section}: {listing(siblings, 40)}"] if siblings else []
     return ConfigError(
         f"there is no key {key}" if section else f"there is no key and no group {key}",
-        where=override or (f"{file[1]}.yaml" if file else key),
-        found=f"keys of {section}: {listing(siblings, 40)}" if siblings else None,
-        fix=f"{near}={value}" if near and override else near,
+        where=where,
+        found=found[0] if found else None,
+        fix=fix,
     )
+
+
+def _unknown_keys(key: str, text: str, overrides: Sequence[str], groups: Sequence[str]) -> AutotuneError:
+    """The key that Hydra has stumbled over, and those after it that it did not come to."""
+    file = re.search(r"In '([^']+)'", text)
+    first = _override_of(key, overrides)
+    if first is None:
+        return unknown_key(key, f"{file[1]}.yaml" if file else key, None, groups)
+    given = {key_of(word): word.partition("=")[2] for word in overrides}
+    sections = {name.rpartition(".")[0] for name in keys()} | {"hydra"}
+    words = [first]
+    for word in overrides:
+        name = key_of(word)
+        if "." not in name and name not in (*groups, *keys(), *sections) and word != first:
+            words.append(word)
+    errors = [
+        unknown_key(key if word == first else key_of(word), word, word.partition("=")[2], groups, given)
+        for word in words
+    ]
+    return errors[0] if len(errors) == 1 else Findings(errors)
 
 
 def _unknown_option(error: MissingConfigException) -> ConfigError:
@@ -98,12 +132,12 @@ def _unknown_option(error: MissingConfigException) -> ConfigError:
         return ConfigError(str(error).splitlines()[0])
     options = sorted(error.options or [])
     near = nearest(option, options)
-    fix: Any = f"{group}={near}" if near else None
+    fix = override(group, near) if near else None
     if near is None and group == "model":
-        fix = f"model.name_or_path={option}, if that is a Hub id or a folder"
+        fix = f"{override('model.name_or_path', option)}  # if that is a Hub id or a folder"
     if near is None and group == "dataset":
         suffix = Path(option).suffix.lstrip(".")
-        fix = f"dataset={suffix if suffix in options else 'hub'} dataset.path={option}"
+        fix = f"dataset={suffix if suffix in options else 'hub'} {override('dataset.path', option)}"
     return ConfigError(
         f"there is no {group} {option!r}",
         where=f"{group}={option}",
@@ -112,12 +146,12 @@ def _unknown_option(error: MissingConfigException) -> ConfigError:
     )
 
 
-def _several_values(override: str) -> ConfigError:
-    key, _, value = override.partition("=")
+def _several_values(word: str) -> ConfigError:
+    key, _, value = word.partition("=")
     return ConfigError(
         "several values are several runs",
-        where=override,
-        fix=f"--multirun {override} for one run each; if it is a list: {key}=[{value}]",
+        where=word,
+        fix=f"--multirun {pasted(word)} for one run each; if it is a list: {pasted(f'{key}=[{value}]')}",
     )
 
 

@@ -1,57 +1,34 @@
 """The names of all keys, and which one was probably meant."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from omegaconf import MISSING as OMEGACONF_MISSING
 
 from autotune import registry
 from autotune.config import RunConfig
 from autotune.errors import nearest
 
-ALIASES = {
-    "lr": "trainer.learning_rate",
-    "learning_rate": "trainer.learning_rate",
-    "epochs": "trainer.epochs",
-    "num_epochs": "trainer.epochs",
-    "num_train_epochs": "trainer.epochs",
-    "max_steps": "trainer.max_updates",
-    "bs": "trainer.batch_size",
-    "train_batch_size": "trainer.batch_size",
-    "per_device_train_batch_size": "trainer.batch_size",
-    "early_stopping_patience": "trainer.patience",
-    "lr_scheduler_type": "trainer.schedule",
-    "fp16": "trainer.precision",
-    "bf16": "trainer.precision",
-    "mixed_precision": "trainer.precision",
-    "max_length": "task.max_length",
-    "max_seq_length": "task.max_length",
-    "path": "dataset.path",
-    "data": "dataset.path",
-    "train_file": "dataset.path",
-    "dataset_name": "dataset.path",
-    "base_model": "model.name_or_path",
-    "model_name": "model.name_or_path",
-    "model_name_or_path": "model.name_or_path",
-    "pretrained_model_name_or_path": "model.name_or_path",
-    "lora_r": "peft.r",
-    "rank": "peft.r",
-    "lora_alpha": "peft.alpha",
-    "lora_dropout": "peft.dropout",
-    "output_dir": "runs",
-    "run_name": "name",
-}
-"""What other tools call our keys, and which of several keys with the same last part is meant."""
-
 
 @cache
 def keys() -> dict[str, Any]:
     """Every key of the configuration with its type, the keys of all tasks included."""
-    found = dict(_keys_of(RunConfig, ""))
+    return {key: kind for key, kind, _ in _all_fields()}
+
+
+@cache
+def defaults() -> dict[str, Any]:
+    """The default of every key, before any YAML file; None also where a value must be given."""
+    return {key: None if value in (MISSING, OMEGACONF_MISSING) else value for key, _, value in _all_fields()}
+
+
+def _all_fields() -> Iterator[tuple[str, Any, Any]]:
+    yield from _fields_of(RunConfig, "")
     for task in registry.tasks().values():
-        found |= dict(_keys_of(task.Config, "task."))
-    return found
+        yield from _fields_of(task.Config, "task.")
 
 
 def suggest(key: str, groups: Iterable[str] = ()) -> str | None:
@@ -62,24 +39,25 @@ def suggest(key: str, groups: Iterable[str] = ()) -> str | None:
         groups: names that may stand where keys do.
     """
     section, _, leaf = key.lower().rpartition(".")
-    if leaf in ALIASES:
-        return ALIASES[leaf]
     candidates = [*groups, *keys()]
     inside = [candidate for candidate in candidates if section and candidate.startswith(f"{section}.")]
     begun = [candidate for candidate in inside if candidate.startswith(key.lower())]
     if begun:
         return begun[0]
-    by_leaf = {candidate.rsplit(".", 1)[-1]: candidate for candidate in reversed(candidates)} | ALIASES
+    ordered = sorted(candidates, key=lambda one: not one.startswith("trainer."))  # which most people mean
+    by_leaf = {candidate.rsplit(".", 1)[-1]: candidate for candidate in reversed(ordered)}
     return nearest(key, inside) or by_leaf.get(nearest(leaf, by_leaf) or "") or nearest(key, candidates)
 
 
-def _keys_of(schema: type, prefix: str) -> Iterator[tuple[str, Any]]:
-    hints = get_type_hints(schema)
+def _fields_of(schema: type, prefix: str) -> Iterator[tuple[str, Any, Any]]:
+    """The name of each key of a section and of those below it, its type and its default."""
+    hints = get_type_hints(schema, include_extras=True)
     for field in fields(schema):
         kind = hints[field.name]
         members = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
         section = next((member for member in members if is_dataclass(member)), None)
         if isinstance(section, type):
-            yield from _keys_of(section, f"{prefix}{field.name}.")
+            yield from _fields_of(section, f"{prefix}{field.name}.")
         else:
-            yield f"{prefix}{field.name}", kind
+            made = field.default_factory() if field.default_factory is not MISSING else field.default
+            yield f"{prefix}{field.name}", kind, made

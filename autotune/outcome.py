@@ -10,6 +10,7 @@ from autotune.choices import Precision
 from autotune.config import RunConfig
 from autotune.language import Pieces
 from autotune.models import count_parameters
+from autotune.paste import override, pasted
 from autotune.runs import RunFolder
 from autotune.tasks.base import Base, Scores, Task
 from autotune.training import device
@@ -103,8 +104,8 @@ def say_next(folder: RunFolder, config: RunConfig, task: Task) -> None:
     logger.info("everything is in %s: the model in model/, figures in metrics.json,", folder.path)
     logger.info("predictions_*.jsonl, history.jsonl and the resolved config.yaml")
     logger.info("next:")
-    logger.info('  autotune predict %s --text "..."', folder.path)
-    logger.info("  autotune evaluate %s --data FILE", folder.path)
+    logger.info('  autotune predict %s --text "..."', pasted(folder.path))
+    logger.info("  autotune evaluate %s --data FILE", pasted(folder.path))
     if config.model.tiny is not None:
         logger.info("  this was a tiny model that knows no Portuguese, for trying things out; a real one:")
-        logger.info("  autotune task=%s %s", task.name, task.suggested)
+        logger.info("  autotune %s %s", override("task", task.name), task.suggested)

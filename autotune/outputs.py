@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from autotune.data.forms import SUFFIXES, Form, form_of
 from autotune.errors import ConfigError, DataError, listing, nearest
 from autotune.files import OUTPUT, deliver, replaced
 from autotune.os_errors import system_error
+from autotune.paste import pasted
 from autotune.streams import print_json
 
 PREDICTIONS = (Form.jsonl, Form.json, Form.csv, Form.tsv, Form.xlsx, Form.parquet)
@@ -223,7 +223,7 @@ def _names(wanted: Sequence[str], columns: Sequence[str], own: Sequence[str]) ->
                 f"the input has no column {name!r}",
                 where="--keep",
                 found=f"columns: {listing(columns, 30)}",
-                fix=f"--keep={shlex.quote(near)}" if near else "--keep=all",
+                fix=pasted(f"--keep={near}") if near else "--keep=all",
             )
         if name in own:
             raise ConfigError(
@@ -271,7 +271,7 @@ def _refuse_folder(folder: Path, path: Path, name: str) -> None:
         if os.access(folder, os.F_OK):
             found, fix = f"{folder}, which takes no files", f"{name} FILE in another folder"
         else:
-            found, fix = f"{folder} does not exist", f"mkdir -p {shlex.quote(str(folder))}"
+            found, fix = f"{folder} does not exist", f"mkdir -p {pasted(folder)}"
         raise ConfigError(
             "the folder of the output is missing, or takes no files", where=str(path), found=found, fix=fix
         ) from error

@@ -3,7 +3,6 @@
 What Hydra's own parser accepts stays as it is.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -18,16 +17,16 @@ from autotune.data.maps import KEY as LABEL_MAP
 from autotune.errors import ConfigError, nearest
 from autotune.keys import keys
 from autotune.parsing import Unreadable, parse_yaml
+from autotune.paste import quoted
+from autotune.proposals import proposal
 from autotune.redaction import holds_token, secret_in
 from autotune.rules import secret_refused, token_refused
 
-SWITCHES = ("--multirun", "-m", "--run", "-r", "--resolve", "--help", "-h")
+SWEEP = ("--multirun", "-m")
+SWITCHES = (*SWEEP, "--run", "-r", "--resolve", "--help", "-h")
 WITH_VALUE = ("--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn")
 INFO = ("--info", "-i")
 """Its value may be missing."""
-
-COMPLETION = ("-sc", "--shell-completion")
-"""Called by the shell, which knows what it says."""
 
 DEEPEST_VALUE = 20
 """Levels of a value; Hydra's parser takes seconds for some hundreds and then overflows."""
@@ -44,8 +43,6 @@ def tidy(argv: Sequence[str]) -> list[str]:
         ConfigError: an unknown flag, a word that is neither flag nor `key=value`, or a Hub token.
     """
     words = list(argv)
-    if any(word in COMPLETION for word in words):
-        return words
     flags: list[str] = []
     overrides: list[str] = []
     while words:
@@ -69,11 +66,18 @@ def tidy(argv: Sequence[str]) -> list[str]:
         elif word in SWITCHES:
             flags.append(word)
         else:
-            near = nearest(word, (*SWITCHES, *WITH_VALUE, *INFO))
-            fix = f"did you mean {near}?" if near else "autotune --help"
-            raise ConfigError("there is no such flag", where=word, fix=fix)
-    sweeps = bool({"-m", "--multirun"} & set(flags))
+            raise _unknown_flag(flag, value or next((one for one in words if "=" not in one), ""))
+    sweeps = not set(SWEEP).isdisjoint(flags)
     return flags + [_accepted(word, sweeps=sweeps) for word in overrides]
+
+
+def _unknown_flag(flag: str, value: str) -> ConfigError:
+    """--learning-rate 3e-5, as other tools have it, is a key here."""
+    near = nearest(flag, (*SWITCHES, *WITH_VALUE, *INFO))
+    if near is not None:
+        return ConfigError("there is no such flag", where=flag, fix=f"did you mean {near}?")
+    fix, note = proposal(flag.lstrip("-").replace("-", "_"), value or "true")
+    return ConfigError("there is no such flag", where=flag, found=note, fix=fix or "autotune --help")
 
 
 def key_of(override: str) -> str:
@@ -109,8 +113,34 @@ def _accepted(override: str, *, sweeps: bool) -> str:
             where="the command line",
             fix="autotune [VERB] key=value …; autotune --help lists the verbs",
         )
-    quoted = f"{key}={_quoted(value)}"
-    return quoted if _parsed(quoted) is not None else f"{key}={_literal(value)}"
+    parts = _parts(value) if sweeps else [value]
+    if len(parts) > 1:
+        return f"{key}={','.join(_readable(key, part.strip()) for part in parts)}"
+    return f"{key}={_readable(key, value)}"
+
+
+def _readable(key: str, value: str) -> str:
+    """A value as it is where Hydra's grammar takes it, else with every text of it in quotes."""
+    written = (value, _quoted(value)) if value else ()
+    return next((one for one in written if _parsed(f"{key}={one}") is not None), _literal(value))
+
+
+def _parts(value: str) -> list[str]:
+    """The values of a sweep: what commas separate that stand outside of brackets and quotes."""
+    parts, depth, quote = [""], 0, ""
+    for mark in value:
+        before = parts[-1].rstrip()[-1:]
+        if quote:
+            quote = "" if mark == quote and parts[-1][-1:] != "\\" else quote
+        elif mark in "'\"" and before in ("", *"[{(,:"):  # not that of d'água
+            quote = mark
+        else:
+            depth += (mark in "[{(") - (mark in "]})" and depth > 0)
+        if mark == "," and not depth and not quote:
+            parts.append("")
+        else:
+            parts[-1] += mark
+    return parts
 
 
 def _depth(override: str) -> int:
@@ -160,8 +190,7 @@ def _quoted(value: str) -> str:
 
 def _literal(value: Any) -> str:
     if isinstance(value, str):
-        # In quotes only a backslash before a quote is special.
-        return "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + (found[2] and "\\'"), value) + "'"
+        return quoted(value)
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {_literal(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):

@@ -42,3 +42,17 @@ def moved(folder: Path, lock: IO[str] | None) -> DiskError | None:
         found=f"it is now {there}" if there else None,
         fix=f"autotune {override('resume', str(there))}" if there else "move it back, then the same command",
     )
+
+
+def config_folder() -> Path:
+    """Our YAML files: inside the installed package, or beside it in a checkout.
+
+    Raises:
+        FileNotFoundError: in neither.
+    """
+    package = Path(__file__).resolve().parent
+    candidates = [package / "configs", package.parent / "configs"]
+    for folder in candidates:
+        if (folder / "run.yaml").is_file():
+            return folder
+    raise FileNotFoundError(f"the installation is damaged: no run.yaml in {candidates[0]} or {candidates[1]}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autotune.errors import AutotuneError, ConfigError, listing, nearest
+from autotune.paste import override
 
 if TYPE_CHECKING:
     from autotune.tasks.base import Task
@@ -101,6 +102,6 @@ def task(name: str) -> type["Task"]:
             f"there is no task {name!r}",
             where="task",
             found=f"registered: {listing(known)}",
-            fix=f"task={near}" if near else "choose one of these, or give --plugin FILE",
+            fix=override("task", near) if near else "choose one of these, or give --plugin FILE",
         )
     return known[name]

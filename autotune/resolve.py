@@ -21,7 +21,9 @@ from autotune.config import RunConfig
 from autotune.data.maps import read_map
 from autotune.errors import AutotuneError, ConfigError, Findings, raise_all
 from autotune.files import reading
-from autotune.keys import keys, suggest
+from autotune.keys import keys
+from autotune.paste import pasted
+from autotune.proposals import proposal
 from autotune.records import damaged, read_mapping
 from autotune.rules import here, own_secrets, rules, tokens
 
@@ -153,7 +155,7 @@ def load_values(path: Path) -> dict[str, Any]:
 
 
 def _without(path: Path) -> str:
-    return f"bring it back from a copy; predict and evaluate work without it: mv {path} {path}.damaged"
+    return f"bring it back from a copy; predict and evaluate work without it: mv {pasted(path, f'{path}.damaged')}"
 
 
 def _with_seed_of_splits(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -184,9 +186,10 @@ def _finding(detail: Mapping[str, Any], at: tuple[str, ...]) -> AutotuneError:
     given = "null" if detail["input"] is None else str(detail["input"])
     found = given if len(given) <= 200 else given[:200] + "…"
     if detail["type"] == "unexpected_keyword_argument":
-        near = suggest(key)
-        fix = f"did you mean {near}?" if near else None
-        return ConfigError(f"there is no key {key}", where=key, found=found, fix=fix)
+        fix, note = proposal(key, given)
+        return ConfigError(
+            f"there is no key {key}", where=key, found=f"{found}; {note}" if note else found, fix=fix
+        )
     message = str(detail["msg"]).replace("Input should", f"{key} should", 1)
     return ConfigError(message, where=key, found=found)
 

@@ -9,6 +9,7 @@ from autotune.choices import Resume
 from autotune.config import RunConfig
 from autotune.errors import ConfigError, listing, nearest, raise_all
 from autotune.overrides import key_of
+from autotune.paste import override_text
 from autotune.resolve import NOT_IDENTITY, changed_at, load_values, typed
 from autotune.status import CONFIG
 
@@ -42,7 +43,7 @@ def resumed(
             "one run goes on, as it was configured",
             where=f"resume={run}",
             found=" ".join(flags),
-            fix=f"autotune resume={run}",
+            fix=f"autotune {override_text('resume', str(run))}",
         )
     (given,) = compose([f"task={values['task']['name']}", *others])
     wanted = asdict(given)
@@ -62,7 +63,7 @@ def resumed(
                     "a run goes on with the settings that it began with",
                     where=str(run / CONFIG),
                     found="\n".join(differences),
-                    fix=f"autotune resume={run}, or a new run without resume={run}",
+                    fix=f"autotune {override_text('resume', str(run))}, or a new run without resume=",
                 )
             )
     raise_all(errors)
@@ -79,7 +80,7 @@ def _saved(run: Path) -> dict[str, Any]:
         "there is no run to go on with",
         where=f"resume={run}",
         found=f"runs in {run.parent}: {listing(known)}" if known else f"no {CONFIG} in {run}",
-        fix=f"resume={run.parent / near}"
+        fix=override_text("resume", str(run.parent / near))
         if near
         else "resume=auto, which goes on where the run's folder exists, or resume=never",
     )

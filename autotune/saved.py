@@ -8,6 +8,7 @@ from typing import Any
 
 from autotune.errors import ModelError, TrainingError, listing, nearest
 from autotune.manifest import describe, find_fault
+from autotune.paste import pasted
 from autotune.status import CONFIG, STATUS, is_run, read_status, unfinished
 
 MODEL, ADAPTER, LAST = "model", "adapter", "last"
@@ -96,7 +97,7 @@ def artefact(run: str | Path) -> Path | str:
         "there is no such run folder",
         where=str(path),
         found=f"runs in {path.parent}: {listing(known)}" if known else None,
-        fix=str(path.parent / near) if near else None,
+        fix=pasted(path.parent / near) if near else None,
     )
 
 

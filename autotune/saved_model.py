@@ -1,6 +1,7 @@
 """A saved model, opened to predict and to score."""
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import nn
@@ -29,14 +30,20 @@ class SavedModel:
     """For tables; nothing of what was predicted stays behind."""
 
 
-def load_saved(run: str) -> SavedModel:
+def load_saved(run: str, change: Callable[[RunConfig], RunConfig]) -> SavedModel:
     """Opens a run folder or a folder with a saved model.
+
+    Args:
+        run: the folder.
+        change: makes of the saved configuration that by which data are read.
 
     Raises:
         ModelError: there is no saved model.
+        ConfigError: the changed configuration contradicts itself, or the model.
     """
     base, model, saved = load_artefact(RunFolder.artefact(run))
     config, kind = task_of(saved, base)
+    config = change(config)
     task = kind(config.task, base, saved["facts"])
     precision = device.for_inference(Precision(saved["precision"]))
     if precision is Precision.bf16:

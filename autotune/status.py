@@ -3,6 +3,8 @@
 import re
 import shlex
 import sys
+from collections.abc import Sequence
+from contextvars import ContextVar
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,12 +14,16 @@ from pydantic import Field
 from autotune.errors import AutotuneError, ConfigError, Interrupted, ModelError
 from autotune.files import now, reading
 from autotune.manifest import Digest
+from autotune.paste import pasted
 from autotune.records import Record, read_record
 from autotune.redaction import redact
 
 CONFIG, LOCK, STATUS = "config.yaml", ".lock", "status.json"
 BEGUN = {LOCK, CONFIG, f".{CONFIG}.part", f".{STATUS}.part"}
 """What stands in a folder whose run was killed before it said anything."""
+
+command_words: ContextVar[Sequence[str] | None] = ContextVar("command_words", default=None)
+"""Words after `autotune` that do the run of a sweep alone; None: those of the process."""
 
 
 class State(StrEnum):
@@ -48,8 +54,9 @@ def record(state: State, reason: str | None, before: str | None = None) -> dict[
         reason: why.
         before: the command that began the run; it stays where this one only names the folder, with resume=RUN.
     """
-    here = any(re.match(r"\+*resume=(?!auto$|never$)", word) for word in sys.argv[1:])
-    command = before if here and before else redact(shlex.join(["autotune", *sys.argv[1:]]))
+    words = command_words.get() or sys.argv[1:]
+    here = any(re.match(r"\+*resume=(?!auto$|never$)", word) for word in words)
+    command = before if here and before else redact(shlex.join(["autotune", *words]))
     return {"state": state, "reason": reason, "time": now(), "command": command}
 
 
@@ -73,12 +80,12 @@ def _repair(path: Path) -> str:
     # A run removes its checkpoints when it has finished, and writes its figures shortly before.
     complete = (path / "model").is_dir() and (path / "metrics.json").is_file()
     state = State.finished if complete and not (path / "checkpoints").exists() else State.interrupted
-    file = shlex.quote(str(path / STATUS))
+    file = pasted(path / STATUS)
     then = {
         State.finished: "the run seems to have finished",
         State.interrupted: "the command that began the run then goes on with it",
     }
-    return f"""rm -rf {file}; echo '{{"state": "{state}"}}' > {file}   ({then[state]})"""
+    return f"""rm -rf {file}; echo '{{"state": "{state}"}}' > {file}  # {then[state]}"""
 
 
 def is_run(path: Path) -> bool:

@@ -1,8 +1,12 @@
-"""Whether figures compare: runs of a sweep, and a run with itself, are scored on the same rows."""
+"""The runs of a sweep, and whether figures compare: those of its runs, and of a run with itself.
+
+They compare where the same rows are scored.
+"""
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +20,31 @@ SCORED = ("test", "validation", "train")
 """The first of these that a run has is its result."""
 
 
-def warn_of_other_rows(configs: Sequence[RunConfig]) -> None:
-    """Says which runs of a sweep were scored on other rows than the rest, for their figures do not compare.
+@dataclass(frozen=True)
+class Member:
+    """A run that a command line asks for: its only one, or one of a sweep."""
+
+    config: RunConfig
+    words: tuple[str, ...]
+    """Flags and overrides, without the verb, that compose this configuration alone."""
+
+
+def warn_of_other_rows(configs: Sequence[RunConfig], read: Sequence[Mapping[str, str]] | None = None) -> None:
+    """Says which runs of a sweep are scored on other rows than the rest, for their figures do not compare.
 
     Args:
-        configs: of runs that have ended; those whose data were never read are left out.
+        configs: of the runs.
+        read: fingerprint of each split, by run, empty where the data could not be read. None: what the run folders say.
     """
     names: dict[tuple[str, str], list[str]] = {}
-    for config in configs:
-        scored = _scored(config)
-        if scored is not None:
-            names.setdefault(scored, []).append(str(config.name))
+    for config, rows in zip(configs, read or map(_rows, configs), strict=True):
+        if split := next((split for split in SCORED if split in rows), None):
+            names.setdefault((split, rows[split]), []).append(str(config.name))
     if len(names) < 2:
         return
     keys = sorted({change.partition(": ")[0] for config in configs[1:]
                    for change in changed_at("dataset", plain(configs[0]), config)})  # fmt: skip
-    logger.warning("the runs of this sweep were scored on different rows, so their figures do not compare%s:",
+    logger.warning("the runs of this sweep are scored on different rows, so their figures do not compare%s:",
                    f" ({listing(keys)})" if keys else "")  # fmt: skip
     for (split, fingerprint), runs in names.items():
         logger.warning("  %s %s: %s", split, fingerprint, listing(runs))
@@ -51,10 +64,12 @@ def warn_of_changed_rows(run: str, fingerprint: str) -> None:
                        learned, fingerprint)  # fmt: skip
 
 
-def _scored(config: RunConfig) -> tuple[str, str] | None:
-    """The split that a run is scored on, and the fingerprint of its rows."""
-    rows = _record(Path(config.runs).expanduser() / str(config.name)).get("fingerprints", {})
-    return next(((split, rows[split]) for split in SCORED if split in rows), None)
+def _rows(config: RunConfig) -> Mapping[str, str]:
+    """The fingerprint of each split of a run, as its folder has it."""
+    rows: Mapping[str, str] = _record(Path(config.runs).expanduser() / str(config.name)).get(
+        "fingerprints", {}
+    )
+    return rows
 
 
 def _record(run: Path) -> dict[str, Any]:

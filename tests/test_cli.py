@@ -204,21 +204,6 @@ def test_a_reader_that_goes_away_is_no_error():
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize(
-    ("line", "offered"),
-    [
-        ("autotune pre", ["predict"]),
-        ("autotune task=", ["task=ner", "task=sentiment", "task=summarization"]),
-        ("autotune show task=n", ["task=ner"]),
-        ("autotune train trainer.l", ["trainer.learning_rate="]),
-    ],
-)
-def test_the_shell_completes_verbs_groups_and_keys(capsys, monkeypatch, line, offered):
-    monkeypatch.setenv("COMP_LINE", line)
-    assert main(["-sc", "query=bash"]) == 0
-    assert capsys.readouterr().out.split() == offered
-
-
 def test_data_and_model_on_disk_never_ask_the_hub(environment, server):
     environment.setenv("HF_ENDPOINT", server)
     settle_offline(compose(["task=ner"]))

@@ -208,7 +208,7 @@ def test_any_text_survives_the_quoting(text):
         (["model=someone/some-model"], "model.name_or_path=someone/some-model"),
         (["--multrun"], "--multirun"),
         (["+trainer.nope=1"], None),
-        (["+trainer.lerning_rate=1"], "trainer.learning_rate"),
+        (["+trainer.lerning_rate=1"], "trainer.learning_rate=1"),
         (["trainer.precision=fp17"], None),
         (["trainer.epochs=abc"], None),
         (["name=${nothing}"], None),

@@ -12,6 +12,7 @@ from autotune.data.cache import values
 from autotune.data.roles import Column, Kind
 from autotune.data.sources import Rows
 from autotune.errors import listing
+from autotune.paste import override_text
 
 FIRST = 5
 """So many rows are named."""
@@ -72,7 +73,8 @@ def _swapped(rows: Rows, source: str, target: str) -> Iterator[Finding]:
             f"the {target} is longer than the {source}: are the two columns swapped?",
             where=f"train, columns {names[source]} and {names[target]}",
             found=f"medians of {sizes[source]:.0f} and {sizes[target]:.0f} characters",
-            fix=f"dataset.columns.{source}={names[target]} dataset.columns.{target}={names[source]}",
+            fix=f"{override_text(f'dataset.columns.{source}', names[target])} "
+            f"{override_text(f'dataset.columns.{target}', names[source])}",
         )
 
 

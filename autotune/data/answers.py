@@ -7,6 +7,7 @@ from typing import Any
 from autotune.config import DatasetConfig
 from autotune.data.roles import Column
 from autotune.errors import DataError, listing
+from autotune.paste import override_text
 
 RawRow = Mapping[str, Any]
 
@@ -60,7 +61,7 @@ def text_entry(data: RawRow, names: Sequence[str | None], role: str, at: str) ->
         "it is not clear which entry of the task's data is the text",
         where=at,
         found=listing(data) or "no entry",
-        fix=f"dataset.columns.{role}={texts[0] if texts else 'NAME'}",
+        fix=override_text(f"dataset.columns.{role}", texts[0] if texts else "NAME"),
     )
 
 
@@ -142,5 +143,5 @@ class _Reader:
             "the annotators answered several questions, and it is not clear which answer is meant",
             where=at,
             found=listing(answers),
-            fix=f"dataset.columns.{self.target}={next(iter(answers))}",
+            fix=override_text(f"dataset.columns.{self.target}", next(iter(answers))),
         )

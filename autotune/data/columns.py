@@ -9,6 +9,7 @@ from autotune.choices import Format
 from autotune.config import DatasetConfig
 from autotune.data.roles import Column, Kind
 from autotune.errors import DataError, listing, nearest
+from autotune.paste import override, override_text
 
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "text": ("texto", "sentence", "review", "review_text", "content", "tweet", "comentario", "frase"),
@@ -86,13 +87,14 @@ def _missing(roles: Sequence[str], row: Mapping[str, Any], config: DatasetConfig
     for role, name in wanted.items():
         guess = nearest(plain_name(name), plain)
         known = next((plain[other] for other in SYNONYMS.get(role, ()) if other in plain), None)
-        overrides.append(f"dataset.columns.{role}={plain[guess] if guess else known or 'COLUMN'}")
+        meant = plain[guess] if guess else known or "COLUMN"
+        overrides.append(override_text(f"dataset.columns.{role}", meant))
     if _like_a_row(row):
         cells = list(row)
         text = max(range(len(cells)), key=lambda column: len(str(cells[column])))
         others = [column for column in range(len(cells)) if column != text]
         numbers = {role: text if role in TEXTS else others[0] if others else "COLUMN" for role in wanted}
-        told = " ".join(f"dataset.columns.{role}={number}" for role, number in numbers.items())
+        told = " ".join(override(f"dataset.columns.{role}", number) for role, number in numbers.items())
         overrides = [f"if the first line is a row: dataset.header=false {told}; else", *overrides]
     if list(row) == ["tokens"]:
         overrides = ["a word and its tag in each line; dataset.delimiter names the mark between columns"]

@@ -21,6 +21,7 @@ from autotune.data.sources import load_file
 from autotune.data.words import entities
 from autotune.errors import ConfigError, DataError, listing
 from autotune.files import OUTPUT, deliver, scratch, writing
+from autotune.paste import pasted
 
 FOLDERS = (Form.arrow, Form.brat)
 """Forms that are a folder even for one split."""
@@ -101,7 +102,7 @@ def _refuse(
             f"there are {len(splits)} splits, and the target is one file",
             where=str(target),
             found=listing(f"{split} {len(rows)} rows" for split, rows in splits.items()),
-            fix=f"a folder: {target.with_suffix('')} --to {form}; or one split: "
+            fix=f"a folder: {pasted(target.with_suffix(''))} --to {form}; or one split: "
             "dataset.splits.validation=null dataset.splits.test=null",
         )
     if form is Form.fasttext and [column.role for column in columns] != ["text", "label"]:

@@ -8,6 +8,7 @@ from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled, Reposit
 
 from autotune.config import DatasetConfig
 from autotune.errors import DataError
+from autotune.paste import override_text
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -81,7 +82,7 @@ def _not_in_repository(config: DatasetConfig, error: Exception, text: str) -> Da
             else "the data set has several configurations",
             where=where,
             found=", ".join(names[:30]) or str(error)[:300],
-            fix=f"dataset.name={names[0] if names else 'NAME'}",
+            fix=override_text("dataset.name", names[0] if names else "NAME"),
         )
     if "Revision" in text and "doesn't exist" in text:
         return DataError(

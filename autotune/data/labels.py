@@ -88,8 +88,8 @@ def relabelled(
     names: Iterable[str] | None = None,
 ) -> str:
     """`map_override`, and what null and O in it do."""
-    dropped = " (null drops these rows)" if None in relabel.values() else ""
-    none = " (O reads it as no entity)" if "O" in relabel.values() else ""
+    dropped = "  # null drops these rows" if None in relabel.values() else ""
+    none = "  # O reads it as no entity" if "O" in relabel.values() else ""
     return map_override(config, relabel, rename=rename, names=names) + dropped + none
 
 

@@ -22,7 +22,7 @@ from autotune.data.readers import SUFFIXES, format_of, read_rows
 from autotune.data.roles import Column
 from autotune.errors import AutotuneError, DataError, listing, nearest
 from autotune.files import reading
-from autotune.paste import override
+from autotune.paste import override, override_text
 
 SPLITS = ("train", "validation", "test")
 OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
@@ -126,7 +126,11 @@ def explicit_file(name: str, split: str, config: DatasetConfig) -> Source | None
     beside = Path(config.path).expanduser() / name
     file = beside if beside.exists() else Path(name).expanduser()
     if not file.exists():
-        raise DataError("there is no such file", where=f"dataset.splits.{split}={name}", fix=near_file(file))
+        raise DataError(
+            "there is no such file",
+            where=f"dataset.splits.{split}={name}",
+            fix=near_file(file, f"dataset.splits.{split}"),
+        )
     return file_source(file, config)
 
 
@@ -165,7 +169,7 @@ def folder_splits(folder: Path, wanted: Mapping[str, str], config: DatasetConfig
                 f"several files may be {split}",
                 where=str(folder),
                 found=listing(path.name for path in matches),
-                fix=f"dataset.splits.{split}={matches[0].name}",
+                fix=override_text(f"dataset.splits.{split}", matches[0].name),
             )
         elif matches:
             found[split] = file_source(matches[0], config)
@@ -197,7 +201,7 @@ def corpus_splits(
                 f"the folder has no subfolder for {name}",
                 where=f"dataset.path={folder}",
                 found=f"subfolders: {listing(folders)}",
-                fix=f"dataset.splits.{split}={next(iter(folders))}",
+                fix=override_text(f"dataset.splits.{split}", next(iter(folders))),
             )
     return found
 
@@ -224,12 +228,12 @@ def split_names(wanted: str) -> tuple[str, ...]:
     return OTHER_NAMES.get(wanted, (plain_name(wanted),))
 
 
-def near_file(path: Path) -> str:
-    """The file that was probably meant, else where was looked."""
+def near_file(path: Path, key: str = "dataset.path") -> str:
+    """The override for the file that was probably meant, else where was looked."""
     if not path.parent.is_dir():
         return f"the folder {path.parent} does not exist either; relative paths start at {Path.cwd()}"
     near = nearest(path.name, [one.name for one in path.parent.iterdir()])
-    return str(path.parent / near) if near else f"relative paths start at {Path.cwd()}"
+    return override_text(key, str(path.parent / near)) if near else f"relative paths start at {Path.cwd()}"
 
 
 def _matches(files: Sequence[Path], names: Sequence[str]) -> list[Path]:

@@ -30,6 +30,7 @@ from autotune.data.readers import SUFFIXES, load_saved, named_labels
 from autotune.data.roles import Column
 from autotune.errors import DataError, listing, nearest
 from autotune.files import reading
+from autotune.paste import override_text
 
 SAMPLES = Path(__file__).parent.parent / "assets" / "samples"
 AUTOTRAIN = "autotrain-data"
@@ -99,7 +100,7 @@ def _refuse_gap(split: str, wanted: Sequence[Part], config: DatasetConfig) -> No
         f"a part of {split} does not exist",
         where=f"dataset.splits.{split}={'+'.join(part.name for part in wanted)}",
         found=f"dataset.path={config.path}",
-        fix=f"dataset.splits.{split}={wanted[0].name}",
+        fix=override_text(f"dataset.splits.{split}", wanted[0].name),
     )
 
 
@@ -172,7 +173,9 @@ def _by_name(
                 f"the data have no split {wanted_name!r}",
                 where=f"dataset.path={where}",
                 found=f"splits: {listing(splits)}",
-                fix=f"dataset.splits.{split}={nearest(wanted_name, splits) or next(iter(splits))}",
+                fix=override_text(
+                    f"dataset.splits.{split}", nearest(wanted_name, splits) or next(iter(splits))
+                ),
             )
     return found
 

@@ -5,7 +5,6 @@ YAML and Hydra read `1e3` and `1_000` as one number, `01` as 1 and `yes` as true
 
 import json
 import re
-import shlex
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from autotune.errors import ConfigError
+from autotune.paste import pasted
 
 KEY = "dataset.label_map"
 NULL = "null"
@@ -126,7 +126,7 @@ def literal(entries: Mapping[str, str | None]) -> str:
         f"{json.dumps(key, ensure_ascii=False)}: {'null' if value is None else json.dumps(value, ensure_ascii=False)}"
         for key, value in entries.items()
     )
-    return shlex.quote(f"{KEY}={{{', '.join(pairs)}}}")
+    return pasted(f"{KEY}={{{', '.join(pairs)}}}")
 
 
 def _read(text: str) -> Any:

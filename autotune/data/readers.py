@@ -26,6 +26,7 @@ from autotune.files import reading
 from autotune.foreign import foreign, said
 from autotune.os_errors import is_refusal, system_error
 from autotune.parsing import DEEPEST, refuse_depth
+from autotune.paste import override_text
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict, Features
@@ -76,7 +77,9 @@ def format_of(path: Path, config: DatasetConfig) -> Format:
     named = config.format not in (Format.auto, Format.hub)
     if config.format in (Format.brat, Format.folders):
         raise DataError(
-            f"{config.format} data are a folder", where=str(path), fix=f"dataset.path={path.parent}"
+            f"{config.format} data are a folder",
+            where=str(path),
+            fix=override_text("dataset.path", str(path.parent)),
         )
     found = config.format if named else SUFFIXES.get(suffix)
     if found is None and is_fasttext(path, config):
@@ -284,7 +287,9 @@ def _arrow(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
         data = load_saved(path)
         if isinstance(data, DatasetDict):
             raise DataError(
-                "the folder holds several splits", where=str(path), fix=str(path / next(iter(data), ""))
+                "the folder holds several splits",
+                where=str(path),
+                fix=override_text("dataset.path", str(path / next(iter(data), ""))),
             )
         yield from named_labels(data, data.features)
         return

@@ -28,6 +28,7 @@ from autotune.data.spelling import same_spelling
 from autotune.data.splits import Whole, hold_out, sliced, take_test
 from autotune.data.stream import Sections, part_of
 from autotune.errors import ConfigError, DataError, listing
+from autotune.paste import override_text
 
 logger = logging.getLogger(__name__)
 
@@ -176,7 +177,7 @@ def _first_section(located: dict[str, list[Piece]], config: DatasetConfig) -> So
             "a train set that streams is one whole split",
             where="dataset.splits.train",
             found=config.splits.train,
-            fix=f"dataset.splits.train={piece.part.name}, or dataset.streaming=false",
+            fix=f"{override_text('dataset.splits.train', piece.part.name)}, or dataset.streaming=false",
         )
     located["train"] = [replace(piece, source=part_of(piece.source, 0, config.section_rows))]
     return piece.source

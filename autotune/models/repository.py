@@ -20,6 +20,7 @@ from autotune.errors import AutotuneError, ModelError, listing
 from autotune.foreign import foreign, said
 from autotune.model_files import AGAIN, refuse_foreign_code
 from autotune.os_errors import is_refusal, system_error
+from autotune.paste import override_text, pasted
 from autotune.records import Record, read_record
 
 TOKENIZER, WEIGHTS, ADAPTER_WEIGHTS = "tokenizer.json", "model.safetensors", "adapter_model.safetensors"
@@ -77,7 +78,7 @@ def _located(name: str, revision: str | None) -> tuple[str, str | None]:
             "a model is a folder or a Hub id, not a file",
             where="model.name_or_path",
             found=name,
-            fix=f"model.name_or_path={folder.parent}",
+            fix=override_text("model.name_or_path", str(folder.parent)),
         )
     if name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name:
         raise ModelError(
@@ -167,7 +168,7 @@ def refuse_broken_files(folder: Path) -> None:
                 raise ModelError(
                     "the file is a git-lfs pointer, not what it points to",
                     where=str(file),
-                    fix=f"git -C {folder} lfs pull",
+                    fix=f"git -C {pasted(folder)} lfs pull",
                 )
             if head.startswith(PAGES):
                 raise ModelError(
@@ -384,7 +385,7 @@ def explained(name: str, error: BaseException, file: str | None = None) -> Model
     for reason in REASONS:
         if kinds & reason.kinds or any(phrase in text for phrase in reason.phrases):
             found = text.splitlines()[0] if reason.quote else None
-            return ModelError(reason.what, where=where, found=found, fix=reason.fix.format(name=name))
+            return ModelError(reason.what, where=where, found=found, fix=reason.fix.format(name=pasted(name)))
     advice = re.compile(r"pip install|trust_remote_code|allow_all_kernels")
     lines = [line for line in str(error).splitlines() if line.strip() and not advice.search(line)]
     found = f"{type(error).__name__}: {lines[0].strip()}"[:300] if lines else type(error).__name__

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from autotune.config import HubConfig, RunConfig
 from autotune.errors import AutotuneError
+from autotune.paste import pasted
 from autotune.publishing import files, schemas
 from autotune.publishing.card import render_last
 from autotune.publishing.facts import read_facts
@@ -59,7 +60,7 @@ def contents(folder: RunFolder, config: RunConfig, repo: str) -> dict[str, Conte
     """Every file of the branch by its path in the repository."""
     model, adapter = folder.last / folder.model.name, folder.last / folder.adapter.name
     facts = read_facts(folder.path, config, folder.command, model)
-    fix = f"rm -r {folder.last}: the result is pushed without them"
+    fix = f"rm -r {pasted(folder.last)}  # the result is pushed without them"
     about = read_record(folder.last / SNAPSHOT, schemas.Snapshot, fix=fix, needed=True) or {}
     names = {field.name for field in fields(Snapshot)}
     snapshot = Snapshot(**{name: value for name, value in about.items() if name in names})

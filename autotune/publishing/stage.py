@@ -1,7 +1,6 @@
 """The last stage of a run: pushed, or left with the command that does it. The run is finished before this begins."""
 
 import logging
-import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,6 +10,7 @@ from autotune.config import HubConfig, RunConfig
 from autotune.errors import AutotuneError, HubError, Interrupted, ModelError, raise_all
 from autotune.files import now
 from autotune.model_files import read_folder, refuse_foreign_code
+from autotune.paste import pasted
 from autotune.publishing import files
 from autotune.publishing.card import render
 from autotune.publishing.facts import read_facts
@@ -134,7 +134,7 @@ def again(folder: RunFolder, wish: HubConfig) -> str:
     words += ["--create-pr"] if wish.create_pr else []
     words += ["--adapter-only"] if wish.adapter_only else []
     words += ["--overwrite-card"] if wish.overwrite_card else []
-    return shlex.join(words)
+    return pasted(*words)
 
 
 def with_flags(config: RunConfig, flags: Mapping[str, Any], *, public: bool) -> RunConfig:

@@ -141,7 +141,7 @@ def made_for(config: RunConfig) -> Iterator[AutotuneError]:
             f"these data are made for task={data.task}",
             where="task",
             found=f"task={config.task.name} with {data.path}",
-            fix=f"task={data.task}, or another dataset",
+            fix=f"{override('task', data.task)}, or another dataset",
         )
 
 

@@ -115,7 +115,7 @@ def wished(hub: HubConfig) -> Iterator[AutotuneError]:
             "the Hub has no such licence identifier",
             where="hub.license",
             found=hub.license,
-            fix=f"hub.license={near}"
+            fix=override("hub.license", near)
             if near
             else "hub.license=other, or one of https://hf.co/docs/hub/repositories-licenses",
         )

@@ -8,7 +8,7 @@ from autotune import registry
 from autotune.choices import Architecture, Precision
 from autotune.config import RunConfig
 from autotune.errors import AutotuneError, ConfigError
-from autotune.paste import override
+from autotune.paste import override, override_text
 from autotune.rules.addresses import URL, hub_address
 
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".ggml")
@@ -57,7 +57,7 @@ def one(config: RunConfig) -> Iterator[AutotuneError]:
             "two base models are named: a tiny one and another",
             where="model",
             found=f"model.tiny={tiny} and model.name_or_path={path}",
-            fix=f"model=custom model.name_or_path={path}, or model=tiny alone",
+            fix=f"model=custom {override_text('model.name_or_path', path)}, or model=tiny alone",
         )
 
 

@@ -82,7 +82,8 @@ def named(config: RunConfig) -> Iterator[AutotuneError]:
                 "a split has no name",
                 where=f"dataset.splits.{split}",
                 found=repr(given),
-                fix=f"dataset.splits.{split}={split}" + (", or null for none" if split != "train" else ""),
+                fix=override(f"dataset.splits.{split}", split)
+                + (", or null for none" if split != "train" else ""),
             )
 
 

@@ -154,7 +154,7 @@ def test_all_findings_give_one_map_that_can_be_pasted(load, write):
     fixes = {one.fix for one in report.findings if one.relabel or one.rename}
     assert fixes == {
         "'dataset.label_map={mau: x, bom: bom, Bom: bom, '\"'\"'\"mau\"'\"'\"': mau, "
-        "neu: null}' (null drops these rows)"
+        "neu: null}'  # null drops these rows"
     }
     assert [error.fix for error in report.errors] == list(fixes)
     assert [one.fix for one in report.findings][-1] == "stays"

@@ -1,0 +1,123 @@
+"""Keys of other tools: what is proposed for them composes, has the key's type, and comes before likeness of spelling."""
+
+import json
+import shlex
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from autotune.compose import compose
+from autotune.errors import AutotuneError, Findings
+from autotune.keys import keys
+from autotune.overrides import key_of, tidy
+from autotune.proposals import proposal
+from autotune.resolve import plain, typed
+from autotune.synonyms import SYNONYMS
+
+VALUES = (
+    "true",
+    "false",
+    "2",
+    "0.25",
+    "-1",
+    "no",
+    "cosine",
+    "epoch",
+    "all-linear",
+    "16-mixed",
+    "int8",
+    "nonsense",
+)
+HUB = (  # data and a model that all keys suit
+    "dataset=hub",
+    "dataset.path=org/name",
+    "model=custom",
+    "model.name_or_path=org/name",
+)
+SAMPLES = {
+    "dataset.language": ("pt",),
+    "trainer.learning_rate": ("3e-5", "true"),
+    "trainer.min_delta": ("0.1", "true"),
+}
+TASKS = {
+    "dataset.columns.tokens": "ner", "dataset.columns.tags": "ner", "dataset.columns.document": "summarization",
+    "dataset.columns.summary": "summarization", "task.max_new_tokens": "summarization", "task.num_beams": "summarization",
+}  # fmt: skip
+
+
+def proposed() -> set[str]:
+    found = set()
+    for name, one in SYNONYMS.items():
+        texts = one.key is not None and keys()[one.key] in (str, str | None) and one.form == "{}"
+        samples = SAMPLES.get(one.key or "", (str(one.key).replace(".", "_"),) if texts else VALUES)
+        found |= {fix for value in samples if (fix := proposal(name, value)[0])}
+    return found
+
+
+def test_every_proposal_composes():
+    """Hydra composes the options that they choose, once each, and reads the values of all keys."""
+    runs: dict[tuple[str, ...], str] = {}
+    for fix in sorted(proposed()):
+        words = shlex.split(fix)
+        options = tuple(word for word in words if "." not in key_of(word))
+        overrides = OverridesParser.create().parse_overrides(
+            tidy([word for word in words if word not in options])
+        )
+        task = next((TASKS[one.key_or_group] for one in overrides if one.key_or_group in TASKS), "sentiment")
+        line = (f"task={task}", *HUB, *options)
+        if line not in runs:
+            runs[line] = json.dumps(plain(compose(line)[0]))
+        values = json.loads(runs[line])
+        for override in overrides:
+            section = values
+            *path, leaf = override.key_or_group.split(".")
+            for part in path:
+                section = section[part]
+            section[leaf] = override.value()
+        typed(values)
+
+
+def test_what_has_no_key_is_explained():
+    for name, one in SYNONYMS.items():
+        assert one.note or one.key or one.values, name
+        assert name not in keys(), name
+
+
+@pytest.mark.parametrize(
+    ("argv", "fix"),
+    [
+        (["trainer.early_stopping=3"], "trainer.patience=3"),
+        (["early_stopping=true"], "trainer.patience=3"),
+        (["callbacks.early_stopping.patience=4"], "trainer.patience=4"),
+        (["trainer.fp16=true"], "trainer.precision=fp16"),
+        (["bf16=false"], "trainer.precision=fp32"),
+        (["trainer.precison=bf61"], "trainer.precision=bf16"),
+        (["trainer.epoch=muitas"], "trainer.epochs=null"),
+        (["per_device_train_batch_size=8", "+gradient_accumulation_steps=4"], "trainer.batch_size=32"),
+        (["eval_strategy=epoch"], "trainer.evaluate_every=1ep"),
+        (["eval_steps=100"], "trainer.evaluate_every=100up"),
+        (["push_to_hub=true"], "hub=private"),
+        (["train_file=meus dados.csv"], "dataset=csv 'dataset.path=meus dados.csv'"),
+        (["output_dir=saída 1"], "'runs=saída 1'"),
+        (["model.path=/a/b"], "model.name_or_path=/a/b"),
+        (["dataset.columns.token=t"], "dataset.columns.tokens=t"),
+        (["--num-train-epochs", "5"], "trainer.epochs=5"),
+        (["--fp16"], "trainer.precision=fp16"),
+        (["--learning_rate=1e-4"], "trainer.learning_rate=1e-4"),
+        (["trainer.report_to=wandb"], None),
+        (["logger=tensorboard"], None),
+    ],
+)  # fmt: skip
+def test_what_other_tools_call_it_comes_before_likeness_of_spelling(argv, fix):
+    with pytest.raises(AutotuneError) as caught:
+        compose(argv)
+    first = caught.value.errors[0] if isinstance(caught.value, Findings) else caught.value
+    assert first.fix == fix
+    assert fix or "history.jsonl" in (first.found or "")
+
+
+def test_all_unknown_keys_are_told_at_once():
+    with pytest.raises(Findings) as caught:
+        compose(["num_train_epochs=3", "fp16=true", "seed=1", "output_dir=x"])
+    fixes = [error.fix for error in caught.value.errors]
+    assert fixes == ["trainer.epochs=3", "trainer.precision=fp16", "runs=x"]
