@@ -14,8 +14,11 @@ from autotune.checkpoints import Checkpoints, write_tensors
 from autotune.errors import DiskError
 from tests.forks import Fork, forks
 
-WORDS = ["dataset.limit=48", "trainer.epochs=4", "checkpoint.every=3up", "trainer.batch_size=16"]
+WORDS = ["dataset.limit=24", "trainer.epochs=4", "checkpoint.every=3up", "trainer.batch_size=8", "check=none"]
 """A run of twelve updates."""
+
+STOPS = [(signal.SIGKILL, 4), (signal.SIGTERM, 1), (signal.SIGINT, 1), (signal.SIGUSR1, 1), (signal.SIGKILL, 2)]
+"""What stops a run, and after how many updates since it went on."""
 
 
 @pytest.fixture(scope="module")
@@ -75,23 +78,23 @@ def undisturbed(start, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
-def test_a_run_that_was_stopped_twice_ends_with_the_same_bytes(start, undisturbed, number):
+def test_a_run_that_was_stopped_again_and_again_ends_with_the_same_bytes(start, undisturbed):
     """With an adapter, and at other places: `tests/chaos`."""
-    runs, name = undisturbed, signal.Signals(number).name
-    for updates in (4, 3):
-        code, said = signalled(start(runs, name, "task=sentiment", stops_after=updates), number)
+    runs = undisturbed
+    for life, (number, updates) in enumerate(STOPS):
+        code, said = signalled(start(runs, "stopped", "task=sentiment", stops_after=updates), number)
+        assert ("going on after update" in said) == (life > 0), said
+        name, found = signal.Signals(number).name, status(runs / "stopped")
         if number == signal.SIGKILL:
-            assert code == -number and status(runs / name)["state"] == "running"
+            assert code == -number and found["state"] == "running"
         else:
-            assert code == 75, said
-            assert status(runs / name)["state"] == "interrupted" and name in status(runs / name)["reason"]
-            assert "the same command goes on" in said
-    code, said = ended(start(runs, name, "task=sentiment"))
+            assert code == 75 and "the same command goes on" in said, said
+            assert found["state"] == "interrupted" and name in found["reason"]
+    code, said = ended(start(runs, "stopped", "task=sentiment"))
     assert code == 0 and "going on after update" in said, said
-    assert result(runs / name) == result(runs / "reference")
-    assert not (runs / name / "checkpoints").exists() and not (runs / name / "best.safetensors").exists()
-    shutil.rmtree(runs / name)
+    assert result(runs / "stopped") == result(runs / "reference")
+    assert not (runs / "stopped" / "checkpoints").exists()
+    assert not (runs / "stopped" / "best.safetensors").exists()
 
 
 @pytest.fixture(scope="module")

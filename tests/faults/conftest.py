@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.forks import forks
-from tests.test_checkpoints import WORDS, ended
+from tests.test_checkpoints import WORDS, ended, result
 
 PLUGIN = Path(__file__).parent / "plugin.py"
 
@@ -16,11 +16,22 @@ def train():
     """Trains to the end, or to a fault; gives the exit code and what was said."""
 
     def begin(runs: Path, name: str, *words: str, at: str = "", event: str = "", **options):
-        env = {"FAULT": at, "EVENT": event, "ONCE": str(runs.parent / f"{name}.happened")} if at else {}
+        once = runs.parent / f"{name}.happened"
+        once.unlink(missing_ok=True)
+        env = {"FAULT": at, "EVENT": event, "ONCE": str(once)} if at else {}
         called = [*WORDS, "--plugin", PLUGIN, f"runs={runs}", f"name={name}", *words]
         return ended(forks().start(*called, cwd=runs.parent, **options, **env))
 
     return begin
+
+
+@pytest.fixture(scope="session")
+def reference(train, tmp_path_factory):
+    """What comes out of the run of sentiment to which nothing happens."""
+    runs = tmp_path_factory.mktemp("reference") / "runs"
+    code, said = train(runs, "reference", "task=sentiment")
+    assert code == 0, said
+    return result(runs / "reference")
 
 
 @pytest.fixture
