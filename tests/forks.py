@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tests.machine import pretend
 
@@ -107,26 +107,40 @@ class Forks:
         environment: of the process; HF_ENDPOINT and the like are read when libraries are imported, so they hold for
             all command lines, unless only what is `FREE` of them is imported.
         modules: what is imported once.
+        base: others, of whose process this one is a fork, so that what they have imported is there already.
     """
 
-    def __init__(self, environment: Mapping[str, str], modules: Sequence[str] = NEEDED) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.forks", *modules],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env={**environment, "PYTHONSAFEPATH": ""},  # `tests` is found in its working folder
-            cwd=Path(__file__).parents[1],
-        )  # fmt: skip
+    def __init__(
+        self, environment: Mapping[str, str], modules: Sequence[str] = NEEDED, base: "Forks | None" = None
+    ) -> None:
         self._scratch = tempfile.TemporaryDirectory()
+        self._process: subprocess.Popen[str] | None = None
         self._count = 0
         self._one_at_a_time = threading.Lock()
+        self._orders: IO[str]
+        self._answers: IO[str]
+        if base is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.forks", *modules],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                env={**environment, "PYTHONSAFEPATH": ""},  # `tests` is found in its working folder
+                cwd=Path(__file__).parents[1],
+            )  # fmt: skip
+            assert self._process.stdin is not None and self._process.stdout is not None
+            self._orders, self._answers = self._process.stdin, self._process.stdout
+        else:
+            pipes = [str(Path(self._scratch.name, name)) for name in ("orders", "answers")]
+            for pipe in pipes:
+                os.mkfifo(pipe)
+            base.ask({"modules": list(modules), "only": dict(environment), "pipes": pipes})
+            self._orders, self._answers = Path(pipes[0]).open("w"), Path(pipes[1]).open()
 
     def ask(self, asked: Mapping[str, object]) -> int | None:
         """Sends an order and gives its answer."""
-        assert self._process.stdin is not None and self._process.stdout is not None
         with self._one_at_a_time:
-            self._process.stdin.write(json.dumps(asked) + "\n")
-            self._process.stdin.flush()
-            answer: int | None = json.loads(self._process.stdout.readline())
+            self._orders.write(json.dumps(asked) + "\n")
+            self._orders.flush()
+            answer: int | None = json.loads(self._answers.readline())
         return answer
 
     def start(
@@ -167,14 +181,18 @@ class Forks:
 
     def close(self) -> None:
         """Lets the process end."""
-        self._process.communicate()
+        self._orders.close()
+        # Its forks may still hold the other end of this pipe: what is waited for is the process, where it is ours.
+        self._answers.close()
+        if self._process is not None:
+            self._process.wait()
         self._scratch.cleanup()
 
 
 @cache
 def forks() -> Forks:
     """Everything imported, with the environment of the tests, a thread each."""
-    return _to_be_closed(Forks({**os.environ, "OMP_NUM_THREADS": "1"}))
+    return _to_be_closed(Forks({**os.environ, "OMP_NUM_THREADS": "1"}, base=strangers()))
 
 
 @cache
@@ -190,19 +208,23 @@ def _to_be_closed(made: Forks) -> Forks:
 
 def main() -> None:
     """Answers until its input ends."""
-    for module in sys.argv[1:]:
+    _serve(sys.argv[1:], sys.stdin, sys.stdout)
+
+
+def _serve(modules: Sequence[str], orders: IO[str], answers: IO[str]) -> None:
+    for module in modules:
         importlib.import_module(module)
     if "autotune.commands" in sys.argv:
         _do_once()
     pretend()
     gc.freeze()
     codes: dict[int, int] = {}
-    for line in sys.stdin:
+    for line in orders:
         asked = json.loads(line)
-        if "words" in asked:
+        if "poll" not in asked:
             answer: int | None = os.fork()
             if not answer:
-                _become(asked)
+                (_become if "words" in asked else _branch_off)(asked)
         else:
             pid = asked["poll"]
             if pid not in codes:
@@ -210,8 +232,18 @@ def main() -> None:
                 if done:
                     codes[pid] = os.waitstatus_to_exitcode(status)
             answer = codes.get(pid)
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def _branch_off(asked: dict[str, Any]) -> None:
+    """Serves others from this process on, with an environment and modules of their own."""
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    os.environ.clear()
+    os.environ.update(asked["only"])
+    with Path(asked["pipes"][0]).open() as orders, Path(asked["pipes"][1]).open("w") as answers:
+        _end(lambda: _serve(asked["modules"], orders, answers))
 
 
 def _do_once() -> None:

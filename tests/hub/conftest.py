@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -31,21 +30,21 @@ def xet_hub(tmp_path) -> Iterator[TestHub]:
         yield running
 
 
-def environment(hub: TestHub | None, home: Path, token: str | None = WRITER) -> dict[str, str]:
+def environment(hub: TestHub, home: Path, token: str | None = WRITER) -> dict[str, str]:
     """Of a process that knows the test Hub as the Hub: libraries read it when they are imported.
 
     Args:
-        hub: None: a Hub that refuses connections.
+        hub: the one.
         home: the libraries' cache; an empty one is that of another machine.
         token: None: a stranger's.
     """
     clean = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     clean |= {
         "HF_HOME": str(home),
-        "HF_ENDPOINT": hub.url if hub else "http://127.0.0.1:9",
+        "HF_ENDPOINT": hub.url,
         "HF_HUB_DISABLE_TELEMETRY": "1",
     }
-    if hub is None or hub.xet is None:
+    if hub.xet is None:
         clean["HF_HUB_DISABLE_XET"] = "1"
     return clean | ({"HF_TOKEN": token} if token else {})
 
@@ -55,83 +54,120 @@ def python(code: str, **env: str) -> "subprocess.CompletedProcess[str]":
     return strangers().start(code=code, only=env, cwd=Path.cwd()).ended()
 
 
-def autotune(
-    *words: object, env: dict[str, str], cwd: Path, ranks: int = 0
-) -> "subprocess.CompletedProcess[str]":
-    """Runs the command in such a process."""
-    return strangers().start(*words, only=env, cwd=cwd, ranks=ranks).ended()
+BY_XET = """
+import sys
+from huggingface_hub import constants
+from autotune.cli import main
+constants.HF_HUB_DISABLE_XET = False
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 class HubForks(Forks):
-    """Command lines whose Hub is a given one.
+    """Command lines whose Hub is a given one; they send objects in the way in which it takes them.
 
     Args:
         hub: theirs.
-        home: the libraries' cache.
-        more: what is imported besides what runs import.
+        folder: for the caches of the libraries, which are those of this machine or of another.
     """
 
-    def __init__(self, hub: TestHub, home: Path, *more: str) -> None:
-        super().__init__(environment(hub, home, None), (*NEEDED, *more))
-        self.hub, self.home = hub, home
+    def __init__(self, hub: TestHub, folder: Path) -> None:
+        self.hub, self._folder, self._home = hub, folder, folder / "home"
+        self.at_home()
+        more = ("transformers.pipelines", "peft", "tests.hub.hurry")
+        env = environment(hub, self._home, None) | {"OMP_NUM_THREADS": "1"}
+        super().__init__(env, (*NEEDED, *more), base=strangers())
+
+    def at_home(self) -> None:
+        """What is started from now on has the cache of this machine."""
+        self._link("here")
+
+    def elsewhere(self) -> None:
+        """What is started from now on has the cache of another machine."""
+        self._link("elsewhere")
+
+    def _link(self, name: str) -> None:
+        """HF_HOME is read when the libraries are imported; where it leads is not."""
+        (self._folder / name).mkdir(exist_ok=True)
+        self._home.unlink(missing_ok=True)
+        self._home.symlink_to(self._folder / name)
+
+    def forget_elsewhere(self) -> None:
+        """As if the other machine had never seen anything of the Hub."""
+        shutil.rmtree(self._folder / "elsewhere", ignore_errors=True)
 
     def __call__(
         self, *words: object, cwd: Path, ranks: int = 0, **env: str
     ) -> "subprocess.CompletedProcess[str]":
         """Runs one to its end, with a token that may write."""
-        return self.start(*words, cwd=cwd, ranks=ranks, **{"HF_TOKEN": WRITER, **env}).ended()
+        code = "" if self.hub.xet is None else BY_XET
+        return self.start(*words, code=code, cwd=cwd, ranks=ranks, **{"HF_TOKEN": WRITER, **env}).ended()
 
     def python(self, code: str) -> "subprocess.CompletedProcess[str]":
         """Runs code, with such a token."""
         return self.start(code=code, cwd=Path.cwd(), HF_TOKEN=WRITER).ended()
 
 
+class Elsewhere:
+    """The same on another machine."""
+
+    def __init__(self, forks: HubForks) -> None:
+        self._forks, self.hub = forks, forks.hub
+
+    def __call__(self, *words: object, cwd: Path) -> "subprocess.CompletedProcess[str]":
+        """Runs a command line to its end, with a token that may write."""
+        return self._there(lambda: self._forks(*words, cwd=cwd))
+
+    def python(self, code: str) -> "subprocess.CompletedProcess[str]":
+        """Runs code, with such a token."""
+        return self._there(lambda: self._forks.python(code))
+
+    def _there(self, act: Run) -> "subprocess.CompletedProcess[str]":
+        self._forks.elsewhere()
+        try:
+            return act()
+        finally:
+            self._forks.at_home()
+
+
 @pytest.fixture(scope="session")
-def forks_by_way(tmp_path_factory) -> "Iterator[Callable[[str], HubForks]]":
-    """Forks for a Hub that takes objects by a way: lfs or xet. Imports are paid once."""
-    made: dict[str, HubForks] = {}
-    with ExitStack() as stack:
-
-        def of(way: str) -> HubForks:
-            if way not in made:
-                folder = tmp_path_factory.mktemp(f"hub-{way}")
-                hub = stack.enter_context(serve(folder / "hub", xet=way == "xet"))
-                made[way] = HubForks(hub, folder / "home")
-                stack.callback(made[way].close)
-            return made[way]
-
-        yield of
+def known(tmp_path_factory) -> Iterator[HubForks]:
+    """Forks for a Hub that knows what earlier tests did. Imports are paid once."""
+    folder = tmp_path_factory.mktemp("known")
+    with serve(folder / "hub") as hub:
+        made = HubForks(hub, folder)
+        yield made
+        made.close()
 
 
 @pytest.fixture
-def forks(forks_by_way) -> HubForks:
-    """Forks whose Hub, by LFS, has forgotten everything."""
-    forks = forks_by_way("lfs")
-    forks.hub.forget()
-    return forks
-
-
-@pytest.fixture(scope="session")
-def another_machine(forks_by_way, tmp_path_factory) -> Iterator[HubForks]:
-    """Forks for the same Hub, with a cache of their own."""
-    home = tmp_path_factory.mktemp("another-machine") / "home"
-    made = HubForks(forks_by_way("lfs").hub, home, "transformers.pipelines", "peft")
-    yield made
-    made.close()
+def forks(known) -> HubForks:
+    """Forks whose Hub has forgotten everything; it takes objects by LFS."""
+    known.hub.forget()
+    return known
 
 
 @pytest.fixture
-def elsewhere(another_machine) -> HubForks:
-    """The same, which have never seen anything of the Hub."""
-    shutil.rmtree(another_machine.home, ignore_errors=True)
-    return another_machine
+def xet_forks(known) -> Iterator[HubForks]:
+    """The same by xet."""
+    pytest.importorskip("hf_xet", reason="without hf_xet the client has no such way")
+    known.hub.forget(xet=True)
+    yield known
+    known.hub.forget()
+
+
+@pytest.fixture
+def elsewhere(known) -> Elsewhere:
+    """Forks which have never seen anything of the Hub."""
+    known.forget_elsewhere()
+    return Elsewhere(known)
 
 
 @pytest.fixture(scope="session")
-def trained(forks_by_way, tmp_path_factory) -> Path:
+def trained(known, tmp_path_factory) -> Path:
     """A finished run with an adapter, not pushed; do not change it."""
     runs = tmp_path_factory.mktemp("trained")
     words = ("task=ner", "peft=lora", "debug=smoke", f"runs={runs}", "name=run", "hub.patience=60")
-    done = forks_by_way("lfs")(*words, cwd=runs, HF_HUB_OFFLINE="1")
+    done = known(*words, cwd=runs, HF_HUB_OFFLINE="1")
     assert done.returncode == 0, done.stderr
     return runs / "run"

@@ -30,9 +30,13 @@ def errors(card: str) -> list[str]:
 
 
 def front_matter(readme: Path) -> dict[str, Any]:
-    """The metadata of a card that was accepted."""
+    """The metadata of a card; none where they cannot be read, as in one that was pushed by git."""
     found = MATTER.match(readme.read_text("utf-8"))
-    return (yaml.safe_load(found[1]) if found else None) or {}
+    try:
+        values = yaml.safe_load(found[1]) if found else None
+    except yaml.YAMLError:
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 def _faults(values: dict[str, Any]) -> Iterator[str]:

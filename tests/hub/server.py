@@ -5,11 +5,13 @@ demand. Nothing of huggingface_hub is replaced: what a test shows holds for the 
 """
 
 import asyncio
+import shutil
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 from aiohttp import web
@@ -67,17 +69,44 @@ class TestHub:
         self.users: Mapping[str, dict[str, Any]] = USERS
         self.seen: list[Seen] = []
         self.parts: dict[str, dict[int, bytes]] = {}
+        self.wishes: Queue[bool | None] = Queue()
+        """To its thread: whether to listen; None: to end."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
 
-    def forget(self) -> None:
-        """As if it had just been started."""
+    def forget(self, *, xet: bool = False) -> None:
+        """As if it had just been started.
+
+        Args:
+            xet: as for a new one.
+        """
+        self.xet = self.store.root / "xet" if xet else None
+        shutil.rmtree(self.store.root / "xet", ignore_errors=True)
         self.store.clear()
         self.seen.clear()
         self.parts.clear()
         self.faults.active.clear()
+
+    async def listen(self, runner: web.AppRunner) -> web.TCPSite:
+        """Takes connections."""
+        site = web.TCPSite(runner, "127.0.0.1", self.port)
+        await site.start()
+        return site
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Connections are refused while the block runs."""
+        self._wish(False)
+        try:
+            yield
+        finally:
+            self._wish(True)
+
+    def _wish(self, wish: bool) -> None:
+        self.wishes.put(wish)
+        self.wishes.join()
 
     def repo(self, name: str, kind: str = "models") -> Repo:
         """A repository, for tests to look at."""
@@ -216,28 +245,33 @@ def owns(user: dict[str, Any] | None, repo: Repo) -> bool:
 @contextmanager
 def serve(folder: Path, **options: Any) -> Iterator[TestHub]:
     """A server in a thread of its own while the block runs; see `TestHub` for the options."""
-    hub, loop, ready = TestHub(folder, **options), asyncio.new_event_loop(), threading.Event()
+    hub, ready = TestHub(folder, **options), threading.Event()
 
-    async def start() -> web.AppRunner:
+    async def run() -> None:
         runner = web.AppRunner(hub.application(), access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", hub.port).start()
-        return runner
-
-    def run() -> None:
-        runner = loop.run_until_complete(start())
+        site = await hub.listen(runner)
         ready.set()
-        loop.run_forever()
-        loop.run_until_complete(runner.cleanup())
-        loop.close()
+        while (wish := await asyncio.to_thread(hub.wishes.get)) is not None:
+            if wish:
+                site = await hub.listen(runner)
+            else:
+                await site.stop()
+            hub.wishes.task_done()
+        await runner.cleanup()
+        # Requests that a gate or a delay holds, and that nobody waits for any more.
+        held = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in held:
+            task.cancel()
+        await asyncio.gather(*held, return_exceptions=True)
 
-    thread = threading.Thread(target=run, daemon=True)
+    thread = threading.Thread(target=asyncio.run, args=(run(),), daemon=True)
     thread.start()
     assert ready.wait(300), "the test Hub did not start"
     try:
         yield hub
     finally:
-        loop.call_soon_threadsafe(loop.stop)
+        hub.wishes.put(None)
         thread.join(10)
 
 

@@ -2,11 +2,10 @@
 
 import json
 import re
-from functools import partial
 
 import pytest
 
-from tests.hub.conftest import Run, autotune, environment
+from tests.hub.conftest import Run
 from tests.hub.server import READER, STRANGER
 
 SMOKE = ("task=ner", "debug=smoke")
@@ -21,12 +20,6 @@ def look(ask: Run, tmp_path, *words: str, **env: str):
         json.loads(done.stdout)["findings"] if done.stdout else [],
         done.stdout + done.stderr,
     )
-
-
-@pytest.fixture
-def away(tmp_path) -> Run:
-    """Command lines whose Hub refuses connections."""
-    return partial(autotune, env=environment(None, tmp_path / "home"))
 
 
 def test_what_will_happen_is_said(forks, tmp_path):
@@ -65,11 +58,12 @@ def test_what_would_be_refused_is_found(forks, tmp_path, case):
     assert error["area"] == "hub" and error["fix"]
 
 
-def test_a_hub_that_is_away(away, tmp_path):
-    code, _, said = look(away, tmp_path, "hub=private")
+def test_a_hub_that_is_away(forks, tmp_path):
+    with forks.hub.away():
+        code, _, said = look(forks, tmp_path, "hub=private")
+        queued, _, then = look(forks, tmp_path, "hub=private", "hub.when_offline=queue")
     assert code == 69 and "cannot be asked" in said and "hub.when_offline=queue" in said
-    code, _, said = look(away, tmp_path, "hub=private", "hub.when_offline=queue")
-    assert code == 0 and "left for autotune push" in said
+    assert queued == 0 and "left for autotune push" in then
 
 
 @pytest.mark.parametrize(
@@ -107,12 +101,13 @@ def test_the_runs_of_a_sweep_go_to_places_of_their_own(forks, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_that_cannot_be_pushed_is_not_trained_and_one_that_may_wait_is(forks, away, tmp_path):
+def test_a_run_that_cannot_be_pushed_is_not_trained_and_one_that_may_wait_is(forks, tmp_path):
     refused = forks(*SMOKE, "name=r", "hub=private", "hub.repo=eva/x", cwd=tmp_path)
     assert refused.returncode == 69 and "does not write for eva" in refused.stderr
     assert not (tmp_path / "runs" / "r" / "model").exists()
     words = (*SMOKE, "name=q", "hub=private", "hub.repo=acme/q", "hub.when_offline=queue")
-    queued = away(*words, cwd=tmp_path)
+    with forks.hub.away():
+        queued = forks(*words, cwd=tmp_path)
     status = json.loads((tmp_path / "runs" / "q" / "status.json").read_text())
     assert queued.returncode == 0, queued.stderr
     assert status["state"] == "finished" and status["push"]["state"] == "pending"

@@ -38,10 +38,10 @@ def result(run: Path) -> dict:
 
 
 @pytest.fixture(scope="module")
-def alone(forks_by_way, tmp_path_factory) -> dict:
+def alone(known, tmp_path_factory) -> dict:
     """What the same run comes to that tells nobody."""
     folder = tmp_path_factory.mktemp("alone")
-    done = forks_by_way("lfs")(*WORDS, cwd=folder)
+    done = known(*WORDS, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert not (folder / "runs" / "run" / "last").exists()
     return result(folder / "runs" / "run")

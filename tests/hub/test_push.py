@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hub.conftest import HubForks, autotune, environment
+from tests.hub.conftest import HubForks
 from tests.hub.server import READER, WRITER, TestHub
 
 CANARY = "hf_canaryCanaryCanaryCanary00"
@@ -108,7 +108,7 @@ FAULTS = {
     "down": ({"status": 503}, True),
     "dropped": ({"status": 0}, True),
     "cut": ({"cut_after": 100_000}, True),
-    "slow": ({"delay": 1.5}, True),
+    "slow": ({"delay": 0.3}, True),
     "answer lost": ({"status": 0, "after": True}, True),
 }
 REQUESTS = {
@@ -188,9 +188,9 @@ def test_a_conflict_at_which_the_client_would_ask_for_ever(forks, request, times
     assert_whole(forks.hub, run)
 
 
-def test_nobody_answers(run, tmp_path):
-    env = environment(None, tmp_path / "home")
-    done = autotune("push", run, env=env, cwd=tmp_path)
+def test_nobody_answers(forks, run):
+    with forks.hub.away():
+        done = push(forks, run)
     assert done.returncode == 69 and "cannot be reached" in done.stderr
     assert state(run)["push"]["state"] == "pending" and state(run)["state"] == "finished"
 
@@ -210,9 +210,8 @@ def test_a_killed_push_goes_on_where_it_was(forks, run):
     assert_whole(hub, run)
 
 
-def test_by_xet(forks_by_way, run):
-    forks = forks_by_way("xet")
-    forks.hub.forget()
+def test_by_xet(xet_forks, run):
+    forks = xet_forks
     assert push(forks, run).returncode == 0
     assert push(forks, run).returncode == 0
     assert_whole(forks.hub, run)
@@ -222,9 +221,8 @@ def test_by_xet(forks_by_way, run):
 @pytest.mark.parametrize(
     ("how", "code"), [({"status": 403}, 69), ({"status": 503, "times": 1}, 0), ({"status": 0, "times": 1}, 0)]
 )
-def test_faults_of_xet(forks_by_way, run, how, code):
-    forks = forks_by_way("xet")
-    forks.hub.forget()
+def test_faults_of_xet(xet_forks, run, how, code):
+    forks = xet_forks
     with forks.hub.faults("xet-write-token", **how):
         done = push(forks, run)
     assert done.returncode == code, done.stderr
@@ -233,9 +231,8 @@ def test_faults_of_xet(forks_by_way, run, how, code):
 
 
 @pytest.mark.parametrize("status", [503, 0])
-def test_xet_that_is_down_is_given_up(forks_by_way, impatient, status):
-    forks = forks_by_way("xet")
-    forks.hub.forget()
+def test_xet_that_is_down_is_given_up(xet_forks, impatient, status):
+    forks = xet_forks
     with forks.hub.faults("xet-write-token", status=status):
         done = push(forks, impatient)
     assert done.returncode == 69, done.stderr

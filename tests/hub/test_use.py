@@ -82,13 +82,12 @@ print(json.dumps(answers))
 
 
 @pytest.fixture(scope="module")
-def world(forks_by_way, tmp_path_factory) -> tuple[HubForks, Path]:
+def world(known, tmp_path_factory) -> tuple[HubForks, Path]:
     """A Hub with a data set for each task, and a folder for runs."""
-    here = forks_by_way("lfs")
-    here.hub.forget()
-    done = here.python(UPLOAD.format(tasks=TASKS, samples=str(SAMPLES)))
+    known.hub.forget()
+    done = known.python(UPLOAD.format(tasks=TASKS, samples=str(SAMPLES)))
     assert done.returncode == 0, done.stderr
-    return here, tmp_path_factory.mktemp("world")
+    return known, tmp_path_factory.mktemp("world")
 
 
 def train(world, task: str, name: str, *words: str) -> Path:
