@@ -17,7 +17,13 @@ from tests.forks import Fork, forks
 WORDS = ["dataset.limit=24", "trainer.epochs=4", "checkpoint.every=3up", "trainer.batch_size=8", "check=none"]
 """A run of twelve updates."""
 
-STOPS = [(signal.SIGKILL, 4), (signal.SIGTERM, 1), (signal.SIGINT, 1), (signal.SIGUSR1, 1), (signal.SIGKILL, 2)]
+STOPS = [
+    (signal.SIGKILL, 4),
+    (signal.SIGTERM, 1),
+    (signal.SIGINT, 1),
+    (signal.SIGUSR1, 1),
+    (signal.SIGKILL, 2),
+]
 """What stops a run, and after how many updates since it went on."""
 
 

@@ -33,7 +33,9 @@ def test_a_full_disk_loses_nothing(train, small_disk, reference):
         assert "No space left on device" in refused and file in refused and "0.0 MB free" in refused, said
         assert "Traceback" not in said and "run the same command again" in said
         standing = checkpoints(runs / "full")
-        assert f"the checkpoint {standing[-1]} stands" in said if standing else "there is no checkpoint" in said
+        assert (
+            f"the checkpoint {standing[-1]} stands" in said if standing else "there is no checkpoint" in said
+        )
         assert status(runs / "full")["state"] == "failed" or "could not be noted" in said
         assert not (runs / "full" / "model").exists() or place in ("predictions", "metrics")
         (small_disk / "ballast").unlink()

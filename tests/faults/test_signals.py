@@ -57,7 +57,9 @@ def test_a_second_signal_leaves_at_once_and_damages_nothing(train, tmp_path, ref
     """In the middle of writing a checkpoint."""
     runs = tmp_path / "runs"
     for event, code_of_it in (("SIGINT SIGINT", 130), ("SIGTERM SIGTERM", 143)):
-        code, said = train(runs, "left", "task=sentiment", at="autotune.checkpoints:write_tensors@4", event=event)
+        code, said = train(
+            runs, "left", "task=sentiment", at="autotune.checkpoints:write_tensors@4", event=event
+        )
         assert code == code_of_it and "damaged" not in said, said
     code, said = train(runs, "left", "task=sentiment")
     assert code == 0 and "going on after update" in said and "damaged" not in said, said

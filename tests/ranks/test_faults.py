@@ -74,7 +74,7 @@ def hanging(runs: Path) -> str:
 
 def asked_to_leave(runs: Path, rank: int) -> str:
     """One gets a signal, which all heed at the same update."""
-    code, said = ended(struck(2, runs, rank, signal.SIGTERM, 1))
+    _, said = ended(struck(2, runs, rank, signal.SIGTERM, 1))
     assert exit_codes(said) == [75, 75] and "SIGTERM" in status(runs / "shared")["reason"], said
     assert f"interrupted after update {newest(runs)} " in said
     return said
