@@ -121,7 +121,7 @@ class Forks:
             for pipe in pipes:
                 os.mkfifo(pipe)
             base.ask({"modules": list(modules), "only": dict(environment), "pipes": pipes})
-            self._orders, self._answers = Path(pipes[0]).open("w"), Path(pipes[1]).open()
+            self._orders, self._answers = Path(pipes[0]).open("w"), Path(pipes[1]).open()  # noqa: SIM115 - `close`
 
     def ask(self, asked: Mapping[str, object]) -> int | None:
         """Sends an order and gives its answer."""
