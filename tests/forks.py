@@ -9,7 +9,6 @@ import importlib
 import json
 import os
 import resource
-import select
 import subprocess
 import sys
 import tempfile
@@ -68,7 +67,8 @@ class Fork:
                 return False
 
         while not happened():
-            assert not self._is_over(0.01), self.ended()
+            assert self.poll() is None, self.ended()
+            time.sleep(0.01)
 
     def stopped(self) -> None:
         """Waits until it has stopped itself, as with SIGSTOP."""
@@ -76,22 +76,10 @@ class Fork:
 
     def ended(self) -> "subprocess.CompletedProcess[str]":
         """Waits for the end."""
-        self._is_over()
         while (code := self.poll()) is None:
             time.sleep(0.01)
         out, err = ((self.folder / name).read_text() for name in ("out", "err"))
         return subprocess.CompletedProcess([], code, out, err)
-
-    def _is_over(self, seconds: float | None = None) -> bool:
-        """Waits for the end, without asking for it again and again; whether it has come within these seconds."""
-        try:
-            end = os.pidfd_open(self.pid)
-        except ProcessLookupError:
-            return True
-        try:
-            return bool(select.select([end], [], [], seconds)[0])
-        finally:
-            os.close(end)
 
 
 def state_of(pid: int) -> str:
@@ -133,7 +121,7 @@ class Forks:
             for pipe in pipes:
                 os.mkfifo(pipe)
             base.ask({"modules": list(modules), "only": dict(environment), "pipes": pipes})
-            self._orders, self._answers = Path(pipes[0]).open("w"), Path(pipes[1]).open()  # noqa: SIM115 - open as long as this is
+            self._orders, self._answers = Path(pipes[0]).open("w"), Path(pipes[1]).open()  # noqa: SIM115 - `close`
 
     def ask(self, asked: Mapping[str, object]) -> int | None:
         """Sends an order and gives its answer."""
@@ -214,8 +202,6 @@ def main() -> None:
 def _serve(modules: Sequence[str], orders: IO[str], answers: IO[str]) -> None:
     for module in modules:
         importlib.import_module(module)
-    if "autotune.commands" in sys.argv:
-        _do_once()
     pretend()
     gc.freeze()
     codes: dict[int, int] = {}
@@ -244,19 +230,6 @@ def _branch_off(asked: dict[str, Any]) -> None:
     os.environ.update(asked["only"])
     with Path(asked["pipes"][0]).open() as orders, Path(asked["pipes"][1]).open("w") as answers:
         _end(lambda: _serve(asked["modules"], orders, answers))
-
-
-def _do_once() -> None:
-    """Does what every run does with the same result, and libraries remember: tables of names, grammars, templates."""
-    from transformers.conversion_mapping import get_checkpoint_conversion_mapping
-
-    from autotune.choices import CardLanguage
-    from autotune.compose import compose
-    from autotune.publishing.card import _template
-
-    get_checkpoint_conversion_mapping("bert")
-    compose(["task=sentiment", "check=none", "trainer.epochs=1"])
-    _template(CardLanguage.pt)
 
 
 def _become(asked: dict[str, Any]) -> None:

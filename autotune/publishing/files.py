@@ -73,7 +73,9 @@ def chosen(model: Path, adapter: Path, *, adapter_only: bool) -> dict[str, Path]
 def mine(path: str) -> bool:
     """Whether a file of a repository is one of those that a push writes, and so may also remove."""
     name = path.removeprefix("adapter/")
-    return name in ADAPTER or (name == path and bool(WEIGHTS.fullmatch(name) or name in (*PLAIN, HANDLER)))
+    return name in ADAPTER or (
+        name == path and bool(WEIGHTS.fullmatch(name) or name in (*PLAIN, METRICS, HANDLER))
+    )
 
 
 def record(saved: Mapping[str, Any], config: RunConfig, origins: Origins) -> bytes:

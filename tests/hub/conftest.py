@@ -43,6 +43,7 @@ def environment(hub: TestHub, home: Path, token: str | None = WRITER) -> dict[st
         "HF_HOME": str(home),
         "HF_ENDPOINT": hub.url,
         "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_XET_CLIENT_RETRY_BASE_DELAY": "10ms",
     }
     if hub.xet is None:
         clean["HF_HUB_DISABLE_XET"] = "1"
@@ -74,7 +75,7 @@ class HubForks(Forks):
     def __init__(self, hub: TestHub, folder: Path) -> None:
         self.hub, self._folder, self._home = hub, folder, folder / "home"
         self.at_home()
-        more = ("transformers.pipelines", "peft", "tests.hub.hurry")
+        more = ("transformers.pipelines", "peft", "tests.hub.ready")
         env = environment(hub, self._home, None) | {"OMP_NUM_THREADS": "1"}
         super().__init__(env, (*NEEDED, *more), base=strangers())
 
@@ -103,9 +104,9 @@ class HubForks(Forks):
         code = "" if self.hub.xet is None else BY_XET
         return self.start(*words, code=code, cwd=cwd, ranks=ranks, **{"HF_TOKEN": WRITER, **env}).ended()
 
-    def python(self, code: str) -> "subprocess.CompletedProcess[str]":
+    def python(self, code: str, cwd: Path | None = None, **env: str) -> "subprocess.CompletedProcess[str]":
         """Runs code, with such a token."""
-        return self.start(code=code, cwd=Path.cwd(), HF_TOKEN=WRITER).ended()
+        return self.start(code=code, cwd=cwd or Path.cwd(), **{"HF_TOKEN": WRITER, **env}).ended()
 
 
 class Elsewhere:
@@ -118,9 +119,9 @@ class Elsewhere:
         """Runs a command line to its end, with a token that may write."""
         return self._there(lambda: self._forks(*words, cwd=cwd))
 
-    def python(self, code: str) -> "subprocess.CompletedProcess[str]":
+    def python(self, code: str, cwd: Path | None = None, **env: str) -> "subprocess.CompletedProcess[str]":
         """Runs code, with such a token."""
-        return self._there(lambda: self._forks.python(code))
+        return self._there(lambda: self._forks.python(code, cwd, **env))
 
     def _there(self, act: Run) -> "subprocess.CompletedProcess[str]":
         self._forks.elsewhere()

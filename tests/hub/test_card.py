@@ -125,7 +125,7 @@ def pasted(forks: HubForks, run: Path, cwd: Path) -> "subprocess.CompletedProces
     """The code of the card in the run folder, somewhere else; it asks no Hub."""
     code = (run / "model" / "README.md").read_text("utf-8").split("```python\n")[1].split("```")[0]
     forks.hub.seen.clear()
-    done = forks.start(code=code, cwd=cwd).ended()
+    done = forks.python(code, cwd, HF_TOKEN="")
     assert not forks.hub.seen
     return done
 
