@@ -1,8 +1,5 @@
 """Tiny models: built from texts, the same every time, Portuguese letters kept."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
 
@@ -10,6 +7,7 @@ from autotune.choices import Architecture
 from autotune.models import load_model
 from autotune.models.tiny import build_tiny
 from autotune.tasks.base import Family, Head
+from tests.forks import forks
 
 ARCHITECTURES = [one for one in Architecture if one is not Architecture.auto]
 FAMILIES = {
@@ -64,7 +62,8 @@ def test_another_process_builds_the_same_bytes(texts, cache, opened, tmp_path):
         "kinds = ('bert', 'gpt2', 'deberta', 't5', 'llama');"
         "[build_tiny(Architecture(kind), sys.argv[2:], Path(sys.argv[1])) for kind in kinds]"
     )
-    subprocess.run([sys.executable, "-c", script, str(tmp_path), *texts], check=True)
+    done = forks().start(tmp_path, *texts, code=script, cwd=tmp_path).ended()
+    assert done.returncode == 0, done.stderr
     for architecture in ("bert", "gpt2", "deberta", "t5", "llama"):
         opened(architecture)
     built = {file.relative_to(tmp_path): file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
