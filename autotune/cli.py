@@ -17,6 +17,7 @@ from autotune.data.forms import Form
 from autotune.errors import AutotuneError, ConfigError, nearest, raise_all
 from autotune.files import scratch
 from autotune.flags import decoded, take_switch, take_values
+from autotune.imports import uncollected
 from autotune.language import check_language
 from autotune.redaction import RedactedStream
 from autotune.streams import Stream
@@ -131,7 +132,8 @@ def _train(words: list[str], plugins: list[str]) -> int:
     raise_all(list(apart(configs)))
     environment.settle_offline(configs)
     fork = "torch" not in sys.modules and launch.rank() == 0
-    from autotune import multirun
+    with uncollected():
+        from autotune import multirun
 
     if fork:
         fresh.prepare()
@@ -169,7 +171,8 @@ def _look(words: list[str], verb: str) -> int:
         streams.print_json(refusal(error))
         return error.exit_code
     environment.settle_offline(configs)
-    from autotune import commands, multirun
+    with uncollected():
+        from autotune import commands, multirun
 
     if verb == "check":
         return multirun.check(configs)
@@ -196,10 +199,11 @@ def _evaluate(words: list[str], _: list[str]) -> int:
         given.output, inputs=[data], allowed=[Form.json], default=Form.json, force=given.force
     )
     _settle_for(given.run)
-    from autotune import commands
+    with uncollected():
+        from autotune import predict
 
     change, form = changed.changer(data), given.format or changed.form
-    return commands.evaluate(given.run, change, data=data, split=given.split, output=output, form=form)
+    return predict.evaluate(given.run, change, data=data, split=given.split, output=output, form=form)
 
 
 def _predict(words: list[str], _: list[str]) -> int:
@@ -249,11 +253,12 @@ def _predict(words: list[str], _: list[str]) -> int:
             raise ConfigError("what is printed is JSONL", where=f"--to {given.to}", fix=f"-o out.{given.to}")
         outputs.refuse_stdout(inputs)
     _settle_for(given.run)
-    from autotune import commands
+    with uncollected():
+        from autotune import predict
 
     texts = [decoded(text) for text in given.text]
     form = given.format or changed.form
-    return commands.predict(
+    return predict.predict(
         given.run, changed.changer(file), file=file, texts=texts, output=output, keep=given.keep, form=form
     )
 

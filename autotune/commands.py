@@ -1,9 +1,8 @@
 """One function a verb: wires the layers together; nothing clever."""
 
-import json
 import logging
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,17 +16,15 @@ from autotune.checks.show import say, text
 from autotune.choices import CheckFormat, CheckLevel, Precision
 from autotune.config import HubConfig, RunConfig
 from autotune.data.cache import records
-from autotune.data.gold import need_known_labels, need_targets, without_dropped
-from autotune.data.sources import load_file, load_rows, original_rows, rows_from_texts
-from autotune.errors import AutotuneError, ConfigError, listing
+from autotune.data.splits import scored_splits
+from autotune.errors import AutotuneError
 from autotune.evaluation.evaluate import Evaluator
 from autotune.evaluation.metrics import recipe
 from autotune.evaluation.uncertainty import intervals
 from autotune.evaluation.unseen import unseen_scores
 from autotune.files import json_lines
 from autotune.models import finish, halve_frozen, load_model, save_adapter, save_artefact
-from autotune.outcome import say_model, say_next, say_result, say_scores
-from autotune.outputs import Output, inputs_of, kept, print_rows, refuse_input
+from autotune.outcome import say_model, say_next, say_result
 from autotune.paste import pasted
 from autotune.places import cache_of
 from autotune.planning import estimate, lines
@@ -39,13 +36,10 @@ from autotune.publishing.facts import read_facts
 from autotune.publishing.stage import publish
 from autotune.resolve import plain
 from autotune.runs import RunFolder
-from autotune.saved_model import load_saved
-from autotune.streams import need_stdout, print_json
-from autotune.sweeps import warn_of_changed_rows
+from autotune.streams import print_json
 from autotune.tasks.base import Scores
 from autotune.training import device
 from autotune.training.budget import for_prediction
-from autotune.training.features import prepare_features
 from autotune.training.fit import FitResult
 from autotune.training.ranks import Ranks, joined
 from autotune.training.trainer import Trainer
@@ -269,7 +263,7 @@ def _score(
     rows = prepared.rows.splits
     rank, ranks = evaluator.accelerator.process_index, evaluator.accelerator.num_processes
     scores = {}
-    for split in _scored(rows):
+    for split in scored_splits(rows):
         metric = prepared.task.metric()
         predictions = evaluator.counted(metric, model, prepared.features[split], rows[split])
         folder.write_predictions(split, predictions, rank=rank, ranks=ranks)
@@ -278,113 +272,3 @@ def _score(
         if ranks > 1 and rank == 0:
             folder.join_predictions(split, ranks)
     return scores
-
-
-def _scored(splits: Iterable[str]) -> list[str]:
-    """The splits that a run is scored on, the one that is its result last."""
-    names = list(splits)
-    return [name for name in names if name != "train"] or names
-
-
-def evaluate(
-    run: str,
-    change: Callable[[RunConfig], RunConfig],
-    *,
-    data: str | None,
-    split: str | None,
-    output: Output | None,
-    form: str | None,
-) -> int:
-    """Scores a finished run on one of its splits or on a file; returns the exit code.
-
-    Args:
-        run: run folder, or a folder with a saved model.
-        change: what overrides make of the run's configuration.
-        data: file to score instead of the run's own data.
-        split: of the run's own data; None: the one that is the run's result, test where there is one.
-        output: JSON file for the figures.
-        form: of `data`, where its name does not say it.
-    """
-    if output is None:
-        need_stdout()
-    loaded = load_saved(run, change)
-    if output is not None and data is None:
-        refuse_input(output.path, inputs_of(loaded.config.dataset))
-    if data is None:
-        own = load_rows(loaded.config.dataset, loaded.task.columns, cache=Path(loaded.scratch.name))
-        warn_of_changed_rows(run, own.fingerprint)
-        splits = own.splits
-        split = split or _scored(splits)[-1]
-        if split not in splits:
-            raise ConfigError(f"the run has no split {split!r}", where="--split", found=listing(splits))
-        rows = splits[split]
-    else:
-        rows = load_file(
-            data, loaded.config.dataset, loaded.task.columns, cache=Path(loaded.scratch.name), form=form
-        )
-        rows = without_dropped(loaded.task.columns, rows, loaded.config.dataset)
-        need_targets(loaded.task.columns, rows, data)
-        need_known_labels(loaded.task.columns, rows, loaded.task.labels(), loaded.config.dataset, data)
-    features = prepare_features(loaded.task, rows, Path(loaded.scratch.name), "evaluate")
-    scores = loaded.evaluator.score(loaded.model, features, rows)
-    logger.info(
-        "%s, %d rows, scored in %s on %s", data or split, len(rows), loaded.evaluator.precision, device.name()
-    )
-    say_scores(scores)
-    if output is None:
-        need_stdout()
-    else:
-        figures = {
-            **scores.as_dict(),
-            "recipe": recipe(scores.values),
-            "precision": loaded.evaluator.precision,
-        }
-        output.write_text(json.dumps(figures, ensure_ascii=False, indent=2) + "\n")
-    return 0
-
-
-def predict(
-    run: str,
-    change: Callable[[RunConfig], RunConfig],
-    *,
-    file: str | None,
-    texts: Sequence[str],
-    output: Output | None,
-    keep: Sequence[str],
-    form: str | None,
-) -> int:
-    """Predicts for a file or for texts; returns the exit code.
-
-    Args:
-        run: run folder, or a folder with a saved model.
-        change: what overrides make of the run's configuration.
-        file: rows in any form that training takes; gold values are not needed.
-        texts: instead of a file.
-        output: file for the predictions; None prints them.
-        keep: columns of the file that stand beside the predictions.
-        form: of the file, where its name does not say it.
-    """
-    if output is None:
-        need_stdout()
-    loaded = load_saved(run, change)
-    columns = loaded.task.columns
-    rows = (
-        rows_from_texts(texts, columns, given=True)
-        if file is None
-        else load_file(
-            file, loaded.config.dataset, columns, cache=Path(loaded.scratch.name), form=form, given=True
-        )
-    )
-    features = prepare_features(loaded.task, rows, Path(loaded.scratch.name), "predict")
-    predictions: Iterable[Mapping[str, Any]] = loaded.evaluator.stream(loaded.model, features, rows)
-    if file is not None and keep:
-        predictions = kept(predictions, original_rows(file, loaded.config.dataset, columns, form), keep)
-    if output is None:
-        print_rows(predictions)
-    else:
-        output.write_rows(predictions, Path(loaded.scratch.name))
-        precision = loaded.evaluator.precision
-        logger.info(
-            "%d predictions in %s, made in %s on %s", len(rows), output.path, precision, device.name()
-        )
-    return 0

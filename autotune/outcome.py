@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from torch import nn
 
@@ -14,8 +15,10 @@ from autotune.paste import override, pasted
 from autotune.runs import RunFolder
 from autotune.tasks.base import Base, Scores, Task
 from autotune.training import device
-from autotune.training.fit import FitResult
 from autotune.training.progress import duration
+
+if TYPE_CHECKING:
+    from autotune.training.fit import FitResult
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +50,7 @@ def say_scores(scores: Scores) -> None:
 
 
 def say_result(
-    fitted: FitResult,
+    fitted: "FitResult",
     split: str,
     scores: Scores,
     baselines: Mapping[str, Scores],

@@ -10,6 +10,7 @@ from autotune.choices import Precision
 from autotune.config import RunConfig
 from autotune.evaluation.evaluate import Evaluator
 from autotune.files import scratch
+from autotune.imports import uncollected
 from autotune.models import halve_frozen, load_artefact
 from autotune.runs import RunFolder
 from autotune.tasks.base import Task
@@ -41,7 +42,8 @@ def load_saved(run: str, change: Callable[[RunConfig], RunConfig]) -> SavedModel
         ModelError: there is no saved model.
         ConfigError: the changed configuration contradicts itself, or the model.
     """
-    base, model, saved = load_artefact(RunFolder.artefact(run))
+    with uncollected():  # transformers imports the model's own module
+        base, model, saved = load_artefact(RunFolder.artefact(run))
     config, kind = task_of(saved, base)
     config = change(config)
     task = kind(config.task, base, saved["facts"])

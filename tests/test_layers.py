@@ -16,7 +16,7 @@ CONFIGS = PACKAGE.parent / "configs"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    ("__init__", "errors", "flags", "os_errors", "paste", "redaction", "streams", "parsing", "foreign"),
+    ("__init__", "errors", "flags", "os_errors", "paste", "redaction", "streams", "parsing", "foreign", "imports"),
     ("language", "registry", "plugin_errors", "choices", "config"),
     (
         "files",
@@ -46,7 +46,7 @@ LAYERS = (
     ("checks",),
     ("prepare",),
     ("proof", "outcome", "outputs", "planning", "publishing", "saved_model", "sweeps"),
-    ("commands", "convert"),
+    ("commands", "predict", "convert"),
     ("multirun",),
     ("overrides", "explain", "environment", "hydra_loader"),
     ("resuming", "user_files"),

@@ -1,7 +1,7 @@
 """Splits that the data do not have: made from train, seeded, stratified or in groups."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -174,3 +174,9 @@ def _whole_groups(groups: Sequence[Any], wanted: int, random: np.random.Generato
             rows = more
     taken = taken or [min(names, key=lambda name: len(members[name]))]
     return {index for name in taken for index in members[name]}
+
+
+def scored_splits(splits: Iterable[str]) -> list[str]:
+    """The splits that a run is scored on, the one that is its result last."""
+    names = list(splits)
+    return [name for name in names if name != "train"] or names

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import tee
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -25,11 +25,13 @@ from autotune import signals
 from autotune.choices import Precision
 from autotune.data.batches import Indices, prediction_batches
 from autotune.data.cache import records
-from autotune.evaluation.metrics.base import OfflineMetric
 from autotune.tasks.base import Piece, Prediction, Row, Scores, Task
 from autotune.training.features import take
 from autotune.training.memory import is_out_of_memory, let_go
 from autotune.training.progress import Progress
+
+if TYPE_CHECKING:
+    from autotune.evaluation.metrics.base import OfflineMetric
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +68,7 @@ class Evaluator:
         return (prediction for _, prediction in self._predicted(model, features, rows, rank=0, ranks=1))
 
     def counted(
-        self, metric: OfflineMetric[Any], model: nn.Module, features: Dataset, rows: Dataset
+        self, metric: "OfflineMetric[Any]", model: nn.Module, features: Dataset, rows: Dataset
     ) -> Iterator[Prediction]:
         """Predictions for this process's rows, in order, each given to the metric before it is passed on.
 
@@ -85,7 +87,7 @@ class Evaluator:
             metric.tally.note(prediction)
             yield prediction
 
-    def scores(self, metric: OfflineMetric[Any]) -> Scores:
+    def scores(self, metric: "OfflineMetric[Any]") -> Scores:
         """The figures of what all processes have counted; each calls it, and each gets them."""
         if self.accelerator.num_processes > 1:
             metric.merge(gather_object([metric.tally]))

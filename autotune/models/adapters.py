@@ -7,13 +7,12 @@ predicts something else. Here they come from the report of what was missing in t
 
 import copy
 import importlib.util
+import sys
 import tempfile
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
-import peft
 import torch
-from peft.utils import ModulesToSaveWrapper
 from torch import Tensor, nn
 from transformers import BitsAndBytesConfig, PretrainedConfig
 from transformers.pytorch_utils import Conv1D
@@ -25,12 +24,16 @@ from autotune.models.base import AUTO_CLASS
 from autotune.models.repository import plain_errors, quiet
 from autotune.tasks.base import Base, Head
 
-TASK_TYPE: Mapping[Head, peft.TaskType] = {
-    Head.sequence: peft.TaskType.SEQ_CLS,
-    Head.token: peft.TaskType.TOKEN_CLS,
-    Head.seq2seq: peft.TaskType.SEQ_2_SEQ_LM,
-    Head.causal: peft.TaskType.CAUSAL_LM,
+if TYPE_CHECKING:
+    import peft
+
+TASK_TYPE: Mapping[Head, str] = {
+    Head.sequence: "SEQ_CLS",
+    Head.token: "TOKEN_CLS",
+    Head.seq2seq: "SEQ_2_SEQ_LM",
+    Head.causal: "CAUSAL_LM",
 }
+"""Names in `peft.TaskType`."""
 KEYS_AND_VALUES = (
     "key", "value", "k", "v", "k_proj", "v_proj", "key_proj", "value_proj", "k_lin", "v_lin",
     "in_proj", "c_attn", "query_key_value", "qkv_proj", "Wqkv",
@@ -42,6 +45,15 @@ FEED_FORWARD = (
 )  # fmt: skip
 """Ends of the names of the layers whose input is a feed-forward's activation. IA3 (Liu et al. 2022, section
 3.3) scales keys, values and these; BERT kinds name the output of attention `output.dense` too, as in peft."""
+
+
+def has_adapters(model: nn.Module) -> "TypeGuard[peft.PeftModel]":
+    """Whether peft has put adapters on the model; where peft was never imported it has not.
+
+    Most models have none, and importing peft takes longer than reading a small one: so it is imported where adapters
+    are made or read.
+    """
+    return "peft" in sys.modules and isinstance(model, sys.modules["peft"].PeftModel)
 
 
 def attach(model: Any, head: Head, config: PeftConfig, fresh: Iterable[str]) -> nn.Module:
@@ -56,6 +68,8 @@ def attach(model: Any, head: Head, config: PeftConfig, fresh: Iterable[str]) -> 
     Raises:
         ConfigError: names in `peft.target_modules` that no linear layer has.
     """
+    import peft
+
     whole = sorted(fresh)
     linear = linear_layers(model)
     inside = [name for name in linear if any(name == one or name.startswith(f"{one}.") for one in whole)]
@@ -64,7 +78,7 @@ def attach(model: Any, head: Head, config: PeftConfig, fresh: Iterable[str]) -> 
         name for name in linear if name not in inside and model.get_submodule(name) is not output
     }
     common: dict[str, Any] = {
-        "task_type": TASK_TYPE[head],
+        "task_type": peft.TaskType[TASK_TYPE[head]],
         "exclude_modules": sorted(inside) or None,
         "modules_to_save": whole or None,
         "fan_in_fan_out": any(isinstance(module, Conv1D) for module in model.modules()),
@@ -91,7 +105,7 @@ def attach(model: Any, head: Head, config: PeftConfig, fresh: Iterable[str]) -> 
 def halve_frozen(model: nn.Module) -> None:
     """Holds the float32 matrices that adapters leave as they are in bfloat16, half the memory; what is learned and
     vectors stay float32. A model without adapters has none."""
-    if not isinstance(model, peft.PeftModel):
+    if not has_adapters(model):
         return
     learned = (cast(Any, model.base_model).prefix, ".modules_to_save.")
     for name, parameter in model.named_parameters():
@@ -202,11 +216,13 @@ def finish(model: nn.Module, base: Base, config: PeftConfig | None) -> nn.Module
     A base in fewer bits (quantized, or halved by `halve_frozen`) is read again in float32 and merged there: folding an
     update into 4 bits would round it away, and the base with the adapter on it must be the merged model.
     """
-    if config is None or not config.merge or not isinstance(model, peft.PeftModel):
+    if config is None or not config.merge or not has_adapters(model):
         return model
     halved = any(parameter.dtype is torch.bfloat16 for parameter in model.parameters())
     if config.quantization is Quantization.none and not halved:
         return _merged(model)
+    import peft
+
     quantized = model.get_base_model()
     plain_config = type(quantized.config).from_dict(quantized.config.to_dict())
     plain_config.__dict__.pop("quantization_config", None)
@@ -224,9 +240,11 @@ def finish(model: nn.Module, base: Base, config: PeftConfig | None) -> nn.Module
         return _merged(peft.PeftModel.from_pretrained(plain, folder))
 
 
-def _merged(model: peft.PeftModel) -> nn.Module:
+def _merged(model: "peft.PeftModel") -> nn.Module:
     """Folds the adapters in. Modules learned whole are put into place first: peft's own unloading of them
     fails for IA3 where such a module is a container, like the heads of RoBERTa, T5 and BART."""
+    from peft.utils import ModulesToSaveWrapper
+
     plain = model.get_base_model()
     for name, module in list(plain.named_modules()):
         if isinstance(module, ModulesToSaveWrapper):
@@ -237,7 +255,7 @@ def _merged(model: peft.PeftModel) -> nn.Module:
 
 def refuse_without_checkpointing(model: Any) -> None:
     """Raises ConfigError where a model cannot compute its activations a second time."""
-    plain = model.get_base_model() if isinstance(model, peft.PeftModel) else model
+    plain = model.get_base_model() if has_adapters(model) else model
     if not plain.supports_gradient_checkpointing:
         raise ConfigError(
             "this kind of model cannot compute activations a second time",
@@ -282,7 +300,7 @@ def load_trainable_state(model: nn.Module, state: Mapping[str, Tensor]) -> None:
 
 def count_parameters(model: nn.Module) -> tuple[int, int]:
     """Trainable parameters and all of them; copies that peft keeps of modules learned whole count once."""
-    if isinstance(model, peft.PeftModel):
+    if has_adapters(model):
         trainable, every = model.get_nb_trainable_parameters()
         copies = sum(p.numel() for name, p in model.named_parameters() if ".original_module." in name)
         return int(trainable), int(every) - copies

@@ -5,9 +5,8 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import peft
 from torch import nn
 from transformers import AutoTokenizer
 
@@ -16,7 +15,7 @@ from autotune.config import PeftConfig
 from autotune.errors import ModelError, listing
 from autotune.files import follow_umask, put_folder, saving
 from autotune.model_files import ADAPTER, AGAIN, FILES, AdapterFile
-from autotune.models.adapters import quantization_arguments
+from autotune.models.adapters import has_adapters, quantization_arguments
 from autotune.models.base import AUTO_CLASS, family_of, position_rows
 from autotune.models.opening import open_config, refuse_small_vocabulary, try_out
 from autotune.models.repository import licence_of, locate, plain_errors, quiet, read_json
@@ -25,6 +24,9 @@ from autotune.models.weights import read_weights
 from autotune.redaction import redact
 from autotune.tasks.base import Base, Head
 from autotune.tasks.saved import RECORD, Artefact
+
+if TYPE_CHECKING:
+    import peft
 
 
 def save_artefact(
@@ -56,11 +58,11 @@ def _save_artefact(
     model: nn.Module, base: Base, folder: Path, extra: Mapping[str, Any], generation: Mapping[str, Any]
 ) -> None:
     partial = _empty_beside(folder)
-    plain: Any = model.get_base_model() if isinstance(model, peft.PeftModel) else model
+    plain: Any = model.get_base_model() if has_adapters(model) else model
     if generation:
         plain.generation_config.update(**generation)
     quantization = Quantization.none
-    if isinstance(model, peft.PeftModel):
+    if has_adapters(model):
         quantization = _quantization(plain)
         _write_adapter(model, base, partial)
         config = copy.deepcopy(plain.config)
@@ -101,7 +103,7 @@ def save_adapter(model: nn.Module, base: Base, folder: Path) -> None:
         TypeError: the model has no adapters.
         DiskError: the system refused.
     """
-    if not isinstance(model, peft.PeftModel):
+    if not has_adapters(model):
         raise TypeError(f"a {type(model).__name__} has no adapters")
     with saving(folder):
         partial = _empty_beside(folder)
@@ -109,7 +111,7 @@ def save_adapter(model: nn.Module, base: Base, folder: Path) -> None:
         put_folder(partial, folder)
 
 
-def _write_adapter(model: peft.PeftModel, base: Base, folder: Path) -> None:
+def _write_adapter(model: "peft.PeftModel", base: Base, folder: Path) -> None:
     for adapter in model.peft_config.values():
         adapter.base_model_name_or_path, adapter.revision = base.path, base.revision
     # peft would otherwise ask the Hub whether the vocabulary was resized; it never is.
@@ -197,6 +199,8 @@ def load_artefact(
 
 def _with_adapter(base: Base, head: Head, adapter: dict[str, Any], record: dict[str, Any]) -> nn.Module:
     """The base model of an adapter with the adapter on it; what the checkpoint lacks is in the adapter."""
+    import peft
+
     origin = adapter["base_model_name_or_path"]
     with plain_errors(base.name):
         path, revision = locate(origin, adapter.get("revision"))
