@@ -16,7 +16,18 @@ CONFIGS = PACKAGE.parent / "configs"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    ("__init__", "errors", "flags", "os_errors", "paste", "redaction", "streams", "parsing", "foreign", "imports"),
+    (
+        "__init__",
+        "errors",
+        "flags",
+        "os_errors",
+        "paste",
+        "redaction",
+        "streams",
+        "parsing",
+        "foreign",
+        "imports",
+    ),
     ("language", "registry", "plugin_errors", "choices", "config"),
     (
         "files",
