@@ -2,6 +2,7 @@
 windows and heads must be right for that."""
 
 import json
+import math
 from collections.abc import Callable
 from functools import cache
 
@@ -66,6 +67,8 @@ CELLS = (
     + [("ner", name) for name in ENCODERS + DECODERS]
     + [("summarization", name) for name in ENCODER_DECODERS + DECODERS]
 )
+LEARNED = 0.02
+"""Training ends when the losses of three steps, together an epoch at least, are below this."""
 INVALID = [("ner", "t5"), ("ner", "bart")] + [("summarization", name) for name in ENCODERS]
 
 
@@ -125,7 +128,11 @@ def learned_by_heart(config: RunConfig, prepared: Prepared) -> float:
             evaluate=None,
             folder=folder,
         )
-        trainer.fit()
+        losses = [math.inf] * 3
+        for step in trainer.steps():
+            losses = [*losses[1:], step.loss]
+            if max(losses) < LEARNED:
+                break
         evaluator = Evaluator(prepared.task, accelerator, 4096)
         return evaluator.score(
             trainer.bare_model, prepared.features["train"], prepared.rows.splits["train"]

@@ -16,7 +16,7 @@ from typing import Any
 from tests.forks import Forks
 
 WORDS = (
-    "dataset.limit=24", "trainer.epochs=2", "trainer.batch_size=8", "trainer.micro_batch_tokens=200",
+    "dataset.limit=12", "trainer.epochs=2", "trainer.batch_size=4", "trainer.micro_batch_tokens=100",
     "trainer.evaluate_every=2up", "checkpoint.every=1up", "checkpoint.keep=2", "check=none",
 )  # fmt: skip
 """A run of six updates, three evaluations and six checkpoints."""
