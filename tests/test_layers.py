@@ -16,7 +16,18 @@ CONFIGS = PACKAGE.parent / "configs"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    ("__init__", "errors", "flags", "os_errors", "paste", "redaction", "streams", "parsing", "foreign", "imports"),
+    (
+        "__init__",
+        "errors",
+        "flags",
+        "os_errors",
+        "paste",
+        "redaction",
+        "streams",
+        "parsing",
+        "foreign",
+        "imports",
+    ),
     ("language", "registry", "plugin_errors", "choices", "config"),
     (
         "files",
@@ -46,12 +57,13 @@ LAYERS = (
     ("checks",),
     ("prepare",),
     ("proof", "outcome", "outputs", "planning", "publishing", "saved_model", "sweeps"),
-    ("commands", "predict", "convert"),
+    ("commands", "predict", "convert", "clean"),
     ("multirun",),
     ("overrides", "explain", "environment", "hydra_loader"),
     ("resuming", "user_files"),
     ("compose",),
     ("saved_overrides",),
+    ("arguments",),
     ("cli", "__main__"),
 )
 """Each may import from its own row and those before it."""
@@ -61,7 +73,7 @@ FENCES = {
     "accelerate": ("training", "evaluation.evaluate", "commands", "planning"),
     "peft": ("models",),
     "huggingface_hub": ("data", "models", "publishing"),
-    "argparse": ("cli", "compose"),
+    "argparse": ("arguments", "compose"),
     "pickle": (),
     "joblib": (),
 }
