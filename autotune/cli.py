@@ -3,16 +3,15 @@
 Hydra, and even more so torch, are imported by the verbs that need them: `autotune --help` answers at once.
 """
 
-import argparse
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import NoReturn, TextIO, cast
+from typing import TextIO, cast
 
 from autotune import __version__, environment, failures, fresh, launch, registry, streams
+from autotune.arguments import Parser, days
 from autotune.data.forms import Form
 from autotune.errors import AutotuneError, ConfigError, nearest, raise_all
 from autotune.files import scratch
@@ -33,6 +32,7 @@ usage: autotune [VERB] …
   autotune predict RUN FILE -o OUT.csv [dataset.…]  predict for a file, - (standard input), or --text "…"
   autotune push RUN [--repo OWNER/NAME]             send a finished run to the Hub, again and again without harm
   autotune convert IN OUT [--to FORM] [key=value …] write a data set in another form: OUT.conll, or a folder
+  autotune clean [RUNS] [--older-than DAYS]         remove cached tables of the runs folder that no process uses
 
   RUN is a run folder, the folder of a saved model, or hub:ORG/NAME[@REVISION]
   autotune VERB --help     groups, options and keys; arguments of evaluate and predict
@@ -55,7 +55,6 @@ shell completion: eval "$(autotune completion bash)", or zsh; autotune completio
 """
 
 BROKEN_PIPE = 141
-OVERRIDE = re.compile(r"[+~]*[A-Za-z_][\w./@-]*=")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -113,10 +112,10 @@ def _dispatch(words: list[str]) -> int:
         )
     for plugin in plugins:
         registry.load_plugin(plugin)
-    if verb not in ("check", "show", "push", "completion"):
+    if verb not in ("check", "show", "push", "clean", "completion"):
         scratch().cleanup()  # that there is none is not found after hours of training
     # What is asked for on stdout stays alone there.
-    stream = sys.stdout if verb in ("train", "evaluate", "push") else sys.stderr
+    stream = sys.stdout if verb in ("train", "evaluate", "push", "clean") else sys.stderr
     with environment.speaking(stream):
         return VERBS[verb](words, plugins)
 
@@ -180,7 +179,7 @@ def _look(words: list[str], verb: str) -> int:
 
 
 def _evaluate(words: list[str], _: list[str]) -> int:
-    parser = _Parser("evaluate", "Scores a finished run again, or on other data.")
+    parser = Parser("evaluate", "Scores a finished run again, or on other data.")
     parser.add_argument(
         "run", metavar="RUN", help="run folder, folder with a saved model, or hub:ORG/NAME[@REVISION]"
     )
@@ -207,7 +206,7 @@ def _evaluate(words: list[str], _: list[str]) -> int:
 
 
 def _predict(words: list[str], _: list[str]) -> int:
-    parser = _Parser("predict", "Predicts for the rows of a file or for texts, one JSON object a line.")
+    parser = Parser("predict", "Predicts for the rows of a file or for texts, one JSON object a line.")
     parser.add_argument(
         "run", metavar="RUN", help="run folder, folder with a saved model, or hub:ORG/NAME[@REVISION]"
     )
@@ -264,7 +263,7 @@ def _predict(words: list[str], _: list[str]) -> int:
 
 
 def _push(words: list[str], _: list[str]) -> int:
-    parser = _Parser(
+    parser = Parser(
         "push", "Sends a finished run to the Hub; where it stands there already, nothing changes."
     )
     parser.add_argument("run", metavar="RUN", help="run folder")
@@ -292,7 +291,7 @@ def _push(words: list[str], _: list[str]) -> int:
 
 
 def _convert(words: list[str], _: list[str]) -> int:
-    parser = _Parser("convert", "Reads a data set as training does and writes its rows in another form.")
+    parser = Parser("convert", "Reads a data set as training does and writes its rows in another form.")
     parser.add_argument(
         "source", metavar="IN", help="file, folder or Hub id; key=value overrides as in training"
     )
@@ -315,6 +314,23 @@ def _convert(words: list[str], _: list[str]) -> int:
     from autotune import convert
 
     return convert.convert(configs, output)
+
+
+def _clean(words: list[str], _: list[str]) -> int:
+    parser = Parser(
+        "clean", "Lists the cache of a folder of runs and removes what no process uses; it is made again."
+    )
+    parser.add_argument(
+        "runs", metavar="RUNS", nargs="?", default="runs", help="folder of runs (default: runs)"
+    )
+    parser.add_argument(
+        "--older-than", metavar="DAYS", type=days, default=0, help="keep what was used since then"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    given = parser.parse_intermixed_args(words)
+    from autotune.clean import clean
+
+    return clean(given.runs.removeprefix("runs="), given.older_than, dry_run=given.dry_run)
 
 
 def _completion(words: list[str], _: list[str]) -> int:
@@ -346,39 +362,9 @@ VERBS: dict[str, Callable[[list[str], list[str]], int]] = {
     "predict": _predict,
     "push": _push,
     "convert": _convert,
+    "clean": _clean,
     "completion": _completion,
 }
-
-
-class _Parser(argparse.ArgumentParser):
-    """argparse, whose complaints are ours to print."""
-
-    def __init__(self, verb: str, description: str) -> None:
-        super().__init__(prog=f"autotune {verb}", description=description, allow_abbrev=False)
-
-    def offer(self, *names: str) -> None:
-        """Adds arguments that several verbs have."""
-        if "--format" in names:
-            self.add_argument("--format", metavar="FORM", help="of what is read, if its name does not say it")
-        if "--force" in names:
-            self.add_argument("--force", action="store_true", help="overwrite a file that exists")
-
-    def take_overrides(self, words: list[str]) -> list[str]:
-        """Takes key=value out of the words; values of flags, and files that are called so, stay."""
-        taken, rest, before = [], [], ""
-        for word in words:
-            flag = self._option_string_actions.get(before)
-            value = flag is not None and flag.nargs is None
-            if not value and OVERRIDE.match(word) and not os.path.lexists(word):
-                taken.append(word)
-            else:
-                rest.append(word)
-            before = word
-        words[:] = rest
-        return taken
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(message, where=self.prog, fix=" ".join(self.format_usage().split()))
 
 
 def _settle_for(run: str) -> None:

@@ -16,6 +16,7 @@ from autotune.checks.show import say, text
 from autotune.choices import CheckFormat, CheckLevel, Precision
 from autotune.config import HubConfig, RunConfig
 from autotune.data.cache import records
+from autotune.data.cache_use import entries_in_use
 from autotune.data.splits import scored_splits
 from autotune.errors import AutotuneError
 from autotune.evaluation.evaluate import Evaluator
@@ -50,6 +51,7 @@ OVER_BUDGET = 3
 """Exit code of `autotune plan` where the run would cost more than plan.budget allows."""
 
 
+@entries_in_use()
 def check(config: RunConfig) -> tuple[int, dict[str, str]]:
     """Looks at everything that can be known before a model is loaded, and prints it.
 
@@ -61,6 +63,7 @@ def check(config: RunConfig) -> tuple[int, dict[str, str]]:
     return _refusal(config, found.report), found.rows.by_split if found.rows is not None else {}
 
 
+@entries_in_use()
 def plan(config: RunConfig) -> int:
     """Checks, then measures what a run would cost; returns the exit code, 3 where that is over the budget."""
     found = examine(config, cache(config))
@@ -94,6 +97,7 @@ def _print(config: RunConfig, report: Report) -> None:
         sys.stdout.write(text(report, str(config.name), costs))
 
 
+@entries_in_use()
 def train(config: RunConfig, plugins: Sequence[str]) -> int:
     """Fine-tunes, evaluates, saves and proves; returns the exit code.
 

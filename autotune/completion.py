@@ -30,12 +30,13 @@ FLAGS: Mapping[str, Mapping[str, str]] = {
     "push": COMMON | {"--repo": "-", "--revision": "-", "--create-pr": "", "--tag": "-", "--public": "", "--adapter-only": "",
                       "--overwrite-card": "", "--dry-run": ""},
     "convert": COMMON | {"--to": "csv tsv json jsonl parquet arrow xlsx conll spans brat fasttext", "--force": ""},
+    "clean": COMMON | {"--older-than": "-", "--dry-run": ""},
     "completion": COMMON,
 }  # fmt: skip
 """By verb, what each flag takes: nothing, a file, one of several words, or (-) something that cannot be foreseen."""
 PATHS = ("dataset.path", "dataset.splits.train", "dataset.splits.validation", "dataset.splits.test", "model.name_or_path", "runs",
          "resume")  # fmt: skip
-WITH_FILES = ("evaluate", "predict", "push", "convert")
+WITH_FILES = ("evaluate", "predict", "push", "convert", "clean")
 
 BASH = r"""
 _autotune_complete() {

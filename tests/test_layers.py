@@ -57,12 +57,13 @@ LAYERS = (
     ("checks",),
     ("prepare",),
     ("proof", "outcome", "outputs", "planning", "publishing", "saved_model", "sweeps"),
-    ("commands", "predict", "convert"),
+    ("commands", "predict", "convert", "clean"),
     ("multirun",),
     ("overrides", "explain", "environment", "hydra_loader"),
     ("resuming", "user_files"),
     ("compose",),
     ("saved_overrides",),
+    ("arguments",),
     ("cli", "__main__"),
 )
 """Each may import from its own row and those before it."""
@@ -72,7 +73,7 @@ FENCES = {
     "accelerate": ("training", "evaluation.evaluate", "commands", "planning"),
     "peft": ("models",),
     "huggingface_hub": ("data", "models", "publishing"),
-    "argparse": ("cli", "compose"),
+    "argparse": ("arguments", "compose"),
     "pickle": (),
     "joblib": (),
 }

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from autotune import signals
+from autotune.data.cache_use import hold
 from autotune.files import make_folder, synced, writing
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def cached_table_with(
     from datasets import Dataset
 
     path = cache / f"{key}.arrow"
+    hold(path)
     try:
         known = _read_about(path)
     except (FileNotFoundError, NotADirectoryError):

@@ -32,6 +32,7 @@ from transformers import (
 )
 
 from autotune.choices import Architecture
+from autotune.data.cache_use import hold
 from autotune.files import follow_umask, make_folder, saving, synced, tree_synced
 from autotune.manifest import find_folder_fault, write_manifest
 from autotune.models.repository import quiet
@@ -58,6 +59,7 @@ def build_tiny(architecture: Architecture, texts: Iterable[str], cache: Path) ->
     content = "\0".join([str(VERSION), architecture, *sample])
     key = hashlib.sha256(content.encode()).hexdigest()[:16]
     folder = cache / f"tiny-{architecture}-{key}"
+    hold(folder)
     if folder.is_dir():
         fault = find_folder_fault(folder)
         if fault is None:
