@@ -8,10 +8,10 @@ import logging
 import re
 import shutil
 import stat
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from autotune.data.cache_use import LOCK, removing, taken
@@ -71,7 +71,9 @@ def clean(runs: str, older_than: float, *, dry_run: bool) -> int:
             raise ConfigError("there is no such folder of runs", where=runs, fix="autotune clean FOLDER")
         entries, others = find_entries(cache)
     _list(cache, entries, others)
-    old = [entry for entry in entries if entry.used <= time.time() - older_than * DAY]
+    # Files are dated by the system's clock.
+    latest = datetime.now(UTC).timestamp() - older_than * DAY
+    old = [entry for entry in entries if entry.used <= latest]
     if len(old) < len(entries):
         logger.info("%d entries were used in the last %g days and stay", len(entries) - len(old), older_than)
     if not old:
