@@ -12,6 +12,8 @@ from tests.forks import forks
 pytestmark = pytest.mark.slow
 
 TASKS = ["sentiment", "ner", "summarization"]
+ROWS = 32
+"""As many as four updates take."""
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def run(request, runs) -> tuple[str, str, Path]:
 def words_of(task: str, peft: str, runs: Path) -> list[str]:
     """In fp32, as transformers computes on a CPU that is not asked for anything else."""
     return [
-        f"task={task}", f"peft={peft}", "debug=smoke", "trainer.precision=fp32", f"runs={runs}",
+        f"task={task}", f"peft={peft}", "debug=smoke", f"dataset.limit={ROWS}", "trainer.precision=fp32", f"runs={runs}",
         f"name={task}-{peft}",
     ]  # fmt: skip
 
@@ -63,7 +65,7 @@ def test_the_run_folder_is_complete(run):
 def test_a_prediction_stands_beside_every_gold_value(run):
     task, _, folder = run
     predictions = lines(folder / "predictions_test.jsonl")
-    assert len(predictions) == 64
+    assert len(predictions) == ROWS
     for prediction in predictions:
         gold = prediction[{"sentiment": "label", "ner": "tags", "summarization": "summary"}[task]]
         assert isinstance(prediction["prediction"], type(gold))
@@ -85,7 +87,7 @@ def test_predict_gives_the_runs_own_predictions(run, tmp_path):
     role = {"sentiment": "text", "ner": "tokens", "summarization": "document"}[task]
     sample = Path(__file__).parent.parent / "autotune" / "assets" / "samples" / task / "test.jsonl"
     given = tmp_path / "given.jsonl"
-    rows = [{"id": row["id"], role: row[role]} for row in lines(sample)[:64]]
+    rows = [{"id": row["id"], role: row[role]} for row in lines(sample)[:ROWS]]
     given.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     assert main(["predict", str(folder), str(given), "-o", str(tmp_path / "out.jsonl")]) == 0
     actual = lines(tmp_path / "out.jsonl")
