@@ -211,6 +211,7 @@ def _serve(modules: Sequence[str], orders: IO[str], answers: IO[str]) -> None:
             answer: int | None = os.fork()
             if not answer:
                 (_become if "words" in asked else _branch_off)(asked)
+            codes.pop(answer, None)  # of an earlier process with this number
         else:
             pid = asked["poll"]
             if pid not in codes:
