@@ -4,6 +4,7 @@ Hydra, and even more so torch, are imported by the verbs that need them: `autotu
 """
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
@@ -103,6 +104,8 @@ def _dispatch(words: list[str]) -> int:
                 fix=f"autotune {near} …" if near else "autotune --help",
             )
         verb = words.pop(0)
+    else:
+        _refuse_late_verb(words, plugins)
     if verb != "train" and launch.ranks() > 1:
         raise ConfigError(
             "only training is shared by several processes",
@@ -118,6 +121,22 @@ def _dispatch(words: list[str]) -> int:
     stream = sys.stdout if verb in ("train", "evaluate", "push", "clean") else sys.stderr
     with environment.speaking(stream):
         return VERBS[verb](words, plugins)
+
+
+def _refuse_late_verb(words: list[str], plugins: list[str]) -> None:
+    """Raises ConfigError where a verb stands behind flags or overrides."""
+    from autotune.completion import FLAGS
+
+    values = [word for flag, word in zip(words, words[1:], strict=False) if FLAGS["train"].get(flag)]
+    late = next((word for word in words if word in VERBS and word not in values), None)
+    if late is not None:
+        rest = [word for word in words if word != late]
+        loaded = [word for plugin in plugins for word in ("--plugin", plugin)]
+        raise ConfigError(
+            "the verb comes first",
+            where=late,
+            fix=shlex.join(["autotune", late, *loaded, *rest]),
+        )
 
 
 def _train(words: list[str], plugins: list[str]) -> int:

@@ -8,6 +8,7 @@ import yaml
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
+from autotune.data.packed import suffix_of
 from autotune.errors import AutotuneError, ConfigError, Findings, listing, nearest
 from autotune.foreign import said
 from autotune.keys import keys
@@ -135,8 +136,8 @@ def _unknown_option(error: MissingConfigException) -> ConfigError:
     fix = override(group, near) if near else None
     if near is None and group == "model":
         fix = f"{override('model.name_or_path', option)}  # if that is a Hub id or a folder"
-    if near is None and group == "dataset":
-        suffix = Path(option).suffix.lstrip(".")
+    suffix = suffix_of(Path(option)).lstrip(".").replace("tsv", "csv")
+    if group == "dataset" and (near is None or suffix in options or "/" in option):
         fix = f"dataset={suffix if suffix in options else 'hub'} {override('dataset.path', option)}"
     return ConfigError(
         f"there is no {group} {option!r}",

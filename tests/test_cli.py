@@ -1,6 +1,7 @@
 """The door: verbs, exit codes, and what is printed where."""
 
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -239,3 +240,26 @@ def test_what_the_user_decided_about_the_hub_stays(environment, server):
     environment.setenv(OFFLINE, "1")
     settle_offline(compose(["model.name_or_path=org/name"]))
     assert os.environ[OFFLINE] == "1"
+
+
+@pytest.mark.parametrize(
+    ("words", "fix"),
+    [
+        ("--config-dir . check task=ner", "autotune check --config-dir . task=ner"),
+        ("task=ner plan", "autotune plan task=ner"),
+        ("--debug -m seed=1,2 'name=a b' show", "autotune show -m seed=1,2 'name=a b'"),
+        ("--plugin p.py name=x check", "autotune check --plugin p.py name=x"),
+    ],
+)
+def test_a_verb_behind_flags_is_told_to_come_first(words, fix, capsys):
+    assert main(shlex.split(words)) == 2
+    said = capsys.readouterr().err
+    assert "error: the verb comes first" in said
+    assert f"fix:   {fix}\n" in said
+
+
+def test_a_folder_that_is_called_like_a_verb_is_no_verb(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "check").mkdir()
+    assert main(["--config-dir", "check", "--cfg", "job", "task=ner"]) == 0
+    assert "the verb" not in capsys.readouterr().err
