@@ -4,7 +4,6 @@ Hydra, and even more so torch, are imported by the verbs that need them: `autotu
 """
 
 import os
-import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
@@ -19,6 +18,7 @@ from autotune.files import scratch
 from autotune.flags import decoded, take_switch, take_values
 from autotune.imports import uncollected
 from autotune.language import check_language
+from autotune.paste import pasted
 from autotune.redaction import RedactedStream
 from autotune.streams import Stream
 
@@ -135,7 +135,7 @@ def _refuse_late_verb(words: list[str], plugins: list[str]) -> None:
         raise ConfigError(
             "the verb comes first",
             where=late,
-            fix=shlex.join(["autotune", late, *loaded, *rest]),
+            fix=pasted("autotune", late, *loaded, *rest),
         )
 
 

@@ -114,7 +114,7 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
         if folder.finished:
             logger.info("%s is finished; nothing was trained", folder.path)
             logger.info(
-                "see it with: autotune evaluate %s; train it anew with: resume=never", pasted(folder.path)
+                "see it with: autotune evaluate %s; train it again with: resume=never", pasted(folder.path)
             )
             if not ranks.rank:
                 publish(folder, config)

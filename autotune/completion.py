@@ -71,7 +71,7 @@ SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 
 
 def answer(shell: str, line: str, folders: Sequence[Path]) -> str:
-    """What a shell is told: a candidate a line, written as it is to be inserted, with a blank where the word is complete.
+    """The answer to a shell: one candidate per line, as the shell inserts it, with a blank where the word is complete.
 
     Args:
         shell: bash, zsh or fish.

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from autotune import registry
 from autotune.config import RunConfig, TaskConfig
-from autotune.errors import AutotuneError, ConfigError, Findings, raise_all
+from autotune.errors import AutotuneError, ConfigError, raise_all
 from autotune.explain import explain
 from autotune.foreign import foreign
 from autotune.hydra_loader import open_hydra
@@ -203,9 +203,7 @@ def _all_finished(composed: Sequence[Composed], plain: Sequence[Any]) -> list[Ru
         try:
             configs.append(_finished(one, values))
         except AutotuneError as error:
-            refused |= {
-                str(each): each for each in (error.errors if isinstance(error, Findings) else [error])
-            }
+            refused |= {str(each): each for each in error.errors}
     raise_all(list(refused.values()))
     return configs
 

@@ -41,6 +41,11 @@ class AutotuneError(Exception):
         self.what, self.where, self.found, self.fix = what, where, found, fix
         super().__init__(layout(what, [("where", where), ("found", found), ("fix", fix)]))
 
+    @property
+    def errors(self) -> "Sequence[AutotuneError]":
+        """What it consists of: itself, or the errors of `Findings`."""
+        return [self]
+
 
 class ConfigError(AutotuneError):
     """The configuration or the command line is wrong."""
@@ -98,9 +103,14 @@ class Findings(AutotuneError):
     """Several errors found in one pass, so that the user corrects them in one go."""
 
     def __init__(self, errors: Sequence[AutotuneError]) -> None:
-        self.errors = list(errors)
+        self._errors = list(errors)
         self.exit_code = max((error.exit_code for error in errors), default=AutotuneError.exit_code)
         Exception.__init__(self, "\n".join(str(error) for error in errors))
+
+    @property
+    def errors(self) -> Sequence[AutotuneError]:
+        """The errors, as they were found."""
+        return self._errors
 
 
 def layout(what: str, details: Sequence[tuple[str, str | None]]) -> str:

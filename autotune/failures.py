@@ -6,7 +6,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 
 from autotune import launch, registry
-from autotune.errors import AutotuneError, DiskError, Findings, listing
+from autotune.errors import AutotuneError, DiskError, listing
 from autotune.language import local, shown, word
 from autotune.os_errors import is_refusal, system_error
 from autotune.plugin_errors import plugin_error
@@ -52,6 +52,6 @@ def _refused(error: AutotuneError, raised: Exception) -> int:
         tell("".join(traceback.format_exception(raised)))
     if launch.rank():
         return error.exit_code  # what all processes end with is told by the first
-    for one in error.errors if isinstance(error, Findings) else [error]:
+    for one in error.errors:
         tell(f"{word('error')}: {shown(one.what, one.where, one.found, one.fix)}\n")
     return error.exit_code

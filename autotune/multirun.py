@@ -77,7 +77,7 @@ def _check_all(configs: Sequence[RunConfig]) -> None:
         except Interrupted:
             raise
         except AutotuneError as error:
-            for one in error.errors if isinstance(error, Findings) else [error]:
+            for one in error.errors:
                 refused.setdefault(str(one), (one, []))[1].append(str(config.name))
     if refused:
         raise Findings([_of_runs(error, names) for error, names in refused.values()])

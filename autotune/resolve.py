@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from autotune import registry
 from autotune.config import RunConfig
 from autotune.data.maps import read_map
-from autotune.errors import AutotuneError, ConfigError, Findings, raise_all
+from autotune.errors import AutotuneError, ConfigError, raise_all
 from autotune.files import reading
 from autotune.keys import keys
 from autotune.paste import pasted
@@ -137,7 +137,7 @@ def load_config(path: Path) -> RunConfig:
     try:
         return typed(values)
     except AutotuneError as error:
-        first = error.errors[0] if isinstance(error, Findings) else error
+        first = error.errors[0]
         raise damaged(path, str(first).replace("\n", "; "), _without(path), ConfigError) from error
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from autotune.choices import CheckLevel
 from autotune.config import DatasetConfig
 from autotune.data.labels import RelabelError, relabelled
-from autotune.errors import AutotuneError, DataError, Findings, raise_all
+from autotune.errors import AutotuneError, DataError, raise_all
 
 
 class Severity(StrEnum):
@@ -92,7 +92,7 @@ class Report:
 
     def refuse(self, area: Area, error: AutotuneError) -> None:
         """Takes an error in, or the several that it consists of."""
-        for one in error.errors if isinstance(error, Findings) else [error]:
+        for one in error.errors:
             self.errors.append(one)
             relabel = getattr(one, "relabel", None)
             self.findings.append(

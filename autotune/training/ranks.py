@@ -217,8 +217,9 @@ def _tear_down() -> None:
 
 def _details(error: AutotuneError) -> list[dict[str, str | None]]:
     """What an error consists of, for another process to make the same of it."""
-    errors = error.errors if isinstance(error, Findings) else [error]
-    return [{"what": one.what, "where": one.where, "found": one.found, "fix": one.fix} for one in errors]
+    return [
+        {"what": one.what, "where": one.where, "found": one.found, "fix": one.fix} for one in error.errors
+    ]
 
 
 def _common_error(found: Mapping[str, Any]) -> AutotuneError:
