@@ -19,7 +19,7 @@ from autotune.outcome import say_scores
 from autotune.outputs import Output, inputs_of, kept, print_rows, refuse_input
 from autotune.saved_model import load_saved
 from autotune.streams import need_stdout
-from autotune.sweeps import warn_of_changed_rows
+from autotune.sweeps import dataset_of, warn_of_changed_rows
 from autotune.training import device
 from autotune.training.features import prepare_features
 
@@ -49,9 +49,9 @@ def evaluate(
         need_stdout()
     loaded = load_saved(run, change)
     if output is not None and data is None:
-        refuse_input(output.path, inputs_of(loaded.config.dataset))
+        refuse_input(output.path, inputs_of(dataset_of(run, loaded.config)))
     if data is None:
-        own = load_rows(loaded.config.dataset, loaded.task.columns, cache=Path(loaded.scratch.name))
+        own = load_rows(dataset_of(run, loaded.config), loaded.task.columns, cache=Path(loaded.scratch.name))
         warn_of_changed_rows(run, own.fingerprint)
         splits = own.splits
         split = split or scored_splits(splits)[-1]

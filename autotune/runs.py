@@ -62,7 +62,7 @@ class RunFolder:
         self._lock = lock
         self.finished = state_of(path) is State.finished
         """Whether the run was complete when the folder was opened, or `finish` has been called."""
-        self._done, self._command = self.finished, self.command
+        self._done, self._begun = self.finished, status.read_status(self.path)
         self._log: RunLog | None = None
 
     @classmethod
@@ -374,8 +374,9 @@ class RunFolder:
         if self.history.exists():
             with writing(self.history):
                 synced(self.history)
-        sealed = {key: value for key, value in status.read_status(self.path).items() if key == SAVED}
-        self.write_json(STATUS, status.record(State.finished, None, self.command) | sealed)
+        before = status.read_status(self.path)
+        sealed = {key: value for key, value in before.items() if key == SAVED}
+        self.write_json(STATUS, status.record(State.finished, None, before) | sealed)
         self.finished = self._done = True
         self._tidy()
 
@@ -396,4 +397,4 @@ class RunFolder:
     config = staticmethod(saved.config)
 
     def _write_state(self, state: State, reason: str | None) -> None:
-        self.write_json(STATUS, status.record(state, reason, self._command))
+        self.write_json(STATUS, status.record(state, reason, self._begun))

@@ -3,7 +3,7 @@
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from enum import StrEnum
 from pathlib import Path
@@ -42,22 +42,34 @@ class Status(Record):
     reason: str | None = None
     time: str = ""
     command: str = ""
+    folder: str = ""
+    """Where the command was given, at which relative paths start."""
     push: dict[str, Any] = {}
     saved: dict[str, Digest] = {}
 
 
-def record(state: State, reason: str | None, before: str | None = None) -> dict[str, Any]:
+def record(state: State, reason: str | None, before: Mapping[str, Any]) -> dict[str, Any]:
     """What status.json holds from now on.
 
     Args:
         state: of the run.
         reason: why.
-        before: the command that began the run; it stays where this one only names the folder, with resume=RUN.
+        before: what it held; the command that began the run stays where this one only names it, with resume=RUN.
     """
     words = command_words.get() or sys.argv[1:]
     here = any(re.match(r"\+*resume=(?!auto$|never$)", word) for word in words)
-    command = before if here and before else redact(shlex.join(["autotune", *words]))
-    return {"state": state, "reason": reason, "time": now(), "command": command}
+    begun = {"command": redact(shlex.join(["autotune", *words])), "folder": _working_folder()}
+    if here and before.get("command"):
+        begun = {name: before.get(name, "") for name in begun}
+    return {"state": state, "reason": reason, "time": now(), **begun}
+
+
+def _working_folder() -> str:
+    """None of these is as good as a folder: one that is gone, one whose name is no text."""
+    try:
+        return str(Path.cwd()).encode("utf-8", "replace").decode()
+    except FileNotFoundError:
+        return ""
 
 
 def read_status(path: Path) -> dict[str, Any]:

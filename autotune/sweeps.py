@@ -6,13 +6,14 @@ They compare where the same rows are scored.
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from autotune.config import RunConfig
+from autotune.config import DatasetConfig, RunConfig
 from autotune.errors import listing
 from autotune.resolve import changed_at, plain
+from autotune.status import read_status
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +63,20 @@ def warn_of_changed_rows(run: str, fingerprint: str) -> None:
         logger.warning("the data have changed since this run was trained (fingerprint %s, now %s), so rows that are scored "
                        "may be among those that were learned; score a file of its own with --data FILE",
                        learned, fingerprint)  # fmt: skip
+
+
+def dataset_of(run: str, config: RunConfig) -> DatasetConfig:
+    """A run's own data: a relative path starts where the run was begun, if nothing is there at the working folder.
+
+    Args:
+        run: folder of the run, or what else holds a saved model.
+        config: of the run.
+    """
+    path = Path(config.dataset.path).expanduser()
+    there = Path(read_status(Path(run).expanduser()).get("folder", ""), path)
+    if path.exists() or not there.exists():
+        return config.dataset
+    return replace(config.dataset, path=str(there))
 
 
 def _rows(config: RunConfig) -> Mapping[str, str]:

@@ -4,6 +4,7 @@ import pytest
 
 from autotune.compose import compose
 from autotune.errors import ConfigError
+from tests.forks import forks
 
 
 @pytest.fixture
@@ -72,3 +73,33 @@ def test_a_key_null_is_kept_in_quotes_and_without_them_refused_with_what_to_do(o
     assert own("path: sample/sentiment\nlabel_map: {'null': neutro}\n").dataset.label_map == {
         "null": "neutro"
     }
+
+
+def test_a_run_finds_its_data_from_another_folder(tmp_path):
+    rows = "".join(f"a obra {n} foi boa,bom\no prato {n} veio frio,ruim\n" for n in range(12))
+    for name in ("here", "elsewhere"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "here" / "r.csv").write_text(f"text,label\n{rows}")
+    words = [
+        "task=sentiment",
+        "dataset=csv",
+        "dataset.path=r.csv",
+        "debug=smoke",
+        "trainer.max_updates=1",
+        "name=r",
+    ]
+    done = forks().start(*words, cwd=tmp_path / "here").ended()
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / "here" / "runs" / "r"
+    done = forks().start("evaluate", run, cwd=tmp_path / "elsewhere").ended()
+    assert done.returncode == 0, done.stderr
+    # What is in the working folder comes first, and is compared with what the run learned from.
+    (tmp_path / "elsewhere" / "r.csv").write_text(f"text,label\nmais uma obra,bom\n{rows}")
+    done = forks().start("evaluate", run, cwd=tmp_path / "elsewhere").ended()
+    assert done.returncode == 0 and "the data have changed" in done.stderr + done.stdout, done.stderr
+    (tmp_path / "elsewhere" / "r.csv").unlink()
+    (tmp_path / "here" / "r.csv").unlink()
+    done = forks().start("evaluate", run, cwd=tmp_path / "elsewhere").ended()
+    assert done.returncode == 2 and "relative paths start at" in done.stderr
+    published = [path.read_text() for path in (run / "model").glob("*.json")]
+    assert published and not [text for text in published if str(tmp_path) in text]
