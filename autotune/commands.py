@@ -11,7 +11,7 @@ from torch import nn
 
 from autotune import signals
 from autotune.checks.findings import Report, Severity
-from autotune.checks.machine import surroundings
+from autotune.checks.machine import packages, surroundings
 from autotune.checks.show import say, text
 from autotune.choices import CheckFormat, CheckLevel, Precision
 from autotune.config import HubConfig, RunConfig
@@ -149,7 +149,7 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
         }
         signals.refuse_to_go_on()
         folder.write_json("metrics.json", metrics)
-        folder.write_json("environment.json", surroundings())
+        folder.write_json("environment.json", surroundings() | {"packages": packages()})
         write_card(folder.model, read_facts(folder.path, config, folder.command))
         prove(evaluator, model, rows[split], folder, plugins)
         folder.finish()

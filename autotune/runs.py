@@ -4,7 +4,7 @@ config.yaml   resolved configuration             model/        what `autotune pr
 status.json   state, reason, command             adapter/      with LoRA: the adapter alone
 history.jsonl one line an update or evaluation   predictions_<split>.jsonl; last/ the last weights, for the Hub
 metrics.json  figures and their recipes          data.json     fingerprint, source, labels
-environment.json  versions, device, commit
+environment.json  packages, device, commit
 log.txt       what was said                      checkpoints/, best.safetensors, .lock   while it is going on
 """
 

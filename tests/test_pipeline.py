@@ -60,6 +60,8 @@ def test_the_run_folder_is_complete(run):
     assert [record["update"] for record in history if "loss" in record] == [1, 2, 3, 4]
     assert sum("validation" in record for record in history) == 2
     assert (folder / "model" / "model.safetensors").is_file()
+    packages = json.loads((folder / "environment.json").read_text())["packages"]
+    assert packages["pytest"] == pytest.__version__ and "torch" in packages
 
 
 def test_a_prediction_stands_beside_every_gold_value(run):

@@ -5,7 +5,7 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Iterator
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,8 @@ def audit_machine(config: RunConfig, model: nn.Module | None, precision: Precisi
 
 
 def surroundings() -> dict[str, Any]:
-    """What a run depends on besides its configuration: versions, device, and the commit of a checkout of ours."""
+    """What a run depends on besides its configuration: versions, device, and the commit of a checkout of ours, with `-dirty`
+    where its files differ from that."""
     found: dict[str, Any] = {
         "python": platform.python_version(),
         "versions": {name: version(name) for name in PACKAGES},
@@ -67,10 +68,16 @@ def surroundings() -> dict[str, Any]:
     checkout = Path(__file__).parents[2]
     if (checkout / ".git").exists() and shutil.which("git"):
         said = subprocess.run(
-            ["git", "-C", str(checkout), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+            ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            capture_output=True, text=True, check=False,
         )  # fmt: skip
         found["commit"] = said.stdout.strip() or None
     return found
+
+
+def packages() -> dict[str, str]:
+    """Names and versions of all installed packages, by name."""
+    return dict(sorted((one.name, one.version) for one in distributions() if one.name))
 
 
 def memory_bytes() -> int:
