@@ -51,5 +51,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with much to do come first, so that processes that share the files end at the same time."""
     weights: Counter[Path] = Counter()
     for item in items:
-        weights[item.path] += 10 if item.get_closest_marker("slow") else 1
+        weights[item.path] += 100 if item.get_closest_marker("slow") else 1
     items.sort(key=lambda item: -weights[item.path])
