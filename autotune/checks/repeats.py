@@ -116,16 +116,25 @@ def _leak(
     """
     total = len(leaking)
     sure = total - leaks["near"]
-    quoted = listing(f"{text[:EXAMPLE]!r}" for text in values(data.select(leaking[:3]), column))
+    quoted = listing(_example(text) for text in values(data.select(leaking[:3]), column))
     return (warning if sure else note)(
         Area.duplicates,
-        f"{total} of {len(data)} rows of {split} stand in train, too"
-        + (", so their score is partly one of memory" if sure else ", nearly"),
-        where=f"{split}, {leaks['exact_texts']} different texts word for word",
+        f"{total} of {len(data)} rows of {split} "
+        + (
+            "stand in train, too, so their score is partly one of memory"
+            if sure
+            else "resemble rows of train"
+        ),
+        where=f"{split}, {leaks['exact_texts']} different texts word for word" if sure else split,
         found=f"{_degrees(leaks)}; such as {quoted}",
         fix=f"dataset.dedup=leaks leaves {sure} of them out of train" if sure else None,
         count=total,
     )
+
+
+def _example(text: str) -> str:
+    """The beginning of a text."""
+    return repr(text if len(text) <= EXAMPLE else text[:EXAMPLE] + "…")
 
 
 def _near(
@@ -194,7 +203,7 @@ def _conflicts(
         which = int(np.searchsorted(starts, position, side="right")) - 1
         split = list(rows.splits)[which]
         row = rows.splits[split][int(position - starts[which])]
-        examples.append(f"{split} id {row['id']}: {row[column][:EXAMPLE]!r}")
+        examples.append(f"{split} id {row['id']}: {_example(row[column])}")
     yield warning(
         Area.duplicates,
         f"{len(conflicting)} texts have different answers in different rows; no model can get both right",
