@@ -8,7 +8,7 @@ import base64
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -43,9 +43,15 @@ def secrets() -> dict[str, str]:
     return dict(sorted(found.items(), key=lambda pair: len(pair[0]), reverse=True))
 
 
-def secret_in(text: str) -> str | None:
-    """The name of a variable whose secret value is in the text, in one form or another."""
-    return next((name for secret, name in secrets().items() if any(f in text for f in _forms(secret))), None)
+def secret_in(text: str, known: Mapping[str, str] | None = None) -> str | None:
+    """The name of a variable whose secret value is in the text, in one form or another.
+
+    Args:
+        text: where it may be.
+        known: what `secrets` gave, for many texts; None: it is asked.
+    """
+    known = secrets() if known is None else known
+    return next((name for secret, name in known.items() if any(f in text for f in _forms(secret))), None)
 
 
 def redactor() -> Callable[[str], str]:

@@ -71,7 +71,7 @@ def test_a_folder_is_made_with_its_configuration_and_state(tmp_path):
         assert not folder.finished
         folder.finish()
     assert status(folder.path) | {"time": "", "command": ""} == {
-        "state": "finished", "reason": None, "time": "", "command": "",
+        "state": "finished", "reason": None, "time": "", "command": "", "folder": str(Path.cwd()),
     }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from autotune.errors import AutotuneError, ConfigError
-from autotune.redaction import holds_token, secret_in
+from autotune.redaction import holds_token, secret_in, secrets
 
 
 def tokens(value: Any, at: str = "") -> Iterator[AutotuneError]:
@@ -16,8 +16,9 @@ def tokens(value: Any, at: str = "") -> Iterator[AutotuneError]:
 
 def own_secrets(value: Any) -> Iterator[AutotuneError]:
     """No value and no key holds a secret of the environment; the secret is not repeated."""
+    known = secrets()
     for key, text in _texts(value, ""):
-        if (name := secret_in(text)) is not None and not holds_token(text):
+        if (name := secret_in(text, known)) is not None and not holds_token(text):
             yield secret_refused(key, name)
 
 

@@ -26,7 +26,7 @@ RUNS = {
     for task in ("sentiment", "ner", "summarization")
     for adapter in ((), ("peft=lora",))
 }
-TIMES = ("seconds", "time", "command", "saved")
+TIMES = ("seconds", "time", "command", "folder", "saved")
 PASSING = re.compile(rb"([\d.,]+ (s|min|h)\b ?)+|<!-- autotune [0-9a-f]{16}")
 """Durations as people say them, and the digest of a card that holds one."""
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGKILL, signal.SIGUSR1)
