@@ -9,6 +9,6 @@ first = (sys.path[0] or os.curdir) if sys.path else ""
 if not sys.flags.safe_path and os.path.isdir(first) and os.path.samefile(first, os.curdir):  # noqa: PTH112, PTH121
     del sys.path[0]
 
-from autotune.cli import main  # noqa: E402
+from autotune.cli.main import main  # noqa: E402
 
 sys.exit(main())

@@ -5,7 +5,7 @@ AutotuneError
 ├── DataError       a file, column, row or label                                                exit 2
 ├── ModelError      a base model, tokenizer, adapter or saved artefact                          exit 2
 ├── Findings        several of the above, shown at once                                         exit 2
-├── PluginError     code of a plug-in (autotune.plugin_errors)                                  exit 2
+├── PluginError     code of a plug-in (autotune.cli.plugin_errors)                                  exit 2
 ├── HubError        the Hub refused or cannot be reached; what was trained is safe              exit 69
 ├── TrainingError   numbers that went bad after training began (NaN, failed round trip)         exit 65
 └── DiskError       no space, no permission, a path that cannot be written or read              exit 74
@@ -15,7 +15,10 @@ Anything that is not an AutotuneError is a bug of ours: it keeps its traceback a
 """
 
 import difflib
-from collections.abc import Iterable, Sequence
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 
 class AutotuneError(Exception):
@@ -144,3 +147,53 @@ def listing(names: Iterable[object], limit: int = 12) -> str:
     items = [str(name) for name in names]
     rest = f", and {len(items) - limit} more" if len(items) > limit else ""
     return ", ".join(items[:limit]) + rest
+
+
+_PLAIN = re.compile(r"[^\s,:\[\]{}'\"#]([^,:\[\]{}'\"#]*[^\s,:\[\]{}'\"#])?")
+"""What needs no quotes inside a list or a map."""
+
+_OTHER = re.compile(
+    r"(?!(0|[1-9]\d*)$)[+-]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(e[+-]?\d+)?"
+    r"|[+-]?(inf|nan)|null|true|false|.*,.*|[\[{'\"].*|",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Texts that Hydra would read as something else: numbers, null, several values of a sweep, lists, maps. As a number, 12
+is 12; 012 is not."""
+
+_SAFE = re.compile(r"[\w@%+=:,./-]+")
+"""What no shell reads as anything but itself; with letters of all languages, which shlex would put into quotes."""
+
+
+def override(key: str, value: Any) -> str:
+    """`key=value`, in the shell's quotes where it needs them."""
+    return pasted(f"{key}={value if isinstance(value, str) else _literal(value)}")
+
+
+def override_text(key: str, text: str) -> str:
+    """`key=value` where the value is a text, whatever it looks like: the name of a column, of a file, of a split."""
+    return pasted(f"{key}={quoted(text) if _OTHER.fullmatch(text) else text}")
+
+
+def quoted(text: str) -> str:
+    """A text in the quotes of Hydra's grammar, where only a backslash before a quote is special."""
+    return "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + (found[2] and "\\'"), text) + "'"
+
+
+def pasted(*words: object) -> str:
+    """Words of a command line, each in the shell's quotes where it needs them."""
+    return " ".join(word if _SAFE.fullmatch(word) else shlex.quote(word) for word in map(str, words))
+
+
+def _literal(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case str():
+            return value if _PLAIN.fullmatch(value) else "'" + value.replace("'", "''") + "'"
+        case Mapping():
+            return "{" + ", ".join(f"{_literal(key)}: {_literal(item)}" for key, item in value.items()) + "}"
+        case list() | tuple():
+            return "[" + ",".join(map(_literal, value)) + "]"
+    return str(value)

@@ -8,8 +8,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autotune.errors import AutotuneError, ConfigError, listing, nearest
-from autotune.paste import override
+from autotune.errors import AutotuneError, ConfigError, listing, nearest, override
 
 if TYPE_CHECKING:
     from autotune.tasks.base import Task

@@ -32,8 +32,8 @@ FREE = (
 
 NEEDED = (
     *FREE,
-    "autotune.commands", "autotune.publishing.stage", "autotune.evaluation.metrics.classification",
-    "autotune.evaluation.metrics.entities", "autotune.evaluation.metrics.rouge", "datasketch",
+    "autotune.pipeline.commands", "autotune.publishing.publish", "autotune.metrics.classification",
+    "autotune.metrics.entities", "autotune.metrics.rouge", "datasketch",
     "transformers.models.bert.modeling_bert", "transformers.models.t5.modeling_t5", "tests.chaos.points",
 )  # fmt: skip
 """What runs import."""
@@ -256,10 +256,10 @@ def _work(asked: dict[str, Any]) -> None:
     if asked["code"]:
         sys.argv = ["-c", *asked["words"]]
         _end(lambda: exec(compile(asked["code"], "<string>", "exec"), {"__name__": "__main__"}))
-    from autotune import fresh
-    from autotune.cli import main as command
+    from autotune.cli.main import main as command
+    from autotune.runtime import child_process
 
-    fresh.prepare()
+    child_process.prepare()
     if asked["armed"] is not None:
         from tests.chaos.points import arm
 

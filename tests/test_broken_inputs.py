@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from autotune import commands
-from autotune.cli import main
+from autotune.cli.main import main
+from autotune.pipeline import commands
 
 REVIEWS = "text,label\n" + "".join(f"avaliação número {n},{'bom' if n % 2 else 'ruim'}\n" for n in range(20))
 TAGGED = "João B-PESSOA\nviu O\nBelém B-LOCAL\n\n" * 10

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from autotune.checkpoints import Checkpoints, write_tensors
 from autotune.errors import DiskError
+from autotune.run.checkpoints import Checkpoints, write_tensors
 from tests.forks import Fork, forks
 
 WORDS = ["dataset.limit=24", "trainer.epochs=4", "checkpoint.every=3up", "trainer.batch_size=8", "check=none"]
@@ -229,7 +229,7 @@ def test_training_does_not_wait_for_the_disk(tmp_path, monkeypatch):
         assert may_go_on.wait(300)
         write_tensors(path, tensors)
 
-    monkeypatch.setattr("autotune.checkpoints.write_tensors", slow)
+    monkeypatch.setattr("autotune.run.checkpoints.write_tensors", slow)
     checkpoints = Checkpoints(tmp_path / "checkpoints", keep=1)
     checkpoints.save(3, {"weights": {"a": torch.ones(2)}}, {"standing": 3}, {})
     assert begun.wait(300) and not checkpoints.exist()
@@ -244,7 +244,7 @@ def test_a_checkpoint_that_could_not_be_written_is_told_by_the_next_or_at_the_en
     def full(path, tensors):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("autotune.checkpoints.write_tensors", full)
+    monkeypatch.setattr("autotune.run.checkpoints.write_tensors", full)
     checkpoints = Checkpoints(tmp_path / "checkpoints", keep=1)
     for at_the_end in (True, False):
         checkpoints.save(3, {"weights": {"a": torch.ones(2)}}, {}, {})

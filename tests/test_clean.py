@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from autotune import commands
-from autotune.cli import main
+from autotune.cli.main import main
+from autotune.pipeline import commands
 
 KEY, SHORT = "0123456789abcdef01234567", "0123456789abcdef"
 TABLE, FEATURES, TINY = f"rows-{KEY}.arrow", f"features-{KEY}.arrow", f"tiny-bert-{SHORT}"

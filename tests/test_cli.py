@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from autotune import __version__, registry
-from autotune.cli import VERBS, main
-from autotune.compose import compose
-from autotune.environment import OFFLINE, answers, settle_offline
+from autotune.cli.environment import OFFLINE, answers, settle_offline
+from autotune.cli.main import VERBS, main
+from autotune.config.compose import compose
 
 TOKEN = "hf_" + "aB3" * 11
 
@@ -162,7 +162,7 @@ def test_a_token_is_printed_nowhere(capsys, plugin, monkeypatch):
 def test_a_task_of_the_users_own_is_one_file_and_one_yaml(tmp_path, plugin):
     code = """
         from dataclasses import dataclass
-        from autotune.config import TaskConfig
+        from autotune.config.schema import TaskConfig
         from autotune.registry import register
         from autotune.tasks.sentiment import Sentiment
 

@@ -11,9 +11,9 @@ import time
 
 import pytest
 
-from autotune.cli import VERBS, main
-from autotune.completion import FLAGS, SCRIPTS, candidates
-from autotune.places import config_folder
+from autotune.cli.completion import FLAGS, SCRIPTS, candidates
+from autotune.cli.main import VERBS, main
+from autotune.runtime.places import config_folder
 
 START = {
     "bash": ["bash", "--norc", "--noprofile", "-i"],
@@ -134,7 +134,7 @@ def test_what_comes_next(given, word, found):
 
 
 def test_nothing_heavy_is_imported():
-    code = "import sys; from autotune.cli import main; main(['completion', 'query', 'bash', 'autotune task=']); " \
+    code = "import sys; from autotune.cli.main import main; main(['completion', 'query', 'bash', 'autotune task=']); " \
            "print({'torch', 'hydra', 'transformers'} & set(sys.modules))"  # fmt: skip
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "task=" not in done.stdout.splitlines()[-1]

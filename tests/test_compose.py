@@ -7,14 +7,14 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.choices import Architecture, PeftMethod, Precision
-from autotune.compose import compose
-from autotune.config import RunConfig
+from autotune.config.compose import compose
+from autotune.config.enums import Architecture, PeftMethod, Precision
+from autotune.config.keys import suggest
+from autotune.config.load import dump_config, load_config
+from autotune.config.overrides import tidy
+from autotune.config.schema import RunConfig
 from autotune.errors import AutotuneError, ConfigError, Findings
-from autotune.keys import suggest
-from autotune.overrides import tidy
 from autotune.registry import tasks
-from autotune.resolve import dump_config, load_config
 
 TOKEN = "hf_" + "aB3" * 11
 

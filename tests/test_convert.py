@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from autotune.cli import main
+from autotune.cli.main import main
 
 NER = [
     {"text": f"Ana {number} viu Belém.", "label": [[0, 3, "P"], [10 + (number > 9), 15 + (number > 9), "L"]]}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.compose import compose
+from autotune.config.compose import compose
 from autotune.errors import AutotuneError, ConfigError
 
 CALLED = []

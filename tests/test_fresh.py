@@ -10,10 +10,10 @@ from tests.forks import forks
 
 SCRIPT = """
 import json, os, signal, sys
-from autotune import fresh
+from autotune.runtime import child_process
 ways = sys.argv[1]
 if ways != "started":
-    fresh.prepare()
+    child_process.prepare()
 if ways == "lost":
     # The only child is the one that waits.
     with open(f"/proc/self/task/{os.getpid()}/children") as children:
@@ -21,7 +21,7 @@ if ways == "lost":
 os.environ.update(RANK="1", WORLD_SIZE="2")
 words = (["--version"], ["nonsense"], ["show", "name=ímã"], ["evaluate", "nowhere"])
 # What is started after a loss is started as in the first way: the verb with the dear imports is not needed twice.
-ended = [fresh.run(each) for each in (words[:3] if ways == "lost" else words)]
+ended = [child_process.run(each) for each in (words[:3] if ways == "lost" else words)]
 print(json.dumps([[one.code, one.said] for one in ended]))
 """
 
@@ -42,7 +42,7 @@ def test_a_verb_says_and_ends_with_the_same_forked_or_started(tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
 def test_the_waiting_process_ends_with_the_first():
-    script = "from autotune import fresh; import os; fresh.prepare(); os._exit(0)"
+    script = "from autotune import fresh; import os; child_process.prepare(); os._exit(0)"
     # The reader of the pipe sees its end only when nobody holds it any more.
     assert (
         subprocess.run(

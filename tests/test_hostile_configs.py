@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from autotune.cli import main
+from autotune.cli.main import main
 
 DATA = ["show", "task=sentiment", "dataset=mine", "--config-dir=configs"]
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(

@@ -7,19 +7,20 @@ import sys
 
 import pytest
 
-from autotune.imports import uncollected
+from autotune.runtime.imports import uncollected
 from tests.forks import forks
 
 CODE = """
 import json, sys
-from autotune.cli import main
+from autotune.cli.main import main
 code = main(["predict", "r", "--text", "O atendimento foi bom."])
 print(json.dumps({"code": code, "modules": sorted(sys.modules)}))
 """
 NEEDLESS = (
     "peft", "evaluate", "sklearn", "seqeval", "rouge_score", "nltk", "datasketch", "bitsandbytes",
     "scipy.stats", "transformers.trainer", "transformers.trainer_utils", "transformers.pipelines",
-    "autotune.commands", "autotune.prepare", "autotune.planning", "autotune.proof", "autotune.checks",
+    "autotune.pipeline.commands", "autotune.pipeline.prepare", "autotune.pipeline.plan", "autotune.pipeline.round_trip",
+    "autotune.checks",
     "autotune.publishing", "autotune.training.fit", "autotune.training.trainer",
 )  # fmt: skip
 """What training, checks and metrics import; `evaluate` alone brings all pipelines of transformers."""

@@ -15,10 +15,10 @@ from string import Formatter
 import pytest
 
 import autotune
-from autotune.cli import main
+from autotune.cli.main import main
 from autotune.errors import DataError, Findings, listing
-from autotune.language import CATALOGUE, LOCALE, VARIABLE, Pieces, Template, local
-from autotune.training.ranks import _common_error, _details
+from autotune.runtime.language import CATALOGUE, LOCALE, VARIABLE, Pieces, Template, local
+from autotune.runtime.ranks import _common_error, _details
 from tests.forks import forks
 
 PACKAGE = Path(autotune.__file__).parent

@@ -8,8 +8,8 @@ from functools import cache
 
 import pytest
 
-from autotune.choices import Architecture, CheckLevel, Precision
-from autotune.config import (
+from autotune.config.enums import Architecture, CheckLevel, Precision
+from autotune.config.schema import (
     CheckConfig,
     DatasetConfig,
     ModelConfig,
@@ -19,11 +19,11 @@ from autotune.config import (
     TrainerConfig,
 )
 from autotune.errors import ModelError
-from autotune.evaluation.evaluate import Evaluator
+from autotune.evaluation.evaluator import Evaluator
 from autotune.models import load_model
-from autotune.prepare import Prepared, examine
+from autotune.pipeline.prepare import Prepared, examine
 from autotune.registry import task
-from autotune.runs import RunFolder
+from autotune.run.folder import RunFolder
 from autotune.training import device
 from autotune.training.trainer import Trainer
 

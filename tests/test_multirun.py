@@ -6,8 +6,8 @@ import shlex
 
 import pytest
 
-from autotune.cli import main
-from autotune.compose import compose, members
+from autotune.cli.main import main
+from autotune.config.compose import compose, members
 from autotune.errors import Findings
 from tests.forks import forks
 
@@ -62,7 +62,8 @@ def test_what_is_wrong_with_any_run_of_a_sweep_is_said_at_once():
 def test_a_run_that_fails_does_not_keep_the_later_ones_from_running(tmp_path):
     code = """
 import sys
-from autotune import cli, fresh
+from autotune.cli.main import main
+from autotune.runtime import child_process
 from autotune.errors import TrainingError
 from autotune.tasks.sentiment import Sentiment
 
@@ -75,8 +76,8 @@ def loss(self, *words):
     return right(self, *words)
 
 Sentiment.loss = loss
-fresh.prepare()
-sys.exit(cli.main(sys.argv[1:]))
+child_process.prepare()
+sys.exit(main(sys.argv[1:]))
 """
     words = ["-m", "debug=smoke", "runs=os runs", "seed=1,2"]
     done = forks().start(*words, cwd=tmp_path, code=code).ended()

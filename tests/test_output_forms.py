@@ -11,7 +11,7 @@ import pyarrow.parquet
 import pytest
 from openpyxl import load_workbook
 
-from autotune.cli import main
+from autotune.cli.main import main
 
 ROWS = [("a1", "Gostei muito da caneta.", "loja 7", "01"), ("a2", 'Não presta; "nunca" mais.', "", "02")]
 HEAD = ["id", "text", "loja", "código"]
@@ -264,7 +264,7 @@ def test_a_disk_that_fills_up_names_no_folder_of_runs(run, rows, capsys, monkeyp
             raise OSError(28, "No space left on device")
         fsync(descriptor)
 
-    monkeypatch.setattr("autotune.files.os.fsync", full)
+    monkeypatch.setattr("autotune.runtime.files.os.fsync", full)
     for name in ("o.jsonl", "o.csv"):
         assert main(["predict", str(run), "mine.csv", "-o", name]) == 74
         said = capsys.readouterr().err

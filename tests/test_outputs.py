@@ -10,7 +10,7 @@ import pytest
 
 from autotune.data.export import refuse_existing
 from autotune.errors import ConfigError, DiskError
-from autotune.files import refuse_ways_out, replaced
+from autotune.runtime.files import refuse_ways_out, replaced
 
 
 def write(target: Path, text: str = "new") -> None:

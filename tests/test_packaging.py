@@ -70,7 +70,7 @@ def test_the_wheel_says_its_licence_and_its_command(wheel):
     info = next(name.rsplit("/", 1)[0] for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
     metadata = archive.read(f"{info}/METADATA").decode()
     assert "License-Expression: Apache-2.0" in metadata
-    assert "autotune = autotune.cli:main" in archive.read(f"{info}/entry_points.txt").decode()
+    assert "autotune = autotune.cli.main:main" in archive.read(f"{info}/entry_points.txt").decode()
     assert f"{info}/licenses/LICENSE" in archive.namelist()
 
 

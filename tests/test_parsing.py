@@ -6,9 +6,9 @@ import pytest
 import yaml
 
 from autotune.errors import ConfigError, ModelError
-from autotune.foreign import foreign, said
-from autotune.parsing import DEEPEST, Unreadable, parse_json, parse_yaml
-from autotune.records import Record, read_lines, read_record
+from autotune.runtime.library_errors import foreign, said
+from autotune.runtime.parsing import DEEPEST, Unreadable, parse_json, parse_yaml
+from autotune.runtime.records import Record, read_lines, read_record
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
@@ -128,7 +128,7 @@ def test_what_is_no_fault_of_a_library_passes(error):
 
 def test_a_bug_of_ours_below_the_call_stays_a_bug():
     """Told by the function that raised it, however deep below the guarded call."""
-    from autotune import files
+    from autotune.runtime import files
 
     with pytest.raises(AttributeError), foreign(lambda one: ModelError(said(one))):
         files.free_name(None)  # type: ignore[arg-type]

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import autotune
-from autotune.cli import main
-from autotune.compose import compose
-from autotune.keys import keys
-from autotune.paste import override_text
+from autotune.cli.main import main
+from autotune.config.compose import compose
+from autotune.config.keys import keys
+from autotune.errors import override_text
 
 ROWS = [(f"Frase {'boa' if n % 2 else 'má'} número {n}.", "sim" if n % 2 else "não") for n in range(40)]
 FILES = {
@@ -128,7 +128,7 @@ def fixed_texts(tree: ast.AST):
 
 
 def test_no_text_is_printed_behind_a_key_without_quotes():
-    """Where a name of a file, a column or a run follows `key=` or a command, autotune.paste writes it."""
+    """Where a name of a file, a column or a run follows `key=` or a command, autotune.errors writes it."""
     numbers = {key for key, kind in keys().items() if not {str, list, dict, "typing.Any"} & {kind, str(kind)}
                and "str" not in str(kind)}  # fmt: skip
     numbers |= {"task", "dataset", "dataset.language", "trainer.evaluate_every", "plan.budget.X", "dataset.X"}

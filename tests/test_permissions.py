@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.cli import main
+from autotune.cli.main import main
 from tests.forks import forks
 
 NOBODY = 65534
@@ -17,7 +17,7 @@ AS_NOBODY = (
     # Python itself may lie where nobody else may read, so what is imported late is imported first.
     "import os, sys, encodings.utf_8_sig, encodings.utf_32_le; os.environ['HOME'] = '/nonexistent'; os.umask(0o022);"
     "os.setgroups([]); os.setgid(65534); os.setuid(65534);"
-    "from autotune.cli import main; os._exit(main(sys.argv[1:]))"
+    "from autotune.cli.main import main; os._exit(main(sys.argv[1:]))"
 )
 TINY = [
     "task=sentiment",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, pipeline
 
-from autotune.cli import main
+from autotune.cli.main import main
 from tests.forks import forks
 
 pytestmark = pytest.mark.slow

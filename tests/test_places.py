@@ -5,11 +5,11 @@ import tempfile
 
 import pytest
 
-from autotune.cli import main
+from autotune.cli.main import main
 from autotune.errors import DiskError
-from autotune.files import locked, scratch
-from autotune.os_errors import system_error
-from autotune.places import moved
+from autotune.runtime.files import locked, scratch
+from autotune.runtime.os_errors import system_error
+from autotune.runtime.places import moved
 from tests.forks import forks
 
 LONG = "x" * 300
@@ -110,13 +110,13 @@ def test_where_a_folder_went_is_known(folder):
 def test_a_run_whose_folder_is_moved_says_so(folder):
     """Moved by the run itself, when it writes its history for the third time."""
     code = (
-        "import os, sys, pathlib; from autotune.runs import RunFolder; true = RunFolder.append_history; seen = []\n"
+        "import os, sys, pathlib; from autotune.run.folder import RunFolder; true = RunFolder.append_history; seen = []\n"
         "def moving(self, record):\n"
         "    seen.append(1)\n"
         "    if len(seen) == 3: self.path.rename(self.path.with_name('elsewhere'))\n"
         "    true(self, record)\n"
         "RunFolder.append_history = moving\n"
-        "from autotune.cli import main; os._exit(main(sys.argv[1:]))"
+        "from autotune.cli.main import main; os._exit(main(sys.argv[1:]))"
     )
     words = ["task=sentiment", "trainer.max_updates=5", "dataset.limit=64", "check=none", "guard=none"]
     done = forks().start(*words, "runs=runs", "name=r", cwd=folder, code=code).ended()

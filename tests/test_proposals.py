@@ -6,13 +6,13 @@ import shlex
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from autotune.compose import compose
+from autotune.config.compose import compose
+from autotune.config.keys import keys
+from autotune.config.load import plain, typed
+from autotune.config.overrides import key_of, tidy
+from autotune.config.proposals import proposal
+from autotune.config.synonyms import SYNONYMS
 from autotune.errors import AutotuneError, Findings
-from autotune.keys import keys
-from autotune.overrides import key_of, tidy
-from autotune.proposals import proposal
-from autotune.resolve import plain, typed
-from autotune.synonyms import SYNONYMS
 
 VALUES = (
     "true",

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autotune.choices import Architecture
-from autotune.cli import main
-from autotune.compose import compose, config_folder
-from autotune.config import RunConfig
+from autotune.cli.main import main
+from autotune.config.compose import compose, config_folder
+from autotune.config.enums import Architecture
+from autotune.config.keys import keys
+from autotune.config.load import dump_config, load_config
+from autotune.config.overrides import key_of
+from autotune.config.rules import suspicions
+from autotune.config.schema import RunConfig
 from autotune.errors import AutotuneError, ConfigError
-from autotune.keys import keys
-from autotune.overrides import key_of
-from autotune.resolve import dump_config, load_config
-from autotune.rules import suspicions
 
 Case = tuple[list[str], str, str]
 """Command line, the key that is named, what is found there."""
@@ -414,15 +414,15 @@ def test_any_options_compose_or_are_refused_in_words(chosen, complete):
 
 
 def test_tiny_models_are_as_long_as_the_rules_say():
+    from autotune.config.rules.model import LONG, LONGEST, SHORT
     from autotune.models import tiny_tokenizers
-    from autotune.rules.model import LONG, LONGEST, SHORT
 
     assert (SHORT, LONG) == (tiny_tokenizers.SHORT, tiny_tokenizers.LONG)
     assert LONGEST.keys() >= set(Architecture)
 
 
 def test_the_usual_window_is_that_of_the_tasks():
-    from autotune.rules.windows import USUAL
-    from autotune.tasks.base import DEFAULT_MAX_LENGTH
+    from autotune.models.spec import DEFAULT_MAX_LENGTH
+    from autotune.tasks.overlap import USUAL
 
     assert USUAL == DEFAULT_MAX_LENGTH

@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from autotune.checkpoints import read_tensors
-from autotune.choices import Resume
-from autotune.config import DatasetConfig, ModelConfig, RunConfig, TrainerConfig
+from autotune.config.enums import Resume
+from autotune.config.load import load_config
+from autotune.config.schema import DatasetConfig, ModelConfig, RunConfig, TrainerConfig
 from autotune.errors import AutotuneError, ConfigError, DataError, DiskError, ModelError
 from autotune.registry import task
-from autotune.resolve import load_config
-from autotune.runs import RunFolder
+from autotune.run.checkpoints import read_tensors
+from autotune.run.folder import RunFolder
 from tests.forks import Fork, forks
 
 TOKEN = "hf_" + "aB3" * 11
 HOLDER = """
 import signal, sys
-from autotune.resolve import load_config
-from autotune.runs import RunFolder
+from autotune.config.load import load_config
+from autotune.run.folder import RunFolder
 from pathlib import Path
 with RunFolder.open(load_config(Path(sys.argv[1]))):
     print("open", flush=True)
@@ -31,8 +31,8 @@ FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 from autotune.errors import DiskError
-from autotune.resolve import load_config
-from autotune.runs import RunFolder
+from autotune.config.load import load_config
+from autotune.run.folder import RunFolder
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with RunFolder.open(load_config(Path(sys.argv[1]))) as folder:
     folder.write_json("metrics.json", {"old": 1})

@@ -9,12 +9,12 @@ from urllib.parse import quote
 
 import pytest
 
-from autotune.cli import main
-from autotune.compose import compose
+from autotune.cli.main import main
+from autotune.config.compose import compose
+from autotune.config.load import dump_config
+from autotune.config.secrets import redact, secrets
 from autotune.errors import AutotuneError
-from autotune.redaction import redact, secrets
-from autotune.resolve import dump_config
-from autotune.runs import RunFolder
+from autotune.run.folder import RunFolder
 from tests.forks import forks
 
 SECRET = 'Zq7/9+ç"x&Canary'

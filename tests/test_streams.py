@@ -9,8 +9,8 @@ from contextlib import redirect_stdout
 
 import pytest
 
-from autotune.cli import main
-from autotune.streams import fitting, print_json
+from autotune.cli.main import main
+from autotune.runtime.streams import fitting, print_json
 from tests.forks import forks
 
 VERB = [sys.executable, "-P", "-m", "autotune"]
@@ -50,7 +50,7 @@ def test_where_make_room_is_no_help_it_is_not_said():
 CLOSED = "sys.stdout = None; os.close(1)"
 FULL = "os.dup2(os.open('/dev/full', os.O_WRONLY), 1)"
 NARROW = "sys.stdout = open(1, 'w', encoding='ascii', closefd=False)"
-MAIN = "import os, sys; {}; from autotune.cli import main; os._exit(main(sys.argv[1:]))"
+MAIN = "import os, sys; {}; from autotune.cli.main import main; os._exit(main(sys.argv[1:]))"
 
 
 @pytest.mark.parametrize("stdout", [CLOSED, FULL, NARROW], ids=["closed", "full", "ascii"])
@@ -134,7 +134,7 @@ def test_names_of_files_that_are_not_utf_8_are_shown(tmp_path, capsys):
 
 
 def test_texts_of_the_command_line_are_utf_8_in_the_locale_c():
-    code = "import sys; from autotune.flags import decoded; print(ascii(decoded(sys.argv[1])))"
+    code = "import sys; from autotune.cli.flags import decoded; print(ascii(decoded(sys.argv[1])))"
     words = [sys.executable, "-P", "-c", code, "não é"]
     env = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0"}
     done = subprocess.run(words, capture_output=True, text=True, check=True, env=env)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from autotune.compose import compose
+from autotune.config.compose import compose
 from autotune.errors import ConfigError
 from tests.forks import forks
 

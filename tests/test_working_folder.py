@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import autotune
-from autotune import fresh
+from autotune.runtime import child_process
 
 NAMES = (
     "yaml",
@@ -57,7 +57,7 @@ def test_a_module_that_is_run_by_name_imports_nothing_from_there(hostile, launch
 
 def test_a_fresh_process_imports_nothing_from_there(hostile):
     """The proof, where it cannot be forked."""
-    ended = fresh.run(["show", "name=here"])
+    ended = child_process.run(["show", "name=here"])
     assert not hostile.exists(), hostile.read_text()
     assert ended.code == 0 and "name: here" in ended.said
 

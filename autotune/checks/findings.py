@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from autotune.choices import CheckLevel
-from autotune.config import DatasetConfig
+from autotune.config.enums import CheckLevel
+from autotune.config.schema import DatasetConfig
 from autotune.data.labels import RelabelError, relabelled
 from autotune.errors import AutotuneError, DataError, raise_all
 

@@ -7,10 +7,10 @@ from typing import Any
 from datasets import Dataset
 
 from autotune.checks.findings import Area, Finding, Report, note, warning
-from autotune.choices import ClassWeights
-from autotune.config import RunConfig
+from autotune.config.columns import Column, Kind
+from autotune.config.enums import ClassWeights
+from autotune.config.schema import RunConfig
 from autotune.data.cache import values
-from autotune.data.roles import Column, Kind
 from autotune.data.sources import Rows
 from autotune.data.spelling import plain_spelling
 from autotune.data.words import entities

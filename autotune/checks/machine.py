@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from autotune.checks.findings import Area, Finding, Report, Severity, note, warning
-from autotune.choices import Precision, Quantization
-from autotune.config import RunConfig
+from autotune.config.enums import Precision, Quantization
+from autotune.config.schema import RunConfig
 from autotune.models import count_parameters, hub_user
 from autotune.training import device
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from datasets import Dataset
 
+from autotune.config.columns import Kind
 from autotune.data.cache import records
-from autotune.data.roles import Kind
 from autotune.errors import AutotuneError, DataError, listing
 from autotune.tasks.base import Task
 

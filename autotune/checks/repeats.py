@@ -8,9 +8,9 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from autotune.checks.findings import Area, Finding, Report, note, warning
+from autotune.config.columns import Column, Kind
 from autotune.data.cache import values
 from autotune.data.duplicates import Hashes, alike, exact, first_positions, hashes, near, text_column
-from autotune.data.roles import Column, Kind
 from autotune.data.sources import Rows
 from autotune.errors import listing
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from autotune.checks.findings import Finding, Report, Severity
 from autotune.errors import listing
-from autotune.language import Pieces, local, shown, word
+from autotune.runtime.language import Pieces, local, shown, word
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 from datasets import Dataset
 
 from autotune.checks.findings import Area, Finding, Report, note, warning
+from autotune.config.columns import Kind
 from autotune.data.cache import values
-from autotune.data.roles import Kind
 from autotune.errors import listing
 from autotune.tasks.base import Task
 

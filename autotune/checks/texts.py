@@ -8,11 +8,10 @@ from statistics import median
 from typing import Any
 
 from autotune.checks.findings import Area, Finding, Report, note, warning
+from autotune.config.columns import Column, Kind
 from autotune.data.cache import values
-from autotune.data.roles import Column, Kind
 from autotune.data.sources import Rows
-from autotune.errors import listing
-from autotune.paste import override_text
+from autotune.errors import listing, override_text
 
 FIRST = 5
 """So many rows are named."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.choices import Batching
+from autotune.config.enums import Batching
 
 Indices = NDArray[np.int64]
 Lengths = NDArray[np.integer[Any]]

@@ -13,9 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from autotune import signals
 from autotune.data.cache_use import hold
-from autotune.files import make_folder, synced, writing
+from autotune.runtime import signals
+from autotune.runtime.files import make_folder, synced, writing
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from autotune.files import make_folder, writing
+from autotune.runtime.files import make_folder, writing
 
 LOCK = ".lock"
 PLACES = 1 << 62

@@ -5,15 +5,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from autotune.choices import Normalize
-from autotune.config import DatasetConfig
-from autotune.data.cells import label_of, list_of, read_tags, single
+from autotune.config.columns import Column, Kind
+from autotune.config.enums import Normalize
+from autotune.config.label_maps import NULL, SURROGATE, canonical
+from autotune.config.labels import TAG, label_map
+from autotune.config.schema import DatasetConfig
 from autotune.data.columns import find_columns
+from autotune.data.formats.cells import label_of, list_of, read_tags, single
 from autotune.data.given import NormalForm, given_words, plain
-from autotune.data.labels import TAG, Tags, label_map
-from autotune.data.maps import NULL, SURROGATE, canonical
+from autotune.data.labels import Tags
 from autotune.data.numbers import read_number
-from autotune.data.roles import Column, Kind
 from autotune.data.words import Span, stand_at, words_from_spans
 from autotune.errors import DataError, listing, nearest
 

@@ -5,11 +5,10 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autotune.choices import Format
-from autotune.config import DatasetConfig
-from autotune.data.roles import Column, Kind
-from autotune.errors import DataError, listing, nearest
-from autotune.paste import override, override_text
+from autotune.config.columns import Column, Kind
+from autotune.config.enums import Format
+from autotune.config.schema import DatasetConfig
+from autotune.errors import DataError, listing, nearest, override, override_text
 
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "text": ("texto", "sentence", "review", "review_text", "content", "tweet", "comentario", "frase"),

@@ -14,9 +14,9 @@ import xxhash
 from datasets import Dataset
 from numpy.typing import NDArray
 
-from autotune.choices import Dedup
+from autotune.config.columns import Column, Kind
+from autotune.config.enums import Dedup
 from autotune.data.cache import values
-from autotune.data.roles import Column, Kind
 
 Hashes = NDArray[np.uint64]
 

@@ -12,16 +12,15 @@ from typing import Any
 
 from datasets import Dataset, DatasetDict
 
-from autotune.choices import Format, Normalize, TagScheme
-from autotune.config import DatasetConfig
-from autotune.data import writers
-from autotune.data.forms import SUFFIXES, Form
-from autotune.data.roles import Column, Kind
+from autotune.config.columns import Column, Kind
+from autotune.config.enums import Format, Normalize, TagScheme
+from autotune.config.schema import DatasetConfig
+from autotune.data.formats import writers
+from autotune.data.formats.forms import SUFFIXES, Form
 from autotune.data.sources import load_file
 from autotune.data.words import entities
-from autotune.errors import ConfigError, DataError, listing
-from autotune.files import OUTPUT, deliver, scratch, writing
-from autotune.paste import pasted
+from autotune.errors import ConfigError, DataError, listing, pasted
+from autotune.runtime.files import OUTPUT, deliver, scratch, writing
 
 FOLDERS = (Form.arrow, Form.brat)
 """Forms that are a folder even for one split."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Literal
 
-from autotune.data.labels import SURROGATE
+from autotune.config.label_maps import SURROGATE
 
 NormalForm = Literal["NFC", "NFKC"]
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from datasets import Dataset
 
-from autotune.config import DatasetConfig
+from autotune.config.columns import Column, Kind
+from autotune.config.labels import label_map
+from autotune.config.schema import DatasetConfig
 from autotune.data.cache import values
-from autotune.data.labels import RelabelError, label_map
-from autotune.data.roles import Column, Kind
+from autotune.data.labels import RelabelError
 from autotune.data.spelling import same_spelling
 from autotune.errors import ConfigError, listing
 

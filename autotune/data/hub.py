@@ -6,9 +6,8 @@ from pathlib import Path
 from datasets import Dataset, IterableDataset, load_dataset_builder
 from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled, RepositoryNotFoundError
 
-from autotune.config import DatasetConfig
-from autotune.errors import DataError
-from autotune.paste import override_text
+from autotune.config.schema import DatasetConfig
+from autotune.errors import DataError, override_text
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 

@@ -4,57 +4,17 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from autotune.choices import TagRepair, TagScheme
-from autotune.config import DatasetConfig
-from autotune.data.maps import EXAMPLE, NULL, SURROGATE, Entry, canonical, joined
-from autotune.errors import ConfigError, DataError, listing
-from autotune.paste import override
+from autotune.config.enums import TagRepair, TagScheme
+from autotune.config.label_maps import canonical
+from autotune.config.labels import TAG, label_map, proper_tag
+from autotune.config.schema import DatasetConfig
+from autotune.errors import DataError, listing, override
 
-__all__ = ["SURROGATE", "canonical"]
-
-TAG = re.compile(r"O|[BIESLU]-.+")
-ALMOST = re.compile(r"(?P<first>[BIESLUbieslu])[-_](?P<after>.+)|(?P<before>.+)[-_](?P<last>[BIESLU])")
-"""Tags as some corpora write them: B_PER, b-per, PER-B."""
 MOST_TYPES = 30
 """A column with more different names than this does not hold entity types."""
 IOB1_SHARE = 0.9
 """Where at least this share of entities that follow none of their own type begins with I-, the corpus is IOB1,
 in which all do; in IOB2 none does."""
-
-
-def label_map(config: DatasetConfig) -> dict[str, str | None]:
-    """`dataset.label_map` with canonical keys and values; the key of missing labels is `null`.
-
-    Raises:
-        ConfigError: it is not a map, or two of its keys are the same label.
-    """
-    if config.label_map is None:
-        return {}
-    if not isinstance(config.label_map, Mapping):
-        raise ConfigError(
-            "label_map maps labels to labels",
-            where="dataset.label_map",
-            found=str(config.label_map),
-            fix=EXAMPLE,
-        )
-    given = joined(
-        [
-            Entry(NULL if key is None else str(key), None if value is None else str(value))
-            for key, value in config.label_map.items()
-        ]
-    )
-    return {canonical(key) or NULL: canonical(value) for key, value in given.items()}
-
-
-def mended_type(name: str) -> str | None:
-    """The name that can be scored in place of an entity type that cannot; None where it can.
-
-    seqeval strips hyphens from both ends of a type, which makes one of two, and reads B- and the like as part of the tag.
-    """
-    plain = name.strip().strip("-").strip()
-    while re.match(r"[BI]-.", plain):
-        plain = plain[2:].strip("- ")
-    return None if plain == name else plain or "O"
 
 
 class RelabelError(DataError):
@@ -279,18 +239,6 @@ def find_scheme(config: DatasetConfig, sequences: Iterable[Sequence[str]], where
     if starts["I"] and starts["I"] >= IOB1_SHARE * starts.total():
         return TagScheme.iob1
     return TagScheme.iob2
-
-
-def proper_tag(tag: str) -> str | None:
-    """B-PER for B_PER, b-per or PER-B, and O for o; None for what is written in another way.
-
-    A type all in small letters behind a small prefix becomes one in capitals, as most corpora have it.
-    """
-    match = ALMOST.fullmatch(tag)
-    if tag == "o" or match is None:
-        return "O" if tag == "o" else None
-    prefix, name = (match["first"], match["after"]) if match["first"] else (match["last"], match["before"])
-    return f"{prefix.upper()}-{name.upper() if tag.islower() else name}"
 
 
 def _not_tags(config: DatasetConfig, strange: Counter[str], prefixes: Counter[str], where: str) -> DataError:

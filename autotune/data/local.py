@@ -9,20 +9,19 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from autotune.choices import Format
-from autotune.config import DatasetConfig
-from autotune.data.brat import is_brat
+from autotune.config.columns import Column
+from autotune.config.compression import stem_of, suffix_of
+from autotune.config.enums import Format
+from autotune.config.schema import DatasetConfig
 from autotune.data.columns import plain_name
-from autotune.data.conll import line_of
-from autotune.data.exports import in_our_columns
-from autotune.data.packed import stem_of, suffix_of
+from autotune.data.formats.annotation_tools import in_our_columns
+from autotune.data.formats.brat import is_brat
+from autotune.data.formats.conll import line_of
+from autotune.data.formats.plain import is_class_folder, read_texts
+from autotune.data.formats.readers import SUFFIXES, format_of, read_rows
 from autotune.data.pipes import is_pipe, renamed, spooled
-from autotune.data.plain import is_class_folder, read_texts
-from autotune.data.readers import SUFFIXES, format_of, read_rows
-from autotune.data.roles import Column
-from autotune.errors import AutotuneError, DataError, listing, nearest
-from autotune.files import reading
-from autotune.paste import override, override_text
+from autotune.errors import AutotuneError, DataError, listing, nearest, override, override_text
+from autotune.runtime.files import reading
 
 SPLITS = ("train", "validation", "test")
 OTHER_NAMES: Mapping[str, tuple[str, ...]] = {

@@ -7,9 +7,12 @@ from typing import Any
 
 from datasets import Dataset, DatasetDict, IterableDataset
 
-from autotune.choices import Format
-from autotune.config import DatasetConfig
+from autotune.config.columns import Column
+from autotune.config.compression import suffix_of
+from autotune.config.enums import Format
+from autotune.config.schema import DatasetConfig
 from autotune.data.columns import plain_name
+from autotune.data.formats.readers import SUFFIXES, load_saved, named_labels
 from autotune.data.hub import load_hub
 from autotune.data.local import (
     SPLITS,
@@ -23,16 +26,12 @@ from autotune.data.local import (
     split_names,
     understood,
 )
-from autotune.data.packed import suffix_of
 from autotune.data.parts import Part, parts
 from autotune.data.pipes import is_pipe
-from autotune.data.readers import SUFFIXES, load_saved, named_labels
-from autotune.data.roles import Column
-from autotune.errors import DataError, listing, nearest
-from autotune.files import reading
-from autotune.paste import override_text
+from autotune.errors import DataError, listing, nearest, override_text
+from autotune.runtime.files import reading
 
-SAMPLES = Path(__file__).parent.parent / "assets" / "samples"
+SAMPLES = Path(__file__).parents[1] / "assets" / "samples"
 AUTOTRAIN = "autotrain-data"
 """The folder inside an AutoTrain project that holds its rows."""
 

@@ -4,7 +4,7 @@ import math
 import re
 from typing import Any
 
-from autotune.data.labels import canonical
+from autotune.config.label_maps import canonical
 from autotune.errors import DataError
 
 COMMA = re.compile(r"[+-]?\d+,\d+")

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from autotune import launch, signals
 from autotune.errors import AutotuneError, DataError
-from autotune.files import scratch, writing
+from autotune.runtime import launcher, signals
+from autotune.runtime.files import scratch, writing
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def spooled(path: Path) -> Path:
         DiskError: the pipe cannot be read, or there is no room for the file.
         Interrupted: the process was asked to leave while it waited.
     """
-    if launch.ranks() > 1:
+    if launcher.ranks() > 1:
         raise DataError(
             "several processes cannot read from one pipe",
             where=str(path),

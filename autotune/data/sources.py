@@ -10,25 +10,25 @@ from typing import Any
 
 from datasets import Dataset
 
-from autotune.choices import Dedup, Format, TagScheme
-from autotune.config import DatasetConfig
+from autotune.config.columns import Column, Kind, canonical_features
+from autotune.config.compression import suffix_of
+from autotune.config.enums import Dedup, Format, TagScheme
+from autotune.config.labels import label_map
+from autotune.config.schema import DatasetConfig
 from autotune.data.cache import cached_table_with, key
 from autotune.data.canonical import Converter
-from autotune.data.cells import raw_tags
 from autotune.data.duplicates import removes, text_column, without_leaks, without_repeats
-from autotune.data.labels import Tags, find_scheme, label_map, map_override
+from autotune.data.formats.cells import raw_tags
+from autotune.data.formats.plain import is_lines
+from autotune.data.formats.readers import SUFFIXES
+from autotune.data.labels import Tags, find_scheme, map_override
 from autotune.data.local import SPLITS, Source, file_source, lines_source, naming_lines, near_file, understood
 from autotune.data.locate import Piece, locate
-from autotune.data.packed import suffix_of
 from autotune.data.pipes import is_pipe
-from autotune.data.plain import is_lines
-from autotune.data.readers import SUFFIXES
-from autotune.data.roles import Column, Kind, canonical_features
 from autotune.data.spelling import same_spelling
 from autotune.data.splits import Whole, hold_out, sliced, take_test
 from autotune.data.stream import Sections, part_of
-from autotune.errors import ConfigError, DataError, listing
-from autotune.paste import override_text
+from autotune.errors import ConfigError, DataError, listing, override_text
 
 logger = logging.getLogger(__name__)
 

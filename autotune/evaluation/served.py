@@ -19,8 +19,9 @@ import torch
 
 from autotune.data.sources import rows_from_texts
 from autotune.models.repository import quiet
+from autotune.models.spec import padded_inputs
 from autotune.models.special_tokens import is_unigram, shaping_tokens
-from autotune.tasks.base import Row, Task, padded_inputs
+from autotune.tasks.base import Row, Task
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -14,9 +14,9 @@ from autotune.models.adapters import (
     refuse_without_checkpointing,
     trainable_state,
 )
-from autotune.models.artefact import load_artefact, save_adapter, save_artefact
 from autotune.models.base import open_base
 from autotune.models.repository import hub_user, refuse_absent_weights
+from autotune.models.saved_model import load_artefact, save_adapter, save_artefact
 from autotune.models.weights import load_model, outline, own_labels
 
 __all__ = [

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from transformers import BitsAndBytesConfig, PretrainedConfig
 from transformers.pytorch_utils import Conv1D
 
-from autotune.choices import PeftMethod, Quantization
-from autotune.config import PeftConfig
+from autotune.config.enums import PeftMethod, Quantization
+from autotune.config.schema import PeftConfig
 from autotune.errors import ConfigError, listing
 from autotune.models.base import AUTO_CLASS
 from autotune.models.repository import plain_errors, quiet
-from autotune.tasks.base import Base, Head
+from autotune.models.spec import Base, Head
 
 if TYPE_CHECKING:
     import peft

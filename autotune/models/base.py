@@ -19,14 +19,14 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
 )
 
-from autotune.choices import Architecture
-from autotune.config import ModelConfig
+from autotune.config.enums import Architecture
+from autotune.config.schema import ModelConfig
 from autotune.errors import ConfigError, ModelError
 from autotune.models.opening import open_config, refuse_small_vocabulary
 from autotune.models.repository import locate, plain_errors, read_json, refuse_code
+from autotune.models.spec import Base, Family, Head
 from autotune.models.tiny import build_tiny
 from autotune.models.tokenizer import open_tokenizer
-from autotune.tasks.base import Base, Family, Head
 
 AUTO_CLASS: Mapping[Head, Any] = {
     Head.sequence: AutoModelForSequenceClassification,

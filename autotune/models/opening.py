@@ -7,10 +7,10 @@ from pydantic import Field
 from transformers import AutoConfig, PretrainedConfig, PreTrainedTokenizerBase
 
 from autotune.errors import ModelError
-from autotune.model_files import AGAIN
+from autotune.models.files import AGAIN
 from autotune.models.repository import plain_errors, quiet
-from autotune.records import Record, fault_of
-from autotune.tasks.base import Base, Family, Head, padded_inputs
+from autotune.models.spec import Base, Family, Head, padded_inputs
+from autotune.runtime.records import Record, fault_of
 
 TRIED = ("a", "a a a a")
 """Of two lengths, so that one is padded."""

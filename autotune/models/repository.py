@@ -16,12 +16,11 @@ from transformers.models.auto.tokenization_auto import tokenizer_class_from_name
 from transformers.utils import logging as transformers_logging
 from transformers.utils.hub import cached_file, resolve_revision
 
-from autotune.errors import AutotuneError, ModelError, listing
-from autotune.foreign import foreign, said
-from autotune.model_files import AGAIN, refuse_foreign_code
-from autotune.os_errors import is_refusal, system_error
-from autotune.paste import override_text, pasted
-from autotune.records import Record, read_record
+from autotune.errors import AutotuneError, ModelError, listing, override_text, pasted
+from autotune.models.files import AGAIN, refuse_foreign_code
+from autotune.runtime.library_errors import foreign, said
+from autotune.runtime.os_errors import is_refusal, system_error
+from autotune.runtime.records import Record, read_record
 
 TOKENIZER, WEIGHTS, ADAPTER_WEIGHTS = "tokenizer.json", "model.safetensors", "adapter_model.safetensors"
 POINTER = b"version https://git-lfs.github.com"

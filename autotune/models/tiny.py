@@ -31,12 +31,12 @@ from transformers import (
     T5Config,
 )
 
-from autotune.choices import Architecture
+from autotune.config.enums import Architecture
 from autotune.data.cache_use import hold
-from autotune.files import follow_umask, make_folder, saving, synced, tree_synced
-from autotune.manifest import find_folder_fault, write_manifest
 from autotune.models.repository import quiet
 from autotune.models.tiny_tokenizers import LONG, SHORT, TOKENIZERS
+from autotune.run.manifest import find_folder_fault, write_manifest
+from autotune.runtime.files import follow_umask, make_folder, saving, synced, tree_synced
 
 logger = logging.getLogger(__name__)
 

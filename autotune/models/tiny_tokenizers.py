@@ -23,7 +23,7 @@ from transformers import (
     T5Tokenizer,
 )
 
-from autotune.choices import Architecture
+from autotune.config.enums import Architecture
 
 VOCABULARY = 3000
 """Pieces besides the special ones."""

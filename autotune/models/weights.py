@@ -9,12 +9,12 @@ import torch
 from torch import nn
 from transformers import GenerationConfig, PretrainedConfig
 
-from autotune.config import PeftConfig
+from autotune.config.schema import PeftConfig
 from autotune.errors import ModelError, listing
 from autotune.models.adapters import attach, need_bitsandbytes, quantization_arguments, skeleton
 from autotune.models.base import AUTO_CLASS
 from autotune.models.repository import only_pickled, plain_errors, quiet
-from autotune.tasks.base import Base, Head
+from autotune.models.spec import Base, Head
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from huggingface_hub import get_session
 from huggingface_hub.errors import HfHubHTTPError
 
-from autotune import signals
 from autotune.errors import AutotuneError, HubError
+from autotune.runtime import signals
 
 logger = logging.getLogger(__name__)
 

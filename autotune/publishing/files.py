@@ -10,11 +10,11 @@ from typing import Any
 
 import yaml
 
-from autotune.config import RunConfig
+from autotune.config.load import plain
+from autotune.config.schema import RunConfig
 from autotune.errors import ModelError, listing
-from autotune.model_files import AdapterFile
-from autotune.records import read_record
-from autotune.resolve import plain
+from autotune.models.files import AdapterFile
+from autotune.runtime.records import read_record
 
 Content = Path | bytes
 """A file that is sent as it is, or what is sent instead."""

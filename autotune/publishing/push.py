@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 
-from autotune.choices import Visibility
-from autotune.config import HubConfig
+from autotune.config.enums import Visibility
+from autotune.config.schema import HubConfig
 from autotune.errors import HubError, listing
+from autotune.publishing.card.merge import merged
 from autotune.publishing.client import ask
-from autotune.publishing.edited import merged
 from autotune.publishing.files import CARD, RECORD, Content, mine
 from autotune.publishing.target import Target, find, tag_taken
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from autotune.records import Record
+from autotune.runtime.records import Record
 
 Interval = Annotated[list[float], Field(min_length=2, max_length=2)]
 

@@ -7,12 +7,11 @@ from typing import Any
 from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import RepositoryNotFoundError
 
-from autotune.choices import Visibility
-from autotune.config import HubConfig
-from autotune.errors import HubError, listing
-from autotune.paste import override
+from autotune.config.enums import Visibility
+from autotune.config.rules.hub import slug
+from autotune.config.schema import HubConfig
+from autotune.errors import HubError, listing, override
 from autotune.publishing.client import LOGIN, ask
-from autotune.rules.hub import slug
 
 
 @dataclass(frozen=True)

@@ -13,26 +13,25 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from autotune.config import DatasetConfig, RunConfig, TaskConfig
-from autotune.data.roles import Column
+from autotune.config.columns import Column
+from autotune.config.rules.trainer import delta
+from autotune.config.schema import DatasetConfig, RunConfig, TaskConfig
 from autotune.errors import AutotuneError, ConfigError
-from autotune.records import Record
-from autotune.rules.trainer import delta
-from autotune.tasks.encoder import Encoder
-from autotune.tasks.encoder import chunks as chunks
+from autotune.models.spec import DEFAULT_MAX_LENGTH, Base, Family, Head
+from autotune.runtime.records import Record
+from autotune.tasks.text_encoder import Encoder
+from autotune.tasks.text_encoder import chunks as chunks
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from numpy.typing import NDArray
     from torch import Tensor, nn
-    from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from autotune.evaluation.metrics.base import OfflineMetric
+    from autotune.metrics.base import OfflineMetric
 
 Row = Mapping[str, Any]
 Feature = Mapping[str, Any]
@@ -40,43 +39,6 @@ Prediction = dict[str, Any]
 
 IGNORED = -100
 """Label of a position that is not a target."""
-
-DEFAULT_MAX_LENGTH = 512
-"""What `task.max_length` is when nobody says: most base models learned from texts of that length."""
-
-
-class Family(StrEnum):
-    """How a base model reads and writes."""
-
-    encoder = "encoder"
-    encoder_decoder = "encoder-decoder"
-    decoder = "decoder"
-
-
-class Head(StrEnum):
-    """What is put on top of the base model."""
-
-    sequence = "sequence classification"
-    token = "token classification"
-    seq2seq = "sequence to sequence"
-    causal = "causal language modelling"
-
-
-@dataclass(frozen=True)
-class Base:
-    """What is known of a base model before its weights are read."""
-
-    name: str
-    """As the user called it."""
-    path: str
-    """Hub id or folder to load from."""
-    revision: str | None
-    """Resolved commit on the Hub; None for a folder."""
-    config: "PretrainedConfig"
-    tokenizer: "PreTrainedTokenizerBase"
-    family: Family
-    max_length: int
-    """Longest input in tokens, special tokens included."""
 
 
 @dataclass
@@ -374,27 +336,3 @@ class Task(ABC):
     def serving(self) -> dict[str, Any]:
         """What a server needs to know besides the model; empty where `transformers.pipeline` serves it."""
         return {}
-
-
-def pad(sequences: Sequence[Sequence[int]], value: int, *, left: bool = False) -> "Tensor":
-    """Sequences padded to the longest: int64 (sequences, length)."""
-    import torch
-
-    width = max(len(sequence) for sequence in sequences)
-    out = np.full((len(sequences), width), value, dtype=np.int64)
-    for index, sequence in enumerate(sequences):
-        if left:
-            out[index, width - len(sequence) :] = sequence
-        else:
-            out[index, : len(sequence)] = sequence
-    return torch.from_numpy(out)
-
-
-def padded_inputs(
-    sequences: Sequence[Sequence[int]], pad_id: int, *, left: bool = False
-) -> "dict[str, Tensor]":
-    """`input_ids` and `attention_mask` of sequences, padded to the longest."""
-    return {
-        "input_ids": pad(sequences, pad_id, left=left),
-        "attention_mask": pad([[1] * len(sequence) for sequence in sequences], 0, left=left),
-    }

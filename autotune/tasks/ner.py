@@ -9,39 +9,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from autotune.config import DatasetConfig, OptionalPositive, RunConfig, TaskConfig
+from autotune.config.columns import Column, Kind
+from autotune.config.labels import mended_type
+from autotune.config.schema import DatasetConfig, OptionalPositive, RunConfig, TaskConfig
 from autotune.data.cache import records, values
-from autotune.data.labels import RelabelError, label_names, mended_type
-from autotune.data.roles import Column, Kind
+from autotune.data.labels import RelabelError, label_names
 from autotune.data.spelling import same_spelling
-from autotune.data.windows import most_central, windows
 from autotune.data.words import entities
 from autotune.errors import AutotuneError, DataError, listing, raise_all
-from autotune.records import Record
+from autotune.models.spec import Base, Family, Head, pad, padded_inputs
 from autotune.registry import register
-from autotune.rules.windows import overlap
-from autotune.tasks.base import (
-    IGNORED,
-    Base,
-    Batch,
-    Family,
-    Feature,
-    Head,
-    LossSum,
-    Piece,
-    Prediction,
-    Row,
-    Task,
-    chunks,
-    pad,
-    padded_inputs,
-)
+from autotune.runtime.records import Record
+from autotune.tasks.base import IGNORED, Batch, Feature, LossSum, Piece, Prediction, Row, Task, chunks
+from autotune.tasks.overlap import overlap
+from autotune.tasks.windows import most_central, windows
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from torch import nn
 
-    from autotune.evaluation.metrics.entities import Entities
+    from autotune.metrics.entities import Entities
 
 NOT_A_WORD = -1
 """In `words`: the position does not answer for a word."""
@@ -310,7 +297,7 @@ class Ner(Task):
 
     def metric(self) -> "Entities":
         """Entity F1 over every gold word: strict IOB2, conlleval beside it, per entity type."""
-        from autotune.evaluation.metrics import entity_metric
+        from autotune.metrics import entity_metric
 
         return entity_metric()
 

@@ -6,32 +6,14 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from autotune import registry
-from autotune.choices import Precision, Quantization
-from autotune.config import RunConfig
+from autotune.config.enums import Precision
+from autotune.config.load import typed
+from autotune.config.schema import RunConfig
 from autotune.errors import AutotuneError
-from autotune.records import Record, checked, damaged
-from autotune.resolve import typed
-from autotune.tasks.base import Base, Head, Task
-
-RECORD = "autotune.json"
-FIX = "copy the whole folder of the model again, or train again"
-
-
-class Origin(Record):
-    """The base model."""
-
-    name: str
-    revision: str | None = None
-    license: str | None = None
-
-
-class Artefact(Record):
-    """autotune.json, as far as the model alone needs it."""
-
-    base_model: Origin
-    head: Annotated[Head, Field(strict=False)]
-    max_length: Annotated[int, Field(gt=0)]
-    quantization: Annotated[Quantization, Field(strict=False)]
+from autotune.models.record import FIX, RECORD, Artefact
+from autotune.models.spec import Base, Head
+from autotune.runtime.records import checked, damaged
+from autotune.tasks.base import Task
 
 
 class Saved(Artefact):

@@ -9,39 +9,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from autotune.choices import ClassWeights, Overflow
-from autotune.config import DatasetConfig, OptionalPositive, RunConfig, TaskConfig
+from autotune.config.columns import Column, Kind
+from autotune.config.enums import ClassWeights, Overflow
+from autotune.config.schema import DatasetConfig, OptionalPositive, RunConfig, TaskConfig
 from autotune.data.cache import values
 from autotune.data.given import as_given
 from autotune.data.labels import RelabelError, label_names
-from autotune.data.roles import Column, Kind
 from autotune.data.spelling import same_spelling
-from autotune.data.windows import windows
-from autotune.errors import AutotuneError, ConfigError, DataError, listing, raise_all
-from autotune.paste import override
-from autotune.records import Record
+from autotune.errors import AutotuneError, ConfigError, DataError, listing, override, raise_all
+from autotune.models.spec import Base, Family, Head, padded_inputs
 from autotune.registry import register
-from autotune.rules.windows import overlap
-from autotune.tasks.base import (
-    Base,
-    Batch,
-    Family,
-    Feature,
-    Head,
-    LossSum,
-    Piece,
-    Prediction,
-    Row,
-    Task,
-    chunks,
-    padded_inputs,
-)
+from autotune.runtime.records import Record
+from autotune.tasks.base import Batch, Feature, LossSum, Piece, Prediction, Row, Task, chunks
+from autotune.tasks.overlap import overlap
+from autotune.tasks.windows import windows
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from torch import nn
 
-    from autotune.evaluation.metrics.classification import Classification
+    from autotune.metrics.classification import Classification
 
 TFIDF_ROWS = 50_000
 """The TF-IDF baseline learns from at most so many rows, so that it takes seconds on any data set; it reads as many at a time."""
@@ -268,13 +255,13 @@ class Sentiment(Task):
 
     def metric(self) -> "Classification":
         """Macro-F1, accuracy and weighted F1 over rows; per class; confusion matrix."""
-        from autotune.evaluation.metrics import class_metric
+        from autotune.metrics import class_metric
 
         return class_metric(self.labels())
 
     def compared(self, row: Row, prediction: Prediction) -> tuple[int, int]:
         """Ids of the classes."""
-        from autotune.evaluation.metrics import class_id
+        from autotune.metrics import class_id
 
         gold = class_id(row["label"], self.facts["labels"], where=f"id {row['id']}")
         return gold, self.ids[prediction["prediction"]]

@@ -8,30 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from autotune.choices import Overflow
-from autotune.config import DatasetConfig, OptionalPositive, Positive, RunConfig, TaskConfig
+from autotune.config.columns import Column, Kind
+from autotune.config.enums import Overflow
+from autotune.config.schema import DatasetConfig, OptionalPositive, Positive, RunConfig, TaskConfig
 from autotune.data.cache import records, values
-from autotune.data.roles import Column, Kind
 from autotune.errors import AutotuneError, ConfigError, DataError, ModelError, raise_all
-from autotune.records import Record
+from autotune.models.spec import Base, Family, Head, pad, padded_inputs
 from autotune.registry import register
-from autotune.tasks.base import (
-    IGNORED,
-    Base,
-    Batch,
-    Family,
-    Feature,
-    Head,
-    LossSum,
-    Piece,
-    Prediction,
-    Row,
-    Task,
-    chunks,
-    pad,
-    padded_inputs,
-)
-from autotune.tasks.decoding import greedy
+from autotune.runtime.records import Record
+from autotune.tasks.base import IGNORED, Batch, Feature, LossSum, Piece, Prediction, Row, Task, chunks
+from autotune.tasks.greedy import greedy
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from autotune.evaluation.metrics.rouge import Rouge
+    from autotune.metrics.rouge import Rouge
 
 DECODER_PROMPT = "{document}\n\nResumo: "
 """What a decoder reads before it writes the summary."""
@@ -307,7 +293,7 @@ class Summarization(Task):
 
     def metric(self) -> "Rouge":
         """ROUGE on Unicode words against whole references, rouge_score's own tokenizer beside it."""
-        from autotune.evaluation.metrics import rouge_metric
+        from autotune.metrics import rouge_metric
 
         return rouge_metric()
 

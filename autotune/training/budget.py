@@ -11,12 +11,12 @@ from datasets import Dataset
 from torch import nn
 
 from autotune.data.batches import Indices, Lengths, padded
+from autotune.runtime.cpu import cache_bytes
+from autotune.runtime.memory import is_out_of_memory, let_go
 from autotune.tasks.base import Task
+from autotune.tasks.features import take
 from autotune.training.device import hidden_size
-from autotune.training.features import take
 from autotune.training.gradients import is_distributed
-from autotune.training.memory import is_out_of_memory, let_go
-from autotune.training.processor import cache_bytes
 
 FEWEST, MOST = 1024, 65536
 """Below, starting a micro-batch costs more than its work; above, a GPU is busy anyway."""

@@ -8,11 +8,11 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from transformers import PretrainedConfig
 
-from autotune import launch
-from autotune.choices import Precision
+from autotune.config.enums import Precision
 from autotune.data.batches import Cost
 from autotune.errors import ConfigError
-from autotune.training.processor import cores
+from autotune.runtime import launcher
+from autotune.runtime.cpu import cores
 
 FP16_OVERFLOWS = ("t5", "mt5", "umt5", "longt5")
 """Trained in bfloat16, whose range is that of fp32: their activations pass fp16's 65504 and become infinite."""
@@ -137,7 +137,7 @@ def threads(config: PretrainedConfig | None) -> int:
     other ranks of this machine. A rule by shape and not by a clock, so that a run repeats to the last bit."""
     if config is not None and hidden_size(config) < THREADS_HIDDEN:
         return 1
-    return max(1, cores() // launch.ranks_here())
+    return max(1, cores() // launcher.ranks_here())
 
 
 def name() -> str:

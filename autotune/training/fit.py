@@ -8,16 +8,16 @@ from dataclasses import asdict, dataclass, fields
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from autotune import signals
-from autotune.checkpoints import read_tensors
 from autotune.errors import ConfigError, Interrupted, listing
 from autotune.models import load_trainable_state, trainable_state
+from autotune.run.checkpoints import read_tensors
+from autotune.runtime import signals
+from autotune.runtime.progress import Progress, duration
 from autotune.training.gradients import same_everywhere
 from autotune.training.guards import Guards, Trouble, guessing
 from autotune.training.history import Position, read_history
 from autotune.training.optimizer import interval, warmup_updates
-from autotune.training.progress import Progress, duration
-from autotune.training.standing import (
+from autotune.training.state import (
     Standing,
     agreed,
     load_numbers,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.distributed
 
-from autotune.choices import Guard
+from autotune.config.enums import Guard
 from autotune.errors import TrainingError, listing
 from autotune.tasks.base import Scores
 from autotune.training.gradients import is_distributed

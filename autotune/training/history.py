@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from autotune.errors import ConfigError
-from autotune.records import Record, checked, read_lines
+from autotune.runtime.records import Record, checked, read_lines
 
 
 class Step(Record):

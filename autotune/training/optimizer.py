@@ -7,8 +7,8 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 from transformers import get_scheduler
 
-from autotune.choices import Schedule
-from autotune.config import TrainerConfig
+from autotune.config.enums import Schedule
+from autotune.config.schema import TrainerConfig
 
 
 def optimizer(model: nn.Module, config: TrainerConfig) -> torch.optim.Optimizer:

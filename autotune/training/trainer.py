@@ -15,26 +15,26 @@ from accelerate.utils import AutocastKwargs, gather_object
 from datasets import Dataset
 from torch import nn
 
-from autotune import signals
-from autotune.choices import Batching, Guard
-from autotune.config import CheckpointConfig, TrainerConfig
+from autotune.config.enums import Batching, Guard
+from autotune.config.schema import CheckpointConfig, TrainerConfig
 from autotune.data.batches import BatchPlan, Indices
 from autotune.errors import TrainingError
 from autotune.models.packing import packed, refuse_packing
-from autotune.runs import RunFolder
+from autotune.run.folder import RunFolder
+from autotune.runtime import signals
+from autotune.runtime.memory import is_out_of_memory, let_go
 from autotune.tasks.base import Scores, Task
 from autotune.training.budget import automatic
 from autotune.training.compiling import compiled, length_multiple, rounded_up
 from autotune.training.device import micro_batch_cost
 from autotune.training.embeddings import EmbeddingGradients
-from autotune.training.feed import Feed
 from autotune.training.fit import Fit, FitResult
-from autotune.training.follower import Follower
 from autotune.training.gradients import Share, add_over_ranks, same_everywhere, scale_and_clip
 from autotune.training.guards import offending_rows
-from autotune.training.memory import is_out_of_memory, let_go
+from autotune.training.listener import Follower
+from autotune.training.loader import Feed
 from autotune.training.optimizer import interval, optimizer, schedule
-from autotune.training.standing import Standing
+from autotune.training.state import Standing
 
 logger = logging.getLogger(__name__)
 

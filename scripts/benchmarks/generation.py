@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList, Seq2SeqTrainer, Seq2SeqTrainingArguments
 
-from autotune.choices import Precision
-from autotune.evaluation.evaluate import Evaluator
+from autotune.config.enums import Precision
+from autotune.evaluation.evaluator import Evaluator
 from autotune.training import device
 from autotune.training.budget import for_prediction
 from benchmarks.cells import AUTOTUNE, Cell

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from autotune.choices import Resume
+from autotune.config.enums import Resume
 from autotune.data.batches import Indices
-from autotune.runs import RunFolder
+from autotune.run.folder import RunFolder
 from autotune.training import device
 from autotune.training.trainer import Trainer, batch_plan
 from benchmarks.setting import SEED, Opened

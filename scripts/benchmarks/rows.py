@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from autotune.config import DatasetConfig, SplitsConfig
+from autotune.config.schema import DatasetConfig, SplitsConfig
 from benchmarks.shapes import word
 
 LENGTHS = Path(__file__).with_name("lengths.json")

@@ -9,10 +9,10 @@ from datasets import Dataset
 from pydantic import TypeAdapter
 from torch import nn
 
-from autotune.choices import CheckLevel, Precision
-from autotune.config import CheckConfig, ModelConfig, PeftConfig, RunConfig, TrainerConfig
+from autotune.config.enums import CheckLevel, Precision
+from autotune.config.schema import CheckConfig, ModelConfig, PeftConfig, RunConfig, TrainerConfig
 from autotune.models import load_model
-from autotune.prepare import Prepared, examine
+from autotune.pipeline.prepare import Prepared, examine
 from autotune.registry import task as find
 from benchmarks import rows
 from benchmarks.cells import BATCH_SIZE, LEARNING_RATE, MAX_LENGTH, Cell

@@ -77,7 +77,7 @@ class Worker:
 
     def run(self, *, dropout: bool, score: bool, updates: int | None = None) -> dict[str, Any]:
         """Does the updates once with fresh weights."""
-        from autotune.choices import Precision
+        from autotune.config.enums import Precision
         from benchmarks import ours, peers
         from benchmarks.cells import AUTOTUNE, AUTOTUNE_BF16, GROUPED
         from benchmarks.setting import fresh_model, held_out_loss
@@ -189,8 +189,8 @@ class Worker:
         """The task's main figure on held-out rows; None for summaries, which untrained models do not write."""
         if self.opened.prepared.task.labels() is None:
             return None
-        from autotune.choices import Precision
-        from autotune.evaluation.evaluate import Evaluator
+        from autotune.config.enums import Precision
+        from autotune.evaluation.evaluator import Evaluator
         from autotune.training import device
 
         evaluator = Evaluator(self.opened.prepared.task, device.accelerator(Precision.fp32), 4096)

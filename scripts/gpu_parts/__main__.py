@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from gpu_parts.setting import Setting
 
 IMPORTED = (
-    "autotune.commands", "autotune.evaluation.metrics.classification", "autotune.evaluation.metrics.entities",
-    "autotune.evaluation.metrics.rouge", "benchmarks.peers", "datasketch", "sklearn.linear_model", "torch._dynamo",
+    "autotune.pipeline.commands", "autotune.metrics.classification", "autotune.metrics.entities",
+    "autotune.metrics.rouge", "benchmarks.peers", "datasketch", "sklearn.linear_model", "torch._dynamo",
     "transformers.models.bert.modeling_bert", "transformers.models.llama.modeling_llama", "transformers.models.t5.modeling_t5",
 )  # fmt: skip
 """Imported once, for all forks."""

@@ -13,11 +13,11 @@ import torch
 from benchmarks.cells import AUTOTUNE, GENERATION, TRAINER, Cell
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from autotune import fresh
-from autotune.choices import Batching, Precision
-from autotune.cli import main
+from autotune.cli.main import main
+from autotune.config.enums import Batching, Precision
 from autotune.models import load_artefact
-from autotune.training.memory import is_out_of_memory
+from autotune.runtime import child_process
+from autotune.runtime.memory import is_out_of_memory
 from gpu_parts.setting import (
     Figures,
     Part,
@@ -57,7 +57,7 @@ def about(setting: Setting) -> Figures:
 def command(setting: Setting, *words: str) -> Path:
     """Runs `autotune` in this process; its run folder."""
     name = "-".join(word.partition("=")[2].replace("/", "_") for word in words)
-    fresh.prepare()  # the process of the proof, while the GPU is untouched
+    child_process.prepare()  # the process of the proof, while the GPU is untouched
     words = (*words, *smoke(setting, name))
     code = main(list(words))
     require(code == 0, f"autotune {' '.join(words)} ended with exit code {code}")
@@ -183,7 +183,7 @@ def _in_fork(words: list[str], stop_after: int | None) -> int:
     """The exit code of `autotune` in a fork, which a SIGTERM meets after some optimizer steps."""
     child = os.fork()
     if child == 0:
-        fresh.prepare()
+        child_process.prepare()
         if stop_after is not None:
             _terminate_after(stop_after)
         os._exit(main(words))

@@ -11,8 +11,8 @@ from benchmarks.cells import Cell
 from benchmarks.setting import SEED, Opened, fresh_model, open_cell
 from torch import Tensor
 
-from autotune.choices import Precision, Resume
-from autotune.runs import RunFolder
+from autotune.config.enums import Precision, Resume
+from autotune.run.folder import RunFolder
 from autotune.training import device
 from autotune.training.trainer import Trainer
 

@@ -11,7 +11,7 @@ from benchmarks.flops import Work
 from benchmarks.setting import fresh_model
 from benchmarks.worker import probe_of
 
-from autotune.choices import Batching, Precision
+from autotune.config.enums import Batching, Precision
 from gpu_parts.setting import Figures, Part, Setting, peak_gb
 
 CELLS = {

@@ -22,18 +22,18 @@ CHANGES = {
 """Audit events by how many of their first arguments are paths; the last of these names the point."""
 
 WRAPPED = {
-    "micro-batch": "autotune.training.feed:Feed.batch",
+    "micro-batch": "autotune.training.loader:Feed.batch",
     "gradients are there": "autotune.training.trainer:Trainer._finish_gradients",
     "optimizer step": "autotune.training.trainer:Trainer._step",
-    "predicted rows": "autotune.evaluation.evaluate:Evaluator._said",
-    "proof": "autotune.fresh:run",
+    "predicted rows": "autotune.evaluation.evaluator:Evaluator._said",
+    "proof": "autotune.runtime.child_process:run",
     "fsync": "os:fsync",
 }
 """Functions before which a run can be struck."""
 
 TORN = {
-    "line of history": ("autotune.runs:RunFolder.append_history", lambda folder, _: folder.history),
-    "tensors": ("autotune.checkpoints:write_tensors", lambda path, *_: path),
+    "line of history": ("autotune.run.folder:RunFolder.append_history", lambda folder, _: folder.history),
+    "tensors": ("autotune.run.checkpoints:write_tensors", lambda path, *_: path),
 }
 """Functions that write a file, after which half of what they wrote is missing, as when it never reached the disk."""
 
@@ -142,7 +142,7 @@ def _wrap(place: str, wrapping: Callable[[Callable[..., Any]], Callable[..., Any
 
 
 MUTATIONS: dict[str, Callable[[], None]] = {
-    "no hash check": lambda: _wrap("autotune.checkpoints:_fault", lambda _: lambda *_: None),
+    "no hash check": lambda: _wrap("autotune.run.checkpoints:_fault", lambda _: lambda *_: None),
     "no reseeding": lambda: _wrap("autotune.training.trainer:reseed", lambda _: lambda *_: None),
     "no rewinding of history": lambda: _wrap("os:truncate", lambda _: lambda *_: None),
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from autotune.cli import main
+from autotune.cli.main import main
 
 TINY_CONFIG = {
     "model_type": "bert",

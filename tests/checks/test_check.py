@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from autotune.cli import main
+from autotune.cli.main import main
 from tests.forks import forks
 
 GOOD = [(f"texto número {n} sobre {what}", "bom" if n % 2 else "ruim") for n in range(40)

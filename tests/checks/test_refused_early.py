@@ -4,9 +4,9 @@ import pytest
 from datasets import Dataset
 
 from autotune.checks.metric import try_metric
-from autotune.compose import compose
-from autotune.config import DatasetConfig
-from autotune.data.labels import mended_type
+from autotune.config.compose import compose
+from autotune.config.labels import mended_type
+from autotune.config.schema import DatasetConfig
 from autotune.errors import AutotuneError, ConfigError, DataError
 from autotune.registry import task
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from autotune.config import ColumnsConfig, DatasetConfig, SplitsConfig
-from autotune.data.roles import Column, Kind
+from autotune.config.columns import Column, Kind
+from autotune.config.schema import ColumnsConfig, DatasetConfig, SplitsConfig
 from autotune.data.sources import Rows, load_rows
 
 COLUMNS = {

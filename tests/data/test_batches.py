@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autotune.choices import Batching
+from autotune.config.enums import Batching
 from autotune.data.batches import BatchPlan, Cost, cut, fill, padded, prediction_batches, share
 
 lengths = st.lists(st.integers(1, 300), min_size=1, max_size=60).map(lambda values: np.array(values)[:, None])

@@ -2,8 +2,8 @@
 
 import pytest
 
-from autotune.choices import Format
-from autotune.config import ColumnsConfig, DatasetConfig
+from autotune.config.enums import Format
+from autotune.config.schema import ColumnsConfig, DatasetConfig
 from autotune.data.sources import load_file, rows_from_texts
 from autotune.data.words import entities
 from autotune.errors import DataError

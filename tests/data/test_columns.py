@@ -2,10 +2,10 @@
 
 import pytest
 
-from autotune.choices import Format
-from autotune.config import ColumnsConfig, DatasetConfig
+from autotune.config.columns import Column, Kind
+from autotune.config.enums import Format
+from autotune.config.schema import ColumnsConfig, DatasetConfig
 from autotune.data.columns import find_columns
-from autotune.data.roles import Column, Kind
 from autotune.errors import DataError
 
 SENTIMENT = (Column("text", Kind.text), Column("label", Kind.label, target=True))

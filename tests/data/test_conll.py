@@ -2,8 +2,8 @@
 
 import pytest
 
-from autotune.config import DatasetConfig
-from autotune.data.conll import read_conll
+from autotune.config.schema import DatasetConfig
+from autotune.data.formats.conll import read_conll
 from autotune.errors import DataError
 
 

@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset
 
-from autotune.choices import Format
-from autotune.config import DatasetConfig
+from autotune.config.enums import Format
+from autotune.config.schema import DatasetConfig
 from autotune.data.canonical import Converter
+from autotune.data.formats.readers import load_saved
 from autotune.data.local import file_source, understood
-from autotune.data.readers import load_saved
 from autotune.errors import DataError
 from autotune.registry import task
 from tests.fuzz.corpus import DOORS, ROWS

@@ -3,7 +3,7 @@
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 
-from autotune.config import DatasetConfig
+from autotune.config.schema import DatasetConfig
 from autotune.data.sources import load_file
 from autotune.errors import DataError
 

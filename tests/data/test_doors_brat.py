@@ -2,8 +2,8 @@
 
 import pytest
 
-from autotune.choices import Format
-from autotune.config import DatasetConfig
+from autotune.config.enums import Format
+from autotune.config.schema import DatasetConfig
 from autotune.data.sources import load_file
 from autotune.errors import DataError
 

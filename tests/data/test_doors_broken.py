@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 from datasets import Dataset
 
-from autotune.choices import Format
-from autotune.data import encoding
+from autotune.config.enums import Format
+from autotune.data.formats import encoding
 from autotune.errors import DataError, DiskError
 
 ROWS = [{"text": f"texto {number}", "label": "ab"[number % 2]} for number in range(500)]

@@ -7,13 +7,12 @@ import lzma
 
 import pytest
 
-from autotune.choices import Format
-from autotune.cli import main
-from autotune.config import DatasetConfig
-from autotune.data import packed
+from autotune.cli.main import main
+from autotune.config.enums import Format
+from autotune.config.rules.dataset import path as path_rule
+from autotune.config.schema import DatasetConfig
 from autotune.data.sources import load_file
 from autotune.errors import DataError
-from autotune.rules.dataset import path as path_rule
 from tests.data.conftest import COLUMNS
 
 ROWS = [{"text": "Gostei muito, sim.", "label": "pos"}, {"text": "Não gostei.", "label": "neg"}]
@@ -45,7 +44,7 @@ def test_compressed_files_are_read_as_they_are(load, write, name, content):
 
 
 def test_a_compressed_file_that_unpacks_to_far_more_than_a_text_is_refused(load, write, monkeypatch):
-    monkeypatch.setattr(packed, "UNPACKED", 1000)
+    monkeypatch.setattr(compression, "UNPACKED", 1000)
     with pytest.raises(DataError, match="far more than a text has"):
         load("sentiment", write("a.csv.gz", gzip.compress(("text,label\n" + "a" * 10**6).encode())))
 

@@ -8,16 +8,15 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.config import DatasetConfig
+from autotune.config.columns import Column, Kind
+from autotune.config.overrides import tidy
+from autotune.config.schema import DatasetConfig
 from autotune.data.canonical import Converter
-from autotune.data.conll import read_conll
-from autotune.data.delimited import read_delimited
+from autotune.data.formats.conll import read_conll
+from autotune.data.formats.delimited import read_delimited
+from autotune.data.formats.readers import format_of, read_rows
 from autotune.data.labels import find_scheme, map_override
-from autotune.data.readers import format_of, read_rows
-from autotune.data.roles import Column, Kind
-from autotune.errors import DataError
-from autotune.overrides import tidy
-from autotune.paste import override
+from autotune.errors import DataError, override
 
 TEXT = [Column("text", Kind.text, target=False), Column("label", Kind.label, target=True)]
 ENTITIES = [Column("tokens", Kind.words, target=False), Column("tags", Kind.tags, target=True)]

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from autotune.choices import Format
-from autotune.config import ColumnsConfig, DatasetConfig
+from autotune.config.enums import Format
+from autotune.config.schema import ColumnsConfig, DatasetConfig
 from autotune.data.sources import load_file
 from autotune.errors import DataError
 

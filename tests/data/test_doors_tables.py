@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autotune.config import DatasetConfig
-from autotune.data.delimited import read_delimited
+from autotune.config.schema import DatasetConfig
+from autotune.data.formats.delimited import read_delimited
 from autotune.errors import DataError
 
 

@@ -9,11 +9,11 @@ from datasets import Dataset
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from autotune.choices import Format, Normalize
-from autotune.config import DatasetConfig
+from autotune.config.columns import canonical_features
+from autotune.config.enums import Format, Normalize
+from autotune.config.schema import DatasetConfig
 from autotune.data.export import export
-from autotune.data.forms import SUFFIXES, Form, form_of
-from autotune.data.roles import canonical_features
+from autotune.data.formats.forms import SUFFIXES, Form, form_of
 from autotune.data.sources import load_rows
 from autotune.data.words import Span, words_from_spans
 from autotune.errors import ConfigError, DataError

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from datasets import ClassLabel, Dataset, Features, List, Value
 
-from autotune.choices import Format
+from autotune.config.enums import Format
 from autotune.errors import DataError
 from tests.forks import strangers
 
@@ -208,7 +208,7 @@ def ask(tmp_path) -> Iterator:
         code = f"""
 import json
 from pathlib import Path
-from autotune.config import DatasetConfig
+from autotune.config.schema import DatasetConfig
 from autotune.data.sources import load_rows
 from autotune.errors import DataError
 from tests.data.conftest import COLUMNS

@@ -7,13 +7,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from autotune.checks.findings import Area, Report, warning
 from autotune.checks.labels import audit_labels
-from autotune.compose import compose
-from autotune.config import DatasetConfig
+from autotune.config.compose import compose
+from autotune.config.label_maps import canonical, read_map
+from autotune.config.overrides import tidy
+from autotune.config.schema import DatasetConfig
 from autotune.data.labels import RelabelError, map_override
-from autotune.data.maps import canonical, read_map
 from autotune.data.spelling import same_spelling
 from autotune.errors import AutotuneError, ConfigError, DataError
-from autotune.overrides import tidy
 from autotune.registry import task
 from tests.data.conftest import COLUMNS
 

@@ -5,9 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
-from autotune.choices import TagRepair, TagScheme
-from autotune.config import DatasetConfig
-from autotune.data.labels import Tags, canonical, find_scheme, label_map, label_names, to_iob2
+from autotune.config.enums import TagRepair, TagScheme
+from autotune.config.label_maps import canonical
+from autotune.config.labels import label_map
+from autotune.config.schema import DatasetConfig
+from autotune.data.labels import Tags, find_scheme, label_names, to_iob2
 from autotune.data.words import entities
 from autotune.errors import ConfigError, DataError
 

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from autotune import signals
-from autotune.cli import main
+from autotune.cli.main import main
 from autotune.data import pipes
 from autotune.errors import DataError, Interrupted
+from autotune.runtime import signals
 
 TEXT = "text,label\n" + "".join(f"{word} {number},{word}\n" for number in range(4) for word in ("bom", "mau"))
 

@@ -6,9 +6,9 @@ import pyarrow as pa
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 
-from autotune.choices import Format
-from autotune.config import DatasetConfig
-from autotune.data.readers import format_of, read_rows
+from autotune.config.enums import Format
+from autotune.config.schema import DatasetConfig
+from autotune.data.formats.readers import format_of, read_rows
 from autotune.errors import DataError
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from autotune.choices import Format
+from autotune.config.enums import Format
 from autotune.data.words import entities
 from autotune.errors import DataError
 

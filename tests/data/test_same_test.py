@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from autotune.resolve import changes, digest, plain, typed
-from autotune.sweeps import warn_of_changed_rows, warn_of_other_rows
+from autotune.config.load import changes, digest, plain, typed
+from autotune.run.sweeps import warn_of_changed_rows, warn_of_other_rows
 
 ROWS = [{"text": f"Frase {n} de prova.", "label": "ab"[n % 2]} for n in range(40)]
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from datasets import Dataset, DatasetDict
 
-from autotune.choices import Format, TagRepair, TagScheme
+from autotune.config.enums import Format, TagRepair, TagScheme
 from autotune.data import sources
 from autotune.data.locate import SAMPLES
 from autotune.errors import DataError

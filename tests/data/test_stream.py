@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.choices import Format
+from autotune.config.enums import Format
 from autotune.data.local import Source
 from autotune.data.stream import Sections, part_of
 from autotune.errors import ConfigError

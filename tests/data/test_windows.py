@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.data.windows import most_central, windows
+from autotune.tasks.windows import most_central, windows
 
 
 @given(st.integers(0, 400), st.integers(2, 60), st.data())

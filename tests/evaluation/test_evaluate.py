@@ -9,13 +9,13 @@ import pytest
 import torch
 from datasets import Dataset
 
-from autotune.choices import Precision
-from autotune.evaluation import evaluate
-from autotune.evaluation.evaluate import Evaluator, blocks
+from autotune.config.enums import Precision
+from autotune.evaluation import evaluator
+from autotune.evaluation.evaluator import Evaluator, blocks
 from autotune.models import load_model
-from autotune.runs import RunFolder
+from autotune.run.folder import RunFolder
+from autotune.tasks.features import prepare_features
 from autotune.training import device
-from autotune.training.features import prepare_features
 from tests.tasks.conftest import make_task, words_row  # noqa: F401 - a fixture
 
 TEXTS = ["Não gostei da água", "Ótima praça, " * 40, "São três pães", "Sim", "Vovó vê o pinguim " * 9] * 5
@@ -72,8 +72,8 @@ def test_sorted_batches_predict_what_each_row_gives_alone(setting, tmp_path, mon
         alone += Evaluator(task, accelerator, 1).predict(
             model, prepare_features(task, one, tmp_path, f"row {number}"), one
         )
-    for block, budget in ((evaluate.BLOCK, 4096), (7, 256), (1, 4096)):
-        monkeypatch.setattr(evaluate, "BLOCK", block)
+    for block, budget in ((evaluator.BLOCK, 4096), (7, 256), (1, 4096)):
+        monkeypatch.setattr(evaluator, "BLOCK", block)
         together = Evaluator(task, accelerator, budget).predict(model, features, rows)
         assert together == [plain(prediction) for prediction in alone]
 
@@ -83,7 +83,7 @@ def test_processes_share_the_rows_and_have_the_same_figures(setting, tmp_path, m
     task, model, features, rows = setting
     alone = Evaluator(task, device.accelerator(Precision.fp32), 4096)
     whole = alone.predict(model, features, rows)
-    monkeypatch.setattr(evaluate, "BLOCK", 7)
+    monkeypatch.setattr(evaluator, "BLOCK", 7)
     folder = RunFolder(tmp_path, (tmp_path / "lock").open("w"))
     metrics = []
     for rank in range(ranks):
@@ -96,7 +96,7 @@ def test_processes_share_the_rows_and_have_the_same_figures(setting, tmp_path, m
     assert [json.loads(line) for line in written] == [plain(prediction) for prediction in whole]
     assert {path.name for path in tmp_path.glob("*predictions*")} == {"predictions_test.jsonl"}
     tallies = [metric.tally for metric in metrics]
-    monkeypatch.setattr(evaluate, "gather_object", lambda mine: tallies)
+    monkeypatch.setattr(evaluator, "gather_object", lambda mine: tallies)
     for rank in range(ranks):
         found = Evaluator(task, Process(rank, ranks), 4096).scores(metrics[rank])
         assert found == alone.score(model, features, rows)
@@ -149,14 +149,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from datasets import Dataset
 from transformers import BertConfig, BertForSequenceClassification
-from autotune.choices import Architecture, Precision
-from autotune.config import DatasetConfig, ModelConfig
+from autotune.config.enums import Architecture, Precision
+from autotune.config.schema import DatasetConfig, ModelConfig
 from autotune.data.cache import cached_table
-from autotune.evaluation.evaluate import Evaluator
+from autotune.evaluation.evaluator import Evaluator
 from autotune.models import open_base
 from autotune.registry import task as find
 from autotune.training import device
-from autotune.training.features import prepare_features
+from autotune.tasks.features import prepare_features
 
 def own_memory():
     # Pages of memory-mapped files are the system's to take back at any time.

@@ -22,10 +22,10 @@ from sklearn.metrics import classification_report as class_report
 from sklearn.metrics import confusion_matrix
 
 from autotune.errors import DataError
-from autotune.evaluation.metrics import classification_scores, entity_scores, recipe, rouge_scores
-from autotune.evaluation.metrics.classification import Classification
-from autotune.evaluation.metrics.entities import Entities
-from autotune.evaluation.metrics.rouge import Rouge, sentences, words
+from autotune.metrics import classification_scores, entity_scores, recipe, rouge_scores
+from autotune.metrics.classification import Classification
+from autotune.metrics.entities import Entities
+from autotune.metrics.rouge import Rouge, sentences, words
 
 LABELS = ["negativo", "neutro", "positivo", "nunca visto"]
 
@@ -470,7 +470,7 @@ def refuse(event, args):
         raise RuntimeError(event)
 
 sys.addaudithook(refuse)
-from autotune.evaluation.metrics import classification_scores, entity_scores, rouge_scores
+from autotune.metrics import classification_scores, entity_scores, rouge_scores
 print(json.dumps([
     classification_scores(["a", "b"], ["a", "b"], ["a", "b"])["values"]["macro_f1"],
     entity_scores([["B-LOCAL"]], [["B-LOCAL"]])["values"]["entity_f1"],
@@ -484,7 +484,7 @@ print(json.dumps([
 def test_importing_the_module_imports_no_metric_library():
     code = """
 import json, sys
-import autotune.evaluation.metrics
+import autotune.metrics
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
     heavy = {

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from rouge_score import rouge_scorer
 from rouge_score.rouge_scorer import RougeScorer
 
-from autotune.evaluation.metrics.rouge import rouge
-from autotune.evaluation.metrics.subsequences import Candidate
+from autotune.metrics.lcs import Candidate
+from autotune.metrics.rouge import rouge
 
 WORD = st.sampled_from("abcdefgh")
 SENTENCE = st.lists(WORD, max_size=90)

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 
-from autotune.evaluation.metrics.classification import ClassTally
-from autotune.evaluation.metrics.entities import EntityTally
-from autotune.evaluation.metrics.rouge import RougeTally
+from autotune.metrics.classification import ClassTally
+from autotune.metrics.entities import EntityTally
+from autotune.metrics.rouge import RougeTally
 
 LABELS = ["negativo", "neutro", "positivo"]
 TAGS = st.sampled_from(["O", "B-PESSOA", "I-PESSOA", "B-LOCAL", "I-LOCAL"])

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from autotune.evaluation.metrics import class_metric
-from autotune.evaluation.uncertainty import BLOCKS, intervals
+from autotune.evaluation.bootstrap import BLOCKS, intervals
+from autotune.metrics import class_metric
 from autotune.tasks.sentiment import Sentiment
 
 

@@ -12,7 +12,7 @@ import signal
 import time
 from pathlib import Path
 
-from autotune import signals
+from autotune.runtime import signals
 
 
 def happen(event: str) -> None:
@@ -29,7 +29,7 @@ def happen(event: str) -> None:
         Path(folder).write_bytes(content)
         return
     if kind == "stuck":
-        importlib.import_module("autotune.signals").GRACE = 0.2
+        importlib.import_module("autotune.runtime.signals").GRACE = 0.2
         os.kill(os.getpid(), signal.Signals[folder])
         time.sleep(600)
     if kind == "del":

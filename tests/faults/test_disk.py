@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from autotune.runlog import RunLog
+from autotune.run.log import RunLog
 from tests.test_checkpoints import checkpoints, result, status
 
 TASK = "task=sentiment"
 PLACES = {
     "feature cache": ("autotune.data.cache:_write", ".cache/"),
-    "history": ("autotune.runs:RunFolder.append_history", "history.jsonl"),
-    "checkpoint": ("autotune.checkpoints:Checkpoints.save@2", "weights.safetensors"),
-    "best weights": ("autotune.runs:RunFolder.save_best@2", "best.safetensors"),
-    "model": ("autotune.commands:save_artefact", "/model"),
-    "predictions": ("autotune.runs:RunFolder.write_predictions@2", "predictions_"),
-    "metrics": ("autotune.runs:RunFolder.write_json@4", "metrics.json"),
+    "history": ("autotune.run.folder:RunFolder.append_history", "history.jsonl"),
+    "checkpoint": ("autotune.run.checkpoints:Checkpoints.save@2", "weights.safetensors"),
+    "best weights": ("autotune.run.folder:RunFolder.save_best@2", "best.safetensors"),
+    "model": ("autotune.pipeline.commands:save_artefact", "/model"),
+    "predictions": ("autotune.run.folder:RunFolder.write_predictions@2", "predictions_"),
+    "metrics": ("autotune.run.folder:RunFolder.write_json@4", "metrics.json"),
 }
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from autotune import files
 from autotune.data.cache import cached_table
 from autotune.errors import ConfigError
-from autotune.files import locked
+from autotune.runtime import files
+from autotune.runtime.files import locked
 from tests.chaos.trials import WORDS
 from tests.faults.conftest import PLUGIN
 from tests.forks import forks
@@ -42,7 +42,7 @@ def struck(at: str, event: str, once: Path) -> dict[str, str]:
 def finished(tmp_path_factory):
     """Runs with one that was killed when it was finished, before its checkpoints were removed."""
     runs = tmp_path_factory.mktemp("finished") / "runs"
-    at = struck("autotune.runs:RunFolder._tidy", "SIGKILL", runs.parent / "once")
+    at = struck("autotune.run.folder:RunFolder._tidy", "SIGKILL", runs.parent / "once")
     assert train(runs, **at)[0] == -signal.SIGKILL
     assert status(runs / "run")["state"] == "finished" and list((runs / "run" / "checkpoints").iterdir())
     return runs
@@ -172,7 +172,9 @@ def test_a_damaged_model_is_named_and_made_again_or_refused(runs):
 def test_a_model_that_changed_after_its_proof_is_not_finished(unfinished, tmp_path):
     run = unfinished / "run"
     flipped = f"flip:{run}/model/model.safetensors"
-    code, said = train(unfinished, **struck("autotune.runs:RunFolder.finish", flipped, tmp_path / "once"))
+    code, said = train(
+        unfinished, **struck("autotune.run.folder:RunFolder.finish", flipped, tmp_path / "once")
+    )
     assert code == 65 and "has changed on the disk" in said and "model/model.safetensors" in said, said
     assert status(run)["state"] == "failed" and list((run / "checkpoints").iterdir())
 
@@ -251,11 +253,11 @@ def test_the_lock_of_a_folder_that_was_set_aside_meanwhile_is_not_enough(tmp_pat
 
 
 PLACES = {
-    "reading": ("autotune.prepare:load_rows", "SIGUSR1"),
-    "loading": ("autotune.commands:load_model", "SIGINT"),
-    "bootstrap": ("autotune.commands:intervals", "SIGTERM"),
-    "where Python ignores exceptions": ("autotune.commands:save_artefact", "del:SIGUSR1"),
-    "a call that does not return": ("autotune.commands:unseen_scores", "stuck:SIGTERM"),
+    "reading": ("autotune.pipeline.prepare:load_rows", "SIGUSR1"),
+    "loading": ("autotune.pipeline.commands:load_model", "SIGINT"),
+    "bootstrap": ("autotune.pipeline.commands:intervals", "SIGTERM"),
+    "where Python ignores exceptions": ("autotune.pipeline.commands:save_artefact", "del:SIGUSR1"),
+    "a call that does not return": ("autotune.pipeline.commands:unseen_scores", "stuck:SIGTERM"),
 }
 
 

@@ -7,11 +7,11 @@ import pytest
 from tests.test_checkpoints import result, status
 
 PLACES = {
-    "a checkpoint": "autotune.checkpoints:Checkpoints.save@2",
-    "validation": "autotune.evaluation.evaluate:Evaluator._said@3",
-    "export": "autotune.models.artefact:put_folder",
-    "final scoring": "autotune.runs:RunFolder.write_predictions@2",
-    "proof": "autotune.commands:prove",
+    "a checkpoint": "autotune.run.checkpoints:Checkpoints.save@2",
+    "validation": "autotune.evaluation.evaluator:Evaluator._said@3",
+    "export": "autotune.models.saved_model:put_folder",
+    "final scoring": "autotune.run.folder:RunFolder.write_predictions@2",
+    "proof": "autotune.pipeline.commands:prove",
 }
 """In the order in which a run that goes on comes to them."""
 
@@ -58,7 +58,7 @@ def test_a_second_signal_leaves_at_once_and_damages_nothing(train, tmp_path, ref
     runs = tmp_path / "runs"
     for event, code_of_it in (("SIGINT SIGINT", 130), ("SIGTERM SIGTERM", 143)):
         code, said = train(
-            runs, "left", "task=sentiment", at="autotune.checkpoints:write_tensors@4", event=event
+            runs, "left", "task=sentiment", at="autotune.run.checkpoints:write_tensors@4", event=event
         )
         assert code == code_of_it and "damaged" not in said, said
     code, said = train(runs, "left", "task=sentiment")

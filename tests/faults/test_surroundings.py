@@ -51,7 +51,9 @@ def reviews(tmp_path):
 def test_data_that_changed_or_vanished_are_refused_and_nothing_is_lost(train, tmp_path, reviews):
     file, words = reviews
     runs = tmp_path / "runs"
-    code, said = train(runs, "left", *words, at="autotune.runs:RunFolder.append_history@9", event="SIGTERM")
+    code, said = train(
+        runs, "left", *words, at="autotune.run.folder:RunFolder.append_history@9", event="SIGTERM"
+    )
     assert code == 75, said
     rows = file.read_text()
     file.write_text(rows.replace("linha 7 ", "Linha 7 "))

@@ -130,7 +130,7 @@ class Cases:
     """
 
     def __init__(self, folder: Path) -> None:
-        from autotune import compose as module
+        from autotune.config.schema import compose as module
 
         self.folder, self.real = folder, module.compose
         self.composed: dict[tuple[str, ...], Any] = {}
@@ -147,7 +147,7 @@ class Cases:
 
     def run(self, words: list[str], case: dict[str, Any]) -> dict[str, Any]:
         """The case with its exit code and what was said."""
-        from autotune.cli import main
+        from autotune.cli.main import main
 
         said = io.StringIO()
         began = time.process_time()
@@ -164,7 +164,7 @@ class Cases:
 
     def inputs(self, seed: int) -> dict[str, Any]:
         """`check` on a mutated input."""
-        from autotune import compose as module
+        from autotune.config.schema import compose as module
 
         rng = random.Random(f"inputs {seed}")
         door = list(DOORS)[seed % len(DOORS)]
@@ -218,7 +218,7 @@ class Cases:
 
     def tables(self, seed: int) -> dict[str, Any]:
         """`check` with a damaged table in its cache; what is learned from afterwards has to be what it was."""
-        from autotune import compose as module
+        from autotune.config.schema import compose as module
 
         module.compose = self.compose  # type: ignore[assignment]
         rng = random.Random(f"tables {seed}")
@@ -240,7 +240,7 @@ class Cases:
 
     def configs(self, seed: int) -> dict[str, Any]:
         """`show` of a mutated command line or YAML of somebody's."""
-        from autotune import compose as module
+        from autotune.config.schema import compose as module
 
         module.compose = self.real
         rng = random.Random(f"configs {seed}")
@@ -258,7 +258,7 @@ class Cases:
 
 def _override(rng: random.Random) -> str:
     """A word that people or programs may give."""
-    from autotune.keys import keys
+    from autotune.config.keys import keys
 
     groups = ("task", "dataset", "model", "peft", "trainer", "hub", "check", "report", "debug", "experiment")
     key = rng.choice((rng.choice(list(keys())), rng.choice(list(keys())), rng.choice(groups), "x", "x.y", "seed.x", "peft.r",

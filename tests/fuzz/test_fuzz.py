@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from autotune.cli import main
+from autotune.cli.main import main
 from tests.forks import forks
 from tests.fuzz.corpus import RESULTS
 

@@ -58,7 +58,7 @@ def python(code: str, **env: str) -> "subprocess.CompletedProcess[str]":
 BY_XET = """
 import sys
 from huggingface_hub import constants
-from autotune.cli import main
+from autotune.cli.main import main
 constants.HF_HUB_DISABLE_XET = False
 sys.exit(main(sys.argv[1:]))
 """

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 from huggingface_hub.utils import _http
 
-from autotune import signals
-from autotune.choices import CardLanguage
-from autotune.publishing.card import _template
+from autotune.config.enums import CardLanguage
+from autotune.publishing.card.render import _template
 from autotune.registry import tasks
+from autotune.runtime import signals
 
 FACTOR = 100
 

@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from autotune.choices import CardLanguage
+from autotune.config.enums import CardLanguage
+from autotune.config.load import load_config
 from autotune.errors import HubError
-from autotune.publishing.card import render
-from autotune.publishing.examples import Example
-from autotune.publishing.facts import Facts, read_facts
-from autotune.publishing.licences import carried
-from autotune.publishing.markdown import block, code, escaped
-from autotune.publishing.metadata import refuse
-from autotune.resolve import load_config
+from autotune.publishing.card.examples import Example
+from autotune.publishing.card.facts import Facts, read_facts
+from autotune.publishing.card.license import carried
+from autotune.publishing.card.markdown import block, code, escaped
+from autotune.publishing.card.metadata import refuse
+from autotune.publishing.card.render import render
 from tests.hub.conftest import HubForks
 from tests.hub.metadata import errors
 

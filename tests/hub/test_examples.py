@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from autotune.publishing.examples import LONGEST, examples, masked
+from autotune.publishing.card.examples import LONGEST, examples, masked
 from autotune.registry import task
 
 

@@ -69,7 +69,9 @@ def senders(run: Path) -> list[str]:
     """Processes that send something of the run."""
     lines = [file.read_bytes() for file in Path("/proc").glob("[0-9]*/cmdline") if file.exists()]
     return [
-        line.decode() for line in lines if b"autotune.publishing.last" in line and str(run).encode() in line
+        line.decode()
+        for line in lines
+        if b"autotune.publishing.snapshot" in line and str(run).encode() in line
     ]
 
 

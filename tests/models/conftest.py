@@ -8,10 +8,10 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForMaskedLM
 
-from autotune.choices import Architecture
-from autotune.config import ModelConfig
+from autotune.config.enums import Architecture
+from autotune.config.schema import ModelConfig
 from autotune.models import open_base
-from autotune.tasks.base import Base, Family, Head
+from autotune.models.spec import Base, Family, Head
 
 HEADS = {
     "sentiment": dict.fromkeys(Family, Head.sequence),

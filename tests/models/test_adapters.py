@@ -8,8 +8,8 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from autotune.choices import PeftMethod, Quantization
-from autotune.config import PeftConfig
+from autotune.config.enums import PeftMethod, Quantization
+from autotune.config.schema import PeftConfig
 from autotune.errors import ConfigError
 from autotune.models import (
     count_parameters,
@@ -21,7 +21,7 @@ from autotune.models import (
     trainable_state,
 )
 from autotune.models.adapters import linear_layers
-from autotune.tasks.base import Head
+from autotune.models.spec import Head
 from tests.models.conftest import HEADS, LABELS
 from tests.models.test_weights import CELLS
 

@@ -7,10 +7,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import pipeline
 
-from autotune.config import PeftConfig
+from autotune.config.schema import PeftConfig
 from autotune.errors import ModelError
 from autotune.models import finish, load_artefact, load_model, save_adapter, save_artefact
-from autotune.tasks.base import Head
+from autotune.models.spec import Head
 from tests.models.conftest import HEADS, LABELS, SENTENCES
 from tests.models.test_weights import CELLS
 

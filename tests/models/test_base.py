@@ -5,10 +5,10 @@ import json
 import pytest
 from transformers import AutoConfig
 
-from autotune.config import ModelConfig
+from autotune.config.schema import ModelConfig
 from autotune.errors import ConfigError, ModelError
 from autotune.models import open_base
-from autotune.tasks.base import Head
+from autotune.models.spec import Head
 from tests.models.conftest import HEADS, INSTEAD
 
 

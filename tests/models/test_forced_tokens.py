@@ -7,8 +7,8 @@ import torch
 from datasets import Dataset
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-from autotune.choices import Guard
-from autotune.config import DatasetConfig
+from autotune.config.enums import Guard
+from autotune.config.schema import DatasetConfig
 from autotune.models import load_model, save_artefact
 from autotune.registry import task as find
 from autotune.tasks.base import Piece

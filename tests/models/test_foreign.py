@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import transformers
 
-from autotune.config import ModelConfig
+from autotune.config.schema import ModelConfig
 from autotune.errors import ModelError
 from autotune.models import finish, load_artefact, load_model, open_base, save_artefact
 from autotune.models.repository import explained
-from autotune.publishing.stage import push_run
-from autotune.tasks.base import Family, Head
+from autotune.models.spec import Family, Head
+from autotune.publishing.publish import push_run
 from tests.models.conftest import HEADS
 
 KERNEL = {"attn_implementation": "evil/kernel"}
@@ -147,7 +147,7 @@ def test_the_base_of_an_adapter_is_looked_at(saved, tmp_path, monkeypatch):
     )
     monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", lambda *_, **__: None)
     for name in ("read_as_text", "refuse_small_vocabulary"):
-        monkeypatch.setattr(f"autotune.models.artefact.{name}", lambda *_: None)
+        monkeypatch.setattr(f"autotune.models.saved_model.{name}", lambda *_: None)
     evil = shutil.copytree(saved, tmp_path / "evil")
     change(evil, "config.json", KERNEL)
     change(saved, "adapter_config.json", {"peft_type": "LORA", "base_model_name_or_path": str(evil)})

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from autotune.config import PeftConfig
+from autotune.config.schema import PeftConfig
 from autotune.errors import ConfigError
 from autotune.models import load_model
 from autotune.models.packing import PackedRows, packed, refuse_packing
-from autotune.tasks.base import Head
+from autotune.models.spec import Head
 
 LENGTHS = (9, 70, 2, 9, 33)
 """Longer than ModernBERT's local window of 64, twice the same, and hardly anything."""

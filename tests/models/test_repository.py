@@ -11,17 +11,17 @@ import pytest
 
 from autotune.errors import ModelError
 from autotune.models import load_model
-from autotune.tasks.base import Head
+from autotune.models.spec import Head
 from tests.forks import strangers
 
 OPEN = """
 import sys
 from pathlib import Path
 from typing import ClassVar
-from autotune.config import ModelConfig
+from autotune.config.schema import ModelConfig
 from autotune.errors import ModelError
 from autotune.models import open_base
-from autotune.tasks.base import Family, Head
+from autotune.models.spec import Family, Head
 for name in sys.argv[1:]:
     try:
         heads = {Family.encoder: Head.sequence}

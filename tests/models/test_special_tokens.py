@@ -9,13 +9,13 @@ import torch
 from datasets import Dataset
 from transformers import AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer
 
-from autotune.config import DatasetConfig, ModelConfig
+from autotune.config.schema import DatasetConfig, ModelConfig
 from autotune.data.sources import rows_from_texts
 from autotune.errors import TrainingError
 from autotune.evaluation.served import differences, rows_to_compare
 from autotune.models import load_artefact, load_model, open_base, save_artefact
 from autotune.models.special_tokens import shaping_tokens
-from autotune.proof import prove_pipeline
+from autotune.pipeline.round_trip import prove_pipeline
 from autotune.registry import task as find
 from autotune.tasks.base import Piece
 

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from autotune.choices import Architecture
+from autotune.config.enums import Architecture
 from autotune.models import load_model
+from autotune.models.spec import Family, Head
 from autotune.models.tiny import build_tiny
-from autotune.tasks.base import Family, Head
 from tests.forks import forks
 
 ARCHITECTURES = [one for one in Architecture if one is not Architecture.auto]
@@ -58,7 +58,7 @@ def test_other_texts_give_another_model(texts, cache, opened):
 def test_another_process_builds_the_same_bytes(texts, cache, opened, tmp_path):
     script = (
         "import sys; from pathlib import Path; from autotune.models.tiny import build_tiny;"
-        "from autotune.config import Architecture;"
+        "from autotune.config.schema import Architecture;"
         "kinds = ('bert', 'gpt2', 'deberta', 't5', 'llama');"
         "[build_tiny(Architecture(kind), sys.argv[2:], Path(sys.argv[1])) for kind in kinds]"
     )

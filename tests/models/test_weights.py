@@ -10,7 +10,7 @@ from transformers import AutoModelForSequenceClassification, BertModel
 
 from autotune.errors import ModelError
 from autotune.models import load_model, own_labels
-from autotune.tasks.base import Family, Head
+from autotune.models.spec import Family, Head
 from tests.models.conftest import HEADS, LABELS
 
 CELLS = [

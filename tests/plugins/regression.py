@@ -7,10 +7,10 @@ from itertools import groupby
 import numpy as np
 from datasets import Value
 
+from autotune.config.columns import Column, Kind
 from autotune.data.cache import values
-from autotune.data.roles import Column, Kind
-from autotune.evaluation.metrics.base import OfflineMetric
-from autotune.evaluation.metrics.tally import Tally
+from autotune.metrics.accumulator import Tally
+from autotune.metrics.base import OfflineMetric
 from autotune.registry import register
 from autotune.tasks.base import Batch, LossSum
 from autotune.tasks.sentiment import Sentiment

@@ -8,11 +8,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from datasets import List, Value
 
+from autotune.config.columns import Column, Kind
 from autotune.data.cache import values
 from autotune.data.labels import label_names
-from autotune.data.roles import Column, Kind
-from autotune.evaluation.metrics.base import OfflineMetric
-from autotune.evaluation.metrics.tally import Tally
+from autotune.metrics.accumulator import Tally
+from autotune.metrics.base import OfflineMetric
 from autotune.registry import register
 from autotune.tasks.base import Batch, LossSum
 from autotune.tasks.sentiment import Sentiment

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from autotune.training.ranks import Ranks
+from autotune.runtime.ranks import Ranks
 from tests.forks import forks
 from tests.ranks.worker import CASES, equal, trainer_in
 from tests.training.setting import weights

@@ -2,7 +2,7 @@
 
 import torch
 
-from autotune import commands
+from autotune.pipeline import commands
 
 load = commands.load_model
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 
-from autotune import launch
-from autotune.config import RunConfig
+from autotune.config.schema import RunConfig
 from autotune.registry import task
-from autotune.runs import RunFolder
-from autotune.training.ranks import Ranks, joined
+from autotune.run.folder import RunFolder
+from autotune.runtime import launcher
+from autotune.runtime.ranks import Ranks, joined
 from autotune.training.trainer import Trainer
 from tests.training.setting import make_trainer, prepare, weights, without_dropout
 
@@ -83,7 +83,7 @@ def stop(folder: Path, ranks: Ranks) -> None:
 
 def main() -> None:
     """Arguments: the folder and the scenarios."""
-    assert launch.ranks() > 1
+    assert launcher.ranks() > 1
     with joined(timeout=5) as group:
         for scenario in sys.argv[2:]:
             {"equal": equal, "memory": memory, "stop": stop}[scenario](Path(sys.argv[1]), group)

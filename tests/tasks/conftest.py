@@ -2,8 +2,8 @@ import pytest
 from datasets import Dataset
 from pydantic import TypeAdapter
 
-from autotune.choices import Architecture
-from autotune.config import DatasetConfig, ModelConfig
+from autotune.config.enums import Architecture
+from autotune.config.schema import DatasetConfig, ModelConfig
 from autotune.models import open_base
 from autotune.registry import task as find
 

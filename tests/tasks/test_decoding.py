@@ -5,8 +5,8 @@ import torch
 
 from autotune.errors import ModelError
 from autotune.models import load_model
-from autotune.tasks.base import padded_inputs
-from autotune.tasks.decoding import greedy
+from autotune.models.spec import padded_inputs
+from autotune.tasks.greedy import greedy
 
 DOCUMENTS = [
     "A câmara aprovou a obra da ponte. " * 2,

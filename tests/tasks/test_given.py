@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autotune.choices import Format
-from autotune.config import DatasetConfig
+from autotune.config.enums import Format
+from autotune.config.schema import DatasetConfig
 from autotune.data.given import Alignment, as_given
 from autotune.data.sources import load_file, rows_from_texts
 from autotune.registry import task

@@ -6,7 +6,7 @@ from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autotune.config import DatasetConfig
+from autotune.config.schema import DatasetConfig
 from autotune.errors import DataError
 from autotune.registry import task as find
 from autotune.tasks.base import IGNORED, Piece

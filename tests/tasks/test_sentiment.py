@@ -5,7 +5,7 @@ import pytest
 import torch
 from datasets import Dataset
 
-from autotune.config import DatasetConfig
+from autotune.config.schema import DatasetConfig
 from autotune.errors import ConfigError, DataError
 from autotune.registry import task as find
 from autotune.tasks.base import Piece

@@ -2,9 +2,9 @@
 
 import pytest
 
-from autotune.config import RunConfig
+from autotune.config.schema import RunConfig
 from autotune.registry import task
-from autotune.runs import RunFolder
+from autotune.run.folder import RunFolder
 
 
 @pytest.fixture

@@ -6,10 +6,17 @@ import json
 import torch
 from pydantic import TypeAdapter
 
-from autotune.choices import Architecture, CheckLevel, Precision
-from autotune.config import CheckConfig, DatasetConfig, ModelConfig, RunConfig, SplitsConfig, TrainerConfig
+from autotune.config.enums import Architecture, CheckLevel, Precision
+from autotune.config.schema import (
+    CheckConfig,
+    DatasetConfig,
+    ModelConfig,
+    RunConfig,
+    SplitsConfig,
+    TrainerConfig,
+)
 from autotune.models import load_model
-from autotune.prepare import Prepared, examine
+from autotune.pipeline.prepare import Prepared, examine
 from autotune.registry import task
 from autotune.training import device
 from autotune.training.trainer import Trainer

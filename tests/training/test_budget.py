@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.data.batches import padded
+from autotune.runtime.cpu import cache_bytes, cores
 from autotune.training import budget, device
-from autotune.training.processor import cache_bytes, cores
 
 
 @given(
@@ -95,7 +95,7 @@ def test_a_system_that_does_not_tell(machine, tmp_path):
 def test_torch_gets_our_share_of_the_cores(monkeypatch):
     from transformers import BertConfig
 
-    from autotune.choices import Precision
+    from autotune.config.enums import Precision
 
     before = torch.get_num_threads()
     try:

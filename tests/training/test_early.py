@@ -6,9 +6,9 @@ from statistics import fmean
 
 import pytest
 
-from autotune.choices import Guard
-from autotune.config import CheckpointConfig
-from autotune.outcome import say_result
+from autotune.config.enums import Guard
+from autotune.config.schema import CheckpointConfig
+from autotune.pipeline.summary import say_result
 from autotune.tasks.base import Scores
 from autotune.training.fit import FitResult
 from autotune.training.guards import Guards

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from autotune.choices import Architecture, Batching
-from autotune.config import PeftConfig
+from autotune.config.enums import Architecture, Batching
+from autotune.config.schema import PeftConfig
 from autotune.data.batches import Cost
 from autotune.errors import ConfigError
 from tests.training.setting import make_trainer, prepare, weights, without_dropout

@@ -6,8 +6,8 @@ import math
 import pytest
 import torch
 
-from autotune.choices import Guard
-from autotune.config import CheckpointConfig
+from autotune.config.enums import Guard
+from autotune.config.schema import CheckpointConfig
 from autotune.errors import ConfigError, TrainingError
 from autotune.tasks.base import Scores
 from autotune.training.guards import GUESSING, Guards

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from autotune.errors import TrainingError
-from autotune.training.memory import is_out_of_memory
+from autotune.runtime.memory import is_out_of_memory
 from tests.training.setting import make_trainer, weights, without_dropout
 
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from autotune.choices import PeftMethod
-from autotune.config import PeftConfig
+from autotune.config.enums import PeftMethod
+from autotune.config.schema import PeftConfig
 from autotune.errors import ConfigError
 from autotune.models import (
     finish,

@@ -8,8 +8,8 @@ from peft import AutoPeftModelForSequenceClassification
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, T5Config
 
-from autotune.choices import Precision
-from autotune.config import PeftConfig
+from autotune.config.enums import Precision
+from autotune.config.schema import PeftConfig
 from autotune.models import finish, halve_frozen, load_model, save_adapter
 from autotune.training import device
 from tests.forks import forks

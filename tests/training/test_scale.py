@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 import numpy as np, pyarrow as pa, pyarrow.ipc
 from datasets import Dataset
 from transformers import BertConfig, BertForSequenceClassification
-from autotune.choices import Architecture, Batching, Precision
-from autotune.config import DatasetConfig, ModelConfig, TrainerConfig
+from autotune.config.enums import Architecture, Batching, Precision
+from autotune.config.schema import DatasetConfig, ModelConfig, TrainerConfig
 from autotune.models import open_base
 from autotune.registry import task as find
 from autotune.training import device

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import T5Config
 
-from autotune.choices import Precision
+from autotune.config.enums import Precision
 from autotune.errors import ConfigError
 from autotune.tasks.base import Scores
 from autotune.training import device

@@ -1,0 +1,1 @@
+"""Configuration: Hydra in, a checked and typed `RunConfig` out."""

@@ -1,0 +1,150 @@
+"""Publishing: a repository that the Hub would accept, and keys that mean something together."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from autotune.config.enums import Offline, Quantization, Visibility, WhenOffline
+from autotune.config.rules.addresses import hub_address
+from autotune.config.rules.licenses import LICENCES
+from autotune.config.schema import HubConfig, RunConfig
+from autotune.errors import AutotuneError, ConfigError, nearest, override
+
+PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
+LONGEST = 96
+"""Characters of a repository's id with its owner."""
+BRANCH = re.compile(r"(?!.*(?:\.\.|//|@\{))[A-Za-z0-9][\w./-]*(?<![./])(?<!\.lock)", re.ASCII)
+
+
+def published(config: RunConfig) -> Iterator[AutotuneError]:
+    """The repository has a legal name, and the keys of a push are those of one."""
+    hub = config.hub
+    if hub.visibility is Visibility.none:
+        standard = HubConfig()
+        given = [key for key in ("repo", "tag", "create_pr", "adapter_only", "revision", "when_offline", "every",
+                                  "overwrite_card")
+                 if getattr(hub, key) != getattr(standard, key)]  # fmt: skip
+        if given:
+            yield ConfigError(
+                "nothing is pushed, so the other keys of hub mean nothing",
+                where=", ".join(f"hub.{key}" for key in given),
+                found="hub=none",
+                fix="hub=private, or hub=public",
+            )
+        return
+    yield from wished(hub)
+    if hub.offline is Offline.always and hub.when_offline is WhenOffline.refuse:
+        yield ConfigError(
+            "a run that may not ask the Hub cannot be pushed",
+            where="hub.offline",
+            found=f"always, with hub={hub.visibility}",
+            fix="hub.when_offline=queue leaves it for autotune push RUN; or hub=none",
+        )
+    if hub.adapter_only and config.peft is None:
+        yield ConfigError(
+            "without an adapter there is none to push", where="hub.adapter_only", found="peft=none", fix="peft=lora"
+        )  # fmt: skip
+    if hub.every is not None and hub.create_pr:
+        yield ConfigError(
+            "weights on the way go to a branch, not into a pull request",
+            where="hub.every",
+            found=f"{hub.every}, with hub.create_pr=true",
+            fix="hub.create_pr=false, or hub.every=null",
+        )
+    if (
+        hub.every is not None
+        and config.peft is not None
+        and config.peft.quantization is not Quantization.none
+    ):
+        yield ConfigError(
+            "a copy of a quantized base model cannot be merged beside training",
+            where="hub.every",
+            found=f"{hub.every}, with peft.quantization={config.peft.quantization}",
+            fix="hub.every=null, or peft.quantization=none",
+        )
+    local = config.model.tiny is not None or (config.model.name_or_path or "").startswith((".", "/", "~"))
+    if local and config.peft is not None and (hub.adapter_only or not config.peft.merge):
+        yield ConfigError(
+            "the adapter alone helps nobody: its base model is on this machine only",
+            where="hub.adapter_only" if hub.adapter_only else "peft.merge",
+            found=f"hub={hub.visibility} with a base model that is not on the Hub",
+            fix="hub.adapter_only=false peft.merge=true pushes the merged model",
+        )
+
+
+def apart(configs: Sequence[RunConfig]) -> Iterator[AutotuneError]:
+    """The runs of a sweep do not overwrite each other on the Hub."""
+    taken = Counter(
+        (config.hub.repo, config.hub.revision)
+        for config in configs
+        if config.hub.visibility is not Visibility.none and config.hub.repo and not config.hub.create_pr
+    )
+    for (repo, revision), count in taken.items():
+        if count > 1:
+            yield ConfigError(
+                f"{count} runs of the sweep would be pushed to the same place, one over the other",
+                where="hub.repo",
+                found=f"{repo}, {revision}",
+                fix="hub.repo=null names each after its run; or 'hub.revision=seed-${seed}'",
+            )
+
+
+def wished(hub: HubConfig) -> Iterator[AutotuneError]:
+    """What can be said of a push without asking anybody."""
+    page = hub_address(hub.repo or "")
+    if hub.repo is not None and page is not None:
+        yield ConfigError(
+            "this is the address of a page; a repository is named by its id",
+            where="hub.repo",
+            found=hub.repo,
+            fix=override("hub.repo", page.id),
+        )
+    elif hub.repo is not None and not legal(hub.repo):
+        yield ConfigError(
+            "the Hub does not accept such a name: letters a to z, digits, - _ . and one / behind the owner, "
+            f"{LONGEST} characters at most, neither -- nor ..",
+            where="hub.repo",
+            found=hub.repo,
+            fix=override("hub.repo", "/".join(map(slug, hub.repo.split("/")[:2]))),
+        )
+    if hub.license is not None and hub.license not in LICENCES:
+        near = nearest(hub.license, LICENCES)
+        yield ConfigError(
+            "the Hub has no such licence identifier",
+            where="hub.license",
+            found=hub.license,
+            fix=override("hub.license", near)
+            if near
+            else "hub.license=other, or one of https://hf.co/docs/hub/repositories-licenses",
+        )
+    for key in ("revision", "tag"):
+        name = getattr(hub, key)
+        if name is not None and not BRANCH.fullmatch(name):
+            yield ConfigError(
+                f"this cannot be the name of a {'branch' if key == 'revision' else 'tag'}",
+                where=f"hub.{key}",
+                found=name,
+                fix=f"hub.{key}=v1",
+            )
+    if hub.create_pr and (hub.revision != "main" or hub.tag is not None):
+        yield ConfigError(
+            "a pull request goes to main, and its commits are not tagged",
+            where="hub.create_pr",
+            found=f"hub.revision={hub.revision}, hub.tag={hub.tag or 'null'}",
+            fix="hub.create_pr=false, or hub.revision=main hub.tag=null",
+        )
+
+
+def legal(repo: str) -> bool:
+    """Whether the Hub accepts the id of a repository."""
+    parts = repo.split("/")
+    odd = any(sign in repo for sign in ("--", "..")) or repo.endswith(".git")
+    return len(parts) <= 2 and len(repo) <= LONGEST and not odd and all(map(PART.fullmatch, parts))
+
+
+def slug(name: str) -> str:
+    """A name that the Hub accepts and people recognise: avaliações (1) becomes avaliacoes_1."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    tidy = re.sub(r"([-.])\1+", r"\1", re.sub(r"[^\w.-]+", "_", plain))
+    return tidy[: LONGEST // 2].strip("-._").removesuffix(".git") or "model"

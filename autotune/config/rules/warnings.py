@@ -1,0 +1,162 @@
+"""What is allowed and yet probably not meant. No default and no shipped option is doubted."""
+
+import math
+from collections.abc import Iterator
+
+from autotune.config.enums import PeftMethod, Precision, Quantization
+from autotune.config.rules.model import architecture, is_t5
+from autotune.config.schema import RunConfig
+from autotune.errors import AutotuneError, ConfigError
+
+FULL, ADAPTER = 1e-3, 1e-2
+"""Learning rates above these end most runs of pretrained models in noise."""
+TOO_LOW = 2e-5
+"""Usual for all weights; adapters, which begin at zero, hardly move with it."""
+SHORTEST = 8
+MANY_EPOCHS = 1000
+
+
+def rates(config: RunConfig) -> Iterator[AutotuneError]:
+    """The learning rate is one of full fine-tuning or of adapters, as the run is."""
+    trainer, peft = config.trainer, config.peft
+    rate = trainer.learning_rate or (peft or config.model).learning_rate
+    real = architecture(config) is None
+    if peft is not None and rate < TOO_LOW:
+        yield ConfigError(
+            "the learning rate is one of full fine-tuning; adapters learn little with it",
+            where="trainer.learning_rate",
+            found=f"{rate:g} with peft.method={peft.method}",
+            fix=f"trainer.learning_rate={max(peft.learning_rate, 1e-4):g}",
+        )
+    if real and rate > (ADAPTER if peft is not None else FULL):
+        usual = (peft or config.model).learning_rate
+        yield ConfigError(
+            "so high a learning rate makes a pretrained model forget what it knows",
+            where="trainer.learning_rate",
+            found=f"{rate:g}",
+            fix=f"trainer.learning_rate={usual if usual < rate else 5e-5:g}",
+        )
+    if trainer.warmup_ratio > 0.5:
+        yield ConfigError(
+            "the learning rate rises for more than half of the run",
+            where="trainer.warmup_ratio",
+            found=str(trainer.warmup_ratio),
+            fix="trainer.warmup_ratio=0.1",
+        )
+
+
+def optimizer(config: RunConfig) -> Iterator[AutotuneError]:
+    """AdamW's numbers are in their places."""
+    trainer = config.trainer
+    if trainer.adam_beta1 > trainer.adam_beta2:
+        yield ConfigError(
+            "the first moment of Adam changes more slowly than the second; they may have been swapped",
+            where="trainer.adam_beta1, trainer.adam_beta2",
+            found=f"{trainer.adam_beta1}, {trainer.adam_beta2}",
+            fix=f"trainer.adam_beta1={trainer.adam_beta2} trainer.adam_beta2={trainer.adam_beta1}",
+        )
+    if trainer.weight_decay >= 1:
+        yield ConfigError(
+            "so much weight decay outweighs what is learned",
+            where="trainer.weight_decay",
+            found=str(trainer.weight_decay),
+            fix="trainer.weight_decay=0.01",
+        )
+    if (trainer.epochs or config.model.epochs) > MANY_EPOCHS and trainer.max_updates is None:
+        yield ConfigError(
+            f"more than {MANY_EPOCHS} passes over the data; perhaps updates were meant",
+            where="trainer.epochs",
+            found=f"{trainer.epochs or config.model.epochs:g}",
+            fix=f"trainer.epochs=3, or trainer.max_updates={trainer.epochs or config.model.epochs:.0f}",
+        )
+
+
+def amounts(config: RunConfig) -> Iterator[AutotuneError]:
+    """Rows, updates and tokens are enough for each other."""
+    trainer, data = config.trainer, config.dataset
+    if data.limit is not None and data.limit < trainer.batch_size and not data.streaming:
+        yield ConfigError(
+            "an epoch is one update, of fewer rows than the batch has",
+            where="dataset.limit, trainer.batch_size",
+            found=f"{data.limit} rows, a batch of {trainer.batch_size}",
+            fix=f"trainer.batch_size={max(1, data.limit // 4)}",
+        )
+    every = trainer.evaluate_every
+    if trainer.max_updates is not None and every.endswith("up") and int(every[:-2]) > trainer.max_updates:
+        yield ConfigError(
+            "training ends before the first evaluation is due, so only its end is looked at",
+            where="trainer.evaluate_every",
+            found=f"{every} with trainer.max_updates={trainer.max_updates}",
+            fix=f"trainer.evaluate_every={max(1, trainer.max_updates // 4)}up",
+        )
+    budget, longest = trainer.micro_batch_tokens, config.task.max_length
+    if budget is not None and longest is not None and budget < longest:
+        yield ConfigError(
+            "one long text is already more than a micro-batch may hold",
+            where="trainer.micro_batch_tokens",
+            found=f"{budget} with task.max_length={longest}",
+            fix=f"trainer.micro_batch_tokens={longest}",
+        )
+    if longest is not None and longest < SHORTEST:
+        yield ConfigError(
+            "hardly a word fits into so few tokens",
+            where="task.max_length",
+            found=str(longest),
+            fix="task.max_length=128",
+        )
+
+
+def splits(config: RunConfig) -> Iterator[AutotuneError]:
+    """A share of train becomes test only where a test is wanted."""
+    data = config.dataset
+    overfits = data.splits.validation in ("train", data.splits.train)
+    if data.splits.test is None and data.test_fraction and not overfits:
+        yield ConfigError(
+            "a test is made of train only where dataset.splits.test has a name",
+            where="dataset.test_fraction",
+            found=f"{data.test_fraction} with dataset.splits.test=null",
+            fix="dataset.test_fraction=0, or dataset.splits.test=test",
+        )
+
+
+def adapters(config: RunConfig) -> Iterator[AutotuneError]:
+    """Adapters of a strength that is usual."""
+    peft = config.peft
+    if peft is None:
+        return
+    if peft.quantization is not Quantization.none and architecture(config) is not None:
+        yield ConfigError(
+            "nothing is gained by holding a tiny model in fewer bits",
+            where="peft.quantization",
+            found=f"{peft.quantization} with model.tiny={config.model.tiny}",
+            fix="peft.quantization=none",
+        )
+    if peft.method is PeftMethod.ia3:
+        return
+    if not 1 / 16 <= peft.alpha / peft.r <= 16:
+        scale = peft.alpha / (math.sqrt(peft.r) if peft.method is PeftMethod.rslora else peft.r)
+        yield ConfigError(
+            f"the update is scaled by {scale:g}, far from the usual 0.25 to 4",
+            where="peft.alpha, peft.r",
+            found=f"{peft.alpha}, {peft.r}",
+            fix=f"peft.alpha={2 * peft.r}",
+        )
+    if peft.dropout > 0.5:
+        yield ConfigError(
+            "adapters hardly learn where most of their inputs are dropped",
+            where="peft.dropout",
+            found=str(peft.dropout),
+            fix="peft.dropout=0.05",
+        )
+
+
+def arithmetic(config: RunConfig) -> Iterator[AutotuneError]:
+    """Models whose names say T5 overflow in fp16."""
+    base = config.model.name_or_path
+    if config.trainer.precision is Precision.fp16 and base is not None and is_t5(base):
+        yield ConfigError(
+            "the name says T5, and models of that kind overflow in fp16",
+            where="trainer.precision",
+            found=f"fp16 with {base}",
+            fix="trainer.precision=auto",
+        )

@@ -1,0 +1,65 @@
+"""Rows that another tool wrote, with its own column names, brought into ours before columns are looked for."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from autotune.config.columns import Column, Kind
+from autotune.config.enums import Format
+from autotune.config.schema import DatasetConfig
+from autotune.data.formats.answers import is_answered, with_answers
+from autotune.data.formats.spans import with_spans
+from autotune.errors import DataError
+
+RawRow = Mapping[str, Any]
+
+AUTOTRAIN = {False: "autotrain_text", True: "autotrain_label"}
+"""What AutoTrain calls the input and (True) the target of every task."""
+
+
+def in_our_columns(
+    raw: Iterable[RawRow],
+    columns: Sequence[Column],
+    config: DatasetConfig,
+    where: str,
+    notes: list[str],
+    *,
+    predicting: bool,
+) -> Iterator[RawRow]:
+    """Rows of AutoTrain and of annotation tools in our columns; others as they are.
+
+    Raises:
+        DataError: see `with_spans`; a brat document was not annotated.
+    """
+    rows = iter(raw)
+    first = next(rows, None)
+    if first is None:
+        return
+    rows = chain([first], rows)
+    if AUTOTRAIN[False] in first:
+        yield from _autotrain(rows, columns, config)
+    elif any(column.kind is Kind.words for column in columns):
+        sure = config.format is Format.spans
+        for row in with_spans(rows, config, where, notes, predicting=predicting, sure=sure):
+            if row.get("annotated_in") is not None and row.get("spans") is None and not predicting:
+                raise DataError(
+                    "the document was not annotated: its .ann file is missing",
+                    where=str(row["annotated_in"]),
+                    fix="an empty .ann file where a text has no entity; or move the .txt file elsewhere",
+                )
+            yield row
+    elif is_answered(first):
+        yield from with_answers(rows, columns, config, where, notes, predicting=predicting)
+    else:
+        yield from rows
+
+
+def _autotrain(rows: Iterable[RawRow], columns: Sequence[Column], config: DatasetConfig) -> Iterator[RawRow]:
+    """The first input and the target get the names of their roles, where the config maps none."""
+    names: dict[str, str] = {}
+    for target, theirs in AUTOTRAIN.items():
+        column = next((column for column in columns if column.target is target), None)
+        if column is not None and getattr(config.columns, column.role, None) is None:
+            names[theirs] = column.role
+    for row in rows:
+        yield {names.get(name, name): value for name, value in row.items()}

@@ -1,0 +1,107 @@
+"""CoNLL columns: a word and its tag a line, a blank line after a sentence."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from autotune.config.compression import suffix_of
+from autotune.config.labels import TAG
+from autotune.config.schema import DatasetConfig
+from autotune.data.formats.encoding import lines, open_text
+from autotune.errors import DataError, listing
+
+BLANKS = " \t"
+"""What parts columns and empties a line; a no-break space is part of a word."""
+COLUMNS_OF_CONLLU = 10
+"""ID, FORM … MISC (https://universaldependencies.org/format.html)."""
+
+
+class Sentence(NamedTuple):
+    """Words, their tags (none in a file with one column) and their lines."""
+
+    tokens: list[str]
+    tags: list[str]
+    lines: list[int]
+
+
+def read_conll(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[Mapping[str, list[str]]]:
+    """Sentences with `tokens` and `tags`; a file with one column, of words to be tagged, has no `tags`.
+
+    Raises:
+        DataError: a line has fewer or more columns than those before it; the words are numbers of words.
+    """
+    counting: list[bool] = []
+    for tokens, tags, numbers in _sentences(path, config, notes):
+        if tags and len(tokens) > 2 and all(counting) and len(counting) < 2:
+            first = int(tokens[0]) if tokens[0].isdecimal() and len(tokens[0]) < 10 else 0
+            counting.append(tokens == [str(number) for number in range(first, first + len(tokens))])
+            if counting == [True, True]:
+                raise DataError(
+                    "the column of the words counts them: 1, 2, 3 …",
+                    where=f"{path}:{numbers[0]}",
+                    found=listing(tokens),
+                    fix=f"dataset.token_column={config.token_column + 1}",
+                )
+        yield {"tokens": tokens, "tags": tags} if tags else {"tokens": tokens}
+
+
+def line_of(path: Path, config: DatasetConfig, row: int, word: int) -> int:
+    """The line of a word, for messages."""
+    return next(islice(_sentences(path, config, []), row, None)).lines[word]
+
+
+def _sentences(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[Sentence]:
+    sentence = Sentence([], [], [])
+    width = 0
+    with open_text(path, config, notes) as file:
+        for number, raw in lines(file, path):
+            line = raw.rstrip("\r\n")
+            if not line.strip(BLANKS):
+                if sentence.tokens:
+                    yield sentence
+                    sentence = Sentence([], [], [])
+                continue
+            universal = suffix_of(path) == ".conllu" and line.count("\t") == COLUMNS_OF_CONLLU - 1
+            cells = line.split("\t") if universal else _cells(line, config)
+            if universal and not cells[0].isdecimal():
+                continue  # 3-4 spans the words of a contraction, which follow; 5.1 stands in no text
+            if line.startswith("-DOCSTART-") or _is_comment(cells, width, config):
+                continue
+            if width not in (0, len(cells)):
+                raise DataError(
+                    f"the line has {len(cells)} columns, those before it {width}",
+                    where=f"{path}:{number}",
+                    found=repr(line),
+                    fix="a word and its tag in each line; dataset.delimiter names another mark between columns",
+                )
+            width = len(cells)
+            try:
+                sentence.tokens.append(cells[config.token_column or int(universal)])
+                if width > 1:
+                    sentence.tags.append(cells[config.tag_column])
+            except IndexError as error:
+                raise DataError(
+                    f"the line has {width} columns",
+                    where=f"{path}:{number}",
+                    found=repr(line),
+                    fix="dataset.token_column and dataset.tag_column count from 0; negative numbers from the right",
+                ) from error
+            sentence.lines.append(number)
+    if sentence.tokens:
+        yield sentence
+
+
+def _cells(line: str, config: DatasetConfig) -> list[str]:
+    if config.delimiter is not None:
+        return line.split(config.delimiter.replace("\\t", "\t"))
+    return re.split(f"[{BLANKS}]+", line.strip(BLANKS))
+
+
+def _is_comment(cells: Sequence[str], width: int, config: DatasetConfig) -> bool:
+    """`# text = …` is a comment, `# O` a word with its tag."""
+    if cells[0] != "#" and not cells[0].startswith("# "):
+        return False
+    column = config.tag_column if -len(cells) <= config.tag_column < len(cells) else -1
+    return width not in (0, len(cells)) or not TAG.fullmatch(cells[column])

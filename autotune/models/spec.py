@@ -1,0 +1,73 @@
+"""What is known of a base model before its weights are read, and the padding of its inputs. Imports no torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+DEFAULT_MAX_LENGTH = 512
+"""What `task.max_length` is when nobody says: most base models learned from texts of that length."""
+
+
+class Family(StrEnum):
+    """How a base model reads and writes."""
+
+    encoder = "encoder"
+    encoder_decoder = "encoder-decoder"
+    decoder = "decoder"
+
+
+class Head(StrEnum):
+    """What is put on top of the base model."""
+
+    sequence = "sequence classification"
+    token = "token classification"
+    seq2seq = "sequence to sequence"
+    causal = "causal language modelling"
+
+
+@dataclass(frozen=True)
+class Base:
+    """What is known of a base model before its weights are read."""
+
+    name: str
+    """As the user called it."""
+    path: str
+    """Hub id or folder to load from."""
+    revision: str | None
+    """Resolved commit on the Hub; None for a folder."""
+    config: "PretrainedConfig"
+    tokenizer: "PreTrainedTokenizerBase"
+    family: Family
+    max_length: int
+    """Longest input in tokens, special tokens included."""
+
+
+def pad(sequences: Sequence[Sequence[int]], value: int, *, left: bool = False) -> "Tensor":
+    """Sequences padded to the longest: int64 (sequences, length)."""
+    import torch
+
+    width = max(len(sequence) for sequence in sequences)
+    out = np.full((len(sequences), width), value, dtype=np.int64)
+    for index, sequence in enumerate(sequences):
+        if left:
+            out[index, width - len(sequence) :] = sequence
+        else:
+            out[index, : len(sequence)] = sequence
+    return torch.from_numpy(out)
+
+
+def padded_inputs(
+    sequences: Sequence[Sequence[int]], pad_id: int, *, left: bool = False
+) -> "dict[str, Tensor]":
+    """`input_ids` and `attention_mask` of sequences, padded to the longest."""
+    return {
+        "input_ids": pad(sequences, pad_id, left=left),
+        "attention_mask": pad([[1] * len(sequence) for sequence in sequences], 0, left=left),
+    }

@@ -1,0 +1,56 @@
+"""A saved model, opened to predict and to score."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from autotune.config.enums import Precision
+from autotune.config.schema import RunConfig
+from autotune.evaluation.evaluator import Evaluator
+from autotune.models import halve_frozen, load_artefact
+from autotune.run.folder import RunFolder
+from autotune.runtime.files import scratch
+from autotune.runtime.imports import uncollected
+from autotune.tasks.base import Task
+from autotune.tasks.saved import task_of
+from autotune.training import device
+from autotune.training.budget import for_prediction
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A saved model, ready to predict."""
+
+    config: RunConfig
+    task: Task
+    model: nn.Module
+    evaluator: Evaluator
+    scratch: "tempfile.TemporaryDirectory[str]"
+    """For tables; nothing of what was predicted stays behind."""
+
+
+def load_saved(run: str, change: Callable[[RunConfig], RunConfig]) -> SavedModel:
+    """Opens a run folder or a folder with a saved model.
+
+    Args:
+        run: the folder.
+        change: makes of the saved configuration that by which data are read.
+
+    Raises:
+        ModelError: there is no saved model.
+        ConfigError: the changed configuration contradicts itself, or the model.
+    """
+    with uncollected():  # transformers imports the model's own module
+        base, model, saved = load_artefact(RunFolder.artefact(run))
+    config, kind = task_of(saved, base)
+    config = change(config)
+    task = kind(config.task, base, saved["facts"])
+    precision = device.for_inference(Precision(saved["precision"]))
+    if precision is Precision.bf16:
+        halve_frozen(model)
+    accelerator = device.accelerator(precision, base.config)
+    budget = config.trainer.micro_batch_tokens or for_prediction(base.config)
+    evaluator = Evaluator(task, accelerator, budget, precision)
+    return SavedModel(config, task, model.to(accelerator.device), evaluator, scratch())

@@ -1,0 +1,220 @@
+"""What a run would cost, measured on this machine: one step on the longest batch, one typical update, one prediction.
+
+Time is taken to grow with padded tokens, which holds within some per cent for lengths of some hundred tokens.
+"""
+
+import math
+import resource
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from autotune.checks.findings import Area, Finding, Report, Severity
+from autotune.checks.machine import disk_bytes, static_bytes
+from autotune.config.schema import RunConfig
+from autotune.data.batches import BatchPlan, Indices, cut, padded, prediction_batches
+from autotune.models import load_model
+from autotune.pipeline.prepare import Prepared
+from autotune.runtime.progress import duration
+from autotune.tasks.features import take
+from autotune.training import device
+from autotune.training.budget import automatic, for_prediction
+from autotune.training.optimizer import interval, optimizer
+from autotune.training.trainer import batch_plan, keep_less, total_updates
+
+SAMPLED_UPDATES = 50
+"""The padded tokens of an epoch are estimated from so many of its updates."""
+PROOF_SECONDS = 12.0
+"""A fresh process imports everything and predicts a few rows: 10 to 15 s on two cores."""
+UNITS = {"hours": "hours", "memory_gb": "GB of memory", "disk_gb": "GB of disk"}
+"""What the keys of `plan.budget` count."""
+
+
+def estimate(config: RunConfig, prepared: Prepared, report: Report) -> bool:
+    """Loads the model, measures, and puts the costs into the report.
+
+    Returns:
+        Whether `plan.budget` is exceeded; the report then has an error for every limit.
+    """
+    model = load_model(
+        prepared.base,
+        prepared.task.heads[prepared.base.family],
+        prepared.task.labels(),
+        config.peft,
+        allow_pickle=config.model.allow_pickle,
+        seed=config.seed,
+        problem_type=prepared.task.problem_type,
+    )
+    accelerator = device.accelerator(prepared.precision, prepared.base.config)
+    if config.trainer.gradient_checkpointing:
+        keep_less(model)
+    model = accelerator.prepare_model(model).train()
+    task, train = prepared.task, prepared.features["train"]
+    budget = config.trainer.micro_batch_tokens or automatic(task, model, train, accelerator)
+    plan = batch_plan(task, train, config.trainer, config.seed, budget)
+    step = _stepper(config, prepared, model, accelerator)
+    longest = _longest_batch(plan)
+    step([longest])  # the first step allocates and is slower
+    longest_seconds = _timed(lambda: step([longest]))
+    memory = _peak_bytes()
+    epoch_tokens, typical = _epoch_tokens(plan)
+    typical_seconds = _timed(lambda: step(plan.micro_batches(typical)))
+    per_token = typical_seconds / _tokens(plan, plan.micro_batches(typical))
+    per_epoch = per_token * epoch_tokens
+    updates = total_updates(config.trainer, plan.updates_per_epoch, streaming=prepared.sections is not None)
+    epochs = updates / plan.updates_per_epoch
+    evaluation = {
+        split: _prediction_seconds(prepared, accelerator, model, split)
+        for split in prepared.features
+        if split != "train"
+    }
+    evaluations = math.ceil(updates / interval(config.trainer.evaluate_every, plan.updates_per_epoch))
+    total = (
+        epochs * per_epoch
+        + evaluations * evaluation.get("validation", 0.0)
+        + sum(evaluation.values())
+        + PROOF_SECONDS
+    )
+    disk = disk_bytes(model, config) + sum(table.data.nbytes for table in prepared.features.values())
+    report.figures["plan"] = {
+        "updates": updates,
+        "epochs": round(epochs, 2),
+        "longest_batch": {
+            "rows": len(longest),
+            "padded_tokens": _tokens(plan, [longest]),
+            "seconds": round(longest_seconds, 3),
+        },
+        "real_tokens_share": round(float(plan.lengths.sum()) / max(1, epoch_tokens), 3),
+        "seconds_per_update": round(per_epoch / plan.updates_per_epoch, 3),
+        "seconds_per_epoch": round(per_epoch, 1),
+        "evaluations": evaluations,
+        "seconds_per_evaluation": {split: round(seconds, 1) for split, seconds in evaluation.items()},
+        "hours": round(total / 3600, 3),
+        "static_memory_gb": round(static_bytes(model, config) / 1e9, 3),
+        "peak_memory_gb": round(memory / 1e9, 2),
+        "disk_gb": round(disk / 1e9, 3),
+    }
+    return _over_budget(config, report)
+
+
+def lines(plan: dict[str, Any]) -> list[str]:
+    """The costs in words."""
+    longest = plan["longest_batch"]
+    evaluations = ", ".join(
+        f"{split} {duration(seconds)}" for split, seconds in plan["seconds_per_evaluation"].items()
+    )
+    return [
+        f"  training    {plan['updates']} updates in {plan['epochs']} epochs, {duration(plan['seconds_per_epoch'])} an epoch "
+        f"({plan['seconds_per_update']} s an update; {plan['real_tokens_share']:.0%} of the tokens are no padding)",
+        f"  evaluation  {plan['evaluations']} times on validation; {evaluations}",
+        f"  in all      {duration(plan['hours'] * 3600)}",
+        f"  memory      {plan['peak_memory_gb']} GB at the longest batch ({longest['rows']} windows, "
+        f"{longest['padded_tokens']} padded tokens, {longest['seconds']} s); {plan['static_memory_gb']} GB of it "
+        "weights, gradients and optimizer",
+        f"  disk        {plan['disk_gb']} GB",
+    ]
+
+
+def _stepper(
+    config: RunConfig, prepared: Prepared, model: nn.Module, accelerator: Accelerator
+) -> Callable[[list[Indices]], None]:
+    """A function that does one optimizer step, of a learning rate of zero, over micro-batches of features."""
+    table, task = prepared.features["train"], prepared.task
+    update = accelerator.prepare_optimizer(optimizer(model, config.trainer))
+    for group in update.param_groups:
+        group["lr"] = 0.0
+        group["weight_decay"] = 0.0
+
+    def step(batches: list[Indices]) -> None:
+        model.train()
+        for features in batches:
+            batch = task.collate(take(table, features)).to(accelerator.device)
+            accelerator.backward(task.loss(model, batch).sum / max(1.0, batch.num_targets))
+        accelerator.clip_grad_norm_(model.parameters(), 1.0)
+        update.step()
+        update.zero_grad()
+
+    return step
+
+
+def _longest_batch(plan: BatchPlan) -> Indices:
+    """The micro-batch that costs most: the longest features, as many as an update and the budget allow."""
+    order = np.argsort(plan.lengths.sum(axis=1), kind="stable")[::-1][: plan.batch_size]
+    cuts = cut(plan.lengths[order], plan.budget, cost=plan.cost)
+    return order[max(cuts, key=lambda chosen: padded(plan.lengths[order[chosen]]))]
+
+
+def _epoch_tokens(plan: BatchPlan) -> tuple[float, int]:
+    """Padded tokens of an epoch, and the update whose padded tokens are nearest to the mean."""
+    numbers = np.unique(
+        np.linspace(0, plan.updates_per_epoch - 1, min(SAMPLED_UPDATES, plan.updates_per_epoch)).astype(int)
+    )
+    sizes = [_tokens(plan, plan.micro_batches(int(number))) for number in numbers]
+    mean = float(np.mean(sizes))
+    nearest = int(np.argmin(np.abs(np.asarray(sizes) - mean)))
+    return mean * plan.updates_per_epoch, int(numbers[nearest])
+
+
+def _tokens(plan: BatchPlan, batches: list[Indices]) -> int:
+    return sum(padded(plan.lengths[features]) for features in batches)
+
+
+def _prediction_seconds(prepared: Prepared, accelerator: Accelerator, model: nn.Module, split: str) -> float:
+    """Time to predict a split, from one batch in the middle of its lengths."""
+    table, task = prepared.features[split], prepared.task
+    lengths = task.lengths(table)[:, :1]
+    batches = list(prediction_batches(lengths, for_prediction(task.base.config)))
+    middle = batches[len(batches) // 2]
+    bare = accelerator.unwrap_model(model).eval()
+    with torch.inference_mode(), accelerator.autocast():
+        seconds = _timed(lambda: task.predict(bare, take(table, middle)))
+    return seconds * sum(padded(lengths[batch]) for batch in batches) / max(1, padded(lengths[middle]))
+
+
+def _timed(work: Callable[[], Any]) -> float:
+    """Seconds that something takes, the GPU's part included."""
+    began = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+def _peak_bytes() -> int:
+    """Most memory so far: of the GPU where there is one, else of this process."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _over_budget(config: RunConfig, report: Report) -> bool:
+    figures, budget = report.figures["plan"], config.plan.budget
+    limits = {
+        "hours": (
+            figures["hours"],
+            budget.hours,
+            "trainer.epochs or trainer.max_updates, or a smaller model",
+        ),
+        "memory_gb": (figures["peak_memory_gb"], budget.memory_gb, "trainer.micro_batch_tokens, peft=lora"),
+        "disk_gb": (figures["disk_gb"], budget.disk_gb, "a smaller model"),
+    }
+    over = {name: one for name, one in limits.items() if one[1] is not None and one[0] > one[1]}
+    report.add(
+        Finding(
+            Area.machine,
+            Severity.error,
+            f"the run would cost {costs} {UNITS[name]}, more than the budget",
+            where=f"plan.budget.{name}",
+            found=str(limit),
+            fix=f"less: {advice}; or plan.budget.{name}={costs:g}",
+        )
+        for name, (costs, limit, advice) in over.items()
+    )
+    return bool(over)

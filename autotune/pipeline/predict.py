@@ -1,0 +1,130 @@
+"""A finished run used: scored again, or asked for predictions.
+
+Apart from `commands`, so that a prediction imports neither the checks nor what trains and publishes.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from autotune.config.schema import RunConfig
+from autotune.data.gold import need_known_labels, need_targets, without_dropped
+from autotune.data.sources import load_file, load_rows, original_rows, rows_from_texts
+from autotune.data.splits import scored_splits
+from autotune.errors import ConfigError, listing
+from autotune.metrics import recipe
+from autotune.pipeline.load import load_saved
+from autotune.pipeline.outputs import Output, inputs_of, kept, print_rows, refuse_input
+from autotune.pipeline.summary import say_scores
+from autotune.run.sweeps import dataset_of, warn_of_changed_rows
+from autotune.runtime.streams import need_stdout
+from autotune.tasks.features import prepare_features
+from autotune.training import device
+
+logger = logging.getLogger(__name__)
+
+
+def evaluate(
+    run: str,
+    change: Callable[[RunConfig], RunConfig],
+    *,
+    data: str | None,
+    split: str | None,
+    output: Output | None,
+    form: str | None,
+) -> int:
+    """Scores a finished run on one of its splits or on a file; returns the exit code.
+
+    Args:
+        run: run folder, or a folder with a saved model.
+        change: what overrides make of the run's configuration.
+        data: file to score instead of the run's own data.
+        split: of the run's own data; None: the one that is the run's result, test where there is one.
+        output: JSON file for the figures.
+        form: of `data`, where its name does not say it.
+    """
+    if output is None:
+        need_stdout()
+    loaded = load_saved(run, change)
+    if output is not None and data is None:
+        refuse_input(output.path, inputs_of(dataset_of(run, loaded.config)))
+    if data is None:
+        own = load_rows(dataset_of(run, loaded.config), loaded.task.columns, cache=Path(loaded.scratch.name))
+        warn_of_changed_rows(run, own.fingerprint)
+        splits = own.splits
+        split = split or scored_splits(splits)[-1]
+        if split not in splits:
+            raise ConfigError(f"the run has no split {split!r}", where="--split", found=listing(splits))
+        rows = splits[split]
+    else:
+        rows = load_file(
+            data, loaded.config.dataset, loaded.task.columns, cache=Path(loaded.scratch.name), form=form
+        )
+        rows = without_dropped(loaded.task.columns, rows, loaded.config.dataset)
+        need_targets(loaded.task.columns, rows, data)
+        need_known_labels(loaded.task.columns, rows, loaded.task.labels(), loaded.config.dataset, data)
+    features = prepare_features(loaded.task, rows, Path(loaded.scratch.name), "evaluate")
+    scores = loaded.evaluator.score(loaded.model, features, rows)
+    logger.info(
+        "%s, %d rows, scored in %s on %s", data or split, len(rows), loaded.evaluator.precision, device.name()
+    )
+    say_scores(scores)
+    if output is None:
+        need_stdout()
+    else:
+        figures = {
+            **scores.as_dict(),
+            "recipe": recipe(scores.values),
+            "precision": loaded.evaluator.precision,
+        }
+        output.write_text(json.dumps(figures, ensure_ascii=False, indent=2) + "\n")
+    return 0
+
+
+def predict(
+    run: str,
+    change: Callable[[RunConfig], RunConfig],
+    *,
+    file: str | None,
+    texts: Sequence[str],
+    output: Output | None,
+    keep: Sequence[str],
+    form: str | None,
+) -> int:
+    """Predicts for a file or for texts; returns the exit code.
+
+    Args:
+        run: run folder, or a folder with a saved model.
+        change: what overrides make of the run's configuration.
+        file: rows in any form that training takes; gold values are not needed.
+        texts: instead of a file.
+        output: file for the predictions; None prints them.
+        keep: columns of the file that stand beside the predictions.
+        form: of the file, where its name does not say it.
+    """
+    if output is None:
+        need_stdout()
+    loaded = load_saved(run, change)
+    columns = loaded.task.columns
+    rows = (
+        rows_from_texts(texts, columns, given=True)
+        if file is None
+        else load_file(
+            file, loaded.config.dataset, columns, cache=Path(loaded.scratch.name), form=form, given=True
+        )
+    )
+    features = prepare_features(loaded.task, rows, Path(loaded.scratch.name), "predict")
+    predictions: Iterable[Mapping[str, Any]] = loaded.evaluator.stream(loaded.model, features, rows)
+    if file is not None and keep:
+        predictions = kept(predictions, original_rows(file, loaded.config.dataset, columns, form), keep)
+    if output is None:
+        print_rows(predictions)
+    else:
+        output.write_rows(predictions, Path(loaded.scratch.name))
+        precision = loaded.evaluator.precision
+        logger.info(
+            "%d predictions in %s, made in %s on %s", len(rows), output.path, precision, device.name()
+        )
+    return 0

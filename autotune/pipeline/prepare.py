@@ -1,0 +1,279 @@
+"""From the configuration to everything that is known before weights are loaded, checked on the way.
+
+The stages go on as far as they can, so that what is wrong is told all at once; `autotune check` ends here.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from torch import nn
+
+from autotune import registry
+from autotune.checks.findings import Area, Report, note, warning
+from autotune.checks.labels import audit_labels
+from autotune.checks.lengths import audit_lengths
+from autotune.checks.machine import audit_machine
+from autotune.checks.metric import try_metric
+from autotune.checks.repeats import audit_repeats
+from autotune.checks.spelling import audit_spelling
+from autotune.checks.texts import audit_ids, audit_texts
+from autotune.config.enums import Batching, CheckLevel, Precision, Visibility, WhenOffline
+from autotune.config.rules import suspicions
+from autotune.config.schema import RunConfig
+from autotune.config.secrets import secret_in
+from autotune.data.sources import Rows, load_rows
+from autotune.errors import AutotuneError, DataError, Interrupted
+from autotune.models import (
+    count_parameters,
+    open_base,
+    outline,
+    refuse_absent_weights,
+    refuse_without_checkpointing,
+)
+from autotune.models.packing import refuse_packing
+from autotune.models.spec import Base
+from autotune.publishing.target import find, offline, tag_taken
+from autotune.runtime import signals
+from autotune.tasks.base import Task
+from autotune.tasks.features import FeatureSections, prepare_features
+from autotune.training import device
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that is known before weights are loaded."""
+
+    rows: Rows
+    base: Base
+    task: Task
+    features: dict[str, Dataset]
+    precision: Precision
+    sections: FeatureSections | None
+    """Of a train set that streams."""
+
+    def record(self) -> dict[str, Any]:
+        """JSON of what the run learns from."""
+        return {
+            "fingerprint": self.rows.fingerprint,
+            "fingerprints": self.rows.by_split,
+            "source": self.rows.source,
+            "rows": {split: len(data) for split, data in self.rows.splits.items()},
+            "facts": self.task.facts,
+            "notes": self.rows.notes,
+        }
+
+
+@dataclass
+class Examination:
+    """What the stages have come to; what stands behind one that failed is None."""
+
+    config: RunConfig
+    cache: Path
+    report: Report = field(default_factory=Report)
+    rows: Rows | None = None
+    facts: dict[str, Any] | None = None
+    base: Base | None = None
+    task: Task | None = None
+    features: dict[str, Dataset] | None = None
+    precision: Precision | None = None
+    model: nn.Module | None = None
+    """Without weights."""
+
+    def result(self) -> Prepared:
+        """What a run goes on with.
+
+        Raises:
+            AutotuneError: what was found ends the run; several together.
+        """
+        self.report.raise_refused(self.config.check.level)
+        assert self.rows and self.base and self.task and self.features and self.precision, "no stage failed"
+        sections = None
+        if self.rows.sections is not None:
+            sections = FeatureSections(
+                self.task, self.rows.sections, self.features["train"], self.cache, self.rows.fingerprint
+            )
+        return Prepared(self.rows, self.base, self.task, self.features, self.precision, sections)
+
+
+def examine(config: RunConfig, cache: Path) -> Examination:
+    """Reads, tokenises and checks; finds everything and raises nothing that a user can mend."""
+    began = time.perf_counter()
+    found = Examination(config, cache)
+    stages: tuple[tuple[Area, Callable[[Examination], None]], ...] = (
+        (Area.data, _read),
+        (Area.labels, _learn),
+        (Area.model, _open),
+        (Area.model, _find_weights),
+        (Area.configuration, _settle),
+        (Area.labels, _try_metric),
+        (Area.lengths, _tokenise),
+        (Area.machine, _outline),
+        (Area.hub, _find_target),
+    )
+    for area, stage in stages:
+        signals.refuse_to_go_on()
+        try:
+            stage(found)
+        except Interrupted:
+            raise
+        except AutotuneError as error:
+            found.report.refuse(area, error)
+    if config.check.level is not CheckLevel.none:
+        _audit(found)
+    if found.rows is not None:
+        found.report.join_maps(config.dataset, found.rows.names)
+    found.report.figures["seconds"] = round(time.perf_counter() - began, 1)
+    return found
+
+
+def _read(found: Examination) -> None:
+    config, kind = found.config, registry.task(found.config.task.name)
+    found.rows = load_rows(config.dataset, kind.columns, cache=found.cache)
+    found.report.add(note(Area.data, text) for text in found.rows.notes)
+    found.report.figures["fingerprint"] = found.rows.fingerprint
+    found.report.figures["source"] = found.rows.source
+
+
+def _learn(found: Examination) -> None:
+    if found.rows is not None:
+        kind = registry.task(found.config.task.name)
+        facts = kind.learn(found.config.task, found.config.dataset, found.rows.splits)
+        if name := secret_in(json.dumps(facts, ensure_ascii=False)):
+            raise DataError(
+                f"the value of the environment variable {name} is in a label: it would be saved with the model",
+                where=found.config.dataset.path,
+                fix="rename the label in the data",
+            )
+        found.facts = facts
+
+
+def _open(found: Examination) -> None:
+    """Config and tokenizer; a tiny model is built from the texts, so it needs them."""
+    config, kind, rows = found.config, registry.task(found.config.task.name), found.rows
+    if rows is None and config.model.tiny is not None:
+        return
+    found.base = open_base(
+        config.model,
+        kind.heads,
+        kind.name,
+        kind.instead,
+        kind.tiny,
+        lambda: kind.texts(rows.splits["train"]) if rows is not None else iter(()),
+        found.cache,
+    )
+
+
+def _find_weights(found: Examination) -> None:
+    if found.base is not None:
+        refuse_absent_weights(
+            found.base.name,
+            found.base.path,
+            found.base.revision,
+            allow_pickle=found.config.model.allow_pickle,
+        )
+
+
+def _settle(found: Examination) -> None:
+    """Precision, and the task with its rules for this model."""
+    if found.base is None:
+        return
+    found.precision = device.resolve(found.config.trainer.precision, found.base.config)
+    if found.facts is not None:
+        kind = registry.task(found.config.task.name)
+        found.task = kind(found.config.task, found.base, found.facts)
+
+
+def _try_metric(found: Examination) -> None:
+    if found.task is not None and found.rows is not None:
+        try_metric(found.task, found.rows.splits)
+
+
+def _tokenise(found: Examination) -> None:
+    task, rows = found.task, found.rows
+    if task is None or rows is None:
+        return
+    task.measure({split: data for split, data in rows.splits.items() if split != "test"})
+    tokenised: list[str] = []
+    began = time.perf_counter()
+    found.features = {
+        split: prepare_features(
+            task, data, found.cache, f"{rows.fingerprint}-{split}", partial(tokenised.append, split)
+        )
+        for split, data in rows.splits.items()
+    }
+    windows = sum(len(table) for table in found.features.values())
+    how = f"tokenised in {time.perf_counter() - began:.1f} s" if tokenised else "found in the cache"
+    logger.info("features of data %s: %d windows, %s", rows.fingerprint, windows, how)
+
+
+def _outline(found: Examination) -> None:
+    if found.base is not None and found.task is not None:
+        head = found.task.heads[found.base.family]
+        found.model = outline(
+            found.base, head, found.task.labels(), found.config.peft, found.task.problem_type
+        )
+        if found.config.trainer.gradient_checkpointing:
+            refuse_without_checkpointing(found.model)
+        if found.config.trainer.batching is Batching.packed:
+            refuse_packing(found.model)
+
+
+def _find_target(found: Examination) -> None:
+    """Whether the Hub would let the finished run be pushed: found out before hours of training."""
+    wish = found.config.hub
+    if wish.visibility is Visibility.none:
+        return
+    if offline() and wish.when_offline is WhenOffline.queue:
+        found.report.add([note(Area.hub, "the Hub is not asked: the run is left for autotune push RUN")])
+        return
+    target = find(wish, str(found.config.name))
+    if wish.tag is not None and target.tagged is not None:
+        raise tag_taken(target.repo, wish.tag, target.tagged)
+    seen, made = (
+        "private" if target.private else "public",
+        "there already" if target.exists else "will be made",
+    )
+    size = f", about {4e-6 * count_parameters(found.model)[1]:.0f} MB" if found.model is not None else ""
+    found.report.figures["push"] = {"repo": target.repo, "user": target.user, "private": target.private}
+    found.report.add(
+        [note(Area.hub, f"the run will be pushed to {target.repo} ({seen}, {made}{size}) as {target.user}")]
+    )
+    if target.private and wish.visibility is Visibility.public:
+        found.report.add([warning(Area.hub, "the repository is private and stays so: its settings change that",
+                                  where=f"hub.repo={target.repo}")])  # fmt: skip
+
+
+def _audit(found: Examination) -> None:
+    """Looks at everything that the stages have brought."""
+    report, config = found.report, found.config
+    for doubt in suspicions(config):
+        report.add(
+            [warning(Area.configuration, doubt.what, where=doubt.where, found=doubt.found, fix=doubt.fix)]
+        )
+    kind = registry.task(config.task.name)
+    if found.rows is not None:
+        names = (found.facts or {}).get("labels", [])
+        report.add(audit_texts(found.rows, kind.columns, report))
+        report.add(audit_ids(found.rows))
+        report.add(audit_labels(found.rows, kind.columns, config, names, report))
+        report.add(audit_repeats(found.rows, kind.columns, config.check.near_duplicates, report))
+    if found.task is not None and found.rows is not None and found.features is not None:
+        report.add(audit_lengths(found.task, found.rows.splits, found.features, report))
+        report.add(
+            audit_spelling(
+                found.task, found.rows.splits, found.features, report, tiny=config.model.tiny is not None
+            )
+        )
+    from_hub = bool(found.base and found.base.revision) or bool(
+        found.rows and found.rows.source.get("commit")
+    )
+    report.add(audit_machine(config, found.model, found.precision, report, from_hub=from_hub))

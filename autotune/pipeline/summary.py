@@ -1,0 +1,115 @@
+"""Says in plain words what a run works with, what came out and what to try next."""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from autotune.config.enums import Precision
+from autotune.config.schema import RunConfig
+from autotune.errors import override, pasted
+from autotune.models import count_parameters
+from autotune.models.spec import Base
+from autotune.run.folder import RunFolder
+from autotune.runtime.language import Pieces
+from autotune.runtime.progress import duration
+from autotune.tasks.base import Scores, Task
+from autotune.training import device
+
+if TYPE_CHECKING:
+    from autotune.training.fit import FitResult
+
+logger = logging.getLogger(__name__)
+
+TIE = 0.0005
+"""Scores that differ by no more than this are called equal: half of what is seen of a score in per mille."""
+
+
+def say_model(base: Base, model: nn.Module, precision: Precision) -> None:
+    """The model, its size and what it runs on."""
+    trainable, total = count_parameters(model)
+    logger.info(
+        "model: %s (%s), %.2f M parameters, %.2f M of them trained, %s on %s",
+        base.name, base.family, total / 1e6, trainable / 1e6, precision, device.name(),
+    )  # fmt: skip
+
+
+def say_scores(scores: Scores) -> None:
+    """All figures of a split, then those of each class."""
+    for name, value in scores.values.items():
+        logger.info(
+            "  %-24s %.4f%s", name, value, "  <- chooses the best checkpoint" if name == scores.main else ""
+        )
+    for name, figures in scores.per_class.items():
+        shown = {"f1": 0.0, **figures}  # f1 first
+        logger.info("    %-22s %s", name, "  ".join(
+            f"{one} {value:.4f}" if isinstance(value, float) else f"{one} {value}"
+            for one, value in shown.items() if one in figures
+        ))  # fmt: skip
+
+
+def say_result(
+    fitted: "FitResult",
+    split: str,
+    scores: Scores,
+    baselines: Mapping[str, Scores],
+    unseen: tuple[int, Scores] | None,
+    interval: Sequence[float] | None = None,
+    *,
+    trial: bool = False,
+) -> None:
+    """The result beside the baselines; says so when a baseline is as good, or when the split flatters.
+
+    Args:
+        fitted: how training ended.
+        split: that was scored.
+        scores: its figures.
+        baselines: the figures of methods without a neural network.
+        unseen: number and figures of the rows whose text train does not hold; None where these are all.
+        interval: the bootstrap interval of the main figure, where it has one.
+        trial: whether the run only tries things out (`dataset.limit`), so that it need not be better than a baseline.
+    """
+    logger.info("")
+    logger.info("result on %s (%d updates, %s of training)", split, fitted.updates, duration(fitted.seconds))
+    if split == "validation":
+        logger.info(
+            "  there is no test split: validation chose the checkpoint, so these figures flatter the model"
+        )
+    if split == "train":
+        logger.info(
+            "  there is neither validation nor test: these figures only say how well train was learned"
+        )
+    say_scores(scores)
+    if unseen is not None:
+        count, apart = unseen
+        logger.info(
+            "  on the %d rows whose text does not stand in train: %s %.4f", count, apart.main, apart.best
+        )
+    logger.info("beside methods that need no neural network (%s):", scores.main)
+    for name, figures in baselines.items():
+        logger.info(Pieces("  ", name, " " * max(1, 35 - len(name)), f"{figures.best:.4f}"))
+        if abs(figures.best - scores.best) <= TIE:
+            logger.info("    equal to the model's score, to within %g", TIE)
+        elif figures.best > scores.best and not trial:
+            low, high = interval or (math.inf, -math.inf)
+            within = "" if figures.best > high else (
+                f" The difference is within the 95 % interval of the model's score, {low:.4f} to {high:.4f}."
+            )  # fmt: skip
+            logger.warning("  the model is not better than this baseline: %s %.4f against %.4f.%s A base model that knows "
+                           "the language, more epochs or another learning rate may help.", scores.main, scores.best,
+                           figures.best, within)  # fmt: skip
+
+
+def say_next(folder: RunFolder, config: RunConfig, task: Task) -> None:
+    """Where everything is and which commands go on from here."""
+    logger.info("")
+    logger.info("everything is in %s: the model in model/, figures in metrics.json,", folder.path)
+    logger.info("predictions_*.jsonl, history.jsonl and the resolved config.yaml")
+    logger.info("next:")
+    logger.info('  autotune predict %s --text "..."', pasted(folder.path))
+    logger.info("  autotune evaluate %s --data FILE", pasted(folder.path))
+    if config.model.tiny is not None:
+        logger.info("  this was a tiny model that knows no Portuguese, for trying things out; a real one:")
+        logger.info("  autotune %s %s", override("task", task.name), task.suggested)

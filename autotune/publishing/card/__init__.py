@@ -1,0 +1,1 @@
+"""The model card: facts in, README.md out."""

@@ -1,0 +1,1 @@
+"""The run folder: files, status, checkpoints, and how a run is resumed."""

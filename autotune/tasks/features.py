@@ -1,0 +1,115 @@
+"""Features of rows as a memory-mapped Arrow table: tokenised once for the same rows, tokenizer and task."""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from autotune.config.columns import Kind
+from autotune.data.batches import Indices
+from autotune.data.cache import cached_table, key, records, values
+from autotune.data.stream import Sections, forget
+from autotune.errors import DataError, listing
+from autotune.tasks.base import Feature, Task
+
+VERSION = 2
+"""Raised when what all tasks share in `prepare` changes, so that old tables are not read."""
+
+
+def prepare_features(
+    task: Task, rows: Dataset, cache: Path, fingerprint: str, begins: Callable[[], object] = lambda: None
+) -> Dataset:
+    """What `task.prepare` makes of rows.
+
+    Args:
+        task: the task.
+        rows: with canonical columns.
+        cache: folder of the tables.
+        fingerprint: of the rows' content.
+        begins: called before rows are tokenised; not where the table is found in the cache.
+    """
+
+    def made() -> Iterable[Feature]:
+        begins()
+        return task.prepare(records(rows))
+
+    return cached_table(cache, _name(task, fingerprint), made)
+
+
+def _name(task: Task, fingerprint: str) -> str:
+    """Of the table: everything that features depend on."""
+    parts: list[Any] = [
+        VERSION,
+        task.name,
+        asdict(task.config),
+        task.facts,
+        task.max_length,
+        task.base.max_length,
+        task.base.family,
+        inspect.getsource(sys.modules[type(task).__module__]),
+        task.tokenizer.backend_tokenizer.to_str(),
+        task.tokenizer.all_special_ids,
+        fingerprint,
+    ]
+    return f"features-{key(*parts)}"
+
+
+class FeatureSections:
+    """The features of a train set that streams, by the number of the section.
+
+    Args:
+        task: the task, which has learned its labels from the first section.
+        sections: canonical rows of each.
+        first: features of the section with the number 0.
+        cache: folder of the tables.
+        fingerprint: of the rows of the run.
+    """
+
+    def __init__(self, task: Task, sections: Sections, first: Dataset, cache: Path, fingerprint: str) -> None:
+        self.task, self.sections, self.first = task, sections, first
+        self.cache, self.fingerprint = cache, fingerprint
+        self._kept: Dataset | None = None
+
+    def __call__(self, number: int) -> Dataset:
+        """Features of a section; the table of the one before is removed.
+
+        Raises:
+            DataError: the section has labels that the first one lacks.
+        """
+        forget(self._kept)
+        self._kept = None
+        rows = self.sections(number)
+        if rows is self.sections.first:
+            return self.first
+        self._refuse_new_labels(rows, number)
+        self._kept = prepare_features(self.task, rows, self.cache, f"{self.fingerprint}-train-{number}")
+        return self._kept
+
+    def _refuse_new_labels(self, rows: Dataset, number: int) -> None:
+        names = self.task.labels()
+        target = next(
+            (one for one in self.task.columns if one.kind in (Kind.label, Kind.labels, Kind.tags)), None
+        )
+        if names is None or target is None:
+            return
+        found: set[str] = set()
+        for value in values(rows, target.role):
+            found.update([value] if isinstance(value, str) else value)
+        strange = sorted(found - set(names))
+        if strange:
+            raise DataError(
+                f"section {number} of train has labels that the first section lacks: {listing(strange)}",
+                where=f"column {target.role}",
+                found=f"labels of the first section: {listing(names)}",
+                fix="dataset.labels=[…] with all names; or a larger dataset.section_rows",
+            )
+
+
+def take(features: Dataset, indices: Indices) -> list[Feature]:
+    """Some features as Python values."""
+    columns = features[indices]
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
