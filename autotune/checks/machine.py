@@ -4,8 +4,9 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
-from importlib.metadata import distributions, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,15 @@ def surroundings() -> dict[str, Any]:
 
 
 def packages() -> dict[str, str]:
-    """Names and versions of all installed packages, by name."""
-    return dict(sorted((one.name, one.version) for one in distributions() if one.name))
+    """Names and versions of all installed packages, by name, as the folders of their metadata are called.
+
+    Reading each package's METADATA instead would cost every run 0.3 s. The form NAME-VERSION.dist-info is that of the
+    specification "Recording installed projects".
+    """
+    # In reverse, for of two with one name the first on the path is imported.
+    folders = (folder for entry in reversed(sys.path) for folder in Path(entry or ".").glob("*-*.dist-info"))
+    found = {name: number for name, _, number in (folder.stem.partition("-") for folder in folders)}
+    return dict(sorted(found.items()))
 
 
 def memory_bytes() -> int:

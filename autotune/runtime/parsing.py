@@ -126,12 +126,12 @@ def parse_yaml(text: str) -> Any:
             aliases stand for too much.
     """
     try:
-        _refuse_deep_events(yaml.parse(text, Loader=yaml.SafeLoader))
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = _ShallowLoader(text)
+        root = loader.get_single_node()
         if root is None:
             return None
         _size(root, {})
-        value = yaml.safe_load(text)
+        value = loader.construct_document(root)
     except yaml.YAMLError as error:
         raise Unreadable(f"it is no YAML: {_one_line(error)}") from error
     except (ValueError, TypeError, KeyError, OverflowError, AttributeError, IndexError) as error:
@@ -167,15 +167,20 @@ def _too_deep() -> Unreadable:
     return Unreadable(f"it nests more than {DEEPEST} levels of lists and objects")
 
 
-def _refuse_deep_events(events: Iterable[yaml.Event]) -> None:
-    depth = 0
-    for event in events:
+class _ShallowLoader(yaml.SafeLoader):
+    """Counts the levels while it reads, so that what nests too deeply ends before Python's own stack does."""
+
+    _depth = 0
+
+    def get_event(self) -> yaml.Event:
+        event = super().get_event()
         if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > DEEPEST:
+            self._depth += 1
+            if self._depth > DEEPEST:
                 raise _too_deep()
         elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
+            self._depth -= 1
+        return event
 
 
 def _size(node: yaml.Node, known: dict[int, int | None]) -> int:
