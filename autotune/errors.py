@@ -42,7 +42,7 @@ class AutotuneError(Exception):
         fix: str | None = None,
     ) -> None:
         self.what, self.where, self.found, self.fix = what, where, found, fix
-        super().__init__(layout(what, [("where", where), ("found", found), ("fix", fix)]))
+        super().__init__(format_error(what, [("where", where), ("found", found), ("fix", fix)]))
 
     @property
     def errors(self) -> "Sequence[AutotuneError]":
@@ -116,7 +116,7 @@ class Findings(AutotuneError):
         return self._errors
 
 
-def layout(what: str, details: Sequence[tuple[str, str | None]]) -> str:
+def format_error(what: str, details: Sequence[tuple[str, str | None]]) -> str:
     """A message with its details below it; those that are None are left out."""
     width = max(len(name) for name, _ in details) + 2
     lines = [what]
@@ -164,22 +164,22 @@ _SAFE = re.compile(r"[\w@%+=:,./-]+")
 """What no shell reads as anything but itself; with letters of all languages, which shlex would put into quotes."""
 
 
-def override(key: str, value: Any) -> str:
+def format_override(key: str, value: Any) -> str:
     """`key=value`, in the shell's quotes where it needs them."""
-    return pasted(f"{key}={value if isinstance(value, str) else _literal(value)}")
+    return shell_words(f"{key}={value if isinstance(value, str) else _literal(value)}")
 
 
-def override_text(key: str, text: str) -> str:
+def format_text_override(key: str, text: str) -> str:
     """`key=value` where the value is a text, whatever it looks like: the name of a column, of a file, of a split."""
-    return pasted(f"{key}={quoted(text) if _OTHER.fullmatch(text) else text}")
+    return shell_words(f"{key}={hydra_quote(text) if _OTHER.fullmatch(text) else text}")
 
 
-def quoted(text: str) -> str:
+def hydra_quote(text: str) -> str:
     """A text in the quotes of Hydra's grammar, where only a backslash before a quote is special."""
     return "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + (found[2] and "\\'"), text) + "'"
 
 
-def pasted(*words: object) -> str:
+def shell_words(*words: object) -> str:
     """Words of a command line, each in the shell's quotes where it needs them."""
     return " ".join(word if _SAFE.fullmatch(word) else shlex.quote(word) for word in map(str, words))
 

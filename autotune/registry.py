@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autotune.errors import AutotuneError, ConfigError, listing, nearest, override
+from autotune.errors import AutotuneError, ConfigError, format_override, listing, nearest
 
 if TYPE_CHECKING:
     from autotune.tasks.base import Task
@@ -101,6 +101,6 @@ def task(name: str) -> type["Task"]:
             f"there is no task {name!r}",
             where="task",
             found=f"registered: {listing(known)}",
-            fix=override("task", near) if near else "choose one of these, or give --plugin FILE",
+            fix=format_override("task", near) if near else "choose one of these, or give --plugin FILE",
         )
     return known[name]

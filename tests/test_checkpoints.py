@@ -234,7 +234,7 @@ def test_training_does_not_wait_for_the_disk(tmp_path, monkeypatch):
     checkpoints.save(3, {"weights": {"a": torch.ones(2)}}, {"standing": 3}, {})
     assert begun.wait(300) and not checkpoints.exist()
     may_go_on.set()
-    checkpoints.settle()
+    checkpoints.wait()
     found = checkpoints.latest()
     assert found is not None and found.state == {"standing": 3}
     assert found.tensors("weights")["a"].tolist() == [1, 1]
@@ -250,7 +250,7 @@ def test_a_checkpoint_that_could_not_be_written_is_told_by_the_next_or_at_the_en
         checkpoints.save(3, {"weights": {"a": torch.ones(2)}}, {}, {})
         with pytest.raises(DiskError, match="No space left"):
             if at_the_end:
-                checkpoints.settle()
+                checkpoints.wait()
             else:
                 checkpoints.save(6, {"weights": {"a": torch.ones(2)}}, {}, {})
     assert not list((tmp_path / "checkpoints").iterdir())

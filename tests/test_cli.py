@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from autotune import __version__, registry
-from autotune.cli.environment import OFFLINE, answers, settle_offline
+from autotune.cli.environment import OFFLINE, is_reachable, set_offline_mode
 from autotune.cli.main import VERBS, main
 from autotune.config.compose import compose
 
@@ -207,38 +207,38 @@ def test_a_reader_that_goes_away_is_no_error():
 
 def test_data_and_model_on_disk_never_ask_the_hub(environment, server):
     environment.setenv("HF_ENDPOINT", server)
-    settle_offline(compose(["task=ner"]))
+    set_offline_mode(compose(["task=ner"]))
     assert os.environ[OFFLINE] == "1"
 
 
 @pytest.mark.parametrize(("wish", "expected"), [("always", "1"), ("never", "0")])
 def test_a_wish_about_the_hub_is_followed(environment, silent, wish, expected):
     environment.setenv("HF_ENDPOINT", silent)
-    settle_offline(compose(["model.name_or_path=org/name", f"hub.offline={wish}"]))
+    set_offline_mode(compose(["model.name_or_path=org/name", f"hub.offline={wish}"]))
     assert os.environ[OFFLINE] == expected
 
 
 @pytest.mark.parametrize("override", ["model.name_or_path=org/name", "dataset.path=org/name"])
 def test_the_hub_is_asked_once_whether_it_answers(environment, server, silent, override):
     environment.setenv("HF_ENDPOINT", server)
-    settle_offline(compose([override]))
+    set_offline_mode(compose([override]))
     assert OFFLINE not in os.environ
     environment.setenv("HF_ENDPOINT", silent)
-    settle_offline(compose([override]))
+    set_offline_mode(compose([override]))
     assert os.environ[OFFLINE] == "1"
 
 
 def test_the_way_to_the_hub_may_lead_through_a_proxy(environment, server, silent):
     environment.setenv("http_proxy", server)
-    assert answers("http://hub.invalid")
+    assert is_reachable("http://hub.invalid")
     environment.setenv("http_proxy", silent)
-    assert not answers("http://hub.invalid")
+    assert not is_reachable("http://hub.invalid")
 
 
 def test_what_the_user_decided_about_the_hub_stays(environment, server):
     environment.setenv("HF_ENDPOINT", server)
     environment.setenv(OFFLINE, "1")
-    settle_offline(compose(["model.name_or_path=org/name"]))
+    set_offline_mode(compose(["model.name_or_path=org/name"]))
     assert os.environ[OFFLINE] == "1"
 
 

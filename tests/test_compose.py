@@ -11,7 +11,7 @@ from autotune.config.compose import compose
 from autotune.config.enums import Architecture, PeftMethod, Precision
 from autotune.config.keys import suggest
 from autotune.config.load import dump_config, load_config
-from autotune.config.overrides import tidy
+from autotune.config.overrides import normalize_argv
 from autotune.config.schema import RunConfig
 from autotune.errors import AutotuneError, ConfigError, Findings
 from autotune.registry import tasks
@@ -188,7 +188,7 @@ def test_a_home_directory_is_found(monkeypatch):
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="$", categories=("L", "N", "P", "S", "Zs"))))
 def test_any_text_survives_the_quoting(text):
-    (override,) = tidy([f"dataset.path=é{text}x"])
+    (override,) = normalize_argv([f"dataset.path=é{text}x"])
     assert OverridesParser.create().parse_override(override).value() == f"é{text}x"
 
 

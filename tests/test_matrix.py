@@ -21,7 +21,7 @@ from autotune.config.schema import (
 from autotune.errors import ModelError
 from autotune.evaluation.evaluator import Evaluator
 from autotune.models import load_model
-from autotune.pipeline.prepare import Prepared, examine
+from autotune.pipeline.prepare import Prepared, run_preflight
 from autotune.registry import task
 from autotune.run.folder import RunFolder
 from autotune.training import device
@@ -101,7 +101,7 @@ def examined(tmp_path_factory) -> Callable[[str, str], Prepared]:
     @cache
     def of(task_name: str, architecture: str) -> Prepared:
         folder = tmp_path_factory.mktemp("cell")
-        return examine(run_config(folder, task_name, architecture), folder / "cache").result()
+        return run_preflight(run_config(folder, task_name, architecture), folder / "cache").result()
 
     return of
 
@@ -155,4 +155,4 @@ def test_lora_learns_by_heart(tmp_path, examined, task_name, architecture):
 @pytest.mark.parametrize(("task_name", "architecture"), INVALID)
 def test_a_family_that_cannot_do_the_task_is_refused_with_one_that_can(tmp_path, task_name, architecture):
     with pytest.raises(ModelError, match="model="):
-        examine(run_config(tmp_path, task_name, architecture), tmp_path / "cache").result()
+        run_preflight(run_config(tmp_path, task_name, architecture), tmp_path / "cache").result()

@@ -10,11 +10,11 @@ import pytest
 
 from autotune.data.export import refuse_existing
 from autotune.errors import ConfigError, DiskError
-from autotune.runtime.files import refuse_ways_out, replaced
+from autotune.runtime.files import atomic_write, refuse_ways_out
 
 
 def write(target: Path, text: str = "new") -> None:
-    with replaced(target) as file:
+    with atomic_write(target) as file:
         file.write(text.encode())
 
 

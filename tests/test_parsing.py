@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from autotune.errors import ConfigError, ModelError
-from autotune.runtime.library_errors import foreign, said
+from autotune.runtime.library_errors import library_errors, message_of
 from autotune.runtime.parsing import DEEPEST, Unreadable, parse_json, parse_yaml
 from autotune.runtime.records import Record, read_lines, read_record
 
@@ -116,13 +116,16 @@ class PanicException(BaseException):
     ],
 )
 def test_whatever_a_library_raises_is_translated(error):
-    with pytest.raises(ModelError, match=type(error).__name__), foreign(lambda one: ModelError(said(one))):
+    with (
+        pytest.raises(ModelError, match=type(error).__name__),
+        library_errors(lambda one: ModelError(message_of(one))),
+    ):
         raise error
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3), GeneratorExit(), ConfigError("ours")])
 def test_what_is_no_fault_of_a_library_passes(error):
-    with pytest.raises(type(error)), foreign(lambda one: ModelError(said(one))):
+    with pytest.raises(type(error)), library_errors(lambda one: ModelError(message_of(one))):
         raise error
 
 
@@ -130,7 +133,7 @@ def test_a_bug_of_ours_below_the_call_stays_a_bug():
     """Told by the function that raised it, however deep below the guarded call."""
     from autotune.runtime import files
 
-    with pytest.raises(AttributeError), foreign(lambda one: ModelError(said(one))):
+    with pytest.raises(AttributeError), library_errors(lambda one: ModelError(message_of(one))):
         files.free_name(None)  # type: ignore[arg-type]
-    with pytest.raises(ModelError), foreign(lambda one: ModelError(said(one))):
+    with pytest.raises(ModelError), library_errors(lambda one: ModelError(message_of(one))):
         yaml.safe_load(3)

@@ -12,7 +12,7 @@ import autotune
 from autotune.cli.main import main
 from autotune.config.compose import compose
 from autotune.config.keys import keys
-from autotune.errors import override_text
+from autotune.errors import format_text_override
 
 ROWS = [(f"Frase {'boa' if n % 2 else 'má'} número {n}.", "sim" if n % 2 else "não") for n in range(40)]
 FILES = {
@@ -112,7 +112,7 @@ def test_other_overrides_are_refused_in_words(run, capsys, word, said):
 
 
 def test_a_shell_and_hydra_read_names_as_they_are():
-    line = " ".join(override_text("dataset.columns.text", name) for name in NAMES)
+    line = " ".join(format_text_override("dataset.columns.text", name) for name in NAMES)
     done = subprocess.run(
         ["bash", "-c", f"printf '%s\\0' {line}"], capture_output=True, text=True, check=True
     )

@@ -7,7 +7,7 @@ import pytest
 
 from autotune.cli.main import main
 from autotune.errors import DiskError
-from autotune.runtime.files import locked, scratch
+from autotune.runtime.files import acquire_lock, scratch
 from autotune.runtime.os_errors import system_error
 from autotune.runtime.places import moved
 from tests.forks import forks
@@ -99,7 +99,7 @@ def test_no_folder_for_temporary_files_is_found_before_the_work(capsys, monkeypa
 
 def test_where_a_folder_went_is_known(folder):
     (folder / "a").mkdir()
-    lock = locked(folder / "a" / ".lock")
+    lock = acquire_lock(folder / "a" / ".lock")
     assert moved(folder / "a", lock) is None
     (folder / "a").rename(folder / "b c")
     error = moved(folder / "a", lock)

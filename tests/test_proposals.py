@@ -8,8 +8,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from autotune.config.compose import compose
 from autotune.config.keys import keys
-from autotune.config.load import plain, typed
-from autotune.config.overrides import key_of, tidy
+from autotune.config.load import parse_config, to_dict
+from autotune.config.overrides import key_of, normalize_argv
 from autotune.config.proposals import proposal
 from autotune.config.synonyms import SYNONYMS
 from autotune.errors import AutotuneError, Findings
@@ -61,12 +61,12 @@ def test_every_proposal_composes():
         words = shlex.split(fix)
         options = tuple(word for word in words if "." not in key_of(word))
         overrides = OverridesParser.create().parse_overrides(
-            tidy([word for word in words if word not in options])
+            normalize_argv([word for word in words if word not in options])
         )
         task = next((TASKS[one.key_or_group] for one in overrides if one.key_or_group in TASKS), "sentiment")
         line = (f"task={task}", *HUB, *options)
         if line not in runs:
-            runs[line] = json.dumps(plain(compose(line)[0]))
+            runs[line] = json.dumps(to_dict(compose(line)[0]))
         values = json.loads(runs[line])
         for override in overrides:
             section = values
@@ -74,7 +74,7 @@ def test_every_proposal_composes():
             for part in path:
                 section = section[part]
             section[leaf] = override.value()
-        typed(values)
+        parse_config(values)
 
 
 def test_what_has_no_key_is_explained():

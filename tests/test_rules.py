@@ -16,7 +16,7 @@ from autotune.config.enums import Architecture
 from autotune.config.keys import keys
 from autotune.config.load import dump_config, load_config
 from autotune.config.overrides import key_of
-from autotune.config.rules import suspicions
+from autotune.config.rules import config_warnings
 from autotune.config.schema import RunConfig
 from autotune.errors import AutotuneError, ConfigError
 
@@ -276,11 +276,11 @@ def test_a_contradiction_is_refused_with_its_key_and_what_mends_it(case, tmp_pat
 @pytest.mark.parametrize("case", DOUBTED)
 def test_what_is_legal_and_strange_composes_and_is_doubted(case):
     argv, where, found = DOUBTED[case]
-    (doubt,) = suspicions(composed(*argv))
+    (doubt,) = config_warnings(composed(*argv))
     assert isinstance(doubt, ConfigError)
     assert where in (doubt.where or "")
     assert found in (doubt.found or "")
-    assert not suspicions(composed(*mended(argv, doubt.fix or "")))
+    assert not config_warnings(composed(*mended(argv, doubt.fix or "")))
 
 
 @pytest.mark.parametrize("argv", SENSIBLE, ids=" ".join)
@@ -385,13 +385,13 @@ def test_every_option_that_is_shipped_composes(option, tmp_path):
     saved = tmp_path / "config.yaml"
     saved.write_text(dump_config(config), encoding="utf-8")
     assert load_config(saved) == config
-    assert not suspicions(config) or option == "peft=qlora"
+    assert not config_warnings(config) or option == "peft=qlora"
 
 
 @pytest.mark.parametrize("debug", options("debug"))
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_composes_with_every_way_to_look_for_faults(experiment, debug):
-    assert not suspicions(composed(experiment, f"debug={debug}", "peft=qlora"))
+    assert not config_warnings(composed(experiment, f"debug={debug}", "peft=qlora"))
 
 
 @given(

@@ -8,7 +8,7 @@ from typing import Any
 
 from autotune.config.enums import CheckLevel
 from autotune.config.schema import DatasetConfig
-from autotune.data.labels import RelabelError, relabelled
+from autotune.data.labels import RelabelError, relabel_override
 from autotune.errors import AutotuneError, DataError, raise_all
 
 
@@ -109,7 +109,7 @@ class Report:
         relabel = {name: to for one in self.findings for name, to in (one.relabel or {}).items()}
         rename = {key: to for one in self.findings for key, to in (one.rename or {}).items()}
         if relabel or rename:
-            fix = relabelled(config, relabel, rename, names)
+            fix = relabel_override(config, relabel, rename, names)
             self.findings = [
                 replace(one, fix=fix) if one.relabel or one.rename else one for one in self.findings
             ]

@@ -10,7 +10,7 @@ from autotune.checks.findings import Area, Finding, Report, note, warning
 from autotune.config.columns import Column, Kind
 from autotune.config.enums import ClassWeights
 from autotune.config.schema import RunConfig
-from autotune.data.cache import values
+from autotune.data.cache import iter_column
 from autotune.data.sources import Rows
 from autotune.data.spelling import plain_spelling
 from autotune.data.words import entities
@@ -76,8 +76,8 @@ def audit_labels(
 def _counts(data: Dataset, kind: Kind) -> Counter[str]:
     """Rows of each class, or entities of each type."""
     if kind is Kind.label:
-        return Counter(values(data, "label"))
-    return Counter(name for tags in values(data, "tags") for name, _, _ in entities(tags))
+        return Counter(iter_column(data, "label"))
+    return Counter(name for tags in iter_column(data, "tags") for name, _, _ in entities(tags))
 
 
 def _rare(train: Mapping[str, int], what: str, config: RunConfig) -> Iterator[Finding]:

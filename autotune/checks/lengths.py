@@ -8,7 +8,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from autotune.checks.findings import Area, Finding, Report, note, warning
-from autotune.data.cache import records
+from autotune.data.cache import iter_rows
 from autotune.tasks.base import Task
 
 EDGES = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
@@ -27,13 +27,13 @@ def audit_lengths(
         longest = max(longest, int(lengths.max()))
         numbers = table.data.table["row"].to_numpy()
         overlong, unreachable = (
-            np.unique(numbers[mask(table)]) for mask in (task.overlong, task.unreachable)
+            np.unique(numbers[mask(table)]) for mask in (task.exceeds_window, task.reference_too_long)
         )
         affected = np.union1d(overlong, unreachable)
-        beyond = dict(task.beyond(records(rows[split].select(affected)))) if len(affected) else {}
+        beyond = dict(task.tokens_lost(iter_rows(rows[split].select(affected)))) if len(affected) else {}
         cut = bool(table.data.table["lost"].to_numpy().any())
         cut_anywhere = cut_anywhere or cut
-        units = {"tokens": int(lengths.sum()), **task.units(rows[split])}
+        units = {"tokens": int(lengths.sum()), **task.count_units(rows[split])}
         figures[split] = {
             "median": int(np.median(lengths)),
             "p95": int(np.percentile(lengths, 95)),
@@ -128,5 +128,5 @@ def _suggestion(task: Task, longest: int, *, cut: bool) -> Iterator[Finding]:
             f"the longest row has {longest} tokens, and {task.base.name} takes no more than {task.base.max_length}",
             where="task.max_length",
             found=str(task.max_length),
-            fix=task.when_cut(wanted),
+            fix=task.truncation_advice(wanted),
         )

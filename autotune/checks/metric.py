@@ -7,7 +7,7 @@ from typing import Any
 from datasets import Dataset
 
 from autotune.config.columns import Kind
-from autotune.data.cache import records
+from autotune.data.cache import iter_rows
 from autotune.errors import AutotuneError, DataError, listing
 from autotune.tasks.base import Task
 
@@ -52,7 +52,7 @@ def _figures(task: Task, data: Dataset) -> Mapping[str, Any] | None:
         gold = {column.role: row[column.role] for column in task.columns if column.target}
         prediction = {"id": row["id"], **gold, "prediction": next(iter(gold.values()), None)}
         try:
-            reference, said = task.compared(row, prediction)
+            reference, said = task.to_metric_inputs(row, prediction)
         except (KeyError, IndexError, TypeError, AttributeError):
             return None
         metric.add(reference=reference, prediction=said)
@@ -62,14 +62,14 @@ def _figures(task: Task, data: Dataset) -> Mapping[str, Any] | None:
 
 def _telling(task: Task, data: Dataset) -> Iterator[dict[str, Any]]:
     """The first rows, and those that hold a value for the first time."""
-    yield from islice(records(data), ROWS)
+    yield from islice(iter_rows(data), ROWS)
     roles = [
         column.role
         for column in task.columns
         if column.target and column.kind in (Kind.label, Kind.labels, Kind.tags)
     ]
     known: set[str] = set()
-    for number, row in enumerate(records(data.select_columns(["id", *roles])) if roles else ()):
+    for number, row in enumerate(iter_rows(data.select_columns(["id", *roles])) if roles else ()):
         values = {one for role in roles for one in ([row[role]] if isinstance(row[role], str) else row[role])}
         if not values <= known and number >= ROWS:
             yield data[number]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from autotune.checks.findings import Area, Finding, Report, note, warning
 from autotune.config.columns import Column, Kind
-from autotune.data.cache import values
+from autotune.data.cache import iter_column
 from autotune.data.duplicates import Hashes, alike, exact, first_positions, hashes, near, text_column
 from autotune.data.sources import Rows
 from autotune.errors import listing
@@ -32,8 +32,8 @@ def audit_repeats(
         report: takes the counts.
     """
     column = text_column(columns)
-    same = {split: hashes(values(data, column), exact) for split, data in rows.splits.items()}
-    similar = {split: hashes(values(data, column), alike) for split, data in rows.splits.items()}
+    same = {split: hashes(iter_column(data, column), exact) for split, data in rows.splits.items()}
+    similar = {split: hashes(iter_column(data, column), alike) for split, data in rows.splits.items()}
     resembling = _near(rows, column, similar, threshold)
     figures: dict[str, Any] = {}
     for split, data in rows.splits.items():
@@ -116,7 +116,7 @@ def _leak(
     """
     total = len(leaking)
     sure = total - leaks["near"]
-    quoted = listing(_example(text) for text in values(data.select(leaking[:3]), column))
+    quoted = listing(_example(text) for text in iter_column(data.select(leaking[:3]), column))
     return (warning if sure else note)(
         Area.duplicates,
         f"{total} of {len(data)} rows of {split} "
@@ -148,7 +148,7 @@ def _near(
     known: set[int] = set()
     for split, data in rows.splits.items():
         chosen = np.unique(np.linspace(0, len(data) - 1, min(len(data), NEAR_ROWS)).astype(np.int64))
-        for row, text in zip(chosen.tolist(), values(data.select(chosen), column), strict=True):
+        for row, text in zip(chosen.tolist(), iter_column(data.select(chosen), column), strict=True):
             value = int(similar[split][row])
             if value not in known:
                 known.add(value)
@@ -177,7 +177,10 @@ def _answers(rows: Rows, columns: Sequence[Column]) -> dict[str, Hashes] | None:
         return None
     return {
         split: hashes(
-            (" ".join(value) if isinstance(value, list) else value for value in values(data, target.role)),
+            (
+                " ".join(value) if isinstance(value, list) else value
+                for value in iter_column(data, target.role)
+            ),
             str,
         )
         for split, data in rows.splits.items()
@@ -217,7 +220,7 @@ def _conflicts(
 def _shared_groups(rows: Rows) -> Iterator[Finding]:
     """Groups that were to stay together and are in train and another split."""
     groups = {
-        split: set(values(data, "group"))
+        split: set(iter_column(data, "group"))
         for split, data in rows.splits.items()
         if "group" in data.column_names
     }

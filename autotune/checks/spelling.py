@@ -10,7 +10,7 @@ from datasets import Dataset
 
 from autotune.checks.findings import Area, Finding, Report, note, warning
 from autotune.config.columns import Kind
-from autotune.data.cache import values
+from autotune.data.cache import iter_column
 from autotune.errors import listing
 from autotune.tasks.base import Task
 
@@ -87,7 +87,7 @@ def _characters(task: Task, rows: Mapping[str, Dataset]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for data in rows.values():
         for role in _roles(task):
-            for text in values(data, role):
+            for text in iter_column(data, role):
                 counts.update(text)
     return Counter({one: count for one, count in counts.items() if not one.isspace()})
 
@@ -98,7 +98,7 @@ def _known_in_words(task: Task, rows: Mapping[str, Dataset], suspects: set[str])
     wanted = set(suspects)
     for data in rows.values():
         for role in _roles(task):
-            for text in values(data, role):
+            for text in iter_column(data, role):
                 for character in wanted.intersection(text):
                     own = words[character]
                     own.update(word for word in text.split() if character in word)
@@ -161,7 +161,7 @@ def _unknown(task: Task, shares: Mapping[str, float], lost: Counter[str], *, tin
             f"the vocabulary has no {', '.join(sorted(latin)[:WORST])}: these letters can be neither read nor written",
             where=task.base.name,
             found=f"in the texts: {_named(letters)}",
-            fix=f"a base model with a Portuguese vocabulary: {task.instead}",
+            fix=f"a base model with a Portuguese vocabulary: {task.alternatives}",
             count=letters.total(),
         )
     if lost:
@@ -181,7 +181,7 @@ def _vanishing_words(task: Task, rows: Mapping[str, Dataset], gone: set[str]) ->
     count = sum(
         1
         for data in rows.values()
-        for tokens in values(data, "tokens")
+        for tokens in iter_column(data, "tokens")
         for word in tokens
         if set(word) <= gone
     )

@@ -9,9 +9,9 @@ from typing import Any
 
 from autotune.checks.findings import Area, Finding, Report, note, warning
 from autotune.config.columns import Column, Kind
-from autotune.data.cache import values
+from autotune.data.cache import iter_column
 from autotune.data.sources import Rows
-from autotune.errors import listing, override_text
+from autotune.errors import format_text_override, listing
 
 FIRST = 5
 """So many rows are named."""
@@ -62,7 +62,7 @@ def audit_texts(rows: Rows, columns: Sequence[Column], report: Report) -> Iterat
 def _swapped(rows: Rows, source: str, target: str) -> Iterator[Finding]:
     """Summaries that are longer than what they summarize."""
     sizes = {
-        role: median(map(len, islice(values(rows.splits["train"], role), SAMPLED)))
+        role: median(map(len, islice(iter_column(rows.splits["train"], role), SAMPLED)))
         for role in (source, target)
     }
     if sizes[target] > sizes[source]:
@@ -72,8 +72,8 @@ def _swapped(rows: Rows, source: str, target: str) -> Iterator[Finding]:
             f"the {target} is longer than the {source}: are the two columns swapped?",
             where=f"train, columns {names[source]} and {names[target]}",
             found=f"medians of {sizes[source]:.0f} and {sizes[target]:.0f} characters",
-            fix=f"{override_text(f'dataset.columns.{source}', names[target])} "
-            f"{override_text(f'dataset.columns.{target}', names[source])}",
+            fix=f"{format_text_override(f'dataset.columns.{source}', names[target])} "
+            f"{format_text_override(f'dataset.columns.{target}', names[source])}",
         )
 
 
@@ -82,7 +82,7 @@ def _signs(rows: Rows, role: str) -> Iterator[Finding]:
     counts: dict[str, Counter[str]] = {}
     firsts: dict[str, list[str]] = {}
     for split, data in rows.splits.items():
-        for number, text in enumerate(values(data, role)):
+        for number, text in enumerate(iter_column(data, role)):
             kinds = [what for what, (pattern, _) in SIGNS.items() if pattern.search(text)]
             for kind in kinds if text.strip() else [*kinds, EMPTY]:
                 counts.setdefault(kind, Counter())[split] += 1
@@ -120,7 +120,7 @@ def audit_ids(rows: Rows) -> Iterator[Finding]:
     splits = {split: data for split, data in rows.splits.items() if _has_ids(rows, split)}
     seen: dict[str, set[str]] = {}
     for split, data in splits.items():
-        ids = list(values(data, "id"))
+        ids = list(iter_column(data, "id"))
         seen[split] = set(ids)
         twice = len(ids) - len(seen[split])
         if twice:

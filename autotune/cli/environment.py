@@ -56,7 +56,7 @@ def set_defaults() -> None:
 
 
 @contextmanager
-def speaking(stream: TextIO) -> Iterator[None]:
+def console_logging(stream: TextIO) -> Iterator[None]:
     """Inside, what autotune's loggers say from INFO on is written to the stream as plain lines.
 
     Of several processes the first says everything, the others only warnings, with their number before them.
@@ -77,12 +77,12 @@ def speaking(stream: TextIO) -> Iterator[None]:
         log.propagate = before[1]
 
 
-def settle_push() -> None:
+def set_push_mode() -> None:
     """A push asks the Hub, unless the user's own environment forbids it; what is away is told by the push."""
     os.environ.setdefault(OFFLINE, "0")
 
 
-def settle_offline(configs: Sequence[RunConfig]) -> None:
+def set_offline_mode(configs: Sequence[RunConfig]) -> None:
     """Decides whether the Hub is asked, and tells the Hugging Face libraries, which read it when imported.
 
     Without a network and without this, each of their requests waits 23 seconds. `hub.offline=auto` asks
@@ -94,14 +94,14 @@ def settle_offline(configs: Sequence[RunConfig]) -> None:
     elif Offline.always in wishes or not any(needs_hub(config) for config in configs):
         os.environ[OFFLINE] = "1"
     else:
-        settle_hub()
+        set_hub_mode()
 
 
-def settle_hub() -> None:
+def set_hub_mode() -> None:
     """Where something is wanted of the Hub and the user has not said otherwise: whether it answers."""
     if OFFLINE not in os.environ:
         endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
-        if not answers(endpoint):
+        if not is_reachable(endpoint):
             os.environ[OFFLINE] = "1"
             logger.warning("%s does not answer: only what is in the local cache can be used", endpoint)
 
@@ -112,7 +112,7 @@ def needs_hub(config: RunConfig) -> bool:
     return pushed or _dataset_on_hub(config.dataset) or _model_on_hub(config.model)
 
 
-def answers(endpoint: str, seconds: float = PROBE_SECONDS) -> bool:
+def is_reachable(endpoint: str, seconds: float = PROBE_SECONDS) -> bool:
     """Whether the server of a URL, or the proxy that leads there, accepts a connection in time."""
     url = urlsplit(endpoint)
     host = url.hostname or ""

@@ -18,21 +18,21 @@ tracebacks: ContextVar[bool] = ContextVar("tracebacks", default=False)
 """Whether errors of users show a traceback, too (--debug)."""
 
 
-def show(error: Exception | KeyboardInterrupt) -> int:
+def show_error(error: Exception | KeyboardInterrupt) -> int:
     """Prints an exception in words, a bug of ours with its traceback; returns the exit code."""
     if isinstance(error, KeyboardInterrupt):
-        tell(word("interrupted") + "\n")
+        report(word("interrupted") + "\n")
         return INTERRUPTED
     known = error if isinstance(error, AutotuneError) else _translated(error)
     if known is not None:
         return _refused(known, error)
-    tell("".join(traceback.format_exception(error)))
+    report("".join(traceback.format_exception(error)))
     given = f", or in what the plug-in {listing(registry.plugins)} gives it" if registry.plugins else ""
-    tell(local(f"this is a bug in autotune{given}: please report it with the lines above") + "\n")
+    report(local(f"this is a bug in autotune{given}: please report it with the lines above") + "\n")
     return BUG
 
 
-def tell(text: str) -> None:
+def report(text: str) -> None:
     """Writes to standard error; where that takes nothing, to standard output."""
     sys.stderr.write(text)
     if getattr(sys.stderr, "lost", False):
@@ -50,9 +50,9 @@ def _translated(error: Exception) -> AutotuneError | None:
 
 def _refused(error: AutotuneError, raised: Exception) -> int:
     if tracebacks.get():
-        tell("".join(traceback.format_exception(raised)))
+        report("".join(traceback.format_exception(raised)))
     if launcher.rank():
         return error.exit_code  # what all processes end with is told by the first
     for one in error.errors:
-        tell(f"{word('error')}: {shown(one.what, one.where, one.found, one.fix)}\n")
+        report(f"{word('error')}: {shown(one.what, one.where, one.found, one.fix)}\n")
     return error.exit_code

@@ -16,7 +16,7 @@ from autotune.cli.arguments import Parser, days
 from autotune.cli.flags import decoded, take_switch, take_values
 from autotune.config.secrets import RedactedStream
 from autotune.data.formats.forms import Form
-from autotune.errors import AutotuneError, ConfigError, nearest, pasted, raise_all
+from autotune.errors import AutotuneError, ConfigError, nearest, raise_all, shell_words
 from autotune.runtime import child_process, launcher, streams
 from autotune.runtime.files import scratch
 from autotune.runtime.imports import uncollected
@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except SystemExit as leaving:
             return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the place that tells a bug from a mistake
-            return failures.show(error)
+            return failures.show_error(error)
 
 
 def _dispatch(words: list[str]) -> int:
@@ -107,11 +107,11 @@ def _dispatch(words: list[str]) -> int:
         verb = words.pop(0)
     else:
         _refuse_late_verb(words, plugins)
-    if verb != "train" and launcher.ranks() > 1:
+    if verb != "train" and launcher.world_size() > 1:
         raise ConfigError(
             "only training is shared by several processes",
             where=f"autotune {verb}",
-            found=f"a launcher started {launcher.ranks()}",
+            found=f"a launcher started {launcher.world_size()}",
             fix=f"autotune {verb} … without torchrun or accelerate launch",
         )
     for plugin in plugins:
@@ -120,7 +120,7 @@ def _dispatch(words: list[str]) -> int:
         scratch().cleanup()  # that there is none is not found after hours of training
     # What is asked for on stdout stays alone there.
     stream = sys.stdout if verb in ("train", "evaluate", "push", "clean") else sys.stderr
-    with environment.speaking(stream):
+    with environment.console_logging(stream):
         return VERBS[verb](words, plugins)
 
 
@@ -136,20 +136,20 @@ def _refuse_late_verb(words: list[str], plugins: list[str]) -> None:
         raise ConfigError(
             "the verb comes first",
             where=late,
-            fix=pasted("autotune", late, *loaded, *rest),
+            fix=shell_words("autotune", late, *loaded, *rest),
         )
 
 
 def _train(words: list[str], plugins: list[str]) -> int:
-    from autotune.config.rules.hub import apart
+    from autotune.config.rules.hub import push_keys_without_push
     from autotune.run.resume import members
 
     runs = members(words)
     if not runs:
         return 0
     configs = [run.config for run in runs]
-    raise_all(list(apart(configs)))
-    environment.settle_offline(configs)
+    raise_all(list(push_keys_without_push(configs)))
+    environment.set_offline_mode(configs)
     fork = "torch" not in sys.modules and launcher.rank() == 0
     with uncollected():
         from autotune.cli import multirun
@@ -168,14 +168,14 @@ def _show(words: list[str], _: list[str]) -> int:
 
 
 def _check(words: list[str], _: list[str]) -> int:
-    return _look(words, "check")
+    return _run_preflight(words, "check")
 
 
 def _plan(words: list[str], _: list[str]) -> int:
-    return _look(words, "plan")
+    return _run_preflight(words, "plan")
 
 
-def _look(words: list[str], verb: str) -> int:
+def _run_preflight(words: list[str], verb: str) -> int:
     """check and plan: all runs of a sweep are looked at; the worst exit code counts."""
     from autotune.run.resume import members
 
@@ -189,7 +189,7 @@ def _look(words: list[str], verb: str) -> int:
 
         streams.print_json(refusal(error))
         return error.exit_code
-    environment.settle_offline(configs)
+    environment.set_offline_mode(configs)
     with uncollected():
         from autotune.cli import multirun
         from autotune.pipeline import commands
@@ -303,7 +303,7 @@ def _push(words: list[str], _: list[str]) -> int:
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what would be sent")
     given = vars(parser.parse_args(words))
-    environment.settle_push()
+    environment.set_push_mode()
     # No torch: a push begins at once, and needs no room for a model.
     from autotune.publishing.publish import push_run
 
@@ -331,7 +331,7 @@ def _convert(words: list[str], _: list[str]) -> int:
     from autotune.config.compose import compose_by_task
 
     configs = compose_by_task([f"dataset.path={given.source}", *overrides, "dataset.validation_fraction=0"])
-    environment.settle_offline(list(configs.values()))
+    environment.set_offline_mode(list(configs.values()))
     from autotune.pipeline import convert
 
     return convert.convert(configs, output)
@@ -390,11 +390,11 @@ VERBS: dict[str, Callable[[list[str], list[str]], int]] = {
 
 def _settle_for(run: str) -> None:
     if run.startswith("hub:"):
-        environment.settle_hub()
+        environment.set_hub_mode()
         return
     from autotune.config.load import load_config
     from autotune.run.folder import RunFolder
 
     saved = RunFolder.config(run)
     if saved is not None:
-        environment.settle_offline([load_config(saved)])
+        environment.set_offline_mode([load_config(saved)])

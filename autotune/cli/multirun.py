@@ -10,9 +10,9 @@ from autotune.config.compose import Member
 from autotune.config.enums import CheckLevel, Resume
 from autotune.config.schema import RunConfig
 from autotune.config.secrets import redact
-from autotune.errors import AutotuneError, Findings, Interrupted, listing, pasted
+from autotune.errors import AutotuneError, Findings, Interrupted, listing, shell_words
 from autotune.pipeline import commands
-from autotune.pipeline.prepare import examine
+from autotune.pipeline.prepare import run_preflight
 from autotune.run import status
 from autotune.run.sweeps import warn_of_other_rows
 from autotune.runtime import launcher
@@ -46,7 +46,7 @@ def train(members: Sequence[Member], plugins: Sequence[str]) -> int:
         token = status.command_words.set(_words(member, plugins))
         codes.append(_outcome(member.config, plugins))
         status.command_words.reset(token)
-        if codes[-1] in STOPPED or (codes[-1] and launcher.ranks() > 1):
+        if codes[-1] in STOPPED or (codes[-1] and launcher.world_size() > 1):
             break
     if not launcher.rank():
         _say_failed(members, codes, plugins)
@@ -61,7 +61,7 @@ def _outcome(config: RunConfig, plugins: Sequence[str]) -> int:
     except BrokenPipeError:
         raise
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - it is shown, and the next run is another one
-        return failures.show(error)
+        return failures.show_error(error)
 
 
 def _check_all(configs: Sequence[RunConfig]) -> None:
@@ -76,7 +76,7 @@ def _check_all(configs: Sequence[RunConfig]) -> None:
         errors_alone = replace(config, check=replace(config.check, level=CheckLevel.none))
         looked_at = config if level is CheckLevel.strict else errors_alone
         try:
-            examine(looked_at, commands.cache(config)).report.raise_refused(level)
+            run_preflight(looked_at, commands.cache(config)).report.raise_refused(level)
         except Interrupted:
             raise
         except AutotuneError as error:
@@ -109,7 +109,7 @@ def _say_failed(members: Sequence[Member], codes: Sequence[int], plugins: Sequen
     logger.warning("%d of %d runs are not finished; each alone:", len(failed) + len(missing), len(members))
     for member, why in (*failed, *missing):
         command = ["autotune", *_words(member, plugins)]
-        logger.warning("  %s (%s): %s", member.config.name, why, redact(pasted(*command)))
+        logger.warning("  %s (%s): %s", member.config.name, why, redact(shell_words(*command)))
 
 
 def _words(member: Member, plugins: Sequence[str]) -> list[str]:

@@ -17,14 +17,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from autotune import registry
-from autotune.config.hydra_errors import explain
+from autotune.config.hydra_errors import translate_hydra_error
 from autotune.config.hydra_loader import open_hydra
-from autotune.config.load import resolve, typed
-from autotune.config.overrides import SWEEP, key_of, tidy
+from autotune.config.load import fill_defaults, parse_config
+from autotune.config.overrides import SWEEP, key_of, normalize_argv
 from autotune.config.schema import RunConfig, TaskConfig
 from autotune.config.user_files import with_user_files
 from autotune.errors import AutotuneError, ConfigError, raise_all
-from autotune.runtime.library_errors import foreign
+from autotune.runtime.library_errors import library_errors
 from autotune.runtime.places import config_folder
 
 PRIMARY = "run"
@@ -72,7 +72,7 @@ def members(argv: Sequence[str]) -> list[Member]:
     Raises:
         ConfigError: what is wrong with the command line or the YAML files; several are raised together.
     """
-    words = tidy(argv)
+    words = normalize_argv(argv)
     args = get_args_parser().parse_args(words)
     flags = [word for word in words[: len(words) - len(args.overrides)] if word not in SWEEP]
     runs, composed, plain = _read(argv, words, args)
@@ -93,7 +93,7 @@ def untyped(argv: Sequence[str]) -> tuple[dict[str, Any], frozenset[str]]:
     Raises:
         ConfigError: see `members`.
     """
-    words = tidy(argv)
+    words = normalize_argv(argv)
     _, (composed,), (values,) = _read(argv, words, get_args_parser().parse_args(words))
     return values, composed.overridden
 
@@ -112,7 +112,7 @@ def _read(
     _refuse_missing_folders({USER_CONFIGS: before, "--config-dir": args.config_dir})
     _register()
     try:
-        with foreign(lambda error: explain(error, argv, groups())):
+        with library_errors(lambda error: translate_hydra_error(error, argv, groups())):
             hydra = open_hydra(config_folder(), before, args.config_dir)
             if _answered(hydra, args):
                 return None, [], []
@@ -219,8 +219,8 @@ def _finished(composed: Composed, values: Any) -> RunConfig:
         # The tiny model is only there because nobody chose; now somebody has.
         model["tiny"] = None
     values = with_user_files(values, composed.folders, config_folder(), composed.choices, chosen)
-    config = typed(values, to_run=True)
-    return resolve(config, _readable(composed, config))
+    config = parse_config(values, to_run=True)
+    return fill_defaults(config, _readable(composed, config))
 
 
 def _readable(composed: Composed, config: RunConfig) -> str:

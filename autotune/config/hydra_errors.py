@@ -12,8 +12,16 @@ from autotune.config.compression import suffix_of
 from autotune.config.keys import keys
 from autotune.config.overrides import key_of
 from autotune.config.proposals import proposal
-from autotune.errors import AutotuneError, ConfigError, Findings, listing, nearest, override, pasted
-from autotune.runtime.library_errors import said
+from autotune.errors import (
+    AutotuneError,
+    ConfigError,
+    Findings,
+    format_override,
+    listing,
+    nearest,
+    shell_words,
+)
+from autotune.runtime.library_errors import message_of
 
 UNKNOWN_KEY = re.compile(r"Key '[^']*' (?:is not in struct|not in '\w*')\s+full_key: (\S+)")
 AMBIGUOUS = re.compile(r"Ambiguous value for argument '(.*)'")
@@ -25,7 +33,7 @@ NO_NEWS = re.compile(
 """Lines of Hydra's and OmegaConf's messages that say what `where` says, or nothing."""
 
 
-def explain(error: BaseException, words: Sequence[str], groups: Sequence[str]) -> AutotuneError:
+def translate_hydra_error(error: BaseException, words: Sequence[str], groups: Sequence[str]) -> AutotuneError:
     """Whatever Hydra, OmegaConf or the YAML reader raised, as a ConfigError.
 
     Args:
@@ -45,12 +53,12 @@ def explain(error: BaseException, words: Sequence[str], groups: Sequence[str]) -
             "there is no adapter that this could set",
             where=absent,
             found="peft=none",
-            fix=f"peft=lora {pasted(absent.lstrip('+~'))}",
+            fix=f"peft=lora {shell_words(absent.lstrip('+~'))}",
         )
     if not isinstance(error, HydraException | OmegaConfBaseException | ValueError):
         # What these libraries assert, or trip over, when words say what they do not expect.
         return ConfigError(
-            "Hydra cannot compose this", where=listing(overrides)[:200] or None, found=said(error)
+            "Hydra cannot compose this", where=listing(overrides)[:200] or None, found=message_of(error)
         )
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
     text = f"{error}\n{cause}" if cause else str(error)
@@ -132,12 +140,12 @@ def _unknown_option(error: MissingConfigException) -> ConfigError:
         return ConfigError(str(error).splitlines()[0])
     options = sorted(error.options or [])
     near = nearest(option, options)
-    fix = override(group, near) if near else None
+    fix = format_override(group, near) if near else None
     if near is None and group == "model":
-        fix = f"{override('model.name_or_path', option)}  # if that is a Hub id or a folder"
+        fix = f"{format_override('model.name_or_path', option)}  # if that is a Hub id or a folder"
     suffix = suffix_of(Path(option)).lstrip(".").replace("tsv", "csv")
     if group == "dataset" and (near is None or suffix in options or "/" in option):
-        fix = f"dataset={suffix if suffix in options else 'hub'} {override('dataset.path', option)}"
+        fix = f"dataset={suffix if suffix in options else 'hub'} {format_override('dataset.path', option)}"
     return ConfigError(
         f"there is no {group} {option!r}",
         where=f"{group}={option}",
@@ -151,7 +159,7 @@ def _several_values(word: str) -> ConfigError:
     return ConfigError(
         "several values are several runs",
         where=word,
-        fix=f"--multirun {pasted(word)} for one run each; if it is a list: {pasted(f'{key}=[{value}]')}",
+        fix=f"--multirun {shell_words(word)} for one run each; if it is a list: {shell_words(f'{key}=[{value}]')}",
     )
 
 

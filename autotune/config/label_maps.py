@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from autotune.errors import ConfigError, pasted
+from autotune.errors import ConfigError, shell_words
 
 KEY = "dataset.label_map"
 NULL = "null"
@@ -36,7 +36,7 @@ class Entry(NamedTuple):
     """Whether the key is in quotes, so that it is surely text."""
 
 
-def canonical(value: Any) -> str | None:
+def normalize_label(value: Any) -> str | None:
     """The name of a label: text in NFC without outer blanks; null, NaN and blanks are None.
 
     Files write the same value differently, so 1.0 and 1,0 are 1 and true is True, be they text or not; 01 stays 01.
@@ -73,7 +73,7 @@ def read_map(text: str) -> dict[str, str | None]:
                 found=text,
                 fix="KEY: NAME for each, null to drop its rows; put a key or name with a comma in quotes: {'4,5': bom}",
             )
-    return joined(entries)
+    return merge_entries(entries)
 
 
 def entries_of(node: yaml.MappingNode) -> list[Entry]:
@@ -99,7 +99,7 @@ def entries_of(node: yaml.MappingNode) -> list[Entry]:
     return entries
 
 
-def joined(entries: Sequence[Entry]) -> dict[str, str | None]:
+def merge_entries(entries: Sequence[Entry]) -> dict[str, str | None]:
     """The entries as one map.
 
     Raises:
@@ -108,12 +108,12 @@ def joined(entries: Sequence[Entry]) -> dict[str, str | None]:
     made: dict[str, str | None] = {}
     seen: dict[Any, Entry] = {}
     for entry in entries:
-        readings = [("label", canonical(entry.key))]
+        readings = [("label", normalize_label(entry.key))]
         if not entry.quoted:
             readings.append(("value", _read(entry.key)))
         for reading in readings:
             before = seen.setdefault(reading, entry)
-            if canonical(before.value) != canonical(entry.value):
+            if normalize_label(before.value) != normalize_label(entry.value):
                 raise _one_key(before, entry, entries, same=reading[0] == "label")
         made[entry.key] = entry.value
     return made
@@ -125,7 +125,7 @@ def literal(entries: Mapping[str, str | None]) -> str:
         f"{json.dumps(key, ensure_ascii=False)}: {'null' if value is None else json.dumps(value, ensure_ascii=False)}"
         for key, value in entries.items()
     )
-    return pasted(f"{KEY}={{{', '.join(pairs)}}}")
+    return shell_words(f"{KEY}={{{', '.join(pairs)}}}")
 
 
 def _read(text: str) -> Any:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from autotune.config.label_maps import EXAMPLE, NULL, Entry, canonical, joined
+from autotune.config.label_maps import EXAMPLE, NULL, Entry, merge_entries, normalize_label
 from autotune.config.schema import DatasetConfig
 from autotune.errors import ConfigError
 
@@ -27,16 +27,16 @@ def label_map(config: DatasetConfig) -> dict[str, str | None]:
             found=str(config.label_map),
             fix=EXAMPLE,
         )
-    given = joined(
+    given = merge_entries(
         [
             Entry(NULL if key is None else str(key), None if value is None else str(value))
             for key, value in config.label_map.items()
         ]
     )
-    return {canonical(key) or NULL: canonical(value) for key, value in given.items()}
+    return {normalize_label(key) or NULL: normalize_label(value) for key, value in given.items()}
 
 
-def mended_type(name: str) -> str | None:
+def repaired_type(name: str) -> str | None:
     """The name that can be scored in place of an entity type that cannot; None where it can.
 
     seqeval strips hyphens from both ends of a type, which makes one of two, and reads B- and the like as part of the tag.
@@ -47,7 +47,7 @@ def mended_type(name: str) -> str | None:
     return None if plain == name else plain or "O"
 
 
-def proper_tag(tag: str) -> str | None:
+def repaired_tag(tag: str) -> str | None:
     """B-PER for B_PER, b-per or PER-B, and O for o; None for what is written in another way.
 
     A type all in small letters behind a small prefix becomes one in capitals, as most corpora have it.

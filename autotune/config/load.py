@@ -20,10 +20,10 @@ from autotune import registry
 from autotune.config.keys import keys
 from autotune.config.label_maps import read_map
 from autotune.config.proposals import proposal
-from autotune.config.rules import here, own_secrets, rules, tokens
+from autotune.config.rules import machine_rules, own_secrets, rules, tokens
 from autotune.config.schema import RunConfig
-from autotune.errors import AutotuneError, ConfigError, pasted, raise_all
-from autotune.runtime.files import reading
+from autotune.errors import AutotuneError, ConfigError, raise_all, shell_words
+from autotune.runtime.files import read_errors
 from autotune.runtime.records import damaged, read_mapping
 
 NOT_IDENTITY = (
@@ -33,7 +33,7 @@ NOT_IDENTITY = (
 """Keys that do not shape the result: two configurations that differ in these alone are the same run."""
 
 
-def typed(values: Mapping[str, Any], *, to_run: bool = False) -> RunConfig:
+def parse_config(values: Mapping[str, Any], *, to_run: bool = False) -> RunConfig:
     """Checks plain values and makes the typed configuration of them; enums are enums again.
 
     Args:
@@ -58,15 +58,15 @@ def typed(values: Mapping[str, Any], *, to_run: bool = False) -> RunConfig:
     config, others = _validate(RunConfig, {**values, "task": section or kind()}, ())
     raise_all(errors + others)
     assert isinstance(config, RunConfig), "without errors there is a configuration"
-    raise_all(rules(config) + (here(config) if to_run else []))
+    raise_all(rules(config) + (machine_rules(config) if to_run else []))
     return config
 
 
-def resolve(config: RunConfig, readable: str) -> RunConfig:
+def fill_defaults(config: RunConfig, readable: str) -> RunConfig:
     """Fills in what null stands for: learning rate, epochs and, from all that shapes the result, the name.
 
     Args:
-        config: from `typed`; it is changed.
+        config: from `parse_config`; it is changed.
         readable: the part of the name before the hash.
     """
     trainer = config.trainer
@@ -81,7 +81,7 @@ def resolve(config: RunConfig, readable: str) -> RunConfig:
 
 def digest(config: RunConfig) -> str:
     """Eight hexadecimal digits of the SHA-256 over everything that shapes the result."""
-    identity = {key: value for key, value in plain(config).items() if key not in NOT_IDENTITY}
+    identity = {key: value for key, value in to_dict(config).items() if key not in NOT_IDENTITY}
     identity["trainer"] = {
         key: value for key, value in identity["trainer"].items() if f"trainer.{key}" not in NOT_IDENTITY
     }
@@ -94,9 +94,9 @@ def digest(config: RunConfig) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
 
 
-def changes(saved: Mapping[str, Any], config: RunConfig) -> list[str]:
+def diff(saved: Mapping[str, Any], config: RunConfig) -> list[str]:
     """What shapes the result and differs: `key: old -> new`. A key that an older version lacked does not."""
-    old, new = _flat(_with_seed_of_splits(saved)), _flat(plain(config))
+    old, new = _flat(_with_seed_of_splits(saved)), _flat(to_dict(config))
     shaping = [
         key for key in sorted(old.keys() | new.keys()) if not {key, key.split(".")[0]} & set(NOT_IDENTITY)
     ]
@@ -108,13 +108,11 @@ def changes(saved: Mapping[str, Any], config: RunConfig) -> list[str]:
 
 
 def changed_at(key: str, saved: Mapping[str, Any], config: RunConfig) -> list[str]:
-    """`changes` at a key or in the section of that name."""
-    return [
-        change for change in changes(saved, config) if f"{change.partition(': ')[0]}.".startswith(f"{key}.")
-    ]
+    """`diff` at a key or in the section of that name."""
+    return [change for change in diff(saved, config) if f"{change.partition(': ')[0]}.".startswith(f"{key}.")]
 
 
-def plain(config: RunConfig) -> dict[str, Any]:
+def to_dict(config: RunConfig) -> dict[str, Any]:
     """The configuration as nested dicts, enums as their values."""
     values: dict[str, Any] = _plain(asdict(config))
     return values
@@ -122,7 +120,7 @@ def plain(config: RunConfig) -> dict[str, Any]:
 
 def dump_config(config: RunConfig) -> str:
     """The configuration as YAML that `load_config` reads back."""
-    text: str = yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True, width=110)
+    text: str = yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True, width=110)
     return text
 
 
@@ -130,11 +128,11 @@ def load_config(path: Path) -> RunConfig:
     """Reads a saved config.yaml as strictly as a composed one.
 
     Raises:
-        ConfigError: there is no such file, it is no YAML, or `typed` refuses it.
+        ConfigError: there is no such file, it is no YAML, or `parse_config` refuses it.
     """
     values = load_values(path)
     try:
-        return typed(values)
+        return parse_config(values)
     except AutotuneError as error:
         first = error.errors[0]
         raise damaged(path, str(first).replace("\n", "; "), _without(path), ConfigError) from error
@@ -147,14 +145,14 @@ def load_values(path: Path) -> dict[str, Any]:
         ConfigError: there is no such file, or it is damaged.
     """
     try:
-        with reading(path, elsewhere="another run"):
+        with read_errors(path, elsewhere="another run"):
             return read_mapping(path, fix=_without(path))
     except OSError as error:
         raise ConfigError("the configuration cannot be read", where=str(path), found=str(error)) from error
 
 
 def _without(path: Path) -> str:
-    return f"bring it back from a copy; predict and evaluate work without it: mv {pasted(path, f'{path}.damaged')}"
+    return f"bring it back from a copy; predict and evaluate work without it: mv {shell_words(path, f'{path}.damaged')}"
 
 
 def _with_seed_of_splits(values: Mapping[str, Any]) -> Mapping[str, Any]:

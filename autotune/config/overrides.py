@@ -18,7 +18,7 @@ from autotune.config.label_maps import KEY as LABEL_MAP
 from autotune.config.proposals import proposal
 from autotune.config.rules import secret_refused, token_refused
 from autotune.config.secrets import holds_token, secret_in
-from autotune.errors import ConfigError, nearest, quoted
+from autotune.errors import ConfigError, hydra_quote, nearest
 from autotune.runtime.parsing import Unreadable, parse_yaml
 
 SWEEP = ("--multirun", "-m")
@@ -32,7 +32,7 @@ DEEPEST_VALUE = 20
 TOPICS = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 
-def tidy(argv: Sequence[str]) -> list[str]:
+def normalize_argv(argv: Sequence[str]) -> list[str]:
     """Words of a command line, in an order and a spelling that Hydra understands.
 
     Args:
@@ -189,7 +189,7 @@ def _quoted(value: str) -> str:
 
 def _literal(value: Any) -> str:
     if isinstance(value, str):
-        return quoted(value)
+        return hydra_quote(value)
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {_literal(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from autotune.config.enums import Format
 from autotune.config.keys import defaults, keys, suggest
 from autotune.config.synonyms import Synonym, synonym
-from autotune.errors import nearest, override
+from autotune.errors import format_override, nearest
 
 ACCUMULATED = ("gradient_accumulation_steps", "accumulate_grad_batches")
 NAMED_BY_USERS = ("dataset.columns", "dataset.splits", "dataset.label_map")
@@ -47,8 +47,8 @@ def proposal(
     if near is None or value is None:
         return near, None
     if near in groups:
-        return override(near, value), None
-    return _written(near, value) or override(near, _example(near, value)), _values_of(near)
+        return format_override(near, value), None
+    return _written(near, value) or format_override(near, _example(near, value)), _values_of(near)
 
 
 def fits(key: str, value: str) -> bool:
@@ -73,13 +73,13 @@ def _translated(found: Synonym, value: str, given: Mapping[str, str]) -> str | N
     if found.key == "trainer.batch_size":
         value = _rows(value, given)
     if found.key == "dataset.path" and (form := Path(value).suffix.lstrip(".")) in set(Format):
-        return f"dataset={form} {override(found.key, value)}"
+        return f"dataset={form} {format_override(found.key, value)}"
     table = found.values
     own = _written(found.key, value, found.form) if found.key else None
     # With true and 1, "1" may be a number; what is a value of the key stays one.
     words = own or table.get(value.lower()) or table.get("")
     if words is None and found.key:
-        words = override(found.key, _example(found.key, value))
+        words = format_override(found.key, _example(found.key, value))
     return f"{found.also} {words}" if words and found.also and found.also not in words else words
 
 
@@ -90,7 +90,7 @@ def _written(key: str, value: str, form: str = "{}") -> str | None:
             return None
         form = "{}ep" if "." in value else form
     written = form.format(value)
-    return override(key, written) if value and fits(key, written) else None
+    return format_override(key, written) if value and fits(key, written) else None
 
 
 def _rows(value: str, given: Mapping[str, str]) -> str:

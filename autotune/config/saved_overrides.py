@@ -8,7 +8,7 @@ from autotune.config.compose import untyped
 from autotune.config.enums import Format
 from autotune.config.hydra_errors import unknown_key
 from autotune.config.keys import keys
-from autotune.config.load import plain, typed
+from autotune.config.load import parse_config, to_dict
 from autotune.config.overrides import key_of
 from autotune.config.schema import RunConfig
 from autotune.errors import ConfigError, raise_all
@@ -37,7 +37,7 @@ class SavedOverrides:
         return lambda config: self._changed(config, path) if self.words else config
 
     def _changed(self, config: RunConfig, path: str | None) -> RunConfig:
-        values = plain(config)
+        values = to_dict(config)
         given, chosen = untyped([f"task={config.task.name}", *self.words])
         if "dataset" in chosen:
             option = next(
@@ -52,7 +52,7 @@ class SavedOverrides:
             _copy(key.split("."), given, values, whole=key in keys())
         if path is not None:
             values["dataset"]["path"] = path
-        return typed(values)
+        return parse_config(values)
 
 
 def saved_overrides(words: Sequence[str], verb: str) -> SavedOverrides:

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from autotune.config.compression import suffix_of
-from autotune.config.label_maps import entries_of, joined
+from autotune.config.label_maps import entries_of, merge_entries
 from autotune.config.rules.dataset import FORMS
 from autotune.errors import ConfigError
 
@@ -54,7 +54,7 @@ def with_user_files(
         node = _node(root, LABEL_MAP, section)
         if isinstance(node, yaml.MappingNode) and isinstance(_at(values, LABEL_MAP), Mapping):
             try:
-                typed = joined(entries_of(node))
+                typed = merge_entries(entries_of(node))
             except ConfigError as error:
                 raise ConfigError(error.what, where=f"{file}:{node.start_mark.line + 1}", found=error.found,
                                   fix="quotes around keys that are text: '01': a") from error  # fmt: skip

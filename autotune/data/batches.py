@@ -25,7 +25,7 @@ CUTS_A_RANK = 8
 
 
 @dataclass(frozen=True)
-class Cost:
+class MicroBatchCost:
     """What a micro-batch costs, in padded tokens that need no attention.
 
     Measured on a CPU with BERTs of hidden sizes 384 and 768.
@@ -64,7 +64,7 @@ class BatchPlan:
         budget: int,
         seed: int,
         batching: Batching = Batching.exact,
-        cost: Cost = Cost(),
+        cost: MicroBatchCost = MicroBatchCost(),
     ) -> None:
         begins = np.flatnonzero(np.diff(feature_rows, prepend=-1))
         self.borders = np.append(begins, len(feature_rows)).astype(np.int32)
@@ -99,15 +99,15 @@ class BatchPlan:
         micro-batch of one rank. Where an update has fewer features than ranks some have none."""
         features = self.update(number)
         if self.batching is Batching.packed:
-            groups = fill(self.lengths[features], self.budget, ranks=ranks, cost=self.cost)
+            groups = pack_by_cost(self.lengths[features], self.budget, ranks=ranks, cost=self.cost)
             return [features[chosen] for chosen in groups[rank::ranks]]
-        shares = share(self.lengths[features], self.budget, ranks=ranks, cost=self.cost)
+        shares = assign_to_ranks(self.lengths[features], self.budget, ranks=ranks, cost=self.cost)
         return [features[chosen] for chosen in shares[rank]]
 
     def tokens(self, features: Indices) -> int:
         """What features take together: with their padding, or without where they are packed."""
         lengths = self.lengths[features]
-        return int(lengths.sum()) if self.batching is Batching.packed else padded(lengths)
+        return int(lengths.sum()) if self.batching is Batching.packed else padded_tokens(lengths)
 
     def _order(self, epoch: int) -> NDArray[np.int32]:
         """Rows in the order of an epoch; the last one asked for is kept."""
@@ -139,12 +139,14 @@ class BatchPlan:
         return np.asarray(sums, dtype=np.int32)
 
 
-def padded(lengths: Lengths) -> int:
+def padded_tokens(lengths: Lengths) -> int:
     """Tokens that features of these lengths, integers (features, tensors), take when padded to the longest."""
     return len(lengths) * int(lengths.max(axis=0).sum()) if len(lengths) else 0
 
 
-def fill(lengths: Lengths, budget: int, *, ranks: int = 1, cost: Cost = Cost()) -> list[Indices]:
+def pack_by_cost(
+    lengths: Lengths, budget: int, *, ranks: int = 1, cost: MicroBatchCost = MicroBatchCost()
+) -> list[Indices]:
     """Puts features into groups that cost nearly the same and pay for no padding.
 
     The most expensive feature goes first, each into the group that has least (Graham 1969, longest processing time).
@@ -177,12 +179,12 @@ def fill(lengths: Lengths, budget: int, *, ranks: int = 1, cost: Cost = Cost()) 
         count += ranks
 
 
-def share(
+def assign_to_ranks(
     lengths: Lengths,
     budget: int,
     *,
     ranks: int = 1,
-    cost: Cost = Cost(),
+    cost: MicroBatchCost = MicroBatchCost(),
 ) -> list[list[Indices]]:
     """Cuts features into micro-batches and gives them to ranks so that the busiest has as little to do as possible.
 
@@ -198,7 +200,7 @@ def share(
     best: list[list[Indices]] = []
     least = np.inf
     while True:
-        cuts = cut(lengths, budget, cost=cost)
+        cuts = partition_by_length(lengths, budget, cost=cost)
         costs = [float(cost.of(len(chosen), lengths[chosen].max(axis=0).sum())) for chosen in cuts]
         loads = np.zeros(ranks)
         shares: list[list[Indices]] = [[] for _ in range(ranks)]
@@ -210,10 +212,12 @@ def share(
             best, least = shares, loads.max()
         if ranks == 1 or len(cuts) >= min(len(lengths), CUTS_A_RANK * ranks):
             return best
-        budget = min(budget, max(padded(lengths[chosen]) for chosen in cuts)) // 2
+        budget = min(budget, max(padded_tokens(lengths[chosen]) for chosen in cuts)) // 2
 
 
-def cut(lengths: Lengths, budget: int, *, cost: Cost = Cost()) -> list[Indices]:
+def partition_by_length(
+    lengths: Lengths, budget: int, *, cost: MicroBatchCost = MicroBatchCost()
+) -> list[Indices]:
     """Cuts features into groups that together cost least.
 
     Sorted by length, the cheapest cut is found by dynamic programming over the last group; no group of two or

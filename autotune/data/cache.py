@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from autotune.data.cache_use import hold
 from autotune.runtime import signals
-from autotune.runtime.files import make_folder, synced, writing
+from autotune.runtime.files import disk_errors, fsync_path, make_folder
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features
@@ -28,7 +28,7 @@ LENGTH, DIGEST = 8, 32
 """Bytes at the end of a table: the length of its JSON, big-endian, and the SHA-256 of all before."""
 
 
-def key(*parts: Any) -> str:
+def cache_key(*parts: Any) -> str:
     """24 hexadecimal digits of the SHA-256 of JSON parts."""
     # Keys of one dict may be numbers and text, which cannot be sorted until JSON has made text of them.
     text = json.dumps(json.loads(json.dumps(parts, default=str)), sort_keys=True)
@@ -75,17 +75,17 @@ def cached_table_with(
     return Dataset.from_file(str(path)), known
 
 
-def records(data: "Dataset") -> Iterator[dict[str, Any]]:
+def iter_rows(data: "Dataset") -> Iterator[dict[str, Any]]:
     """Rows as Python objects, read in batches: many times faster than one by one, and memory stays small."""
     for table in data.with_format("arrow").iter(10 * BATCH):
-        signals.refuse_to_go_on()
+        signals.raise_if_stopped()
         yield from table.to_pylist()
 
 
-def values(data: "Dataset", column: str) -> Iterator[Any]:
+def iter_column(data: "Dataset", column: str) -> Iterator[Any]:
     """The values of one column, likewise."""
     for table in data.select_columns(column).with_format("arrow").iter(10 * BATCH):
-        signals.refuse_to_go_on()
+        signals.raise_if_stopped()
         yield from table[column].to_pylist()
 
 
@@ -96,17 +96,17 @@ def _make(
     about: Callable[[], Any],
 ) -> Any:
     """Writes a table beside and puts it into place; what is known about it is returned."""
-    with writing(path.parent):
+    with disk_errors(path.parent):
         make_folder(path.parent)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         _write(beside, iter(rows()), features)
         known = about()
-        with writing(path):
+        with disk_errors(path):
             _write_footer(beside, known)
-            synced(beside)
+            fsync_path(beside)
             os.replace(beside, path)
-            synced(path.parent)
+            fsync_path(path.parent)
     finally:
         beside.unlink(missing_ok=True)
     return known
@@ -155,7 +155,7 @@ def _write(path: Path, rows: Any, features: "Features | None") -> None:
     writer = None
     with pa.OSFile(str(path), "wb") as sink:
         while True:
-            signals.refuse_to_go_on()
+            signals.raise_if_stopped()
             chunk = list(islice(rows, BATCH))
             if not chunk and writer is not None:
                 break
@@ -163,12 +163,12 @@ def _write(path: Path, rows: Any, features: "Features | None") -> None:
                 first = chunk[0] if chunk else {}
                 schema = pa.schema([field for field in features.arrow_schema if field.name in first])
             table = pa.Table.from_pylist([dict(row) for row in chunk], schema=schema)
-            with writing(path):
+            with disk_errors(path):
                 if writer is None:
                     schema = table.schema
                     writer = pa.ipc.new_stream(sink, schema)
                 writer.write_table(table)
             if not chunk:
                 break
-        with writing(path):
+        with disk_errors(path):
             writer.close()

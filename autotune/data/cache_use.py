@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from autotune.runtime.files import make_folder, writing
+from autotune.runtime.files import disk_errors, make_folder
 
 LOCK = ".lock"
 PLACES = 1 << 62
@@ -64,7 +64,7 @@ def removing(cache: Path) -> Iterator[IO[bytes]]:
     Raises:
         DiskError: the system refuses.
     """
-    with writing(cache / LOCK):
+    with disk_errors(cache / LOCK):
         file = _opened(cache, for_itself=True)
     with file:
         yield file

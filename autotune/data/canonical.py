@@ -7,7 +7,7 @@ from typing import Any
 
 from autotune.config.columns import Column, Kind
 from autotune.config.enums import Normalize
-from autotune.config.label_maps import NULL, SURROGATE, canonical
+from autotune.config.label_maps import NULL, SURROGATE, normalize_label
 from autotune.config.labels import TAG, label_map
 from autotune.config.schema import DatasetConfig
 from autotune.data.columns import find_columns
@@ -15,7 +15,7 @@ from autotune.data.formats.cells import label_of, list_of, read_tags, single
 from autotune.data.given import NormalForm, given_words, plain
 from autotune.data.labels import Tags
 from autotune.data.numbers import read_number
-from autotune.data.words import Span, stand_at, words_from_spans
+from autotune.data.words import Span, offsets_match, words_from_spans
 from autotune.errors import DataError, listing, nearest
 
 EXAMPLES = 5
@@ -173,7 +173,7 @@ class Converter:
                 value = value[0] if value else None
             several = isinstance(value, list | tuple | Mapping)
             named = column.kind is Kind.label and NULL in self.map
-            if blank and not named and not several and canonical(value) is None:
+            if blank and not named and not several and normalize_label(value) is None:
                 return column.role
         return None
 
@@ -220,7 +220,7 @@ class Converter:
         """The names of a row's classes, each once; one that label_map maps to null is left out."""
         if value is None:
             return None
-        found = [canonical(one) for one in list_of(value, name, at)]
+        found = [normalize_label(one) for one in list_of(value, name, at)]
         self.labels.update(one for one in found if one is not None)
         mapped = (self.map.get(one, one) for one in found if one is not None)
         return list(dict.fromkeys(one for one in mapped if one is not None))
@@ -290,7 +290,7 @@ class Converter:
             return None
         moved = [self._moved(start, raw) for start in starts]
         text = self._text(raw)
-        return {"text": text, "starts": moved} if stand_at(tokens, text, moved) else None
+        return {"text": text, "starts": moved} if offsets_match(tokens, text, moved) else None
 
     def _offsets(self, row: Mapping[str, Any], raw: Any) -> list[tuple[int, int]] | None:
         """(start, end) of the words of rows that bring them, in the normalised text."""
@@ -316,7 +316,7 @@ class Converter:
                 label = span["label"]
             else:
                 start, end, label = span
-            start, end, label = int(start), int(end), canonical(label) or NULL
+            start, end, label = int(start), int(end), normalize_label(label) or NULL
         except (KeyError, TypeError, ValueError, OverflowError) as error:  # int(float("inf")) overflows
             raise DataError(
                 "an entity is not {start, end, label} or [start, end, label]", where=at, found=str(span)[:120]

@@ -8,7 +8,7 @@ from typing import Any
 from autotune.config.columns import Column, Kind
 from autotune.config.enums import Format
 from autotune.config.schema import DatasetConfig
-from autotune.errors import DataError, listing, nearest, override, override_text
+from autotune.errors import DataError, format_override, format_text_override, listing, nearest
 
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "text": ("texto", "sentence", "review", "review_text", "content", "tweet", "comentario", "frase"),
@@ -87,13 +87,15 @@ def _missing(roles: Sequence[str], row: Mapping[str, Any], config: DatasetConfig
         guess = nearest(plain_name(name), plain)
         known = next((plain[other] for other in SYNONYMS.get(role, ()) if other in plain), None)
         meant = plain[guess] if guess else known or "COLUMN"
-        overrides.append(override_text(f"dataset.columns.{role}", meant))
+        overrides.append(format_text_override(f"dataset.columns.{role}", meant))
     if _like_a_row(row):
         cells = list(row)
         text = max(range(len(cells)), key=lambda column: len(str(cells[column])))
         others = [column for column in range(len(cells)) if column != text]
         numbers = {role: text if role in TEXTS else others[0] if others else "COLUMN" for role in wanted}
-        told = " ".join(override(f"dataset.columns.{role}", number) for role, number in numbers.items())
+        told = " ".join(
+            format_override(f"dataset.columns.{role}", number) for role, number in numbers.items()
+        )
         overrides = [f"if the first line is a row: dataset.header=false {told}; else", *overrides]
     if list(row) == ["tokens"]:
         overrides = ["a word and its tag in each line; dataset.delimiter names the mark between columns"]

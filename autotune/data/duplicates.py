@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from autotune.config.columns import Column, Kind
 from autotune.config.enums import Dedup
-from autotune.data.cache import values
+from autotune.data.cache import iter_column
 
 Hashes = NDArray[np.uint64]
 
@@ -59,19 +59,19 @@ def first_positions(values: Hashes) -> NDArray[np.int64]:
 
 def without_repeats(data: Dataset, column: str) -> Dataset:
     """Rows whose text does not stand, alike, in an earlier row."""
-    first = first_positions(hashes(values(data, column), alike))
+    first = first_positions(hashes(iter_column(data, column), alike))
     return data.select(np.flatnonzero(first == np.arange(len(first))))
 
 
 def without_leaks(data: Dataset, others: Iterable[Dataset], column: str) -> Dataset:
     """Rows whose text does not stand, alike, in one of the other splits."""
-    return data.select(np.flatnonzero(~stands_in(data, others, column)))
+    return data.select(np.flatnonzero(~is_duplicate_of(data, others, column)))
 
 
-def stands_in(data: Dataset, others: Iterable[Dataset], column: str) -> NDArray[np.bool_]:
+def is_duplicate_of(data: Dataset, others: Iterable[Dataset], column: str) -> NDArray[np.bool_]:
     """Whether the text of each row stands, alike, in one of the other splits: bool (rows,)."""
-    known = np.concatenate([hashes(values(other, column), alike) for other in others])
-    return np.isin(hashes(values(data, column), alike), known)
+    known = np.concatenate([hashes(iter_column(other, column), alike) for other in others])
+    return np.isin(hashes(iter_column(data, column), alike), known)
 
 
 def removes(dedup: Dedup, what: Dedup) -> bool:

@@ -19,8 +19,8 @@ from autotune.data.formats import writers
 from autotune.data.formats.forms import SUFFIXES, Form
 from autotune.data.sources import load_file
 from autotune.data.words import entities
-from autotune.errors import ConfigError, DataError, listing, pasted
-from autotune.runtime.files import OUTPUT, deliver, scratch, writing
+from autotune.errors import ConfigError, DataError, listing, shell_words
+from autotune.runtime.files import OUTPUT, deliver, disk_errors, scratch
 
 FOLDERS = (Form.arrow, Form.brat)
 """Forms that are a folder even for one split."""
@@ -64,7 +64,7 @@ def export(
     one_file = one_file or special
     _refuse(splits, columns, target, form, one_file=one_file)
     notes: list[str] = []
-    with writing(target, elsewhere=OUTPUT):
+    with disk_errors(target, elsewhere=OUTPUT):
         # Beside the target, so that it can be renamed; what is no file has no room beside it.
         beside = None if special else target.parent
         with tempfile.TemporaryDirectory(dir=beside, prefix=f".{target.name}.") as scratch:
@@ -101,7 +101,7 @@ def _refuse(
             f"there are {len(splits)} splits, and the target is one file",
             where=str(target),
             found=listing(f"{split} {len(rows)} rows" for split, rows in splits.items()),
-            fix=f"a folder: {pasted(target.with_suffix(''))} --to {form}; or one split: "
+            fix=f"a folder: {shell_words(target.with_suffix(''))} --to {form}; or one split: "
             "dataset.splits.validation=null dataset.splits.test=null",
         )
     if form is Form.fasttext and [column.role for column in columns] != ["text", "label"]:

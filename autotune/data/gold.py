@@ -9,7 +9,7 @@ from datasets import Dataset
 from autotune.config.columns import Column, Kind
 from autotune.config.labels import label_map
 from autotune.config.schema import DatasetConfig
-from autotune.data.cache import values
+from autotune.data.cache import iter_column
 from autotune.data.labels import RelabelError
 from autotune.data.spelling import same_spelling
 from autotune.errors import ConfigError, listing
@@ -31,7 +31,7 @@ def need_targets(columns: Sequence[Column], rows: Dataset, source: str) -> None:
             )
         # 0 is a number, and a row may have none of several classes.
         blank: tuple[Any, ...] = (None,) if column.kind in (Kind.number, Kind.labels) else (None, "", [])
-        empty = [number for number, value in enumerate(values(rows, column.role)) if value in blank]
+        empty = [number for number, value in enumerate(iter_column(rows, column.role)) if value in blank]
         if empty:
             raise ConfigError(
                 f"{len(empty)} rows have no {column.role}",
@@ -47,7 +47,7 @@ def without_dropped(columns: Sequence[Column], rows: Dataset, config: DatasetCon
         return rows
     kept = [
         number
-        for number, found in enumerate(zip(*(values(rows, role) for role in roles), strict=True))
+        for number, found in enumerate(zip(*(iter_column(rows, role) for role in roles), strict=True))
         if all(found)
     ]
     if roles and len(kept) < len(rows):
@@ -65,7 +65,7 @@ def need_known_labels(
     for column in columns:
         if not column.target or known is None or column.kind is not Kind.label:
             continue
-        strange = sorted(set(values(rows, column.role)) - set(known))
+        strange = sorted(set(iter_column(rows, column.role)) - set(known))
         if strange:
             mapped = {key: name for key, name in label_map(config).items() if name is not None}
             names = {**{name: name for name in known}, **mapped}

@@ -7,7 +7,7 @@ from datasets import Dataset, IterableDataset, load_dataset_builder
 from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled, RepositoryNotFoundError
 
 from autotune.config.schema import DatasetConfig
-from autotune.errors import DataError, override_text
+from autotune.errors import DataError, format_text_override
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -81,7 +81,7 @@ def _not_in_repository(config: DatasetConfig, error: Exception, text: str) -> Da
             else "the data set has several configurations",
             where=where,
             found=", ".join(names[:30]) or str(error)[:300],
-            fix=override_text("dataset.name", names[0] if names else "NAME"),
+            fix=format_text_override("dataset.name", names[0] if names else "NAME"),
         )
     if "Revision" in text and "doesn't exist" in text:
         return DataError(

@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from autotune.config.enums import TagRepair, TagScheme
-from autotune.config.label_maps import canonical
-from autotune.config.labels import TAG, label_map, proper_tag
+from autotune.config.label_maps import normalize_label
+from autotune.config.labels import TAG, label_map, repaired_tag
 from autotune.config.schema import DatasetConfig
-from autotune.errors import DataError, listing, override
+from autotune.errors import DataError, format_override, listing
 
 MOST_TYPES = 30
 """A column with more different names than this does not hold entity types."""
@@ -38,10 +38,10 @@ class RelabelError(DataError):
         found: str | None = None,
     ) -> None:
         self.relabel = relabel
-        super().__init__(what, where=where, found=found, fix=relabelled(config, relabel))
+        super().__init__(what, where=where, found=found, fix=relabel_override(config, relabel))
 
 
-def relabelled(
+def relabel_override(
     config: DatasetConfig,
     relabel: Mapping[str, str | None],
     rename: Mapping[str, str | None] | None = None,
@@ -79,7 +79,7 @@ def map_override(
         made_by_map = name in given.values() and names is not None and name not in set(names)
         if name not in whole and not made_by_map:
             whole[name] = value
-    return override("dataset.label_map", whole or None)
+    return format_override("dataset.label_map", whole or None)
 
 
 def label_names(config: DatasetConfig, values: Iterable[str]) -> list[str]:
@@ -90,13 +90,13 @@ def label_names(config: DatasetConfig, values: Iterable[str]) -> list[str]:
     """
     seen = set(values)
     if config.labels is not None:
-        names = [str(canonical(name)) for name in config.labels]
+        names = [str(normalize_label(name)) for name in config.labels]
         if len(set(names)) < len(names):
             raise DataError(
                 "dataset.labels names a label twice",
                 where="dataset.labels",
                 found=listing(names),
-                fix=override("dataset.labels", list(dict.fromkeys(names))),
+                fix=format_override("dataset.labels", list(dict.fromkeys(names))),
             )
         strange = sorted(seen - set(names))
         if strange:
@@ -104,7 +104,7 @@ def label_names(config: DatasetConfig, values: Iterable[str]) -> list[str]:
                 f"labels that dataset.labels does not have: {listing(strange)}",
                 where="dataset.labels",
                 found=listing(names),
-                fix=override("dataset.labels", [*names, *strange]),
+                fix=format_override("dataset.labels", [*names, *strange]),
             )
         return names
     if all(re.fullmatch(r"-?\d+", name) for name in seen):
@@ -119,7 +119,7 @@ class Tags:
 
     Args:
         config: the section `dataset`.
-        scheme: from `find_scheme`.
+        scheme: from `detect_tag_scheme`.
     """
 
     def __init__(self, config: DatasetConfig, scheme: TagScheme) -> None:
@@ -189,7 +189,7 @@ def to_iob2(tags: Sequence[str], scheme: TagScheme) -> tuple[list[str], list[int
     return converted, repaired
 
 
-def find_scheme(config: DatasetConfig, sequences: Iterable[Sequence[str]], where: str) -> TagScheme:
+def detect_tag_scheme(config: DatasetConfig, sequences: Iterable[Sequence[str]], where: str) -> TagScheme:
     """The scheme of a data set's tags: `dataset.tag_scheme`, else judged by all of them.
 
     Names without any prefix are IO where most words are O: in a column of word classes nothing is. Names that
@@ -227,7 +227,7 @@ def find_scheme(config: DatasetConfig, sequences: Iterable[Sequence[str]], where
             previous = tag
     if strange and config.tag_scheme is TagScheme.auto and not prefixes:
         names = not all(re.fullmatch(r"-?\d+", tag) for tag in strange)
-        almost = sum(proper_tag(tag) is not None for tag in strange) >= len(strange) / 2
+        almost = sum(repaired_tag(tag) is not None for tag in strange) >= len(strange) / 2
         if names and not almost and len(strange) <= MOST_TYPES and outside > strange.total():
             return TagScheme.io
     if strange:
@@ -252,7 +252,7 @@ def _not_tags(config: DatasetConfig, strange: Counter[str], prefixes: Counter[st
             found=found,
             fix=f"'dataset.label_map={{{names}}}' with their true names; if these are no tags, {column}",
         )
-    proper = {tag: made for tag in strange if (made := proper_tag(tag)) is not None}
+    proper = {tag: made for tag in strange if (made := repaired_tag(tag)) is not None}
     if proper and len(proper) >= len(strange) / 2:
         return DataError(
             "the tags are not written as O, B-… and I-…",

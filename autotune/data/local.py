@@ -14,14 +14,14 @@ from autotune.config.compression import stem_of, suffix_of
 from autotune.config.enums import Format
 from autotune.config.schema import DatasetConfig
 from autotune.data.columns import plain_name
-from autotune.data.formats.annotation_tools import in_our_columns
+from autotune.data.formats.annotation_tools import to_canonical_columns
 from autotune.data.formats.brat import is_brat
 from autotune.data.formats.conll import line_of
 from autotune.data.formats.plain import is_class_folder, read_texts
 from autotune.data.formats.readers import SUFFIXES, format_of, read_rows
 from autotune.data.pipes import is_pipe, renamed, spooled
-from autotune.errors import AutotuneError, DataError, listing, nearest, override, override_text
-from autotune.runtime.files import reading
+from autotune.errors import AutotuneError, DataError, format_override, format_text_override, listing, nearest
+from autotune.runtime.files import read_errors
 
 SPLITS = ("train", "validation", "test")
 OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
@@ -50,14 +50,14 @@ class Source:
     """The line of a word of a row, where rows are lines of a file."""
 
 
-def understood(
+def with_known_columns(
     source: Source, columns: Sequence[Column], config: DatasetConfig, *, predicting: bool = False
 ) -> Source:
     """The source, with rows that another tool wrote brought into our columns."""
 
     def raw(notes: list[str]) -> Iterator[Mapping[str, Any]]:
         rows = source.raw(notes)
-        return in_our_columns(rows, columns, config, source.where, notes, predicting=predicting)
+        return to_canonical_columns(rows, columns, config, source.where, notes, predicting=predicting)
 
     return replace(source, raw=raw)
 
@@ -168,7 +168,7 @@ def folder_splits(folder: Path, wanted: Mapping[str, str], config: DatasetConfig
                 f"several files may be {split}",
                 where=str(folder),
                 found=listing(path.name for path in matches),
-                fix=override_text(f"dataset.splits.{split}", matches[0].name),
+                fix=format_text_override(f"dataset.splits.{split}", matches[0].name),
             )
         elif matches:
             found[split] = file_source(matches[0], config)
@@ -200,7 +200,7 @@ def corpus_splits(
                 f"the folder has no subfolder for {name}",
                 where=f"dataset.path={folder}",
                 found=f"subfolders: {listing(folders)}",
-                fix=override_text(f"dataset.splits.{split}", next(iter(folders))),
+                fix=format_text_override(f"dataset.splits.{split}", next(iter(folders))),
             )
     return found
 
@@ -232,7 +232,11 @@ def near_file(path: Path, key: str = "dataset.path") -> str:
     if not path.parent.is_dir():
         return f"the folder {path.parent} does not exist either; relative paths start at {Path.cwd()}"
     near = nearest(path.name, [one.name for one in path.parent.iterdir()])
-    return override_text(key, str(path.parent / near)) if near else f"relative paths start at {Path.cwd()}"
+    return (
+        format_text_override(key, str(path.parent / near))
+        if near
+        else f"relative paths start at {Path.cwd()}"
+    )
 
 
 def _matches(files: Sequence[Path], names: Sequence[str]) -> list[Path]:
@@ -284,7 +288,7 @@ def _no_file(folder: Path, split: str, wanted: str, files: Sequence[Path]) -> Da
         f"the folder has no file for {wanted}",
         where=f"dataset.path={folder}",
         found=f"files: {listing(path.name for path in files)}" if files else "no data files",
-        fix=override(f"dataset.splits.{split}", others[0] if others else "FILE")
+        fix=format_override(f"dataset.splits.{split}", others[0] if others else "FILE")
         + ("; for a folder in the Hub's layout: dataset.format=hub" if nested and not files else ""),
     )
 
@@ -325,7 +329,7 @@ def _content_hash(path: Path) -> str:
     digest = hashlib.sha256()
     files = [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file())
     for file in files:
-        with reading(file):
+        with read_errors(file):
             digest.update(str(file.relative_to(path)).encode("utf-8", "surrogateescape"))
             with file.open("rb") as stream:
                 while block := stream.read(1 << 20):

@@ -24,12 +24,12 @@ from autotune.data.local import (
     near_file,
     one_file,
     split_names,
-    understood,
+    with_known_columns,
 )
 from autotune.data.parts import Part, parts
 from autotune.data.pipes import is_pipe
-from autotune.errors import DataError, listing, nearest, override_text
-from autotune.runtime.files import reading
+from autotune.errors import DataError, format_text_override, listing, nearest
+from autotune.runtime.files import read_errors
 
 SAMPLES = Path(__file__).parents[1] / "assets" / "samples"
 AUTOTRAIN = "autotrain-data"
@@ -44,7 +44,9 @@ class Piece:
     part: Part
 
 
-def locate(config: DatasetConfig, columns: Sequence[Column]) -> tuple[dict[str, list[Piece]], dict[str, Any]]:
+def resolve_splits(
+    config: DatasetConfig, columns: Sequence[Column]
+) -> tuple[dict[str, list[Piece]], dict[str, Any]]:
     """The pieces of each split that exists, and where they are from, as JSON.
 
     A split whose name is a file is read from there, the others from `dataset.path`.
@@ -53,7 +55,7 @@ def locate(config: DatasetConfig, columns: Sequence[Column]) -> tuple[dict[str, 
         DataError: what the config names does not exist, or it is not clear which file is meant.
         DiskError: it cannot be read.
     """
-    with reading():
+    with read_errors():
         return _pieces(config, columns)
 
 
@@ -77,7 +79,7 @@ def _pieces(
             sources |= others
             about |= more
         for split, source in sources.items():
-            found[split].append(Piece(understood(source, columns, config), own[split]))
+            found[split].append(Piece(with_known_columns(source, columns, config), own[split]))
     for split, pieces in found.items():
         if pieces and len(pieces) < len(wanted[split]):
             _refuse_gap(split, wanted[split], config)
@@ -99,7 +101,7 @@ def _refuse_gap(split: str, wanted: Sequence[Part], config: DatasetConfig) -> No
         f"a part of {split} does not exist",
         where=f"dataset.splits.{split}={'+'.join(part.name for part in wanted)}",
         found=f"dataset.path={config.path}",
-        fix=override_text(f"dataset.splits.{split}", wanted[0].name),
+        fix=format_text_override(f"dataset.splits.{split}", wanted[0].name),
     )
 
 
@@ -172,7 +174,7 @@ def _by_name(
                 f"the data have no split {wanted_name!r}",
                 where=f"dataset.path={where}",
                 found=f"splits: {listing(splits)}",
-                fix=override_text(
+                fix=format_text_override(
                     f"dataset.splits.{split}", nearest(wanted_name, splits) or next(iter(splits))
                 ),
             )

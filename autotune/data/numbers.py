@@ -4,7 +4,7 @@ import math
 import re
 from typing import Any
 
-from autotune.config.label_maps import canonical
+from autotune.config.label_maps import normalize_label
 from autotune.errors import DataError
 
 COMMA = re.compile(r"[+-]?\d+,\d+")
@@ -16,7 +16,7 @@ def read_number(value: Any, where: str) -> float | None:
     Raises:
         DataError: it is not a number, or not finite.
     """
-    text = canonical(value)
+    text = normalize_label(value)
     if text is None:
         return None
     try:

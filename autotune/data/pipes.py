@@ -11,7 +11,7 @@ from typing import Any
 
 from autotune.errors import AutotuneError, DataError
 from autotune.runtime import launcher, signals
-from autotune.runtime.files import scratch, writing
+from autotune.runtime.files import disk_errors, scratch
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def spooled(path: Path) -> Path:
         DiskError: the pipe cannot be read, or there is no room for the file.
         Interrupted: the process was asked to leave while it waited.
     """
-    if launcher.ranks() > 1:
+    if launcher.world_size() > 1:
         raise DataError(
             "several processes cannot read from one pipe",
             where=str(path),
@@ -76,7 +76,7 @@ def spooled(path: Path) -> Path:
             folder = scratch()
             _folders.append(folder)
             target = Path(folder.name, f"rows{path.suffix}")
-            with writing(target, elsewhere="TMPDIR=FOLDER"), target.open("wb") as file:
+            with disk_errors(target, elsewhere="TMPDIR=FOLDER"), target.open("wb") as file:
                 file.writelines(_blocks(descriptor, path))
             _spooled[known] = target
         return _spooled[known]
@@ -98,7 +98,7 @@ def _blocks(descriptor: int, path: Path) -> Iterator[bytes]:
     """What comes, until whoever writes has closed the pipe."""
     said = False
     while True:
-        signals.refuse_to_go_on()
+        signals.raise_if_stopped()
         if not _comes(descriptor):
             if not said:
                 name = "standard input" if str(path) == STDIN else path

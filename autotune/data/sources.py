@@ -15,20 +15,28 @@ from autotune.config.compression import suffix_of
 from autotune.config.enums import Dedup, Format, TagScheme
 from autotune.config.labels import label_map
 from autotune.config.schema import DatasetConfig
-from autotune.data.cache import cached_table_with, key
+from autotune.data.cache import cache_key, cached_table_with
 from autotune.data.canonical import Converter
 from autotune.data.duplicates import removes, text_column, without_leaks, without_repeats
 from autotune.data.formats.cells import raw_tags
 from autotune.data.formats.plain import is_lines
 from autotune.data.formats.readers import SUFFIXES
-from autotune.data.labels import Tags, find_scheme, map_override
-from autotune.data.local import SPLITS, Source, file_source, lines_source, naming_lines, near_file, understood
-from autotune.data.locate import Piece, locate
+from autotune.data.labels import Tags, detect_tag_scheme, map_override
+from autotune.data.local import (
+    SPLITS,
+    Source,
+    file_source,
+    lines_source,
+    naming_lines,
+    near_file,
+    with_known_columns,
+)
+from autotune.data.locate import Piece, resolve_splits
 from autotune.data.pipes import is_pipe
 from autotune.data.spelling import same_spelling
-from autotune.data.splits import Whole, hold_out, sliced, take_test
+from autotune.data.splits import Whole, sliced, split_off, take_test
 from autotune.data.stream import Sections, part_of
-from autotune.errors import ConfigError, DataError, listing, override_text
+from autotune.errors import ConfigError, DataError, format_text_override, listing
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +97,7 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, cache: Path) 
     Raises:
         DataError: see the readers and converters.
     """
-    located, about = locate(config, columns)
+    located, about = resolve_splits(config, columns)
     stream = _first_section(located, config) if config.streaming else None
     scheme = _scheme(config, columns, located["train"][0].source)
     notes: list[str] = []
@@ -177,7 +185,7 @@ def _first_section(located: dict[str, list[Piece]], config: DatasetConfig) -> So
             "a train set that streams is one whole split",
             where="dataset.splits.train",
             found=config.splits.train,
-            fix=f"{override_text('dataset.splits.train', piece.part.name)}, or dataset.streaming=false",
+            fix=f"{format_text_override('dataset.splits.train', piece.part.name)}, or dataset.streaming=false",
         )
     located["train"] = [replace(piece, source=part_of(piece.source, 0, config.section_rows))]
     return piece.source
@@ -241,7 +249,7 @@ def load_file(
     if source is not None:
         own = config
     else:
-        source = understood(file_source(file, own), columns, own, predicting=True)
+        source = with_known_columns(file_source(file, own), columns, own, predicting=True)
     scheme = _scheme(own, columns, source)
     data, said = _read(source, split, own, columns, scheme, cache, predicting=True, given=given)
     for note in said["notes"]:
@@ -323,7 +331,7 @@ def _make_validation(
 ) -> None:
     """Adds validation, out of train, where it is wanted and missing; says so."""
     if "validation" not in splits and config.validation_fraction:
-        splits["train"], splits["validation"], how = hold_out(
+        splits["train"], splits["validation"], how = split_off(
             splits["train"], config.validation_fraction, **_choice(config, columns)
         )
         notes.append(_made("validation", splits["validation"], how, config))
@@ -332,7 +340,7 @@ def _make_validation(
 
 
 def _choice(config: DatasetConfig, columns: Sequence[Column]) -> dict[str, Any]:
-    """How rows are held out: arguments of `hold_out`."""
+    """How rows are held out: arguments of `split_off`."""
     label = next((column.role for column in columns if column.kind is Kind.label), None)
     return {"seed": config.seed, "label": label, "group": config.columns.group and "group"}
 
@@ -347,7 +355,7 @@ def _scheme(config: DatasetConfig, columns: Sequence[Column], source: Source) ->
     if not any(column.kind is Kind.tags for column in columns):
         return None
     with naming_lines(source):
-        return find_scheme(config, raw_tags(source.raw([]), config), source.where)
+        return detect_tag_scheme(config, raw_tags(source.raw([]), config), source.where)
 
 
 def _read(
@@ -365,7 +373,7 @@ def _read(
     reading = {name: value for name, value in asdict(config).items() if name not in NOT_READING}
     reading["label_map"] = label_map(config)
     roles = [asdict(column) for column in columns]
-    name = f"rows-{key(VERSION, source.identity, source.where, reading, roles, scheme, split, predicting, given)}"
+    name = f"rows-{cache_key(VERSION, source.identity, source.where, reading, roles, scheme, split, predicting, given)}"
     notes: list[str] = []
     converter = Converter(
         columns,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
-from autotune.data.cache import values
+from autotune.data.cache import iter_column
 from autotune.data.duplicates import alike, first_positions, hashes
 from autotune.data.parts import Part, joined
 from autotune.errors import DataError, listing
@@ -55,7 +55,7 @@ def take_test(
     whole = joined([(Part(one.part.name), one.data) for one in sources.values()])
     rows = np.arange(len(whole))
     if distinct is not None:
-        rows = np.flatnonzero(first_positions(hashes(values(whole, distinct), alike)) == rows)
+        rows = np.flatnonzero(first_positions(hashes(iter_column(whole, distinct), alike)) == rows)
     chosen, how = _choose(whole.select(rows), fraction, seed=seed, label=label, group=group)
     test = rows[sorted(chosen)]
     ends = np.cumsum([len(one.data) for one in sources.values()])
@@ -81,7 +81,7 @@ def take_test(
     return rest, whole.select(test), how
 
 
-def hold_out(
+def split_off(
     data: Dataset, fraction: float, *, seed: int, label: str | None, group: str | None
 ) -> tuple[Dataset, Dataset, str]:
     """Parts rows into those that stay and those that are held out, both in their old order.
@@ -115,9 +115,9 @@ def _choose(
     wanted = min(max(1, round(fraction * len(data))), len(data) - 1)
     random = np.random.default_rng(seed)
     if group is not None:
-        return _whole_groups(list(values(data, group)), wanted, random), "whole groups"
+        return _whole_groups(list(iter_column(data, group)), wanted, random), "whole groups"
     if label is not None:
-        return _stratified(list(values(data, label)), wanted, random)
+        return _stratified(list(iter_column(data, label)), wanted, random)
     return _plain(len(data), wanted, random), "at random"
 
 

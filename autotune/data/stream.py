@@ -55,7 +55,7 @@ class Sections:
         if place == self._kept[0]:
             return self._kept[1]
         if self._kept[0]:
-            forget(self._kept[1])
+            delete_cached_files(self._kept[1])
         self._kept = (0, self.first)
         if place == 0:
             return self.first
@@ -97,7 +97,7 @@ class Sections:
         return self._stream
 
 
-def forget(data: Dataset | None) -> None:
+def delete_cached_files(data: Dataset | None) -> None:
     """Removes the files of a table; what has been mapped into memory stays readable."""
     for file in data.cache_files if data is not None else ():
         Path(file["filename"]).unlink(missing_ok=True)

@@ -81,7 +81,7 @@ def words_from_spans(
     return [text[start:end] for start, end in words], [start for start, _ in words], tags
 
 
-def stand_at(tokens: Sequence[str], text: str, starts: Sequence[int]) -> bool:
+def offsets_match(tokens: Sequence[str], text: str, starts: Sequence[int]) -> bool:
     """Whether each word stands at its start in the text, one behind the other."""
     if len(tokens) != len(starts):
         return False

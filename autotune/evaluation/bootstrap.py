@@ -29,7 +29,7 @@ def intervals(
     for number, (row, prediction) in enumerate(zip(rows, predictions, strict=True)):
         if number < BLOCKS:
             blocks.append(metric.empty())
-        blocks[number % BLOCKS].add(*task.compared(row, prediction))
+        blocks[number % BLOCKS].add(*task.to_metric_inputs(row, prediction))
     draw, found = np.random.default_rng(seed), []
     for _ in range(DRAWS):
         tally = metric.empty()

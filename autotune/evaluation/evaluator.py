@@ -23,11 +23,11 @@ from torch import nn
 
 from autotune.config.enums import Precision
 from autotune.data.batches import Indices, prediction_batches
-from autotune.data.cache import records
+from autotune.data.cache import iter_rows
 from autotune.runtime import signals
-from autotune.runtime.memory import is_out_of_memory, let_go
+from autotune.runtime.memory import free_memory, is_out_of_memory
 from autotune.runtime.progress import Progress
-from autotune.tasks.base import Piece, Prediction, Row, Scores, Task
+from autotune.tasks.base import FeatureOutput, Prediction, Row, Scores, Task
 from autotune.tasks.features import take
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Evaluator:
     """Padded tokens a batch."""
     precision: Precision = Precision.fp32
     """In which to predict: the accelerator's own, or fp32."""
-    too_much: float = field(default=math.inf, init=False)
+    oom_tokens: float = field(default=math.inf, init=False)
     """Padded tokens of the smallest batch for which memory was not enough."""
 
     def predict(self, model: nn.Module, features: Dataset, rows: Dataset) -> list[Prediction]:
@@ -67,7 +67,7 @@ class Evaluator:
         """
         return (prediction for _, prediction in self._predicted(model, features, rows, rank=0, ranks=1))
 
-    def counted(
+    def predict_and_score(
         self, metric: "OfflineMetric[Any]", model: nn.Module, features: Dataset, rows: Dataset
     ) -> Iterator[Prediction]:
         """Predictions for this process's rows, in order, each given to the metric before it is passed on.
@@ -82,9 +82,9 @@ class Evaluator:
         """
         rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
         for row, prediction in self._predicted(model, features, rows, rank=rank, ranks=ranks):
-            reference, said = self.task.compared(row, prediction)
+            reference, said = self.task.to_metric_inputs(row, prediction)
             metric.add(reference=reference, prediction=said)
-            metric.tally.note(prediction)
+            metric.tally.add_extra(prediction)
             yield prediction
 
     def scores(self, metric: "OfflineMetric[Any]") -> Scores:
@@ -96,7 +96,7 @@ class Evaluator:
     def score(self, model: nn.Module, features: Dataset, rows: Dataset) -> Scores:
         """The figures of a split that has gold values; no prediction is kept."""
         metric = self.task.metric()
-        deque(self.counted(metric, model, features, rows), maxlen=0)
+        deque(self.predict_and_score(metric, model, features, rows), maxlen=0)
         return self.scores(metric)
 
     def _predicted(
@@ -110,8 +110,8 @@ class Evaluator:
             first, last = int(numbers[0]), int(numbers[-1])
             mine = np.flatnonzero(numbers % ranks == rank)
             values = self._values(model, part, mine, progress)
-            pieces = [Piece(int(numbers[at]), start + int(at), values[int(at)]) for at in mine]
-            read, joined = tee(records(rows.select(range(first + (rank - first) % ranks, last + 1, ranks))))
+            pieces = [FeatureOutput(int(numbers[at]), start + int(at), values[int(at)]) for at in mine]
+            read, joined = tee(iter_rows(rows.select(range(first + (rank - first) % ranks, last + 1, ranks))))
             yield from zip(read, self.task.join(joined, pieces), strict=True)
         progress.close()
 
@@ -124,35 +124,35 @@ class Evaluator:
         mixed = AutocastKwargs(enabled=self.precision in (Precision.bf16, Precision.fp16))
         with _evaluating(model), self.accelerator.autocast(mixed):
             for batch in prediction_batches(lengths, self.budget):
-                signals.refuse_to_go_on()
-                said = self._said(model, features, chosen[batch], int(lengths[batch].max()))
+                signals.raise_if_stopped()
+                said = self._predict_batch(model, features, chosen[batch], int(lengths[batch].max()))
                 values.update(zip(chosen[batch].tolist(), said, strict=True))
                 for _ in batch:
                     progress.step()
         return values
 
-    def _said(self, model: nn.Module, features: Dataset, chosen: Indices, length: int) -> list[Any]:
+    def _predict_batch(self, model: nn.Module, features: Dataset, chosen: Indices, length: int) -> list[Any]:
         """What the model says of the features of a batch; where memory is not enough, of each half by itself, and
         no batch of that size is tried again."""
         tokens = len(chosen) * length
-        if tokens < self.too_much or len(chosen) == 1:
+        if tokens < self.oom_tokens or len(chosen) == 1:
             try:
                 return self.task.predict(model, take(features, chosen))
             except (RuntimeError, MemoryError) as error:
                 if len(chosen) == 1 or not is_out_of_memory(error):
                     raise
-            if self.too_much == math.inf:
+            if self.oom_tokens == math.inf:
                 logger.warning(
                     "memory was not enough to predict %d padded tokens at once: batches become smaller",
                     tokens,
                 )
-            self.too_much = tokens
-            let_go()
+            self.oom_tokens = tokens
+            free_memory()
         half = len(chosen) // 2
         return [
             said
             for part in (chosen[:half], chosen[half:])
-            for said in self._said(model, features, part, length)
+            for said in self._predict_batch(model, features, part, length)
         ]
 
 

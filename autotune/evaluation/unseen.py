@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from datasets import Dataset
 
-from autotune.data.cache import records
-from autotune.data.duplicates import stands_in, text_column
+from autotune.data.cache import iter_rows
+from autotune.data.duplicates import is_duplicate_of, text_column
 from autotune.tasks.base import Scores, Task
 
 
@@ -23,9 +23,9 @@ def unseen_scores(task: Task, train: Dataset, rows: Dataset, predictions: Path) 
     Returns:
         How many rows these are, and their figures; None where all rows are such, or none is.
     """
-    kept = ~stands_in(rows, [train], text_column(task.columns))
+    kept = ~is_duplicate_of(rows, [train], text_column(task.columns))
     if kept.all() or not kept.any():
         return None
     with predictions.open(encoding="utf-8") as lines:
         said = (json.loads(line) for line, keep in zip(lines, kept, strict=True) if keep)
-        return int(kept.sum()), task.score(records(rows.select(np.flatnonzero(kept))), said)
+        return int(kept.sum()), task.score(iter_rows(rows.select(np.flatnonzero(kept))), said)

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from autotune.data.spelling import same_spelling
-from autotune.errors import DataError, listing, override
+from autotune.errors import DataError, format_override, listing
 from autotune.metrics.definitions import recipe
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def class_id(name: str, labels: Sequence[str], *, where: str) -> int:
             f"the model has no class {name!r}",
             where=where,
             found=f"classes of the model: {listing(labels)}",
-            fix=override("dataset.label_map", {name: same_spelling(name, labels)}),
+            fix=format_override("dataset.label_map", {name: same_spelling(name, labels)}),
         )
     return labels.index(name)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 
-class Tally(ABC):
+class MetricState(ABC):
     """Counts from which the figures follow.
 
     Rows may be added in any order and counted in parts by several processes: the figures are the same to the bit.
@@ -22,7 +22,7 @@ class Tally(ABC):
             DataError: it cannot be scored.
         """
 
-    def note(self, prediction: Mapping[str, Any]) -> None:
+    def add_extra(self, prediction: Mapping[str, Any]) -> None:
         """Counts what else is known of a row's prediction, beside the part that is compared."""
 
     @abstractmethod

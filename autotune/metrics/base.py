@@ -9,9 +9,9 @@ import evaluate
 from datasets import Features
 
 from autotune.errors import DataError
-from autotune.metrics.accumulator import Tally
+from autotune.metrics.accumulator import MetricState
 
-Counts = TypeVar("Counts", bound=Tally)
+Counts = TypeVar("Counts", bound=MetricState)
 
 
 class OfflineMetric(evaluate.Metric, Generic[Counts]):

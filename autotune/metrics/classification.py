@@ -9,11 +9,11 @@ from datasets import Value
 from sklearn.metrics import precision_recall_fscore_support
 
 from autotune.errors import DataError
-from autotune.metrics.accumulator import Tally
+from autotune.metrics.accumulator import MetricState
 from autotune.metrics.base import OfflineMetric
 
 
-class ClassTally(Tally):
+class ClassificationState(MetricState):
     """Rows by gold class and predicted class.
 
     Args:
@@ -84,7 +84,7 @@ class ClassTally(Tally):
         }
 
 
-class Classification(OfflineMetric[ClassTally]):
+class Classification(OfflineMetric[ClassificationState]):
     """Macro-F1, accuracy and weighted F1; precision, recall, F1 and support of each class; confusion matrix.
 
     Args:
@@ -99,6 +99,6 @@ class Classification(OfflineMetric[ClassTally]):
         self.labels = list(labels)
         super().__init__(cache_dir)
 
-    def empty(self) -> ClassTally:
+    def empty(self) -> ClassificationState:
         """Counts of no row."""
-        return ClassTally(self.labels)
+        return ClassificationState(self.labels)

@@ -11,7 +11,7 @@ from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import IOB2, Tokens
 
 from autotune.errors import DataError
-from autotune.metrics.accumulator import Tally
+from autotune.metrics.accumulator import MetricState
 from autotune.metrics.base import OfflineMetric
 
 Tags = Sequence[str]
@@ -21,7 +21,7 @@ TAG = re.compile(r"O|[BI]-[^-](.*[^-])?", re.DOTALL)
 hyphens from the ends of a type, which would make one of two types."""
 
 
-class EntityTally(Tally):
+class EntityState(MetricState):
     """Entities of references, of predictions and of both: one is right when its type and all its words are.
 
     Strict figures ignore I- tags that continue no entity of their type; entity_f1_conll begins one there.
@@ -107,7 +107,7 @@ class EntityTally(Tally):
             self._tags.add(tag)
 
 
-class Entities(OfflineMetric[EntityTally]):
+class Entities(OfflineMetric[EntityState]):
     """Precision, recall and F1 of entities: one is right when its type and all its words are.
 
     Args:
@@ -117,9 +117,9 @@ class Entities(OfflineMetric[EntityTally]):
     row = List(Value("string"))
     source = "Tjong Kim Sang and De Meulder 2003, Introduction to the CoNLL-2003 shared task"
 
-    def empty(self) -> EntityTally:
+    def empty(self) -> EntityState:
         """Counts of no row."""
-        return EntityTally()
+        return EntityState()
 
 
 def _strict(tags: list[str]) -> set[tuple[str, int, int]]:

@@ -12,7 +12,7 @@ from rouge_score.scoring import fmeasure
 from rouge_score.tokenizers import DefaultTokenizer
 from sacrebleu.metrics.chrf import CHRF
 
-from autotune.metrics.accumulator import Tally
+from autotune.metrics.accumulator import MetricState
 from autotune.metrics.base import OfflineMetric
 from autotune.metrics.lcs import Candidate
 
@@ -52,7 +52,7 @@ def sentences(text: str) -> list[str]:
     return [sentence for sentence in SENTENCE_END.split(text) if sentence.strip()]
 
 
-class RougeTally(Tally):
+class RougeState(MetricState):
     """Sums over rows of the F1 of ROUGE-1, ROUGE-2, ROUGE-L and ROUGE-Lsum, and the n-gram counts of chrF2.
 
     ROUGE is taken on Unicode words and, under the names in `_google`, on those of rouge_score's tokenizer.
@@ -80,7 +80,7 @@ class RougeTally(Tally):
         self.empty += not predicted.strip()
         self.rows += 1
 
-    def note(self, prediction: Mapping[str, Any]) -> None:
+    def add_extra(self, prediction: Mapping[str, Any]) -> None:
         """Whether the summary was cut at its greatest length."""
         self.cut += bool(prediction.get("cut"))
 
@@ -102,7 +102,7 @@ class RougeTally(Tally):
         }
 
 
-class Rouge(OfflineMetric[RougeTally]):
+class Rouge(OfflineMetric[RougeState]):
     """Mean over rows of the F1 of ROUGE-1, ROUGE-2, ROUGE-L and ROUGE-Lsum, and chrF2 of all rows together.
 
     Args:
@@ -115,9 +115,9 @@ class Rouge(OfflineMetric[RougeTally]):
         "Popović 2015, chrF: character n-gram F-score for automatic MT evaluation"
     )
 
-    def empty(self) -> RougeTally:
+    def empty(self) -> RougeState:
         """Sums of no row."""
-        return RougeTally()
+        return RougeState()
 
 
 def rouge(reference: Sentences, prediction: Sentences) -> dict[str, float]:

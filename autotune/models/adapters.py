@@ -21,8 +21,8 @@ from autotune.config.enums import PeftMethod, Quantization
 from autotune.config.schema import PeftConfig
 from autotune.errors import ConfigError, listing
 from autotune.models.base import AUTO_CLASS
-from autotune.models.repository import plain_errors, quiet
-from autotune.models.spec import Base, Head
+from autotune.models.repository import quiet, translate_errors
+from autotune.models.spec import Head, ModelSpec
 
 if TYPE_CHECKING:
     import peft
@@ -56,7 +56,7 @@ def has_adapters(model: nn.Module) -> "TypeGuard[peft.PeftModel]":
     return "peft" in sys.modules and isinstance(model, sys.modules["peft"].PeftModel)
 
 
-def attach(model: Any, head: Head, config: PeftConfig, fresh: Iterable[str]) -> nn.Module:
+def add_adapters(model: Any, head: Head, config: PeftConfig, fresh: Iterable[str]) -> nn.Module:
     """Puts adapters on a model; only they and `fresh` remain trainable.
 
     Args:
@@ -102,7 +102,7 @@ def attach(model: Any, head: Head, config: PeftConfig, fresh: Iterable[str]) -> 
         return peft.get_peft_model(model, adapter)
 
 
-def halve_frozen(model: nn.Module) -> None:
+def cast_frozen_to_bf16(model: nn.Module) -> None:
     """Holds the float32 matrices that adapters leave as they are in bfloat16, half the memory; what is learned and
     vectors stay float32. A model without adapters has none."""
     if not has_adapters(model):
@@ -159,7 +159,7 @@ def _ia3_targets(config: PeftConfig, layers: Iterable[str]) -> tuple[list[str], 
     return targets, feed_forward
 
 
-def skeleton(config: PretrainedConfig, head: Head) -> Any:
+def empty_model(config: PretrainedConfig, head: Head) -> Any:
     """The model of a config with a head on it, without weights: all tensors are on the meta device."""
     with torch.device("meta"), quiet():
         return AUTO_CLASS[head].from_config(config)
@@ -186,7 +186,7 @@ def quantization_arguments(
     if config is None or config.quantization is Quantization.none:
         return {}
     need_bitsandbytes(config)
-    model = skeleton(model_config, head)
+    model = empty_model(model_config, head)
     output, inside = model.get_output_embeddings(), f"{model.base_model_prefix}."
     kept = [
         name
@@ -209,11 +209,11 @@ def quantization_arguments(
     return {"quantization_config": nf4}
 
 
-def finish(model: nn.Module, base: Base, config: PeftConfig | None) -> nn.Module:
+def merge_adapters(model: nn.Module, base: ModelSpec, config: PeftConfig | None) -> nn.Module:
     """What `model/` will hold: the plain model in float32, adapters folded in; or the model as it is without adapters
     or with `peft.merge=false`. A model with adapters must not be used afterwards: save the adapter first.
 
-    A base in fewer bits (quantized, or halved by `halve_frozen`) is read again in float32 and merged there: folding an
+    A base in fewer bits (quantized, or halved by `cast_frozen_to_bf16`) is read again in float32 and merged there: folding an
     update into 4 bits would round it away, and the base with the adapter on it must be the merged model.
     """
     if config is None or not config.merge or not has_adapters(model):
@@ -226,7 +226,7 @@ def finish(model: nn.Module, base: Base, config: PeftConfig | None) -> nn.Module
     quantized = model.get_base_model()
     plain_config = type(quantized.config).from_dict(quantized.config.to_dict())
     plain_config.__dict__.pop("quantization_config", None)
-    with tempfile.TemporaryDirectory() as folder, plain_errors(base.name), quiet():
+    with tempfile.TemporaryDirectory() as folder, translate_errors(base.name), quiet():
         model.save_pretrained(folder, save_embedding_layers=False)
         plain = type(quantized).from_pretrained(
             base.path,
@@ -274,7 +274,7 @@ def trainable_state(model: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def on_cpu(model: nn.Module) -> nn.Module:
+def copy_to_cpu(model: nn.Module) -> nn.Module:
     """A copy of the model on the CPU, which shares nothing with it; its own device needs no room for that."""
     copies: dict[int, Any] = {}
     for tensor in (*model.parameters(), *model.buffers()):

@@ -23,8 +23,8 @@ from autotune.config.enums import Architecture
 from autotune.config.schema import ModelConfig
 from autotune.errors import ConfigError, ModelError
 from autotune.models.opening import open_config, refuse_small_vocabulary
-from autotune.models.repository import locate, plain_errors, read_json, refuse_code
-from autotune.models.spec import Base, Family, Head
+from autotune.models.repository import locate, read_json, refuse_code, translate_errors
+from autotune.models.spec import Family, Head, ModelSpec
 from autotune.models.tiny import build_tiny
 from autotune.models.tokenizer import open_tokenizer
 
@@ -36,9 +36,9 @@ AUTO_CLASS: Mapping[Head, Any] = {
 }
 UNKNOWN_LIMIT = 512
 """Longest input of a model that names no limit: T5's relative positions were trained on 512 tokens."""
-SANE = 1_000_000
+MAX_PLAUSIBLE_LENGTH = 1_000_000
 """transformers writes int(1e30) for 'unknown'; no tokenizer means a limit above this."""
-POSITIONS_AFTER_PADDING = (
+OFFSET_POSITION_TYPES = (
     "roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "roberta-prelayernorm", "data2vec-text",
     "longformer", "mpnet", "xmod", "ibert", "luke", "esm",
 )  # fmt: skip
@@ -53,7 +53,7 @@ def open_base(
     tiny: str,
     texts: Callable[[], Iterable[str]],
     cache: Path,
-) -> Base:
+) -> ModelSpec:
     """Reads config and tokenizer of the base model; no weights.
 
     Args:
@@ -84,7 +84,7 @@ def open_base(
     refuse_small_vocabulary(model_config, tokenizer, name)
     max_length = longest_input(model_config, tokenizer, config.max_length)
     tokenizer.model_max_length = max_length
-    return Base(name, path, revision, model_config, tokenizer, family, max_length)
+    return ModelSpec(name, path, revision, model_config, tokenizer, family, max_length)
 
 
 def _find(
@@ -100,11 +100,11 @@ def _find(
     if config.tiny is not None:
         architecture = Architecture(tiny) if config.tiny is Architecture.auto else config.tiny
         name, folder = f"tiny-{architecture}", str(build_tiny(architecture, texts(), cache))
-        with plain_errors(name):
+        with translate_errors(name):
             refuse_code(name, folder, None)  # the cache may be somebody else's
         return name, (folder, None)
     assert config.name_or_path is not None, "checked above"
-    with plain_errors(config.name_or_path):
+    with translate_errors(config.name_or_path):
         path, revision = locate(config.name_or_path, config.revision)
         if read_json(path, "adapter_config.json", revision) is not None:
             raise ModelError(
@@ -193,7 +193,7 @@ def longest_input(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase, 
                 fix=f"model.max_length={rows}",
             )  # fmt: skip
         return wanted
-    said = tokenizer.model_max_length if tokenizer.model_max_length < SANE else None
+    said = tokenizer.model_max_length if tokenizer.model_max_length < MAX_PLAUSIBLE_LENGTH else None
     limits = [limit for limit in (rows, said) if limit is not None]
     return min(limits, default=UNKNOWN_LIMIT)
 
@@ -206,7 +206,7 @@ def position_rows(config: PretrainedConfig) -> int | None:
     rows: int | None = getattr(text_config, "max_position_embeddings", None)
     if rows is None or rows <= 0:
         return None
-    if text_config.model_type in POSITIONS_AFTER_PADDING:
+    if text_config.model_type in OFFSET_POSITION_TYPES:
         padding: int = text_config.pad_token_id
         return rows - (padding + 1)
     return rows

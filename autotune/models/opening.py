@@ -8,8 +8,8 @@ from transformers import AutoConfig, PretrainedConfig, PreTrainedTokenizerBase
 
 from autotune.errors import ModelError
 from autotune.models.files import AGAIN
-from autotune.models.repository import plain_errors, quiet
-from autotune.models.spec import Base, Family, Head, padded_inputs
+from autotune.models.repository import quiet, translate_errors
+from autotune.models.spec import Family, Head, ModelSpec, padded_inputs
 from autotune.runtime.records import Record, fault_of
 
 TRIED = ("a", "a a a a")
@@ -42,7 +42,7 @@ def open_config(name: str, path: str, revision: str | None) -> PretrainedConfig:
     Raises:
         ModelError: it cannot be read, or what our code relies on is not what it should be.
     """
-    with plain_errors(name, "config.json"), quiet():
+    with translate_errors(name, "config.json"), quiet():
         config = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False)
         text = config.get_text_config()
         values = {key: getattr(text, key, None) for key in Shape.model_fields}
@@ -58,7 +58,7 @@ def open_config(name: str, path: str, revision: str | None) -> PretrainedConfig:
 
 def refuse_small_vocabulary(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
     """Raises ModelError where the tokenizer makes ids that the embedding table does not have, or none at all."""
-    with plain_errors(name, "tokenizer.json"):
+    with translate_errors(name, "tokenizer.json"):
         ids = tokenizer.get_vocab().values()
     rows, highest = config.get_text_config().vocab_size or 0, max(ids, default=0)
     if highest >= rows or not ids:
@@ -70,7 +70,7 @@ def refuse_small_vocabulary(config: PretrainedConfig, tokenizer: PreTrainedToken
         )
 
 
-def try_out(model: Any, base: Base, head: Head) -> None:
+def try_out(model: Any, base: ModelSpec, head: Head) -> None:
     """One small batch through a model that was read back, so that what is wrong with its files is told as that.
 
     Raises:
@@ -84,10 +84,10 @@ def try_out(model: Any, base: Base, head: Head) -> None:
             found="tokenizer_config.json",
             fix=AGAIN,
         )
-    with plain_errors(base.path, "tokenizer.json"):
+    with translate_errors(base.path, "tokenizer.json"):
         ids = tokenizer(list(TRIED), truncation=True, max_length=base.max_length)["input_ids"]
     inputs = padded_inputs(ids, tokenizer.pad_token_id, left=base.family is Family.decoder)
-    with plain_errors(base.path, "config.json"), quiet(), torch.inference_mode():
+    with translate_errors(base.path, "config.json"), quiet(), torch.inference_mode():
         if head in (Head.seq2seq, Head.causal):
             model.generate(**inputs, max_new_tokens=2)
         else:

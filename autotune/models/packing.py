@@ -24,7 +24,7 @@ from transformers.masking_utils import (
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from autotune.errors import ConfigError
-from autotune.models.base import POSITIONS_AFTER_PADDING
+from autotune.models.base import OFFSET_POSITION_TYPES
 
 NAME = "autotune_packed"
 ROWS = "autotune_rows"
@@ -214,7 +214,7 @@ def _rows(named: dict[str, Any]) -> PackedRows:
 def _packed_inputs(config: Any, named: dict[str, Any], rows: PackedRows) -> dict[str, Any]:
     """Arguments of the base model for the sequence."""
     text_config = config.get_text_config()
-    first = text_config.pad_token_id + 1 if text_config.model_type in POSITIONS_AFTER_PADDING else 0
+    first = text_config.pad_token_id + 1 if text_config.model_type in OFFSET_POSITION_TYPES else 0
     tensors = {
         name: rows.pack(named[name])
         for name in ("input_ids", "inputs_embeds", "token_type_ids")

@@ -20,7 +20,7 @@ class Origin(Record):
     license: str | None = None
 
 
-class Artefact(Record):
+class SavedModelRecord(Record):
     """autotune.json, as far as the model alone needs it."""
 
     base_model: Origin

@@ -16,9 +16,9 @@ from transformers.models.auto.tokenization_auto import tokenizer_class_from_name
 from transformers.utils import logging as transformers_logging
 from transformers.utils.hub import cached_file, resolve_revision
 
-from autotune.errors import AutotuneError, ModelError, listing, override_text, pasted
+from autotune.errors import AutotuneError, ModelError, format_text_override, listing, shell_words
 from autotune.models.files import AGAIN, refuse_foreign_code
-from autotune.runtime.library_errors import foreign, said
+from autotune.runtime.library_errors import library_errors, message_of
 from autotune.runtime.os_errors import is_refusal, system_error
 from autotune.runtime.records import Record, read_record
 
@@ -77,7 +77,7 @@ def _located(name: str, revision: str | None) -> tuple[str, str | None]:
             "a model is a folder or a Hub id, not a file",
             where="model.name_or_path",
             found=name,
-            fix=override_text("model.name_or_path", str(folder.parent)),
+            fix=format_text_override("model.name_or_path", str(folder.parent)),
         )
     if name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name:
         raise ModelError(
@@ -167,7 +167,7 @@ def refuse_broken_files(folder: Path) -> None:
                 raise ModelError(
                     "the file is a git-lfs pointer, not what it points to",
                     where=str(file),
-                    fix=f"git -C {pasted(folder)} lfs pull",
+                    fix=f"git -C {shell_words(folder)} lfs pull",
                 )
             if head.startswith(PAGES):
                 raise ModelError(
@@ -205,7 +205,7 @@ def read_json(
     return read_record(Path(found), schema, fix=AGAIN, nan=True, twice=True)
 
 
-def licence_of(path: str, revision: str | None) -> str | None:
+def license_of(path: str, revision: str | None) -> str | None:
     """Licence identifier that the card of a folder or Hub repository states; None where none is stated."""
     card = cached_file(
         path,
@@ -216,7 +216,7 @@ def licence_of(path: str, revision: str | None) -> str | None:
         _raise_exceptions_for_gated_repo=False,
     )
     try:
-        with plain_errors(path):
+        with translate_errors(path):
             stated = (metadata_load(card) or {}).get("license") if card is not None else None
     except ModelError:  # a card is for people; what cannot be read states nothing
         return None
@@ -240,7 +240,7 @@ def quiet() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-def plain_errors(name: str, file: str | None = None) -> AbstractContextManager[None]:
+def translate_errors(name: str, file: str | None = None) -> AbstractContextManager[None]:
     """Turns what transformers, the Hub, tokenizers and safetensors raise while a model is opened into a ModelError.
 
     Args:
@@ -255,9 +255,9 @@ def plain_errors(name: str, file: str | None = None) -> AbstractContextManager[N
         refusal = _refusal(error)
         if refusal is not None:
             return system_error(refusal, doing="read", elsewhere="model.name_or_path=FOLDER")
-        return explained(name, error, file)
+        return to_model_error(name, error, file)
 
-    return foreign(told)
+    return library_errors(told)
 
 
 class Index(Record):
@@ -352,14 +352,14 @@ REASONS = (
 def _is_whole(tokenizer: Path) -> bool:
     """Whether a tokenizer.json can be read, so that it is not what is wrong with a tokenizer."""
     try:
-        with foreign(lambda error: ModelError(said(error))):
+        with library_errors(lambda error: ModelError(message_of(error))):
             Tokenizer.from_file(str(tokenizer))
     except ModelError:
         return False
     return True
 
 
-def explained(name: str, error: BaseException, file: str | None = None) -> ModelError:
+def to_model_error(name: str, error: BaseException, file: str | None = None) -> ModelError:
     """The ModelError that says what `error` means for the user.
 
     Args:
@@ -384,7 +384,9 @@ def explained(name: str, error: BaseException, file: str | None = None) -> Model
     for reason in REASONS:
         if kinds & reason.kinds or any(phrase in text for phrase in reason.phrases):
             found = text.splitlines()[0] if reason.quote else None
-            return ModelError(reason.what, where=where, found=found, fix=reason.fix.format(name=pasted(name)))
+            return ModelError(
+                reason.what, where=where, found=found, fix=reason.fix.format(name=shell_words(name))
+            )
     advice = re.compile(r"pip install|trust_remote_code|allow_all_kernels")
     lines = [line for line in str(error).splitlines() if line.strip() and not advice.search(line)]
     found = f"{type(error).__name__}: {lines[0].strip()}"[:300] if lines else type(error).__name__

@@ -18,20 +18,20 @@ from autotune.models.adapters import has_adapters, quantization_arguments
 from autotune.models.base import AUTO_CLASS, family_of, position_rows
 from autotune.models.files import ADAPTER, AGAIN, FILES, AdapterFile
 from autotune.models.opening import open_config, refuse_small_vocabulary, try_out
-from autotune.models.record import RECORD, Artefact
-from autotune.models.repository import licence_of, locate, plain_errors, quiet, read_json
-from autotune.models.spec import Base, Head
+from autotune.models.record import RECORD, SavedModelRecord
+from autotune.models.repository import license_of, locate, quiet, read_json, translate_errors
+from autotune.models.spec import Head, ModelSpec
 from autotune.models.special_tokens import read_as_text
 from autotune.models.weights import read_weights
-from autotune.runtime.files import follow_umask, put_folder, saving
+from autotune.runtime.files import follow_umask, replace_folder, rust_disk_errors
 
 if TYPE_CHECKING:
     import peft
 
 
-def save_artefact(
+def save_model(
     model: nn.Module,
-    base: Base,
+    base: ModelSpec,
     folder: Path,
     extra: dict[str, Any],
     *,
@@ -47,15 +47,15 @@ def save_artefact(
         model: from `finish`.
         base: the base model.
         folder: to write.
-        extra: JSON that comes back from `load_artefact`.
+        extra: JSON that comes back from `load_saved_model`.
         generation: arguments of `generate` that become the model's defaults.
     """
-    with saving(folder):
-        _save_artefact(model, base, folder, extra, generation or {})
+    with rust_disk_errors(folder):
+        _save_model(model, base, folder, extra, generation or {})
 
 
-def _save_artefact(
-    model: nn.Module, base: Base, folder: Path, extra: Mapping[str, Any], generation: Mapping[str, Any]
+def _save_model(
+    model: nn.Module, base: ModelSpec, folder: Path, extra: Mapping[str, Any], generation: Mapping[str, Any]
 ) -> None:
     partial = _empty_beside(folder)
     plain: Any = model.get_base_model() if has_adapters(model) else model
@@ -79,7 +79,7 @@ def _save_artefact(
         "base_model": {
             "name": base.name,
             "revision": base.revision,
-            "license": licence_of(base.path, base.revision),
+            "license": license_of(base.path, base.revision),
         },
         "head": str(_head(plain)),
         "max_length": base.max_length,
@@ -92,10 +92,10 @@ def _save_artefact(
             text = (partial / file).read_text("utf-8")
             (partial / file).write_text(redact(text), "utf-8")
     follow_umask(*partial.glob("*.safetensors"))
-    put_folder(partial, folder)
+    replace_folder(partial, folder)
 
 
-def save_adapter(model: nn.Module, base: Base, folder: Path) -> None:
+def save_adapter(model: nn.Module, base: ModelSpec, folder: Path) -> None:
     """Writes adapter_config.json (with the base's path and revision) and adapter_model.safetensors, the
     modules learned whole included; no model card. An older folder is replaced.
 
@@ -105,13 +105,13 @@ def save_adapter(model: nn.Module, base: Base, folder: Path) -> None:
     """
     if not has_adapters(model):
         raise TypeError(f"a {type(model).__name__} has no adapters")
-    with saving(folder):
+    with rust_disk_errors(folder):
         partial = _empty_beside(folder)
         _write_adapter(model, base, partial)
-        put_folder(partial, folder)
+        replace_folder(partial, folder)
 
 
-def _write_adapter(model: "peft.PeftModel", base: Base, folder: Path) -> None:
+def _write_adapter(model: "peft.PeftModel", base: ModelSpec, folder: Path) -> None:
     for adapter in model.peft_config.values():
         adapter.base_model_name_or_path, adapter.revision = base.path, base.revision
     # peft would otherwise ask the Hub whether the vocabulary was resized; it never is.
@@ -135,10 +135,10 @@ def _empty_beside(folder: Path) -> Path:
     return partial
 
 
-def load_artefact(
+def load_saved_model(
     folder: str | Path, *, revision: str | None = None
-) -> tuple[Base, nn.Module, dict[str, Any]]:
-    """Reads a folder (or Hub repository) of `save_artefact` back.
+) -> tuple[ModelSpec, nn.Module, dict[str, Any]]:
+    """Reads a folder (or Hub repository) of `save_model` back.
 
     Returns:
         The base as it was in training (its `path` is the artefact), the model in float32 and evaluation mode,
@@ -148,9 +148,9 @@ def load_artefact(
         ModelError: it is not an artefact of autotune, or parts of it are missing or damaged.
     """
     name = str(folder)
-    with plain_errors(name):
+    with translate_errors(name):
         path, revision = locate(name, revision)
-        record = read_json(path, RECORD, revision, Artefact)
+        record = read_json(path, RECORD, revision, SavedModelRecord)
         if record is None:
             raise ModelError(
                 "this is not a model that autotune saved: it has no autotune.json",
@@ -159,7 +159,7 @@ def load_artefact(
             )
         adapter = read_json(path, ADAPTER, revision, AdapterFile)
     config = open_config(path, path, revision)
-    with plain_errors(path, "tokenizer.json"), quiet():
+    with translate_errors(path, "tokenizer.json"), quiet():
         tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=False)
         read_as_text(tokenizer)
     refuse_small_vocabulary(config, tokenizer, path)
@@ -171,7 +171,7 @@ def load_artefact(
             found=f"max_length: {record['max_length']} of {rows} positions",
             fix=AGAIN,
         )
-    base = Base(
+    base = ModelSpec(
         name=record["base_model"]["name"],
         path=path,
         revision=revision,
@@ -197,18 +197,18 @@ def load_artefact(
     return base, model, record
 
 
-def _with_adapter(base: Base, head: Head, adapter: dict[str, Any], record: dict[str, Any]) -> nn.Module:
+def _with_adapter(base: ModelSpec, head: Head, adapter: dict[str, Any], record: dict[str, Any]) -> nn.Module:
     """The base model of an adapter with the adapter on it; what the checkpoint lacks is in the adapter."""
     import peft
 
     origin = adapter["base_model_name_or_path"]
-    with plain_errors(base.name):
+    with translate_errors(base.name):
         path, revision = locate(origin, adapter.get("revision"))
-    root = Base(origin, path, revision, base.config, base.tokenizer, base.family, base.max_length)
+    root = ModelSpec(origin, path, revision, base.config, base.tokenizer, base.family, base.max_length)
     held = PeftConfig(quantization=Quantization(record["quantization"]))
     arguments = quantization_arguments(held, base.config, head)
     model, _ = read_weights(root, head, copy.deepcopy(base.config), allow_pickle=False, **arguments)
-    with plain_errors(base.path, "adapter_model.safetensors"), quiet():
+    with translate_errors(base.path, "adapter_model.safetensors"), quiet():
         adapted: nn.Module = peft.PeftModel.from_pretrained(model, base.path, revision=base.revision)
     return adapted.eval()
 

@@ -33,7 +33,7 @@ class Head(StrEnum):
 
 
 @dataclass(frozen=True)
-class Base:
+class ModelSpec:
     """What is known of a base model before its weights are read."""
 
     name: str

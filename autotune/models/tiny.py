@@ -36,7 +36,7 @@ from autotune.data.cache_use import hold
 from autotune.models.repository import quiet
 from autotune.models.tiny_tokenizers import LONG, SHORT, TOKENIZERS
 from autotune.run.manifest import find_folder_fault, write_manifest
-from autotune.runtime.files import follow_umask, make_folder, saving, synced, tree_synced
+from autotune.runtime.files import follow_umask, fsync_path, fsync_tree, make_folder, rust_disk_errors
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def build_tiny(architecture: Architecture, texts: Iterable[str], cache: Path) ->
             return folder
         logger.warning("the tiny model in %s cannot be used: %s; it is built again", folder, fault)
         shutil.rmtree(folder, ignore_errors=True)
-    with saving(folder):
+    with rust_disk_errors(folder):
         make_folder(cache)
         partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=cache))
         try:
@@ -79,9 +79,9 @@ def build_tiny(architecture: Architecture, texts: Iterable[str], cache: Path) ->
             write_manifest(partial)
             follow_umask(*partial.glob("*.safetensors"))
             partial.chmod(stat.S_IMODE(cache.stat().st_mode))  # who shares the cache shares what is in it
-            tree_synced(partial)
+            fsync_tree(partial)
             os.replace(partial, folder)
-            synced(cache)
+            fsync_path(cache)
         except OSError:
             # Of two processes that build at once the later finds the folder in its place; both built the same.
             if find_folder_fault(folder) is not None:

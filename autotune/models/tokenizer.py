@@ -8,7 +8,7 @@ from tokenizers import normalizers
 from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 
 from autotune.errors import ModelError
-from autotune.models.repository import plain_errors, quiet, read_json
+from autotune.models.repository import quiet, read_json, translate_errors
 from autotune.models.special_tokens import read_as_text
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def open_tokenizer(
     """
 
     def load(**more: Any) -> PreTrainedTokenizerBase:
-        with plain_errors(name), quiet():
+        with translate_errors(name), quiet():
             loaded: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
                 path, revision=revision, config=config, trust_remote_code=False, **{**more, **kwargs}
             )

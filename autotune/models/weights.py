@@ -11,10 +11,10 @@ from transformers import GenerationConfig, PretrainedConfig
 
 from autotune.config.schema import PeftConfig
 from autotune.errors import ModelError, listing
-from autotune.models.adapters import attach, need_bitsandbytes, quantization_arguments, skeleton
+from autotune.models.adapters import add_adapters, empty_model, need_bitsandbytes, quantization_arguments
 from autotune.models.base import AUTO_CLASS
-from autotune.models.repository import only_pickled, plain_errors, quiet
-from autotune.models.spec import Base, Head
+from autotune.models.repository import only_pickled, quiet, translate_errors
+from autotune.models.spec import Head, ModelSpec
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ ZERO_IF_MISSING = "final_logits_bias"
 
 
 def load_model(
-    base: Base,
+    base: ModelSpec,
     head: Head,
     labels: list[str] | None,
     peft: PeftConfig | None,
@@ -58,11 +58,11 @@ def load_model(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model, whole = _with_head(base, head, labels, peft, problem_type, allow_pickle=allow_pickle)
-        return model if peft is None else attach(model, head, peft, whole)
+        return model if peft is None else add_adapters(model, head, peft, whole)
 
 
-def outline(
-    base: Base,
+def build_meta_model(
+    base: ModelSpec,
     head: Head,
     labels: list[str] | None,
     peft: PeftConfig | None,
@@ -79,16 +79,16 @@ def outline(
     config = copy.deepcopy(base.config)
     if labels is not None:
         set_labels(config, labels, head, problem_type)
-    with plain_errors(base.name):
-        model = skeleton(config, head)
+    with translate_errors(base.name):
+        model = empty_model(config, head)
     if peft is None:
         return model
     whole = set() if labels is None else {head_module(model, f"{output_layer(model)[0]}.weight")}
     with torch.device("meta"):
-        return attach(model, head, peft, whole)
+        return add_adapters(model, head, peft, whole)
 
 
-def own_labels(base: Base) -> list[str] | None:
+def checkpoint_labels(base: ModelSpec) -> list[str] | None:
     """Labels of a checkpoint that is a classifier already, in the order of its outputs; None when it is none
     or its labels have no names (LABEL_0)."""
     classifier = ("ForSequenceClassification", "ForTokenClassification")
@@ -99,7 +99,7 @@ def own_labels(base: Base) -> list[str] | None:
 
 
 def _with_head(
-    base: Base,
+    base: ModelSpec,
     head: Head,
     labels: list[str] | None,
     peft: PeftConfig | None,
@@ -109,15 +109,15 @@ def _with_head(
 ) -> tuple[nn.Module, set[str]]:
     """The plain model, and the names of its modules that adapters would not do for: new ones and the head."""
     config = copy.deepcopy(base.config)
-    own = own_labels(base)
+    own = checkpoint_labels(base)
     if labels is not None:
         kept = own is not None and sorted(own) == sorted(labels)
         set_labels(config, own if kept and own is not None else labels, head, problem_type)
     arguments = quantization_arguments(peft, config, head)
     model, report = read_weights(base, head, config, allow_pickle=allow_pickle, **arguments)
     absent = report["missing_keys"] | {key for key, *_ in report["mismatched_keys"]}
-    refuse_strays(model, absent, head, base.name)
-    refuse_bad_numbers(model, base.name)
+    check_missing_keys(model, absent, head, base.name)
+    check_finite(model, base.name)
     new = {head_module(model, key) for key in absent if not key.endswith(ZERO_IF_MISSING)}
     whole = set(new)
     if labels is None:
@@ -128,14 +128,14 @@ def _with_head(
         name, layer = output_layer(model)
         whole.add(head_module(model, f"{name}.weight"))
         if f"{name}.weight" not in absent:
-            _settle_classifier(layer, own, labels)
+            _reuse_or_reset_classifier(layer, own, labels)
         set_labels(model.config, labels, head, problem_type)
     if new:
         logger.info("new weights, to be learned: %s", listing(sorted(new)))
     return model, whole
 
 
-def _settle_classifier(layer: nn.Linear, own: list[str] | None, labels: list[str]) -> None:
+def _reuse_or_reset_classifier(layer: nn.Linear, own: list[str] | None, labels: list[str]) -> None:
     """Puts the outputs of a checkpoint's own classifier into our order, or starts them anew."""
     if own is None or sorted(own) != sorted(labels):
         layer.reset_parameters()
@@ -150,7 +150,7 @@ def _settle_classifier(layer: nn.Linear, own: list[str] | None, labels: list[str
 
 
 def read_weights(
-    base: Base, head: Head, config: PretrainedConfig, *, allow_pickle: bool, **arguments: Any
+    base: ModelSpec, head: Head, config: PretrainedConfig, *, allow_pickle: bool, **arguments: Any
 ) -> tuple[Any, dict[str, Any]]:
     """The model in float32 and transformers' report on what was loaded.
 
@@ -159,7 +159,7 @@ def read_weights(
     """
     arguments = {"dtype": torch.float32, **arguments}
     try:
-        with plain_errors(base.path if base.revision is None else base.name, "config.json"), quiet():
+        with translate_errors(base.path if base.revision is None else base.name, "config.json"), quiet():
             model, report = AUTO_CLASS[head].from_pretrained(
                 base.path,
                 revision=base.revision,
@@ -177,7 +177,7 @@ def read_weights(
     return model, report
 
 
-def token_ids(stated: GenerationConfig, base: Base) -> GenerationConfig:
+def token_ids(stated: GenerationConfig, base: ModelSpec) -> GenerationConfig:
     """The checkpoint's generation config without its search settings (sampling of chat models, the lengths of
     summaries of CNN news, tokens that are suppressed), which are the task's business.
 
@@ -213,7 +213,7 @@ def head_module(model: Any, key: str) -> str:
     return ".".join(parts[: parts.index("pooler") + 1]) if "pooler" in parts else key.rpartition(".")[0]
 
 
-def refuse_strays(model: Any, absent: set[str], head: Head, name: str) -> None:
+def check_missing_keys(model: Any, absent: set[str], head: Head, name: str) -> None:
     """Raises ModelError where more than the head was missing: transformers fills the rest with random numbers
     and goes on, for instance when all names in a checkpoint are off by a prefix."""
     inside = f"{model.base_model_prefix}."
@@ -235,7 +235,7 @@ def refuse_strays(model: Any, absent: set[str], head: Head, name: str) -> None:
         )
 
 
-def refuse_bad_numbers(model: nn.Module, name: str) -> None:
+def check_finite(model: nn.Module, name: str) -> None:
     """Raises ModelError where a weight is NaN or infinite."""
     bad = [
         key

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from autotune.data.cache_use import LOCK, removing, taken
 from autotune.errors import ConfigError, DiskError
-from autotune.runtime.files import NO_LOCKS, reading
+from autotune.runtime.files import NO_LOCKS, read_errors
 from autotune.runtime.os_errors import is_refusal
 from autotune.runtime.places import cache_of
 
@@ -66,7 +66,7 @@ def clean(runs: str, older_than: float, *, dry_run: bool) -> int:
     """
     folder = Path(runs).expanduser()
     cache = cache_of(folder)
-    with reading(cache):
+    with read_errors(cache):
         if not folder.is_dir():
             raise ConfigError("there is no such folder of runs", where=runs, fix="autotune clean FOLDER")
         entries, others = find_entries(cache)

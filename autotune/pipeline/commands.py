@@ -13,34 +13,34 @@ from autotune.checks.findings import Report, Severity
 from autotune.checks.machine import packages, surroundings
 from autotune.checks.show import say, text
 from autotune.config.enums import CheckFormat, CheckLevel, Precision
-from autotune.config.load import plain
+from autotune.config.load import to_dict
 from autotune.config.schema import HubConfig, RunConfig
-from autotune.data.cache import records
+from autotune.data.cache import iter_rows
 from autotune.data.cache_use import entries_in_use
 from autotune.data.splits import scored_splits
-from autotune.errors import AutotuneError, pasted
+from autotune.errors import AutotuneError, shell_words
 from autotune.evaluation.bootstrap import intervals
 from autotune.evaluation.evaluator import Evaluator
 from autotune.evaluation.unseen import unseen_scores
 from autotune.metrics import recipe
-from autotune.models import finish, halve_frozen, load_model, save_adapter, save_artefact
-from autotune.pipeline.plan import estimate, lines
-from autotune.pipeline.prepare import Prepared, examine
-from autotune.pipeline.round_trip import prove
-from autotune.pipeline.summary import say_model, say_next, say_result
+from autotune.models import cast_frozen_to_bf16, load_model, merge_adapters, save_adapter, save_model
+from autotune.pipeline.plan import format_cost, measure_cost
+from autotune.pipeline.prepare import Prepared, run_preflight
+from autotune.pipeline.round_trip import verify_round_trip
+from autotune.pipeline.summary import log_model, log_next_steps, log_result
 from autotune.publishing.card.facts import read_facts
 from autotune.publishing.card.render import write_card
 from autotune.publishing.publish import publish
-from autotune.publishing.snapshot_uploader import follower
+from autotune.publishing.snapshot_uploader import snapshot_uploader
 from autotune.run.folder import RunFolder
 from autotune.runtime import signals
 from autotune.runtime.files import json_lines
 from autotune.runtime.places import cache_of
-from autotune.runtime.ranks import Ranks, joined
+from autotune.runtime.ranks import Ranks, init_process_group
 from autotune.runtime.streams import print_json
 from autotune.tasks.base import Scores
 from autotune.training import device
-from autotune.training.budget import for_prediction
+from autotune.training.budget import prediction_token_budget
 from autotune.training.fit import FitResult
 from autotune.training.trainer import Trainer
 
@@ -57,7 +57,7 @@ def check(config: RunConfig) -> tuple[int, dict[str, str]]:
     Returns:
         The exit code, and the fingerprint of each split, of none where the data could not be read.
     """
-    found = examine(config, cache(config))
+    found = run_preflight(config, cache(config))
     _print(config, found.report)
     return _refusal(config, found.report), found.rows.by_split if found.rows is not None else {}
 
@@ -65,11 +65,11 @@ def check(config: RunConfig) -> tuple[int, dict[str, str]]:
 @entries_in_use()
 def plan(config: RunConfig) -> int:
     """Checks, then measures what a run would cost; returns the exit code, 3 where that is over the budget."""
-    found = examine(config, cache(config))
+    found = run_preflight(config, cache(config))
     if _refusal(config, found.report):
         _print(config, found.report)
         return _refusal(config, found.report)
-    over = estimate(config, found.result(), found.report)
+    over = measure_cost(config, found.result(), found.report)
     _print(config, found.report)
     return OVER_BUDGET if over else 0
 
@@ -92,7 +92,7 @@ def _print(config: RunConfig, report: Report) -> None:
     if config.check.format is CheckFormat.json:
         print_json(report.as_json(config.name))
     else:
-        costs = lines(report.figures["plan"]) if "plan" in report.figures else []
+        costs = format_cost(report.figures["plan"]) if "plan" in report.figures else []
         sys.stdout.write(text(report, str(config.name), costs))
 
 
@@ -105,22 +105,25 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
         plugins: files that register tasks; the process that proves the saved model needs them too.
     """
     with (
-        signals.heeded(),
-        joined(config.trainer.rank_timeout) as ranks,
-        ranks.first("folder", lambda: RunFolder.open(config), lambda: RunFolder.follow(config)) as folder,
-        ranks.united(),
+        signals.handle_signals(),
+        init_process_group(config.trainer.rank_timeout) as ranks,
+        ranks.rank0_first(
+            "folder", lambda: RunFolder.open(config), lambda: RunFolder.open_as_worker(config)
+        ) as folder,
+        ranks.share_errors(),
     ):
         if folder.finished:
             logger.info("%s is finished; nothing was trained", folder.path)
             logger.info(
-                "see it with: autotune evaluate %s; train it again with: resume=never", pasted(folder.path)
+                "see it with: autotune evaluate %s; train it again with: resume=never",
+                shell_words(folder.path),
             )
             if not ranks.rank:
                 publish(folder, config)
             return 0
         logger.info("run folder: %s", folder.path)
         prepared = _examined(config, folder, ranks)
-        signals.refuse_to_go_on()
+        signals.raise_if_stopped()
         fitted, model, evaluator = _fine_tuned(config, prepared, folder, ranks)
         scores = _score(prepared, evaluator, model, folder)
         if ranks.rank:
@@ -128,14 +131,14 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
         split, figures = list(scores.items())[-1]
         rows = prepared.rows.splits
         baselines = {
-            name: prepared.task.score(records(rows[split]), predictions)
+            name: prepared.task.score(iter_rows(rows[split]), predictions)
             for name, predictions in prepared.task.baselines(rows["train"], rows[split]).items()
         }
         unseen = None
         if split != "train":
             unseen = unseen_scores(prepared.task, rows["train"], rows[split], folder.predictions(split))
         ends = intervals(
-            prepared.task, records(rows[split]), json_lines(folder.predictions(split)), config.seed
+            prepared.task, iter_rows(rows[split]), json_lines(folder.predictions(split)), config.seed
         )  # fmt: skip
         metrics = {
             **{name: one.as_dict() for name, one in scores.items()},
@@ -146,15 +149,15 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
             "precision": {"training": prepared.precision, "scores": evaluator.precision},
             "training": asdict(fitted),
         }
-        signals.refuse_to_go_on()
+        signals.raise_if_stopped()
         folder.write_json("metrics.json", metrics)
         folder.write_json("environment.json", surroundings() | {"packages": packages()})
         write_card(folder.model, read_facts(folder.path, config, folder.command))
-        prove(evaluator, model, rows[split], folder, plugins)
+        verify_round_trip(evaluator, model, rows[split], folder, plugins)
         folder.finish()
         trial = config.dataset.limit is not None
-        say_result(fitted, split, figures, baselines, unseen, ends.get(figures.main), trial=trial)
-        say_next(folder, config, prepared.task)
+        log_result(fitted, split, figures, baselines, unseen, ends.get(figures.main), trial=trial)
+        log_next_steps(folder, config, prepared.task)
         publish(folder, config)
     return 0
 
@@ -163,7 +166,7 @@ def _examined(config: RunConfig, folder: RunFolder, ranks: Ranks) -> Prepared:
     """What is known before weights are loaded; the first process makes the tables that all of them map."""
 
     def ahead() -> Prepared:
-        found = examine(config, folder.cache)
+        found = run_preflight(config, folder.cache)
         say(found.report)
         prepared = found.result()
         folder.write_json("data.json", prepared.record() | {"check": found.report.as_dict()})
@@ -174,9 +177,9 @@ def _examined(config: RunConfig, folder: RunFolder, ranks: Ranks) -> Prepared:
     def then() -> Prepared:
         # What the first process has looked at and asked for all of them.
         unchecked = replace(config, check=replace(config.check, level=CheckLevel.none), hub=HubConfig())
-        return examine(unchecked, folder.cache).result()
+        return run_preflight(unchecked, folder.cache).result()
 
-    return ranks.first("tables", ahead, then)
+    return ranks.rank0_first("tables", ahead, then)
 
 
 def _fine_tuned(
@@ -189,9 +192,9 @@ def _fine_tuned(
     """
     trainer, evaluator = _trainer(config, prepared, folder)
     fitted = trainer.fit()
-    signals.refuse_to_go_on()
+    signals.raise_if_stopped()
     model = _save(config, prepared, trainer, folder, ranks)
-    return fitted, model, replace(evaluator, precision=device.for_inference(prepared.precision))
+    return fitted, model, replace(evaluator, precision=device.inference_precision(prepared.precision))
 
 
 def _trainer(config: RunConfig, prepared: Prepared, folder: RunFolder) -> tuple[Trainer, Evaluator]:
@@ -208,11 +211,11 @@ def _trainer(config: RunConfig, prepared: Prepared, folder: RunFolder) -> tuple[
         problem_type=task.problem_type,
     )
     accelerator = device.accelerator(prepared.precision, base.config)
-    say_model(base, model, prepared.precision)
+    log_model(base, model, prepared.precision)
     # Where the model is scored in fp32, the base keeps its own fp32 weights.
-    if device.for_inference(prepared.precision) is Precision.bf16:
-        halve_frozen(model)
-    budget = config.trainer.micro_batch_tokens or for_prediction(base.config)
+    if device.inference_precision(prepared.precision) is Precision.bf16:
+        cast_frozen_to_bf16(model)
+    budget = config.trainer.micro_batch_tokens or prediction_token_budget(base.config)
     evaluator = Evaluator(task, accelerator, budget, prepared.precision)
 
     def validate(model: nn.Module) -> Scores:
@@ -232,7 +235,7 @@ def _trainer(config: RunConfig, prepared: Prepared, folder: RunFolder) -> tuple[
         fingerprint=prepared.rows.fingerprint,
         rows=rows["train"] if prepared.sections is None else None,
         guard=config.guard,
-        follower=follower(
+        follower=snapshot_uploader(
             folder,
             config,
             prepared.base,
@@ -246,8 +249,8 @@ def _trainer(config: RunConfig, prepared: Prepared, folder: RunFolder) -> tuple[
 
 def _record(config: RunConfig, prepared: Prepared) -> dict[str, Any]:
     """What the saved model must be told to predict as it did here."""
-    return {"config": plain(config), "facts": prepared.task.facts, "precision": prepared.precision,
-            "serving": prepared.task.serving()}  # fmt: skip
+    return {"config": to_dict(config), "facts": prepared.task.facts, "precision": prepared.precision,
+            "serving": prepared.task.serving_config()}  # fmt: skip
 
 
 def _save(
@@ -256,12 +259,12 @@ def _save(
     """Saves the adapter and the model; returns the model as it was saved, merged where that was asked for."""
     model = trainer.accelerator.unwrap_model(trainer.bare_model, keep_fp32_wrapper=False)
     if ranks.rank:
-        return finish(model, prepared.base, config.peft).to(trainer.accelerator.device)
+        return merge_adapters(model, prepared.base, config.peft).to(trainer.accelerator.device)
     if config.peft is not None and config.peft.merge:
         save_adapter(model, prepared.base, folder.adapter)
-    model = finish(model, prepared.base, config.peft)
+    model = merge_adapters(model, prepared.base, config.peft)
     generation = prepared.task.generation()
-    save_artefact(model, prepared.base, folder.model, _record(config, prepared), generation=generation)
+    save_model(model, prepared.base, folder.model, _record(config, prepared), generation=generation)
     folder.seal()
     return model.to(trainer.accelerator.device)
 
@@ -275,7 +278,7 @@ def _score(
     scores = {}
     for split in scored_splits(rows):
         metric = prepared.task.metric()
-        predictions = evaluator.counted(metric, model, prepared.features[split], rows[split])
+        predictions = evaluator.predict_and_score(metric, model, prepared.features[split], rows[split])
         folder.write_predictions(split, predictions, rank=rank, ranks=ranks)
         # Processes meet here, so all of them have written.
         scores[split] = evaluator.scores(metric)

@@ -10,7 +10,7 @@ from autotune.config.schema import DatasetConfig, RunConfig
 from autotune.data.canonical import Converter
 from autotune.data.columns import find_columns
 from autotune.data.export import export
-from autotune.data.locate import locate
+from autotune.data.locate import resolve_splits
 from autotune.data.sources import load_rows
 from autotune.errors import AutotuneError, ConfigError, DataError
 from autotune.pipeline.outputs import Output, inputs_of, refuse_input
@@ -84,7 +84,7 @@ def _task(configs: Mapping[str, RunConfig]) -> str:
 def _unfit(name: str, config: DatasetConfig) -> DataError | None:
     """Why the first row is none of this task, or None."""
     columns = registry.task(name).columns
-    source = locate(config, columns)[0]["train"][0].source
+    source = resolve_splits(config, columns)[0]["train"][0].source
     first = list(islice(source.raw([]), 1))
     converter = Converter(columns, config, source.where, predicting=True, training=False, tags=None)
     try:

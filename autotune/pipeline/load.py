@@ -9,14 +9,14 @@ from torch import nn
 from autotune.config.enums import Precision
 from autotune.config.schema import RunConfig
 from autotune.evaluation.evaluator import Evaluator
-from autotune.models import halve_frozen, load_artefact
+from autotune.models import cast_frozen_to_bf16, load_saved_model
 from autotune.run.folder import RunFolder
 from autotune.runtime.files import scratch
 from autotune.runtime.imports import uncollected
 from autotune.tasks.base import Task
 from autotune.tasks.saved import task_of
 from autotune.training import device
-from autotune.training.budget import for_prediction
+from autotune.training.budget import prediction_token_budget
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ def load_saved(run: str, change: Callable[[RunConfig], RunConfig]) -> SavedModel
         ConfigError: the changed configuration contradicts itself, or the model.
     """
     with uncollected():  # transformers imports the model's own module
-        base, model, saved = load_artefact(RunFolder.artefact(run))
+        base, model, saved = load_saved_model(RunFolder.artefact(run))
     config, kind = task_of(saved, base)
     config = change(config)
     task = kind(config.task, base, saved["facts"])
-    precision = device.for_inference(Precision(saved["precision"]))
+    precision = device.inference_precision(Precision(saved["precision"]))
     if precision is Precision.bf16:
-        halve_frozen(model)
+        cast_frozen_to_bf16(model)
     accelerator = device.accelerator(precision, base.config)
-    budget = config.trainer.micro_batch_tokens or for_prediction(base.config)
+    budget = config.trainer.micro_batch_tokens or prediction_token_budget(base.config)
     evaluator = Evaluator(task, accelerator, budget, precision)
     return SavedModel(config, task, model.to(accelerator.device), evaluator, scratch())

@@ -14,8 +14,8 @@ from typing import Any
 
 from autotune.config.schema import DatasetConfig
 from autotune.data.formats.forms import SUFFIXES, Form, form_of
-from autotune.errors import ConfigError, DataError, listing, nearest, pasted
-from autotune.runtime.files import OUTPUT, deliver, replaced
+from autotune.errors import ConfigError, DataError, listing, nearest, shell_words
+from autotune.runtime.files import OUTPUT, atomic_write, deliver
 from autotune.runtime.os_errors import system_error
 from autotune.runtime.streams import print_json
 
@@ -44,7 +44,7 @@ class Output:
         Raises:
             DiskError: it cannot be written.
         """
-        with replaced(self.path, elsewhere=OUTPUT) as file:
+        with atomic_write(self.path, elsewhere=OUTPUT) as file:
             file.write(text.encode("utf-8", "backslashreplace"))
 
     def write_rows(self, rows: Iterable[Row], scratch: Path) -> None:
@@ -59,7 +59,7 @@ class Output:
             DiskError: they cannot be written.
         """
         if self.form is Form.jsonl:
-            with replaced(self.path, elsewhere=OUTPUT) as file:
+            with atomic_write(self.path, elsewhere=OUTPUT) as file:
                 file.writelines(_line(row) for row in rows)
             return
         spool = scratch / "predictions.jsonl"
@@ -222,7 +222,7 @@ def _names(wanted: Sequence[str], columns: Sequence[str], own: Sequence[str]) ->
                 f"the input has no column {name!r}",
                 where="--keep",
                 found=f"columns: {listing(columns, 30)}",
-                fix=pasted(f"--keep={near}") if near else "--keep=all",
+                fix=shell_words(f"--keep={near}") if near else "--keep=all",
             )
         if name in own:
             raise ConfigError(
@@ -270,7 +270,7 @@ def _refuse_folder(folder: Path, path: Path, name: str) -> None:
         if os.access(folder, os.F_OK):
             found, fix = f"{folder}, which takes no files", f"{name} FILE in another folder"
         else:
-            found, fix = f"{folder} does not exist", f"mkdir -p {pasted(folder)}"
+            found, fix = f"{folder} does not exist", f"mkdir -p {shell_words(folder)}"
         raise ConfigError(
             "the folder of the output is missing, or takes no files", where=str(path), found=found, fix=fix
         ) from error

@@ -18,15 +18,15 @@ from torch import nn
 from autotune.checks.findings import Area, Finding, Report, Severity
 from autotune.checks.machine import disk_bytes, static_bytes
 from autotune.config.schema import RunConfig
-from autotune.data.batches import BatchPlan, Indices, cut, padded, prediction_batches
+from autotune.data.batches import BatchPlan, Indices, padded_tokens, partition_by_length, prediction_batches
 from autotune.models import load_model
 from autotune.pipeline.prepare import Prepared
 from autotune.runtime.progress import duration
 from autotune.tasks.features import take
 from autotune.training import device
-from autotune.training.budget import automatic, for_prediction
+from autotune.training.budget import find_token_budget, prediction_token_budget
 from autotune.training.optimizer import interval, optimizer
-from autotune.training.trainer import batch_plan, keep_less, total_updates
+from autotune.training.trainer import batch_plan, enable_gradient_checkpointing, total_updates
 
 SAMPLED_UPDATES = 50
 """The padded tokens of an epoch are estimated from so many of its updates."""
@@ -36,7 +36,7 @@ UNITS = {"hours": "hours", "memory_gb": "GB of memory", "disk_gb": "GB of disk"}
 """What the keys of `plan.budget` count."""
 
 
-def estimate(config: RunConfig, prepared: Prepared, report: Report) -> bool:
+def measure_cost(config: RunConfig, prepared: Prepared, report: Report) -> bool:
     """Loads the model, measures, and puts the costs into the report.
 
     Returns:
@@ -53,10 +53,10 @@ def estimate(config: RunConfig, prepared: Prepared, report: Report) -> bool:
     )
     accelerator = device.accelerator(prepared.precision, prepared.base.config)
     if config.trainer.gradient_checkpointing:
-        keep_less(model)
+        enable_gradient_checkpointing(model)
     model = accelerator.prepare_model(model).train()
     task, train = prepared.task, prepared.features["train"]
-    budget = config.trainer.micro_batch_tokens or automatic(task, model, train, accelerator)
+    budget = config.trainer.micro_batch_tokens or find_token_budget(task, model, train, accelerator)
     plan = batch_plan(task, train, config.trainer, config.seed, budget)
     step = _stepper(config, prepared, model, accelerator)
     longest = _longest_batch(plan)
@@ -103,7 +103,7 @@ def estimate(config: RunConfig, prepared: Prepared, report: Report) -> bool:
     return _over_budget(config, report)
 
 
-def lines(plan: dict[str, Any]) -> list[str]:
+def format_cost(plan: dict[str, Any]) -> list[str]:
     """The costs in words."""
     longest = plan["longest_batch"]
     evaluations = ", ".join(
@@ -146,8 +146,8 @@ def _stepper(
 def _longest_batch(plan: BatchPlan) -> Indices:
     """The micro-batch that costs most: the longest features, as many as an update and the budget allow."""
     order = np.argsort(plan.lengths.sum(axis=1), kind="stable")[::-1][: plan.batch_size]
-    cuts = cut(plan.lengths[order], plan.budget, cost=plan.cost)
-    return order[max(cuts, key=lambda chosen: padded(plan.lengths[order[chosen]]))]
+    cuts = partition_by_length(plan.lengths[order], plan.budget, cost=plan.cost)
+    return order[max(cuts, key=lambda chosen: padded_tokens(plan.lengths[order[chosen]]))]
 
 
 def _epoch_tokens(plan: BatchPlan) -> tuple[float, int]:
@@ -162,19 +162,23 @@ def _epoch_tokens(plan: BatchPlan) -> tuple[float, int]:
 
 
 def _tokens(plan: BatchPlan, batches: list[Indices]) -> int:
-    return sum(padded(plan.lengths[features]) for features in batches)
+    return sum(padded_tokens(plan.lengths[features]) for features in batches)
 
 
 def _prediction_seconds(prepared: Prepared, accelerator: Accelerator, model: nn.Module, split: str) -> float:
     """Time to predict a split, from one batch in the middle of its lengths."""
     table, task = prepared.features[split], prepared.task
     lengths = task.lengths(table)[:, :1]
-    batches = list(prediction_batches(lengths, for_prediction(task.base.config)))
+    batches = list(prediction_batches(lengths, prediction_token_budget(task.base.config)))
     middle = batches[len(batches) // 2]
     bare = accelerator.unwrap_model(model).eval()
     with torch.inference_mode(), accelerator.autocast():
         seconds = _timed(lambda: task.predict(bare, take(table, middle)))
-    return seconds * sum(padded(lengths[batch]) for batch in batches) / max(1, padded(lengths[middle]))
+    return (
+        seconds
+        * sum(padded_tokens(lengths[batch]) for batch in batches)
+        / max(1, padded_tokens(lengths[middle]))
+    )
 
 
 def _timed(work: Callable[[], Any]) -> float:

@@ -17,7 +17,7 @@ from autotune.errors import ConfigError, listing
 from autotune.metrics import recipe
 from autotune.pipeline.load import load_saved
 from autotune.pipeline.outputs import Output, inputs_of, kept, print_rows, refuse_input
-from autotune.pipeline.summary import say_scores
+from autotune.pipeline.summary import log_scores
 from autotune.run.sweeps import dataset_of, warn_of_changed_rows
 from autotune.runtime.streams import need_stdout
 from autotune.tasks.features import prepare_features
@@ -70,7 +70,7 @@ def evaluate(
     logger.info(
         "%s, %d rows, scored in %s on %s", data or split, len(rows), loaded.evaluator.precision, device.name()
     )
-    say_scores(scores)
+    log_scores(scores)
     if output is None:
         need_stdout()
     else:

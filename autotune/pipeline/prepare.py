@@ -25,20 +25,20 @@ from autotune.checks.repeats import audit_repeats
 from autotune.checks.spelling import audit_spelling
 from autotune.checks.texts import audit_ids, audit_texts
 from autotune.config.enums import Batching, CheckLevel, Precision, Visibility, WhenOffline
-from autotune.config.rules import suspicions
+from autotune.config.rules import config_warnings
 from autotune.config.schema import RunConfig
 from autotune.config.secrets import secret_in
 from autotune.data.sources import Rows, load_rows
 from autotune.errors import AutotuneError, DataError, Interrupted
 from autotune.models import (
+    build_meta_model,
     count_parameters,
     open_base,
-    outline,
     refuse_absent_weights,
     refuse_without_checkpointing,
 )
 from autotune.models.packing import refuse_packing
-from autotune.models.spec import Base
+from autotune.models.spec import ModelSpec
 from autotune.publishing.target import find, offline, tag_taken
 from autotune.runtime import signals
 from autotune.tasks.base import Task
@@ -53,7 +53,7 @@ class Prepared:
     """Everything that is known before weights are loaded."""
 
     rows: Rows
-    base: Base
+    base: ModelSpec
     task: Task
     features: dict[str, Dataset]
     precision: Precision
@@ -73,7 +73,7 @@ class Prepared:
 
 
 @dataclass
-class Examination:
+class PreflightState:
     """What the stages have come to; what stands behind one that failed is None."""
 
     config: RunConfig
@@ -81,7 +81,7 @@ class Examination:
     report: Report = field(default_factory=Report)
     rows: Rows | None = None
     facts: dict[str, Any] | None = None
-    base: Base | None = None
+    base: ModelSpec | None = None
     task: Task | None = None
     features: dict[str, Dataset] | None = None
     precision: Precision | None = None
@@ -104,23 +104,23 @@ class Examination:
         return Prepared(self.rows, self.base, self.task, self.features, self.precision, sections)
 
 
-def examine(config: RunConfig, cache: Path) -> Examination:
+def run_preflight(config: RunConfig, cache: Path) -> PreflightState:
     """Reads, tokenises and checks; finds everything and raises nothing that a user can mend."""
     began = time.perf_counter()
-    found = Examination(config, cache)
-    stages: tuple[tuple[Area, Callable[[Examination], None]], ...] = (
+    found = PreflightState(config, cache)
+    stages: tuple[tuple[Area, Callable[[PreflightState], None]], ...] = (
         (Area.data, _read),
-        (Area.labels, _learn),
+        (Area.labels, _fit_labels),
         (Area.model, _open),
         (Area.model, _find_weights),
-        (Area.configuration, _settle),
+        (Area.configuration, _resolve_precision),
         (Area.labels, _try_metric),
         (Area.lengths, _tokenise),
-        (Area.machine, _outline),
-        (Area.hub, _find_target),
+        (Area.machine, _build_meta_model),
+        (Area.hub, _check_push_target),
     )
     for area, stage in stages:
-        signals.refuse_to_go_on()
+        signals.raise_if_stopped()
         try:
             stage(found)
         except Interrupted:
@@ -135,7 +135,7 @@ def examine(config: RunConfig, cache: Path) -> Examination:
     return found
 
 
-def _read(found: Examination) -> None:
+def _read(found: PreflightState) -> None:
     config, kind = found.config, registry.task(found.config.task.name)
     found.rows = load_rows(config.dataset, kind.columns, cache=found.cache)
     found.report.add(note(Area.data, text) for text in found.rows.notes)
@@ -143,10 +143,10 @@ def _read(found: Examination) -> None:
     found.report.figures["source"] = found.rows.source
 
 
-def _learn(found: Examination) -> None:
+def _fit_labels(found: PreflightState) -> None:
     if found.rows is not None:
         kind = registry.task(found.config.task.name)
-        facts = kind.learn(found.config.task, found.config.dataset, found.rows.splits)
+        facts = kind.fit_labels(found.config.task, found.config.dataset, found.rows.splits)
         if name := secret_in(json.dumps(facts, ensure_ascii=False)):
             raise DataError(
                 f"the value of the environment variable {name} is in a label: it would be saved with the model",
@@ -156,7 +156,7 @@ def _learn(found: Examination) -> None:
         found.facts = facts
 
 
-def _open(found: Examination) -> None:
+def _open(found: PreflightState) -> None:
     """Config and tokenizer; a tiny model is built from the texts, so it needs them."""
     config, kind, rows = found.config, registry.task(found.config.task.name), found.rows
     if rows is None and config.model.tiny is not None:
@@ -165,14 +165,14 @@ def _open(found: Examination) -> None:
         config.model,
         kind.heads,
         kind.name,
-        kind.instead,
+        kind.alternatives,
         kind.tiny,
         lambda: kind.texts(rows.splits["train"]) if rows is not None else iter(()),
         found.cache,
     )
 
 
-def _find_weights(found: Examination) -> None:
+def _find_weights(found: PreflightState) -> None:
     if found.base is not None:
         refuse_absent_weights(
             found.base.name,
@@ -182,26 +182,26 @@ def _find_weights(found: Examination) -> None:
         )
 
 
-def _settle(found: Examination) -> None:
+def _resolve_precision(found: PreflightState) -> None:
     """Precision, and the task with its rules for this model."""
     if found.base is None:
         return
-    found.precision = device.resolve(found.config.trainer.precision, found.base.config)
+    found.precision = device.resolve_precision(found.config.trainer.precision, found.base.config)
     if found.facts is not None:
         kind = registry.task(found.config.task.name)
         found.task = kind(found.config.task, found.base, found.facts)
 
 
-def _try_metric(found: Examination) -> None:
+def _try_metric(found: PreflightState) -> None:
     if found.task is not None and found.rows is not None:
         try_metric(found.task, found.rows.splits)
 
 
-def _tokenise(found: Examination) -> None:
+def _tokenise(found: PreflightState) -> None:
     task, rows = found.task, found.rows
     if task is None or rows is None:
         return
-    task.measure({split: data for split, data in rows.splits.items() if split != "test"})
+    task.measure_tokens({split: data for split, data in rows.splits.items() if split != "test"})
     tokenised: list[str] = []
     began = time.perf_counter()
     found.features = {
@@ -215,10 +215,10 @@ def _tokenise(found: Examination) -> None:
     logger.info("features of data %s: %d windows, %s", rows.fingerprint, windows, how)
 
 
-def _outline(found: Examination) -> None:
+def _build_meta_model(found: PreflightState) -> None:
     if found.base is not None and found.task is not None:
         head = found.task.heads[found.base.family]
-        found.model = outline(
+        found.model = build_meta_model(
             found.base, head, found.task.labels(), found.config.peft, found.task.problem_type
         )
         if found.config.trainer.gradient_checkpointing:
@@ -227,7 +227,7 @@ def _outline(found: Examination) -> None:
             refuse_packing(found.model)
 
 
-def _find_target(found: Examination) -> None:
+def _check_push_target(found: PreflightState) -> None:
     """Whether the Hub would let the finished run be pushed: found out before hours of training."""
     wish = found.config.hub
     if wish.visibility is Visibility.none:
@@ -252,10 +252,10 @@ def _find_target(found: Examination) -> None:
                                   where=f"hub.repo={target.repo}")])  # fmt: skip
 
 
-def _audit(found: Examination) -> None:
+def _audit(found: PreflightState) -> None:
     """Looks at everything that the stages have brought."""
     report, config = found.report, found.config
-    for doubt in suspicions(config):
+    for doubt in config_warnings(config):
         report.add(
             [warning(Area.configuration, doubt.what, where=doubt.where, found=doubt.found, fix=doubt.fix)]
         )

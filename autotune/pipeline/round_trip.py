@@ -16,7 +16,7 @@ from autotune.models.files import ADAPTER
 from autotune.run.folder import RunFolder
 from autotune.runtime import child_process
 from autotune.runtime.files import scratch
-from autotune.runtime.memory import let_go
+from autotune.runtime.memory import free_memory
 from autotune.tasks.base import Prediction, Task
 from autotune.tasks.features import prepare_features
 
@@ -29,7 +29,7 @@ PROOF_TOLERANCE = 1e-4
 """By how much a probability may differ between the two processes: they may choose other kernels."""
 
 
-def prove(
+def verify_round_trip(
     evaluator: Evaluator, model: nn.Module, rows: Dataset, folder: RunFolder, plugins: Sequence[str]
 ) -> None:
     """A fresh process reads the saved model and must give the same predictions as the one that trained it; then
@@ -51,7 +51,7 @@ def prove(
         )
         expected = evaluator.predict(model, prepare_features(task, some, Path(folder_of_rows), "proof"), some)
         model.to("cpu")
-        let_go()  # the other process needs the GPU's memory
+        free_memory()  # the other process needs the GPU's memory
         options = [word for plugin in plugins for word in ("--plugin", plugin)]
         done = child_process.run([*options, "predict", str(folder.path), str(given), "-o", str(answered)])
         if done.code:
@@ -77,10 +77,10 @@ def prove(
         "proof: a fresh process read the saved model and gave the same predictions for %d rows, in %s",
         len(expected), evaluator.precision,
     )  # fmt: skip
-    prove_pipeline(task, folder.model, some)
+    verify_pipeline(task, folder.model, some)
 
 
-def prove_pipeline(task: Task, folder: Path, rows: Dataset) -> None:
+def verify_pipeline(task: Task, folder: Path, rows: Dataset) -> None:
     """`transformers.pipeline` reads the saved model and must answer as the task does.
 
     Args:

@@ -9,9 +9,9 @@ from torch import nn
 
 from autotune.config.enums import Precision
 from autotune.config.schema import RunConfig
-from autotune.errors import override, pasted
+from autotune.errors import format_override, shell_words
 from autotune.models import count_parameters
-from autotune.models.spec import Base
+from autotune.models.spec import ModelSpec
 from autotune.run.folder import RunFolder
 from autotune.runtime.language import Pieces
 from autotune.runtime.progress import duration
@@ -27,7 +27,7 @@ TIE = 0.0005
 """Scores that differ by no more than this are called equal: half of what is seen of a score in per mille."""
 
 
-def say_model(base: Base, model: nn.Module, precision: Precision) -> None:
+def log_model(base: ModelSpec, model: nn.Module, precision: Precision) -> None:
     """The model, its size and what it runs on."""
     trainable, total = count_parameters(model)
     logger.info(
@@ -36,7 +36,7 @@ def say_model(base: Base, model: nn.Module, precision: Precision) -> None:
     )  # fmt: skip
 
 
-def say_scores(scores: Scores) -> None:
+def log_scores(scores: Scores) -> None:
     """All figures of a split, then those of each class."""
     for name, value in scores.values.items():
         logger.info(
@@ -50,7 +50,7 @@ def say_scores(scores: Scores) -> None:
         ))  # fmt: skip
 
 
-def say_result(
+def log_result(
     fitted: "FitResult",
     split: str,
     scores: Scores,
@@ -81,7 +81,7 @@ def say_result(
         logger.info(
             "  there is neither validation nor test: these figures only say how well train was learned"
         )
-    say_scores(scores)
+    log_scores(scores)
     if unseen is not None:
         count, apart = unseen
         logger.info(
@@ -102,14 +102,14 @@ def say_result(
                            figures.best, within)  # fmt: skip
 
 
-def say_next(folder: RunFolder, config: RunConfig, task: Task) -> None:
+def log_next_steps(folder: RunFolder, config: RunConfig, task: Task) -> None:
     """Where everything is and which commands go on from here."""
     logger.info("")
     logger.info("everything is in %s: the model in model/, figures in metrics.json,", folder.path)
     logger.info("predictions_*.jsonl, history.jsonl and the resolved config.yaml")
     logger.info("next:")
-    logger.info('  autotune predict %s --text "..."', pasted(folder.path))
-    logger.info("  autotune evaluate %s --data FILE", pasted(folder.path))
+    logger.info('  autotune predict %s --text "..."', shell_words(folder.path))
+    logger.info("  autotune evaluate %s --data FILE", shell_words(folder.path))
     if config.model.tiny is not None:
         logger.info("  this was a tiny model that knows no Portuguese, for trying things out; a real one:")
-        logger.info("  autotune %s %s", override("task", task.name), task.suggested)
+        logger.info("  autotune %s %s", format_override("task", task.name), task.example_overrides)

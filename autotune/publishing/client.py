@@ -27,11 +27,11 @@ LONGEST_PAUSE = 60.0
 """Seconds between two tries, unless the Hub asks for more."""
 SILENCE = 120.0
 """Seconds after which a connection on which nothing moves is given up; the client itself would wait for ever."""
-PASSING = (408, 409, 412, 425, 429, 500, 502, 503, 504)
+RETRYABLE_STATUSES = (408, 409, 412, 425, 429, 500, 502, 503, 504)
 """Statuses that may be another one in a moment: busy, down, or somebody else was faster."""
 LOGIN = "hf auth login, or the environment variable HF_TOKEN"
 
-WORDS = {
+STATUS_MESSAGES = {
     400: ("the Hub does not accept what was sent", None),
     401: ("the Hub does not accept the token", f"{LOGIN}, with a token that may write"),
     402: ("the Hub asks for payment or room", "make room at https://huggingface.co/settings/billing"),
@@ -47,7 +47,7 @@ WORDS = {
 
 
 @dataclass(frozen=True)
-class Trouble:
+class HubProblem:
     """Why the Hub did not do as asked."""
 
     what: str
@@ -62,7 +62,7 @@ class Trouble:
         return HubError(self.what, where=where, found=self.found, fix=self.fix)
 
 
-def ask(act: Callable[[], Answer], *, what: str, where: str, patience: float) -> Answer:
+def call_with_retries(act: Callable[[], Answer], *, what: str, where: str, patience: float) -> Answer:
     """Calls the Hub, again and again where its answer may change.
 
     Args:
@@ -77,15 +77,15 @@ def ask(act: Callable[[], Answer], *, what: str, where: str, patience: float) ->
     """
     began = time.monotonic()
     for number in range(1, TRIES + 1):
-        signals.refuse_to_go_on()
+        signals.raise_if_stopped()
         _settle(get_session())
         try:
             return act()
         except AutotuneError:
             raise
         except Exception as error:
-            # Of five families, one a way of sending; see `understood`.
-            trouble = understood(error)
+            # Of five families, one a way of sending; see `classify_error`.
+            trouble = classify_error(error)
             pause = trouble.wait if trouble.wait is not None else _backoff(number)
             spent = time.monotonic() - began
             if not trouble.passing or number == TRIES or spent + pause > patience:
@@ -109,7 +109,7 @@ def _told(response: Any) -> None:
         raise HfHubHTTPError(f"409 Conflict: {ANOTHER}", response=response)
 
 
-def understood(error: BaseException) -> Trouble:
+def classify_error(error: BaseException) -> HubProblem:
     """What an exception of the client means.
 
     An answer of the Hub is found in the chain of causes; uploads by xet tell of it in words alone.
@@ -120,11 +120,13 @@ def understood(error: BaseException) -> Trouble:
     status: int | None = response.status_code if response is not None else _status_in(said)
     found = _first_line(chain, response)
     if status is not None:
-        what, fix = WORDS.get(status, ("the Hub is in trouble" if status >= 500 else "the Hub refuses", None))
+        what, fix = STATUS_MESSAGES.get(
+            status, ("the Hub is in trouble" if status >= 500 else "the Hub refuses", None)
+        )
         wait = _wait(response.headers) if response is not None else None
-        return Trouble(what, f"status {status}: {found}", fix, status in PASSING, wait)
+        return HubProblem(what, f"status {status}: {found}", fix, status in RETRYABLE_STATUSES, wait)
     if any(type(one).__name__ == "OfflineModeIsEnabled" for one in chain):
-        return Trouble(
+        return HubProblem(
             "the Hub is not asked: this process works offline",
             "HF_HUB_OFFLINE=1",
             "unset HF_HUB_OFFLINE",
@@ -133,8 +135,8 @@ def understood(error: BaseException) -> Trouble:
     if any(
         isinstance(one, OSError) or "Timeout" in type(one).__name__ or _is_transport(one) for one in chain
     ):
-        return Trouble("the Hub cannot be reached", found, "try again when there is a network", True)
-    return Trouble(
+        return HubProblem("the Hub cannot be reached", found, "try again when there is a network", True)
+    return HubProblem(
         "the Hub, or its client, did not do as asked", f"{type(error).__name__}: {found}", None, False
     )
 

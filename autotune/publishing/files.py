@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from autotune.config.load import plain
+from autotune.config.load import to_dict
 from autotune.config.schema import RunConfig
 from autotune.errors import ModelError, listing
 from autotune.models.files import AdapterFile
@@ -42,7 +42,7 @@ class Origins:
     dataset: str | None
 
 
-def chosen(model: Path, adapter: Path, *, adapter_only: bool) -> dict[str, Path]:
+def files_to_push(model: Path, adapter: Path, *, adapter_only: bool) -> dict[str, Path]:
     """The files of a run that are sent as they are, by their path in the repository.
 
     Args:
@@ -70,7 +70,7 @@ def chosen(model: Path, adapter: Path, *, adapter_only: bool) -> dict[str, Path]
     return found
 
 
-def mine(path: str) -> bool:
+def is_managed_file(path: str) -> bool:
     """Whether a file of a repository is one of those that a push writes, and so may also remove."""
     name = path.removeprefix("adapter/")
     return name in ADAPTER or (
@@ -93,7 +93,7 @@ def training(config: RunConfig, origins: Origins) -> bytes:
 def public(config: RunConfig, origins: Origins) -> dict[str, Any]:
     """The configuration with the commits that names stood for, and without the paths of this machine."""
     data, base = config.dataset, config.model
-    splits = {key: _file_name(value) for key, value in plain(config)["dataset"]["splits"].items()}
+    splits = {key: _file_name(value) for key, value in to_dict(config)["dataset"]["splits"].items()}
     here = replace(
         config,
         dataset=replace(
@@ -105,7 +105,7 @@ def public(config: RunConfig, origins: Origins) -> dict[str, Any]:
             revision=origins.model or base.revision,
         ),
     )
-    values = {key: value for key, value in plain(here).items() if key in SECTIONS}
+    values = {key: value for key, value in to_dict(here).items() if key in SECTIONS}
     return {**values, "dataset": {**values["dataset"], "splits": splits}}
 
 

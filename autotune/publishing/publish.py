@@ -7,10 +7,10 @@ from typing import Any
 
 from autotune.config.enums import Visibility, WhenOffline
 from autotune.config.load import load_config
-from autotune.config.rules.hub import wished
+from autotune.config.rules.hub import push_target
 from autotune.config.schema import HubConfig, RunConfig
 from autotune.config.secrets import redact
-from autotune.errors import AutotuneError, HubError, Interrupted, ModelError, pasted, raise_all
+from autotune.errors import AutotuneError, HubError, Interrupted, ModelError, raise_all, shell_words
 from autotune.models.files import read_folder, refuse_foreign_code
 from autotune.publishing import files
 from autotune.publishing.card.facts import read_facts
@@ -39,9 +39,9 @@ def push_run(run: str, flags: Mapping[str, Any], *, public: bool, dry_run: bool)
         ConfigError: there is no such run, it is not finished, or the flags contradict each other.
         HubError: the push did not succeed.
     """
-    with RunFolder.reopen(run) as folder:
+    with RunFolder.open_finished(run) as folder:
         config = with_flags(load_config(folder.path / CONFIG), flags, public=public)
-        raise_all(list(wished(config.hub)))
+        raise_all(list(push_target(config.hub)))
         for parent in (folder.path, folder.last):
             for part in (folder.model.name, folder.adapter.name):
                 refuse_foreign_code(str(parent / part), read_folder(parent / part))
@@ -59,7 +59,7 @@ def publish(folder: RunFolder, config: RunConfig) -> None:
     wish = config.hub
     if wish.visibility is Visibility.none:
         return
-    command = again(folder, wish)
+    command = retry_command(folder, wish)
     if offline() and wish.when_offline is WhenOffline.queue:
         _note(folder, wish, state="pending", reason="offline", command=command)
         logger.info("the Hub is not asked; when there is a network: %s", command)
@@ -109,7 +109,7 @@ def contents(folder: RunFolder, config: RunConfig, repo: str) -> dict[str, Conte
         raise ModelError(f"there is no {files.METRICS}", where=str(folder.path), fix="train it again")
     alone = config.hub.adapter_only or facts.alone
     chosen: dict[str, Content] = dict(
-        files.chosen(folder.model, folder.adapter, adapter_only=config.hub.adapter_only)
+        files.files_to_push(folder.model, folder.adapter, adapter_only=config.hub.adapter_only)
     )
     chosen |= {
         files.RECORD: files.record(facts.saved, config, facts.origins),
@@ -122,7 +122,7 @@ def contents(folder: RunFolder, config: RunConfig, repo: str) -> dict[str, Conte
     return chosen
 
 
-def again(folder: RunFolder, wish: HubConfig) -> str:
+def retry_command(folder: RunFolder, wish: HubConfig) -> str:
     """The command that pushes the run as it was wished."""
     words = ["autotune", "push", str(folder.path)]
     for flag, value, standard in (
@@ -133,7 +133,7 @@ def again(folder: RunFolder, wish: HubConfig) -> str:
     words += ["--create-pr"] if wish.create_pr else []
     words += ["--adapter-only"] if wish.adapter_only else []
     words += ["--overwrite-card"] if wish.overwrite_card else []
-    return pasted(*words)
+    return shell_words(*words)
 
 
 def with_flags(config: RunConfig, flags: Mapping[str, Any], *, public: bool) -> RunConfig:

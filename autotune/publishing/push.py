@@ -14,8 +14,8 @@ from autotune.config.enums import Visibility
 from autotune.config.schema import HubConfig
 from autotune.errors import HubError, listing
 from autotune.publishing.card.merge import merged
-from autotune.publishing.client import ask
-from autotune.publishing.files import CARD, RECORD, Content, mine
+from autotune.publishing.client import call_with_retries
+from autotune.publishing.files import CARD, RECORD, Content, is_managed_file
 from autotune.publishing.target import Target, find, tag_taken
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class _Sender:
         self.repo = target.repo
 
     def _ask(self, act: Callable[[], Answer], what: str) -> Answer:
-        return ask(act, what=what, where=f"hub.repo={self.repo}", patience=self.wish.patience)
+        return call_with_retries(act, what=what, where=f"hub.repo={self.repo}", patience=self.wish.patience)
 
     def prepare(self) -> None:
         """Repository and branch are there, and nobody sees what was meant to be private.
@@ -198,7 +198,9 @@ class _Sender:
         there = self._ask(
             lambda: self.api.list_repo_files(self.repo, revision=revision), "asking for the files"
         )
-        return [path for path in there if mine(path) and path not in files] if RECORD in there else []
+        return (
+            [path for path in there if is_managed_file(path) and path not in files] if RECORD in there else []
+        )
 
     def compare(self, files: Mapping[str, Content], commit: str) -> None:
         """What the Hub holds is what was sent.

@@ -13,7 +13,7 @@ from pathlib import Path
 from autotune.config.load import load_config
 from autotune.config.schema import HubConfig, RunConfig
 from autotune.config.secrets import redact
-from autotune.errors import AutotuneError, pasted
+from autotune.errors import AutotuneError, shell_words
 from autotune.publishing import files, schemas
 from autotune.publishing.card.facts import read_facts
 from autotune.publishing.card.render import render_last
@@ -59,13 +59,15 @@ def contents(folder: RunFolder, config: RunConfig, repo: str) -> dict[str, Conte
     """Every file of the branch by its path in the repository."""
     model, adapter = folder.last / folder.model.name, folder.last / folder.adapter.name
     facts = read_facts(folder.path, config, folder.command, model)
-    fix = f"rm -r {pasted(folder.last)}  # the result is pushed without them"
+    fix = f"rm -r {shell_words(folder.last)}  # the result is pushed without them"
     about = read_record(folder.last / SNAPSHOT, schemas.Snapshot, fix=fix, needed=True) or {}
     names = {field.name for field in fields(Snapshot)}
     snapshot = Snapshot(**{name: value for name, value in about.items() if name in names})
     alone = config.hub.adapter_only or facts.alone
     card = render_last(facts, snapshot, repo, config.hub.revision, branch(config.hub), adapter_only=alone)
-    chosen: dict[str, Content] = dict(files.chosen(model, adapter, adapter_only=config.hub.adapter_only))
+    chosen: dict[str, Content] = dict(
+        files.files_to_push(model, adapter, adapter_only=config.hub.adapter_only)
+    )
     chosen |= {
         files.RECORD: files.record(facts.saved, config, facts.origins),
         files.TRAINING: files.training(config, facts.origins),

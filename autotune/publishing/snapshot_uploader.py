@@ -20,14 +20,21 @@ from torch import Tensor, nn
 
 from autotune.config.enums import Quantization, Visibility
 from autotune.config.schema import RunConfig
-from autotune.models import finish, load_trainable_state, on_cpu, save_adapter, save_artefact, trainable_state
-from autotune.models.spec import Base
+from autotune.models import (
+    copy_to_cpu,
+    load_trainable_state,
+    merge_adapters,
+    save_adapter,
+    save_model,
+    trainable_state,
+)
+from autotune.models.spec import ModelSpec
 from autotune.publishing.snapshot import SNAPSHOT, Snapshot, branch
 from autotune.publishing.target import offline
 from autotune.run.folder import RunFolder
 from autotune.runtime import launcher
 from autotune.tasks.base import Scores
-from autotune.training.listener import Follower
+from autotune.training.listener import TrainingListener
 
 logger = logging.getLogger(__name__)
 
@@ -37,15 +44,15 @@ GRACE = 10.0
 Weights = Mapping[str, Tensor]
 
 
-def follower(
+def snapshot_uploader(
     folder: RunFolder,
     config: RunConfig,
-    base: Base,
+    base: ModelSpec,
     record: dict[str, Any],
     generation: dict[str, Any],
     *,
     evaluates: bool,
-) -> Follower:
+) -> TrainingListener:
     """Who takes care of the last weights of a run, where they are to be pushed.
 
     Args:
@@ -59,15 +66,15 @@ def follower(
     wish = config.hub
     quantized = config.peft is not None and config.peft.quantization is not Quantization.none
     if wish.visibility is Visibility.none or wish.create_pr or quantized:
-        return Follower()
+        return TrainingListener()
     if wish.every is not None and not evaluates:
         logger.warning(
             "hub.every=%d counts evaluations; without a validation split there are none", wish.every
         )
-    return LastWeights(folder, config, base, record, generation)
+    return SnapshotUploader(folder, config, base, record, generation)
 
 
-class LastWeights(Follower):
+class SnapshotUploader(TrainingListener):
     """Sends the weights of every n-th evaluation, and leaves the last ones in the run folder.
 
     Args:
@@ -82,7 +89,7 @@ class LastWeights(Follower):
         self,
         folder: RunFolder,
         config: RunConfig,
-        base: Base,
+        base: ModelSpec,
         record: dict[str, Any],
         generation: Mapping[str, Any] | None,
     ) -> None:
@@ -98,7 +105,7 @@ class LastWeights(Follower):
         self._leaving = self._warned = False
         self._worker: Thread | None = None
 
-    def evaluated(self, model: nn.Module, update: int, total: int, scores: Scores) -> None:
+    def on_evaluate(self, model: nn.Module, update: int, total: int, scores: Scores) -> None:
         """Copies the weights where it is their turn, and hands them over."""
         self._evaluations += 1
         if self._every is None or self._evaluations % self._every:
@@ -112,7 +119,7 @@ class LastWeights(Follower):
             self._worker = Thread(target=self._work, name="last weights", daemon=True)
             self._worker.start()
 
-    def left(self) -> None:
+    def on_stop(self) -> None:
         """Gives up what is on its way: what is newer follows, or nothing does."""
         with self._changed:
             self._leaving, self._waiting = True, None
@@ -122,7 +129,7 @@ class LastWeights(Follower):
         if self._worker is not None:
             self._worker.join(GRACE)
 
-    def ended(self, model: nn.Module, update: int, best_update: int) -> None:
+    def on_end(self, model: nn.Module, update: int, best_update: int) -> None:
         """Writes `last/` where it is not the run's result as well, or where an earlier state of it was sent."""
         if self._worker is not None:
             self._worker.join()
@@ -135,7 +142,7 @@ class LastWeights(Follower):
     def _copied_once(self, model: nn.Module) -> None:
         """What is not learned is copied the first time alone."""
         if self._beside is None:
-            self._beside = on_cpu(model)
+            self._beside = copy_to_cpu(model)
 
     def _work(self) -> None:
         """In the thread, until training has ended."""
@@ -163,8 +170,8 @@ class LastWeights(Follower):
         last.mkdir(exist_ok=True)
         if peft is not None and peft.merge:
             save_adapter(model, self._base, last / folder.adapter.name)
-        merged = finish(model, self._base, peft)
-        save_artefact(merged, self._base, last / folder.model.name, self._record, generation=self._generation)
+        merged = merge_adapters(model, self._base, peft)
+        save_model(merged, self._base, last / folder.model.name, self._record, generation=self._generation)
         folder.write_text(f"{last.name}/{SNAPSHOT}", json.dumps(asdict(snapshot)) + "\n")
 
     def _send(self, snapshot: Snapshot) -> None:
@@ -181,7 +188,8 @@ class LastWeights(Follower):
             # Ctrl-C is for the run, which ends this process by itself.
             self._sending = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                encoding="utf-8", env=launcher.alone(environ) | {"PYTHONIOENCODING": "utf-8"}, start_new_session=True,
+                encoding="utf-8", start_new_session=True,
+                env=launcher.without_launcher_env(environ) | {"PYTHONIOENCODING": "utf-8"},
             )  # fmt: skip
         assert self._sending.stdout is not None, "it is a pipe"
         *_, said = ["it was killed", *self._sending.stdout.read().splitlines()]

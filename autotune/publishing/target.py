@@ -10,8 +10,8 @@ from huggingface_hub.errors import RepositoryNotFoundError
 from autotune.config.enums import Visibility
 from autotune.config.rules.hub import slug
 from autotune.config.schema import HubConfig
-from autotune.errors import HubError, listing, override
-from autotune.publishing.client import LOGIN, ask
+from autotune.errors import HubError, format_override, listing
+from autotune.publishing.client import LOGIN, call_with_retries
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def tag_taken(repo: str, tag: str, commit: str) -> HubError:
 
 
 def _ask(act: Any, what: str, where: str, wish: HubConfig) -> Any:
-    return ask(act, what=what, where=where, patience=wish.patience)
+    return call_with_retries(act, what=what, where=where, patience=wish.patience)
 
 
 def _info(api: HfApi, repo: str) -> Any:
@@ -113,6 +113,6 @@ def _repo(wish: HubConfig, run: str, me: dict[str, Any]) -> str:
             f"{me['name']} does not write for {owner}",
             where=f"hub.repo={wish.repo}",
             found=f"the token writes for {listing(owners)}",
-            fix=override("hub.repo", f"{me['name']}/{name}"),
+            fix=format_override("hub.repo", f"{me['name']}/{name}"),
         )
     return f"{owner or me['name']}/{name}"

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from autotune.errors import ModelError
 from autotune.run.manifest import find_folder_fault, write_json, write_manifest
-from autotune.runtime.files import follow_umask, link_or_copy, saving, synced, writing
-from autotune.runtime.library_errors import foreign, said
+from autotune.runtime.files import disk_errors, follow_umask, fsync_path, link_or_copy, rust_disk_errors
+from autotune.runtime.library_errors import library_errors, message_of
 from autotune.runtime.records import Record, read_record
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Checkpoints:
         links: Mapping[str, Path],
         relies_on: Sequence[Path] = (),
     ) -> None:
-        """Begins to write a checkpoint, which goes on in the background; see `settle`.
+        """Begins to write a checkpoint, which goes on in the background; see `wait`.
 
         Args:
             update: its number.
@@ -71,10 +71,10 @@ class Checkpoints:
         Raises:
             DiskError: this one or the one before cannot be written; the earlier ones are as they were.
         """
-        self.settle()
+        self.wait()
         target = self._path(update)
         beside = target.with_name(f".{target.name}.part")
-        with writing(target):
+        with disk_errors(target):
             shutil.rmtree(beside, ignore_errors=True)
             beside.mkdir(parents=True)
             for name, file in links.items():
@@ -82,7 +82,7 @@ class Checkpoints:
         self._writing = _Writing(lambda: self._write(target, beside, tensors, state, relies_on))
         self._writing.start()
 
-    def settle(self) -> None:
+    def wait(self) -> None:
         """Waits until the checkpoint that was begun is on the disk.
 
         Raises:
@@ -103,7 +103,7 @@ class Checkpoints:
         relies_on: Sequence[Path],
     ) -> None:
         """Writes a checkpoint beside, makes sure that it is on the disk, and renames it into place."""
-        with writing(target):
+        with disk_errors(target):
             try:
                 for name, group in tensors.items():
                     if not group:  # an optimizer that has made no step yet; the format has no empty files
@@ -112,13 +112,13 @@ class Checkpoints:
                 write_json(beside / STATE, state)
                 write_manifest(beside)
                 for path in (*relies_on, *{path.parent for path in relies_on}, beside, self.folder.parent):
-                    synced(path)
+                    fsync_path(path)
                 self._discard(target)
                 beside.rename(target)
             except BaseException:
                 shutil.rmtree(beside, ignore_errors=True)
                 raise
-            synced(self.folder)
+            fsync_path(self.folder)
             for old in self._all()[self.keep :]:
                 self._discard(old)
 
@@ -132,7 +132,7 @@ class Checkpoints:
             for stale in self.folder.glob(pattern):
                 shutil.rmtree(stale, ignore_errors=True)
         for path in self._all():
-            fault = _fault(path, schema)
+            fault = _corruption(path, schema)
             if fault is None:
                 return Checkpoint(path, _read(path / STATE, schema))
             aside = _free(path.with_name(f"damaged-{path.name}"))
@@ -143,7 +143,7 @@ class Checkpoints:
             )  # fmt: skip
         return None
 
-    def numbered(self, update: int) -> Checkpoint:
+    def load(self, update: int) -> Checkpoint:
         """A checkpoint that another process has looked through."""
         path = self._path(update)
         return Checkpoint(path, _read(path / STATE, Record))
@@ -152,7 +152,7 @@ class Checkpoints:
         """Whether there is any, whole or not."""
         return bool(self._all())
 
-    def what_stands(self) -> str:
+    def describe_latest(self) -> str:
         """What a run that cannot write goes on from, in a sentence."""
         newest = next(iter(self._all()), None)
         if newest is None:
@@ -195,7 +195,7 @@ class _Writing(threading.Thread):
             self.error = error
 
 
-def _fault(path: Path, schema: type[Record]) -> str | None:
+def _corruption(path: Path, schema: type[Record]) -> str | None:
     """What is wrong with a checkpoint; None where its files are those of its manifest, to the bit."""
     try:
         fault = find_folder_fault(path)
@@ -226,10 +226,10 @@ def write_tensors(
     from safetensors.torch import save_file
 
     needed = sum(tensor.nbytes for tensor in tensors.values())
-    with saving(path, needed):
+    with rust_disk_errors(path, needed):
         save_file(dict(tensors), path, metadata={key: str(fact) for key, fact in (facts or {}).items()})
         follow_umask(path)
-        synced(path)
+        fsync_path(path)
 
 
 def read_tensors(path: Path) -> "dict[str, Tensor]":
@@ -241,8 +241,8 @@ def read_tensors(path: Path) -> "dict[str, Tensor]":
     from safetensors.torch import load_file
 
     fix = "resume=never trains again from the beginning"
-    with foreign(
-        lambda error: ModelError(f"{path.name} is damaged", where=str(path), found=said(error), fix=fix)
+    with library_errors(
+        lambda error: ModelError(f"{path.name} is damaged", where=str(path), found=message_of(error), fix=fix)
     ):
         tensors: dict[str, Tensor] = load_file(path)
     return tensors

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from autotune.config.enums import Resume
-from autotune.config.load import changes, dump_config, load_values
+from autotune.config.load import diff, dump_config, load_values
 from autotune.config.rules import name
 from autotune.config.schema import RunConfig
 from autotune.config.secrets import redact, redactor
@@ -32,14 +32,14 @@ from autotune.run.saved import ADAPTER, LAST, MODEL, SAVED
 from autotune.run.status import CONFIG, LOCK, STATUS, State, is_run, state_of
 from autotune.runtime import places
 from autotune.runtime.files import (
+    acquire_lock,
+    atomic_write,
+    disk_errors,
     free_name,
-    lines_in_turns,
+    fsync_path,
+    interleave_lines,
     link_or_copy,
-    locked,
     refuse_ways_out,
-    replaced,
-    synced,
-    writing,
 )
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CHECKPOINTS = "checkpoints"
-LEFT_BEHIND = ("metrics.json", "data.json", "environment.json", "predictions_*.jsonl", ".*.part")
+STALE_FILES = ("metrics.json", "data.json", "environment.json", "predictions_*.jsonl", ".*.part")
 """What an attempt that did not finish leaves, and the next one begins without."""
 
 
@@ -85,14 +85,14 @@ class RunFolder:
         if path.exists() and not is_run(path):
             raise ConfigError("the folder exists and is no run folder", where=str(path),
                               fix="name=ANOTHER or runs=ANOTHER_FOLDER")  # fmt: skip
-        with writing(path):
+        with disk_errors(path):
             if path.is_dir():
                 refuse_ways_out(path)
-            lock = locked(path / LOCK, make=True)
+            lock = acquire_lock(path / LOCK, make=True)
             while config.resume is Resume.never and (path / STATUS).exists():
                 path.rename(free_name(path))
                 lock.close()
-                lock = locked(path / LOCK, make=True)
+                lock = acquire_lock(path / LOCK, make=True)
         folder = cls(path, lock)
         try:
             folder._begin(config)
@@ -102,7 +102,7 @@ class RunFolder:
         return folder
 
     @classmethod
-    def reopen(cls, run: str | Path) -> Self:
+    def open_finished(cls, run: str | Path) -> Self:
         """The folder of a finished run, to be pushed or looked at.
 
         Raises:
@@ -111,19 +111,19 @@ class RunFolder:
             DiskError: it cannot be written.
         """
         path = Path(run).expanduser()
-        saved.artefact(path)
+        saved.saved_model_path(path)
         if state_of(path) is not State.finished:
             raise status.unfinished("the run is not finished", path)
         saved.refuse_damaged(path)
-        with writing(path):
+        with disk_errors(path):
             refuse_ways_out(path)
-            lock = locked(path / LOCK)
+            lock = acquire_lock(path / LOCK)
         folder = cls(path, lock)
         folder._log = RunLog(folder.log)
         return folder
 
     @classmethod
-    def follow(cls, config: RunConfig) -> Self:
+    def open_as_worker(cls, config: RunConfig) -> Self:
         """The folder that another process of the same run has opened: nothing is written into it but this
         process's share of predictions."""
         folder = cls(Path(config.runs).expanduser() / str(config.name), None)
@@ -138,8 +138,8 @@ class RunFolder:
             if SAVED in status.read_status(self.path):
                 self._tidy()
             return
-        with writing(self.path):
-            for stale in chain.from_iterable(map(self.path.glob, LEFT_BEHIND)):
+        with disk_errors(self.path):
+            for stale in chain.from_iterable(map(self.path.glob, STALE_FILES)):
                 stale.unlink()
             shutil.rmtree(self.last, ignore_errors=True)
         self.write_text(CONFIG, dump_config(config))
@@ -163,7 +163,7 @@ class RunFolder:
     def _refuse_other_settings(self, config: RunConfig) -> None:
         """A name that was given by hand may hit the folder of a run with other settings."""
         before = self.path / CONFIG
-        changed = changes(load_values(before), config) if before.exists() else []
+        changed = diff(load_values(before), config) if before.exists() else []
         if changed:
             raise ConfigError(
                 "the folder holds a run with other settings",
@@ -183,7 +183,7 @@ class RunFolder:
             raise moved from error
         try:
             if isinstance(error, DiskError):
-                logger.warning("%s", self.checkpoints(1).what_stands())
+                logger.warning("%s", self.checkpoints(1).describe_latest())
             if self._log is not None:
                 if error is not None:
                     known = isinstance(error, AutotuneError)
@@ -191,7 +191,7 @@ class RunFolder:
                     self._log.handle(logging.makeLogRecord({"levelname": "ERROR", "msg": text}))
                 self._log.close()
             if not self._done:
-                self._write_state(*status.ending(error))
+                self._write_state(*status.final_state(error))
         except (OSError, DiskError) as lost:
             # The error that ended the run matters more than that it could not be noted.
             logger.warning("how the run ended could not be noted in %s: %s", self.path / STATUS, lost)
@@ -270,7 +270,7 @@ class RunFolder:
         """
         if self._lock is None:
             return
-        with replaced(self.path / name) as file:
+        with atomic_write(self.path / name) as file:
             file.write(redact(text).encode("utf-8"))
 
     def write_predictions(
@@ -283,7 +283,7 @@ class RunFolder:
         Raises:
             DiskError: they cannot be written.
         """
-        with replaced(self._share(split, rank) if ranks > 1 else self.predictions(split)) as file:
+        with atomic_write(self._share(split, rank) if ranks > 1 else self.predictions(split)) as file:
             hide = redactor()
             for prediction in predictions:
                 file.write(hide(history.line(prediction)).encode("utf-8"))
@@ -294,7 +294,7 @@ class RunFolder:
         Raises:
             DiskError: the file cannot be written.
         """
-        lines_in_turns([self._share(split, rank) for rank in range(ranks)], self.predictions(split))
+        interleave_lines([self._share(split, rank) for rank in range(ranks)], self.predictions(split))
 
     def _share(self, split: str, rank: int) -> Path:
         return self.path / f".predictions_{split}.{rank}.part"
@@ -320,10 +320,10 @@ class RunFolder:
             DiskError: they cannot be written.
         """
         beside = self.best.with_name(f".{self.best.name}.part")
-        with writing(self.best):
+        with disk_errors(self.best):
             write_tensors(beside, weights, facts)
             os.replace(beside, self.best)
-            synced(self.path)
+            fsync_path(self.path)
 
     def checkpoints(self, keep: int) -> Checkpoints:
         """Of this run."""
@@ -333,7 +333,7 @@ class RunFolder:
         """Size of history.jsonl."""
         return history.size(self.history)
 
-    def go_back(self, history_bytes: int, best: Path | None) -> None:
+    def rollback(self, history_bytes: int, best: Path | None) -> None:
         """Takes back what was written after a checkpoint.
 
         Args:
@@ -345,7 +345,7 @@ class RunFolder:
         """
         if self._lock is None:
             return
-        with writing(self.path):
+        with disk_errors(self.path):
             history.cut_back(self.history, history_bytes)
             beside = self.best.with_name(f".{self.best.name}.part")
             beside.unlink(missing_ok=True)
@@ -361,7 +361,7 @@ class RunFolder:
         Raises:
             DiskError: it cannot be written.
         """
-        with writing(self.path):
+        with disk_errors(self.path):
             self.note(**{SAVED: saved.describe_saved(self.path)})
 
     def finish(self) -> None:
@@ -373,8 +373,8 @@ class RunFolder:
         """
         saved.refuse_changed(self.path)
         if self.history.exists():
-            with writing(self.history):
-                synced(self.history)
+            with disk_errors(self.history):
+                fsync_path(self.history)
         before = status.read_status(self.path)
         sealed = {key: value for key, value in before.items() if key == SAVED}
         self.write_json(STATUS, status.record(State.finished, None, before) | sealed)
@@ -382,7 +382,7 @@ class RunFolder:
         self._tidy()
 
     def _tidy(self) -> None:
-        with writing(self.path):
+        with disk_errors(self.path):
             self.best.unlink(missing_ok=True)
             shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
 
@@ -394,7 +394,7 @@ class RunFolder:
         """
         self.write_json(STATUS, {**status.read_status(self.path), **facts})
 
-    artefact = staticmethod(saved.artefact)
+    artefact = staticmethod(saved.saved_model_path)
     config = staticmethod(saved.config)
 
     def _write_state(self, state: State, reason: str | None) -> None:

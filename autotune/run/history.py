@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.config.secrets import redact
-from autotune.runtime.files import writing
+from autotune.runtime.files import disk_errors
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ def append(history: Path, record: Mapping[str, Any]) -> None:
     Raises:
         DiskError: it cannot be written.
     """
-    with writing(history), history.open("a", encoding="utf-8") as file:
+    with disk_errors(history), history.open("a", encoding="utf-8") as file:
         file.write(redact(line(record)))
 
 

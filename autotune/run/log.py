@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from autotune.config.secrets import redact
-from autotune.runtime.files import writing
+from autotune.runtime.files import disk_errors
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class RunLog(logging.FileHandler):
     """
 
     def __init__(self, path: Path) -> None:
-        with writing(path):
+        with disk_errors(path):
             super().__init__(path, encoding="utf-8", errors="backslashreplace")
         self.setFormatter(_Redacting("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S"))
         logging.getLogger("autotune").addHandler(self)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.errors import ModelError
-from autotune.runtime.files import synced
+from autotune.runtime.files import fsync_path
 from autotune.runtime.records import Record, read_record
 
 MANIFEST = "manifest.json"
@@ -88,7 +88,7 @@ def find_folder_fault(folder: Path) -> str | None:
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Writes a JSON file, down to the disk."""
     path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    synced(path)
+    fsync_path(path)
 
 
 def sha256(path: Path) -> str:

@@ -8,10 +8,10 @@ from typing import Any
 from autotune.config import compose
 from autotune.config.compose import Member
 from autotune.config.enums import Resume
-from autotune.config.load import NOT_IDENTITY, changed_at, load_values, typed
-from autotune.config.overrides import key_of, tidy
+from autotune.config.load import NOT_IDENTITY, changed_at, load_values, parse_config
+from autotune.config.overrides import key_of, normalize_argv
 from autotune.config.schema import RunConfig
-from autotune.errors import ConfigError, listing, nearest, override_text, raise_all
+from autotune.errors import ConfigError, format_text_override, listing, nearest, raise_all
 from autotune.run.status import CONFIG
 
 FROM_FOLDER = ("runs", "name", "resume")
@@ -28,14 +28,14 @@ def members(argv: Sequence[str]) -> list[Member]:
     """The runs that a command line asks for: those that it composes, or with resume=RUN that one as it is configured.
 
     Raises:
-        ConfigError: see `compose.members` and `resumed`.
+        ConfigError: see `compose.members` and `load_resumed_config`.
     """
-    words = tidy(argv)
+    words = normalize_argv(argv)
     run = run_to_resume(words)
-    return compose.members(argv) if run is None else [Member(resumed(run, words), tuple(words))]
+    return compose.members(argv) if run is None else [Member(load_resumed_config(run, words), tuple(words))]
 
 
-def resumed(run: Path, words: Sequence[str]) -> RunConfig:
+def load_resumed_config(run: Path, words: Sequence[str]) -> RunConfig:
     """The configuration in a run's folder, with what the command line changes of the keys that may change.
 
     Args:
@@ -52,7 +52,7 @@ def resumed(run: Path, words: Sequence[str]) -> RunConfig:
             "one run goes on, as it was configured",
             where=f"resume={run}",
             found=" ".join(flags),
-            fix=f"autotune {override_text('resume', str(run))}",
+            fix=f"autotune {format_text_override('resume', str(run))}",
         )
     (given,) = compose.compose([f"task={values['task']['name']}", *others])
     wanted = asdict(given)
@@ -72,12 +72,12 @@ def resumed(run: Path, words: Sequence[str]) -> RunConfig:
                     "a run goes on with the settings that it began with",
                     where=str(run / CONFIG),
                     found="\n".join(differences),
-                    fix=f"autotune {override_text('resume', str(run))}, or a new run without resume=",
+                    fix=f"autotune {format_text_override('resume', str(run))}, or a new run without resume=",
                 )
             )
     raise_all(errors)
     place = {"runs": str(run.parent), "name": run.resolve().name, "resume": Resume.auto}
-    return typed({**values, **place}, to_run=True)
+    return parse_config({**values, **place}, to_run=True)
 
 
 def _saved(run: Path) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def _saved(run: Path) -> dict[str, Any]:
         "there is no run to go on with",
         where=f"resume={run}",
         found=f"runs in {run.parent}: {listing(known)}" if known else f"no {CONFIG} in {run}",
-        fix=override_text("resume", str(run.parent / near))
+        fix=format_text_override("resume", str(run.parent / near))
         if near
         else "resume=auto, which goes on where the run's folder exists, or resume=never",
     )

@@ -6,7 +6,7 @@ Their sizes and SHA-256 are in status.json, without the card, which people may e
 from pathlib import Path
 from typing import Any
 
-from autotune.errors import ModelError, TrainingError, listing, nearest, pasted
+from autotune.errors import ModelError, TrainingError, listing, nearest, shell_words
 from autotune.run.manifest import describe, find_fault
 from autotune.run.status import CONFIG, STATUS, is_run, read_status, unfinished
 
@@ -69,7 +69,7 @@ def refuse_changed(run: Path) -> None:
         )
 
 
-def artefact(run: str | Path) -> Path | str:
+def saved_model_path(run: str | Path) -> Path | str:
     """The folder of the saved model of a run.
 
     Args:
@@ -96,7 +96,7 @@ def artefact(run: str | Path) -> Path | str:
         "there is no such run folder",
         where=str(path),
         found=f"runs in {path.parent}: {listing(known)}" if known else None,
-        fix=pasted(path.parent / near) if near else None,
+        fix=shell_words(path.parent / near) if near else None,
     )
 
 

@@ -12,13 +12,13 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from autotune.config.secrets import redact
-from autotune.errors import AutotuneError, ConfigError, Interrupted, ModelError, pasted
+from autotune.errors import AutotuneError, ConfigError, Interrupted, ModelError, shell_words
 from autotune.run.manifest import Digest
-from autotune.runtime.files import now, reading
+from autotune.runtime.files import now, read_errors
 from autotune.runtime.records import Record, read_record
 
 CONFIG, LOCK, STATUS = "config.yaml", ".lock", "status.json"
-BEGUN = {LOCK, CONFIG, f".{CONFIG}.part", f".{STATUS}.part"}
+FRESH_FILES = {LOCK, CONFIG, f".{CONFIG}.part", f".{STATUS}.part"}
 """What stands in a folder whose run was killed before it said anything."""
 
 command_words: ContextVar[Sequence[str] | None] = ContextVar("command_words", default=None)
@@ -91,7 +91,7 @@ def _repair(path: Path) -> str:
     # A run removes its checkpoints when it has finished, and writes its figures shortly before.
     complete = (path / "model").is_dir() and (path / "metrics.json").is_file()
     state = State.finished if complete and not (path / "checkpoints").exists() else State.interrupted
-    file = pasted(path / STATUS)
+    file = shell_words(path / STATUS)
     then = {
         State.finished: "the run seems to have finished",
         State.interrupted: "the command that began the run then goes on with it",
@@ -101,10 +101,10 @@ def _repair(path: Path) -> str:
 
 def is_run(path: Path) -> bool:
     """Whether a folder is a run's, or empty and so free to become one."""
-    with reading(path, elsewhere="name=ANOTHER, or runs=FOLDER of your own"):
+    with read_errors(path, elsewhere="name=ANOTHER, or runs=FOLDER of your own"):
         if not path.is_dir():
             return not path.exists()
-        return (path / STATUS).exists() or {entry.name for entry in path.iterdir()} <= BEGUN
+        return (path / STATUS).exists() or {entry.name for entry in path.iterdir()} <= FRESH_FILES
 
 
 def unfinished(what: str, path: Path) -> ModelError:
@@ -114,7 +114,7 @@ def unfinished(what: str, path: Path) -> ModelError:
     return ModelError(what, where=str(path), found=found, fix=fix)
 
 
-def ending(error: BaseException | None) -> tuple[State, str]:
+def final_state(error: BaseException | None) -> tuple[State, str]:
     """How a run ended that did not finish, and why."""
     if error is None:
         return State.interrupted, "left before the end"

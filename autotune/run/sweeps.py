@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from autotune.config.load import changed_at, plain
+from autotune.config.load import changed_at, to_dict
 from autotune.config.schema import DatasetConfig, RunConfig
 from autotune.errors import listing
 from autotune.run.status import read_status
@@ -35,7 +35,7 @@ def warn_of_other_rows(configs: Sequence[RunConfig], read: Sequence[Mapping[str,
     if len(names) < 2:
         return
     keys = sorted({change.partition(": ")[0] for config in configs[1:]
-                   for change in changed_at("dataset", plain(configs[0]), config)})  # fmt: skip
+                   for change in changed_at("dataset", to_dict(configs[0]), config)})  # fmt: skip
     logger.warning("the runs of this sweep are scored on different rows, so their figures do not compare%s:",
                    f" ({listing(keys)})" if keys else "")  # fmt: skip
     for (split, fingerprint), runs in names.items():

@@ -23,7 +23,7 @@ from autotune.runtime.files import scratch
 
 
 @dataclass(frozen=True)
-class Ended:
+class ProcessResult:
     """How a verb ended."""
 
     code: int
@@ -51,7 +51,7 @@ def prepare() -> None:
     _waiting = os.fdopen(tell, "wb", buffering=0), os.fdopen(receive, "rb", buffering=0)
 
 
-def run(words: Sequence[str]) -> Ended:
+def run(words: Sequence[str]) -> ProcessResult:
     """`autotune` with these words, in a fresh process that is none of a launcher's.
 
     Raises:
@@ -63,13 +63,13 @@ def run(words: Sequence[str]) -> Ended:
         if code is None:
             with said.open("wb") as output:
                 command = [sys.executable, "-P", "-m", "autotune", *words]
-                environment = launcher.alone(os.environ) | {"PYTHONIOENCODING": "utf-8"}
+                environment = launcher.without_launcher_env(os.environ) | {"PYTHONIOENCODING": "utf-8"}
                 process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
                 while (code := _ended(process)) is None:
                     _end_if_asked(process.pid)
         # Ctrl-C has reached it as well.
-        signals.refuse_to_go_on()
-        return Ended(code, said.read_text(encoding="utf-8", errors="replace"))
+        signals.raise_if_stopped()
+        return ProcessResult(code, said.read_text(encoding="utf-8", errors="replace"))
 
 
 def _asked(words: Sequence[str], said: Path) -> int | None:
@@ -97,7 +97,7 @@ def _ended(process: "subprocess.Popen[bytes]") -> int | None:
 def _end_if_asked(child: int) -> None:
     """Ends a process, and raises Interrupted, where a signal has come."""
     try:
-        signals.refuse_to_go_on()
+        signals.raise_if_stopped()
     except Interrupted:
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGINT)
@@ -111,14 +111,14 @@ def _serve(orders: BinaryIO, answers: BinaryIO) -> NoReturn:
         words, said = json.loads(line)
         child = os.fork()
         if child == 0:
-            _become(words, said)
+            _exec_cli(words, said)
         answers.write(b"%d\n" % child)
         _, status = os.waitpid(child, 0)
         answers.write(b"%d\n" % os.waitstatus_to_exitcode(status))
     os._exit(0)
 
 
-def _become(words: list[str], said: str) -> NoReturn:
+def _exec_cli(words: list[str], said: str) -> NoReturn:
     """`python -P -m autotune`, in this process."""
     code = 1
     try:
@@ -128,7 +128,7 @@ def _become(words: list[str], said: str) -> NoReturn:
             os.dup2(output, number)
             # Those of the first process may be closed, or in another encoding.
             setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
-        alone = launcher.alone(os.environ)
+        alone = launcher.without_launcher_env(os.environ)
         os.environ.clear()
         os.environ.update(alone)
         sys.argv[1:] = words

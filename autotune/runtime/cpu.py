@@ -8,7 +8,9 @@ QUOTA = Path("/sys/fs/cgroup/cpu.max")
 UNITS = {"K": 1 << 10, "M": 1 << 20}
 
 
-def cores(allowed: frozenset[int] | None = None, *, system: Path = SYSTEM, quota: Path = QUOTA) -> int:
+def physical_cores(
+    allowed: frozenset[int] | None = None, *, system: Path = SYSTEM, quota: Path = QUOTA
+) -> int:
     """Physical cores that this process may use: two threads of one core multiply matrices no faster than one.
 
     Args:

@@ -31,7 +31,7 @@ NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, e
 
 
 @contextmanager
-def replaced(target: Path, *, elsewhere: str = RUNS) -> Iterator[IO[bytes]]:
+def atomic_write(target: Path, *, elsewhere: str = RUNS) -> Iterator[IO[bytes]]:
     """A file to write that takes the target's place once all of it has reached the disk.
 
     A link stays, and what it leads to is replaced. Devices, pipes and this process's own streams are written into.
@@ -40,7 +40,7 @@ def replaced(target: Path, *, elsewhere: str = RUNS) -> Iterator[IO[bytes]]:
         ConfigError: what is there is a folder, a socket or a disk.
         DiskError: it cannot be written; the target is as it was.
     """
-    with writing(target, elsewhere=elsewhere):
+    with disk_errors(target, elsewhere=elsewhere):
         special = _special(target)
         if special is not None:
             with special:
@@ -54,7 +54,7 @@ def replaced(target: Path, *, elsewhere: str = RUNS) -> Iterator[IO[bytes]]:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(beside, target)
-            synced(target.parent)
+            fsync_path(target.parent)
         except BaseException:
             beside.unlink(missing_ok=True)
             raise
@@ -129,7 +129,7 @@ def _own_stream(path: Path) -> int | None:
 
 
 @contextmanager
-def writing(path: Path, needed: int | None = None, *, elsewhere: str = RUNS) -> Iterator[None]:
+def disk_errors(path: Path, needed: int | None = None, *, elsewhere: str = RUNS) -> Iterator[None]:
     """Inside, an OSError becomes a DiskError.
 
     Args:
@@ -149,13 +149,13 @@ def writing(path: Path, needed: int | None = None, *, elsewhere: str = RUNS) -> 
 
 
 @contextmanager
-def saving(path: Path, needed: int | None = None) -> Iterator[None]:
-    """As `writing`, around libraries written in Rust, which raise errors of their own for what the system says.
+def rust_disk_errors(path: Path, needed: int | None = None) -> Iterator[None]:
+    """As `disk_errors`, around libraries written in Rust, which raise errors of their own for what the system says.
 
     Raises:
         DiskError: the system refused.
     """
-    with writing(path, needed):
+    with disk_errors(path, needed):
         try:
             yield
         except Exception as error:
@@ -167,7 +167,7 @@ def saving(path: Path, needed: int | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def reading(path: Path | None = None, *, elsewhere: str = "dataset.path=FILE") -> Iterator[None]:
+def read_errors(path: Path | None = None, *, elsewhere: str = "dataset.path=FILE") -> Iterator[None]:
     """Inside, what the system refuses becomes a DiskError; a file that is missing stays a FileNotFoundError.
 
     Args:
@@ -202,7 +202,7 @@ def scratch() -> "tempfile.TemporaryDirectory[str]":
         ) from error
 
 
-def locked(path: Path, *, make: bool = False) -> IO[str]:
+def acquire_lock(path: Path, *, make: bool = False) -> IO[str]:
     """Opens a lock file and holds it until it is closed; the system lets go of it when the process dies.
 
     Args:
@@ -279,7 +279,7 @@ def json_lines(path: Path) -> Iterator[Any]:
             yield from map(json.loads, lines)
 
 
-def lines_in_turns(parts: Sequence[Path], target: Path) -> None:
+def interleave_lines(parts: Sequence[Path], target: Path) -> None:
     """Puts the lines of files into one, each in turn, and removes the files.
 
     Args:
@@ -289,7 +289,7 @@ def lines_in_turns(parts: Sequence[Path], target: Path) -> None:
     Raises:
         DiskError: it cannot be written.
     """
-    with ExitStack() as stack, replaced(target) as file:
+    with ExitStack() as stack, atomic_write(target) as file:
         for source in cycle([stack.enter_context(part.open("rb")) for part in parts]):
             line = source.readline()
             if not line:
@@ -300,12 +300,12 @@ def lines_in_turns(parts: Sequence[Path], target: Path) -> None:
 
 
 def deliver(made: Path, target: Path) -> None:
-    """Puts the bytes of a finished file where the user wants them, on whatever disk or device that is; see `replaced`.
+    """Puts the bytes of a finished file where the user wants them, on whatever disk or device that is; see `atomic_write`.
 
     Raises:
         DiskError: they cannot be written.
     """
-    with made.open("rb") as source, replaced(target, elsewhere=OUTPUT) as file:
+    with made.open("rb") as source, atomic_write(target, elsewhere=OUTPUT) as file:
         shutil.copyfileobj(source, file, 1 << 20)
 
 
@@ -339,7 +339,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def synced(path: Path) -> None:
+def fsync_path(path: Path) -> None:
     """Makes what was written to a file, or renamed in a folder, last through a power cut.
 
     A folder is passed over where the file system cannot do that for folders: nothing better can be had there.
@@ -354,12 +354,12 @@ def synced(path: Path) -> None:
         os.close(descriptor)
 
 
-def tree_synced(folder: Path) -> None:
+def fsync_tree(folder: Path) -> None:
     """Makes a folder and everything in it last through a power cut."""
     for path in sorted(folder.rglob("*"), reverse=True):
         if not path.is_symlink():
-            synced(path)
-    synced(folder)
+            fsync_path(path)
+    fsync_path(folder)
 
 
 def make_folder(path: Path) -> None:
@@ -367,18 +367,18 @@ def make_folder(path: Path) -> None:
     made = [one for one in (path, *path.parents) if not one.exists()]
     path.mkdir(PRIVATE, parents=True, exist_ok=True)
     for one in reversed(made):
-        synced(one.parent)
+        fsync_path(one.parent)
 
 
-def put_folder(partial: Path, folder: Path) -> None:
+def replace_folder(partial: Path, folder: Path) -> None:
     """Puts a finished folder into place once all of it has reached the disk; whoever reads sees the old or the new."""
-    tree_synced(partial)
+    fsync_tree(partial)
     old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
     partial.rename(folder)
-    synced(folder.parent)
+    fsync_path(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -388,4 +388,4 @@ def link_or_copy(source: Path, target: Path) -> None:
         target.hardlink_to(source)
     except OSError:
         shutil.copyfile(source, target)
-        synced(target)
+        fsync_path(target)

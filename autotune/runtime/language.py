@@ -15,7 +15,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Self
 
-from autotune.errors import ConfigError, layout
+from autotune.errors import ConfigError, format_error
 
 VARIABLE = "AUTOTUNE_LANG"
 LOCALE = ("LC_ALL", "LC_MESSAGES", "LANG")
@@ -68,9 +68,9 @@ def word(text: str) -> str:
 def shown(what: str, where: str | None = None, found: str | None = None, fix: str | None = None) -> str:
     """A message with its details below, as errors and findings have them, in the user's language."""
     if not _is_portuguese():
-        return layout(what, [("where", where), ("found", found), ("fix", fix)])
+        return format_error(what, [("where", where), ("found", found), ("fix", fix)])
     details = (("where", where, "places"), ("found", found, ""), ("fix", fix, "fixes"))
-    return layout(
+    return format_error(
         _translated(what),
         [
             (word(name), value if value is None else _translated(value, field))

@@ -15,17 +15,17 @@ def rank() -> int:
     return _number("RANK", 0)
 
 
-def ranks() -> int:
+def world_size() -> int:
     """How many processes there are."""
     return _number("WORLD_SIZE", 1)
 
 
-def ranks_here() -> int:
+def local_world_size() -> int:
     """How many of them are on this machine."""
     return _number("LOCAL_WORLD_SIZE", 1)
 
 
-def alone(environment: Mapping[str, str]) -> dict[str, str]:
+def without_launcher_env(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment for a child process that is none of them."""
     return {
         name: value

@@ -2,7 +2,7 @@
 
 A damaged or hostile file makes parsers, model classes and code in Rust or C raise anything at all: TypeError,
 AttributeError, SystemError, a plain Exception, even pyo3's PanicException, which is no Exception. Naming the kinds
-at each call is a list that is never complete. So the call alone stands inside `foreign`, and everything that comes out
+at each call is a list that is never complete. So the call alone stands inside `library_errors`, and everything that comes out
 of the library is translated, while an error that one of our own functions raised further down is left: it is a bug.
 """
 
@@ -19,7 +19,7 @@ PANIC = "PanicException"
 
 
 @contextmanager
-def foreign(explain: Callable[[BaseException], AutotuneError]) -> Iterator[None]:
+def library_errors(explain: Callable[[BaseException], AutotuneError]) -> Iterator[None]:
     """Inside stands a call into a library, and as little else as possible.
 
     Args:
@@ -40,7 +40,7 @@ def foreign(explain: Callable[[BaseException], AutotuneError]) -> Iterator[None]
         raise explain(error) from error
 
 
-def said(error: BaseException, most: int = 300) -> str:
+def message_of(error: BaseException, most: int = 300) -> str:
     """What a library said, on one line: the kind of error and the first line of its text."""
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     return f"{type(error).__name__}: {first}"[:most].removesuffix(": ")
@@ -53,5 +53,5 @@ def _is_ours(trace: TracebackType | None) -> bool:
     while trace is not None:
         frames.append(trace.tb_frame.f_code.co_filename)
         trace = trace.tb_next
-    # The first is `foreign` itself, the second the block.
+    # The first is `library_errors` itself, the second the block.
     return len(frames) > 2 and frames[-1].startswith(OURS)

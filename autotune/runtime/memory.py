@@ -21,7 +21,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in SIGNS)
 
 
-def let_go() -> None:
+def free_memory() -> None:
     """Gives back what nobody refers to any more, and on a GPU what torch keeps for later."""
     gc.collect()
     if torch.cuda.is_available():

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-from autotune.errors import DiskError, PathError, pasted
+from autotune.errors import DiskError, PathError, shell_words
 
 ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Where there is too little room, and only there, making room helps."""
@@ -169,9 +169,9 @@ def _rights(named: Path, *, reading: bool, elsewhere: str) -> tuple[str, str]:
     except OSError:
         return owned(obstacle), f"ask its owner, or {elsewhere}"
     if about.st_uid == os.geteuid() and os.geteuid():
-        return owned(obstacle), f"chmod -R u+rwX {pasted(obstacle)}; or {elsewhere}"
+        return owned(obstacle), f"chmod -R u+rwX {shell_words(obstacle)}; or {elsewhere}"
     owner = user_name(about.st_uid)
-    return owned(obstacle), f"ask {owner} for: {change} {pasted(obstacle)}; or {elsewhere}"
+    return owned(obstacle), f"ask {owner} for: {change} {shell_words(obstacle)}; or {elsewhere}"
 
 
 def _obstacle(path: Path, *, reading: bool) -> Path:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import IO
 
-from autotune.errors import DiskError, override
+from autotune.errors import DiskError, format_override
 from autotune.runtime.os_errors import user_name
 
 CACHE = ".cache"
@@ -39,7 +39,9 @@ def moved(folder: Path, lock: IO[str] | None) -> DiskError | None:
         "the run folder was moved or removed while the run was at work",
         where=str(folder),
         found=f"it is now {there}" if there else None,
-        fix=f"autotune {override('resume', str(there))}" if there else "move it back, then the same command",
+        fix=f"autotune {format_override('resume', str(there))}"
+        if there
+        else "move it back, then the same command",
     )
 
 

@@ -52,7 +52,7 @@ class Ranks:
         self.rank, self.size, self._store = rank, size, store
         self._failed = self._first_is_gone = False
 
-    def first(self, name: str, ahead: Callable[[], T], then: Callable[[], T]) -> T:
+    def rank0_first(self, name: str, ahead: Callable[[], T], then: Callable[[], T]) -> T:
         """The first process does one thing; when that is done the others do another.
 
         Args:
@@ -72,7 +72,7 @@ class Ranks:
         return then()
 
     @contextmanager
-    def united(self) -> Iterator[None]:
+    def share_errors(self) -> Iterator[None]:
         """Inside, an error of one process becomes that of all.
 
         Raises:
@@ -81,18 +81,18 @@ class Ranks:
         try:
             yield
         except Exception as error:
-            common = self._common(error)
+            common = self._error_of_first_failure(error)
             if common is error:
                 raise
             raise common from error
 
-    def part(self) -> None:
+    def shutdown(self) -> None:
         """The end. After an error the others leave when the first has noted it; else the first one leaves last,
         for the store may be its own."""
         if self._store is None or self._first_is_gone:
             return
         if self._failed and self.rank:
-            if not self._patiently("noted", PARTING_SECONDS):
+            if not self._wait_for_key("noted", PARTING_SECONDS):
                 sys.stderr.write(local("error: process 0, which would have told why, did not answer") + "\n")
         elif self._failed:
             self._store.set("noted", "done")
@@ -100,17 +100,17 @@ class Ranks:
             self._store.set(f"left {self.rank}", "done")
         else:
             for rank in range(1, self.size):
-                self._patiently(f"left {rank}", PARTING_SECONDS)
+                self._wait_for_key(f"left {rank}", PARTING_SECONDS)
 
     def _wait(self, name: str) -> None:
         assert self._store is not None, "only where there are several"
         while not self._store.check([name]):
             if self._store.check(["error"]):
                 raise ConnectionAbortedError("another process failed")
-            signals.refuse_to_go_on()
+            signals.raise_if_stopped()
             time.sleep(WAIT_SECONDS)
 
-    def _patiently(self, name: str, seconds: float) -> bool:
+    def _wait_for_key(self, name: str, seconds: float) -> bool:
         """Whether something is in the store before the time is up."""
         assert self._store is not None, "only where there are several"
         until = time.monotonic() + seconds
@@ -118,7 +118,7 @@ class Ranks:
             time.sleep(WAIT_SECONDS)
         return bool(there)
 
-    def _silent(self) -> str:
+    def _missing_ranks(self) -> str:
         """Which processes have neither failed nor noticed that another one is gone."""
         assert self._store is not None, "only where there are several"
         ranks = range(self.size)
@@ -129,18 +129,20 @@ class Ranks:
             f"{numbers}, counted from 0, did not answer: it died, hangs, or trainer.rank_timeout is too short"
         )
 
-    def _common(self, error: Exception) -> Exception:
+    def _error_of_first_failure(self, error: Exception) -> Exception:
         """The error of the process that failed first, which may be this one's own."""
         if self._store is None or self._failed:
             return error
         self._failed = True
         # A launcher ends the others as soon as one has left; they shall leave with the same exit code.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        lost = isinstance(error, ConnectionError) or (isinstance(error, RuntimeError) and _lost(error))
+        lost = isinstance(error, ConnectionError) or (
+            isinstance(error, RuntimeError) and _is_connection_error(error)
+        )
         if lost:
             self._store.set(f"lost {self.rank}", "done")
-            if not self._patiently("error", REASON_SECONDS):
-                lost, error = False, Interrupted(self._silent())
+            if not self._wait_for_key("error", REASON_SECONDS):
+                lost, error = False, Interrupted(self._missing_ranks())
                 if self._first_is_gone:  # which would have told it
                     sys.stderr.write(f"{word('error')}: {local(str(error))}\n")
         if not lost and self._store.add("errors", 1) == 1:
@@ -157,7 +159,7 @@ class Ranks:
         _tear_down()
         if mine and self.rank == 0:
             return error
-        self._patiently("error", REASON_SECONDS)
+        self._wait_for_key("error", REASON_SECONDS)
         found = json.loads(self._store.get("error"))
         if not mine and isinstance(error, AutotuneError) and str(error) == found["text"]:
             return error
@@ -167,7 +169,7 @@ class Ranks:
 
 
 @contextmanager
-def joined(timeout: float) -> Iterator[Ranks]:
+def init_process_group(timeout: float) -> Iterator[Ranks]:
     """The processes that a launcher started, connected; a single one without a launcher.
 
     On a CPU they talk through gloo, on GPUs through NCCL.
@@ -178,7 +180,7 @@ def joined(timeout: float) -> Iterator[Ranks]:
     Raises:
         AutotuneError: see `Ranks.united`.
     """
-    size = launcher.ranks()
+    size = launcher.world_size()
     if size == 1:
         yield Ranks(0, 1)
         return
@@ -196,14 +198,14 @@ def joined(timeout: float) -> Iterator[Ranks]:
     store = torch.distributed.PrefixStore(f"autotune/{attempt}/{next(_runs)}", client)
     ranks = Ranks(launcher.rank(), size, store)
     try:
-        with ranks.united():
+        with ranks.share_errors():
             yield ranks
-            ranks.first("end", lambda: None, lambda: None)
+            ranks.rank0_first("end", lambda: None, lambda: None)
     finally:
-        ranks.part()
+        ranks.shutdown()
 
 
-def _lost(error: RuntimeError) -> bool:
+def _is_connection_error(error: RuntimeError) -> bool:
     """Whether a collective failed because another process is gone."""
     signs = ("connection", "gloo", "nccl", "peer", "timed out", "process group", "socket")
     return isinstance(error, torch.distributed.DistError) or any(sign in str(error).lower() for sign in signs)

@@ -20,7 +20,7 @@ PAUSE = 0.2
 """Seconds between two looks while something else is waited for."""
 
 
-class _Asked:
+class _State:
     """What has come so far."""
 
     name: str | None = None
@@ -30,20 +30,20 @@ class _Asked:
     """Whether work would be lost by leaving in the middle of it."""
 
 
-_asked = _Asked()
+_state = _State()
 
 
 @contextmanager
-def heeded() -> Iterator[None]:
-    """Inside, a signal is noted; see `refuse_to_go_on` and `leave`. A second Ctrl-C or SIGTERM leaves at once.
+def handle_signals() -> Iterator[None]:
+    """Inside, a signal is noted; see `raise_if_stopped` and `stop_requested`. A second Ctrl-C or SIGTERM leaves at once.
 
     One that nobody asked for before the end is kept for the next run of a sweep.
     """
-    before = {number: signal.signal(number, _note) for number in LEAVING}
-    alarm = signal.signal(signal.SIGALRM, _leave_in_the_middle)
-    if _asked.answered:
-        _asked.name = None
-    _asked.deferred = False
+    before = {number: signal.signal(number, _on_signal) for number in LEAVING}
+    alarm = signal.signal(signal.SIGALRM, _on_second_signal)
+    if _state.answered:
+        _state.name = None
+    _state.deferred = False
     try:
         yield
     finally:
@@ -51,61 +51,61 @@ def heeded() -> Iterator[None]:
         signal.signal(signal.SIGALRM, alarm)
         for number, handler in before.items():
             # Who has come to ignore one meanwhile, as a process that must end with the others, goes on ignoring it.
-            if signal.getsignal(number) is _note:
+            if signal.getsignal(number) is _on_signal:
                 signal.signal(number, handler)
 
 
 @contextmanager
-def deferred() -> Iterator[None]:
+def defer_signals() -> Iterator[None]:
     """Inside, whoever is at work has all the time that it takes until it asks, and to save what was done then."""
-    before, _asked.deferred = _asked.deferred, True
+    before, _state.deferred = _state.deferred, True
     try:
         yield
     finally:
-        _asked.deferred = before
-        if not _asked.answered:
+        _state.deferred = before
+        if not _state.answered:
             signal.setitimer(signal.ITIMER_REAL, GRACE)
 
 
-def leave() -> bool:
+def stop_requested() -> bool:
     """Whether a signal has come; who asks leaves."""
-    if _asked.name is None:
+    if _state.name is None:
         return False
-    _asked.answered = True
+    _state.answered = True
     return True
 
 
 def name() -> str | None:
     """Of the signal that has come."""
-    return _asked.name
+    return _state.name
 
 
-def refuse_to_go_on() -> None:
+def raise_if_stopped() -> None:
     """Raises Interrupted where a signal has come."""
-    if leave():
-        raise Interrupted(str(_asked.name))
+    if stop_requested():
+        raise Interrupted(str(_state.name))
 
 
 def sleep(seconds: float) -> None:
     """Waits; raises Interrupted when a signal comes."""
     until = time.monotonic() + seconds
-    refuse_to_go_on()
+    raise_if_stopped()
     while (left := until - time.monotonic()) > 0:
         time.sleep(min(PAUSE, left))
-        refuse_to_go_on()
+        raise_if_stopped()
 
 
-def _note(number: int, _: FrameType | None) -> None:
-    if _asked.name is None:
-        _asked.name, _asked.answered = signal.Signals(number).name, False
-        if not _asked.deferred:
+def _on_signal(number: int, _: FrameType | None) -> None:
+    if _state.name is None:
+        _state.name, _state.answered = signal.Signals(number).name, False
+        if not _state.deferred:
             signal.setitimer(signal.ITIMER_REAL, GRACE)
-    elif number == signal.SIGINT or (number == signal.SIGTERM and launcher.ranks() == 1):
+    elif number == signal.SIGINT or (number == signal.SIGTERM and launcher.world_size() == 1):
         # A launcher sends SIGTERM once more when the first of several processes has left; others may still be saving.
         os._exit(128 + number)
 
 
-def _leave_in_the_middle(*_: object) -> None:
-    if not (_asked.answered or _asked.deferred):
-        os.write(2, f"error: {Interrupted(str(_asked.name))}\n".encode())
+def _on_second_signal(*_: object) -> None:
+    if not (_state.answered or _state.deferred):
+        os.write(2, f"error: {Interrupted(str(_state.name))}\n".encode())
         os._exit(Interrupted.exit_code)

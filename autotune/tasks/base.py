@@ -21,9 +21,9 @@ from autotune.config.columns import Column
 from autotune.config.rules.trainer import delta
 from autotune.config.schema import DatasetConfig, RunConfig, TaskConfig
 from autotune.errors import AutotuneError, ConfigError
-from autotune.models.spec import DEFAULT_MAX_LENGTH, Base, Family, Head
+from autotune.models.spec import DEFAULT_MAX_LENGTH, Family, Head, ModelSpec
 from autotune.runtime.records import Record
-from autotune.tasks.text_encoder import Encoder
+from autotune.tasks.text_encoder import TextEncoder
 from autotune.tasks.text_encoder import chunks as chunks
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Batch:
             self.num_targets,
         )
 
-    def widened(self, multiple: int, pad_id: int) -> "Batch":
+    def pad_to_multiple(self, multiple: int, pad_id: int) -> "Batch":
         """The batch with lengths that are multiples: nothing attends to what is added, nothing is learned from it."""
         from torch.nn.functional import pad as pad_tensor
 
@@ -88,7 +88,7 @@ class LossSum:
     """Sum of the weights; equals the batch's `num_targets`."""
 
 
-class Piece(NamedTuple):
+class FeatureOutput(NamedTuple):
     """What the model says of one feature."""
 
     row: int
@@ -129,7 +129,7 @@ class Task(ABC):
     Args:
         config: the section `task`.
         base: config and tokenizer of the base model; no weights.
-        facts: JSON that `learn` (and `measure`) took from the training rows; saved with the model.
+        facts: JSON that `fit_labels` (and `measure_tokens`) took from the training rows; saved with the model.
 
     Raises:
         ConfigError: `task.max_length` is more than the model takes.
@@ -144,9 +144,9 @@ class Task(ABC):
     """Canonical columns of the rows."""
     heads: ClassVar[Mapping[Family, Head]]
     """The families that can do this task, and with which head."""
-    instead: ClassVar[str]
+    alternatives: ClassVar[str]
     """For the families that cannot: what to use, as overrides."""
-    suggested: ClassVar[str]
+    example_overrides: ClassVar[str]
     """Overrides of a real run, for people who have tried the tiny one."""
     tiny: ClassVar[str]
     """Architecture of the tiny model when model.tiny is auto."""
@@ -156,10 +156,10 @@ class Task(ABC):
     problem_type: ClassVar[str] = "single_label_classification"
     """Of a sequence head: what that pipeline makes of its outputs; also `multi_label_classification`, `regression`."""
 
-    def __init__(self, config: Any, base: Base, facts: dict[str, Any]) -> None:
+    def __init__(self, config: Any, base: ModelSpec, facts: dict[str, Any]) -> None:
         self.config, self.base, self.facts = config, base, facts
         self.tokenizer = base.tokenizer
-        self.encoder = Encoder(base.tokenizer)
+        self.encoder = TextEncoder(base.tokenizer)
         if config.max_length is not None and config.max_length > base.max_length:
             raise ConfigError(
                 f"the model {base.name} takes at most {base.max_length} tokens",
@@ -180,7 +180,7 @@ class Task(ABC):
 
     @classmethod
     @abstractmethod
-    def learn(cls, config: Any, dataset: DatasetConfig, rows: "Mapping[str, Dataset]") -> dict[str, Any]:
+    def fit_labels(cls, config: Any, dataset: DatasetConfig, rows: "Mapping[str, Dataset]") -> dict[str, Any]:
         """Facts of the training rows that the model is built on (label names and their order).
 
         Runs before any model or tokenizer is opened.
@@ -212,22 +212,22 @@ class Task(ABC):
         """
 
     @classmethod
-    def units(cls, rows: "Dataset") -> dict[str, int]:
+    def count_units(cls, rows: "Dataset") -> dict[str, int]:
         """How much of what this task counts the rows hold, besides tokens. Nothing by default."""
         return {}
 
-    def overlong(self, features: "Dataset") -> "NDArray[np.bool_]":
+    def exceeds_window(self, features: "Dataset") -> "NDArray[np.bool_]":
         """Whether more stands in the row of a feature than in its first window: bool (features,)."""
         table = features.data.table
         rows = table["row"].to_numpy()
         several = np.append(False, rows[1:] == rows[:-1])
         return several | (table["lost"].to_numpy() > 0)
 
-    def unreachable(self, features: "Dataset") -> "NDArray[np.bool_]":
+    def reference_too_long(self, features: "Dataset") -> "NDArray[np.bool_]":
         """Whether the reference of a feature is longer than what the model may write: bool (features,)."""
         return np.zeros(len(features), dtype=np.bool_)
 
-    def beyond(self, rows: "Iterable[Row]") -> Counter[str]:
+    def tokens_lost(self, rows: "Iterable[Row]") -> Counter[str]:
         """What stands behind the end of the first window, and so would be lost without others: tokens and units.
 
         Args:
@@ -235,14 +235,14 @@ class Task(ABC):
         """
         return Counter()
 
-    def when_cut(self, wanted: int) -> str:
+    def truncation_advice(self, wanted: int) -> str:
         """What to do where rows of `wanted` tokens are cut because the model takes no more."""
         return (
             f"model.max_length={wanted} task.max_length={wanted} where positions have no end, as in T5; "
             "else a base model that takes longer inputs"
         )
 
-    def measure(self, rows: "Mapping[str, Dataset]") -> None:
+    def measure_tokens(self, rows: "Mapping[str, Dataset]") -> None:
         """Adds to `facts` what can only be measured in tokens. Nothing by default.
 
         Args:
@@ -273,7 +273,7 @@ class Task(ABC):
         """What the model says of each feature, in their order, as plain Python and numpy values."""
 
     @abstractmethod
-    def join(self, rows: "Iterable[Row]", pieces: Sequence[Piece]) -> Iterator[Prediction]:
+    def join(self, rows: "Iterable[Row]", pieces: Sequence[FeatureOutput]) -> Iterator[Prediction]:
         """One prediction for every row, in order; windows are merged, nothing is left out.
 
         Args:
@@ -288,7 +288,7 @@ class Task(ABC):
     def metric(self) -> "OfflineMetric[Any]":
         """An `evaluate.Metric` without rows, whose figures `main_metric` is one of."""
 
-    def compared(self, row: Row, prediction: Prediction) -> tuple[Any, Any]:
+    def to_metric_inputs(self, row: Row, prediction: Prediction) -> tuple[Any, Any]:
         """Reference and prediction in the form that `metric` takes. By default as they stand.
 
         Raises:
@@ -301,7 +301,7 @@ class Task(ABC):
         """Compares predictions with uncut references, one by one."""
         metric = self.metric()
         for row, prediction in zip(rows, predictions, strict=True):
-            reference, said = self.compared(row, prediction)
+            reference, said = self.to_metric_inputs(row, prediction)
             metric.add(reference=reference, prediction=said)
         return self.scores(metric)
 
@@ -333,6 +333,6 @@ class Task(ABC):
         """Arguments of `generate` that reproduce the predictions; empty for classification."""
         return {}
 
-    def serving(self) -> dict[str, Any]:
+    def serving_config(self) -> dict[str, Any]:
         """What a server needs to know besides the model; empty where `transformers.pipeline` serves it."""
         return {}

@@ -11,8 +11,8 @@ from datasets import Dataset
 
 from autotune.config.columns import Kind
 from autotune.data.batches import Indices
-from autotune.data.cache import cached_table, key, records, values
-from autotune.data.stream import Sections, forget
+from autotune.data.cache import cache_key, cached_table, iter_column, iter_rows
+from autotune.data.stream import Sections, delete_cached_files
 from autotune.errors import DataError, listing
 from autotune.tasks.base import Feature, Task
 
@@ -35,7 +35,7 @@ def prepare_features(
 
     def made() -> Iterable[Feature]:
         begins()
-        return task.prepare(records(rows))
+        return task.prepare(iter_rows(rows))
 
     return cached_table(cache, _name(task, fingerprint), made)
 
@@ -55,7 +55,7 @@ def _name(task: Task, fingerprint: str) -> str:
         task.tokenizer.all_special_ids,
         fingerprint,
     ]
-    return f"features-{key(*parts)}"
+    return f"features-{cache_key(*parts)}"
 
 
 class FeatureSections:
@@ -80,7 +80,7 @@ class FeatureSections:
         Raises:
             DataError: the section has labels that the first one lacks.
         """
-        forget(self._kept)
+        delete_cached_files(self._kept)
         self._kept = None
         rows = self.sections(number)
         if rows is self.sections.first:
@@ -97,7 +97,7 @@ class FeatureSections:
         if names is None or target is None:
             return
         found: set[str] = set()
-        for value in values(rows, target.role):
+        for value in iter_column(rows, target.role):
             found.update([value] if isinstance(value, str) else value)
         strange = sorted(found - set(names))
         if strange:

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from autotune.config.columns import Column, Kind
-from autotune.config.labels import mended_type
+from autotune.config.labels import repaired_type
 from autotune.config.schema import DatasetConfig, OptionalPositive, RunConfig, TaskConfig
-from autotune.data.cache import records, values
+from autotune.data.cache import iter_column, iter_rows
 from autotune.data.labels import RelabelError, label_names
 from autotune.data.spelling import same_spelling
 from autotune.data.words import entities
 from autotune.errors import AutotuneError, DataError, listing, raise_all
-from autotune.models.spec import Base, Family, Head, pad, padded_inputs
+from autotune.models.spec import Family, Head, ModelSpec, pad, padded_inputs
 from autotune.registry import register
 from autotune.runtime.records import Record
-from autotune.tasks.base import IGNORED, Batch, Feature, LossSum, Piece, Prediction, Row, Task, chunks
+from autotune.tasks.base import IGNORED, Batch, Feature, FeatureOutput, LossSum, Prediction, Row, Task, chunks
 from autotune.tasks.overlap import overlap
 from autotune.tasks.windows import most_central, windows
 
@@ -66,14 +66,14 @@ class Ner(Task):
     columns = (Column("tokens", Kind.words), Column("tags", Kind.tags, target=True))
     heads = {Family.encoder: Head.token, Family.decoder: Head.token}
     pipeline = "token-classification"
-    instead = "an encoder, model=bertimbau_base, or a decoder, model=tucano_160m"
-    suggested = "dataset=lener_br model=bertimbau_base"
+    alternatives = "an encoder, model=bertimbau_base, or a decoder, model=tucano_160m"
+    example_overrides = "dataset=lener_br model=bertimbau_base"
     tiny = "bert"
     main_metric = "entity_f1"
 
     config: NerConfig
 
-    def __init__(self, config: NerConfig, base: Base, facts: dict[str, Any]) -> None:
+    def __init__(self, config: NerConfig, base: ModelSpec, facts: dict[str, Any]) -> None:
         super().__init__(config, base, facts)
         self.ids = {tag: number for number, tag in enumerate(facts["labels"])}
 
@@ -85,7 +85,7 @@ class Ner(Task):
             yield from overlap(config, config.task.overlap)
 
     @classmethod
-    def learn(cls, config: Any, dataset: DatasetConfig, rows: "Mapping[str, Dataset]") -> dict[str, Any]:
+    def fit_labels(cls, config: Any, dataset: DatasetConfig, rows: "Mapping[str, Dataset]") -> dict[str, Any]:
         """Tags in the order of their ids (O first), and how many entities of each type train has."""
         counts = {split: _entity_counts(data) for split, data in rows.items()}
         if not counts["train"]:
@@ -96,7 +96,10 @@ class Ner(Task):
             )
         types = label_names(dataset, counts["train"])
         unfit = {
-            name: made for names in (types, *counts.values()) for name in names if (made := mended_type(name))
+            name: made
+            for names in (types, *counts.values())
+            for name in names
+            if (made := repaired_type(name))
         }
         if unfit:
             raise RelabelError(
@@ -131,7 +134,7 @@ class Ner(Task):
     @classmethod
     def texts(cls, rows: "Dataset") -> Iterator[str]:
         """The words joined by blanks."""
-        return (" ".join(tokens) for tokens in values(rows, "tokens"))
+        return (" ".join(tokens) for tokens in iter_column(rows, "tokens"))
 
     def labels(self) -> list[str]:
         """The tags."""
@@ -144,7 +147,7 @@ class Ner(Task):
             `row`, `input_ids`, `length`, `lost` (always 0), `words`: at each position the number of the word whose tag
             the position gives, else -1; `labels`: the tag's id there, else -100.
         """
-        room = self.encoder.room(self.max_length)
+        room = self.encoder.max_content_tokens(self.max_length)
         shared = min(self.config.overlap or self.max_length // 4, room - 1)
         number = first
         for chunk in chunks(rows):
@@ -180,14 +183,14 @@ class Ner(Task):
                 number += 1
 
     @classmethod
-    def units(cls, rows: "Dataset") -> dict[str, int]:
+    def count_units(cls, rows: "Dataset") -> dict[str, int]:
         """Words and entities."""
-        words = sum(len(tokens) for tokens in values(rows, "tokens"))
+        words = sum(len(tokens) for tokens in iter_column(rows, "tokens"))
         return {"words": words, "entities": _entity_counts(rows).total()}
 
-    def beyond(self, rows: Iterable[Row]) -> Counter[str]:
+    def tokens_lost(self, rows: Iterable[Row]) -> Counter[str]:
         """Tokens, words and entities behind the first window; an entity is lost with one of its words."""
-        room = self.encoder.room(self.max_length)
+        room = self.encoder.max_content_tokens(self.max_length)
         lost: Counter[str] = Counter()
         for chunk in chunks(rows):
             for row, (ids, words) in zip(chunk, self._pieces(chunk), strict=True):
@@ -207,7 +210,7 @@ class Ner(Task):
         becomes the unknown token, so that it is predicted like every other word. Of words that are one token
         together, the first has it.
         """
-        units = [self.encoder.units(row["text"], row["tokens"], row["starts"]) for row in rows]
+        units = [self.encoder.count_units(row["text"], row["tokens"], row["starts"]) for row in rows]
         texts = [" ".join(text for _, text in own) for own in units]
         encoded = self.tokenizer(
             texts,
@@ -231,7 +234,7 @@ class Ner(Task):
 
     def in_pipeline(self, row: Row) -> str | None:
         """The words with one blank between them."""
-        units = [text for _, text in self.encoder.units(row["text"], row["tokens"], row["starts"])]
+        units = [text for _, text in self.encoder.count_units(row["text"], row["tokens"], row["starts"])]
         return " ".join(units) if all(self.encoder.ids(units)) else None
 
     @property
@@ -270,7 +273,7 @@ class Ner(Task):
             for asked, *parts in zip(words, words.int(), tags.short(), probabilities, strict=True)
         ]
 
-    def join(self, rows: Iterable[Row], pieces: Sequence[Piece]) -> Iterator[Prediction]:
+    def join(self, rows: Iterable[Row], pieces: Sequence[FeatureOutput]) -> Iterator[Prediction]:
         """A tag for every word; `entities` with offsets into `text`, which is as it was given, and the mean probability
         of their words."""
         names = self.labels()
@@ -305,13 +308,14 @@ class Ner(Task):
     def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, Iterator[Prediction]]:
         """For each word the tag it has most often in train; O for words that train does not have."""
         tags: dict[str, Counter[str]] = {}
-        for row in records(train):
+        for row in iter_rows(train):
             for word, tag in zip(row["tokens"], row["tags"], strict=True):
                 tags.setdefault(word, Counter())[tag] += 1
         usual = {word: counter.most_common(1)[0][0] for word, counter in tags.items()}
         return {
             "most frequent tag of each word": (
-                {"prediction": [usual.get(word, "O") for word in tokens]} for tokens in values(rows, "tokens")
+                {"prediction": [usual.get(word, "O") for word in tokens]}
+                for tokens in iter_column(rows, "tokens")
             )
         }
 
@@ -324,7 +328,9 @@ def _places(row: Row) -> tuple[str, Sequence[int], Sequence[int]]:
     return row["text"], row["starts"], ends
 
 
-def _of_all_words(pieces: Iterable[Piece], names: Sequence[str], count: int) -> tuple[list[str], list[float]]:
+def _of_all_words(
+    pieces: Iterable[FeatureOutput], names: Sequence[str], count: int
+) -> tuple[list[str], list[float]]:
     """Tag and probability of each word; a word without a token of its own continues the one before it."""
     tags, certain = [""] * count, [0.0] * count
     for piece in pieces:
@@ -339,4 +345,4 @@ def _of_all_words(pieces: Iterable[Piece], names: Sequence[str], count: int) -> 
 
 def _entity_counts(data: "Dataset") -> Counter[str]:
     """Entities of each type."""
-    return Counter(name for tags in values(data, "tags") for name, _, _ in entities(tags))
+    return Counter(name for tags in iter_column(data, "tags") for name, _, _ in entities(tags))

@@ -7,25 +7,25 @@ from pydantic import Field
 
 from autotune import registry
 from autotune.config.enums import Precision
-from autotune.config.load import typed
+from autotune.config.load import parse_config
 from autotune.config.schema import RunConfig
 from autotune.errors import AutotuneError
-from autotune.models.record import FIX, RECORD, Artefact
-from autotune.models.spec import Base, Head
+from autotune.models.record import FIX, RECORD, SavedModelRecord
+from autotune.models.spec import Head, ModelSpec
 from autotune.runtime.records import checked, damaged
 from autotune.tasks.base import Task
 
 
-class Saved(Artefact):
+class SavedRunRecord(SavedModelRecord):
     """autotune.json of a run."""
 
     config: dict[str, Any]
     facts: dict[str, Any]
     precision: Annotated[Precision, Field(strict=False)]
-    serving: dict[str, Any] = {}
+    serving_config: dict[str, Any] = {}
 
 
-def task_of(saved: dict[str, Any], base: Base) -> tuple[RunConfig, type[Task]]:
+def task_of(saved: dict[str, Any], base: ModelSpec) -> tuple[RunConfig, type[Task]]:
     """The configuration of a saved model and its task.
 
     Args:
@@ -37,14 +37,14 @@ def task_of(saved: dict[str, Any], base: Base) -> tuple[RunConfig, type[Task]]:
         ConfigError: the task is that of a plug-in that was not given.
     """
     file = Path(base.path, RECORD)
-    checked(saved, Saved, file, fix=FIX)
+    checked(saved, SavedRunRecord, file, fix=FIX)
     section = saved["config"].get("task")
     name = section.get("name") if isinstance(section, dict) else None
     if not isinstance(name, str):
         raise damaged(file, "config.task.name: there is no such text", FIX)
     task = registry.task(name)
     try:
-        config = typed(saved["config"])
+        config = parse_config(saved["config"])
     except AutotuneError as error:
         raise damaged(file, f"config: {error.what} ({error.found or error.where})", FIX) from error
     facts, head = checked(saved["facts"], task.Facts, file, fix=FIX), Head(saved["head"])

@@ -12,15 +12,15 @@ from pydantic import Field
 from autotune.config.columns import Column, Kind
 from autotune.config.enums import ClassWeights, Overflow
 from autotune.config.schema import DatasetConfig, OptionalPositive, RunConfig, TaskConfig
-from autotune.data.cache import values
+from autotune.data.cache import iter_column
 from autotune.data.given import as_given
 from autotune.data.labels import RelabelError, label_names
 from autotune.data.spelling import same_spelling
-from autotune.errors import AutotuneError, ConfigError, DataError, listing, override, raise_all
-from autotune.models.spec import Base, Family, Head, padded_inputs
+from autotune.errors import AutotuneError, ConfigError, DataError, format_override, listing, raise_all
+from autotune.models.spec import Family, Head, ModelSpec, padded_inputs
 from autotune.registry import register
 from autotune.runtime.records import Record
-from autotune.tasks.base import Batch, Feature, LossSum, Piece, Prediction, Row, Task, chunks
+from autotune.tasks.base import Batch, Feature, FeatureOutput, LossSum, Prediction, Row, Task, chunks
 from autotune.tasks.overlap import overlap
 from autotune.tasks.windows import windows
 
@@ -69,14 +69,14 @@ class Sentiment(Task):
     columns = (Column("text", Kind.text), Column("label", Kind.label, target=True))
     heads = dict.fromkeys(Family, Head.sequence)
     pipeline = "text-classification"
-    instead = "model=bertimbau_base"
-    suggested = "dataset=tweetsentbr model=bertimbau_base"
+    alternatives = "model=bertimbau_base"
+    example_overrides = "dataset=tweetsentbr model=bertimbau_base"
     tiny = "bert"
     main_metric = "macro_f1"
 
     config: SentimentConfig
 
-    def __init__(self, config: SentimentConfig, base: Base, facts: dict[str, Any]) -> None:
+    def __init__(self, config: SentimentConfig, base: ModelSpec, facts: dict[str, Any]) -> None:
         super().__init__(config, base, facts)
         self.ids = {name: number for number, name in enumerate(facts["labels"])}
         self.weights = [1.0] * len(self.ids)
@@ -108,9 +108,9 @@ class Sentiment(Task):
             )
 
     @classmethod
-    def learn(cls, config: Any, dataset: DatasetConfig, rows: "Mapping[str, Dataset]") -> dict[str, Any]:
+    def fit_labels(cls, config: Any, dataset: DatasetConfig, rows: "Mapping[str, Dataset]") -> dict[str, Any]:
         """Class names in the order of their ids, and how often each occurs in train."""
-        counts = Counter(values(rows["train"], "label"))
+        counts = Counter(iter_column(rows["train"], "label"))
         column = dataset.columns.label or "label"
         if len(counts) > MOST_STRANGE and len(counts) > counts.total() / 2:
             raise _no_classes(column, "train", counts)
@@ -131,17 +131,17 @@ class Sentiment(Task):
                 DataError(
                     f"classes without a row in train: {listing(absent)}",
                     where="dataset.labels",
-                    fix=override("dataset.labels", [name for name in names if name in counts]),
+                    fix=format_override("dataset.labels", [name for name in names if name in counts]),
                 )
             )
         for split, data in rows.items():
-            found = Counter(values(data, "label"))
+            found = Counter(iter_column(data, "label"))
             strange = Counter({label: number for label, number in found.items() if label not in counts})
             if len(strange) > MOST_STRANGE:
                 raise _no_classes(column, split, strange)
             near = {label: same_spelling(label, counts) for label in strange}
             for label, number in strange.items():
-                first = list(values(data, "label")).index(label)
+                first = list(iter_column(data, "label")).index(label)
                 errors.append(
                     RelabelError(
                         f"{split} has a label that train does not have: {label!r} ({number} rows)",
@@ -157,7 +157,7 @@ class Sentiment(Task):
     @classmethod
     def texts(cls, rows: "Dataset") -> Iterator[str]:
         """The column `text`."""
-        return values(rows, "text")
+        return iter_column(rows, "text")
 
     def labels(self) -> list[str]:
         """Names of the classes."""
@@ -165,7 +165,7 @@ class Sentiment(Task):
 
     def prepare(self, rows: Iterable[Row], first: int = 0) -> Iterator[dict[str, Any]]:
         """One feature a window: `row`, `input_ids`, `length`, `lost`, `label` (id, -1 where unknown), `weight` (1 / windows)."""
-        room = self.encoder.room(self.max_length)
+        room = self.encoder.max_content_tokens(self.max_length)
         shared = min(self.config.overlap or self.max_length // 4, room - 1)
         number = first
         for chunk in chunks(rows):
@@ -193,13 +193,13 @@ class Sentiment(Task):
                     }
                 number += 1
 
-    def when_cut(self, wanted: int) -> str:
+    def truncation_advice(self, wanted: int) -> str:
         """Windows read everything."""
         return "task.on_overflow=window"
 
-    def beyond(self, rows: Iterable[Row]) -> Counter[str]:
+    def tokens_lost(self, rows: Iterable[Row]) -> Counter[str]:
         """Tokens behind the first window."""
-        room = self.encoder.room(self.max_length)
+        room = self.encoder.max_content_tokens(self.max_length)
         lengths = (
             len(ids) for chunk in chunks(rows) for ids in self.encoder.ids([row["text"] for row in chunk])
         )
@@ -234,7 +234,7 @@ class Sentiment(Task):
         inputs = padded_inputs([feature["input_ids"] for feature in features], self.tokenizer.pad_token_id)
         return list(model(**Batch(inputs).to(model.device).inputs).logits.float().cpu().numpy())
 
-    def join(self, rows: Iterable[Row], pieces: Sequence[Piece]) -> Iterator[Prediction]:
+    def join(self, rows: Iterable[Row], pieces: Sequence[FeatureOutput]) -> Iterator[Prediction]:
         """Mean of the windows' logits; `prediction` is the likeliest class, `probabilities` by class."""
         import numpy as np
 
@@ -259,7 +259,7 @@ class Sentiment(Task):
 
         return class_metric(self.labels())
 
-    def compared(self, row: Row, prediction: Prediction) -> tuple[int, int]:
+    def to_metric_inputs(self, row: Row, prediction: Prediction) -> tuple[int, int]:
         """Ids of the classes."""
         from autotune.metrics import class_id
 
@@ -273,7 +273,7 @@ class Sentiment(Task):
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
 
-        majority = Counter(values(train, "label")).most_common(1)[0][0]
+        majority = Counter(iter_column(train, "label")).most_common(1)[0][0]
         trivial = ({"prediction": majority} for _ in range(len(rows)))
         # In memory: datasets would leave the order in a file of the cache and read it unseen the next time.
         drawn = train.shuffle(seed=0, keep_in_memory=True, load_from_cache_file=False)
@@ -284,8 +284,8 @@ class Sentiment(Task):
             TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+|[^\w\s]", sublinear_tf=True),
             LogisticRegression(C=10, class_weight="balanced", max_iter=1000),
         )
-        model.fit(list(values(learn, "text")), list(values(learn, "label")))
-        texts = values(rows, "text")
+        model.fit(list(iter_column(learn, "text")), list(iter_column(learn, "label")))
+        texts = iter_column(rows, "text")
         return {
             "majority class": trivial,
             "TF-IDF + logistic regression": (

@@ -11,12 +11,12 @@ from pydantic import Field
 from autotune.config.columns import Column, Kind
 from autotune.config.enums import Overflow
 from autotune.config.schema import DatasetConfig, OptionalPositive, Positive, RunConfig, TaskConfig
-from autotune.data.cache import records, values
+from autotune.data.cache import iter_column, iter_rows
 from autotune.errors import AutotuneError, ConfigError, DataError, ModelError, raise_all
-from autotune.models.spec import Base, Family, Head, pad, padded_inputs
+from autotune.models.spec import Family, Head, ModelSpec, pad, padded_inputs
 from autotune.registry import register
 from autotune.runtime.records import Record
-from autotune.tasks.base import IGNORED, Batch, Feature, LossSum, Piece, Prediction, Row, Task, chunks
+from autotune.tasks.base import IGNORED, Batch, Feature, FeatureOutput, LossSum, Prediction, Row, Task, chunks
 from autotune.tasks.greedy import greedy
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class SummarizationConfig(TaskConfig):
 
 
 @dataclass(frozen=True)
-class Written:
+class GeneratedSummary:
     """A summary."""
 
     text: str
@@ -78,14 +78,14 @@ class Summarization(Task):
     Facts = Facts
     columns = (Column("document", Kind.text), Column("summary", Kind.text, target=True))
     heads = {Family.encoder_decoder: Head.seq2seq, Family.decoder: Head.causal}
-    instead = "an encoder-decoder, model=ptt5_base, or a decoder, model=tucano_160m"
-    suggested = "dataset=recognasumm model=ptt5_base"
+    alternatives = "an encoder-decoder, model=ptt5_base, or a decoder, model=tucano_160m"
+    example_overrides = "dataset=recognasumm model=ptt5_base"
     tiny = "t5"
     main_metric = "rougeL"
 
     config: SummarizationConfig
 
-    def __init__(self, config: SummarizationConfig, base: Base, facts: dict[str, Any]) -> None:
+    def __init__(self, config: SummarizationConfig, base: ModelSpec, facts: dict[str, Any]) -> None:
         super().__init__(config, base, facts)
         self.writes_after_prompt = base.family is Family.decoder
         raise_all(list(_faults(config)))
@@ -102,14 +102,14 @@ class Summarization(Task):
             yield from _faults(config.task)
 
     @classmethod
-    def learn(cls, config: Any, dataset: DatasetConfig, rows: "Mapping[str, Dataset]") -> dict[str, Any]:
-        """Nothing before the tokenizer is known: see `measure`."""
+    def fit_labels(cls, config: Any, dataset: DatasetConfig, rows: "Mapping[str, Dataset]") -> dict[str, Any]:
+        """Nothing before the tokenizer is known: see `measure_tokens`."""
         return {}
 
     @classmethod
     def texts(cls, rows: "Dataset") -> Iterator[str]:
         """Documents and summaries."""
-        for row in records(rows):
+        for row in iter_rows(rows):
             yield row["document"]
             yield row["summary"]
         yield DECODER_PROMPT
@@ -118,19 +118,19 @@ class Summarization(Task):
         """The outputs are the vocabulary."""
         return
 
-    def measure(self, rows: "Mapping[str, Dataset]") -> None:
+    def measure_tokens(self, rows: "Mapping[str, Dataset]") -> None:
         """`longest_summary` of the splits, in tokens, with its end; `max_new_tokens` unless the config says it."""
         longest = max(
             len(ids)
             for data in rows.values()
-            for chunk in chunks(records(data))
+            for chunk in chunks(iter_rows(data))
             for ids in self._targets([row["summary"] for row in chunk])
         )
         self.facts["longest_summary"] = longest
         self.facts["max_new_tokens"] = self.config.max_new_tokens or longest
 
     @property
-    def document_room(self) -> int:
+    def max_document_tokens(self) -> int:
         """Tokens of a document that fit beside the prompt's own tokens and, in a decoder, the summary."""
         room = self.max_length - self.encoder.specials - len(self.before) - len(self.after)
         summary = max(self.facts["longest_summary"], self.facts["max_new_tokens"])
@@ -150,7 +150,7 @@ class Summarization(Task):
     def prepare(self, rows: Iterable[Row], first: int = 0) -> Iterator[dict[str, Any]]:
         """One feature a row: `row`, `input_ids` (the prompt), `length`, `lost`, `target_ids`: the whole summary,
         empty where it is unknown."""
-        room = self.document_room
+        room = self.max_document_tokens
         number = first
         for chunk in chunks(rows):
             documents = self.encoder.ids([row["document"] for row in chunk])
@@ -173,14 +173,14 @@ class Summarization(Task):
                 }
                 number += 1
 
-    def unreachable(self, features: "Dataset") -> "NDArray[np.bool_]":
+    def reference_too_long(self, features: "Dataset") -> "NDArray[np.bool_]":
         """References that are longer than what may be written."""
         over: NDArray[np.bool_] = self.lengths(features)[:, 1] > self.facts["max_new_tokens"]
         return over
 
-    def beyond(self, rows: Iterable[Row]) -> Counter[str]:
+    def tokens_lost(self, rows: Iterable[Row]) -> Counter[str]:
         """Tokens of documents that are cut, and tokens of references beyond the longest summary that is written."""
-        room, longest = self.document_room, self.facts["max_new_tokens"]
+        room, longest = self.max_document_tokens, self.facts["max_new_tokens"]
         lost: Counter[str] = Counter()
         for chunk in chunks(rows):
             documents = self.encoder.ids([row["document"] for row in chunk])
@@ -261,12 +261,12 @@ class Summarization(Task):
             "pad_token_id": self.tokenizer.pad_token_id,
         }
 
-    def serving(self) -> dict[str, Any]:
+    def serving_config(self) -> dict[str, Any]:
         """The prompt, and how many tokens of a document it leaves room for."""
-        return {"prompt": self.prompt, "room": self.document_room}
+        return {"prompt": self.prompt, "room": self.max_document_tokens}
 
     def predict(self, model: "nn.Module", features: Sequence[Feature]) -> list[Any]:
-        """The summary of each document, as `Written`."""
+        """The summary of each document, as `GeneratedSummary`."""
         inputs = padded_inputs(
             [feature["input_ids"] for feature in features],
             self.tokenizer.pad_token_id,
@@ -279,9 +279,9 @@ class Summarization(Task):
         written = written[:, inputs["input_ids"].shape[1] if self.writes_after_prompt else 1 :]
         ended = (written == self.tokenizer.eos_token_id).any(dim=1).tolist()
         texts = self.tokenizer.batch_decode(written, skip_special_tokens=True)
-        return [Written(text.strip(), cut=not end) for text, end in zip(texts, ended, strict=True)]
+        return [GeneratedSummary(text.strip(), cut=not end) for text, end in zip(texts, ended, strict=True)]
 
-    def join(self, rows: Iterable[Row], pieces: Sequence[Piece]) -> Iterator[Prediction]:
+    def join(self, rows: Iterable[Row], pieces: Sequence[FeatureOutput]) -> Iterator[Prediction]:
         """The summaries beside their references."""
         for row, piece in zip(rows, pieces, strict=True):
             yield {
@@ -300,15 +300,15 @@ class Summarization(Task):
     @classmethod
     def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, Iterator[Prediction]]:
         """The document's first sentences until the mean length of train's summaries is reached."""
-        wanted = sum(len(summary.split()) for summary in values(train, "summary")) / len(train)
+        wanted = sum(len(summary.split()) for summary in iter_column(train, "summary")) / len(train)
         return {
             "first sentences": (
-                {"prediction": _lead(document, wanted)} for document in values(rows, "document")
+                {"prediction": _lead(document, wanted)} for document in iter_column(rows, "document")
             )
         }
 
 
-def _refuse_without_borders(base: Base) -> None:
+def _refuse_without_borders(base: ModelSpec) -> None:
     """A summary has a first token, from which it is written, and an end.
 
     Raises:

@@ -21,7 +21,7 @@ def chunks(rows: Iterable[T], size: int = 512) -> Iterator[list[T]]:
         yield chunk
 
 
-class Encoder:
+class TextEncoder:
     """Turns texts into token ids and adds the special tokens that the tokenizer's own template adds.
 
     The template is read off an example, so that windows can be cut by us and still look to the model like
@@ -47,7 +47,7 @@ class Encoder:
         """Added tokens that are words of texts, such as [URL]; the longest first."""
         self._words = re.compile("|".join(map(re.escape, self.words)) or r"(?!)")
 
-    def room(self, max_length: int) -> int:
+    def max_content_tokens(self, max_length: int) -> int:
         """Tokens of text that fit beside the special tokens.
 
         Raises:
@@ -72,7 +72,7 @@ class Encoder:
         )
         return list(encoded["input_ids"])
 
-    def units(self, text: str, words: Sequence[str], starts: Sequence[int]) -> list[tuple[int, str]]:
+    def count_units(self, text: str, words: Sequence[str], starts: Sequence[int]) -> list[tuple[int, str]]:
         """What is tokenised by itself: each word of a text, or the words together that are one token ([, URL, ]).
 
         Args:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 
 def windows(length: int, room: int, overlap: int) -> list[tuple[int, int]]:
-    """Cuts `length` tokens into windows of at most `room`, neighbours sharing at least `overlap`.
+    """Cuts `length` tokens into windows of at most `max_content_tokens`, neighbours sharing at least `overlap`.
 
     The last window ends with the text and is as long as the others, so that its tokens have full context.
 

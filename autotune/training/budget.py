@@ -10,9 +10,9 @@ from accelerate import Accelerator
 from datasets import Dataset
 from torch import nn
 
-from autotune.data.batches import Indices, Lengths, padded
+from autotune.data.batches import Indices, Lengths, padded_tokens
 from autotune.runtime.cpu import cache_bytes
-from autotune.runtime.memory import is_out_of_memory, let_go
+from autotune.runtime.memory import free_memory, is_out_of_memory
 from autotune.tasks.base import Task
 from autotune.tasks.features import take
 from autotune.training.device import hidden_size
@@ -30,7 +30,7 @@ BYTES_A_HIDDEN_NUMBER = 16
 """Of cache, for each token: the states that a layer reads and writes at once, the feed-forward's four times as wide."""
 
 
-def automatic(task: Task, model: nn.Module, features: Dataset, accelerator: Accelerator) -> int:
+def find_token_budget(task: Task, model: nn.Module, features: Dataset, accelerator: Accelerator) -> int:
     """The budget for a training run.
 
     Args:
@@ -40,7 +40,7 @@ def automatic(task: Task, model: nn.Module, features: Dataset, accelerator: Acce
         accelerator: device and precision.
     """
     if accelerator.device.type != "cuda":
-        return for_cpu(task.base.config)
+        return cpu_token_budget(task.base.config)
     learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
 
     def used(chosen: Indices) -> int:
@@ -55,19 +55,19 @@ def automatic(task: Task, model: nn.Module, features: Dataset, accelerator: Acce
 
     state = GRADIENT_AND_MOMENTS * sum(parameter.numel() for parameter in learned)
     free, _ = torch.cuda.mem_get_info()
-    return for_gpu(task.lengths(features), used, free - state)
+    return gpu_token_budget(task.lengths(features), used, free - state)
 
 
-def for_prediction(config: Any) -> int:
+def prediction_token_budget(config: Any) -> int:
     """Padded tokens of a batch that has no backward pass.
 
     Args:
         config: of the model.
     """
-    return ON_A_GPU if torch.cuda.is_available() else for_cpu(config)
+    return ON_A_GPU if torch.cuda.is_available() else cpu_token_budget(config)
 
 
-def for_cpu(config: Any) -> int:
+def cpu_token_budget(config: Any) -> int:
     """A budget whose layers find their inputs in the cache.
 
     Measured with BERTs of hidden sizes 384 and 768 and 32 MiB of cache: from 512 to 4096 tokens a token costs the
@@ -77,10 +77,10 @@ def for_cpu(config: Any) -> int:
     Args:
         config: of the model.
     """
-    return rounded(min(4 * FEWEST, cache_bytes() // (BYTES_A_HIDDEN_NUMBER * hidden_size(config))))
+    return floor_power_of_two(min(4 * FEWEST, cache_bytes() // (BYTES_A_HIDDEN_NUMBER * hidden_size(config))))
 
 
-def for_gpu(lengths: Lengths, used: Callable[[Indices], int], room: int) -> int:
+def gpu_token_budget(lengths: Lengths, used: Callable[[Indices], int], room: int) -> int:
     """A budget that the memory allows for the longest features, by two measurements.
 
     Args:
@@ -93,16 +93,16 @@ def for_gpu(lengths: Lengths, used: Callable[[Indices], int], room: int) -> int:
     """
     longest = np.argsort(lengths.sum(axis=1), kind="stable")[::-1]
     few, more = longest[:1], longest[:3]
-    tokens = padded(lengths[more]) - padded(lengths[few])
+    tokens = padded_tokens(lengths[more]) - padded_tokens(lengths[few])
     try:
         used(few)  # the first call loads kernels, which take memory once
         growth = used(more) - used(few)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        let_go()
+        free_memory()
         growth = 0
-    budget = rounded(int(USABLE * room * tokens / growth)) if growth > 0 else FEWEST
+    budget = floor_power_of_two(int(USABLE * room * tokens / growth)) if growth > 0 else FEWEST
     if is_distributed():
         tensor = torch.tensor(budget, device="cuda")
         torch.distributed.all_reduce(tensor, op=torch.distributed.ReduceOp.MIN)
@@ -110,6 +110,6 @@ def for_gpu(lengths: Lengths, used: Callable[[Indices], int], room: int) -> int:
     return budget
 
 
-def rounded(tokens: int) -> int:
+def floor_power_of_two(tokens: int) -> int:
     """The power of two below, within bounds: small differences between two measurements then change nothing."""
     return min(MOST, max(FEWEST, 1 << max(0, tokens.bit_length() - 1)))

@@ -15,7 +15,7 @@ MULTIPLE = 16
 """Lengths are multiples of this at least, which the matrix units of GPUs like."""
 
 
-def compiled(model: nn.Module) -> nn.Module:
+def compile_model(model: nn.Module) -> nn.Module:
     """The model with kernels made for it on the way: one graph for each length, and one more where a row is alone."""
     torch._dynamo.config.recompile_limit = 2 * SIZES**2
     module: Any = torch.compile(model)
@@ -28,15 +28,15 @@ def length_multiple(lengths: Lengths) -> int:
     Args:
         lengths: of all features, integers (features, tensors).
     """
-    return int(rounded_up(np.asarray(-(-int(lengths.max()) // SIZES)), MULTIPLE))
+    return int(pad_to_multiple(np.asarray(-(-int(lengths.max()) // SIZES)), MULTIPLE))
 
 
-def rounded_up(lengths: Lengths, multiple: int) -> Lengths:
+def pad_to_multiple(lengths: Lengths, multiple: int) -> Lengths:
     """Each the next multiple."""
     return -(-lengths // multiple) * multiple
 
 
-def any_number_of_rows(tensors: dict[str, torch.Tensor]) -> None:
+def mark_batch_dynamic(tensors: dict[str, torch.Tensor]) -> None:
     """Says that batches of these tensors will have other numbers of rows."""
     for tensor in tensors.values():
         torch._dynamo.maybe_mark_dynamic(tensor, 0)

@@ -9,10 +9,10 @@ from accelerate.state import AcceleratorState
 from transformers import PretrainedConfig
 
 from autotune.config.enums import Precision
-from autotune.data.batches import Cost
+from autotune.data.batches import MicroBatchCost
 from autotune.errors import ConfigError
 from autotune.runtime import launcher
-from autotune.runtime.cpu import cores
+from autotune.runtime.cpu import physical_cores
 
 FP16_OVERFLOWS = ("t5", "mt5", "umt5", "longt5")
 """Trained in bfloat16, whose range is that of fp32: their activations pass fp16's 65504 and become infinite."""
@@ -35,7 +35,7 @@ def hidden_size(config: Any) -> int:
     return getattr(config, "hidden_size", None) or 768
 
 
-def resolve(precision: Precision, config: PretrainedConfig) -> Precision:
+def resolve_precision(precision: Precision, config: PretrainedConfig) -> Precision:
     """fp32, tf32, bf16 or fp16 for this machine and model.
 
     auto is bf16 where the hardware multiplies bf16 matrices in units of its own: GPUs since Ampere, and CPUs with AMX
@@ -79,7 +79,7 @@ def resolve(precision: Precision, config: PretrainedConfig) -> Precision:
     return precision
 
 
-def for_inference(precision: Precision) -> Precision:
+def inference_precision(precision: Precision) -> Precision:
     """The precision of final scores and of predictions, for the one of training.
 
     On a GPU it is the same. On a CPU it is fp32, so that a plain load of the model in transformers gives the same
@@ -101,14 +101,16 @@ def cpu_has_matrix_unit() -> bool:
     return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
 
 
-def micro_batch_cost(config: PretrainedConfig) -> Cost:
+def micro_batch_cost(config: PretrainedConfig) -> MicroBatchCost:
     """What micro-batches of a model cost, from its hidden size.
 
     On a CPU attention was measured to cost as much as all the rest at 3.6 times the hidden size (384 and 768), and
     where dropout of attention keeps it out of the fused kernel at 1.2 times. Starting a micro-batch cost 64 padded
     tokens there; a GPU waits for the CPU in the meantime, in which it could do some thousand tokens.
     """
-    return Cost(attention=2.0 * hidden_size(config), overhead=1024.0 if torch.cuda.is_available() else 64.0)
+    return MicroBatchCost(
+        attention=2.0 * hidden_size(config), overhead=1024.0 if torch.cuda.is_available() else 64.0
+    )
 
 
 def accelerator(precision: Precision, config: PretrainedConfig | None = None) -> Accelerator:
@@ -137,7 +139,7 @@ def threads(config: PretrainedConfig | None) -> int:
     other ranks of this machine. A rule by shape and not by a clock, so that a run repeats to the last bit."""
     if config is not None and hidden_size(config) < THREADS_HIDDEN:
         return 1
-    return max(1, cores() // launcher.ranks_here())
+    return max(1, physical_cores() // launcher.local_world_size())
 
 
 def name() -> str:

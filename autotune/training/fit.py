@@ -13,18 +13,18 @@ from autotune.models import load_trainable_state, trainable_state
 from autotune.run.checkpoints import read_tensors
 from autotune.runtime import signals
 from autotune.runtime.progress import Progress, duration
-from autotune.training.gradients import same_everywhere
-from autotune.training.guards import Guards, Trouble, guessing
+from autotune.training.gradients import broadcast_parameters
+from autotune.training.guards import Anomaly, TrainingMonitor, predicts_one_class
 from autotune.training.history import Position, read_history
 from autotune.training.optimizer import interval, warmup_updates
 from autotune.training.state import (
-    Standing,
-    agreed,
-    load_numbers,
+    TrainerState,
+    broadcast_int,
+    environment_fingerprint,
     load_optimizer,
-    numbers_of,
+    load_scheduler_state,
     optimizer_tensors,
-    surroundings,
+    scheduler_state,
 )
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class FitResult:
     stopped_early: bool
     micro_batch_tokens: int
     """The budget at the end: smaller than at first where memory was not enough."""
-    troubles: list[Trouble]
+    troubles: list[Anomaly]
     """What went wrong on the way."""
 
 
@@ -67,7 +67,7 @@ class Fit:
         """Of the updates since the last evaluation."""
         self._warmup = warmup_updates(self.config, trainer.total_updates)
         keeping = trainer.keeping
-        self.guards = Guards(
+        self.guards = TrainingMonitor(
             trainer.guard,
             labels=len(trainer.task.labels() or ()),
             per_epoch=trainer.plan.updates_per_epoch,
@@ -77,7 +77,7 @@ class Fit:
         self._checkpoints = self.folder.checkpoints(keeping.keep) if keeping is not None else None
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> TrainerState:
         """Where training stands."""
         return self.trainer.standing
 
@@ -93,20 +93,20 @@ class Fit:
         """
         trainer = self.trainer
         self._restore()
-        agreed(0)  # the first process has cut the history to what the checkpoint knows
+        broadcast_int(0)  # the first process has cut the history to what the checkpoint knows
         for record in read_history(self.folder.history):
             self.guards.remember([record])
             self._keep_loss(record)
         trainer.ends = time.monotonic() + 3600 * (self.config.max_hours or math.inf)
         progress = Progress("training", trainer.total_updates, self.standing.update)
         try:
-            with signals.deferred():
+            with signals.defer_signals():
                 self._train(progress)
         finally:
             progress.close()
             trainer.embeddings.leave()
-            trainer.follower.left()
-        return self._ended()
+            trainer.follower.on_stop()
+        return self._finish()
 
     def _train(self, progress: Progress) -> None:
         """All steps; what was done is in a checkpoint when this ends, however it ends."""
@@ -115,53 +115,59 @@ class Fit:
             for step in self._steps():
                 self.folder.append_history(step.record())
                 self._keep_loss(step.record())
-                self._tell(self.guards.step(step))
+                self._report(self.guards.step(step))
                 progress.step(loss=step.loss, learning_rate=step.learning_rate)
                 self._validate()
-                self._keep()
+                self._checkpoint_if_due()
             if self.trainer.stopping is not None:
                 raise Interrupted(self.trainer.stopping)
             self._checkpoint()
-            self._settle()
+            self._wait_for_checkpoint()
         except Interrupted as leaving:
             self._checkpoint()
-            self._settle()
+            self._wait_for_checkpoint()
             raise Interrupted(leaving.why, self.standing.update) from leaving
         except Exception:
-            self._settle()
+            self._wait_for_checkpoint()
             raise
 
     def _steps(self) -> Iterator["StepResult"]:
         """Steps until training is over or ends early."""
-        if self._exhausted():
+        if self._out_of_patience():
             return
         for step in self.trainer.steps():
             yield step
-            if self._exhausted():
-                logger.info("stopped early: %d evaluations without a better score", self.standing.worse)
+            if self._out_of_patience():
+                logger.info(
+                    "stopped early: %d evaluations without a better score",
+                    self.standing.evals_without_improvement,
+                )
                 return
 
-    def _exhausted(self) -> bool:
-        return self.config.patience is not None and self.standing.worse >= self.config.patience
+    def _out_of_patience(self) -> bool:
+        return (
+            self.config.patience is not None
+            and self.standing.evals_without_improvement >= self.config.patience
+        )
 
-    def _ended(self) -> FitResult:
+    def _finish(self) -> FitResult:
         """Takes the best weights back."""
         trainer, standing = self.trainer, self.standing
         if standing.best is None:
             standing.best_update = standing.update
         if trainer.accelerator.is_main_process:
-            trainer.follower.ended(trainer.bare_model, standing.update, standing.best_update)
+            trainer.follower.on_end(trainer.bare_model, standing.update, standing.best_update)
         if standing.best_update != standing.update:
             if trainer.accelerator.is_main_process:
                 load_trainable_state(trainer.bare_model, read_tensors(self.folder.best))
-            same_everywhere(trainer.parameters)
+            broadcast_parameters(trainer.parameters)
         logger.info("trained %d updates in %s", standing.update, duration(standing.seconds))
         return FitResult(
             updates=standing.update,
             seconds=standing.seconds,
             best_update=standing.best_update,
             best=standing.best,
-            stopped_early=self._exhausted(),
+            stopped_early=self._out_of_patience(),
             micro_batch_tokens=trainer.plan.budget,
             troubles=self.guards.troubles,
         )
@@ -177,12 +183,12 @@ class Fit:
         """Scores validation where it is time to, and keeps the weights if they are the best so far."""
         trainer, standing, update = self.trainer, self.standing, self.standing.update
         due = update and (update % trainer.evaluate_every == 0 or update == trainer.total_updates)
-        if trainer.evaluate is None or not due or standing.evaluated == update:
+        if trainer.evaluate is None or not due or standing.last_eval_step == update:
             return
         began = time.perf_counter()
         scores = trainer.evaluate(trainer.bare_model)
         epoch = update / trainer.plan.updates_per_epoch
-        signs = guessing(scores)
+        signs = predicts_one_class(scores)
         mean = {"train_loss": fmean(self._losses)} if self._losses else {}
         record = {"update": update, "epoch": epoch, **mean, "validation": scores.values}
         self.folder.append_history(record | ({"guessing": signs} if signs else {}))
@@ -195,19 +201,19 @@ class Fit:
         )  # fmt: skip
         standing.learned = standing.learned or not signs
         counts = standing.learned and update > self._warmup
-        standing.worse = 0 if better else standing.worse + counts
+        standing.evals_without_improvement = 0 if better else standing.evals_without_improvement + counts
         if better:
             standing.best, standing.best_update = scores.best, update
             if trainer.accelerator.is_main_process:
                 facts = {"update": update, scores.main: scores.best}
                 self.folder.save_best(trainable_state(trainer.bare_model), facts)
-        standing.evaluated = update
+        standing.last_eval_step = update
         if trainer.accelerator.is_main_process:
-            trainer.follower.evaluated(trainer.bare_model, update, trainer.total_updates, scores)
+            trainer.follower.on_evaluate(trainer.bare_model, update, trainer.total_updates, scores)
         standing.seconds += time.perf_counter() - began
-        self._tell(self.guards.validated(update, scores))
+        self._report(self.guards.validated(update, scores))
 
-    def _tell(self, troubles: list[Trouble]) -> None:
+    def _report(self, troubles: list[Anomaly]) -> None:
         """Says what goes wrong, and stops where that was asked for."""
         for trouble in troubles:
             self.folder.append_history(asdict(trouble))
@@ -216,7 +222,7 @@ class Fit:
                 raise trouble.error()
             logger.warning("update %d: %s; what may help: %s", trouble.update, trouble.found, trouble.advice)
 
-    def _keep(self) -> None:
+    def _checkpoint_if_due(self) -> None:
         """Writes a checkpoint where it is time to."""
         keeping = self.trainer.keeping
         if keeping is None:
@@ -231,15 +237,15 @@ class Fit:
         trainer, standing, checkpoints = self.trainer, self.standing, self._checkpoints
         if checkpoints is None or standing.update == self._saved or not trainer.accelerator.is_main_process:
             return
-        checkpoints.settle()  # before there is a second copy of everything
+        checkpoints.wait()  # before there is a second copy of everything
         state = {
             "standing": asdict(standing),
             "budget": trainer.plan.budget,
             "history_bytes": self.folder.history_bytes(),
             "fingerprint": trainer.fingerprint,
             "labels": trainer.task.labels(),
-            "surroundings": surroundings(trainer.accelerator),
-            **numbers_of(trainer.schedule, trainer.accelerator),
+            "surroundings": environment_fingerprint(trainer.accelerator),
+            **scheduler_state(trainer.schedule, trainer.accelerator),
         }
         tensors = {
             "weights": trainable_state(trainer.bare_model),
@@ -249,10 +255,10 @@ class Fit:
         checkpoints.save(standing.update, tensors, state, links, relies_on=[self.folder.history])
         self._saved, self._saved_at = standing.update, time.monotonic()
 
-    def _settle(self) -> None:
+    def _wait_for_checkpoint(self) -> None:
         """Waits for the checkpoint that is being written."""
         if self._checkpoints is not None:
-            self._checkpoints.settle()
+            self._checkpoints.wait()
 
     def _restore(self) -> None:
         """Goes back to the newest checkpoint that is whole, if there is any."""
@@ -260,11 +266,11 @@ class Fit:
         if checkpoints is None:
             return
         found = checkpoints.latest(Position) if trainer.accelerator.is_main_process else None
-        update = agreed(found.state["standing"]["update"] if found is not None else 0)
+        update = broadcast_int(found.state["standing"]["update"] if found is not None else 0)
         if not update:
-            self.folder.go_back(0, None)
+            self.folder.rollback(0, None)
             return
-        found = found or checkpoints.numbered(update)
+        found = found or checkpoints.load(update)
         state = found.state
         if state["fingerprint"] != trainer.fingerprint:
             raise ConfigError(
@@ -280,7 +286,7 @@ class Fit:
                 found=f"{listing(state['labels'] or ())}; now {listing(trainer.task.labels() or ())}",
                 fix="dataset.label_map as it was, or resume=never, which begins anew",
             )
-        here = surroundings(trainer.accelerator)
+        here = environment_fingerprint(trainer.accelerator)
         other = [
             f"{name} {old} -> {here.get(name)}"
             for name, old in state["surroundings"].items()
@@ -293,7 +299,7 @@ class Fit:
         try:
             load_trainable_state(trainer.bare_model, found.tensors("weights"))
             load_optimizer(trainer.optimizer, found.tensors("optimizer"))
-            load_numbers(trainer.schedule, trainer.optimizer, trainer.accelerator, state)
+            load_scheduler_state(trainer.schedule, trainer.optimizer, trainer.accelerator, state)
         except (KeyError, ValueError, RuntimeError) as error:  # names or shapes of another model
             raise ConfigError(
                 "the checkpoint does not fit the model",
@@ -301,9 +307,9 @@ class Fit:
                 found=str(error).splitlines()[0],
                 fix="resume=never, which begins anew",
             ) from error
-        standing = {field.name: state["standing"][field.name] for field in fields(Standing)}
-        trainer.go_to(Standing(**standing), state["budget"])
+        standing = {field.name: state["standing"][field.name] for field in fields(TrainerState)}
+        trainer.restore_position(TrainerState(**standing), state["budget"])
         best = found.path / BEST
-        self.folder.go_back(state["history_bytes"], best if best.exists() else None)
+        self.folder.rollback(state["history_bytes"], best if best.exists() else None)
         self._saved = update
         logger.info("going on after update %d of %d", update, trainer.total_updates)

@@ -18,7 +18,7 @@ BUCKET_NUMBERS = 1 << 24
 
 
 @dataclass
-class Share:
+class StepTotals:
     """What a rank knows of an update, and after `over_ranks` what all know together."""
 
     loss: float = 0.0
@@ -33,7 +33,7 @@ class Share:
     learned: list[bool] | None = None
     """Which parameters have a gradient, in their order."""
 
-    def over_ranks(self, device: torch.device) -> "Share":
+    def all_reduce(self, device: torch.device) -> "StepTotals":
         """Sums and disjunctions over all ranks, in one reduction; the share itself in a single process."""
         if not is_distributed():
             return self
@@ -42,7 +42,7 @@ class Share:
         torch.distributed.all_reduce(tensor)
         loss, count, *sums = tensor.tolist()
         out_of_memory, alone, stop, *learned = (value > 0 for value in sums)
-        return Share(loss, count, out_of_memory, alone, stop, learned)
+        return StepTotals(loss, count, out_of_memory, alone, stop, learned)
 
 
 def is_distributed() -> bool:
@@ -50,7 +50,7 @@ def is_distributed() -> bool:
     return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
-def add_over_ranks(parameters: Sequence[nn.Parameter], learned: Sequence[bool]) -> None:
+def all_reduce_gradients(parameters: Sequence[nn.Parameter], learned: Sequence[bool]) -> None:
     """Replaces every gradient with the sum over all ranks; a rank without one counts as zeros.
 
     Args:
@@ -70,7 +70,9 @@ def add_over_ranks(parameters: Sequence[nn.Parameter], learned: Sequence[bool]) 
             gradient.copy_(piece.view_as(gradient))
 
 
-def scale_and_clip(parameters: Sequence[nn.Parameter], factor: float, limit: float | None) -> float:
+def normalize_and_clip_gradients(
+    parameters: Sequence[nn.Parameter], factor: float, limit: float | None
+) -> float:
     """Multiplies the gradients with a factor and shortens them where they are then longer than the limit.
 
     Both are one pass over the gradients.
@@ -87,7 +89,7 @@ def scale_and_clip(parameters: Sequence[nn.Parameter], factor: float, limit: flo
     return norm
 
 
-def same_everywhere(tensors: Sequence[Tensor]) -> None:
+def broadcast_parameters(tensors: Sequence[Tensor]) -> None:
     """Gives all ranks what the first one has."""
     if is_distributed():
         for tensor in tensors:

@@ -40,7 +40,7 @@ GUESSING = ("one class", "no entity")
 
 
 @dataclass(frozen=True)
-class Trouble:
+class Anomaly:
     """Something that is probably not meant."""
 
     trouble: str
@@ -57,7 +57,7 @@ class Trouble:
         )
 
 
-class Guards:
+class TrainingMonitor:
     """Watches a run.
 
     Args:
@@ -73,7 +73,7 @@ class Guards:
         self.level, self.labels = level, labels
         self.enough = max(WINDOW, per_epoch)
         self.most = SCALED_IN_A_ROW if scaled else IN_A_ROW
-        self.troubles: list[Trouble] = []
+        self.troubles: list[Anomaly] = []
         self._losses: deque[float] = deque(maxlen=WINDOW)
         self._norms: deque[float] = deque(maxlen=WINDOW)
         self._undone = self._still = 0
@@ -87,22 +87,22 @@ class Guards:
             elif "validation" in record:
                 self._note(record["update"], record.get("guessing", ()))
             elif "trouble" in record:
-                self.troubles.append(Trouble(**record))
+                self.troubles.append(Anomaly(**record))
 
-    def step(self, step: "StepResult") -> list[Trouble]:
+    def step(self, step: "StepResult") -> list[Anomaly]:
         """What is new after a step."""
         usual = median(self._norms) if len(self._norms) >= LEAST else math.inf
         self._count(step.loss, step.grad_norm, step.learning_rate, not step.applied)
         return self._new(self._seen_in(step, usual))
 
-    def validated(self, update: int, scores: Scores) -> list[Trouble]:
+    def validated(self, update: int, scores: Scores) -> list[Anomaly]:
         """What is new in the figures of validation."""
         seen = list(_seen_in_figures(update, scores))
         lasting = [one for one in seen if one.trouble not in GUESSING or one.trouble in self._before]
-        self._note(update, guessing(scores))
+        self._note(update, predicts_one_class(scores))
         return self._new(lasting)
 
-    def stops(self, trouble: Trouble) -> bool:
+    def stops(self, trouble: Anomaly) -> bool:
         """Whether the run shall not go on."""
         if trouble.trouble == "not finite" and self._undone >= self.most:
             return self.level is not Guard.none
@@ -119,7 +119,7 @@ class Guards:
             self._losses.append(loss)
             self._norms.append(norm)
 
-    def _new(self, seen: Iterable[Trouble]) -> list[Trouble]:
+    def _new(self, seen: Iterable[Anomaly]) -> list[Anomaly]:
         """Those that were not told before; updates that were not done are told when they begin and at the last."""
         if self.level is Guard.none:
             return []
@@ -128,12 +128,12 @@ class Guards:
         self.troubles += new
         return new
 
-    def _seen_in(self, step: "StepResult", usual: float) -> Iterator[Trouble]:
+    def _seen_in(self, step: "StepResult", usual: float) -> Iterator[Anomaly]:
         rate = f"trainer.learning_rate={step.learning_rate / 10:.1g}"
         finite = math.isfinite(step.loss)
         if self._undone == self.most or (self._undone == 1 and not finite):
             where = f"rows {listing(step.rows, 5)}" if step.rows else "no row alone has such a loss"
-            yield Trouble(
+            yield Anomaly(
                 "not finite",
                 step.update,
                 f"the loss or its gradient is no finite number (loss {step.loss:.4g}, gradient norm {step.grad_norm:.4g}; "
@@ -141,14 +141,14 @@ class Guards:
                 f"{rate if step.learning_rate else 'look at these rows'}, or trainer.precision=fp32",
             )
         elif step.grad_norm > EXPLODING * usual:
-            yield Trouble(
+            yield Anomaly(
                 "exploding gradient",
                 step.update,
                 f"the norm of the gradient is {step.grad_norm:.3g}, {step.grad_norm / usual:.0f} times the usual one",
                 f"{rate}, or trainer.max_grad_norm=1.0",
             )
         if self._still == ZERO_RATES:
-            yield Trouble(
+            yield Anomaly(
                 "learning rate of zero",
                 step.update,
                 f"the learning rate has been 0 for {ZERO_RATES} updates, so nothing is learned",
@@ -160,7 +160,7 @@ class Guards:
             and len(self._losses) == WINDOW
             and abs(fmean(self._losses) - guessing) < NEAR * guessing
         ):
-            yield Trouble(
+            yield Anomaly(
                 "flat loss",
                 step.update,
                 f"the mean loss of the last {WINDOW} updates is {fmean(self._losses):.4g}, that of guessing among "
@@ -169,7 +169,7 @@ class Guards:
             )
 
 
-def guessing(scores: Scores) -> list[str]:
+def predicts_one_class(scores: Scores) -> list[str]:
     """What in the figures says that the model has not learned yet; nothing where it has, or they do not tell."""
     counts = scores.counts
     signs = [one.trouble for one in _seen_in_figures(0, scores) if one.trouble in GUESSING]
@@ -177,33 +177,33 @@ def guessing(scores: Scores) -> list[str]:
     return signs + ["empty summaries"] * empty
 
 
-def _seen_in_figures(update: int, scores: Scores) -> Iterator[Trouble]:
+def _seen_in_figures(update: int, scores: Scores) -> Iterator[Anomaly]:
     counts = {"rows": 0, "cut": 0, "empty": 0, **scores.counts}
     predicted = {label for row in scores.confusion.values() for label, count in row.items() if count}
     golden = [label for label, row in scores.confusion.items() if any(row.values())]
     if len(predicted) == 1 < len(golden):
-        yield Trouble(
+        yield Anomaly(
             "one class",
             update,
             f"{', '.join(predicted)} is predicted for every row of validation, which has {len(golden)} classes",
             "another trainer.learning_rate, task.class_weights=balanced, or more epochs",
         )
     if counts.get("entities") and not counts.get("predicted"):
-        yield Trouble(
+        yield Anomaly(
             "no entity",
             update,
             f"no entity is predicted in validation, which has {counts['entities']}",
             "more epochs, or a higher trainer.learning_rate",
         )
     if counts["cut"] > MANY_CUT * counts["rows"]:
-        yield Trouble(
+        yield Anomaly(
             "summaries without end",
             update,
             f"{counts['cut']} of {counts['rows']} summaries of validation were cut at their greatest length",
             "more epochs, or a larger task.max_new_tokens",
         )
     if counts["empty"] > MANY_EMPTY * counts["rows"]:
-        yield Trouble(
+        yield Anomaly(
             "empty summaries",
             update,
             f"{counts['empty']} of {counts['rows']} summaries of validation are empty",
@@ -211,7 +211,7 @@ def _seen_in_figures(update: int, scores: Scores) -> Iterator[Trouble]:
         )
 
 
-def offending_rows(trainer: "Trainer", number: int) -> list[str]:
+def rows_with_nonfinite_loss(trainer: "Trainer", number: int) -> list[str]:
     """The rows of an update, of all ranks, whose loss is no finite number without dropout; all ranks call it.
 
     Args:
@@ -228,7 +228,7 @@ def offending_rows(trainer: "Trainer", number: int) -> list[str]:
                     if len(features) > 1:
                         break  # the whole micro-batch is in order
                 elif len(features) == 1:
-                    found.add(trainer.row_name(int(features[0])))
+                    found.add(trainer.row_id(int(features[0])))
     shares: list[Any] = [found]
     if is_distributed():
         shares = [None] * torch.distributed.get_world_size()

@@ -10,7 +10,7 @@ from autotune.errors import ConfigError
 from autotune.runtime.records import Record, checked, read_lines
 
 
-class Step(Record):
+class StepRecord(Record):
     """A line of a step, as far as it is read back."""
 
     update: int
@@ -19,7 +19,7 @@ class Step(Record):
     learning_rate: float
 
 
-class Validated(Record):
+class ValidationRecord(Record):
     """A line of an evaluation."""
 
     update: int
@@ -27,7 +27,7 @@ class Validated(Record):
     guessing: list[str] = []
 
 
-class Warned(Record):
+class AnomalyRecord(Record):
     """A line of something that was probably not meant."""
 
     trouble: str
@@ -36,14 +36,14 @@ class Warned(Record):
     advice: str
 
 
-class Standing(Record):
+class StateRecord(Record):
     """Where training stood."""
 
     update: int
-    evaluated: int
+    last_eval_step: int
     best: float | None
     best_update: int
-    worse: int
+    evals_without_improvement: int
     section: int
     section_began: int
     seconds: float
@@ -61,7 +61,7 @@ class Schedule(Record):
 class Position(Record):
     """state.json."""
 
-    standing: Standing
+    standing: StateRecord
     budget: int
     history_bytes: int
     fingerprint: str
@@ -80,9 +80,9 @@ def read_history(path: Path) -> Iterator[dict[str, Any]]:
     fix = "correct or delete that line; resume=never begins again"
     for record in read_lines(path, fix=fix, kind=ConfigError):
         if "loss" in record:
-            yield checked(record, Step, path, fix=fix, kind=ConfigError)
+            yield checked(record, StepRecord, path, fix=fix, kind=ConfigError)
         elif "validation" in record:
-            yield checked(record, Validated, path, fix=fix, kind=ConfigError)
+            yield checked(record, ValidationRecord, path, fix=fix, kind=ConfigError)
         elif "trouble" in record:
-            checked(record, Warned, path, fix=fix, kind=ConfigError)
-            yield {name: record[name] for name in Warned.model_fields}
+            checked(record, AnomalyRecord, path, fix=fix, kind=ConfigError)
+            yield {name: record[name] for name in AnomalyRecord.model_fields}

@@ -5,10 +5,10 @@ from torch import nn
 from autotune.tasks.base import Scores
 
 
-class Follower:
+class TrainingListener:
     """Is told by the first process what has become of training; this one does nothing with it."""
 
-    def evaluated(self, model: nn.Module, update: int, total: int, scores: Scores) -> None:
+    def on_evaluate(self, model: nn.Module, update: int, total: int, scores: Scores) -> None:
         """Validation was scored, between two updates; returns soon.
 
         Args:
@@ -18,10 +18,10 @@ class Follower:
             scores: on validation.
         """
 
-    def left(self) -> None:
+    def on_stop(self) -> None:
         """No further update follows: training has ended, or was interrupted; returns soon."""
 
-    def ended(self, model: nn.Module, update: int, best_update: int) -> None:
+    def on_end(self, model: nn.Module, update: int, best_update: int) -> None:
         """Training has ended, and the model still has its last weights.
 
         Args:

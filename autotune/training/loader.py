@@ -8,10 +8,10 @@ from datasets import Dataset
 from autotune.data.batches import Indices
 from autotune.tasks.base import Batch, Task
 from autotune.tasks.features import take
-from autotune.training.compiling import any_number_of_rows
+from autotune.training.compiling import mark_batch_dynamic
 
 
-class Feed:
+class BatchLoader:
     """Collates micro-batches and takes them to the device.
 
     On a GPU the tensors go through pinned memory while the GPU is busy, and the first micro-batch of the next
@@ -46,8 +46,8 @@ class Feed:
     def _make(self, table: Dataset, features: Indices) -> Batch:
         batch = self.task.collate(take(table, features))
         if self.multiple > 1:
-            batch = batch.widened(self.multiple, self.task.tokenizer.pad_token_id)
-            any_number_of_rows(batch.inputs)
+            batch = batch.pad_to_multiple(self.multiple, self.task.tokenizer.pad_token_id)
+            mark_batch_dynamic(batch.inputs)
         if self.device.type != "cuda":
             return batch.to(self.device)
         for tensors in (batch.inputs, batch.targets):

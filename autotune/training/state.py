@@ -16,16 +16,16 @@ SCHEDULE = ("last_epoch", "_step_count", "_last_lr")
 
 
 @dataclass
-class Standing:
+class TrainerState:
     """All of a run's position; order of rows, sections and random numbers are functions of it."""
 
     update: int = 0
     """Optimizer steps that have been done."""
-    evaluated: int = 0
+    last_eval_step: int = 0
     """The one after which validation was last scored."""
     best: float | None = None
     best_update: int = 0
-    worse: int = 0
+    evals_without_improvement: int = 0
     """Evaluations since the best, without those in warm-up or before the model has done more than guess."""
     learned: bool = False
     """Whether an evaluation has shown more than guessing."""
@@ -54,16 +54,16 @@ def load_optimizer(optimizer: Any, tensors: dict[str, Tensor]) -> None:
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
-def numbers_of(schedule: LRScheduler, accelerator: Accelerator) -> dict[str, Any]:
+def scheduler_state(schedule: LRScheduler, accelerator: Accelerator) -> dict[str, Any]:
     """What schedule and gradient scaler remember, as JSON."""
     scaler = accelerator.scaler.state_dict() if accelerator.scaler is not None else None
     return {"schedule": {name: getattr(schedule, name) for name in SCHEDULE}, "scaler": scaler}
 
 
-def load_numbers(
+def load_scheduler_state(
     schedule: LRScheduler, optimizer: Any, accelerator: Accelerator, numbers: dict[str, Any]
 ) -> None:
-    """Puts `numbers_of` back; the optimizer gets its learning rates."""
+    """Puts `scheduler_state` back; the optimizer gets its learning rates."""
     for name, value in numbers["schedule"].items():
         setattr(schedule, name, value)
     for group, rate in zip(optimizer.param_groups, schedule.get_last_lr(), strict=True):
@@ -72,7 +72,7 @@ def load_numbers(
         accelerator.scaler.load_state_dict(numbers["scaler"])
 
 
-def surroundings(accelerator: Accelerator) -> dict[str, Any]:
+def environment_fingerprint(accelerator: Accelerator) -> dict[str, Any]:
     """What the last digits of a result depend on beside the configuration."""
     return {
         "torch": torch.__version__,
@@ -83,7 +83,7 @@ def surroundings(accelerator: Accelerator) -> dict[str, Any]:
     }
 
 
-def agreed(number: int) -> int:
+def broadcast_int(number: int) -> int:
     """The number that the first process has."""
     if not is_distributed():
         return number

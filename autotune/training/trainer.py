@@ -22,19 +22,24 @@ from autotune.errors import TrainingError
 from autotune.models.packing import packed, refuse_packing
 from autotune.run.folder import RunFolder
 from autotune.runtime import signals
-from autotune.runtime.memory import is_out_of_memory, let_go
+from autotune.runtime.memory import free_memory, is_out_of_memory
 from autotune.tasks.base import Scores, Task
-from autotune.training.budget import automatic
-from autotune.training.compiling import compiled, length_multiple, rounded_up
+from autotune.training.budget import find_token_budget
+from autotune.training.compiling import compile_model, length_multiple, pad_to_multiple
 from autotune.training.device import micro_batch_cost
 from autotune.training.embeddings import EmbeddingGradients
 from autotune.training.fit import Fit, FitResult
-from autotune.training.gradients import Share, add_over_ranks, same_everywhere, scale_and_clip
-from autotune.training.guards import offending_rows
-from autotune.training.listener import Follower
-from autotune.training.loader import Feed
+from autotune.training.gradients import (
+    StepTotals,
+    all_reduce_gradients,
+    broadcast_parameters,
+    normalize_and_clip_gradients,
+)
+from autotune.training.guards import rows_with_nonfinite_loss
+from autotune.training.listener import TrainingListener
+from autotune.training.loader import BatchLoader
 from autotune.training.optimizer import interval, optimizer, schedule
-from autotune.training.state import Standing
+from autotune.training.state import TrainerState
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +91,7 @@ def batch_plan(task: Task, features: Dataset, config: TrainerConfig, seed: int, 
     lengths = task.lengths(features)
     return BatchPlan(
         np.asarray(features.data.table["row"]),
-        rounded_up(lengths, length_multiple(lengths)) if config.compile else lengths,
+        pad_to_multiple(lengths, length_multiple(lengths)) if config.compile else lengths,
         batch_size=config.batch_size,
         budget=budget,
         seed=seed,
@@ -146,34 +151,36 @@ class Trainer:
         fingerprint: str = "",
         rows: Dataset | None = None,
         guard: Guard = Guard.warn,
-        follower: Follower | None = None,
+        follower: TrainingListener | None = None,
     ) -> None:
         self.task, self.features, self.config, self.seed = task, features, config, seed
         self.accelerator, self.evaluate, self.folder = accelerator, evaluate, folder
-        self.sections, self.standing = sections, Standing()
+        self.sections, self.standing = sections, TrainerState()
         if config.gradient_checkpointing:
-            keep_less(model)
+            enable_gradient_checkpointing(model)
         if config.batching is Batching.packed:
             refuse_packing(model)
         # Device and precision only: gradients are summed over ranks by `gradients`, not by a wrapper.
         self.model = accelerator.prepare_model(model, evaluation_mode=True).train()
-        budget = budget or config.micro_batch_tokens or automatic(task, self.model, features, accelerator)
+        budget = (
+            budget or config.micro_batch_tokens or find_token_budget(task, self.model, features, accelerator)
+        )
         self.plan = batch_plan(task, features, config, seed, budget)
         per_epoch = self.plan.updates_per_epoch
         self.total_updates = total_updates(config, per_epoch, streaming=sections is not None)
         self.evaluate_every = interval(config.evaluate_every, per_epoch)
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        same_everywhere(self.parameters)
-        self.feed = Feed(task, accelerator.device)
+        broadcast_parameters(self.parameters)
+        self.feed = BatchLoader(task, accelerator.device)
         self.embeddings = EmbeddingGradients([] if config.compile else model.modules())
         if config.compile:
-            self.model = compiled(self.model)
+            self.model = compile_model(self.model)
             self.feed.multiple = length_multiple(task.lengths(features))
         self.optimizer = accelerator.prepare_optimizer(optimizer(model, config))
         self.schedule = schedule(self.optimizer, config, self.total_updates)
         self.keeping, self.fingerprint = keeping, fingerprint
         self.rows, self.guard = rows, guard
-        self.follower = follower or Follower()
+        self.follower = follower or TrainingListener()
         self.stopping: str | None = None
         self.ends = math.inf
 
@@ -196,23 +203,23 @@ class Trainer:
         for update in range(self.standing.update, self.total_updates):
             began = time.perf_counter()
             self.model.train()
-            number = self._number(update)
+            number = self._plan_index(update)
             share = self._gradients(update, number)
             if share.stop:
                 reasons = gather_object([self.stopping])
                 self.stopping = next(reason for reason in reasons if reason is not None)
                 return
             count = max(share.count, 1e-9)
-            norm = self._finish_gradients(number, count)
+            norm = self._normalize_and_clip(number, count)
             learning_rate = self.schedule.get_last_lr()[0]
             finite = math.isfinite(share.loss) and math.isfinite(norm)
             # With a scaler it is the optimizer's wrapper that leaves such a step out, and halves the scale.
             if finite or self.accelerator.scaler is not None:
-                self._step()
+                self._optimizer_step()
             else:
                 self.optimizer.zero_grad()
             applied = finite and not self.accelerator.optimizer_step_was_skipped
-            rows = () if math.isfinite(share.loss) else offending_rows(self, number)
+            rows = () if math.isfinite(share.loss) else rows_with_nonfinite_loss(self, number)
             self.standing.update = update + 1
             self.standing.seconds += time.perf_counter() - began
             yield StepResult(
@@ -231,14 +238,14 @@ class Trainer:
         """Trains to the end; see `Fit.run`."""
         return Fit(self).run()
 
-    def go_to(self, standing: Standing, budget: int) -> None:
+    def restore_position(self, standing: TrainerState, budget: int) -> None:
         """Takes up the position of another trainer of the same run, and its padded tokens a micro-batch."""
         self.standing = standing
         if self.sections is not None and standing.section:
             self.features = self.sections(standing.section)
         self.plan = batch_plan(self.task, self.features, self.config, self.seed, budget)
 
-    def _number(self, update: int) -> int:
+    def _plan_index(self, update: int) -> int:
         """The number of an update in the plan; at the end of a section the next one is opened.
 
         A section is a pass of its own plan, so that its order depends on its number.
@@ -252,7 +259,7 @@ class Trainer:
             self.plan = batch_plan(self.task, self.features, self.config, self.seed, self.plan.budget)
         return standing.section * self.plan.updates_per_epoch + update - standing.section_began
 
-    def _gradients(self, update: int, number: int) -> Share:
+    def _gradients(self, update: int, number: int) -> StepTotals:
         """Sums of an update over all ranks, with this rank's part of the gradient in the parameters.
 
         Where memory is not enough on some rank, all of them throw the update's gradients away and do it again
@@ -262,10 +269,10 @@ class Trainer:
         while True:
             reseed(self.seed, update, self.accelerator.process_index)
             self.optimizer.zero_grad()
-            share = self._accumulate(number).over_ranks(self.accelerator.device)
+            share = self._accumulate(number).all_reduce(self.accelerator.device)
             if not share.out_of_memory:
                 break
-            self._cut_smaller(number, alone=share.alone)
+            self._shrink_micro_batches(number, alone=share.alone)
         if self.plan.budget < budget:
             logger.warning(
                 "memory was not enough for micro-batches of %d padded tokens: update %d was done again with %d, and "
@@ -273,21 +280,21 @@ class Trainer:
                 budget, update + 1, self.plan.budget, self.plan.budget,
             )  # fmt: skip
         if share.learned is not None and self.accelerator.num_processes > 1:
-            add_over_ranks(self.parameters, share.learned)
+            all_reduce_gradients(self.parameters, share.learned)
         return share
 
-    def _accumulate(self, number: int) -> Share:
+    def _accumulate(self, number: int) -> StepTotals:
         """Forward and backward through this rank's micro-batches of an update."""
         with self._without_padding():
-            return self._sum(number, self.micro_batches(number))
+            return self._forward_backward(number, self.micro_batches(number))
 
     def _without_padding(self) -> AbstractContextManager[None]:
         is_packed = self.config.batching is Batching.packed
         return packed(self.bare_model) if is_packed else nullcontext()
 
-    def _sum(self, number: int, micro_batches: list[Indices]) -> Share:
+    def _forward_backward(self, number: int, micro_batches: list[Indices]) -> StepTotals:
         divisor = len(self.plan.update(number))
-        share = Share()
+        share = StepTotals()
         loss = torch.zeros((), dtype=torch.float64, device=self.accelerator.device)
         features = np.empty(0, dtype=np.int64)
         try:
@@ -295,7 +302,7 @@ class Trainer:
             # itself casts nothing, the contexts of the forward passes share one cast of each weight per step.
             with self.accelerator.autocast(AutocastKwargs(enabled=False)):
                 for features in micro_batches:
-                    if self._asked_to_leave():
+                    if self._should_stop():
                         break
                     batch = self.feed.batch(self.features, features)
                     part = self.task.loss(self.model, batch).sum
@@ -311,19 +318,19 @@ class Trainer:
             share.out_of_memory, share.alone = True, len(features) == 1
         if (number + 1) % self.plan.updates_per_epoch and not share.out_of_memory:
             self.feed.prepare(self.features, self.micro_batches(number + 1))
-        share.loss, share.stop = float(loss), self._asked_to_leave()
+        share.loss, share.stop = float(loss), self._should_stop()
         share.learned = [parameter.grad is not None for parameter in self.parameters]
         return share
 
-    def _asked_to_leave(self) -> bool:
+    def _should_stop(self) -> bool:
         """Whether a signal has come or the time is over, on this rank."""
-        if signals.leave():
+        if signals.stop_requested():
             self.stopping = signals.name()
         elif time.monotonic() > self.ends:
             self.stopping = f"trainer.max_hours={self.config.max_hours:g}"
         return self.stopping is not None
 
-    def row_name(self, feature: int) -> str:
+    def row_id(self, feature: int) -> str:
         """The id of the row that a feature was made of; its number where rows are streamed."""
         number = int(self.features.data.table["row"][feature].as_py())
         return str(number if self.rows is None else self.rows[number]["id"])
@@ -335,7 +342,7 @@ class Trainer:
             number, rank=accelerator.process_index, ranks=accelerator.num_processes
         )
 
-    def _cut_smaller(self, number: int, *, alone: bool) -> None:
+    def _shrink_micro_batches(self, number: int, *, alone: bool) -> None:
         """Halves the budget, from what the largest micro-batch of any rank takes.
 
         Raises:
@@ -354,17 +361,17 @@ class Trainer:
                 fix=f"task.max_length={max(1, largest // 2)}, trainer.gradient_checkpointing=true, peft=lora, or a "
                 "smaller model",
             )
-        let_go()
+        free_memory()
         self.plan.budget = max(1, min(self.plan.budget, largest) // 2)
 
-    def _finish_gradients(self, number: int, count: float) -> float:
+    def _normalize_and_clip(self, number: int, count: float) -> float:
         """Divides the update's gradient by the count of its targets and clips it; returns its norm before that."""
         if self.accelerator.scaler is not None:
             self.accelerator.unscale_gradients(self.optimizer)
         divisor = len(self.plan.update(number))
-        return scale_and_clip(self.parameters, divisor / count, self.config.max_grad_norm)
+        return normalize_and_clip_gradients(self.parameters, divisor / count, self.config.max_grad_norm)
 
-    def _step(self) -> None:
+    def _optimizer_step(self) -> None:
         """Optimizer and learning rate."""
         try:
             self.optimizer.step()
@@ -381,7 +388,7 @@ class Trainer:
         self.optimizer.zero_grad()
 
 
-def keep_less(model: nn.Module) -> None:
+def enable_gradient_checkpointing(model: nn.Module) -> None:
     """Lets a model compute activations again in the backward pass, with the same random numbers."""
     cast(Any, model).gradient_checkpointing_enable({"use_reentrant": False})
 

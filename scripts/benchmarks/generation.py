@@ -11,7 +11,7 @@ from transformers import LogitsProcessor, LogitsProcessorList, Seq2SeqTrainer, S
 from autotune.config.enums import Precision
 from autotune.evaluation.evaluator import Evaluator
 from autotune.training import device
-from autotune.training.budget import for_prediction
+from autotune.training.budget import prediction_token_budget
 from benchmarks.cells import AUTOTUNE, Cell
 from benchmarks.peers import collator, rows_for_trainer
 from benchmarks.setting import Opened, fresh_model
@@ -79,7 +79,9 @@ def predict(name: str, opened: Opened, cell: Cell, folder: str) -> dict[str, Any
 
 def _ours(opened: Opened, model: Any, _: str) -> tuple[dict[str, float], list[str]]:
     evaluator = Evaluator(
-        opened.prepared.task, device.accelerator(Precision.fp32), for_prediction(opened.prepared.base.config)
+        opened.prepared.task,
+        device.accelerator(Precision.fp32),
+        prediction_token_budget(opened.prepared.base.config),
     )
     features, rows = opened.held_out
     took, predictions = _timed(lambda: evaluator.predict(model, features, rows))

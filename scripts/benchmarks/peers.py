@@ -21,7 +21,7 @@ from transformers import (
 )
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
-from autotune.data.batches import Indices, padded
+from autotune.data.batches import Indices, padded_tokens
 from benchmarks.cells import AUTOTRAIN, BF16, GROUPED, MAX_LENGTH, SUMMARIES_AT_ONCE
 from benchmarks.ours import Run, updates
 from benchmarks.setting import SEED, Opened
@@ -70,7 +70,7 @@ def grouped_epoch(opened: Opened) -> list[Indices]:
     )
     order = np.asarray(list(sampler))
     batches = [order[start : start + size] for start in range(0, len(order), size)]
-    return sorted(batches, key=lambda batch: padded(lengths[batch]))
+    return sorted(batches, key=lambda batch: padded_tokens(lengths[batch]))
 
 
 def grouped_updates(opened: Opened, count: int) -> list[Indices]:
@@ -81,7 +81,7 @@ def grouped_updates(opened: Opened, count: int) -> list[Indices]:
     """
     epoch = grouped_epoch(opened)
     lengths = opened.prepared.task.lengths(opened.prepared.features["train"])
-    share = np.cumsum([padded(lengths[batch]) for batch in epoch], dtype=np.float64)
+    share = np.cumsum([padded_tokens(lengths[batch]) for batch in epoch], dtype=np.float64)
     return [epoch[int(np.searchsorted(share / share[-1], (number + 0.5) / count))] for number in range(count)]
 
 

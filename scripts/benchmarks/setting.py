@@ -12,7 +12,7 @@ from torch import nn
 from autotune.config.enums import CheckLevel, Precision
 from autotune.config.schema import CheckConfig, ModelConfig, PeftConfig, RunConfig, TrainerConfig
 from autotune.models import load_model
-from autotune.pipeline.prepare import Prepared, examine
+from autotune.pipeline.prepare import Prepared, run_preflight
 from autotune.registry import task as find
 from benchmarks import rows
 from benchmarks.cells import BATCH_SIZE, LEARNING_RATE, MAX_LENGTH, Cell
@@ -77,7 +77,7 @@ def open_cell(
         name="benchmark",
         runs=str(folder / "runs"),
     )
-    prepared = examine(config, folder / "cache").result()
+    prepared = run_preflight(config, folder / "cache").result()
     # An epoch may be shorter than what was asked for: the minutes have four updates.
     config.trainer.epochs = max(1.0, updates * batch_size / len(prepared.features["train"]) + 1)
     count = min(held_out, len(prepared.rows.splits["test"]))

@@ -162,7 +162,7 @@ class Worker:
         """Real tokens of the updates, and the FLOPs that they need."""
         import numpy as np
 
-        from autotune.data.batches import padded
+        from autotune.data.batches import padded_tokens
 
         prepared = self.opened.prepared
         lengths = prepared.task.lengths(prepared.features["train"])
@@ -170,7 +170,7 @@ class Worker:
         return {
             "tokens": int(sum(lengths[update].sum() for update in updates)),
             "flops": float(np.sum([work.of(lengths[update]) for update in updates])),
-            "padded_whole": int(sum(padded(lengths[update]) for update in updates)),
+            "padded_whole": int(sum(padded_tokens(lengths[update]) for update in updates)),
         }
 
     def _flops(self) -> Any:

@@ -15,7 +15,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from autotune.cli.main import main
 from autotune.config.enums import Batching, Precision
-from autotune.models import load_artefact
+from autotune.models import load_saved_model
 from autotune.runtime import child_process
 from autotune.runtime.memory import is_out_of_memory
 from gpu_parts.setting import (
@@ -172,7 +172,7 @@ def resume(setting: Setting) -> Figures:
         code = _in_fork(words, stop_after=None)
         require(code == 0, f"autotune {' '.join(words)} ended with exit code {code}")
         runs.append(setting.scratch / "runs" / name / "model")
-    states = [load_artefact(run)[1].state_dict() for run in runs]
+    states = [load_saved_model(run)[1].state_dict() for run in runs]
     apart = max(float((states[0][name].float() - states[1][name].float()).abs().max()) for name in states[0])
     same = (runs[0] / "model.safetensors").read_bytes() == (runs[1] / "model.safetensors").read_bytes()
     require(same or torch.cuda.is_available(), f"weights are up to {apart:.2g} apart")

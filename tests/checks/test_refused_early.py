@@ -5,7 +5,7 @@ from datasets import Dataset
 
 from autotune.checks.metric import try_metric
 from autotune.config.compose import compose
-from autotune.config.labels import mended_type
+from autotune.config.labels import repaired_type
 from autotune.config.schema import DatasetConfig
 from autotune.errors import AutotuneError, ConfigError, DataError
 from autotune.registry import task
@@ -29,7 +29,7 @@ def splits(**tags):
     ],
 )  # fmt: skip
 def test_types_that_the_metric_would_read_as_others(name, made):
-    assert mended_type(name) == made
+    assert repaired_type(name) == made
 
 
 @pytest.mark.parametrize("where", ["train", "validation", "test"])
@@ -37,8 +37,8 @@ def test_types_that_the_metric_would_read_as_others(name, made):
 def test_a_type_of_any_split_is_refused_before_training(where, name):
     tags = {"train": "B-PER", "validation": "B-PER", "test": "B-PER"} | {where: f"B-{name}"}
     with pytest.raises(AutotuneError, match="cannot be scored") as caught:
-        NER.learn(None, DatasetConfig(), splits(**tags))
-    assert f"{name}: {mended_type(name)}" in caught.value.fix
+        NER.fit_labels(None, DatasetConfig(), splits(**tags))
+    assert f"{name}: {repaired_type(name)}" in caught.value.fix
 
 
 @pytest.mark.parametrize("target", ["PER-", "-PER", "B--PER"])
@@ -78,7 +78,7 @@ class Plugin:
     def metric(self):
         return Metric(self.refused, self.figures)
 
-    def compared(self, row, prediction):
+    def to_metric_inputs(self, row, prediction):
         return row["label"], prediction["prediction"]
 
 

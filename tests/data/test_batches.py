@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotune.config.enums import Batching
-from autotune.data.batches import BatchPlan, Cost, cut, fill, padded, prediction_batches, share
+from autotune.data.batches import (
+    BatchPlan,
+    MicroBatchCost,
+    assign_to_ranks,
+    pack_by_cost,
+    padded_tokens,
+    partition_by_length,
+    prediction_batches,
+)
 
 lengths = st.lists(st.integers(1, 300), min_size=1, max_size=60).map(lambda values: np.array(values)[:, None])
 
@@ -89,7 +97,7 @@ def test_buckets_pay_less_padding_in_updates_of_the_same_size():
     def positions(made: BatchPlan) -> int:
         updates = [made.update(number) for number in range(made.updates_per_epoch)]
         assert sorted(len(update) for update in updates) == [1003 % 16] + [16] * (1003 // 16)
-        return sum(padded(made.lengths[update]) for update in updates)
+        return sum(padded_tokens(made.lengths[update]) for update in updates)
 
     assert 1.2 * positions(bucketed) < 1.5 * sum(sizes) < positions(exact)
     longest = [int(bucketed.lengths[bucketed.update(number)].max()) for number in range(40)]
@@ -100,14 +108,16 @@ def test_buckets_pay_less_padding_in_updates_of_the_same_size():
 
 @given(lengths, st.integers(1, 2000))
 def test_no_micro_batch_passes_the_budget_unless_it_is_one_feature(sizes, budget):
-    for group in cut(sizes, budget):
-        assert len(group) == 1 or padded(sizes[group]) <= budget
+    for group in partition_by_length(sizes, budget):
+        assert len(group) == 1 or padded_tokens(sizes[group]) <= budget
 
 
 @settings(max_examples=30)
 @given(lengths)
 def test_cutting_pays_less_padding_than_one_padded_batch(sizes):
-    assert sum(padded(sizes[group]) for group in cut(sizes, 10**9)) <= padded(sizes)
+    assert sum(padded_tokens(sizes[group]) for group in partition_by_length(sizes, 10**9)) <= padded_tokens(
+        sizes
+    )
 
 
 @settings(max_examples=30)
@@ -115,7 +125,7 @@ def test_cutting_pays_less_padding_than_one_padded_batch(sizes):
 def test_no_cut_at_other_borders_costs_less(sizes, budget):
     """Against all cuts of the sorted features, for few of them."""
     sizes = np.sort(sizes[:9], axis=0)
-    cost = Cost(attention=100.0, overhead=30.0)
+    cost = MicroBatchCost(attention=100.0, overhead=30.0)
 
     def costs(groups) -> float:
         return sum(float(cost.of(len(group), group.max(axis=0).sum())) for group in groups)
@@ -124,20 +134,20 @@ def test_no_cut_at_other_borders_costs_less(sizes, budget):
     for borders in range(2 ** (len(sizes) - 1)):
         at = [place + 1 for place in range(len(sizes) - 1) if borders >> place & 1]
         groups = np.split(sizes, at)
-        if all(len(group) == 1 or padded(group) <= budget for group in groups):
+        if all(len(group) == 1 or padded_tokens(group) <= budget for group in groups):
             every.append(costs(groups))
-    found = costs([sizes[group] for group in cut(sizes, budget, cost=cost)])
+    found = costs([sizes[group] for group in partition_by_length(sizes, budget, cost=cost)])
     assert found == pytest.approx(min(every))
 
 
 @given(lengths, st.integers(2, 4))
 def test_ranks_have_nearly_the_same_work(sizes, ranks):
-    cost = Cost()
+    cost = MicroBatchCost()
     loads = [
         sum(float(cost.of(len(group), sizes[group].max())) for group in groups)
-        for groups in share(sizes, 10**9, ranks=ranks)
+        for groups in assign_to_ranks(sizes, 10**9, ranks=ranks)
     ]
-    alone = sum(float(cost.of(len(group), sizes[group].max())) for group in cut(sizes, 10**9))
+    alone = sum(float(cost.of(len(group), sizes[group].max())) for group in partition_by_length(sizes, 10**9))
     dearest = float(cost.of(1, sizes.max()))
     assert max(loads) <= 1.35 * max(alone / ranks, dearest) + 2 * cost.overhead
 
@@ -158,7 +168,7 @@ def test_a_plan_of_a_million_rows_is_small_and_answers_at_once():
 def test_prediction_reads_every_feature_once(sizes, budget):
     batches = list(prediction_batches(sizes, budget))
     assert sorted(np.concatenate(batches)) == list(range(len(sizes)))
-    assert all(len(batch) == 1 or padded(sizes[batch]) <= budget for batch in batches)
+    assert all(len(batch) == 1 or padded_tokens(sizes[batch]) <= budget for batch in batches)
 
 
 @given(
@@ -168,7 +178,7 @@ def test_prediction_reads_every_feature_once(sizes, budget):
 )
 def test_packed_groups_hold_every_feature_once_within_the_budget(lengths, budget, ranks):
     column = np.asarray(lengths)[:, None]
-    groups = fill(column, budget, ranks=ranks)
+    groups = pack_by_cost(column, budget, ranks=ranks)
     assert sorted(np.concatenate(groups).tolist()) == list(range(len(lengths)))
     assert all(column[group].sum() <= budget or len(group) == 1 for group in groups)
     if len(lengths) >= ranks:

@@ -5,7 +5,7 @@ import tracemalloc
 import pytest
 from datasets import Features, List, Value
 
-from autotune.data.cache import BATCH, cached_table, key
+from autotune.data.cache import BATCH, cache_key, cached_table
 
 FEATURES = Features({"text": Value("string"), "starts": List(Value("int32")), "label": Value("string")})
 
@@ -52,9 +52,21 @@ def test_no_rows_are_an_empty_table(tmp_path):
 
 
 def test_keys_differ_with_what_goes_into_them_and_nothing_else():
-    assert key({"a": 1, "b": [2]}, "x") == key({"b": [2], "a": 1}, "x")
-    assert len({key(1), key("1"), key([1]), key(1, 2), key("não"), key("nao")}) == 6
-    assert len(key(1)) == 24
+    assert cache_key({"a": 1, "b": [2]}, "x") == cache_key({"b": [2], "a": 1}, "x")
+    assert (
+        len(
+            {
+                cache_key(1),
+                cache_key("1"),
+                cache_key([1]),
+                cache_key(1, 2),
+                cache_key("não"),
+                cache_key("nao"),
+            }
+        )
+        == 6
+    )
+    assert len(cache_key(1)) == 24
 
 
 def test_memory_does_not_grow_with_the_rows(tmp_path):

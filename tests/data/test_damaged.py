@@ -15,7 +15,7 @@ from autotune.config.enums import Format
 from autotune.config.schema import DatasetConfig
 from autotune.data.canonical import Converter
 from autotune.data.formats.readers import load_saved
-from autotune.data.local import file_source, understood
+from autotune.data.local import file_source, with_known_columns
 from autotune.errors import DataError
 from autotune.registry import task
 from tests.fuzz.corpus import DOORS, ROWS
@@ -25,7 +25,7 @@ def rows(path: Path, name: str = "sentiment", form: Format = Format.auto) -> lis
     """Canonical rows, as training reads them."""
     config = DatasetConfig(path=str(path), format=form)
     columns = task(name).columns
-    source = understood(file_source(path, config), columns, config)
+    source = with_known_columns(file_source(path, config), columns, config)
     converter = Converter(columns, config, str(path), predicting=False, training=True, tags=None)
     return list(converter.convert(source.raw([])))
 

@@ -8,6 +8,7 @@ import lzma
 import pytest
 
 from autotune.cli.main import main
+from autotune.config import compression
 from autotune.config.enums import Format
 from autotune.config.rules.dataset import path as path_rule
 from autotune.config.schema import DatasetConfig

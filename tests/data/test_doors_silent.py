@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.config.columns import Column, Kind
-from autotune.config.overrides import tidy
+from autotune.config.overrides import normalize_argv
 from autotune.config.schema import DatasetConfig
 from autotune.data.canonical import Converter
 from autotune.data.formats.conll import read_conll
 from autotune.data.formats.delimited import read_delimited
 from autotune.data.formats.readers import format_of, read_rows
-from autotune.data.labels import find_scheme, map_override
-from autotune.errors import DataError, override
+from autotune.data.labels import detect_tag_scheme, map_override
+from autotune.errors import DataError, format_override
 
 TEXT = [Column("text", Kind.text, target=False), Column("label", Kind.label, target=True)]
 ENTITIES = [Column("tokens", Kind.words, target=False), Column("tags", Kind.tags, target=True)]
@@ -37,7 +37,7 @@ def converted(rows, columns=TEXT, **config):
 )
 def test_tags_written_otherwise_are_no_types(tags, proposed):
     with pytest.raises(DataError, match="not written as O, B-… and I-…") as caught:
-        find_scheme(DatasetConfig(), [[*tags, "O", "O", "O"]], "F")
+        detect_tag_scheme(DatasetConfig(), [[*tags, "O", "O", "O"]], "F")
     assert f"dataset.label_map={proposed}" in caught.value.fix
 
 
@@ -50,7 +50,7 @@ def test_a_map_that_is_proposed_keeps_the_one_given():
 
 @given(st.lists(st.text("aã'\" ,:{}[]#1-", min_size=1).map(str.strip).filter(bool), min_size=1))
 def test_names_that_are_proposed_are_read_as_they_are_meant(names):
-    (line,) = tidy(shlex.split(override("dataset.labels", names)))
+    (line,) = normalize_argv(shlex.split(format_override("dataset.labels", names)))
     assert list(map(str, OverridesParser.create().parse_override(line).value())) == names
 
 

@@ -8,8 +8,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from autotune.checks.findings import Area, Report, warning
 from autotune.checks.labels import audit_labels
 from autotune.config.compose import compose
-from autotune.config.label_maps import canonical, read_map
-from autotune.config.overrides import tidy
+from autotune.config.label_maps import normalize_label, read_map
+from autotune.config.overrides import normalize_argv
 from autotune.config.schema import DatasetConfig
 from autotune.data.labels import RelabelError, map_override
 from autotune.data.spelling import same_spelling
@@ -22,7 +22,7 @@ ROWS = [{"text": f"Frase {n}.", "label": label} for n, label in enumerate(["1e3"
 
 def composed(value):
     """The map, as the command line hands it to Hydra and back."""
-    (word,) = tidy([f"dataset.label_map={value}"])
+    (word,) = normalize_argv([f"dataset.label_map={value}"])
     return read_map(OverridesParser.create().parse_override(word).value())
 
 
@@ -82,7 +82,7 @@ def test_a_sweep_may_have_several_maps():
     ],
 )
 def test_a_number_with_a_decimal_comma_is_that_number(value, name):
-    assert canonical(value) == name
+    assert normalize_label(value) == name
 
 
 def test_a_map_of_which_no_key_occurs_is_refused(load, write):

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
 from autotune.config.enums import TagRepair, TagScheme
-from autotune.config.label_maps import canonical
+from autotune.config.label_maps import normalize_label
 from autotune.config.labels import label_map
 from autotune.config.schema import DatasetConfig
-from autotune.data.labels import Tags, find_scheme, label_names, to_iob2
+from autotune.data.labels import Tags, detect_tag_scheme, label_names, to_iob2
 from autotune.data.words import entities
 from autotune.errors import ConfigError, DataError
 
@@ -32,13 +32,13 @@ def config(**options) -> DatasetConfig:
     ],
 )
 def test_the_same_label_has_one_name_however_it_is_written(values, name):
-    assert {canonical(value) for value in values} == {name}
+    assert {normalize_label(value) for value in values} == {name}
 
 
 @given(st.one_of(st.none(), st.text(), st.integers(), st.floats(), st.booleans()))
 def test_a_canonical_name_stays_what_it_is(value):
-    name = canonical(value)
-    assert canonical(name) == name
+    name = normalize_label(value)
+    assert normalize_label(name) == name
 
 
 def test_label_map_has_canonical_keys_and_values():
@@ -76,7 +76,7 @@ def test_names_that_are_given_keep_their_order_and_must_be_all():
     ],
 )
 def test_the_scheme_is_found(sequences, scheme):
-    assert find_scheme(config(), [tags.split() for tags in sequences], "f") is scheme
+    assert detect_tag_scheme(config(), [tags.split() for tags in sequences], "f") is scheme
 
 
 @pytest.mark.parametrize(
@@ -90,15 +90,15 @@ def test_the_scheme_is_found(sequences, scheme):
 )
 def test_what_is_no_tag_is_refused_with_its_place_and_the_fix(tags, parts):
     with pytest.raises(DataError) as caught:
-        find_scheme(config(), [tags.split()], "f.conll")
+        detect_tag_scheme(config(), [tags.split()], "f.conll")
     for part in ["f.conll", *parts]:
         assert part in str(caught.value)
 
 
 def test_the_scheme_that_was_given_counts():
     tags = [["I-P", "I-P"]]
-    assert find_scheme(config(tag_scheme=TagScheme.iob2), tags, "f") is TagScheme.iob2
-    assert find_scheme(config(tag_scheme=TagScheme.io), [["PESSOA"]], "f") is TagScheme.io
+    assert detect_tag_scheme(config(tag_scheme=TagScheme.iob2), tags, "f") is TagScheme.iob2
+    assert detect_tag_scheme(config(tag_scheme=TagScheme.io), [["PESSOA"]], "f") is TagScheme.io
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_types_are_renamed_merged_and_made_none():
 
 def test_whole_tags_can_be_mapped():
     names = {0: "O", 3: "B-PESSOA", 4: "I-PESSOA"}
-    assert find_scheme(config(label_map=names), [["0", "3", "4"]], "f") is TagScheme.iob2
+    assert detect_tag_scheme(config(label_map=names), [["0", "3", "4"]], "f") is TagScheme.iob2
     assert Tags(config(label_map=names), TagScheme.iob2).convert(["0", "3", "4"], "f") == [
         "O",
         "B-PESSOA",

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from autotune.config.load import changes, digest, plain, typed
+from autotune.config.load import diff, digest, parse_config, to_dict
 from autotune.run.sweeps import warn_of_changed_rows, warn_of_other_rows
 
 ROWS = [{"text": f"Frase {n} de prova.", "label": "ab"[n % 2]} for n in range(40)]
@@ -56,20 +56,22 @@ def test_groups_and_sums_are_held_out_whole(load, write):
 
 def config(seed, of_splits):
     dataset = {"path": "sample/sentiment", "seed": of_splits}
-    return typed({"task": {"name": "sentiment"}, "dataset": dataset, "seed": seed, "model": {"tiny": "bert"}})
+    return parse_config(
+        {"task": {"name": "sentiment"}, "dataset": dataset, "seed": seed, "model": {"tiny": "bert"}}
+    )
 
 
 def test_a_run_of_before_keeps_the_splits_that_its_seed_made():
-    old = plain(config(7, 7))
+    old = to_dict(config(7, 7))
     del old["dataset"]["seed"]
-    assert typed(old).dataset.seed == 7
-    assert changes(old, config(7, 7)) == []
-    assert changes(old, config(7, 42)) == ["dataset.seed: 7 -> 42"]
+    assert parse_config(old).dataset.seed == 7
+    assert diff(old, config(7, 7)) == []
+    assert diff(old, config(7, 42)) == ["dataset.seed: 7 -> 42"]
 
 
 def test_names_of_runs_of_before_are_found_and_other_splits_are_another_run():
-    without = json.loads(json.dumps(plain(config(42, 42))))
-    assert digest(config(42, 42)) == digest(typed(without)) != digest(config(42, 43))
+    without = json.loads(json.dumps(to_dict(config(42, 42))))
+    assert digest(config(42, 42)) == digest(parse_config(without)) != digest(config(42, 43))
     assert digest(config(7, 7)) != digest(config(7, 42))
 
 

@@ -7,7 +7,7 @@ from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.data.splits import hold_out
+from autotune.data.splits import split_off
 from autotune.errors import DataError
 
 
@@ -17,7 +17,7 @@ def rows(values) -> Dataset:
 
 
 def part(data: Dataset, fraction: float, *, seed: int = 0, **columns):
-    return hold_out(data, fraction, seed=seed, **{"label": None, "group": None, **columns})
+    return split_off(data, fraction, seed=seed, **{"label": None, "group": None, **columns})
 
 
 @given(

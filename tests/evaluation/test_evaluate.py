@@ -88,8 +88,8 @@ def test_processes_share_the_rows_and_have_the_same_figures(setting, tmp_path, m
     metrics = []
     for rank in range(ranks):
         metrics.append(task.metric())
-        evaluator = Evaluator(task, Process(rank, ranks), 4096)
-        predictions = evaluator.counted(metrics[rank], model, features, rows)
+        of_rank = Evaluator(task, Process(rank, ranks), 4096)
+        predictions = of_rank.predict_and_score(metrics[rank], model, features, rows)
         folder.write_predictions("test", predictions, rank=rank, ranks=ranks)
     folder.join_predictions("test", ranks)
     written = folder.predictions("test").read_text(encoding="utf-8").splitlines()
@@ -183,7 +183,7 @@ with TemporaryDirectory() as scratch:
         rows, features = prepared[count]
         peak = 0.0
         with (Path(scratch) / "out.jsonl").open("w") as out:
-            for number, prediction in enumerate(evaluator.counted(task.metric(), model, features, rows)):
+            for number, prediction in enumerate(evaluator.predict_and_score(task.metric(), model, features, rows)):
                 out.write(json.dumps(prediction))
                 if number % 500 == 0:
                     peak = max(peak, own_memory())

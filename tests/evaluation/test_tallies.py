@@ -8,22 +8,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 
-from autotune.metrics.classification import ClassTally
-from autotune.metrics.entities import EntityTally
-from autotune.metrics.rouge import RougeTally
+from autotune.metrics.classification import ClassificationState
+from autotune.metrics.entities import EntityState
+from autotune.metrics.rouge import RougeState
 
 LABELS = ["negativo", "neutro", "positivo"]
 TAGS = st.sampled_from(["O", "B-PESSOA", "I-PESSOA", "B-LOCAL", "I-LOCAL"])
 WORDS = st.lists(st.sampled_from(["avó", "avô", "não", "lei.", "Lei", "é\n"]), max_size=8).map(" ".join)
 KINDS = {
-    "classes": (lambda: ClassTally(LABELS), st.tuples(st.integers(0, 2), st.integers(0, 2))),
+    "classes": (lambda: ClassificationState(LABELS), st.tuples(st.integers(0, 2), st.integers(0, 2))),
     "entities": (
-        EntityTally,
+        EntityState,
         st.lists(st.tuples(TAGS, TAGS), min_size=1, max_size=8).map(
             lambda pairs: tuple(zip(*pairs, strict=True))
         ),
     ),
-    "texts": (RougeTally, st.tuples(WORDS, WORDS)),
+    "texts": (RougeState, st.tuples(WORDS, WORDS)),
 }
 
 quick = settings(max_examples=60, deadline=None)
@@ -61,7 +61,7 @@ def test_the_figures_do_not_depend_on_how_rows_are_shared(kind):
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=200))
 def test_counts_give_the_figures_of_the_rows_to_the_bit(rows):
     golden, predicted = np.array(rows).T
-    figures = counted(lambda: ClassTally(LABELS), rows).figures()
+    figures = counted(lambda: ClassificationState(LABELS), rows).figures()
     for average in ("macro", "weighted"):
         expected = f1_score(golden, predicted, average=average, zero_division=0)
         assert figures[f"{average}_f1"] == expected

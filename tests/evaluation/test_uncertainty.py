@@ -17,7 +17,7 @@ class Classes(Sentiment):
     def metric(self):
         return class_metric(["não", "sim"])
 
-    def compared(self, row, prediction):
+    def to_metric_inputs(self, row, prediction):
         return row["label"], prediction["prediction"]
 
 

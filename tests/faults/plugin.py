@@ -38,7 +38,7 @@ def happen(event: str) -> None:
     for name in event.split():
         os.kill(os.getpid(), signal.Signals[name])
         # Handlers run in the main thread, which this one may not be; two signals at once would be one.
-        while not signals.leave():
+        while not signals.stop_requested():
             time.sleep(0.01)
 
 

@@ -13,7 +13,7 @@ import pytest
 from autotune.data.cache import cached_table
 from autotune.errors import ConfigError
 from autotune.runtime import files
-from autotune.runtime.files import locked
+from autotune.runtime.files import acquire_lock
 from tests.chaos.trials import WORDS
 from tests.faults.conftest import PLUGIN
 from tests.forks import forks
@@ -246,10 +246,10 @@ def test_the_lock_of_a_folder_that_was_set_aside_meanwhile_is_not_enough(tmp_pat
 
     monkeypatch.setattr(files.fcntl, "lockf", late)
     with pytest.raises(ConfigError, match="another process works in this folder"):
-        locked(run / ".lock", make=True)
+        acquire_lock(run / ".lock", make=True)
     os.close(release)
     os.waitpid(others[0], 0)
-    locked(run / ".lock").close()
+    acquire_lock(run / ".lock").close()
 
 
 PLACES = {

@@ -18,7 +18,7 @@ from autotune.config.load import load_config
 from autotune.errors import HubError
 from autotune.publishing.card.examples import Example
 from autotune.publishing.card.facts import Facts, read_facts
-from autotune.publishing.card.license import carried
+from autotune.publishing.card.license import effective_license
 from autotune.publishing.card.markdown import block, code, escaped
 from autotune.publishing.card.metadata import refuse
 from autotune.publishing.card.render import render
@@ -161,7 +161,7 @@ def test_that_of_an_adapter_alone_too(forks, elsewhere, tmp_path):
     ],
 )
 def test_the_licence_that_is_carried_over(base, data, stated, licence, contradiction):
-    found = carried(base, data, stated)
+    found = effective_license(base, data, stated)
     assert (found.id, found.contradiction) == (licence, contradiction)
 
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from autotune.errors import ConfigError, HubError
-from autotune.publishing.client import ask, understood
+from autotune.publishing.client import call_with_retries, classify_error
 
 
 class Answered(Exception):
@@ -26,7 +26,7 @@ class Answered(Exception):
     ],
 )
 def test_what_may_pass_is_tried_again(error, passing):
-    trouble = understood(error)
+    trouble = classify_error(error)
     assert trouble.passing is passing and str(error.response.status_code) in trouble.found
     assert "secret" not in trouble.found
 
@@ -38,7 +38,7 @@ def test_the_answer_is_found_behind_other_exceptions():
         except Answered as error:
             raise RuntimeError("Error while uploading 'model.safetensors' to the Hub.") from error
     except RuntimeError as error:
-        assert "too large" in understood(error).what
+        assert "too large" in classify_error(error).what
 
 
 @pytest.mark.parametrize(
@@ -50,13 +50,13 @@ def test_the_answer_is_found_behind_other_exceptions():
     ],
 )
 def test_uploads_by_xet_tell_it_in_words(error):
-    assert "status 403" in understood(error).found and not understood(error).passing
+    assert "status 403" in classify_error(error).found and not classify_error(error).passing
 
 
 def test_a_network_that_is_down_may_come_back():
-    assert understood(ConnectionRefusedError("refused")).passing
-    assert understood(TimeoutError("slow")).passing
-    assert not understood(KeyError("url")).passing
+    assert classify_error(ConnectionRefusedError("refused")).passing
+    assert classify_error(TimeoutError("slow")).passing
+    assert not classify_error(KeyError("url")).passing
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_network_that_is_down_may_come_back():
 def test_how_long_the_hub_asks_to_wait(headers, seconds):
     if headers.get("Retry-After") == "in an hour":
         headers = {"Retry-After": format_datetime(datetime.now(UTC) + timedelta(seconds=3600), usegmt=True)}
-    wait = understood(Answered(429, **headers)).wait
+    wait = classify_error(Answered(429, **headers)).wait
     assert wait == (None if seconds is None else pytest.approx(seconds, abs=300 if seconds == 3600 else 0))
 
 
@@ -85,14 +85,14 @@ def test_it_is_tried_until_it_succeeds_or_would_take_longer_than_there_is_patien
             raise left.pop()
         return "done"
 
-    assert ask(act, what="asking", where="here", patience=500) == "done"
+    assert call_with_retries(act, what="asking", where="here", patience=500) == "done"
 
     def never() -> None:
         raise Answered(429, **{"Retry-After": "600"})
 
     monkeypatch.setattr("time.sleep", pytest.fail)
     with pytest.raises(HubError, match="too many requests"):
-        ask(never, what="asking", where="here", patience=500)
+        call_with_retries(never, what="asking", where="here", patience=500)
 
 
 def test_our_own_errors_pass_through():
@@ -100,4 +100,4 @@ def test_our_own_errors_pass_through():
         raise ConfigError("ours")
 
     with pytest.raises(ConfigError):
-        ask(act, what="asking", where="here", patience=5)
+        call_with_retries(act, what="asking", where="here", patience=5)

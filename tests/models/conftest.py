@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModelForMaskedLM
 from autotune.config.enums import Architecture
 from autotune.config.schema import ModelConfig
 from autotune.models import open_base
-from autotune.models.spec import Base, Family, Head
+from autotune.models.spec import Family, Head, ModelSpec
 
 HEADS = {
     "sentiment": dict.fromkeys(Family, Head.sequence),
@@ -48,7 +48,7 @@ def cache(tmp_path_factory) -> Path:
 def opened(texts, cache):
     """Opens a tiny model, or a folder, for a task."""
 
-    def open_it(what: str | Path, task: str = "sentiment", **config) -> Base:
+    def open_it(what: str | Path, task: str = "sentiment", **config) -> ModelSpec:
         named = {"name_or_path": str(what)} if isinstance(what, Path) else {"tiny": Architecture(what)}
         return open_base(
             ModelConfig(**named, **config), HEADS[task], task, INSTEAD, "bert", lambda: texts, cache
@@ -98,7 +98,7 @@ def kind(opened, tmp_path):
 def logits():
     """What a model says of two sentences: float32 tensor."""
 
-    def say(model, base: Base, head: Head) -> torch.Tensor:
+    def say(model, base: ModelSpec, head: Head) -> torch.Tensor:
         batch = base.tokenizer(SENTENCES[:2], return_tensors="pt", padding=True, return_token_type_ids=False)
         extra = {"labels": torch.tensor([[5, 6, 7], [8, 9, 10]])} if head is Head.seq2seq else {}
         model.eval()

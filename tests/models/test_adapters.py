@@ -13,11 +13,11 @@ from autotune.config.schema import PeftConfig
 from autotune.errors import ConfigError
 from autotune.models import (
     count_parameters,
-    finish,
-    load_artefact,
     load_model,
+    load_saved_model,
     load_trainable_state,
-    save_artefact,
+    merge_adapters,
+    save_model,
     trainable_state,
 )
 from autotune.models.adapters import linear_layers
@@ -44,10 +44,10 @@ def test_merged_and_adapter_alone_come_back_as_they_were(
         shake(model)
         trained = logits(model, base, head)
         assert (trained - before).abs().max() > 1e-3
-        finished = finish(model, base, config)
+        finished = merge_adapters(model, base, config)
         torch.testing.assert_close(logits(finished, base, head), trained, atol=1e-4, rtol=1e-4)
-        save_artefact(finished, base, tmp_path / "model", {})
-        loaded, again, _ = load_artefact(tmp_path / "model")
+        save_model(finished, base, tmp_path / "model", {})
+        loaded, again, _ = load_saved_model(tmp_path / "model")
         assert torch.equal(logits(again, loaded, head), logits(finished, base, head))
 
 
@@ -76,8 +76,8 @@ def test_modules_that_the_checkpoint_lacked_are_learned_and_saved(
     learned = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert all(any(f".{module}." in name for name in learned) for module in fresh)
     shake(model)
-    save_artefact(model, base, tmp_path / "artefact", {})
-    loaded, again, _ = load_artefact(tmp_path / "artefact")
+    save_model(model, base, tmp_path / "artefact", {})
+    loaded, again, _ = load_saved_model(tmp_path / "artefact")
     assert torch.equal(logits(again, loaded, Head.sequence), logits(model, base, Head.sequence))
 
 
@@ -179,9 +179,9 @@ def test_a_quantized_base_is_merged_in_full_precision(opened, logits, shake, tmp
     )
     shake(model)
     trained = logits(model, base, Head.sequence)
-    finished = finish(model, base, config)
+    finished = merge_adapters(model, base, config)
     said = logits(finished, base, Head.sequence)
     torch.testing.assert_close(said, trained, atol=0.05, rtol=0.05)
-    save_artefact(finished, base, tmp_path / "model", {})
-    loaded, again, _ = load_artefact(tmp_path / "model")
+    save_model(finished, base, tmp_path / "model", {})
+    loaded, again, _ = load_saved_model(tmp_path / "model")
     assert torch.equal(logits(again, loaded, Head.sequence), said)

@@ -9,10 +9,10 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from autotune.config.enums import Guard
 from autotune.config.schema import DatasetConfig
-from autotune.models import load_model, save_artefact
+from autotune.models import load_model, save_model
 from autotune.registry import task as find
-from autotune.tasks.base import Piece
-from autotune.training.guards import Guards
+from autotune.tasks.base import FeatureOutput
+from autotune.training.guards import TrainingMonitor
 from tests.models.conftest import SENTENCES
 
 ROWS = [{"id": str(number), "document": text, "summary": text[:24]} for number, text in enumerate(SENTENCES)]
@@ -55,7 +55,7 @@ def summaries(base, tmp_path, **options):
             if parameter.ndim > 1:
                 parameter += 0.3 * torch.randn(parameter.shape, generator=generator)
         written = task.predict(model, list(task.prepare(ROWS)))
-    save_artefact(model, base, tmp_path / "model", {}, generation=task.generation())
+    save_model(model, base, tmp_path / "model", {}, generation=task.generation())
     return task, written
 
 
@@ -80,12 +80,12 @@ def test_the_model_is_heard_and_not_the_search(opened, checkpoint, plain, tmp_pa
 
 def test_summaries_that_only_the_search_would_end_are_told(opened, tmp_path):
     task, written = summaries(opened("bart"), tmp_path)
-    pieces = [Piece(number, number, one) for number, one in enumerate(written)]
+    pieces = [FeatureOutput(number, number, one) for number, one in enumerate(written)]
     metric = task.metric()
     for row, prediction in zip(ROWS, task.join(ROWS, pieces), strict=True):
         metric.add(reference=row["summary"], prediction=prediction["prediction"])
         metric.tally.note(prediction)
-    guards = Guards(Guard.warn, labels=0, per_epoch=9, scaled=False)
+    guards = TrainingMonitor(Guard.warn, labels=0, per_epoch=9, scaled=False)
     assert [one.trouble for one in guards.validated(9, task.scores(metric))] == ["summaries without end"]
 
 

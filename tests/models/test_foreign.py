@@ -9,8 +9,8 @@ import transformers
 
 from autotune.config.schema import ModelConfig
 from autotune.errors import ModelError
-from autotune.models import finish, load_artefact, load_model, open_base, save_artefact
-from autotune.models.repository import explained
+from autotune.models import load_model, load_saved_model, merge_adapters, open_base, save_model
+from autotune.models.repository import to_model_error
 from autotune.models.spec import Family, Head
 from autotune.publishing.publish import push_run
 from tests.models.conftest import HEADS
@@ -61,7 +61,7 @@ def run(opened, tmp_path_factory) -> Path:
     """A run folder with a model that autotune saved."""
     base, folder = opened("bert"), tmp_path_factory.mktemp("run")
     model = load_model(base, HEADS["sentiment"][base.family], ["a", "b"], None, allow_pickle=False, seed=1)
-    save_artefact(finish(model, base, None), base, folder / "model", {})
+    save_model(merge_adapters(model, base, None), base, folder / "model", {})
     (folder / "status.json").write_text('{"state": "finished"}')
     config = "task: {name: sentiment}\ndataset: {path: sample/sentiment}\nmodel: {tiny: bert}\n"
     (folder / "config.yaml").write_text(config)
@@ -135,7 +135,7 @@ def test_what_transformers_does_by_itself_is_opened(opened, checkpoint, keys):
 def test_a_saved_model_of_somebody_else_is_refused_to_be_read_and_to_be_pushed(saved, file, keys):
     change(saved, file, keys)
     with pytest.raises(ModelError, match=file):
-        load_artefact(saved)
+        load_saved_model(saved)
     with pytest.raises(ModelError, match=file):
         push_run(str(saved.parent), {}, public=False, dry_run=True)
 
@@ -152,7 +152,7 @@ def test_the_base_of_an_adapter_is_looked_at(saved, tmp_path, monkeypatch):
     change(evil, "config.json", KERNEL)
     change(saved, "adapter_config.json", {"peft_type": "LORA", "base_model_name_or_path": str(evil)})
     with pytest.raises(ModelError, match=str(evil)):
-        load_artefact(saved)
+        load_saved_model(saved)
 
 
 def test_a_tiny_model_that_somebody_changed_in_the_cache_is_built_again(texts, tmp_path):
@@ -178,5 +178,5 @@ def test_a_tiny_model_that_somebody_changed_in_the_cache_is_built_again(texts, t
      ValueError("This needs more.\npip install some-package")],
 )  # fmt: skip
 def test_nobody_is_told_to_install_what_opens_a_door(error):
-    said = str(explained("org/name", error))
+    said = str(to_model_error("org/name", error))
     assert "install" not in said and "trust_remote_code" not in said and "True" not in said

@@ -13,11 +13,11 @@ from autotune.config.schema import DatasetConfig, ModelConfig
 from autotune.data.sources import rows_from_texts
 from autotune.errors import TrainingError
 from autotune.evaluation.served import differences, rows_to_compare
-from autotune.models import load_artefact, load_model, open_base, save_artefact
+from autotune.models import load_model, load_saved_model, open_base, save_model
 from autotune.models.special_tokens import shaping_tokens
-from autotune.pipeline.round_trip import prove_pipeline
+from autotune.pipeline.round_trip import verify_pipeline
 from autotune.registry import task as find
-from autotune.tasks.base import Piece
+from autotune.tasks.base import FeatureOutput
 
 WORDS = ["[URL]", "@USUARIO", "<e1>"]
 TEXT = "vovó pôs [URL] na mesa, @USUARIO viu <e1> e </s> [SEP] <extra_id_0> <mask> <|endoftext|> acabou"
@@ -50,7 +50,7 @@ def made(opened, tmp_path):
             ModelConfig(name_or_path=str(folder)),
             kind.heads,
             name,
-            kind.instead,
+            kind.alternatives,
             kind.tiny,
             lambda: [],
             tmp_path,
@@ -99,7 +99,7 @@ def test_words_that_are_one_token_together_are_read_so_and_each_has_a_tag(made, 
     assert {*asked} == {0, 1, 2}
     token_of_three = [("B-PESSOA", 0.5), ("O", 0.5), ("B-PESSOA", 0.9)]
     value = ([0, 1, 2], [task.ids[tag] for tag, _ in token_of_three], [sure for _, sure in token_of_three])
-    (prediction,) = task.join(rows, [Piece(0, 0, value)])
+    (prediction,) = task.join(rows, [FeatureOutput(0, 0, value)])
     assert prediction["prediction"] == ["B-PESSOA", "O", "B-PESSOA", "I-PESSOA", "I-PESSOA"]
     assert [(one["text"], one["probability"]) for one in prediction["entities"]] == [
         ("Ana", 0.5),
@@ -118,13 +118,13 @@ def test_the_saved_model_reads_the_same_in_the_pipeline(made, shake, tmp_path, n
         task.base, task.heads[task.base.family], task.labels(), None, allow_pickle=False, seed=1
     )
     shake(model)
-    save_artefact(model, task.base, tmp_path / "model", {})
+    save_model(model, task.base, tmp_path / "model", {})
     compared = rows_to_compare(task, rows)
     assert len(compared) == 4 and any("[URL]" in row["text"] for row in compared)
     assert list(differences(task, tmp_path / "model", compared)) == []
-    prove_pipeline(task, tmp_path / "model", Dataset.from_list(rows))
+    verify_pipeline(task, tmp_path / "model", Dataset.from_list(rows))
     # What predict opens reads as training did, whatever transformers leaves of a saved tokenizer.
-    base, _, _ = load_artefact(tmp_path / "model")
+    base, _, _ = load_saved_model(tmp_path / "model")
     again = type(task)(task.config, base, task.facts)
     asked = [*rows, *rows_from_texts([TEXT], task.columns)]
     assert list(again.prepare(asked)) == list(task.prepare(asked))
@@ -137,8 +137,8 @@ def test_a_tokenizer_that_reads_otherwise_fails_the_proof(made, tmp_path):
     )
     with torch.no_grad():
         model.get_input_embeddings().weight.mul_(20)
-    save_artefact(model, task.base, tmp_path / "model", {})
+    save_model(model, task.base, tmp_path / "model", {})
     settings = tmp_path / "model" / "tokenizer_config.json"
     settings.write_text(json.dumps({**json.loads(settings.read_text()), "split_special_tokens": False}))
     with pytest.raises(TrainingError, match="pipeline answers differently"):
-        prove_pipeline(task, tmp_path / "model", Dataset.from_list(rows))
+        verify_pipeline(task, tmp_path / "model", Dataset.from_list(rows))

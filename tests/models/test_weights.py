@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, BertModel
 
 from autotune.errors import ModelError
-from autotune.models import load_model, own_labels
+from autotune.models import checkpoint_labels, load_model
 from autotune.models.spec import Family, Head
 from tests.models.conftest import HEADS, LABELS
 
@@ -151,7 +151,7 @@ def test_a_classifier_with_the_same_labels_keeps_its_head_in_our_order(
 ):
     folder = classifier(architecture)
     base = opened(folder)
-    assert own_labels(base) == ["positivo", "negativo", "neutro"]
+    assert checkpoint_labels(base) == ["positivo", "negativo", "neutro"]
     with caplog.at_level(logging.INFO):
         model = load(base, labels=["negativo", "neutro", "positivo"])
     reference = logits(AutoModelForSequenceClassification.from_pretrained(folder), base, Head.sequence)
@@ -175,8 +175,8 @@ def test_a_classifier_with_other_labels_starts_anew(opened, classifier, caplog, 
 
 
 def test_labels_without_names_are_not_labels(opened, classifier):
-    assert own_labels(opened(classifier(names=("LABEL_0", "LABEL_1")))) is None
-    assert own_labels(opened("bert")) is None
+    assert checkpoint_labels(opened(classifier(names=("LABEL_0", "LABEL_1")))) is None
+    assert checkpoint_labels(opened("bert")) is None
 
 
 def test_a_multi_label_checkpoint_becomes_single_label(opened, classifier):

@@ -8,15 +8,15 @@ import numpy as np
 from datasets import Value
 
 from autotune.config.columns import Column, Kind
-from autotune.data.cache import values
-from autotune.metrics.accumulator import Tally
+from autotune.data.cache import iter_column
+from autotune.metrics.accumulator import MetricState
 from autotune.metrics.base import OfflineMetric
 from autotune.registry import register
 from autotune.tasks.base import Batch, LossSum
 from autotune.tasks.sentiment import Sentiment
 
 
-class Errors(Tally):
+class Errors(MetricState):
     """Sums of errors."""
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Regression(Sentiment):
     @classmethod
     def learn(cls, config, dataset, rows):
         """Mean and spread."""
-        scores = np.array(list(values(rows["train"], "label")))
+        scores = np.array(list(iter_column(rows["train"], "label")))
         return {
             "labels": ["nota"],
             "counts": {"nota": len(scores)},
@@ -112,7 +112,7 @@ class Regression(Sentiment):
                 "prediction": mean * self.facts["spread"] + self.facts["mean"],
             }
 
-    def compared(self, row, prediction):
+    def to_metric_inputs(self, row, prediction):
         """The numbers."""
         return row["label"], prediction["prediction"]
 
@@ -126,5 +126,5 @@ class Regression(Sentiment):
     @classmethod
     def baselines(cls, train, rows):
         """The mean of train."""
-        mean = float(np.mean(list(values(train, "label"))))
+        mean = float(np.mean(list(iter_column(train, "label"))))
         return {"mean of train": ({"prediction": mean} for _ in range(len(rows)))}

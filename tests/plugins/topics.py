@@ -9,16 +9,16 @@ import numpy as np
 from datasets import List, Value
 
 from autotune.config.columns import Column, Kind
-from autotune.data.cache import values
+from autotune.data.cache import iter_column
 from autotune.data.labels import label_names
-from autotune.metrics.accumulator import Tally
+from autotune.metrics.accumulator import MetricState
 from autotune.metrics.base import OfflineMetric
 from autotune.registry import register
 from autotune.tasks.base import Batch, LossSum
 from autotune.tasks.sentiment import Sentiment
 
 
-class Matches(Tally):
+class Matches(MetricState):
     """Rows whose classes are all right."""
 
     right = 0
@@ -68,7 +68,7 @@ class Topics(Sentiment):
     @classmethod
     def learn(cls, config, dataset, rows):
         """Names of all classes."""
-        names = label_names(dataset, (name for row in values(rows["train"], "label") for name in row))
+        names = label_names(dataset, (name for row in iter_column(rows["train"], "label") for name in row))
         return {"labels": names, "counts": dict.fromkeys(names, 1)}
 
     def prepare(self, rows: Iterable, first: int = 0) -> Iterator[dict]:
@@ -112,7 +112,7 @@ class Topics(Sentiment):
                 ),
             }
 
-    def compared(self, row, prediction):
+    def to_metric_inputs(self, row, prediction):
         """The names."""
         return row["label"], prediction["prediction"]
 

@@ -10,7 +10,7 @@ from autotune.config.schema import RunConfig
 from autotune.registry import task
 from autotune.run.folder import RunFolder
 from autotune.runtime import launcher
-from autotune.runtime.ranks import Ranks, joined
+from autotune.runtime.ranks import Ranks, init_process_group
 from autotune.training.trainer import Trainer
 from tests.training.setting import make_trainer, prepare, weights, without_dropout
 
@@ -23,7 +23,7 @@ def trainer_in(folder: Path, ranks: Ranks, task_name: str, **options) -> Trainer
     def make() -> object:
         return prepare(tables, task_name, **options)
 
-    ranks.first(f"tables {next(occasions)}", make, make)
+    ranks.rank0_first(f"tables {next(occasions)}", make, make)
     config = RunConfig(
         task=task(task_name).Config(), name=f"{task_name}{ranks.rank}", runs=str(folder / "runs")
     )
@@ -83,7 +83,7 @@ def stop(folder: Path, ranks: Ranks) -> None:
 
 def main() -> None:
     """Arguments: the folder and the scenarios."""
-    assert launcher.ranks() > 1
-    with joined(timeout=5) as group:
+    assert launcher.world_size() > 1
+    with init_process_group(timeout=5) as group:
         for scenario in sys.argv[2:]:
             {"equal": equal, "memory": memory, "stop": stop}[scenario](Path(sys.argv[1]), group)

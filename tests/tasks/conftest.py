@@ -29,18 +29,18 @@ def make_task(tmp_path_factory):
         kind = find(name)
         config = TypeAdapter(kind.Config).validate_python(options)
         splits = {"train": Dataset.from_list(rows)}
-        facts = kind.learn(config, DatasetConfig(path="memory"), splits)
+        facts = kind.fit_labels(config, DatasetConfig(path="memory"), splits)
         base = open_base(
             ModelConfig(tiny=Architecture(architecture or kind.tiny)),
             kind.heads,
             name,
-            kind.instead,
+            kind.alternatives,
             kind.tiny,
             lambda: [TEXT] * 3,
             cache,
         )
         made = kind(config, base, facts)
-        made.measure(splits)
+        made.measure_tokens(splits)
         return made
 
     return make

@@ -13,7 +13,7 @@ from autotune.config.schema import DatasetConfig
 from autotune.data.given import Alignment, as_given
 from autotune.data.sources import load_file, rows_from_texts
 from autotune.registry import task
-from autotune.tasks.base import Piece
+from autotune.tasks.base import FeatureOutput
 
 TEXTS = {
     "decomposed": "Joa\u0303o mora em Sa\u0303o Lui\u0301s.",
@@ -75,7 +75,7 @@ def test_entities_cut_themselves_out_of_the_text_that_was_given(make_task, what)
     (row,) = rows_from_texts([TEXTS[what]], own.columns, given=True)
     words = list(range(len(row["tokens"])))
     answers = (words, [own.ids["B-P"]] * len(words), [1.0] * len(words))
-    (prediction,) = own.join([row], [Piece(0, 0, answers)])
+    (prediction,) = own.join([row], [FeatureOutput(0, 0, answers)])
     assert prediction["text"] == TEXTS[what].replace("\ud83d", "\ufffd")
     assert [one["text"] for one in prediction["entities"]] == prediction["tokens"]
     for word, one in zip(row["tokens"], prediction["entities"], strict=True):
@@ -97,5 +97,5 @@ def test_a_class_is_told_beside_the_text_that_was_given(make_task):
     own = make_task("sentiment", [{"id": str(n), "text": t, "label": t} for n, t in enumerate("ab")])
     (row,) = rows_from_texts([TEXTS["decomposed"]], own.columns, given=True)
     assert row["text"] == "João mora em São Luís."
-    (prediction,) = own.join([row], [Piece(0, 0, np.zeros(2))])
+    (prediction,) = own.join([row], [FeatureOutput(0, 0, np.zeros(2))])
     assert prediction["text"] == TEXTS["decomposed"]

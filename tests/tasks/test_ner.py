@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from autotune.config.schema import DatasetConfig
 from autotune.errors import DataError
 from autotune.registry import task as find
-from autotune.tasks.base import IGNORED, Piece
+from autotune.tasks.base import IGNORED, FeatureOutput
 from tests.tasks.conftest import words_row
 
 ROWS = [
@@ -34,7 +34,9 @@ def answer(task, features):
         words = np.array(feature["words"])
         labels = np.array(feature["labels"])
         chosen = words != -1
-        pieces.append(Piece(feature["row"], number, (words[chosen], labels[chosen], np.ones(chosen.sum()))))
+        pieces.append(
+            FeatureOutput(feature["row"], number, (words[chosen], labels[chosen], np.ones(chosen.sum())))
+        )
     return pieces
 
 
@@ -103,4 +105,4 @@ def test_an_entity_type_that_train_lacks_is_refused_with_the_way_out():
         "validation": Dataset.from_list([words_row(0, ["IBGE"], ["B-ORGANIZACAO"])]),
     }
     with pytest.raises(DataError, match=r"(?s)ORGANIZACAO.*dataset.label_map"):
-        kind.learn(kind.Config(), DatasetConfig(path="memory"), splits)
+        kind.fit_labels(kind.Config(), DatasetConfig(path="memory"), splits)

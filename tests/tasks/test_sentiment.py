@@ -8,7 +8,7 @@ from datasets import Dataset
 from autotune.config.schema import DatasetConfig
 from autotune.errors import ConfigError, DataError
 from autotune.registry import task as find
-from autotune.tasks.base import Piece
+from autotune.tasks.base import FeatureOutput
 
 ROWS = [
     {"id": "a", "text": "Não gostei da água", "label": "negativo"},
@@ -39,7 +39,7 @@ def test_truncation_counts_what_it_cut_and_error_refuses(make_task):
 
 def test_the_windows_logits_are_averaged(make_task):
     task = make_task("sentiment", ROWS)
-    pieces = [Piece(0, 0, np.array([2.0, 0.0])), Piece(0, 1, np.array([0.0, 3.0]))]
+    pieces = [FeatureOutput(0, 0, np.array([2.0, 0.0])), FeatureOutput(0, 1, np.array([0.0, 3.0]))]
     (prediction,) = task.join(ROWS[:1], pieces)
     assert prediction["prediction"] == "positivo"
     assert prediction["probabilities"]["positivo"] == pytest.approx(1 / (1 + np.exp(-0.5)))
@@ -78,7 +78,7 @@ def test_an_unseen_label_is_refused_with_the_nearest_and_the_way_out():
         "test": Dataset.from_list([{"id": "x", "text": "oi", "label": "positvo"}]),
     }
     with pytest.raises(DataError, match=r"(?s)positvo.*row 0 \(id x\).*positvo: positivo"):
-        kind.learn(kind.Config(), DatasetConfig(path="memory"), splits)
+        kind.fit_labels(kind.Config(), DatasetConfig(path="memory"), splits)
 
 
 def test_more_tokens_than_the_model_takes_is_refused(make_task):

@@ -65,7 +65,7 @@ def test_a_long_document_is_cut_and_counted_and_the_summary_keeps_its_room(make_
     task = make_task("summarization", ROWS, architecture, max_length=128)
     short, long = task.prepare(ROWS)
     whole = len(task.tokenizer(ROWS[1]["document"], add_special_tokens=False)["input_ids"])
-    assert short["lost"] == 0 and long["lost"] == whole - task.document_room
+    assert short["lost"] == 0 and long["lost"] == whole - task.max_document_tokens
     assert len(long["input_ids"]) <= 128
     with pytest.raises(DataError, match=r"(?s)id b.*task.on_overflow=truncate"):
         list(

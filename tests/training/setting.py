@@ -16,7 +16,7 @@ from autotune.config.schema import (
     TrainerConfig,
 )
 from autotune.models import load_model
-from autotune.pipeline.prepare import Prepared, examine
+from autotune.pipeline.prepare import Prepared, run_preflight
 from autotune.registry import task
 from autotune.training import device
 from autotune.training.trainer import Trainer
@@ -24,7 +24,7 @@ from autotune.training.trainer import Trainer
 WORDS = ["não", "são", "ótimo", "ruim", "céu", "água", "pão", "então", "café", "avó", "maçã", "três"]
 
 MATTERS = ("batching", "gradient_checkpointing", "compile")
-"""Options of training that `examine` looks at."""
+"""Options of training that `run_preflight` looks at."""
 
 _examined: dict[str, Prepared] = {}
 """What was made of the rows, by what it depends on: every test has the same, and none changes it."""
@@ -79,7 +79,7 @@ def prepare(
     )
     key = repr((task_name, task_options, architecture, peft, [options.get(name) for name in MATTERS]))
     if key not in _examined:
-        _examined[key] = examine(config, tmp_path / "cache").result()
+        _examined[key] = run_preflight(config, tmp_path / "cache").result()
     return config, _examined[key]
 
 

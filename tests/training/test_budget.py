@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.data.batches import padded
-from autotune.runtime.cpu import cache_bytes, cores
+from autotune.data.batches import padded_tokens
+from autotune.runtime.cpu import cache_bytes, physical_cores
 from autotune.training import budget, device
 
 
@@ -21,7 +21,9 @@ from autotune.training import budget, device
 )
 def test_the_budget_fits_into_the_memory_that_was_measured(lengths, token, fixed, room):
     column = np.asarray(lengths)[:, None]
-    found = budget.for_gpu(column, lambda chosen: fixed + token * padded(column[chosen]), room)
+    found = budget.gpu_token_budget(
+        column, lambda chosen: fixed + token * padded_tokens(column[chosen]), room
+    )
     assert found & (found - 1) == 0 and budget.FEWEST <= found <= budget.MOST
     if found > budget.FEWEST:
         assert found * token <= room
@@ -35,7 +37,7 @@ def test_where_even_three_texts_are_too_much_the_smallest_is_tried():
             raise torch.OutOfMemoryError("CUDA out of memory")
         return 1
 
-    assert budget.for_gpu(np.asarray([[9], [9], [9]]), used, 10**12) == budget.FEWEST
+    assert budget.gpu_token_budget(np.asarray([[9], [9], [9]]), used, 10**12) == budget.FEWEST
 
 
 def test_another_error_of_the_measurement_is_not_hidden():
@@ -43,7 +45,7 @@ def test_another_error_of_the_measurement_is_not_hidden():
         raise RuntimeError("shapes do not match")
 
     with pytest.raises(RuntimeError, match="shapes"):
-        budget.for_gpu(np.asarray([[9], [9]]), used, 1)
+        budget.gpu_token_budget(np.asarray([[9], [9]]), used, 1)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +54,7 @@ def test_another_error_of_the_measurement_is_not_hidden():
 )
 def test_a_small_cache_makes_small_batches(monkeypatch, cache, hidden, expected):
     monkeypatch.setattr(budget, "cache_bytes", lambda: cache)
-    assert budget.for_cpu(SimpleNamespace(hidden_size=hidden)) == expected
+    assert budget.cpu_token_budget(SimpleNamespace(hidden_size=hidden)) == expected
 
 
 @pytest.fixture
@@ -83,13 +85,13 @@ def test_threads_are_physical_cores_that_we_may_use(machine, allowed, quota, exp
     file = machine / "cpu.max"
     if quota is not None:
         file.write_text(quota + "\n")
-    assert cores(frozenset(allowed), system=machine, quota=file) == expected
+    assert physical_cores(frozenset(allowed), system=machine, quota=file) == expected
 
 
 def test_a_system_that_does_not_tell(machine, tmp_path):
     assert cache_bytes(system=machine) == 32 << 20
     assert cache_bytes(system=tmp_path / "none") == 0
-    assert cores(frozenset({3, 5}), system=tmp_path / "none", quota=tmp_path / "none") == 2
+    assert physical_cores(frozenset({3, 5}), system=tmp_path / "none", quota=tmp_path / "none") == 2
 
 
 def test_torch_gets_our_share_of_the_cores(monkeypatch):

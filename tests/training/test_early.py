@@ -8,10 +8,10 @@ import pytest
 
 from autotune.config.enums import Guard
 from autotune.config.schema import CheckpointConfig
-from autotune.pipeline.summary import say_result
+from autotune.pipeline.summary import log_result
 from autotune.tasks.base import Scores
 from autotune.training.fit import FitResult
-from autotune.training.guards import Guards
+from autotune.training.guards import TrainingMonitor
 from tests.training.setting import make_trainer
 
 ONE_CLASS = Scores("f", {"f": 0.4}, confusion={"a": {"a": 9, "b": 0}, "b": {"a": 4, "b": 0}})
@@ -20,7 +20,7 @@ LEARNED = Scores("f", {"f": 0.4}, confusion={"a": {"a": 9, "b": 0}, "b": {"a": 3
 
 
 def told(evaluations: list[tuple[int, Scores]], level=Guard.warn) -> list[tuple[int, str]]:
-    watch = Guards(level, labels=2, per_epoch=5, scaled=False, warmup=4)
+    watch = TrainingMonitor(level, labels=2, per_epoch=5, scaled=False, warmup=4)
     return [
         (update, one.trouble) for update, scores in evaluations for one in watch.validated(update, scores)
     ]
@@ -35,7 +35,7 @@ def test_guessing_is_told_when_it_lasts_two_evaluations_after_warm_up(scores, tr
 
 
 def test_a_run_that_goes_on_knows_what_the_evaluation_before_has_shown():
-    watch = Guards(Guard.warn, labels=2, per_epoch=5, scaled=False, warmup=4)
+    watch = TrainingMonitor(Guard.warn, labels=2, per_epoch=5, scaled=False, warmup=4)
     watch.remember([{"update": 5, "validation": {"f": 0.4}, "guessing": ["one class"]}])
     assert [one.trouble for one in watch.validated(10, ONE_CLASS)] == ["one class"]
 
@@ -106,5 +106,5 @@ def test_a_tie_is_no_defeat_and_a_trial_none_either(caplog, baseline, trial, sai
     caplog.set_level(logging.INFO)
     fitted = FitResult(3, 1.0, 3, 0.8, False, 512, [])
     scores = Scores("f", {"f": 0.8})
-    say_result(fitted, "test", scores, {"words": Scores("f", {"f": baseline})}, None, [0.7, 0.9], trial=trial)
+    log_result(fitted, "test", scores, {"words": Scores("f", {"f": baseline})}, None, [0.7, 0.9], trial=trial)
     assert said in caplog.text and unsaid not in caplog.text

@@ -5,7 +5,7 @@ import torch
 
 from autotune.config.enums import Architecture, Batching
 from autotune.config.schema import PeftConfig
-from autotune.data.batches import Cost
+from autotune.data.batches import MicroBatchCost
 from autotune.errors import ConfigError
 from tests.training.setting import make_trainer, prepare, weights, without_dropout
 
@@ -52,7 +52,7 @@ def test_the_gradient_is_the_same_to_the_last_digits(tmp_path, folder, task_name
             )
             trainer.bare_model.to(dtype)
             if way == "one padded batch":
-                trainer.plan.cost = Cost(overhead=1e9)
+                trainer.plan.cost = MicroBatchCost(overhead=1e9)
             one = way in ("one padded batch", "packed")
             assert (len(trainer.plan.micro_batches(0)) == 1) == one, way
             found[way] = gradient(trainer, 0)

@@ -10,7 +10,7 @@ from autotune.config.enums import Guard
 from autotune.config.schema import CheckpointConfig
 from autotune.errors import ConfigError, TrainingError
 from autotune.tasks.base import Scores
-from autotune.training.guards import GUESSING, Guards
+from autotune.training.guards import GUESSING, TrainingMonitor
 from autotune.training.trainer import StepResult
 from tests.training.setting import make_trainer, weights
 
@@ -88,8 +88,8 @@ def test_a_run_that_goes_on_knows_what_it_knew(tmp_path, folder):
     assert [line["update"] for line in troubles] == [1, 3]
 
 
-def guards(level=Guard.warn, labels=3, per_epoch=10) -> Guards:
-    return Guards(level, labels=labels, per_epoch=per_epoch, scaled=False)
+def guards(level=Guard.warn, labels=3, per_epoch=10) -> TrainingMonitor:
+    return TrainingMonitor(level, labels=labels, per_epoch=per_epoch, scaled=False)
 
 
 def step(update: int, loss=0.5, norm=1.0, rate=1e-4, **others) -> StepResult:

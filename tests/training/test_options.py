@@ -7,13 +7,13 @@ from autotune.config.enums import PeftMethod
 from autotune.config.schema import PeftConfig
 from autotune.errors import ConfigError
 from autotune.models import (
-    finish,
-    halve_frozen,
+    cast_frozen_to_bf16,
     load_trainable_state,
+    merge_adapters,
     refuse_without_checkpointing,
     trainable_state,
 )
-from autotune.training.compiling import SIZES, length_multiple, rounded_up
+from autotune.training.compiling import SIZES, length_multiple, pad_to_multiple
 from tests.training.setting import make_trainer, prepare, weights, without_dropout
 
 KINDS = [("sentiment", "bert"), ("ner", "modernbert"), ("summarization", "t5"), ("summarization", "llama")]
@@ -100,7 +100,7 @@ def test_lengths_become_few():
 
     lengths = np.arange(1, 513)[:, None]
     multiple = length_multiple(lengths)
-    wide = rounded_up(lengths, multiple)
+    wide = pad_to_multiple(lengths, multiple)
     assert (wide >= lengths).all() and (wide - lengths < multiple).all()
     assert len(np.unique(wide)) <= SIZES
     assert length_multiple(np.asarray([[3, 5]])) == 16
@@ -133,7 +133,7 @@ def test_adapters_stay_in_fp32_over_a_base_in_bf16(tmp_path, folder, architectur
     model = trainer.bare_model
     whole = {name: parameter.dtype for name, parameter in model.named_parameters()}
     assert set(whole.values()) == {torch.float32}
-    halve_frozen(model)
+    cast_frozen_to_bf16(model)
     for name, parameter in model.named_parameters():
         frozen_matrix = parameter.ndim >= 2 and not parameter.requires_grad and "modules_to_save" not in name
         assert parameter.dtype is (torch.bfloat16 if frozen_matrix else torch.float32), name
@@ -143,14 +143,14 @@ def test_adapters_stay_in_fp32_over_a_base_in_bf16(tmp_path, folder, architectur
     assert any(not torch.equal(tensor, state[name]) for name, tensor in trainable_state(model).items())
     assert all(tensor.dtype is torch.float32 for tensor in trainable_state(model).values())
     load_trainable_state(model, state)
-    merged = finish(model, trainer.task.base, PeftConfig())
+    merged = merge_adapters(model, trainer.task.base, PeftConfig())
     assert {parameter.dtype for parameter in merged.parameters()} == {torch.float32}
 
 
 def test_a_plain_model_is_not_halved(tmp_path, folder):
     trainer = make_trainer(tmp_path, "sentiment", folder)
     trainer.bare_model.requires_grad_(False)
-    halve_frozen(trainer.bare_model)
+    cast_frozen_to_bf16(trainer.bare_model)
     assert {parameter.dtype for parameter in trainer.bare_model.parameters()} == {torch.float32}
 
 

@@ -10,7 +10,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Bert
 
 from autotune.config.enums import Precision
 from autotune.config.schema import PeftConfig
-from autotune.models import finish, halve_frozen, load_model, save_adapter
+from autotune.models import cast_frozen_to_bf16, load_model, merge_adapters, save_adapter
 from autotune.training import device
 from tests.forks import forks
 from tests.training.setting import make_trainer, prepare, without_dropout
@@ -27,9 +27,9 @@ from tests.training.setting import make_trainer, prepare, without_dropout
 )
 def test_auto_is_bf16_where_matrix_units_pay(monkeypatch, unit, config, expected):
     monkeypatch.setattr(device, "cpu_has_matrix_unit", lambda: unit)
-    assert device.resolve(Precision.auto, config) is expected
-    assert device.resolve(Precision.bf16, config) is Precision.bf16
-    assert device.for_inference(Precision.bf16) is Precision.fp32, "on a CPU"
+    assert device.resolve_precision(Precision.auto, config) is expected
+    assert device.resolve_precision(Precision.bf16, config) is Precision.bf16
+    assert device.inference_precision(Precision.bf16) is Precision.fp32, "on a CPU"
 
 
 class Casts(TorchDispatchMode):
@@ -89,9 +89,9 @@ def test_an_adapter_over_a_base_in_bf16_is_merged_into_the_base_in_fp32(tmp_path
                 if parameter.requires_grad:
                     parameter.add_(0.1 * torch.randn_like(parameter))
         if halved:
-            halve_frozen(model)
+            cast_frozen_to_bf16(model)
             save_adapter(model, prepared.base, tmp_path / "adapter")
-        merged.append(finish(model, prepared.base, PeftConfig()).state_dict())
+        merged.append(merge_adapters(model, prepared.base, PeftConfig()).state_dict())
     assert all(torch.allclose(merged[0][name], tensor, atol=1e-6) for name, tensor in merged[1].items())
 
 
@@ -107,7 +107,7 @@ def test_a_plain_load_gives_the_scores_of_a_run_in_bf16(tmp_path, peft):
         *few,
         *peft,
     ]
-    done = forks().start(*words, cwd=tmp_path).ended()
+    done = forks().start(*words, cwd=tmp_path).on_end()
     assert done.returncode == 0, done.stderr
     run = tmp_path / "r"
     assert json.loads((run / "metrics.json").read_text())["precision"] == {

@@ -124,4 +124,4 @@ def test_intervals():
 
 def test_fp16_is_refused_for_t5_kinds_with_the_reason():
     with pytest.raises(ConfigError, match="bfloat16"):
-        device.resolve(Precision.fp16, T5Config())
+        device.resolve_precision(Precision.fp16, T5Config())

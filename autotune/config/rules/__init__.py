@@ -1,7 +1,7 @@
 """What no type can say: keys that contradict each other or mean nothing. Rules yield what is wrong; none raises.
 
 Everything here is known from the configuration alone, in a moment, and holds on any machine: a saved
-configuration is read by the same rules. Only `here` looks around.
+configuration is read by the same rules. Only `machine_rules` looks around.
 """
 
 from autotune import registry
@@ -11,15 +11,24 @@ from autotune.config.rules.trainer import name
 from autotune.config.schema import RunConfig
 from autotune.errors import AutotuneError
 
-__all__ = ["here", "name", "own_secrets", "rules", "secret_refused", "suspicions", "token_refused", "tokens"]
+__all__ = [
+    "machine_rules",
+    "name",
+    "own_secrets",
+    "rules",
+    "secret_refused",
+    "config_warnings",
+    "token_refused",
+    "tokens",
+]
 
 ERRORS = (
-    dataset.path, dataset.made_for, dataset.hub_keys, dataset.reading, dataset.amounts, dataset.language,
-    splits.named, splits.apart, labels.columns, labels.tags, labels.labels, labels.mapped, labels.unused,
-    model.one, model.named, model.of_tiny, model.lengths, model.tokenizer, model.targets, model.arithmetic,
+    dataset.path, dataset.task_matches_dataset, dataset.hub_keys, dataset.reading, dataset.amounts, dataset.language,
+    splits.named, splits.splits_overlap, labels.columns, labels.tags, labels.labels, labels.mapped, labels.unused,
+    model.one_base_model, model.named, model.tiny_model_keys, model.lengths, model.tokenizer, model.targets, model.arithmetic,
     trainer.rate, trainer.evaluations, trainer.kernels, trainer.seed, name, hub.published,
 )  # fmt: skip
-DOUBTS = (
+WARNINGS = (
     warnings.rates, warnings.optimizer, warnings.amounts, warnings.splits, warnings.adapters, warnings.arithmetic,
 )  # fmt: skip
 
@@ -30,11 +39,11 @@ def rules(config: RunConfig) -> list[AutotuneError]:
     return [error for rule in (*ERRORS, task.rules) for error in rule(config)]
 
 
-def here(config: RunConfig) -> list[AutotuneError]:
+def machine_rules(config: RunConfig) -> list[AutotuneError]:
     """What is wrong on this machine: asked of a configuration that is to be run, not of one that was saved."""
     return [error for rule in (trainer.folders, trainer.local) for error in rule(config)]
 
 
-def suspicions(config: RunConfig) -> list[AutotuneError]:
+def config_warnings(config: RunConfig) -> list[AutotuneError]:
     """What is allowed and yet probably not meant; the check shows it as warnings."""
-    return [doubt for rule in DOUBTS for doubt in rule(config)]
+    return [doubt for rule in WARNINGS for doubt in rule(config)]

@@ -13,7 +13,7 @@ from autotune.config.enums import Format
 from autotune.config.rules.addresses import URL, hub_address
 from autotune.config.rules.splits import FILE, SPLITS, pieces
 from autotune.config.schema import DatasetConfig, RunConfig
-from autotune.errors import AutotuneError, ConfigError, listing, nearest, override
+from autotune.errors import AutotuneError, ConfigError, format_override, listing, nearest
 
 PACKED = (".zip", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz")
 SHEETS = (".xls", ".ods", ".numbers")
@@ -76,14 +76,14 @@ def _address(key: str, given: str) -> Iterator[AutotuneError]:
             "this is the address of a page; a data set of the Hub is named by its id",
             where=key,
             found=given,
-            fix=override("dataset.path", page.id),
+            fix=format_override("dataset.path", page.id),
         )
     elif given.startswith("file://"):
         yield ConfigError(
             "a local file is named by its path, not by an address",
             where=key,
             found=given,
-            fix=override(key, given.removeprefix("file://")),
+            fix=format_override(key, given.removeprefix("file://")),
         )
     elif URL.match(given):
         name = Path(given.partition("?")[0]).name or "FILE"
@@ -91,7 +91,7 @@ def _address(key: str, given: str) -> Iterator[AutotuneError]:
             "data are not read from web addresses, so that a run can be repeated",
             where=key,
             found=given,
-            fix=f"download it, then {override(key, name)}",
+            fix=f"download it, then {format_override(key, name)}",
         )
 
 
@@ -109,7 +109,7 @@ def _unreadable(key: str, given: str) -> Iterator[AutotuneError]:
     else:
         what = f"a {suffix} document has no rows"
         advice, instead = "make a table of it, one text and its label a row", f"{stem}.csv"
-    yield ConfigError(what, where=key, found=given, fix=f"{advice}, then {override(key, instead)}")
+    yield ConfigError(what, where=key, found=given, fix=f"{advice}, then {format_override(key, instead)}")
 
 
 def _form_and_name(key: str, given: str, form: Format) -> Iterator[AutotuneError]:
@@ -132,7 +132,7 @@ def _form_and_name(key: str, given: str, form: Format) -> Iterator[AutotuneError
         )
 
 
-def made_for(config: RunConfig) -> Iterator[AutotuneError]:
+def task_matches_dataset(config: RunConfig) -> Iterator[AutotuneError]:
     """The data are made for the task."""
     data = config.dataset
     if data.task is not None and data.task != config.task.name:
@@ -140,7 +140,7 @@ def made_for(config: RunConfig) -> Iterator[AutotuneError]:
             f"these data are made for task={data.task}",
             where="task",
             found=f"task={config.task.name} with {data.path}",
-            fix=f"{override('task', data.task)}, or another dataset",
+            fix=f"{format_override('task', data.task)}, or another dataset",
         )
 
 
@@ -159,7 +159,7 @@ def hub_keys(config: RunConfig) -> Iterator[AutotuneError]:
             "files are named for splits that the run does not use",
             where="dataset.data_files",
             found=f"{listing(files)}; the run uses {listing(sorted(used))}",
-            fix=override("dataset.data_files", {key: files[old] for old, key in meant.items() if key}),
+            fix=format_override("dataset.data_files", {key: files[old] for old, key in meant.items() if key}),
         )
     elif files and not any(
         piece.name in files or FILE.search(piece.name) for piece in pieces(data.splits.train)
@@ -168,7 +168,7 @@ def hub_keys(config: RunConfig) -> Iterator[AutotuneError]:
             "files are named, and none of them is for train",
             where="dataset.data_files",
             found=str(files),
-            fix=override("dataset.data_files", {data.splits.train: "FILE", **files}),
+            fix=format_override("dataset.data_files", {data.splits.train: "FILE", **files}),
         )
 
 
@@ -186,7 +186,9 @@ def only_hub(data: DatasetConfig, what: str) -> Iterator[AutotuneError]:
             what,
             where=", ".join(f"dataset.{key}" for key in meant),
             found=f"{', '.join(f'{key}={value}' for key, value in meant.items())} with {data.path}",
-            fix=" ".join(override(f"dataset.{key}", {} if key == "data_files" else None) for key in meant),
+            fix=" ".join(
+                format_override(f"dataset.{key}", {} if key == "data_files" else None) for key in meant
+            ),
         )
 
 

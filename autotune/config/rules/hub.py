@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from autotune.config.enums import Offline, Quantization, Visibility, WhenOffline
 from autotune.config.rules.addresses import hub_address
-from autotune.config.rules.licenses import LICENCES
+from autotune.config.rules.licenses import LICENSES
 from autotune.config.schema import HubConfig, RunConfig
-from autotune.errors import AutotuneError, ConfigError, nearest, override
+from autotune.errors import AutotuneError, ConfigError, format_override, nearest
 
 PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 LONGEST = 96
@@ -33,7 +33,7 @@ def published(config: RunConfig) -> Iterator[AutotuneError]:
                 fix="hub=private, or hub=public",
             )
         return
-    yield from wished(hub)
+    yield from push_target(hub)
     if hub.offline is Offline.always and hub.when_offline is WhenOffline.refuse:
         yield ConfigError(
             "a run that may not ask the Hub cannot be pushed",
@@ -73,7 +73,7 @@ def published(config: RunConfig) -> Iterator[AutotuneError]:
         )
 
 
-def apart(configs: Sequence[RunConfig]) -> Iterator[AutotuneError]:
+def push_keys_without_push(configs: Sequence[RunConfig]) -> Iterator[AutotuneError]:
     """The runs of a sweep do not overwrite each other on the Hub."""
     taken = Counter(
         (config.hub.repo, config.hub.revision)
@@ -90,7 +90,7 @@ def apart(configs: Sequence[RunConfig]) -> Iterator[AutotuneError]:
             )
 
 
-def wished(hub: HubConfig) -> Iterator[AutotuneError]:
+def push_target(hub: HubConfig) -> Iterator[AutotuneError]:
     """What can be said of a push without asking anybody."""
     page = hub_address(hub.repo or "")
     if hub.repo is not None and page is not None:
@@ -98,7 +98,7 @@ def wished(hub: HubConfig) -> Iterator[AutotuneError]:
             "this is the address of a page; a repository is named by its id",
             where="hub.repo",
             found=hub.repo,
-            fix=override("hub.repo", page.id),
+            fix=format_override("hub.repo", page.id),
         )
     elif hub.repo is not None and not legal(hub.repo):
         yield ConfigError(
@@ -106,15 +106,15 @@ def wished(hub: HubConfig) -> Iterator[AutotuneError]:
             f"{LONGEST} characters at most, neither -- nor ..",
             where="hub.repo",
             found=hub.repo,
-            fix=override("hub.repo", "/".join(map(slug, hub.repo.split("/")[:2]))),
+            fix=format_override("hub.repo", "/".join(map(slug, hub.repo.split("/")[:2]))),
         )
-    if hub.license is not None and hub.license not in LICENCES:
-        near = nearest(hub.license, LICENCES)
+    if hub.license is not None and hub.license not in LICENSES:
+        near = nearest(hub.license, LICENSES)
         yield ConfigError(
             "the Hub has no such licence identifier",
             where="hub.license",
             found=hub.license,
-            fix=override("hub.license", near)
+            fix=format_override("hub.license", near)
             if near
             else "hub.license=other, or one of https://hf.co/docs/hub/repositories-licenses",
         )

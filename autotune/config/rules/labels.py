@@ -6,10 +6,10 @@ from itertools import combinations
 from autotune import registry
 from autotune.config.columns import Kind
 from autotune.config.enums import TagRepair, TagScheme
-from autotune.config.label_maps import canonical
-from autotune.config.labels import TAG, label_map, mended_type
+from autotune.config.label_maps import normalize_label
+from autotune.config.labels import TAG, label_map, repaired_type
 from autotune.config.schema import ColumnsConfig, RunConfig
-from autotune.errors import AutotuneError, ConfigError, listing, override
+from autotune.errors import AutotuneError, ConfigError, format_override, listing
 
 EXAMPLE = "'dataset.label_map={1: negativo, 2: negativo, 5: positivo}'"
 
@@ -84,7 +84,7 @@ def labels(config: RunConfig) -> Iterator[AutotuneError]:
     if given is None or _without_labels(config):
         return
     of_tags = Kind.tags in _kinds(config)
-    names = [canonical(name) or "" for name in given]
+    names = [normalize_label(name) or "" for name in given]
     tagged = [name for name in names if of_tags and (name == "O" or name[:2] in ("B-", "I-"))]
     faults = [
         "there are no labels" if not names else None,
@@ -92,18 +92,18 @@ def labels(config: RunConfig) -> Iterator[AutotuneError]:
         "a label is named twice" if len(set(names)) < len(names) else None,
         "labels of a task with tags are entity types; O, B- and I- come by themselves" if tagged else None,
         "an entity type has no hyphen at its ends"
-        if of_tags and any(mended_type(name) for name in names if name and name not in tagged)
+        if of_tags and any(repaired_type(name) for name in names if name and name not in tagged)
         else None,
     ]
     if any(faults):
         mended = [name[2:] if name in tagged and name != "O" else name for name in names]
-        mended = [mended_type(name) or name if of_tags and name else name for name in mended]
+        mended = [repaired_type(name) or name if of_tags and name else name for name in mended]
         left = list(dict.fromkeys(name for name in mended if name and not (of_tags and name == "O")))
         yield ConfigError(
             "; ".join(fault for fault in faults if fault),
             where="dataset.labels",
             found=str(given),
-            fix=override("dataset.labels", left or None),
+            fix=format_override("dataset.labels", left or None),
         )
 
 
@@ -125,32 +125,32 @@ def mapped(config: RunConfig) -> Iterator[AutotuneError]:
     if of_tags:
         targets = [name[2:] if TAG.fullmatch(name) and name != "O" else name for name in targets]
     strange = [name for name in dict.fromkeys(targets) if not (of_tags and name == "O")]
-    unfit = {name: made for name in strange if of_tags and (made := mended_type(name))}
+    unfit = {name: made for name in strange if of_tags and (made := repaired_type(name))}
     if unfit:
         yield ConfigError(
             f"label_map makes entity types that cannot be scored: {listing(map(repr, unfit))}",
             where="dataset.label_map",
             found="a hyphen or blank at an end, or the form of a tag",
-            fix=override(
+            fix=format_override(
                 "dataset.label_map",
                 {key: value and _mended(value) for key, value in label_map(data).items()},
             ),
         )
-    known = [canonical(name) for name in data.labels or ()]
+    known = [normalize_label(name) for name in data.labels or ()]
     strange = [name for name in strange if name not in known]
     if known and strange:
         yield ConfigError(
             "labels are mapped to names that dataset.labels does not have",
             where="dataset.label_map",
             found=f"{listing(strange)}; dataset.labels: {listing(known)}",
-            fix=override("dataset.labels", [*known, *strange]),
+            fix=format_override("dataset.labels", [*known, *strange]),
         )
 
 
 def _mended(name: str) -> str:
     """The type, or the type in a tag, that can be scored."""
     prefix = name[:2] if TAG.fullmatch(name) and name != "O" else ""
-    return prefix + (mended_type(name[len(prefix) :]) or name[len(prefix) :])
+    return prefix + (repaired_type(name[len(prefix) :]) or name[len(prefix) :])
 
 
 def unused(config: RunConfig) -> Iterator[AutotuneError]:

@@ -10,5 +10,5 @@ eupl-1.2 agpl-3.0 gfdl gpl gpl-2.0 gpl-3.0 lgpl lgpl-2.1 lgpl-3.0 lgpl-lr isc in
 ms-pl mpl-2.0 odc-by odbl openrail++ osl-3.0 postgresql ofl-1.1 ncsa unlicense zlib pddl
 deepfloyd-if-license llama2 llama3 llama3.1 llama3.2 llama3.3 gemma unknown other
 """
-LICENCES = frozenset(_TEXT.split())
+LICENSES = frozenset(_TEXT.split())
 """Identifiers that the Hub accepts."""

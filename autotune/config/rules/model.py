@@ -8,7 +8,7 @@ from autotune import registry
 from autotune.config.enums import Architecture, Precision
 from autotune.config.rules.addresses import URL, hub_address
 from autotune.config.schema import RunConfig
-from autotune.errors import AutotuneError, ConfigError, override, override_text
+from autotune.errors import AutotuneError, ConfigError, format_override, format_text_override
 
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".ggml")
 OURS = {
@@ -42,7 +42,7 @@ def longest(config: RunConfig) -> int | None:
     return min(stated or LONGEST[tiny], LONGEST[tiny])
 
 
-def one(config: RunConfig) -> Iterator[AutotuneError]:
+def one_base_model(config: RunConfig) -> Iterator[AutotuneError]:
     """There is one base model."""
     path, tiny = config.model.name_or_path, config.model.tiny
     if not path and tiny is None:
@@ -56,7 +56,7 @@ def one(config: RunConfig) -> Iterator[AutotuneError]:
             "two base models are named: a tiny one and another",
             where="model",
             found=f"model.tiny={tiny} and model.name_or_path={path}",
-            fix=f"model=custom {override_text('model.name_or_path', path)}, or model=tiny alone",
+            fix=f"model=custom {format_text_override('model.name_or_path', path)}, or model=tiny alone",
         )
 
 
@@ -76,7 +76,7 @@ def named(config: RunConfig) -> Iterator[AutotuneError]:
             "this is the address of a page; a model of the Hub is named by its id",
             where="model.name_or_path",
             found=given,
-            fix=override("model.name_or_path", page.id),
+            fix=format_override("model.name_or_path", page.id),
         )
     elif URL.match(given):
         yield ConfigError(
@@ -97,11 +97,11 @@ def named(config: RunConfig) -> Iterator[AutotuneError]:
             "a model is a folder with config.json, tokenizer and weights, not the weights alone",
             where="model.name_or_path",
             found=given,
-            fix=override("model.name_or_path", str(file.parent)),
+            fix=format_override("model.name_or_path", str(file.parent)),
         )
 
 
-def of_tiny(config: RunConfig) -> Iterator[AutotuneError]:
+def tiny_model_keys(config: RunConfig) -> Iterator[AutotuneError]:
     """A tiny model is built here: nothing of it is on the Hub."""
     model = config.model
     if model.tiny is None or model.name_or_path:
@@ -153,7 +153,7 @@ def tokenizer(config: RunConfig) -> Iterator[AutotuneError]:
             "; ".join(f"{key} may not be given: {OURS[key]}" for key in refused),
             where="model.tokenizer_kwargs",
             found=", ".join(f"{key}: {given[key]}" for key in refused if key != "token"),
-            fix=override(
+            fix=format_override(
                 "model.tokenizer_kwargs", {key: value for key, value in given.items() if key not in OURS}
             ),
         )
@@ -178,7 +178,7 @@ def targets(config: RunConfig) -> Iterator[AutotuneError]:
             "; ".join(fault for fault in faults if fault),
             where="peft.target_modules",
             found=str(given),
-            fix=override("peft.target_modules", names if names and not everything else ["auto"]),
+            fix=format_override("peft.target_modules", names if names and not everything else ["auto"]),
         )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from autotune.config.schema import RunConfig, SplitsConfig
-from autotune.errors import AutotuneError, ConfigError, override
+from autotune.errors import AutotuneError, ConfigError, format_override
 
 SPLITS = ("train", "validation", "test")
 PIECE = re.compile(r"(?P<name>.+?)(?:\[(?:(?P<first>\d+)(?P<a>%?))?:(?:(?P<last>\d+)(?P<b>%?))?\])?")
@@ -81,12 +81,12 @@ def named(config: RunConfig) -> Iterator[AutotuneError]:
                 "a split has no name",
                 where=f"dataset.splits.{split}",
                 found=repr(given),
-                fix=override(f"dataset.splits.{split}", split)
+                fix=format_override(f"dataset.splits.{split}", split)
                 + (", or null for none" if split != "train" else ""),
             )
 
 
-def apart(config: RunConfig) -> Iterator[AutotuneError]:
+def splits_overlap(config: RunConfig) -> Iterator[AutotuneError]:
     """Rows that are learned do not choose the checkpoint, and neither kind is scored in the end.
 
     Learning the same rows that are scored, as debug=overfit does, is told by a test of null.
@@ -115,11 +115,11 @@ def _parted(one: str, ours: list[Slice], other: str, theirs: list[Slice]) -> str
         mine, yours = ours[0], theirs[0]
         unit = mine.unit or yours.unit or ""
         if mine.last is not None and (yours.last is None or yours.last > mine.last):
-            return override(f"dataset.splits.{other}", yours.text(mine.last, yours.last, unit))
+            return format_override(f"dataset.splits.{other}", yours.text(mine.last, yours.last, unit))
         if mine.first > yours.first:
-            return override(f"dataset.splits.{other}", yours.text(yours.first, mine.first, unit))
+            return format_override(f"dataset.splits.{other}", yours.text(yours.first, mine.first, unit))
         if yours.last is not None and (mine.last is None or mine.last > yours.last):
-            return override(f"dataset.splits.{one}", mine.text(yours.last, mine.last, unit))
+            return format_override(f"dataset.splits.{one}", mine.text(yours.last, mine.last, unit))
         if yours.first:
-            return override(f"dataset.splits.{one}", mine.text(mine.first, yours.first, unit))
+            return format_override(f"dataset.splits.{one}", mine.text(mine.first, yours.first, unit))
     return f"dataset.splits.{other}=null"

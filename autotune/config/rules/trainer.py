@@ -8,7 +8,7 @@ from pathlib import Path
 from autotune.config.enums import Batching, Format
 from autotune.config.rules.dataset import only_hub
 from autotune.config.schema import RunConfig
-from autotune.errors import AutotuneError, ConfigError, override
+from autotune.errors import AutotuneError, ConfigError, format_override
 
 EVALUATE_EVERY = re.compile(r"(?=.*[1-9])(\d+(\.\d+)?ep|\d+up)")
 LONGEST_NAME = 200
@@ -116,7 +116,7 @@ def folders(config: RunConfig) -> Iterator[AutotuneError]:
             "run folders are in a folder" + (f", and {file} is a file" if file else ""),
             where="runs",
             found=repr(config.runs),
-            fix=override("runs", str(file.parent / f"{file.stem}_runs") if file else "runs"),
+            fix=format_override("runs", str(file.parent / f"{file.stem}_runs") if file else "runs"),
         )
 
 

@@ -17,7 +17,7 @@ AUTOTRAIN = {False: "autotrain_text", True: "autotrain_label"}
 """What AutoTrain calls the input and (True) the target of every task."""
 
 
-def in_our_columns(
+def to_canonical_columns(
     raw: Iterable[RawRow],
     columns: Sequence[Column],
     config: DatasetConfig,

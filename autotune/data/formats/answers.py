@@ -6,7 +6,7 @@ from typing import Any
 
 from autotune.config.columns import Column
 from autotune.config.schema import DatasetConfig
-from autotune.errors import DataError, listing, override_text
+from autotune.errors import DataError, format_text_override, listing
 
 RawRow = Mapping[str, Any]
 
@@ -60,7 +60,7 @@ def text_entry(data: RawRow, names: Sequence[str | None], role: str, at: str) ->
         "it is not clear which entry of the task's data is the text",
         where=at,
         found=listing(data) or "no entry",
-        fix=override_text(f"dataset.columns.{role}", texts[0] if texts else "NAME"),
+        fix=format_text_override(f"dataset.columns.{role}", texts[0] if texts else "NAME"),
     )
 
 
@@ -142,5 +142,5 @@ class _Reader:
             "the annotators answered several questions, and it is not clear which answer is meant",
             where=at,
             found=listing(answers),
-            fix=override_text(f"dataset.columns.{self.target}", next(iter(answers))),
+            fix=format_text_override(f"dataset.columns.{self.target}", next(iter(answers))),
         )

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from autotune.config.label_maps import NULL, canonical
+from autotune.config.label_maps import NULL, normalize_label
 from autotune.config.schema import DatasetConfig
 from autotune.data.formats.arrow import Unreadable
 from autotune.errors import DataError
@@ -42,9 +42,9 @@ def label_of(value: Any, name: str, at: str) -> str | None:
         try:
             read = ast.literal_eval(value.strip())
         except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-            return canonical(value)
+            return normalize_label(value)
         value = single(read, name, at)
-    return canonical(value)
+    return normalize_label(value)
 
 
 def _refuse_unreadable(value: Any, name: str, at: str) -> None:
@@ -66,7 +66,7 @@ def raw_tags(raw: Iterable[Mapping[str, Any]], config: DatasetConfig) -> Iterato
 
 def read_tags(value: Any, name: str, at: str) -> list[str]:
     """Tags as text in one spelling."""
-    return [canonical(tag) or NULL for tag in list_of(value, name, at)]
+    return [normalize_label(tag) or NULL for tag in list_of(value, name, at)]
 
 
 def list_of(value: Any, name: str, at: str) -> list[Any]:

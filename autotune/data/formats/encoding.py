@@ -9,7 +9,7 @@ from typing import TextIO
 from autotune.config.compression import open_bytes
 from autotune.config.schema import DatasetConfig
 from autotune.errors import DataError
-from autotune.runtime.files import reading
+from autotune.runtime.files import read_errors
 
 LONGEST_LINE = 50_000_000
 """Characters; a longer line is a file of another kind, and would fill the memory."""
@@ -33,7 +33,7 @@ def open_text(path: Path, config: DatasetConfig, notes: list[str]) -> TextIO:
         DataError: the file is compressed, holds NUL bytes, or is not text in the encoding that was given.
         DiskError: it cannot be read.
     """
-    with reading(path):
+    with read_errors(path):
         return _open(path, config, notes)
 
 

@@ -21,9 +21,9 @@ from autotune.data.formats.objects import KeyTwice, read_json
 from autotune.data.formats.plain import is_class_folder, is_fasttext, read_fasttext, read_folders
 from autotune.data.formats.sheets import read_sheet
 from autotune.data.formats.spans import is_export
-from autotune.errors import AutotuneError, DataError, listing, override_text
-from autotune.runtime.files import reading
-from autotune.runtime.library_errors import foreign, said
+from autotune.errors import AutotuneError, DataError, format_text_override, listing
+from autotune.runtime.files import read_errors
+from autotune.runtime.library_errors import library_errors, message_of
 from autotune.runtime.os_errors import is_refusal, system_error
 from autotune.runtime.parsing import DEEPEST, refuse_depth
 
@@ -78,7 +78,7 @@ def format_of(path: Path, config: DatasetConfig) -> Format:
         raise DataError(
             f"{config.format} data are a folder",
             where=str(path),
-            fix=override_text("dataset.path", str(path.parent)),
+            fix=format_text_override("dataset.path", str(path.parent)),
         )
     found = config.format if named else SUFFIXES.get(suffix)
     if found is None and is_fasttext(path, config):
@@ -105,7 +105,7 @@ def read_rows(path: Path, form: Format, config: DatasetConfig, notes: Notes) -> 
     if path.is_file() and path.stat().st_size == 0:
         raise DataError("the file is empty", where=str(path))
     if path.is_file():
-        with reading(path):
+        with read_errors(path):
             _refuse_stand_ins(path)
     readers: Mapping[Format, Callable[[Path, DatasetConfig, Notes], Iterator[RawRow]]] = {
         Format.csv: read_delimited,
@@ -158,11 +158,11 @@ def load_saved(folder: Path) -> "Dataset | DatasetDict":
         return DataError(
             "the folder was not written by save_to_disk, or is damaged",
             where=str(folder),
-            found=said(error),
+            found=message_of(error),
             fix="copy it again, or give a file; a folder of splits: dataset.path=FOLDER; brat: dataset.format=brat",
         )
 
-    with foreign(damaged):
+    with library_errors(damaged):
         loaded = load_from_disk(str(folder))
         for data in loaded.values() if isinstance(loaded, DatasetDict) else [loaded]:
             data.data.validate(full=True)
@@ -269,7 +269,7 @@ def _spans(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
 def _parquet(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
     import pyarrow.parquet as pq
 
-    with foreign(partial(_damaged, "Parquet", path)):
+    with library_errors(partial(_damaged, "Parquet", path)):
         file = pq.ParquetFile(path)
         features = class_labels(file.schema_arrow, partial(_damaged, "Parquet", path))
         for batch in file.iter_batches(1000):
@@ -288,11 +288,11 @@ def _arrow(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
             raise DataError(
                 "the folder holds several splits",
                 where=str(path),
-                fix=override_text("dataset.path", str(path / next(iter(data), ""))),
+                fix=format_text_override("dataset.path", str(path / next(iter(data), ""))),
             )
         yield from named_labels(data, data.features)
         return
-    with foreign(partial(_damaged, "Arrow", path)), pa.memory_map(str(path)) as file:
+    with library_errors(partial(_damaged, "Arrow", path)), pa.memory_map(str(path)) as file:
         with_index = file.read(6) == b"ARROW1"
         file.seek(0)
         reader = pa.ipc.open_file(file) if with_index else pa.ipc.open_stream(file)
@@ -309,6 +309,6 @@ def _damaged(form: str, path: Path, error: BaseException) -> AutotuneError:
     return DataError(
         f"the file is no readable {form}",
         where=str(path),
-        found=said(error),
+        found=message_of(error),
         fix="it was cut off, or is something else: copy or download it again",
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from autotune.config.schema import DatasetConfig
 from autotune.errors import AutotuneError, DataError, listing
-from autotune.runtime.library_errors import foreign, said
+from autotune.runtime.library_errors import library_errors, message_of
 from autotune.runtime.os_errors import is_refusal, system_error
 
 CARRIAGE_RETURN = "_x000D_"
@@ -38,7 +38,7 @@ def read_sheet(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[
             where=str(path),
             fix=f"pip install 'autotune[xlsx]', or {FIX}",
         ) from error
-    with foreign(partial(_damaged, path)):
+    with library_errors(partial(_damaged, path)):
         _refuse_bombs(path)
         book = load_workbook(path, read_only=True, data_only=True)
         try:
@@ -159,6 +159,6 @@ def _damaged(path: Path, error: BaseException) -> AutotuneError:
     return DataError(
         "the file is no readable Excel workbook (.xlsx)",
         where=str(path),
-        found=said(error),
+        found=message_of(error),
         fix=f"{FIX}; or copy it again, if it was cut off",
     )

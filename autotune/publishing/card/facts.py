@@ -10,12 +10,12 @@ from typing import Any
 from autotune.config.schema import RunConfig
 from autotune.models.spec import DEFAULT_MAX_LENGTH
 from autotune.publishing.card.examples import Example, examples
-from autotune.publishing.card.license import Licence, carried
+from autotune.publishing.card.license import EffectiveLicense, effective_license
 from autotune.publishing.files import METRICS, RECORD, Origins, public_name
 from autotune.publishing.schemas import Data, Metrics, SplitFigures, Surroundings
 from autotune.registry import task
 from autotune.runtime.records import checked, damaged, read_record
-from autotune.tasks.saved import Saved
+from autotune.tasks.saved import SavedRunRecord
 
 PRIVATE_WORDS = ("runs=", "name=", "hub=", "hub.", "resume=", "+hub.", "check=", "check.")
 """Overrides that do not shape the result."""
@@ -54,10 +54,10 @@ class Facts:
         return public_name(self.config.dataset.path, self.origins.dataset)
 
     @property
-    def licence(self) -> Licence:
+    def licence(self) -> EffectiveLicense:
         """What the model carries."""
         own = self.saved["base_model"].get("license")
-        return carried(own, self.config.dataset.license, self.config.hub.license)
+        return effective_license(own, self.config.dataset.license, self.config.hub.license)
 
     @property
     def split(self) -> str:
@@ -99,7 +99,7 @@ def read_facts(folder: Path, config: RunConfig, command: str, model: Path | None
         shown = examples(predictions, config.report.examples, task(config.task.name).columns)
         checked(metrics.get(_result(metrics)), SplitFigures, folder / METRICS, fix=fix)
     record = (model or folder / "model") / RECORD
-    saved = read_record(record, Saved, fix=fix, needed=True) or {}
+    saved = read_record(record, SavedRunRecord, fix=fix, needed=True) or {}
     checked(saved["facts"], task(config.task.name).Facts, record, fix=fix)
     data = read_record(folder / "data.json", Data, fix=fix, needed=True) or {}
     if metrics and _result(metrics) not in data["rows"]:

@@ -12,7 +12,7 @@ FREE = frozenset(_FREE.split())
 
 
 @dataclass(frozen=True)
-class Licence:
+class EffectiveLicense:
     """What a model carries."""
 
     id: str | None
@@ -23,7 +23,7 @@ class Licence:
     """Base model and data ask for different things, and neither gives way."""
 
 
-def carried(base: str | None, data: str | None, stated: str | None) -> Licence:
+def effective_license(base: str | None, data: str | None, stated: str | None) -> EffectiveLicense:
     """The licence that a model carries.
 
     Args:
@@ -32,12 +32,14 @@ def carried(base: str | None, data: str | None, stated: str | None) -> Licence:
         stated: `hub.license`, which decides.
     """
     if stated is not None:
-        return Licence(stated, base, data, contradiction=_strict(base, stated) or _strict(data, stated))
+        return EffectiveLicense(
+            stated, base, data, contradiction=_strict(base, stated) or _strict(data, stated)
+        )
     known = list(dict.fromkeys(one for one in (base, data) if one and one != "unknown"))
     strict = [one for one in known if one not in FREE]
     if len(strict) > 1:
-        return Licence("other", base, data, contradiction=True)
-    return Licence(next(iter(strict or known), None), base, data)
+        return EffectiveLicense("other", base, data, contradiction=True)
+    return EffectiveLicense(next(iter(strict or known), None), base, data)
 
 
 def _strict(one: str | None, stated: str) -> bool:

@@ -10,13 +10,13 @@ SPECIAL = re.compile(r"([\\`*_\[\]|~$>]|^\s*[-+#]|^\s*\d+(?=[.)]))")
 ENTITIES = {"&": "&amp;", "<": "&lt;"}
 
 
-class Ready(str):
+class SafeMarkdown(str):
     """Markdown of ours, which is not escaped again."""
 
 
 def escaped(value: Any) -> str:
     """A value on one line, with every sign that Markdown or HTML would read as its own made harmless."""
-    if isinstance(value, Ready):
+    if isinstance(value, SafeMarkdown):
         return value
     text = re.sub(
         r"\s+", " ", redact(str(value))
@@ -31,23 +31,23 @@ def _harmless(sign: re.Match[str]) -> str:
     return f"{sign[0]}\\" if sign[0].strip().isdigit() else f"\\{sign[0].strip()}"
 
 
-def code(value: Any) -> Ready:
+def code(value: Any) -> SafeMarkdown:
     """A value in a code span, also inside a table."""
     text = " ".join(redact(str(value)).split()).replace("|", "\\|")
     fence = _fence(text, 1)
     blank = " " if text[:1] == "`" or text[-1:] == "`" else ""
-    return Ready(f"{fence}{blank}{text}{blank}{fence}") if text else Ready("—")
+    return SafeMarkdown(f"{fence}{blank}{text}{blank}{fence}") if text else SafeMarkdown("—")
 
 
-def block(text: str, language: str = "") -> Ready:
+def block(text: str, language: str = "") -> SafeMarkdown:
     """Lines of code."""
     fence = _fence(text, 3)
-    return Ready(f"{fence}{language}\n{text.strip(chr(10))}\n{fence}")
+    return SafeMarkdown(f"{fence}{language}\n{text.strip(chr(10))}\n{fence}")
 
 
-def link(text: Any, address: str) -> Ready:
+def link(text: Any, address: str) -> SafeMarkdown:
     """A link whose address is ours."""
-    return Ready(f"[{escaped(text)}](<{address}>)")
+    return SafeMarkdown(f"[{escaped(text)}](<{address}>)")
 
 
 def _fence(text: str, least: int) -> str:

@@ -39,7 +39,7 @@ class _Card:
     digest: str | None
 
     @property
-    def touched(self) -> bool:
+    def was_edited(self) -> bool:
         """Whether somebody has changed our part."""
         return self.inside is not None and self.digest != _digest(self.values, self.inside)
 
@@ -70,7 +70,7 @@ def merged(ours: str, theirs: str, *, where: str, overwrite: bool) -> str:
     """
     new, old = _read(ours), _read(theirs)
     contrary = [key for key in OURS if key in old.values and old.values[key] != new.values.get(key)]
-    if not overwrite and (old.touched or (old.inside is None and contrary)):
+    if not overwrite and (old.was_edited or (old.inside is None and contrary)):
         raise HubError(
             "somebody has edited the part of the model card that a push writes",
             where=f"{where}, README.md",
@@ -83,7 +83,7 @@ def merged(ours: str, theirs: str, *, where: str, overwrite: bool) -> str:
     part = ours.removeprefix(new.matter).strip()
     before = old.before if old.inside is not None else f"{old.before.strip()}\n\n"
     text = f"{before}{part}{old.after}".lstrip("\n")
-    return f"{_matter(values, old, new)}\n{text}"
+    return f"{_front_matter(values, old, new)}\n{text}"
 
 
 def _their_tags(old: _Card, new: _Card) -> list[str]:
@@ -93,7 +93,7 @@ def _their_tags(old: _Card, new: _Card) -> list[str]:
     return [tag for tag in (tags if isinstance(tags, list) else [tags]) if tag not in known]
 
 
-def _matter(values: dict[str, Any], old: _Card, new: _Card) -> str:
+def _front_matter(values: dict[str, Any], old: _Card, new: _Card) -> str:
     """Written anew only where they are neither what was there nor what we have."""
     for card in (old, new):
         if card.values == values:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from huggingface_hub import EvalResult, ModelCardData
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from autotune.config.rules.licenses import LICENCES
+from autotune.config.rules.licenses import LICENSES
 from autotune.errors import HubError
 
 RepoId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$", max_length=96)]
@@ -135,5 +135,5 @@ def refuse(values: dict[str, Any]) -> None:
             where=".".join(map(str, first["loc"])),
             found=str(first["input"])[:200],
         ) from error
-    if values.get("license") not in (None, *LICENCES):
+    if values.get("license") not in (None, *LICENSES):
         raise HubError("the Hub does not know the licence", where="license", found=str(values["license"]))

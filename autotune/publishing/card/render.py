@@ -15,15 +15,15 @@ from jinja2 import BaseLoader, Environment, StrictUndefined
 
 from autotune.config.enums import CardLanguage, Visibility
 from autotune.config.rules.hub import slug
-from autotune.config.rules.licenses import LICENCES
+from autotune.config.rules.licenses import LICENSES
 from autotune.config.secrets import redact
 from autotune.errors import HubError
 from autotune.publishing.card import metadata
 from autotune.publishing.card.facts import Facts
-from autotune.publishing.card.markdown import Ready, block, code, escaped, link
+from autotune.publishing.card.markdown import SafeMarkdown, block, code, escaped, link
 from autotune.publishing.card.merge import marked
 from autotune.publishing.files import CARD
-from autotune.runtime.files import replaced
+from autotune.runtime.files import atomic_write
 
 if TYPE_CHECKING:
     from autotune.publishing.snapshot import Snapshot
@@ -72,7 +72,7 @@ def write_card(folder: Path, facts: Facts) -> None:
             raise
         logger.warning("the model has no card, and cannot be pushed as it is: %s", error)
         return
-    with replaced(folder / CARD) as file:
+    with atomic_write(folder / CARD) as file:
         file.write(card.encode())
 
 
@@ -146,12 +146,12 @@ def _page(values: dict[str, Any], text: str) -> str:
 def _template(language: CardLanguage, kind: str = "") -> Any:
     swapped = str.maketrans(",.", ".,") if language is CardLanguage.pt else {}
 
-    def number(value: Any, digits: int = 4) -> Ready:
+    def number(value: Any, digits: int = 4) -> SafeMarkdown:
         text = f"{value:,.{digits}f}" if isinstance(value, float) else f"{value:,}"
-        return Ready(text.translate(swapped))
+        return SafeMarkdown(text.translate(swapped))
 
-    def short(value: float) -> Ready:
-        return Ready(f"{value:g}".translate(swapped))
+    def short(value: float) -> SafeMarkdown:
+        return SafeMarkdown(f"{value:g}".translate(swapped))
 
     environment = Environment(
         loader=BaseLoader(), finalize=escaped, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
@@ -169,7 +169,7 @@ def _template(language: CardLanguage, kind: str = "") -> Any:
     return environment.from_string(text)
 
 
-def _hub_link(name: str, commit: str | None, kind: str = "") -> Ready:
+def _hub_link(name: str, commit: str | None, kind: str = "") -> SafeMarkdown:
     """A name, with a link to its commit where it is on the Hub."""
     return link(name, f"https://huggingface.co/{kind}{name}/tree/{commit}") if commit else code(name)
 
@@ -192,7 +192,7 @@ def _about(facts: Facts, *, adapter_only: bool) -> dict[str, Any]:
     adapted = [str(config.peft.method)] if config.peft is not None else []
     values: dict[str, Any] = {
         "language": language.lower(),
-        "license": licence.id if licence.id in (None, *LICENCES) else "other",
+        "license": licence.id if licence.id in (None, *LICENSES) else "other",
         "library_name": "peft" if adapter_only else "transformers",
         "pipeline_tag": PIPELINES[facts.saved["head"]],
         "base_model": facts.base if origins.model else None,
