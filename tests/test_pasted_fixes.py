@@ -141,7 +141,7 @@ def test_no_text_is_printed_behind_a_key_without_quotes():
                     before += part.value
                     continue
                 quotes = isinstance(part.value, ast.Call) and getattr(part.value.func, "id", "") in (
-                    "pasted", "override", "override_text", "quoted",
+                    "shell_words", "format_override", "format_text_override", "hydra_quote",
                 )  # fmt: skip
                 key = re.search(
                     r"(?:^|[\s;(])(?:([a-z_]+(?:\.[\w.]*\w)*)=|(autotune [a-z]+|mv|rm|rm -r|mkdir -p|git -C) )$",

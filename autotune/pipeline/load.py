@@ -43,7 +43,7 @@ def load_saved(run: str, change: Callable[[RunConfig], RunConfig]) -> SavedModel
         ConfigError: the changed configuration contradicts itself, or the model.
     """
     with uncollected():  # transformers imports the model's own module
-        base, model, saved = load_saved_model(RunFolder.artefact(run))
+        base, model, saved = load_saved_model(RunFolder.saved_model_path(run))
     config, kind = task_of(saved, base)
     config = change(config)
     task = kind(config.task, base, saved["facts"])

@@ -394,7 +394,7 @@ class RunFolder:
         """
         self.write_json(STATUS, {**status.read_status(self.path), **facts})
 
-    artefact = staticmethod(saved.saved_model_path)
+    saved_model_path = staticmethod(saved.saved_model_path)
     config = staticmethod(saved.config)
 
     def _write_state(self, state: State, reason: str | None) -> None:

@@ -142,7 +142,7 @@ def _wrap(place: str, wrapping: Callable[[Callable[..., Any]], Callable[..., Any
 
 
 MUTATIONS: dict[str, Callable[[], None]] = {
-    "no hash check": lambda: _wrap("autotune.run.checkpoints:_fault", lambda _: lambda *_: None),
+    "no hash check": lambda: _wrap("autotune.run.checkpoints:_corruption", lambda _: lambda *_: None),
     "no reseeding": lambda: _wrap("autotune.training.trainer:reseed", lambda _: lambda *_: None),
     "no rewinding of history": lambda: _wrap("os:truncate", lambda _: lambda *_: None),
 }

@@ -142,7 +142,7 @@ def test_who_waits_says_so_once_and_leaves_when_asked(folder, monkeypatch, caplo
             raise Interrupted("SIGTERM")
 
     monkeypatch.setattr(pipes, "SECONDS", 0.01)
-    monkeypatch.setattr(signals, "refuse_to_go_on", leave)
+    monkeypatch.setattr(signals, "raise_if_stopped", leave)
     with pytest.raises(Interrupted):
         pipes.spooled(pipes.Path("silent.csv"))
     assert [

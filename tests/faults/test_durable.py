@@ -256,7 +256,7 @@ PLACES = {
     "reading": ("autotune.pipeline.prepare:load_rows", "SIGUSR1"),
     "loading": ("autotune.pipeline.commands:load_model", "SIGINT"),
     "bootstrap": ("autotune.pipeline.commands:intervals", "SIGTERM"),
-    "where Python ignores exceptions": ("autotune.pipeline.commands:save_artefact", "del:SIGUSR1"),
+    "where Python ignores exceptions": ("autotune.pipeline.commands:save_model", "del:SIGUSR1"),
     "a call that does not return": ("autotune.pipeline.commands:unseen_scores", "stuck:SIGTERM"),
 }
 

@@ -9,9 +9,9 @@ from tests.test_checkpoints import result, status
 PLACES = {
     "a checkpoint": "autotune.run.checkpoints:Checkpoints.save@2",
     "validation": "autotune.evaluation.evaluator:Evaluator._said@3",
-    "export": "autotune.models.saved_model:put_folder",
+    "export": "autotune.models.saved_model:replace_folder",
     "final scoring": "autotune.run.folder:RunFolder.write_predictions@2",
-    "proof": "autotune.pipeline.commands:prove",
+    "proof": "autotune.pipeline.commands:verify_round_trip",
 }
 """In the order in which a run that goes on comes to them."""
 

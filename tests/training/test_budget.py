@@ -101,7 +101,7 @@ def test_torch_gets_our_share_of_the_cores(monkeypatch):
 
     before = torch.get_num_threads()
     try:
-        monkeypatch.setattr(device, "cores", lambda: 6)
+        monkeypatch.setattr(device, "physical_cores", lambda: 6)
         monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
         monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
         device.accelerator(Precision.fp32, BertConfig(hidden_size=256))
@@ -110,7 +110,7 @@ def test_torch_gets_our_share_of_the_cores(monkeypatch):
         assert torch.get_num_threads() == 1, "more threads do not pay"
         device.accelerator(Precision.fp32)
         monkeypatch.setenv("OMP_NUM_THREADS", "1")
-        monkeypatch.setattr(device, "cores", lambda: 12)
+        monkeypatch.setattr(device, "physical_cores", lambda: 12)
         device.accelerator(Precision.fp32)
         assert torch.get_num_threads() == 2, "what the user says stays"
     finally:
