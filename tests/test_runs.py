@@ -237,8 +237,8 @@ def test_the_log_holds_what_was_said_but_no_token(tmp_path):
 def test_a_saved_model_is_found_by_its_run_or_its_own_folder(tmp_path):
     with RunFolder.open(config(tmp_path)) as folder:
         folder.model.mkdir()
-    assert RunFolder.artefact(folder.path) == folder.model
-    assert RunFolder.artefact(folder.model) == folder.model
+    assert RunFolder.saved_model_path(folder.path) == folder.model
+    assert RunFolder.saved_model_path(folder.model) == folder.model
     for place in (folder.path, folder.model):
         assert RunFolder.config(place) == folder.path / "config.yaml"
     assert RunFolder.config(tmp_path) is None
@@ -248,8 +248,8 @@ def test_a_run_without_a_model_and_a_misspelt_run_are_refused(tmp_path):
     with pytest.raises(AutotuneError), RunFolder.open(config(tmp_path)) as folder:
         raise DataError("no rows")
     with pytest.raises(ModelError, match="its state is failed"):
-        RunFolder.artefact(folder.path)
+        RunFolder.saved_model_path(folder.path)
     folder.model.mkdir()
     with pytest.raises(ModelError) as caught:
-        RunFolder.artefact(folder.path.with_name("runn"))
+        RunFolder.saved_model_path(folder.path.with_name("runn"))
     assert caught.value.fix == str(folder.path)
