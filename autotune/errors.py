@@ -79,14 +79,14 @@ class Interrupted(AutotuneError):
 
     Args:
         why: name of the signal, or the limit that was reached.
-        update: optimizer steps that have been done; None outside of training.
+        step: optimizer steps that have been done; None outside of training.
     """
 
     exit_code = 75
 
-    def __init__(self, why: str, update: int | None = None) -> None:
+    def __init__(self, why: str, step: int | None = None) -> None:
         self.why = why
-        done = "" if update is None else f" after update {update}"
+        done = "" if step is None else f" after step {step}"
         super().__init__(f"interrupted{done} ({why}); the same command goes on from there")
 
 

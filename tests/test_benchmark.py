@@ -25,9 +25,9 @@ def worker(work_folder, monkeypatch):
     """Opens a cell on made-up words, with few and small rows."""
     monkeypatch.setattr(rows, "MADE_UP", {"sentiment": (70, 8), "ner": (70, 8), "summarization": (70, 8)})
 
-    def make(cell: cells.Cell, competitor: str, updates: int = 2) -> Worker:
+    def make(cell: cells.Cell, competitor: str, steps: int = 2) -> Worker:
         order = {
-            "cell": vars(cell), "competitor": competitor, "updates": updates, "updates_of_all": updates,
+            "cell": vars(cell), "competitor": competitor, "steps": steps, "steps_of_all": steps,
             "held_out": 8, "threads": torch.get_num_threads(), "folder": str(work_folder), "data": None,
         }  # fmt: skip
         made = Worker(order)
@@ -64,7 +64,7 @@ def test_the_flops_that_are_needed_are_those_that_torch_counts_for_a_row_alone(
     assert counter.get_total_flops() == pytest.approx(needed, rel=tolerance)
 
 
-def test_trainer_and_autotune_do_the_same_updates(worker):
+def test_trainer_and_autotune_do_the_same_steps(worker):
     cell = cells.Cell("sentiment", "full", "minilm")
     one, other = (
         worker(cell, name).run(dropout=False, score=False) for name in (cells.TRAINER, cells.AUTOTUNE)

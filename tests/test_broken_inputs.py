@@ -110,7 +110,7 @@ SPLITS: dict[str, Case] = {
         {"r.csv": "text,label,autor\n" + "a,b,eu\nc,d,eu\n" * 5}, ["one group", "dataset.columns.group=null"],
     ),
     "a slice that streams": (
-        [*R_CSV, "dataset.streaming=true", "trainer.max_updates=3", "dataset.splits.train='train[:9]'"],
+        [*R_CSV, "dataset.streaming=true", "trainer.max_steps=3", "dataset.splits.train='train[:9]'"],
         REVIEWS_FILE, ["dataset.splits.train=train"]),
 }  # fmt: skip
 

@@ -14,8 +14,8 @@ from autotune.errors import DiskError
 from autotune.run.checkpoints import Checkpoints, write_tensors
 from tests.forks import Fork, forks
 
-WORDS = ["dataset.limit=24", "trainer.epochs=4", "checkpoint.every=3up", "trainer.batch_size=8", "check=none"]
-"""A run of twelve updates."""
+WORDS = ["dataset.limit=24", "trainer.epochs=4", "checkpoint.every=3st", "trainer.batch_size=8", "check=none"]
+"""A run of twelve steps."""
 
 STOPS = [
     (signal.SIGKILL, 4),
@@ -24,7 +24,7 @@ STOPS = [
     (signal.SIGUSR1, 1),
     (signal.SIGKILL, 2),
 ]
-"""What stops a run, and after how many updates since it went on."""
+"""What stops a run, and after how many steps since it went on."""
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def start():
     """Starts a run in a folder of runs."""
 
     def begin(runs: Path, name: str, *words: str, stops_after: int | None = None) -> Fork:
-        """Stops itself after so many updates of this process, and waits for what a test does then."""
+        """Stops itself after so many steps of this process, and waits for what a test does then."""
         armed = {"runs": str(runs), "at": ("optimizer step", stops_after), "number": signal.SIGSTOP}
         return forks().start(
             *WORDS, f"runs={runs}", f"name={name}", *words, cwd=runs,
@@ -87,9 +87,9 @@ def undisturbed(start, tmp_path_factory):
 def test_a_run_that_was_stopped_again_and_again_ends_with_the_same_bytes(start, undisturbed):
     """With an adapter, and at other places: `tests/chaos`."""
     runs = undisturbed
-    for life, (number, updates) in enumerate(STOPS):
-        code, said = signalled(start(runs, "stopped", "task=sentiment", stops_after=updates), number)
-        assert ("going on after update" in said) == (life > 0), said
+    for life, (number, steps) in enumerate(STOPS):
+        code, said = signalled(start(runs, "stopped", "task=sentiment", stops_after=steps), number)
+        assert ("going on after step" in said) == (life > 0), said
         name, found = signal.Signals(number).name, status(runs / "stopped")
         if number == signal.SIGKILL:
             assert code == -number and found["state"] == "running"
@@ -97,7 +97,7 @@ def test_a_run_that_was_stopped_again_and_again_ends_with_the_same_bytes(start, 
             assert code == 75 and "the same command goes on" in said, said
             assert found["state"] == "interrupted" and name in found["reason"]
     code, said = ended(start(runs, "stopped", "task=sentiment"))
-    assert code == 0 and "going on after update" in said, said
+    assert code == 0 and "going on after step" in said, said
     assert result(runs / "stopped") == result(runs / "reference")
     assert not (runs / "stopped" / "checkpoints").exists()
     assert not (runs / "stopped" / "best.safetensors").exists()
@@ -112,7 +112,7 @@ def interrupted(start, undisturbed):
 
 
 def checkpoints(run: Path) -> list[Path]:
-    return sorted((run / "checkpoints").glob("update-*"))
+    return sorted((run / "checkpoints").glob("step-*"))
 
 
 def cut(file: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_damaged_checkpoint_is_found_out(interrupted, tmp_path, damage, caplog
     DAMAGES[damage](newest)
     found = Checkpoints(tmp_path / "left" / "checkpoints", keep=2).latest()
     assert f"the checkpoint {newest.name} is damaged" in caplog.text
-    assert found is not None and before.name == f"update-{found.state['standing']['update']:08}"
+    assert found is not None and before.name == f"step-{found.state['standing']['step']:08}"
     assert not newest.exists()
 
 
@@ -161,7 +161,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_is_used(start, int
     code, said = ended(start(tmp_path, "left", "task=sentiment"))
     assert code == 0, said
     assert f"the checkpoint {newest.name} is damaged" in said
-    assert f"going on after update {int(before.name.removeprefix('update-'))} of" in said
+    assert f"going on after step {int(before.name.removeprefix('step-'))} of" in said
     assert result(tmp_path / "left") == result(interrupted / "reference")
 
 
@@ -215,7 +215,7 @@ def test_a_run_goes_on_by_its_folder_alone(interrupted, tmp_path):
         code, text = resumed(*words)
         assert code == 2 and said in text, text
     code, text = resumed(f"resume={run}", "checkpoint.keep=3", "seed=42")
-    assert code == 0 and "going on after update" in text, text
+    assert code == 0 and "going on after step" in text, text
     assert result(run) == result(interrupted / "reference")
     assert "keep: 3" in (run / "config.yaml").read_text()
     assert status(run)["command"] == before

@@ -239,7 +239,7 @@ def test_an_unknown_option_lists_those_there_are():
         (["trainer.epochs=-1"], "trainer.epochs"),
         (["trainer.evaluate_every=3"], "trainer.evaluate_every"),
         (["trainer.evaluate_every=0ep"], "trainer.evaluate_every"),
-        (["trainer.evaluate_every=1.5up"], "trainer.evaluate_every"),
+        (["trainer.evaluate_every=1.5st"], "trainer.evaluate_every"),
         (["dataset.validation_fraction=0.6", "dataset.test_fraction=0.4"], "dataset.validation_fraction"),
         (["dataset.task=ner"], "task"),
         (["name=../outside"], "name"),
@@ -261,8 +261,8 @@ def test_all_that_is_wrong_is_said_at_once():
     assert len(error.errors) == 4
 
 
-@pytest.mark.parametrize("every", ["1ep", "0.5ep", "200up", "10ep"])
-def test_evaluations_are_counted_in_epochs_or_updates(every):
+@pytest.mark.parametrize("every", ["1ep", "0.5ep", "200st", "10ep"])
+def test_evaluations_are_counted_in_epochs_or_steps(every):
     assert composed(f"trainer.evaluate_every={every}").trainer.evaluate_every == every
 
 

@@ -27,7 +27,7 @@ NEEDLESS = (
 
 
 def test_a_prediction_imports_nothing_of_training_and_metrics(tmp_path):
-    words = ("task=sentiment", "dataset.limit=8", "trainer.max_updates=1", "runs=.", "name=r")
+    words = ("task=sentiment", "dataset.limit=8", "trainer.max_steps=1", "runs=.", "name=r")
     trained = forks().start(*words, "check=none", "guard=none", cwd=tmp_path).ended()
     assert trained.returncode == 0, trained.stderr
     # What a process imports is seen in one that nobody has imported anything for.

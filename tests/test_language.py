@@ -278,7 +278,7 @@ def test_portuguese_in_an_encoding_that_lacks_characters(encoding, portuguese, t
 def test_a_run_ends_in_portuguese_and_its_files_are_english(tmp_path):
     words = [
         "task=sentiment",
-        "trainer.max_updates=1",
+        "trainer.max_steps=1",
         "dataset.limit=16",
         "guard=none",
         f"runs={tmp_path}",
@@ -298,7 +298,7 @@ def test_a_run_ends_in_portuguese_and_its_files_are_english(tmp_path):
     ):
         assert line in done.stdout
     log = (tmp_path / "r" / "log.txt").read_text(encoding="utf-8")
-    assert "result on test (1 updates, " in log
+    assert "result on test (1 steps, " in log
     assert "data: train 16 rows, validation 16 rows, test 16 rows" in log
     assert "  majority class                     0." in log
     files = [

@@ -24,7 +24,7 @@ def run(tmp_path_factory):
     words = [
         "task=sentiment",
         "model=tiny_bert",
-        "trainer.max_updates=1",
+        "trainer.max_steps=1",
         "dataset.limit=16",
         "check=none",
         "guard=none",
@@ -89,7 +89,7 @@ def test_an_evaluation_does_not_overwrite_the_data_of_its_run(tmp_path, capsys):
         "model=tiny_bert",
         "dataset=json",
         f"dataset.path={data}",
-        "trainer.max_updates=1",
+        "trainer.max_steps=1",
     ]
     assert main([*words, "check=none", "guard=none", f"runs={tmp_path}", "name=r"]) == 0
     for more in (["--data", str(data)], []):

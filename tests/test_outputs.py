@@ -134,7 +134,7 @@ def test_a_run_folder_does_not_choose_where_we_write(tmp_path, name):
     run, mine = tmp_path / "run", tmp_path / "mine"
     (run / "model").mkdir(parents=True)
     (run / "checkpoints").mkdir()
-    (run / "checkpoints" / "last").symlink_to("update-00000001")
+    (run / "checkpoints" / "last").symlink_to("step-00000001")
     refuse_ways_out(run)
     mine.write_text("mine")
     (run / name).symlink_to(os.path.relpath(mine, (run / name).parent))

@@ -40,8 +40,7 @@ def run(tmp_path_factory):
         f"runs={folder}",
     ]
     assert (
-        main([*words, "name=um r", "model=tiny_bert", "trainer.max_updates=1", "check=none", "guard=none"])
-        == 0
+        main([*words, "name=um r", "model=tiny_bert", "trainer.max_steps=1", "check=none", "guard=none"]) == 0
     )
     return folder / "um r"
 

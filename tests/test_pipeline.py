@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 TASKS = ["sentiment", "ner", "summarization"]
 ROWS = 32
-"""As many as four updates take."""
+"""As many as four steps take."""
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_the_run_folder_is_complete(run):
     assert main_figure in next(iter(metrics["baseline"]["test"].values()))
     assert main_figure in metrics["recipe"]
     history = lines(folder / "history.jsonl")
-    assert [record["update"] for record in history if "loss" in record] == [1, 2, 3, 4]
+    assert [record["step"] for record in history if "loss" in record] == [1, 2, 3, 4]
     assert sum("validation" in record for record in history) == 2
     assert (folder / "model" / "model.safetensors").is_file()
     packages = json.loads((folder / "environment.json").read_text())["packages"]

@@ -118,7 +118,7 @@ def test_a_run_whose_folder_is_moved_says_so(folder):
         "RunFolder.append_history = moving\n"
         "from autotune.cli.main import main; os._exit(main(sys.argv[1:]))"
     )
-    words = ["task=sentiment", "trainer.max_updates=5", "dataset.limit=64", "check=none", "guard=none"]
+    words = ["task=sentiment", "trainer.max_steps=5", "dataset.limit=64", "check=none", "guard=none"]
     done = forks().start(*words, "runs=runs", "name=r", cwd=folder, code=code).ended()
     assert done.returncode == 74, done.stderr
     assert "the run folder was moved or removed while the run was at work" in done.stderr

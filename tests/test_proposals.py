@@ -95,7 +95,7 @@ def test_what_has_no_key_is_explained():
         (["trainer.epoch=muitas"], "trainer.epochs=null"),
         (["per_device_train_batch_size=8", "+gradient_accumulation_steps=4"], "trainer.batch_size=32"),
         (["eval_strategy=epoch"], "trainer.evaluate_every=1ep"),
-        (["eval_steps=100"], "trainer.evaluate_every=100up"),
+        (["eval_steps=100"], "trainer.evaluate_every=100st"),
         (["push_to_hub=true"], "hub=private"),
         (["train_file=meus dados.csv"], "dataset=csv 'dataset.path=meus dados.csv'"),
         (["output_dir=saída 1"], "'runs=saída 1'"),

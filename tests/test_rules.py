@@ -63,7 +63,7 @@ DATA: dict[str, Case] = {
     "no rows left": (["dataset.validation_fraction=0.5", "dataset.test_fraction=0.5"], "dataset.test_fraction", "0.5 + 0.5"),
     "one row": (["dataset.limit=1"], "dataset.limit", "1"),
     "fewer rows than classes": (["dataset.labels=[a,b,c]", "dataset.limit=2"], "dataset.limit", "2"),
-    "a stream without end": (["dataset.streaming=true"], "trainer.max_updates", "trainer.max_updates=null"),
+    "a stream without end": (["dataset.streaming=true"], "trainer.max_steps", "trainer.max_steps=null"),
     "a language with a low line": (["dataset.language=pt_BR"], "dataset.language", "'pt_BR'"),
     "a language with a name": (["dataset.language=português"], "dataset.language", "'português'"),
 }  # fmt: skip
@@ -159,7 +159,7 @@ TRAINING: dict[str, Case] = {
     "patience without validation": (
         ["trainer=long", "dataset.splits.validation=null", "dataset.validation_fraction=0"], "trainer.patience", "5, with"),
     "no score is so much better": (["trainer.min_delta=1"], "trainer.min_delta", "1.0"),
-    "evaluations of nothing": (["trainer.evaluate_every=0up"], "trainer.evaluate_every", "0up"),
+    "evaluations of nothing": (["trainer.evaluate_every=0st"], "trainer.evaluate_every", "0st"),
     "checkpoints of nothing": (["checkpoint.every=0.0ep"], "checkpoint.every", "0.0ep"),
     "kernels for what is packed": (["trainer.compile=true", "trainer.batching=packed"], "trainer.batching", "packed"),
     "a seed that is too large": (["seed=9223372036854775808"], "seed", "9223372036854775808"),
@@ -193,10 +193,10 @@ DOUBTED: dict[str, Case] = {
     "a long warmup": (["trainer.warmup_ratio=0.8"], "trainer.warmup_ratio", "0.8"),
     "moments swapped": (["trainer.adam_beta1=0.999", "trainer.adam_beta2=0.9"], "trainer.adam_beta1", "0.999, 0.9"),
     "heavy decay": (["trainer.weight_decay=5"], "trainer.weight_decay", "5.0"),
-    "updates for epochs": (["trainer.epochs=20000"], "trainer.epochs", "20000"),
+    "steps for epochs": (["trainer.epochs=20000"], "trainer.epochs", "20000"),
     "fewer rows than a batch": (["dataset.limit=20"], "dataset.limit", "20 rows"),
     "evaluated only at the end": (
-        ["trainer.max_updates=100", "trainer.evaluate_every=200up"], "trainer.evaluate_every", "200up"),
+        ["trainer.max_steps=100", "trainer.evaluate_every=200st"], "trainer.evaluate_every", "200st"),
     "less room than one text": (
         ["task.max_length=256", "trainer.micro_batch_tokens=128"], "trainer.micro_batch_tokens", "128"),
     "hardly a word": (["task.max_length=6"], "task.max_length", "6"),
@@ -235,7 +235,7 @@ SENSIBLE = [
     ["task=summarization", "model=tiny_t5", "model.max_length=2048", "task.max_length=2048"],
     ["task=summarization", "model.name_or_path=org/Cat5-base", "trainer.precision=fp16"],
     ["task=summarization", "task.length_penalty=2", "task.num_beams=4", "task.prompt='Resuma: {document}'"],
-    ["dataset.streaming=true", "trainer.max_updates=10", "debug=smoke"],
+    ["dataset.streaming=true", "trainer.max_steps=10", "debug=smoke"],
 ]  # fmt: skip
 
 

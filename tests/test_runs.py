@@ -106,7 +106,7 @@ def test_how_a_run_ended_stands_in_its_status(tmp_path, error, state, reason):
 
 def test_an_attempt_that_did_not_finish_leaves_history_and_log_alone_to_the_next(tmp_path):
     with RunFolder.open(config(tmp_path)) as folder:
-        folder.append_history({"update": 1})
+        folder.append_history({"step": 1})
         folder.write_json("metrics.json", {})
         folder.write_predictions("test", [{"id": "0"}])
     assert status(folder.path)["state"] == "interrupted"
@@ -202,10 +202,10 @@ def test_what_cannot_be_json_does_not_harm_the_file_that_is_there(tmp_path):
 
 def test_history_and_predictions_are_one_object_a_line(tmp_path):
     with RunFolder.open(config(tmp_path)) as folder:
-        folder.append_history({"update": 1, "loss": 0.5})
-        folder.append_history({"update": 2, "validation": {"f1": 1.0}})
+        folder.append_history({"step": 1, "loss": 0.5})
+        folder.append_history({"step": 2, "validation": {"f1": 1.0}})
         folder.write_predictions("test", ({"id": str(n), "prediction": "não"} for n in range(2)))
-    assert [json.loads(line)["update"] for line in folder.history.read_text().splitlines()] == [1, 2]
+    assert [json.loads(line)["step"] for line in folder.history.read_text().splitlines()] == [1, 2]
     assert (
         folder.predictions("test").read_text(encoding="utf-8").splitlines()[1]
         == '{"id": "1", "prediction": "não"}'
@@ -215,8 +215,8 @@ def test_history_and_predictions_are_one_object_a_line(tmp_path):
 def test_the_best_weights_come_back_and_go_when_the_run_is_finished(tmp_path):
     weights = {"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.ones(2, dtype=torch.bfloat16)}
     with RunFolder.open(config(tmp_path)) as folder:
-        folder.save_best({"a.weight": torch.zeros(2)}, {"update": 1, "macro_f1": 0.1})
-        folder.save_best(weights, {"update": 2, "macro_f1": 0.5})
+        folder.save_best({"a.weight": torch.zeros(2)}, {"step": 1, "macro_f1": 0.1})
+        folder.save_best(weights, {"step": 2, "macro_f1": 0.5})
         again = read_tensors(folder.best)
         folder.finish()
     assert again.keys() == weights.keys()

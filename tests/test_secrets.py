@@ -107,7 +107,7 @@ def test_files_of_a_run_folder_hide_them(tmp_path):
     (config,) = compose([f"runs={tmp_path}", "name=run"])
     with RunFolder.open(config) as folder:
         folder.write_json("data.json", {"labels": [SECRET, "a"], SECRET: 1})
-        folder.append_history({"update": 1, "rows": [SECRET]})
+        folder.append_history({"step": 1, "rows": [SECRET]})
         folder.write_predictions("test", [{"id": SECRET, "prediction": "a"}])
         folder.note(reason=SECRET)
         folder._log.handle(_record(f"a row of {SECRET}"))

@@ -55,7 +55,7 @@ MAIN = "import os, sys; {}; from autotune.cli.main import main; os._exit(main(sy
 
 @pytest.mark.parametrize("stdout", [CLOSED, FULL, NARROW], ids=["closed", "full", "ascii"])
 def test_a_run_ends_well_whatever_becomes_of_what_it_says(tmp_path, stdout):
-    words = ["task=sentiment", "trainer.max_updates=1", "dataset.limit=16", "check=none", "guard=none"]
+    words = ["task=sentiment", "trainer.max_steps=1", "dataset.limit=16", "check=none", "guard=none"]
     words += ["trainer.max_hours=0.000001"] if stdout != FULL else []
     code = MAIN.format(stdout)
     done = forks().start(*words, f"runs={tmp_path}/runs", "name=ação", code=code, cwd=tmp_path).ended()

@@ -143,7 +143,7 @@ class Batching(StrEnum):
     packed = "packed"
     """The same, one after another in a single sequence, so that nothing is padded."""
     bucketed = "bucketed"
-    """Rows of nearly equal length, out of some fifty updates of that order: less padding, another order of rows."""
+    """Rows of nearly equal length, out of some fifty steps of that order: less padding, another order of rows."""
 
 
 class Schedule(StrEnum):

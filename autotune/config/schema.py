@@ -143,7 +143,7 @@ class DatasetConfig(Strict):
     """At most so many rows a split, the first ones; for trying things out."""
     streaming: bool = False
     """For train sets larger than the disk: rows are read section by section while training goes on, and only the
-    section that is being learned from is kept. Needs trainer.max_updates; a pass of the schedule is a section."""
+    section that is being learned from is kept. Needs trainer.max_steps; a pass of the schedule is a section."""
     section_rows: Positive = 100_000
     """Rows of a section. They are shuffled within it."""
     task: str | None = None
@@ -203,12 +203,12 @@ class TrainerConfig(Strict):
 
     epochs: Annotated[float | None, Field(gt=0)] = None
     """Passes over the training rows. null: model.epochs."""
-    max_updates: OptionalPositive = None
+    max_steps: OptionalPositive = None
     """Stops after so many optimizer steps; the schedule ends there."""
     batch_size: Positive = 32
     """Rows an optimizer step, over all processes. What fits into memory at once is micro_batch_tokens' business."""
     batching: Batching = Batching.exact
-    """exact: an update's rows are drawn at random; packed: the same rows one after another in a single sequence, without
+    """exact: a step's rows are drawn at random; packed: the same rows one after another in a single sequence, without
     any padding, where the architecture allows it; bucketed: rows of nearly equal length, another order of examples."""
     micro_batch_tokens: OptionalPositive = None
     """Padded tokens in one forward. null: what fits into the CPU's cache, or into the GPU's memory by a measurement.
@@ -223,19 +223,19 @@ class TrainerConfig(Strict):
     """Peak learning rate. null: peft.learning_rate with an adapter, else model.learning_rate."""
     schedule: Schedule = Schedule.linear
     warmup_ratio: Fraction = 0.1
-    """Share of the updates in which the learning rate rises from 0."""
+    """Share of the steps in which the learning rate rises from 0."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     """Decoupled (AdamW, Loshchilov & Hutter 2019); not on biases and norms."""
     adam_beta1: Fraction = 0.9
     adam_beta2: Fraction = 0.999
     adam_epsilon: Annotated[float, Field(gt=0)] = 1e-8
     max_grad_norm: Annotated[float | None, Field(gt=0)] = 1.0
-    """Clips the norm of the gradient of the whole update. null: no clipping."""
+    """Clips the norm of the gradient of the whole step. null: no clipping."""
     precision: Precision = Precision.auto
     """auto: bf16 on GPUs since Ampere and on CPUs with AMX from a hidden size of 384, else fp32. tf32: fp32 numbers
     whose products a GPU rounds to 10 bits."""
     evaluate_every: str = "1ep"
-    """Between evaluations on validation: epochs (1ep, 0.5ep) or updates (200up)."""
+    """Between evaluations on validation: epochs (1ep, 0.5ep) or steps (200st)."""
     patience: OptionalPositive = None
     """Early stopping: ends after so many evaluations without a better score. Those in warm-up, or before the model has
     done more than guess, do not count. null: never."""
@@ -252,7 +252,7 @@ class CheckpointConfig(Strict):
     """What a run goes on from after it was killed or interrupted."""
 
     every: str = "1ep"
-    """Between checkpoints: epochs (1ep, 0.5ep) or updates (200up)."""
+    """Between checkpoints: epochs (1ep, 0.5ep) or steps (200st)."""
     minutes: Annotated[float, Field(gt=0)] = 15.0
     """A checkpoint is also written when the last one is so old."""
     keep: Positive = 2
@@ -356,8 +356,8 @@ class RunConfig(Strict):
     """Where run folders are."""
     guard: Guard = Guard.warn
     """Losses that are no number, collapse to one class, a flat loss, exploding gradients, summaries that are empty or do
-    not end. warn: told once, with advice, and three updates in a row that are not finite stop the run; stop: any
-    of them stops it; none: nothing is told. An update that is not finite is never done."""
+    not end. warn: told once, with advice, and three steps in a row that are not finite stop the run; stop: any
+    of them stops it; none: nothing is told. A step that is not finite is never done."""
     resume: Resume = Resume.auto
     """auto: a run whose folder exists goes on, and a finished one is not trained again; never: the old folder is
     set aside and the run starts anew. On the command line also a run folder, which goes on as it was configured."""

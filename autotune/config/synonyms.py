@@ -52,10 +52,10 @@ PRECISIONS = {
 } | dict.fromkeys(NO, "trainer.precision=fp32")  # fmt: skip
 EVERY = {
     "epoch": "trainer.evaluate_every=1ep",
-    "steps": "trainer.evaluate_every=200up",
+    "steps": "trainer.evaluate_every=200st",
     "": "trainer.evaluate_every=1ep",
 }
-SAVING = {"epoch": "checkpoint.every=1ep", "steps": "checkpoint.every=500up", "": "checkpoint.every=1ep"}
+SAVING = {"epoch": "checkpoint.every=1ep", "steps": "checkpoint.every=500st", "": "checkpoint.every=1ep"}
 INT8 = "peft=lora peft.quantization=int8"
 PUSH = _switch("hub=private", "hub=none", "hub=private")
 LORA = _switch("peft=lora", "peft=none", "peft=lora")
@@ -63,8 +63,8 @@ LORA = _switch("peft=lora", "peft=none", "peft=lora")
 _ROWS: tuple[tuple[str, Synonym], ...] = (
     ("lr learning_rate base_lr max_lr peak_lr optimizer.lr optim.lr", Synonym("trainer.learning_rate")),
     ("epochs num_epochs num_train_epochs max_epochs n_epochs train_epochs", Synonym("trainer.epochs")),
-    ("max_steps max_train_steps num_training_steps total_steps",
-     Synonym("trainer.max_updates", values={"-1": "trainer.max_updates=null"})),
+    ("max_steps max_updates max_train_steps num_training_steps total_steps",
+     Synonym("trainer.max_steps", values={"-1": "trainer.max_steps=null"})),
     ("bs batch batch_size train_batch_size per_device_train_batch_size per_gpu_train_batch_size",
      Synonym("trainer.batch_size", note=ROWS)),
     ("gradient_accumulation_steps gradient_accumulation accumulate_grad_batches grad_accum eval_batch_size val_batch_size "
@@ -95,11 +95,11 @@ _ROWS: tuple[tuple[str, Synonym], ...] = (
     ("max_time time_limit", Synonym("trainer.max_hours", values={"": "trainer.max_hours=8"})),
     ("eval_strategy evaluation_strategy eval_mode",
      Synonym(values=EVERY)),
-    ("eval_steps evaluation_steps val_every eval_every", Synonym("trainer.evaluate_every", "{}up", EVERY)),
+    ("eval_steps evaluation_steps val_every eval_every", Synonym("trainer.evaluate_every", "{}st", EVERY)),
     ("check_val_every_n_epoch", Synonym("trainer.evaluate_every", "{}ep", EVERY)),
     ("val_check_interval", Synonym("trainer.evaluate_every", "{}ep", EVERY)),
     ("save_strategy", Synonym(values=SAVING)),
-    ("save_steps checkpointing_steps save_every", Synonym("checkpoint.every", "{}up", SAVING)),
+    ("save_steps checkpointing_steps save_every", Synonym("checkpoint.every", "{}st", SAVING)),
     ("save_total_limit save_top_k", Synonym("checkpoint.keep", values={"": "checkpoint.keep=2"})),
     ("resume_from_checkpoint resume_training ckpt_path",
      Synonym(values={"": "resume=auto"} | _switch("resume=auto", "resume=never"))),

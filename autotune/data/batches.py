@@ -1,8 +1,8 @@
 """The batch plan: which rows an optimizer step learns from, and how they are cut into micro-batches.
 
-A pure function of (seed, epoch, update, ranks, budget), so that a run's position is one integer and the rows
-of an update depend on neither the number of processes nor the memory of the machine. It holds three numbers a
-row and looks at the rows of one update at a time.
+A pure function of (seed, epoch, step, ranks, budget), so that a run's position is one integer and the rows
+of a step depend on neither the number of processes nor the memory of the machine. It holds three numbers a
+row and looks at the rows of one step at a time.
 """
 
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ from autotune.config.enums import Batching
 Indices = NDArray[np.int64]
 Lengths = NDArray[np.integer[Any]]
 
-POOL_UPDATES = 50
-"""Bucketed batching sorts the rows of so many updates together."""
+POOL_STEPS = 50
+"""Bucketed batching sorts the rows of so many steps together."""
 CUTS_A_RANK = 8
 """So many micro-batches a rank are tried, at most, to give all ranks the same work."""
 
@@ -43,15 +43,15 @@ class MicroBatchCost:
 
 
 class BatchPlan:
-    """The updates of a training run.
+    """The steps of a training run.
 
     Args:
         feature_rows: row of each feature, ascending, integers (features,).
         lengths: tokens of each feature, one column a padded tensor (source, target), integers (features, tensors).
-        batch_size: rows an update, over all ranks.
+        batch_size: rows a step, over all ranks.
         budget: padded tokens a micro-batch; a feature longer than that stands alone. May be lowered on the way.
         seed: of the order of rows.
-        batching: how the rows of an update are found.
+        batching: how the rows of a step are found.
         cost: of a micro-batch.
     """
 
@@ -80,13 +80,13 @@ class BatchPlan:
         return len(self.borders) - 1
 
     @property
-    def updates_per_epoch(self) -> int:
+    def steps_per_epoch(self) -> int:
         """Optimizer steps in a pass over the rows; one of them may have fewer rows, in exact batching the last."""
         return -(-self.rows // self.batch_size)
 
-    def update(self, number: int) -> Indices:
-        """Features of the update with this number, counted from 0 over all epochs; int64 (features,)."""
-        epoch, position = divmod(number, self.updates_per_epoch)
+    def step_features(self, number: int) -> Indices:
+        """Features of the step with this number, counted from 0 over all epochs; int64 (features,)."""
+        epoch, position = divmod(number, self.steps_per_epoch)
         order = self._order(epoch)
         if self.batching is Batching.bucketed:
             chosen = self._bucket(epoch, position)
@@ -95,9 +95,9 @@ class BatchPlan:
         return np.concatenate([np.arange(self.borders[row], self.borders[row + 1]) for row in chosen])
 
     def micro_batches(self, number: int, *, rank: int = 0, ranks: int = 1) -> list[Indices]:
-        """This rank's share of an update, the most expensive micro-batch first: every feature is in exactly one
-        micro-batch of one rank. Where an update has fewer features than ranks some have none."""
-        features = self.update(number)
+        """This rank's share of a step, the most expensive micro-batch first: every feature is in exactly one
+        micro-batch of one rank. Where a step has fewer features than ranks some have none."""
+        features = self.step_features(number)
         if self.batching is Batching.packed:
             groups = pack_by_cost(self.lengths[features], self.budget, ranks=ranks, cost=self.cost)
             return [features[chosen] for chosen in groups[rank::ranks]]
@@ -117,18 +117,18 @@ class BatchPlan:
         return self._permutation
 
     def _bucket(self, epoch: int, position: int) -> NDArray[np.int32]:
-        """Rows of an update of an epoch whose pools of rows are sorted by length."""
-        pool, place = divmod(position, POOL_UPDATES)
-        size = POOL_UPDATES * self.batch_size
+        """Rows of a step of an epoch whose pools of rows are sorted by length."""
+        pool, place = divmod(position, POOL_STEPS)
+        size = POOL_STEPS * self.batch_size
         rows = self._order(epoch)[pool * size : (pool + 1) * size]
         lengths = self._row_lengths[rows]
         rows = rows[np.argsort(lengths, kind="stable")]
         rng = np.random.default_rng((self.seed, epoch, pool))
-        updates = -(-len(rows) // self.batch_size)
-        sizes = np.full(updates, self.batch_size)
-        # The update with fewer rows may stand anywhere between the shortest and the longest.
-        sizes[rng.integers(updates)] -= updates * self.batch_size - len(rows)
-        chosen = rng.permutation(updates)[place]
+        steps = -(-len(rows) // self.batch_size)
+        sizes = np.full(steps, self.batch_size)
+        # The step with fewer rows may stand anywhere between the shortest and the longest.
+        sizes[rng.integers(steps)] -= steps * self.batch_size - len(rows)
+        chosen = rng.permutation(steps)[place]
         end = int(sizes[: chosen + 1].sum())
         return rows[end - sizes[chosen] : end]
 

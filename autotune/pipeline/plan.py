@@ -1,4 +1,4 @@
-"""What a run would cost, measured on this machine: one step on the longest batch, one typical update, one prediction.
+"""What a run would cost, measured on this machine: one step on the longest batch, one typical step, one prediction.
 
 Time is taken to grow with padded tokens, which holds within some per cent for lengths of some hundred tokens.
 """
@@ -26,10 +26,10 @@ from autotune.tasks.features import take
 from autotune.training import device
 from autotune.training.budget import find_token_budget, prediction_token_budget
 from autotune.training.optimizer import interval, optimizer
-from autotune.training.trainer import batch_plan, enable_gradient_checkpointing, total_updates
+from autotune.training.trainer import batch_plan, enable_gradient_checkpointing, total_steps
 
-SAMPLED_UPDATES = 50
-"""The padded tokens of an epoch are estimated from so many of its updates."""
+SAMPLED_STEPS = 50
+"""The padded tokens of an epoch are estimated from so many of its steps."""
 PROOF_SECONDS = 12.0
 """A fresh process imports everything and predicts a few rows: 10 to 15 s on two cores."""
 UNITS = {"hours": "hours", "memory_gb": "GB of memory", "disk_gb": "GB of disk"}
@@ -67,14 +67,14 @@ def measure_cost(config: RunConfig, prepared: Prepared, report: Report) -> bool:
     typical_seconds = _timed(lambda: step(plan.micro_batches(typical)))
     per_token = typical_seconds / _tokens(plan, plan.micro_batches(typical))
     per_epoch = per_token * epoch_tokens
-    updates = total_updates(config.trainer, plan.updates_per_epoch, streaming=prepared.sections is not None)
-    epochs = updates / plan.updates_per_epoch
+    steps = total_steps(config.trainer, plan.steps_per_epoch, streaming=prepared.sections is not None)
+    epochs = steps / plan.steps_per_epoch
     evaluation = {
         split: _prediction_seconds(prepared, accelerator, model, split)
         for split in prepared.features
         if split != "train"
     }
-    evaluations = math.ceil(updates / interval(config.trainer.evaluate_every, plan.updates_per_epoch))
+    evaluations = math.ceil(steps / interval(config.trainer.evaluate_every, plan.steps_per_epoch))
     total = (
         epochs * per_epoch
         + evaluations * evaluation.get("validation", 0.0)
@@ -83,7 +83,7 @@ def measure_cost(config: RunConfig, prepared: Prepared, report: Report) -> bool:
     )
     disk = disk_bytes(model, config) + sum(table.data.nbytes for table in prepared.features.values())
     report.figures["plan"] = {
-        "updates": updates,
+        "steps": steps,
         "epochs": round(epochs, 2),
         "longest_batch": {
             "rows": len(longest),
@@ -91,7 +91,7 @@ def measure_cost(config: RunConfig, prepared: Prepared, report: Report) -> bool:
             "seconds": round(longest_seconds, 3),
         },
         "real_tokens_share": round(float(plan.lengths.sum()) / max(1, epoch_tokens), 3),
-        "seconds_per_update": round(per_epoch / plan.updates_per_epoch, 3),
+        "seconds_per_step": round(per_epoch / plan.steps_per_epoch, 3),
         "seconds_per_epoch": round(per_epoch, 1),
         "evaluations": evaluations,
         "seconds_per_evaluation": {split: round(seconds, 1) for split, seconds in evaluation.items()},
@@ -110,8 +110,8 @@ def format_cost(plan: dict[str, Any]) -> list[str]:
         f"{split} {duration(seconds)}" for split, seconds in plan["seconds_per_evaluation"].items()
     )
     return [
-        f"  training    {plan['updates']} updates in {plan['epochs']} epochs, {duration(plan['seconds_per_epoch'])} an epoch "
-        f"({plan['seconds_per_update']} s an update; {plan['real_tokens_share']:.0%} of the tokens are no padding)",
+        f"  training    {plan['steps']} steps in {plan['epochs']} epochs, {duration(plan['seconds_per_epoch'])} an epoch "
+        f"({plan['seconds_per_step']} s a step; {plan['real_tokens_share']:.0%} of the tokens are no padding)",
         f"  evaluation  {plan['evaluations']} times on validation; {evaluations}",
         f"  in all      {duration(plan['hours'] * 3600)}",
         f"  memory      {plan['peak_memory_gb']} GB at the longest batch ({longest['rows']} windows, "
@@ -126,8 +126,8 @@ def _stepper(
 ) -> Callable[[list[Indices]], None]:
     """A function that does one optimizer step, of a learning rate of zero, over micro-batches of features."""
     table, task = prepared.features["train"], prepared.task
-    update = accelerator.prepare_optimizer(optimizer(model, config.trainer))
-    for group in update.param_groups:
+    adamw = accelerator.prepare_optimizer(optimizer(model, config.trainer))
+    for group in adamw.param_groups:
         group["lr"] = 0.0
         group["weight_decay"] = 0.0
 
@@ -137,28 +137,28 @@ def _stepper(
             batch = task.collate(take(table, features)).to(accelerator.device)
             accelerator.backward(task.loss(model, batch).sum / max(1.0, batch.num_targets))
         accelerator.clip_grad_norm_(model.parameters(), 1.0)
-        update.step()
-        update.zero_grad()
+        adamw.step()
+        adamw.zero_grad()
 
     return step
 
 
 def _longest_batch(plan: BatchPlan) -> Indices:
-    """The micro-batch that costs most: the longest features, as many as an update and the budget allow."""
+    """The micro-batch that costs most: the longest features, as many as a step and the budget allow."""
     order = np.argsort(plan.lengths.sum(axis=1), kind="stable")[::-1][: plan.batch_size]
     cuts = partition_by_length(plan.lengths[order], plan.budget, cost=plan.cost)
     return order[max(cuts, key=lambda chosen: padded_tokens(plan.lengths[order[chosen]]))]
 
 
 def _epoch_tokens(plan: BatchPlan) -> tuple[float, int]:
-    """Padded tokens of an epoch, and the update whose padded tokens are nearest to the mean."""
+    """Padded tokens of an epoch, and the step whose padded tokens are nearest to the mean."""
     numbers = np.unique(
-        np.linspace(0, plan.updates_per_epoch - 1, min(SAMPLED_UPDATES, plan.updates_per_epoch)).astype(int)
+        np.linspace(0, plan.steps_per_epoch - 1, min(SAMPLED_STEPS, plan.steps_per_epoch)).astype(int)
     )
     sizes = [_tokens(plan, plan.micro_batches(int(number))) for number in numbers]
     mean = float(np.mean(sizes))
     nearest = int(np.argmin(np.abs(np.asarray(sizes) - mean)))
-    return mean * plan.updates_per_epoch, int(numbers[nearest])
+    return mean * plan.steps_per_epoch, int(numbers[nearest])
 
 
 def _tokens(plan: BatchPlan, batches: list[Indices]) -> int:
@@ -204,7 +204,7 @@ def _over_budget(config: RunConfig, report: Report) -> bool:
         "hours": (
             figures["hours"],
             budget.hours,
-            "trainer.epochs or trainer.max_updates, or a smaller model",
+            "trainer.epochs or trainer.max_steps, or a smaller model",
         ),
         "memory_gb": (figures["peak_memory_gb"], budget.memory_gb, "trainer.micro_batch_tokens, peft=lora"),
         "disk_gb": (figures["disk_gb"], budget.disk_gb, "a smaller model"),

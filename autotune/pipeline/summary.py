@@ -72,7 +72,7 @@ def log_result(
         trial: whether the run only tries things out (`dataset.limit`), so that it need not be better than a baseline.
     """
     logger.info("")
-    logger.info("result on %s (%d updates, %s of training)", split, fitted.updates, duration(fitted.seconds))
+    logger.info("result on %s (%d steps, %s of training)", split, fitted.steps, duration(fitted.seconds))
     if split == "validation":
         logger.info(
             "  there is no test split: validation chose the checkpoint, so these figures flatter the model"

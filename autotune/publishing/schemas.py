@@ -12,9 +12,9 @@ Interval = Annotated[list[float], Field(min_length=2, max_length=2)]
 class Training(Record):
     """How training ended."""
 
-    updates: int
+    steps: int
     seconds: float
-    best_update: int
+    best_step: int
     stopped_early: bool
 
 
@@ -99,8 +99,8 @@ class Surroundings(Record):
 class Snapshot(Record):
     """snapshot.json beside the last weights."""
 
-    update: int
+    step: int
     total: int
     figure: str | None = None
     value: float | None = None
-    best_update: int | None = None
+    best_step: int | None = None

@@ -30,14 +30,14 @@ SNAPSHOT = "snapshot.json"
 class Snapshot:
     """What the weights in `last/` are."""
 
-    update: int
+    step: int
     total: int
-    """Updates that were planned."""
+    """Steps that were planned."""
     figure: str | None = None
     """Main figure of validation, while training is going on."""
     value: float | None = None
-    best_update: int | None = None
-    """The update whose weights are the run's result; None while training is going on."""
+    best_step: int | None = None
+    """The step whose weights are the run's result; None while training is going on."""
 
 
 def branch(wish: HubConfig) -> str:

@@ -105,7 +105,7 @@ class SnapshotUploader(TrainingListener):
         self._leaving = self._warned = False
         self._worker: Thread | None = None
 
-    def on_evaluate(self, model: nn.Module, update: int, total: int, scores: Scores) -> None:
+    def on_evaluate(self, model: nn.Module, step: int, total: int, scores: Scores) -> None:
         """Copies the weights where it is their turn, and hands them over."""
         self._evaluations += 1
         if self._every is None or self._evaluations % self._every:
@@ -113,7 +113,7 @@ class SnapshotUploader(TrainingListener):
         self._copied_once(model)
         weights = trainable_state(model)
         with self._changed:
-            self._waiting = weights, Snapshot(update, total, scores.main, scores.best)
+            self._waiting = weights, Snapshot(step, total, scores.main, scores.best)
             self._changed.notify()
         if self._worker is None:
             self._worker = Thread(target=self._work, name="last weights", daemon=True)
@@ -129,14 +129,14 @@ class SnapshotUploader(TrainingListener):
         if self._worker is not None:
             self._worker.join(GRACE)
 
-    def on_end(self, model: nn.Module, update: int, best_update: int) -> None:
+    def on_end(self, model: nn.Module, step: int, best_step: int) -> None:
         """Writes `last/` where it is not the run's result as well, or where an earlier state of it was sent."""
         if self._worker is not None:
             self._worker.join()
         shutil.rmtree(self._folder.last, ignore_errors=True)
-        if update != best_update or self._config.hub.every is not None:
+        if step != best_step or self._config.hub.every is not None:
             self._copied_once(model)
-            self._build(trainable_state(model), Snapshot(update, update, best_update=best_update))
+            self._build(trainable_state(model), Snapshot(step, step, best_step=best_step))
         self._beside = None
 
     def _copied_once(self, model: nn.Module) -> None:
@@ -196,7 +196,7 @@ class SnapshotUploader(TrainingListener):
         if self._sending.wait():
             self._warn(snapshot, said)
         else:
-            logger.info("update %d is on the Hub: %s", snapshot.update, said)
+            logger.info("step %d is on the Hub: %s", snapshot.step, said)
 
     def _warn(self, snapshot: Snapshot, why: str) -> None:
         """Once: what cannot be sent now is often not sent the next time either."""
@@ -205,6 +205,6 @@ class SnapshotUploader(TrainingListener):
                 return
             self._warned = True
         logger.warning(
-            "the weights of update %d did not reach the branch %s: %s; training goes on, later ones are tried again, "
-            "and no more is said of those that fail", snapshot.update, branch(self._config.hub), why,
+            "the weights of step %d did not reach the branch %s: %s; training goes on, later ones are tried again, "
+            "and no more is said of those that fail", snapshot.step, branch(self._config.hub), why,
         )  # fmt: skip

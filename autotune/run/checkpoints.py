@@ -1,6 +1,6 @@
 """Checkpoints: files that belong together, written whole or not at all, and looked through before they are read.
 
-checkpoints/update-00000042/   state.json, tensors (safetensors), manifest.json with the size and SHA-256 of each
+checkpoints/step-00000042/   state.json, tensors (safetensors), manifest.json with the size and SHA-256 of each
 """
 
 import logging
@@ -52,7 +52,7 @@ class Checkpoints:
 
     def save(
         self,
-        update: int,
+        step: int,
         tensors: "Mapping[str, Mapping[str, Tensor]]",
         state: Mapping[str, Any],
         links: Mapping[str, Path],
@@ -61,7 +61,7 @@ class Checkpoints:
         """Begins to write a checkpoint, which goes on in the background; see `wait`.
 
         Args:
-            update: its number.
+            step: its number.
             tensors: by file name, without ending; on the CPU, and nobody changes them.
             state: JSON.
             links: files of the same disk that are part of it, by the name that they get; their content never changes,
@@ -72,7 +72,7 @@ class Checkpoints:
             DiskError: this one or the one before cannot be written; the earlier ones are as they were.
         """
         self.wait()
-        target = self._path(update)
+        target = self._path(step)
         beside = target.with_name(f".{target.name}.part")
         with disk_errors(target):
             shutil.rmtree(beside, ignore_errors=True)
@@ -128,7 +128,7 @@ class Checkpoints:
         Args:
             schema: Record of state.json; what does not fit is damaged.
         """
-        for pattern in (".update-*.part", ".update-*.old"):
+        for pattern in (".step-*.part", ".step-*.old"):
             for stale in self.folder.glob(pattern):
                 shutil.rmtree(stale, ignore_errors=True)
         for path in self._all():
@@ -143,9 +143,9 @@ class Checkpoints:
             )  # fmt: skip
         return None
 
-    def load(self, update: int) -> Checkpoint:
+    def load(self, step: int) -> Checkpoint:
         """A checkpoint that another process has looked through."""
-        path = self._path(update)
+        path = self._path(step)
         return Checkpoint(path, _read(path / STATE, Record))
 
     def exist(self) -> bool:
@@ -163,12 +163,12 @@ class Checkpoints:
         """Removes all of them."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _path(self, update: int) -> Path:
-        return self.folder / f"update-{update:08}"
+    def _path(self, step: int) -> Path:
+        return self.folder / f"step-{step:08}"
 
     def _all(self) -> list[Path]:
         """The newest first."""
-        return sorted(self.folder.glob("update-*"), reverse=True)
+        return sorted(self.folder.glob("step-*"), reverse=True)
 
     def _discard(self, path: Path) -> None:
         """Renamed first, so that no half of it is ever taken for a checkpoint."""

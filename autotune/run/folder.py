@@ -2,7 +2,7 @@
 
 config.yaml   resolved configuration             model/        what `autotune predict` and transformers load
 status.json   state, reason, command             adapter/      with LoRA: the adapter alone
-history.jsonl one line an update or evaluation   predictions_<split>.jsonl; last/ the last weights, for the Hub
+history.jsonl one line a step or evaluation   predictions_<split>.jsonl; last/ the last weights, for the Hub
 metrics.json  figures and their recipes          data.json     fingerprint, source, labels
 environment.json  packages, device, commit
 log.txt       what was said                      checkpoints/, best.safetensors, .lock   while it is going on
@@ -216,7 +216,7 @@ class RunFolder:
 
     @property
     def history(self) -> Path:
-        """One JSON object a line: updates and evaluations."""
+        """One JSON object a line: steps and evaluations."""
         return self.path / "history.jsonl"
 
     @property
@@ -314,7 +314,7 @@ class RunFolder:
 
         Args:
             weights: on the CPU, contiguous.
-            facts: update and score; they stand in the file's metadata.
+            facts: step and score; they stand in the file's metadata.
 
         Raises:
             DiskError: they cannot be written.

@@ -80,7 +80,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class LossSum:
-    """Loss of a micro-batch before division: the update divides by the count of all its micro-batches."""
+    """Loss of a micro-batch before division: the step divides by the count of all its micro-batches."""
 
     sum: "Tensor"
     """float32 scalar: sum over targets of weight times loss."""

@@ -1,7 +1,7 @@
-"""The gradient of large embedding tables, made once an update.
+"""The gradient of large embedding tables, made once a step.
 
 For every micro-batch torch would make a gradient of the table's whole size, nearly all of it zeros, and add it to
-the one before. Here what reaches the looked-up vectors is kept, and at the end of the update the same kernel makes
+the one before. Here what reaches the looked-up vectors is kept, and at the end of the step the same kernel makes
 one gradient of all of it.
 """
 

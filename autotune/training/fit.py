@@ -16,7 +16,7 @@ from autotune.runtime.progress import Progress, duration
 from autotune.training.gradients import broadcast_parameters
 from autotune.training.guards import Anomaly, TrainingMonitor, predicts_one_class
 from autotune.training.history import Position, read_history
-from autotune.training.optimizer import interval, warmup_updates
+from autotune.training.optimizer import interval, warmup_steps
 from autotune.training.state import (
     TrainerState,
     broadcast_int,
@@ -40,10 +40,10 @@ BEST = "best.safetensors"
 class FitResult:
     """How training ended."""
 
-    updates: int
+    steps: int
     seconds: float
-    best_update: int
-    """The update whose weights the model now has."""
+    best_step: int
+    """The step whose weights the model now has."""
     best: float | None
     """Its main figure on validation; None without a validation split."""
     stopped_early: bool
@@ -64,13 +64,13 @@ class Fit:
         self.trainer, self.folder, self.config = trainer, trainer.folder, trainer.config
         self._saved, self._saved_at = 0, time.monotonic()
         self._losses: list[float] = []
-        """Of the updates since the last evaluation."""
-        self._warmup = warmup_updates(self.config, trainer.total_updates)
+        """Of the steps since the last evaluation."""
+        self._warmup = warmup_steps(self.config, trainer.total_steps)
         keeping = trainer.keeping
         self.guards = TrainingMonitor(
             trainer.guard,
             labels=len(trainer.task.labels() or ()),
-            per_epoch=trainer.plan.updates_per_epoch,
+            per_epoch=trainer.plan.steps_per_epoch,
             scaled=trainer.accelerator.scaler is not None,
             warmup=self._warmup,
         )
@@ -98,7 +98,7 @@ class Fit:
             self.guards.remember([record])
             self._keep_loss(record)
         trainer.ends = time.monotonic() + 3600 * (self.config.max_hours or math.inf)
-        progress = Progress("training", trainer.total_updates, self.standing.update)
+        progress = Progress("training", trainer.total_steps, self.standing.step)
         try:
             with signals.defer_signals():
                 self._train(progress)
@@ -126,7 +126,7 @@ class Fit:
         except Interrupted as leaving:
             self._checkpoint()
             self._wait_for_checkpoint()
-            raise Interrupted(leaving.why, self.standing.update) from leaving
+            raise Interrupted(leaving.why, self.standing.step) from leaving
         except Exception:
             self._wait_for_checkpoint()
             raise
@@ -154,18 +154,18 @@ class Fit:
         """Takes the best weights back."""
         trainer, standing = self.trainer, self.standing
         if standing.best is None:
-            standing.best_update = standing.update
+            standing.best_step = standing.step
         if trainer.accelerator.is_main_process:
-            trainer.follower.on_end(trainer.bare_model, standing.update, standing.best_update)
-        if standing.best_update != standing.update:
+            trainer.follower.on_end(trainer.bare_model, standing.step, standing.best_step)
+        if standing.best_step != standing.step:
             if trainer.accelerator.is_main_process:
                 load_trainable_state(trainer.bare_model, read_tensors(self.folder.best))
             broadcast_parameters(trainer.parameters)
-        logger.info("trained %d updates in %s", standing.update, duration(standing.seconds))
+        logger.info("trained %d steps in %s", standing.step, duration(standing.seconds))
         return FitResult(
-            updates=standing.update,
+            steps=standing.step,
             seconds=standing.seconds,
-            best_update=standing.best_update,
+            best_step=standing.best_step,
             best=standing.best,
             stopped_early=self._out_of_patience(),
             micro_batch_tokens=trainer.plan.budget,
@@ -173,7 +173,7 @@ class Fit:
         )
 
     def _keep_loss(self, record: Mapping[str, Any]) -> None:
-        """Takes up a line of the history: the loss of an update that was done, or an evaluation."""
+        """Takes up a line of the history: the loss of a step that was done, or an evaluation."""
         if "validation" in record:
             self._losses.clear()
         elif record.get("loss") is not None and "applied" not in record:
@@ -181,37 +181,37 @@ class Fit:
 
     def _validate(self) -> None:
         """Scores validation where it is time to, and keeps the weights if they are the best so far."""
-        trainer, standing, update = self.trainer, self.standing, self.standing.update
-        due = update and (update % trainer.evaluate_every == 0 or update == trainer.total_updates)
-        if trainer.evaluate is None or not due or standing.last_eval_step == update:
+        trainer, standing, step = self.trainer, self.standing, self.standing.step
+        due = step and (step % trainer.evaluate_every == 0 or step == trainer.total_steps)
+        if trainer.evaluate is None or not due or standing.last_eval_step == step:
             return
         began = time.perf_counter()
         scores = trainer.evaluate(trainer.bare_model)
-        epoch = update / trainer.plan.updates_per_epoch
+        epoch = step / trainer.plan.steps_per_epoch
         signs = predicts_one_class(scores)
         mean = {"train_loss": fmean(self._losses)} if self._losses else {}
-        record = {"update": update, "epoch": epoch, **mean, "validation": scores.values}
+        record = {"step": step, "epoch": epoch, **mean, "validation": scores.values}
         self.folder.append_history(record | ({"guessing": signs} if signs else {}))
         self._keep_loss(record)
         better = standing.best is None or scores.best > standing.best + self.config.min_delta
         loss = "".join(f"loss {value:.4f}, " for value in mean.values())
         logger.info(
-            "epoch %.3g, update %d/%d: %svalidation %s %.4f%s",
-            epoch, update, trainer.total_updates, loss, scores.main, scores.best, " (best)" if better else "",
+            "epoch %.3g, step %d/%d: %svalidation %s %.4f%s",
+            epoch, step, trainer.total_steps, loss, scores.main, scores.best, " (best)" if better else "",
         )  # fmt: skip
         standing.learned = standing.learned or not signs
-        counts = standing.learned and update > self._warmup
+        counts = standing.learned and step > self._warmup
         standing.evals_without_improvement = 0 if better else standing.evals_without_improvement + counts
         if better:
-            standing.best, standing.best_update = scores.best, update
+            standing.best, standing.best_step = scores.best, step
             if trainer.accelerator.is_main_process:
-                facts = {"update": update, scores.main: scores.best}
+                facts = {"step": step, scores.main: scores.best}
                 self.folder.save_best(trainable_state(trainer.bare_model), facts)
-        standing.last_eval_step = update
+        standing.last_eval_step = step
         if trainer.accelerator.is_main_process:
-            trainer.follower.on_evaluate(trainer.bare_model, update, trainer.total_updates, scores)
+            trainer.follower.on_evaluate(trainer.bare_model, step, trainer.total_steps, scores)
         standing.seconds += time.perf_counter() - began
-        self._report(self.guards.validated(update, scores))
+        self._report(self.guards.validated(step, scores))
 
     def _report(self, troubles: list[Anomaly]) -> None:
         """Says what goes wrong, and stops where that was asked for."""
@@ -220,22 +220,22 @@ class Fit:
             if self.guards.stops(trouble):
                 self._checkpoint()
                 raise trouble.error()
-            logger.warning("update %d: %s; what may help: %s", trouble.update, trouble.found, trouble.advice)
+            logger.warning("step %d: %s; what may help: %s", trouble.step, trouble.found, trouble.advice)
 
     def _checkpoint_if_due(self) -> None:
         """Writes a checkpoint where it is time to."""
         keeping = self.trainer.keeping
         if keeping is None:
             return
-        every = interval(keeping.every, self.trainer.plan.updates_per_epoch)
+        every = interval(keeping.every, self.trainer.plan.steps_per_epoch)
         old = time.monotonic() - self._saved_at >= 60 * keeping.minutes
-        if self.standing.update % every == 0 or old:
+        if self.standing.step % every == 0 or old:
             self._checkpoint()
 
     def _checkpoint(self) -> None:
         """Writes a checkpoint of the steps that have been done, if there is none yet."""
         trainer, standing, checkpoints = self.trainer, self.standing, self._checkpoints
-        if checkpoints is None or standing.update == self._saved or not trainer.accelerator.is_main_process:
+        if checkpoints is None or standing.step == self._saved or not trainer.accelerator.is_main_process:
             return
         checkpoints.wait()  # before there is a second copy of everything
         state = {
@@ -252,8 +252,8 @@ class Fit:
             "optimizer": optimizer_tensors(trainer.optimizer),
         }
         links = {BEST: self.folder.best} if standing.best is not None else {}
-        checkpoints.save(standing.update, tensors, state, links, relies_on=[self.folder.history])
-        self._saved, self._saved_at = standing.update, time.monotonic()
+        checkpoints.save(standing.step, tensors, state, links, relies_on=[self.folder.history])
+        self._saved, self._saved_at = standing.step, time.monotonic()
 
     def _wait_for_checkpoint(self) -> None:
         """Waits for the checkpoint that is being written."""
@@ -266,11 +266,11 @@ class Fit:
         if checkpoints is None:
             return
         found = checkpoints.latest(Position) if trainer.accelerator.is_main_process else None
-        update = broadcast_int(found.state["standing"]["update"] if found is not None else 0)
-        if not update:
+        step = broadcast_int(found.state["standing"]["step"] if found is not None else 0)
+        if not step:
             self.folder.rollback(0, None)
             return
-        found = found or checkpoints.load(update)
+        found = found or checkpoints.load(step)
         state = found.state
         if state["fingerprint"] != trainer.fingerprint:
             raise ConfigError(
@@ -311,5 +311,5 @@ class Fit:
         trainer.restore_position(TrainerState(**standing), state["budget"])
         best = found.path / BEST
         self.folder.rollback(state["history_bytes"], best if best.exists() else None)
-        self._saved = update
-        logger.info("going on after update %d of %d", update, trainer.total_updates)
+        self._saved = step
+        logger.info("going on after step %d of %d", step, trainer.total_steps)

@@ -1,4 +1,4 @@
-"""The gradient of an update: sums over micro-batches and ranks, divided once, at the end.
+"""The gradient of a step: sums over micro-batches and ranks, divided once, at the end.
 
 Ranks do not use DistributedDataParallel. It averages gradients inside the last backward, so that a rank whose
 memory was not enough there would leave the others waiting for ever. Here nothing is exchanged before every
@@ -19,7 +19,7 @@ BUCKET_NUMBERS = 1 << 24
 
 @dataclass
 class StepTotals:
-    """What a rank knows of an update, and after `over_ranks` what all know together."""
+    """What a rank knows of a step, and after `over_ranks` what all know together."""
 
     loss: float = 0.0
     """Sum over targets."""
@@ -29,7 +29,7 @@ class StepTotals:
     alone: bool = False
     """The micro-batch for which memory was not enough holds one feature."""
     stop: bool = False
-    """Training shall end after this update."""
+    """Training shall end after this step."""
     learned: list[bool] | None = None
     """Which parameters have a gradient, in their order."""
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from autotune.training.trainer import StepResult, Trainer
 
 IN_A_ROW, SCALED_IN_A_ROW = 3, 20
-"""Updates that were not finite, after which training stops; fp16 finds its scale by such updates."""
+"""Steps that were not finite, after which training stops; fp16 finds its scale by such steps."""
 WINDOW = 50
 """Steps that are looked at together."""
 LEAST = 20
@@ -45,7 +45,7 @@ class Anomaly:
 
     trouble: str
     """Its name."""
-    update: int
+    step: int
     found: str
     advice: str
     """Overrides that may help."""
@@ -53,7 +53,7 @@ class Anomaly:
     def error(self) -> TrainingError:
         """For a run that shall not go on."""
         return TrainingError(
-            f"training was stopped: {self.found}", where=f"update {self.update}", fix=self.advice
+            f"training was stopped: {self.found}", where=f"step {self.step}", fix=self.advice
         )
 
 
@@ -62,11 +62,11 @@ class TrainingMonitor:
 
     Args:
         level: none: nothing is told, and nothing stops a run; warn: each trouble is told once, and too many
-            updates in a row that are not finite stop it; stop: any trouble does.
+            steps in a row that are not finite stop it; stop: any trouble does.
         labels: classes or tags of the model; 0 where it writes.
-        per_epoch: updates.
+        per_epoch: steps.
         scaled: whether gradients are scaled, for fp16.
-        warmup: updates in which the learning rate rises.
+        warmup: steps in which the learning rate rises.
     """
 
     def __init__(self, level: Guard, *, labels: int, per_epoch: int, scaled: bool, warmup: int = 0) -> None:
@@ -85,7 +85,7 @@ class TrainingMonitor:
             if "loss" in record:
                 self._count(record["loss"], record["grad_norm"], record["learning_rate"], "applied" in record)
             elif "validation" in record:
-                self._note(record["update"], record.get("guessing", ()))
+                self._note(record["step"], record.get("guessing", ()))
             elif "trouble" in record:
                 self.troubles.append(Anomaly(**record))
 
@@ -95,11 +95,11 @@ class TrainingMonitor:
         self._count(step.loss, step.grad_norm, step.learning_rate, not step.applied)
         return self._new(self._seen_in(step, usual))
 
-    def validated(self, update: int, scores: Scores) -> list[Anomaly]:
+    def validated(self, step: int, scores: Scores) -> list[Anomaly]:
         """What is new in the figures of validation."""
-        seen = list(_seen_in_figures(update, scores))
+        seen = list(_seen_in_figures(step, scores))
         lasting = [one for one in seen if one.trouble not in GUESSING or one.trouble in self._before]
-        self._note(update, predicts_one_class(scores))
+        self._note(step, predicts_one_class(scores))
         return self._new(lasting)
 
     def stops(self, trouble: Anomaly) -> bool:
@@ -108,9 +108,9 @@ class TrainingMonitor:
             return self.level is not Guard.none
         return self.level is Guard.stop
 
-    def _note(self, update: int, signs: Iterable[str]) -> None:
+    def _note(self, step: int, signs: Iterable[str]) -> None:
         """Keeps what an evaluation after warm-up has shown of guessing."""
-        self._before = frozenset(signs) if update > self.warmup else frozenset()
+        self._before = frozenset(signs) if step > self.warmup else frozenset()
 
     def _count(self, loss: float | None, norm: float | None, rate: float, undone: bool) -> None:
         self._undone = self._undone + 1 if undone else 0
@@ -120,7 +120,7 @@ class TrainingMonitor:
             self._norms.append(norm)
 
     def _new(self, seen: Iterable[Anomaly]) -> list[Anomaly]:
-        """Those that were not told before; updates that were not done are told when they begin and at the last."""
+        """Those that were not told before; steps that were not done are told when they begin and at the last."""
         if self.level is Guard.none:
             return []
         known = {one.trouble for one in self.troubles}
@@ -135,35 +135,35 @@ class TrainingMonitor:
             where = f"rows {listing(step.rows, 5)}" if step.rows else "no row alone has such a loss"
             yield Anomaly(
                 "not finite",
-                step.update,
+                step.step,
                 f"the loss or its gradient is no finite number (loss {step.loss:.4g}, gradient norm {step.grad_norm:.4g}; "
-                f"{where}); this update was not done, {self._undone} in a row",
+                f"{where}); this step was not done, {self._undone} in a row",
                 f"{rate if step.learning_rate else 'look at these rows'}, or trainer.precision=fp32",
             )
         elif step.grad_norm > EXPLODING * usual:
             yield Anomaly(
                 "exploding gradient",
-                step.update,
+                step.step,
                 f"the norm of the gradient is {step.grad_norm:.3g}, {step.grad_norm / usual:.0f} times the usual one",
                 f"{rate}, or trainer.max_grad_norm=1.0",
             )
         if self._still == ZERO_RATES:
             yield Anomaly(
                 "learning rate of zero",
-                step.update,
-                f"the learning rate has been 0 for {ZERO_RATES} updates, so nothing is learned",
+                step.step,
+                f"the learning rate has been 0 for {ZERO_RATES} steps, so nothing is learned",
                 "trainer.learning_rate=5e-5",
             )
         guessing = math.log(self.labels) if self.labels > 1 else math.inf
         if (
-            step.update >= self.enough
+            step.step >= self.enough
             and len(self._losses) == WINDOW
             and abs(fmean(self._losses) - guessing) < NEAR * guessing
         ):
             yield Anomaly(
                 "flat loss",
-                step.update,
-                f"the mean loss of the last {WINDOW} updates is {fmean(self._losses):.4g}, that of guessing among "
+                step.step,
+                f"the mean loss of the last {WINDOW} steps is {fmean(self._losses):.4g}, that of guessing among "
                 f"{self.labels} labels ({guessing:.4g})",
                 "another trainer.learning_rate, trainer.warmup_ratio=0.1, or labels that fit their texts",
             )
@@ -177,46 +177,46 @@ def predicts_one_class(scores: Scores) -> list[str]:
     return signs + ["empty summaries"] * empty
 
 
-def _seen_in_figures(update: int, scores: Scores) -> Iterator[Anomaly]:
+def _seen_in_figures(step: int, scores: Scores) -> Iterator[Anomaly]:
     counts = {"rows": 0, "cut": 0, "empty": 0, **scores.counts}
     predicted = {label for row in scores.confusion.values() for label, count in row.items() if count}
     golden = [label for label, row in scores.confusion.items() if any(row.values())]
     if len(predicted) == 1 < len(golden):
         yield Anomaly(
             "one class",
-            update,
+            step,
             f"{', '.join(predicted)} is predicted for every row of validation, which has {len(golden)} classes",
             "another trainer.learning_rate, task.class_weights=balanced, or more epochs",
         )
     if counts.get("entities") and not counts.get("predicted"):
         yield Anomaly(
             "no entity",
-            update,
+            step,
             f"no entity is predicted in validation, which has {counts['entities']}",
             "more epochs, or a higher trainer.learning_rate",
         )
     if counts["cut"] > MANY_CUT * counts["rows"]:
         yield Anomaly(
             "summaries without end",
-            update,
+            step,
             f"{counts['cut']} of {counts['rows']} summaries of validation were cut at their greatest length",
             "more epochs, or a larger task.max_new_tokens",
         )
     if counts["empty"] > MANY_EMPTY * counts["rows"]:
         yield Anomaly(
             "empty summaries",
-            update,
+            step,
             f"{counts['empty']} of {counts['rows']} summaries of validation are empty",
             "more epochs, or another trainer.learning_rate",
         )
 
 
 def rows_with_nonfinite_loss(trainer: "Trainer", number: int) -> list[str]:
-    """The rows of an update, of all ranks, whose loss is no finite number without dropout; all ranks call it.
+    """The rows of a step, of all ranks, whose loss is no finite number without dropout; all ranks call it.
 
     Args:
         trainer: whose gradients are thrown away.
-        number: of the update in the plan.
+        number: of the step in the plan.
     """
     trainer.model.eval()
     found: set[str] = set()

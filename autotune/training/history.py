@@ -13,7 +13,7 @@ from autotune.runtime.records import Record, checked, read_lines
 class StepRecord(Record):
     """A line of a step, as far as it is read back."""
 
-    update: int
+    step: int
     loss: float | None
     grad_norm: float | None
     learning_rate: float
@@ -22,7 +22,7 @@ class StepRecord(Record):
 class ValidationRecord(Record):
     """A line of an evaluation."""
 
-    update: int
+    step: int
     validation: dict[str, float | None]
     guessing: list[str] = []
 
@@ -31,7 +31,7 @@ class AnomalyRecord(Record):
     """A line of something that was probably not meant."""
 
     trouble: str
-    update: int
+    step: int
     found: str
     advice: str
 
@@ -39,10 +39,10 @@ class AnomalyRecord(Record):
 class StateRecord(Record):
     """Where training stood."""
 
-    update: int
+    step: int
     last_eval_step: int
     best: float | None
-    best_update: int
+    best_step: int
     evals_without_improvement: int
     section: int
     section_began: int

@@ -15,7 +15,7 @@ class BatchLoader:
     """Collates micro-batches and takes them to the device.
 
     On a GPU the tensors go through pinned memory while the GPU is busy, and the first micro-batch of the next
-    update is made ready before the end of this one is waited for. Order and random state do not change: there
+    step is made ready before the end of this one is waited for. Order and random state do not change: there
     is no other process or thread, and collating draws no numbers.
 
     Args:

@@ -1,4 +1,4 @@
-"""What an update does to the weights, and how much: AdamW and its learning rate."""
+"""What a step does to the weights, and how much: AdamW and its learning rate."""
 
 import math
 
@@ -29,24 +29,24 @@ def optimizer(model: nn.Module, config: TrainerConfig) -> torch.optim.Optimizer:
     )
 
 
-def schedule(optimizer: torch.optim.Optimizer, config: TrainerConfig, total_updates: int) -> LRScheduler:
+def schedule(optimizer: torch.optim.Optimizer, config: TrainerConfig, total_steps: int) -> LRScheduler:
     """The learning rate over so many optimizer steps."""
     constant = config.schedule is Schedule.constant
     course: LRScheduler = get_scheduler(
         "constant_with_warmup" if constant else config.schedule.value,
         optimizer,
-        num_warmup_steps=warmup_updates(config, total_updates),
-        num_training_steps=total_updates,
+        num_warmup_steps=warmup_steps(config, total_steps),
+        num_training_steps=total_steps,
     )
     return course
 
 
-def warmup_updates(config: TrainerConfig, total_updates: int) -> int:
-    """Updates in which the learning rate rises."""
-    return math.ceil(config.warmup_ratio * total_updates)
+def warmup_steps(config: TrainerConfig, total_steps: int) -> int:
+    """Steps in which the learning rate rises."""
+    return math.ceil(config.warmup_ratio * total_steps)
 
 
-def interval(text: str, updates_per_epoch: int) -> int:
-    """Updates between evaluations: `1ep` and `0.5ep` are epochs, `200up` updates."""
+def interval(text: str, steps_per_epoch: int) -> int:
+    """Steps between evaluations: `1ep` and `0.5ep` are epochs, `200st` steps."""
     number, unit = float(text[:-2]), text[-2:]
-    return max(1, round(number * updates_per_epoch if unit == "ep" else number))
+    return max(1, round(number * steps_per_epoch if unit == "ep" else number))

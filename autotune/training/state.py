@@ -19,19 +19,19 @@ SCHEDULE = ("last_epoch", "_step_count", "_last_lr")
 class TrainerState:
     """All of a run's position; order of rows, sections and random numbers are functions of it."""
 
-    update: int = 0
+    step: int = 0
     """Optimizer steps that have been done."""
     last_eval_step: int = 0
     """The one after which validation was last scored."""
     best: float | None = None
-    best_update: int = 0
+    best_step: int = 0
     evals_without_improvement: int = 0
     """Evaluations since the best, without those in warm-up or before the model has done more than guess."""
     learned: bool = False
     """Whether an evaluation has shown more than guessing."""
     section: int = 0
     section_began: int = 0
-    """The update with which the section began."""
+    """The step with which the section began."""
     seconds: float = 0.0
     """Of training, in all attempts."""
 

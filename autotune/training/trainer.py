@@ -48,12 +48,12 @@ logger = logging.getLogger(__name__)
 class StepResult:
     """One optimizer step."""
 
-    update: int
+    step: int
     """How many steps have been done, this one included."""
     epoch: float
     """Passes over the rows so far."""
     loss: float
-    """Sum over count of the whole update, over all ranks; perhaps no finite number, as the norm."""
+    """Sum over count of the whole step, over all ranks; perhaps no finite number, as the norm."""
     learning_rate: float
     """With which the step was done."""
     grad_norm: float
@@ -79,7 +79,7 @@ class StepResult:
 
 
 def batch_plan(task: Task, features: Dataset, config: TrainerConfig, seed: int, budget: int) -> BatchPlan:
-    """The updates of a run.
+    """The steps of a run.
 
     Args:
         task: knows the lengths of features, and the model's shape.
@@ -100,26 +100,26 @@ def batch_plan(task: Task, features: Dataset, config: TrainerConfig, seed: int, 
     )
 
 
-def total_updates(config: TrainerConfig, per_epoch: int, *, streaming: bool = False) -> int:
-    """Optimizer steps of a whole run, of so many an epoch; a stream has no epochs, only `max_updates`."""
+def total_steps(config: TrainerConfig, per_epoch: int, *, streaming: bool = False) -> int:
+    """Optimizer steps of a whole run, of so many an epoch; a stream has no epochs, only `max_steps`."""
     assert config.epochs is not None, "resolved when the config is composed"
-    if streaming and config.max_updates is not None:
-        return config.max_updates
+    if streaming and config.max_steps is not None:
+        return config.max_steps
     whole = max(1, math.ceil(config.epochs * per_epoch))
-    return min(config.max_updates or whole, whole)
+    return min(config.max_steps or whole, whole)
 
 
 class Trainer:
     """Fine-tunes a model.
 
-    The loss of an update is the sum over its targets divided by their count, over all micro-batches and ranks,
+    The loss of a step is the sum over its targets divided by their count, over all micro-batches and ranks,
     so neither the memory budget nor the number of processes changes the gradient. The random state is set anew
-    from (seed, update, rank) at every update, so a run's position is one integer.
+    from (seed, step, rank) at every step, so a run's position is one integer.
 
     Args:
         task: collates features and computes losses.
         model: with the parameters to train requiring gradients; changed in place.
-        features: of the training split, with at least one target each update.
+        features: of the training split, with at least one target each step.
         config: section `trainer`, with `epochs` and `learning_rate` resolved.
         seed: of the order of rows and of dropout.
         accelerator: device, precision and processes.
@@ -166,8 +166,8 @@ class Trainer:
             budget or config.micro_batch_tokens or find_token_budget(task, self.model, features, accelerator)
         )
         self.plan = batch_plan(task, features, config, seed, budget)
-        per_epoch = self.plan.updates_per_epoch
-        self.total_updates = total_updates(config, per_epoch, streaming=sections is not None)
+        per_epoch = self.plan.steps_per_epoch
+        self.total_steps = total_steps(config, per_epoch, streaming=sections is not None)
         self.evaluate_every = interval(config.evaluate_every, per_epoch)
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         broadcast_parameters(self.parameters)
@@ -177,7 +177,7 @@ class Trainer:
             self.model = compile_model(self.model)
             self.feed.multiple = length_multiple(task.lengths(features))
         self.optimizer = accelerator.prepare_optimizer(optimizer(model, config))
-        self.schedule = schedule(self.optimizer, config, self.total_updates)
+        self.schedule = schedule(self.optimizer, config, self.total_steps)
         self.keeping, self.fingerprint = keeping, fingerprint
         self.rows, self.guard = rows, guard
         self.follower = follower or TrainingListener()
@@ -190,7 +190,7 @@ class Trainer:
         return self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
 
     def stop(self, why: str) -> None:
-        """Ends training within a micro-batch, on all ranks, whichever of them asks for it; the update that is being
+        """Ends training within a micro-batch, on all ranks, whichever of them asks for it; the step that is being
         done is not, and comes again where training goes on."""
         self.stopping = why
 
@@ -200,11 +200,11 @@ class Trainer:
         Raises:
             TrainingError: memory is not enough for a single feature or for the optimizer.
         """
-        for update in range(self.standing.update, self.total_updates):
+        for step in range(self.standing.step, self.total_steps):
             began = time.perf_counter()
             self.model.train()
-            number = self._plan_index(update)
-            share = self._gradients(update, number)
+            number = self._plan_index(step)
+            share = self._gradients(step, number)
             if share.stop:
                 reasons = gather_object([self.stopping])
                 self.stopping = next(reason for reason in reasons if reason is not None)
@@ -220,11 +220,11 @@ class Trainer:
                 self.optimizer.zero_grad()
             applied = finite and not self.accelerator.optimizer_step_was_skipped
             rows = () if math.isfinite(share.loss) else rows_with_nonfinite_loss(self, number)
-            self.standing.update = update + 1
+            self.standing.step = step + 1
             self.standing.seconds += time.perf_counter() - began
             yield StepResult(
-                update=update + 1,
-                epoch=(update + 1) / self.plan.updates_per_epoch,
+                step=step + 1,
+                epoch=(step + 1) / self.plan.steps_per_epoch,
                 loss=share.loss / count,
                 learning_rate=learning_rate,
                 grad_norm=norm,
@@ -245,29 +245,29 @@ class Trainer:
             self.features = self.sections(standing.section)
         self.plan = batch_plan(self.task, self.features, self.config, self.seed, budget)
 
-    def _plan_index(self, update: int) -> int:
-        """The number of an update in the plan; at the end of a section the next one is opened.
+    def _plan_index(self, step: int) -> int:
+        """The number of a step in the plan; at the end of a section the next one is opened.
 
         A section is a pass of its own plan, so that its order depends on its number.
         """
         if self.sections is None:
-            return update
+            return step
         standing = self.standing
-        if update == standing.section_began + self.plan.updates_per_epoch:
-            standing.section, standing.section_began = standing.section + 1, update
+        if step == standing.section_began + self.plan.steps_per_epoch:
+            standing.section, standing.section_began = standing.section + 1, step
             self.features = self.sections(standing.section)
             self.plan = batch_plan(self.task, self.features, self.config, self.seed, self.plan.budget)
-        return standing.section * self.plan.updates_per_epoch + update - standing.section_began
+        return standing.section * self.plan.steps_per_epoch + step - standing.section_began
 
-    def _gradients(self, update: int, number: int) -> StepTotals:
-        """Sums of an update over all ranks, with this rank's part of the gradient in the parameters.
+    def _gradients(self, step: int, number: int) -> StepTotals:
+        """Sums of a step over all ranks, with this rank's part of the gradient in the parameters.
 
-        Where memory is not enough on some rank, all of them throw the update's gradients away and do it again
+        Where memory is not enough on some rank, all of them throw the step's gradients away and do it again
         with smaller micro-batches and the same random state, as if nothing had happened.
         """
         budget = self.plan.budget
         while True:
-            reseed(self.seed, update, self.accelerator.process_index)
+            reseed(self.seed, step, self.accelerator.process_index)
             self.optimizer.zero_grad()
             share = self._accumulate(number).all_reduce(self.accelerator.device)
             if not share.out_of_memory:
@@ -275,16 +275,16 @@ class Trainer:
             self._shrink_micro_batches(number, alone=share.alone)
         if self.plan.budget < budget:
             logger.warning(
-                "memory was not enough for micro-batches of %d padded tokens: update %d was done again with %d, and "
+                "memory was not enough for micro-batches of %d padded tokens: step %d was done again with %d, and "
                 "the run goes on with that (trainer.micro_batch_tokens=%d begins with it)",
-                budget, update + 1, self.plan.budget, self.plan.budget,
+                budget, step + 1, self.plan.budget, self.plan.budget,
             )  # fmt: skip
         if share.learned is not None and self.accelerator.num_processes > 1:
             all_reduce_gradients(self.parameters, share.learned)
         return share
 
     def _accumulate(self, number: int) -> StepTotals:
-        """Forward and backward through this rank's micro-batches of an update."""
+        """Forward and backward through this rank's micro-batches of a step."""
         with self._without_padding():
             return self._forward_backward(number, self.micro_batches(number))
 
@@ -293,7 +293,7 @@ class Trainer:
         return packed(self.bare_model) if is_packed else nullcontext()
 
     def _forward_backward(self, number: int, micro_batches: list[Indices]) -> StepTotals:
-        divisor = len(self.plan.update(number))
+        divisor = len(self.plan.step_features(number))
         share = StepTotals()
         loss = torch.zeros((), dtype=torch.float64, device=self.accelerator.device)
         features = np.empty(0, dtype=np.int64)
@@ -306,7 +306,7 @@ class Trainer:
                         break
                     batch = self.feed.batch(self.features, features)
                     part = self.task.loss(self.model, batch).sum
-                    # All ranks know how many features an update has; the count of its targets comes with the sums.
+                    # All ranks know how many features a step has; the count of its targets comes with the sums.
                     self.accelerator.backward(part / divisor)
                     loss += part.detach()
                     share.count += batch.num_targets
@@ -316,7 +316,7 @@ class Trainer:
                 raise
             self.embeddings.forget()
             share.out_of_memory, share.alone = True, len(features) == 1
-        if (number + 1) % self.plan.updates_per_epoch and not share.out_of_memory:
+        if (number + 1) % self.plan.steps_per_epoch and not share.out_of_memory:
             self.feed.prepare(self.features, self.micro_batches(number + 1))
         share.loss, share.stop = float(loss), self._should_stop()
         share.learned = [parameter.grad is not None for parameter in self.parameters]
@@ -336,7 +336,7 @@ class Trainer:
         return str(number if self.rows is None else self.rows[number]["id"])
 
     def micro_batches(self, number: int) -> list[Indices]:
-        """This rank's micro-batches of an update, by its number in the plan."""
+        """This rank's micro-batches of a step, by its number in the plan."""
         accelerator = self.accelerator
         return self.plan.micro_batches(
             number, rank=accelerator.process_index, ranks=accelerator.num_processes
@@ -357,7 +357,7 @@ class Trainer:
         if alone:
             raise TrainingError(
                 "memory is not enough for a single text, so smaller micro-batches do not help",
-                where=f"update {number + 1}, up to {largest} tokens",
+                where=f"step {number + 1}, up to {largest} tokens",
                 fix=f"task.max_length={max(1, largest // 2)}, trainer.gradient_checkpointing=true, peft=lora, or a "
                 "smaller model",
             )
@@ -365,10 +365,10 @@ class Trainer:
         self.plan.budget = max(1, min(self.plan.budget, largest) // 2)
 
     def _normalize_and_clip(self, number: int, count: float) -> float:
-        """Divides the update's gradient by the count of its targets and clips it; returns its norm before that."""
+        """Divides the step's gradient by the count of its targets and clips it; returns its norm before that."""
         if self.accelerator.scaler is not None:
             self.accelerator.unscale_gradients(self.optimizer)
-        divisor = len(self.plan.update(number))
+        divisor = len(self.plan.step_features(number))
         return normalize_and_clip_gradients(self.parameters, divisor / count, self.config.max_grad_norm)
 
     def _optimizer_step(self) -> None:
@@ -393,7 +393,7 @@ def enable_gradient_checkpointing(model: nn.Module) -> None:
     cast(Any, model).gradient_checkpointing_enable({"use_reentrant": False})
 
 
-def reseed(seed: int, update: int, rank: int) -> None:
+def reseed(seed: int, step: int, rank: int) -> None:
     """Sets torch's random state, a function of its arguments alone."""
-    state = np.random.SeedSequence((seed, update, rank)).generate_state(1, np.uint64)[0]
+    state = np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0]
     torch.manual_seed(int(state))

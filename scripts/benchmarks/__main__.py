@@ -34,12 +34,12 @@ def arguments() -> argparse.Namespace:
     """What was asked for."""
     parser = argparse.ArgumentParser(
         prog="scripts/benchmark",
-        description="The same optimizer updates done by transformers.Trainer, AutoTrain's recipe and autotune, in turns.",
+        description="The same optimizer steps done by transformers.Trainer, AutoTrain's recipe and autotune, in turns.",
     )
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="two cells, two updates each: some two minutes where nothing else runs",
+        help="two cells, two steps each: some two minutes where nothing else runs",
     )
     parser.add_argument(
         "--cells",
@@ -50,13 +50,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--competitors", nargs="+", choices=[one.name for one in COMPETITORS], metavar="NAME",
                         help="some of: " + ", ".join(one.name for one in COMPETITORS))  # fmt: skip
     parser.add_argument("--repeats", type=int, help="rounds; each competitor runs once a round (3)")
-    parser.add_argument("--updates", type=int, help="optimizer steps of a run (8; summarization 4)")
+    parser.add_argument("--steps", type=int, help="optimizer steps of a run (8; summarization 4)")
     parser.add_argument("--held-out", type=int, default=64, help="rows that are scored (64)")
     parser.add_argument("--threads", type=int, default=1, help="of each process (1: CPU time then counts)")
     parser.add_argument(
         "--made-up", action="store_true", help="made-up words even where there are real texts"
     )
-    parser.add_argument("--profile", action="store_true", help="also where the time of two updates goes")
+    parser.add_argument("--profile", action="store_true", help="also where the time of two steps goes")
     parser.add_argument("--output", type=Path, help="folder of the results (a new temporary one)")
     parser.add_argument("--list", action="store_true", help="names of the cells")
     return parser.parse_args()
@@ -115,14 +115,14 @@ def say(text: str) -> None:
 
 def measure(cell: Cell, asked: argparse.Namespace, folder: Path, data: Path | None) -> Results:
     """Runs all competitors of a cell in turns."""
-    updates = asked.updates or (4 if cell.task == "summarization" else 8)
+    steps = asked.steps or (4 if cell.task == "summarization" else 8)
     names = asked.competitors or [one.name for one in COMPETITORS]
     competitors = [one for one in COMPETITORS if one.name in names and competes(one, cell)]
-    result: Results = {"cell": vars(cell), "updates": updates, "runs": {}, "gemm": []}
+    result: Results = {"cell": vars(cell), "steps": steps, "runs": {}, "gemm": []}
     with ExitStack() as stack:
         processes = {}
         for one in competitors:
-            process = Process(_order(one, cell, updates, asked, folder, data), asked.threads)
+            process = Process(_order(one, cell, steps, asked, folder, data), asked.threads)
             stack.callback(process.close)
             processes[one.name] = process
         for process in processes.values():
@@ -130,9 +130,9 @@ def measure(cell: Cell, asked: argparse.Namespace, folder: Path, data: Path | No
         if cell == GENERATION:
             return result | _predictions(processes, asked.repeats)
         say(f"{cell.name}: without dropout")
-        same = min(updates - 1, 3) or 1
+        same = min(steps - 1, 3) or 1
         result["without_dropout"] = {
-            name: process.ask("run", dropout=False, score=False, updates=same)
+            name: process.ask("run", dropout=False, score=False, steps=same)
             for name, process in processes.items()
             if name in (TRAINER, AUTOTUNE)
         }
@@ -145,7 +145,7 @@ def measure(cell: Cell, asked: argparse.Namespace, folder: Path, data: Path | No
         result["gemm"].append(_gemm(asked.threads))
         if asked.profile:
             result["profiles"] = {
-                name: processes[name].ask("profile", updates=2)
+                name: processes[name].ask("profile", steps=2)
                 for name in (TRAINER, AUTOTUNE)
                 if name in processes
             }
@@ -163,13 +163,13 @@ def _predictions(processes: dict[str, Process], repeats: int) -> Results:
 
 
 def _order(
-    one: Competitor, cell: Cell, updates: int, asked: argparse.Namespace, folder: Path, data: Path | None
+    one: Competitor, cell: Cell, steps: int, asked: argparse.Namespace, folder: Path, data: Path | None
 ) -> Results:
     return {
         "cell": vars(cell),
         "competitor": one.name,
-        "updates": max(1, round(updates * one.share)),
-        "updates_of_all": updates,
+        "steps": max(1, round(steps * one.share)),
+        "steps_of_all": steps,
         "held_out": asked.held_out,
         "threads": asked.threads,
         "folder": str(folder),
@@ -198,7 +198,7 @@ def main() -> int:
         sys.stderr.write("no cell has these words in its name; --list shows them\n")
         return 2
     if asked.quick:
-        asked.updates, asked.held_out = asked.updates or 2, min(asked.held_out, 16)
+        asked.steps, asked.held_out = asked.steps or 2, min(asked.held_out, 16)
         asked.competitors = asked.competitors or [TRAINER, GROUPED, AUTOTUNE]
     asked.repeats = asked.repeats or (1 if asked.quick else 3)
     output = asked.output or Path(tempfile.mkdtemp(prefix="autotune-benchmark-"))

@@ -19,7 +19,7 @@ CAN_DO = {
 MAX_LENGTH = 512
 BATCH_SIZE = 32
 SUMMARIES_AT_ONCE = 8
-"""Rows that a peer takes at once, four times an update: 32 of the minutes, each position with the scores of a whole
+"""Rows that a peer takes at once, four times a step: 32 of the minutes, each position with the scores of a whole
 vocabulary, need more than 22 GB."""
 LEARNING_RATE = {"full": 5e-5, "lora": 5e-4, "generation": 5e-5}
 
@@ -32,7 +32,7 @@ class Competitor:
     said: str
     """What it is, for the report."""
     share: float = 1.0
-    """Of the updates that it does; what is measured is a rate, so a slow one may do fewer."""
+    """Of the steps that it does; what is measured is a rate, so a slow one may do fewer."""
 
 
 TRAINER = "trainer"
@@ -47,13 +47,13 @@ COMPETITORS = (
         TRAINER, "transformers.Trainer as its examples set it up: padding to the longest row of a batch"
     ),
     Competitor(
-        GROUPED, 'the same with train_sampling_strategy="group_by_length": other examples in each update'
+        GROUPED, 'the same with train_sampling_strategy="group_by_length": other examples in each step'
     ),
     Competitor(BF16, "the first with bf16=True", share=0.5),
     Competitor(
         AUTOTRAIN, f"AutoTrain's recipe: Trainer over rows that are all padded to {MAX_LENGTH}", share=0.125
     ),
-    Competitor(AUTOTUNE, "autotune.training.trainer.Trainer, the updates of the first cut by length"),
+    Competitor(AUTOTUNE, "autotune.training.trainer.Trainer, the steps of the first cut by length"),
     Competitor(AUTOTUNE_BF16, "the same with trainer.precision=bf16", share=0.5),
 )
 

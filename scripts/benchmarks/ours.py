@@ -22,9 +22,9 @@ class Run:
     """What a competitor did."""
 
     losses: list[float] = field(default_factory=list)
-    """Of each update."""
+    """Of each step."""
     marks: list[dict[str, float]] = field(default_factory=list)
-    """The clocks before the first update and after each."""
+    """The clocks before the first step and after each."""
 
     def mark(self) -> None:
         """Reads the clocks: CPU seconds of all threads of this process, and wall seconds; a GPU's work is waited for."""
@@ -33,15 +33,15 @@ class Run:
         self.marks.append({"cpu": time.process_time(), "wall": time.perf_counter()})
 
     def seconds(self, clock: str) -> list[float]:
-        """Of each update."""
+        """Of each step."""
         return [after[clock] - before[clock] for before, after in itertools.pairwise(self.marks)]
 
 
-def updates(opened: Opened, count: int) -> list[Indices]:
-    """Features of each update, in autotune's order."""
+def steps(opened: Opened, count: int) -> list[Indices]:
+    """Features of each step, in autotune's order."""
     prepared = opened.prepared
     plan = batch_plan(prepared.task, prepared.features["train"], opened.config.trainer, SEED, 1)
-    return [plan.update(number) for number in range(count)]
+    return [plan.step_features(number) for number in range(count)]
 
 
 def train(opened: Opened, model: nn.Module, count: int, run: Run, **options: Any) -> nn.Module:
@@ -55,7 +55,7 @@ def train(opened: Opened, model: nn.Module, count: int, run: Run, **options: Any
         options: keys of the section `trainer` that differ from the cell's.
     """
     config = replace(opened.config, resume=Resume.never)
-    settings = replace(config.trainer, max_updates=count, **options)
+    settings = replace(config.trainer, max_steps=count, **options)
     with ExitStack() as stack:
         trainer = Trainer(
             opened.prepared.task,

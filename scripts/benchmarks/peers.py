@@ -23,7 +23,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from autotune.data.batches import Indices, padded_tokens
 from benchmarks.cells import AUTOTRAIN, BF16, GROUPED, MAX_LENGTH, SUMMARIES_AT_ONCE
-from benchmarks.ours import Run, updates
+from benchmarks.ours import Run, steps
 from benchmarks.setting import SEED, Opened
 
 IGNORED = -100
@@ -61,7 +61,7 @@ def collator(opened: Opened, model: Any, padding: bool | str) -> Any:
 
 
 def grouped_epoch(opened: Opened) -> list[Indices]:
-    """The updates of an epoch that is grouped by length, the least padded tokens first."""
+    """The steps of an epoch that is grouped by length, the least padded tokens first."""
     prepared = opened.prepared
     lengths = prepared.task.lengths(prepared.features["train"])
     size = opened.config.trainer.batch_size
@@ -73,7 +73,7 @@ def grouped_epoch(opened: Opened) -> list[Indices]:
     return sorted(batches, key=lambda batch: padded_tokens(lengths[batch]))
 
 
-def grouped_updates(opened: Opened, count: int) -> list[Indices]:
+def grouped_steps(opened: Opened, count: int) -> list[Indices]:
     """Some of them; each stands for an equal share of the epoch's padded tokens.
 
     The sampler sorts each fifty batches, so its first few would all be long ones, and few batches drawn at random
@@ -86,8 +86,8 @@ def grouped_updates(opened: Opened, count: int) -> list[Indices]:
 
 
 def order_for(name: str, opened: Opened, count: int) -> list[Indices]:
-    """Features of each update of a competitor."""
-    return grouped_updates(opened, count) if name == GROUPED else updates(opened, count)
+    """Features of each step of a competitor."""
+    return grouped_steps(opened, count) if name == GROUPED else steps(opened, count)
 
 
 class _Clocked(TrainerCallback):
@@ -125,7 +125,7 @@ def _given_batches(
 
 
 def train(name: str, opened: Opened, model: nn.Module, count: int, run: Run, output: str) -> nn.Module:
-    """Does so many updates."""
+    """Does so many steps."""
     seq2seq = opened.prepared.base.family == "encoder-decoder" and not opened.prepared.task.labels()
     settings = opened.config.trainer
     rows = SUMMARIES_AT_ONCE if opened.prepared.task.labels() is None else settings.batch_size
@@ -148,9 +148,9 @@ def train(name: str, opened: Opened, model: nn.Module, count: int, run: Run, out
     )
     losses: list[torch.Tensor] = []
     batches = [
-        update[start : start + rows]
-        for update in order_for(name, opened, count)
-        for start in range(0, len(update), rows)
+        step[start : start + rows]
+        for step in order_for(name, opened, count)
+        for start in range(0, len(step), rows)
     ]
     kind = _given_batches(Seq2SeqTrainer if seq2seq else Trainer, batches, losses)
     tokenizer: PreTrainedTokenizerBase = opened.prepared.task.tokenizer

@@ -69,7 +69,7 @@ def _spread(values: list[float]) -> Results:
 
 
 def _same_losses(cell: Results) -> float | None:
-    """The largest difference of an update's loss between Trainer and autotune, dropout off."""
+    """The largest difference of a step's loss between Trainer and autotune, dropout off."""
     runs = cell.get("without_dropout", {})
     if not {TRAINER, AUTOTUNE} <= runs.keys():
         return None
@@ -103,7 +103,7 @@ def table(results: Results) -> str:
             lines += ["", f"Best matrix product: {peaks}."]
         if figures["same_losses"] is not None:
             lines += [
-                "With dropout off, the losses of Trainer's and autotune's updates differ by at most "
+                "With dropout off, the losses of Trainer's and autotune's steps differ by at most "
                 f"{figures['same_losses']:.1g}."
             ]
         lines += _profiles(results["cells"][name].get("profiles", {}))

@@ -1,4 +1,4 @@
-"""One cell, opened as autotune opens a run: the same features, weights and updates for every competitor."""
+"""One cell, opened as autotune opens a run: the same features, weights and steps for every competitor."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,7 @@ def open_cell(
     data: Path | None,
     *,
     method: str = "full",
-    updates: int = 1,
+    steps: int = 1,
     held_out: int = 64,
     batch_size: int = BATCH_SIZE,
     tiny: bool = False,
@@ -51,7 +51,7 @@ def open_cell(
         folder: for model folders and tables, shared by the processes of a benchmark.
         data: real data sets, or None.
         method: full or lora.
-        updates: optimizer steps that will be done.
+        steps: optimizer steps that will be done.
         held_out: rows to score.
         batch_size: rows per optimizer step.
         tiny: the shape's architecture at the smallest sizes.
@@ -67,7 +67,7 @@ def open_cell(
         peft=PeftConfig() if method == "lora" else None,
         trainer=TrainerConfig(
             epochs=1.0,
-            max_updates=updates,
+            max_steps=steps,
             batch_size=batch_size,
             learning_rate=LEARNING_RATE[method],
             weight_decay=0.0,
@@ -78,8 +78,8 @@ def open_cell(
         runs=str(folder / "runs"),
     )
     prepared = run_preflight(config, folder / "cache").result()
-    # An epoch may be shorter than what was asked for: the minutes have four updates.
-    config.trainer.epochs = max(1.0, updates * batch_size / len(prepared.features["train"]) + 1)
+    # An epoch may be shorter than what was asked for: the minutes have four steps.
+    config.trainer.epochs = max(1.0, steps * batch_size / len(prepared.features["train"]) + 1)
     count = min(held_out, len(prepared.rows.splits["test"]))
     scored = prepared.rows.splits["test"].select(range(count))
     features = Dataset.from_list(list(prepared.task.prepare(iter(scored))))

@@ -58,7 +58,7 @@ class Worker:
 
         torch.set_num_threads(order["threads"])
         self.order, self.cell = order, Cell(**order["cell"])
-        self.name, self.updates = order["competitor"], order["updates"]
+        self.name, self.steps = order["competitor"], order["steps"]
 
     def open(self) -> dict[str, Any]:
         """Rows and features; the first process of a cell makes the tables, the others find them."""
@@ -70,19 +70,19 @@ class Worker:
             Path(self.order["folder"]),
             Path(self.order["data"]) if self.order["data"] else None,
             method=self.cell.method,
-            updates=self.updates,
+            steps=self.steps,
             held_out=self.order["held_out"],
         )
         return {"memory": peak_megabytes()}
 
-    def run(self, *, dropout: bool, score: bool, updates: int | None = None) -> dict[str, Any]:
-        """Does the updates once with fresh weights."""
+    def run(self, *, dropout: bool, score: bool, steps: int | None = None) -> dict[str, Any]:
+        """Does the steps once with fresh weights."""
         from autotune.config.enums import Precision
         from benchmarks import ours, peers
         from benchmarks.cells import AUTOTUNE, AUTOTUNE_BF16, GROUPED
         from benchmarks.setting import fresh_model, held_out_loss
 
-        count = updates or self.updates
+        count = steps or self.steps
         model = fresh_model(self.opened, self.cell, dropout=dropout)
         seen = {"positions": 0}
         hook = model.register_forward_pre_hook(self._counter(seen), with_kwargs=True)
@@ -100,7 +100,7 @@ class Worker:
             **{clock: sum(each) for clock, each in seconds.items()},
             "seconds": seconds,
             "losses": run.losses,
-            "updates": count,
+            "steps": count,
             "positions": seen["positions"],
             "memory": peak_megabytes(),
             **self._work(order),
@@ -108,7 +108,7 @@ class Worker:
         result["padding"] = 1 - result["tokens"] / result["positions"]
         if self.name == GROUPED:
             self._weigh(result, order)
-        if not updates:
+        if not steps:
             self._extrapolate(result)
         if score:
             result["held_out_loss"] = held_out_loss(self.opened, trained)
@@ -116,11 +116,11 @@ class Worker:
         return result
 
     def _weigh(self, result: dict[str, Any], order: list[Any]) -> None:
-        """Updates that stand for equal shares of an epoch's padded tokens: what such a token costs is averaged, and
+        """Steps that stand for equal shares of an epoch's padded tokens: what such a token costs is averaged, and
         how many of them the epoch has for a real one is known."""
         from benchmarks.peers import grouped_epoch
 
-        each = [self._work([update]) for update in order]
+        each = [self._work([step]) for step in order]
         epoch = self._work(grouped_epoch(self.opened))
         for clock, seconds in result["seconds"].items():
             costs = [one / work["padded_whole"] for one, work in zip(seconds, each, strict=True)]
@@ -131,16 +131,16 @@ class Worker:
         result["padding"] = 1 - epoch["tokens"] / epoch["padded_whole"]
 
     def _extrapolate(self, result: dict[str, Any]) -> None:
-        """Who does fewer updates is charged for all: by their number where every row has the same length, else
+        """Who does fewer steps is charged for all: by their number where every row has the same length, else
         by their padded tokens."""
         from benchmarks import ours
         from benchmarks.cells import AUTOTRAIN
 
-        asked = self.order["updates_of_all"]
-        if asked == result["updates"]:
+        asked = self.order["steps_of_all"]
+        if asked == result["steps"]:
             return
-        whole = self._work(ours.updates(self.opened, asked))
-        factor = asked / result["updates"]
+        whole = self._work(ours.steps(self.opened, asked))
+        factor = asked / result["steps"]
         if self.name != AUTOTRAIN:
             factor = whole["padded_whole"] / result["padded_whole"]
         result |= {"extrapolated": factor, "cpu": result["cpu"] * factor, "wall": result["wall"] * factor}
@@ -158,8 +158,8 @@ class Worker:
 
         return count
 
-    def _work(self, updates: list[Any]) -> dict[str, float]:
-        """Real tokens of the updates, and the FLOPs that they need."""
+    def _work(self, steps: list[Any]) -> dict[str, float]:
+        """Real tokens of the steps, and the FLOPs that they need."""
         import numpy as np
 
         from autotune.data.batches import padded_tokens
@@ -168,9 +168,9 @@ class Worker:
         lengths = prepared.task.lengths(prepared.features["train"])
         work = self._flops()
         return {
-            "tokens": int(sum(lengths[update].sum() for update in updates)),
-            "flops": float(np.sum([work.of(lengths[update]) for update in updates])),
-            "padded_whole": int(sum(padded_tokens(lengths[update]) for update in updates)),
+            "tokens": int(sum(lengths[step].sum() for step in steps)),
+            "flops": float(np.sum([work.of(lengths[step]) for step in steps])),
+            "padded_whole": int(sum(padded_tokens(lengths[step]) for step in steps)),
         }
 
     def _flops(self) -> Any:
@@ -206,12 +206,12 @@ class Worker:
             "memory": peak_megabytes(),
         }
 
-    def profile(self, *, updates: int) -> dict[str, Any]:
-        """Where the time of some updates goes, by torch's own operators."""
+    def profile(self, *, steps: int) -> dict[str, Any]:
+        """Where the time of some steps goes, by torch's own operators."""
         from torch.profiler import ProfilerActivity, profile
 
         with profile(activities=[ProfilerActivity.CPU]) as profiler:
-            result = self.run(dropout=True, score=False, updates=updates)
+            result = self.run(dropout=True, score=False, steps=steps)
         total = sum(event.self_cpu_time_total for event in profiler.key_averages())
         top = sorted(profiler.key_averages(), key=lambda event: -event.self_cpu_time_total)[:25]
         operators = [

@@ -123,7 +123,7 @@ def budget(setting: Setting) -> Figures:
     """The tokens per micro-batch that two measurements of memory find are enough, and leave room."""
     setting.need_gpu("a budget found by measuring memory")
     opened = setting.open(SMALL, batch_size=256)
-    trainer = setting.trainer(opened, SMALL, dropout=True, precision=Precision.bf16, max_updates=3)
+    trainer = setting.trainer(opened, SMALL, dropout=True, precision=Precision.bf16, max_steps=3)
     began = trainer.plan.budget
     _, peak = peak_gb(lambda: list(trainer.steps()))
     require(trainer.plan.budget == began, f"memory was not enough for {began} tokens")
@@ -211,7 +211,7 @@ def compiled(setting: Setting) -> Figures:
     losses, seconds = [], []
     for compile in (False, True):
         trainer = setting.trainer(
-            opened, SMALL, precision=Precision.fp32, compile=compile, micro_batch_tokens=1024, max_updates=4
+            opened, SMALL, precision=Precision.fp32, compile=compile, micro_batch_tokens=1024, max_steps=4
         )
         steps = list(trainer.steps())
         losses.append([step.loss for step in steps])
@@ -226,7 +226,7 @@ def prefetch(setting: Setting) -> Figures:
     opened = setting.open(SMALL)
     losses, seconds = [], []
     for ahead in (True, False):
-        trainer = setting.trainer(opened, SMALL, dropout=True, precision=Precision.bf16, max_updates=6)
+        trainer = setting.trainer(opened, SMALL, dropout=True, precision=Precision.bf16, max_steps=6)
         if not ahead:
             trainer.feed.prepare = lambda *_: None  # type: ignore[method-assign]
         began = time.perf_counter()

@@ -29,7 +29,7 @@ PEAKS = {"A100": 312e12, "H100": 989e12, "H200": 989e12, "L40S": 362e12, "L4": 1
 def beside_trainer(cell: Cell, setting: Setting) -> Figures:
     """autotune, exact and packed, and Trainer, all in bf16, in turns."""
     steps, rounds = (2, 1) if setting.rehearse else (STEPS, ROUNDS)
-    opened = setting.open(cell, updates=steps, batch_size=8 if setting.rehearse else CELLS[cell])
+    opened = setting.open(cell, steps=steps, batch_size=8 if setting.rehearse else CELLS[cell])
     lengths = opened.prepared.task.lengths(opened.prepared.features["train"])
     work = Work(
         fresh_model(opened, cell, dropout=False).train(),
@@ -37,7 +37,7 @@ def beside_trainer(cell: Cell, setting: Setting) -> Figures:
         causal=opened.prepared.base.family == "decoder",
         generates=opened.prepared.task.labels() is None,
     )
-    chosen = ours.updates(opened, steps)[1:]  # the first step loads kernels
+    chosen = ours.steps(opened, steps)[1:]  # the first step loads kernels
     tokens, flops = (
         sum(int(lengths[step].sum()) for step in chosen),
         sum(work.of(lengths[step]) for step in chosen),

@@ -48,7 +48,7 @@ def test_a_run_may_be_killed_before_it_has_said_anything(laboratories, name):
 def test_what_is_broken_on_purpose_is_seen(laboratories, mutation):
     laboratory = laboratories["ner, LoRA"].broken(mutation)
     # Between a line of history and the checkpoint that would hold it; and there is one before.
-    point = Point("os.mkdir run/checkpoints/.update-#.part", 3)
+    point = Point("os.mkdir run/checkpoints/.step-#.part", 3)
     assert point in laboratory.points
     once = random.Random(1)
     trial = laboratory.trial(once, point, signal.SIGKILL, damage=mutation == "no hash check")

@@ -17,9 +17,9 @@ from tests.forks import Forks
 
 WORDS = (
     "dataset.limit=12", "trainer.epochs=2", "trainer.batch_size=4", "trainer.micro_batch_tokens=100",
-    "trainer.evaluate_every=2up", "checkpoint.every=1up", "checkpoint.keep=2", "check=none",
+    "trainer.evaluate_every=2st", "checkpoint.every=1st", "checkpoint.keep=2", "check=none",
 )  # fmt: skip
-"""A run of six updates, three evaluations and six checkpoints."""
+"""A run of six steps, three evaluations and six checkpoints."""
 
 RUNS = {
     f"{task}{', LoRA' if adapter else ''}": (f"task={task}", *adapter)
@@ -196,7 +196,7 @@ def _timeless(line: bytes) -> bytes:
 
 def flip(run: Path) -> bool:
     """Flips a bit of the newest checkpoint's weights; whether there is one."""
-    newest = sorted((run / "checkpoints").glob("update-*"))[-1:]
+    newest = sorted((run / "checkpoints").glob("step-*"))[-1:]
     for folder in newest:
         file = folder / "weights.safetensors"
         content = bytearray(file.read_bytes())

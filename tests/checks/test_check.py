@@ -297,8 +297,8 @@ class TestPlan:
     def test_costs_are_measured_and_held_against_the_budget(self, here, capsys):
         assert main(["plan", "debug=smoke", "check.format=json"]) == 0
         costs = json.loads(capsys.readouterr().out)["plan"]
-        assert costs["updates"] == 4
-        assert costs["hours"] > 0 and costs["seconds_per_update"] > 0 and costs["peak_memory_gb"] > 0.1
+        assert costs["steps"] == 4
+        assert costs["hours"] > 0 and costs["seconds_per_step"] > 0 and costs["peak_memory_gb"] > 0.1
         assert main(["plan", "debug=smoke", "plan.budget.memory_gb=0.001", "plan.budget.hours=100"]) == 3
         printed = capsys.readouterr().out
         assert "plan.budget.memory_gb" in printed

@@ -27,9 +27,9 @@ def plan(rows: list[int], sizes: list[int], **options) -> BatchPlan:
     return BatchPlan(np.array(rows), np.array(sizes)[:, None], **settings)
 
 
-def seen(made: BatchPlan, update: int, ranks: int) -> list[int]:
+def seen(made: BatchPlan, step: int, ranks: int) -> list[int]:
     """The features of all ranks' shares."""
-    shares = [made.micro_batches(update, rank=rank, ranks=ranks) for rank in range(ranks)]
+    shares = [made.micro_batches(step, rank=rank, ranks=ranks) for rank in range(ranks)]
     return [int(feature) for micro_batches in shares for micro in micro_batches for feature in micro]
 
 
@@ -51,43 +51,43 @@ def test_every_feature_exactly_once_an_epoch_over_all_ranks(windows, batch_size,
         batching=batching,
     )
     for epoch in range(2):
-        numbers = range(epoch * made.updates_per_epoch, (epoch + 1) * made.updates_per_epoch)
+        numbers = range(epoch * made.steps_per_epoch, (epoch + 1) * made.steps_per_epoch)
         found = [feature for number in numbers for feature in seen(made, number, ranks)]
         assert sorted(found) == list(range(len(rows)))
 
 
 @given(st.integers(1, 4), st.integers(1, 600), st.integers(0, 9), st.sampled_from(Batching))
-def test_the_rows_of_an_update_depend_on_neither_ranks_nor_budget(ranks, budget, update, batching):
+def test_the_rows_of_a_step_depend_on_neither_ranks_nor_budget(ranks, budget, step, batching):
     sizes = list(np.random.default_rng(3).integers(1, 200, 30))
     alone = plan(list(range(30)), sizes, batching=batching)
     shared = plan(list(range(30)), sizes, budget=budget, batching=batching)
-    assert sorted(seen(shared, update, ranks)) == sorted(alone.update(update))
+    assert sorted(seen(shared, step, ranks)) == sorted(alone.step_features(step))
 
 
 @pytest.mark.parametrize("batching", Batching)
 def test_epochs_have_different_orders_and_seeds_too(batching):
     made = plan(list(range(40)), [5] * 40, batching=batching)
     other = plan(list(range(40)), [5] * 40, seed=8, batching=batching)
-    assert list(made.update(0)) != list(made.update(made.updates_per_epoch))
-    assert list(made.update(0)) != list(other.update(0))
+    assert list(made.step_features(0)) != list(made.step_features(made.steps_per_epoch))
+    assert list(made.step_features(0)) != list(other.step_features(0))
 
 
 @pytest.mark.parametrize("batching", Batching)
-def test_an_update_is_the_same_whatever_was_asked_before(batching):
+def test_a_step_is_the_same_whatever_was_asked_before(batching):
     sizes = list(np.random.default_rng(3).integers(1, 200, 700))
     made = plan(list(range(700)), sizes, batching=batching)
-    forwards = [list(made.update(number)) for number in range(400)]
-    assert [list(made.update(number)) for number in reversed(range(400))] == forwards[::-1]
+    forwards = [list(made.step_features(number)) for number in range(400)]
+    assert [list(made.step_features(number)) for number in reversed(range(400))] == forwards[::-1]
 
 
-def test_the_windows_of_a_row_stay_in_one_update():
+def test_the_windows_of_a_row_stay_in_one_step():
     made = plan([0, 0, 0, 1, 2, 2, 3], [9] * 7, batch_size=1)
-    for update in range(made.updates_per_epoch):
-        features = made.update(update)
+    for step in range(made.steps_per_epoch):
+        features = made.step_features(step)
         assert len({[0, 0, 0, 1, 2, 2, 3][feature] for feature in features}) == 1
 
 
-def test_buckets_pay_less_padding_in_updates_of_the_same_size():
+def test_buckets_pay_less_padding_in_steps_of_the_same_size():
     sizes = [int(size) for size in np.random.default_rng(3).lognormal(3, 1, 1003).astype(int) + 1]
     exact, bucketed = (
         plan(list(range(1003)), sizes, batch_size=16, batching=way)
@@ -95,12 +95,12 @@ def test_buckets_pay_less_padding_in_updates_of_the_same_size():
     )
 
     def positions(made: BatchPlan) -> int:
-        updates = [made.update(number) for number in range(made.updates_per_epoch)]
-        assert sorted(len(update) for update in updates) == [1003 % 16] + [16] * (1003 // 16)
-        return sum(padded_tokens(made.lengths[update]) for update in updates)
+        steps = [made.step_features(number) for number in range(made.steps_per_epoch)]
+        assert sorted(len(step) for step in steps) == [1003 % 16] + [16] * (1003 // 16)
+        return sum(padded_tokens(made.lengths[step]) for step in steps)
 
     assert 1.2 * positions(bucketed) < 1.5 * sum(sizes) < positions(exact)
-    longest = [int(bucketed.lengths[bucketed.update(number)].max()) for number in range(40)]
+    longest = [int(bucketed.lengths[bucketed.step_features(number)].max()) for number in range(40)]
     assert sum(after > before for before, after in pairwise(longest)) in range(10, 30), (
         "not in order of length"
     )

@@ -70,7 +70,7 @@ def test_a_pipe_is_trained_on_and_read_to_predict(folder, capsys):
         "task=sentiment",
         "model=tiny_bert",
         "dataset=csv",
-        "trainer.max_updates=1",
+        "trainer.max_steps=1",
         "check=none",
         "guard=none",
     ]

@@ -105,10 +105,10 @@ def test_training_goes_through_the_sections(tmp_path, monkeypatch, write):
     write("d/train.jsonl", rows(50))
     write("d/validation.jsonl", rows(6))
     words = ["dataset=jsonl", "dataset.path=d", "dataset.streaming=true", "dataset.section_rows=20"]
-    small = ["trainer.batch_size=8", "trainer.max_updates=9", "name=r", "check=none"]
+    small = ["trainer.batch_size=8", "trainer.max_steps=9", "name=r", "check=none"]
     assert trained(*words, *small).returncode == 0
     history = [json.loads(line) for line in Path("runs/r/history.jsonl").read_text("utf-8").splitlines()]
-    # Sections of 20, 20 and 10 rows are 3, 3 and 2 updates of 8 rows; the ninth is the first section again.
+    # Sections of 20, 20 and 10 rows are 3, 3 and 2 steps of 8 rows; the ninth is the first section again.
     assert len([one for one in history if "loss" in one]) == 9
     assert tables(Path("runs/.cache")) == 2
 
@@ -118,7 +118,7 @@ def test_a_label_that_the_first_section_lacks_ends_training(tmp_path, monkeypatc
     write("d/train.jsonl", [*rows(20), *rows(20, "abc")])
     write("d/validation.jsonl", rows(6))
     words = ["dataset=jsonl", "dataset.path=d", "dataset.streaming=true", "dataset.section_rows=20",
-             "trainer.max_updates=9", "trainer.batch_size=8", "check=none"]  # fmt: skip
+             "trainer.max_steps=9", "trainer.batch_size=8", "check=none"]  # fmt: skip
     refused = trained(*words, "name=r")
     assert refused.returncode == 2
     assert "section 1 of train has labels that the first section lacks: c" in refused.stderr

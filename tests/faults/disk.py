@@ -93,14 +93,14 @@ def renamed(disk: Disk, source: Path, target: Path) -> tuple[str, list[str]] | N
         kept = [one for one in kept if not PARTIAL.fullmatch(one.name)]
         lost = [name for one in kept for name in disk.lacking(one)]
         return "finished", [*lost, *disk.missing(run, [one.name for one in kept])]
-    if re.fullmatch(r"update-\d+", target.name):
+    if re.fullmatch(r"step-\d+", target.name):
         run, state = target.parent.parent, json.loads((source / "state.json").read_text())
         held = disk.state(run / "history.jsonl")
         short = not isinstance(held, tuple) or held[0] < state["history_bytes"]
         lost = [*disk.lacking(source), *disk.missing(run, ["history.jsonl", "checkpoints"])]
         return "checkpoint", lost + ["lines of history.jsonl"] * short
-    if source.name.startswith("update-") and target.name.endswith(".old"):
-        newest = max(source.parent.glob("update-*"))
+    if source.name.startswith("step-") and target.name.endswith(".old"):
+        newest = max(source.parent.glob("step-*"))
         return "retention", [*disk.lacking(newest), *disk.missing(newest.parent, [newest.name])]
     if target.parent.name == ".cache":
         return target.name.partition("-")[0], list(disk.lacking(source))

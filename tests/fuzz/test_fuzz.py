@@ -21,9 +21,9 @@ from tests.fuzz.corpus import RESULTS
 
 TIMES = int(os.environ.get("AUTOTUNE_FUZZ", "1"))
 RUNS = {
-    "sentiment": ["task=sentiment", "dataset.limit=24", "trainer.max_updates=2"],
-    "adapter": ["task=ner", "peft=lora", "peft.merge=false", "dataset.limit=24", "trainer.max_updates=2"],
-    "summarization": ["task=summarization", "dataset.limit=8", "trainer.max_updates=1"],
+    "sentiment": ["task=sentiment", "dataset.limit=24", "trainer.max_steps=2"],
+    "adapter": ["task=ner", "peft=lora", "peft.merge=false", "dataset.limit=24", "trainer.max_steps=2"],
+    "summarization": ["task=summarization", "dataset.limit=8", "trainer.max_steps=1"],
 }
 SAMPLES = Path(main.__code__.co_filename).parent / "assets" / "samples"
 TEXT = ["--text", "a obra não foi boa"]

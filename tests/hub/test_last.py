@@ -17,9 +17,9 @@ from tests.hub.test_push import FAULTS, state
 
 UPDATES, EVERY = 8, 2
 WORDS = (
-    "task=sentiment", "debug=smoke", "name=run", "check=none", f"trainer.max_updates={UPDATES}",
+    "task=sentiment", "debug=smoke", "name=run", "check=none", f"trainer.max_steps={UPDATES}",
     # No evaluation is that much better than the first, whose weights are the result therefore.
-    f"trainer.evaluate_every={EVERY}up", "trainer.min_delta=0.9",
+    f"trainer.evaluate_every={EVERY}st", "trainer.min_delta=0.9",
 )  # fmt: skip
 PUSHED = ("hub=private", "hub.patience=60", "hub.every=1", "hub.language=en")
 COMMIT = "POST .*/commit/last"
@@ -56,7 +56,7 @@ def started(forks: HubForks, folder: Path, go: Path | None = None) -> Fork:
     return forks.start(*WORDS, *PUSHED, cwd=folder, HF_TOKEN=WRITER, armed=armed if go else None)
 
 
-def updates(run: Path) -> int:
+def steps(run: Path) -> int:
     """How many are done."""
     return sum("loss" in row for row in history(run))
 
@@ -91,13 +91,13 @@ def test_training_does_not_wait_and_a_newer_state_takes_the_place_of_one_that_wa
         going.until(lambda: hit.hits)
         go.touch()
         # The weights of the first evaluation do not arrive before the third; those of the second wait for them.
-        going.until(lambda: updates(run) > 3 * EVERY)
+        going.until(lambda: steps(run) > 3 * EVERY)
         gate.set()
         done = going.on_end()
     assert done.returncode == 0, done.stderr
     cards = [on_branch(forks, commit.oid) for commit in hub.repo("ana/run").history("last")[:-1]]
     said = [line for card in cards for line in card.splitlines() if "weights of" in line]
-    assert not [line for line in said if f"weights of update {2 * EVERY} of" in line], said
+    assert not [line for line in said if f"weights of step {2 * EVERY} of" in line], said
     assert "last weights of the run" in said[0] and all("Training is going on" in line for line in said[1:])
     assert all(errors(card) == [] for card in cards)
     assert result(run) == alone
@@ -202,7 +202,7 @@ def test_offline_nothing_is_tried_and_the_push_that_comes_later_sends_both(forks
 def test_at_the_end_alone_only_where_the_best_are_others(forks, tmp_path, differs):
     """With such a min_delta no evaluation is better than the first, and with a single one there is no other."""
     words = ("task=ner", "peft=lora", "debug=smoke", "name=run", "hub=private", "hub.patience=60")
-    done = forks(*words, "trainer.min_delta=0.9" if differs else "trainer.evaluate_every=4up", cwd=tmp_path)
+    done = forks(*words, "trainer.min_delta=0.9" if differs else "trainer.evaluate_every=4st", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert ("refs/heads/last" in forks.hub.repo("ana/run").refs) is differs
     assert (tmp_path / "runs" / "run" / "last" / "adapter").exists() is differs

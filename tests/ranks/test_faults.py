@@ -16,7 +16,7 @@ from tests.ranks.test_ranks import HERE, ROOT, exit_codes
 from tests.test_checkpoints import checkpoints, ended, result, status
 
 WORDS = [
-    "task=sentiment", "dataset.limit=24", "trainer.epochs=4", "trainer.batch_size=8", "checkpoint.every=3up",
+    "task=sentiment", "dataset.limit=24", "trainer.epochs=4", "trainer.batch_size=8", "checkpoint.every=3st",
     # A larger epsilon keeps Adam from blowing up rounding where a gradient is nearly zero.
     "trainer.adam_epsilon=1e-5", "trainer.precision=fp32", "check=none",
     "name=shared", "--plugin", str(HERE / "without_dropout.py"),
@@ -28,9 +28,9 @@ def start(count: int, runs: Path, *words: str) -> Fork:
     return forks().start(*WORDS, f"runs={runs}", *words, cwd=ROOT, ranks=count)
 
 
-def struck(count: int, runs: Path, rank: int, number: int, updates: int, *words: str) -> Fork:
-    """The same, where a rank sends itself a signal when so many updates are done."""
-    armed = {"runs": str(runs), "at": ("optimizer step", updates), "number": number, "rank": rank}
+def struck(count: int, runs: Path, rank: int, number: int, steps: int, *words: str) -> Fork:
+    """The same, where a rank sends itself a signal when so many steps are done."""
+    armed = {"runs": str(runs), "at": ("optimizer step", steps), "number": number, "rank": rank}
     return forks().start(*WORDS, f"runs={runs}", *words, cwd=ROOT, ranks=count, armed=armed)
 
 
@@ -73,18 +73,18 @@ def hanging(runs: Path) -> str:
 
 
 def asked_to_leave(runs: Path, rank: int) -> str:
-    """One gets a signal, which all heed at the same update."""
+    """One gets a signal, which all heed at the same step."""
     _, said = ended(struck(2, runs, rank, signal.SIGTERM, 1))
     assert exit_codes(said) == [75, 75] and "SIGTERM" in status(runs / "shared")["reason"], said
-    assert f"interrupted after update {newest(runs)} " in said
+    assert f"interrupted after step {newest(runs)} " in said
     return said
 
 
 def newest(runs: Path) -> int:
-    """The update of the newest checkpoint."""
+    """The step of the newest checkpoint."""
     state = json.loads((checkpoints(runs / "shared")[-1] / "state.json").read_text())
-    update: int = state["standing"]["update"]
-    return update
+    step: int = state["standing"]["step"]
+    return step
 
 
 @pytest.mark.slow
@@ -97,10 +97,10 @@ def test_whatever_happens_to_one_process_ends_all_and_the_same_command_goes_on(t
     done = None
     for fault in faults:
         said = fault()
-        assert done is None or f"going on after update {done} of" in said, said
+        assert done is None or f"going on after step {done} of" in said, said
         done = newest(tmp_path)
     code, said = ended(start(2, tmp_path))
-    assert code == 0 and f"going on after update {done} of" in said, said
+    assert code == 0 and f"going on after step {done} of" in said, said
     assert result(tmp_path / "shared") == undisturbed
 
 

@@ -98,8 +98,8 @@ def test_a_whole_run_has_one_folder_and_one_voice(tmp_path):
         lines = [json.loads(line) for line in (run / f"predictions_{split}.jsonl").read_text().splitlines()]
         assert [line["id"] for line in lines] == sorted({line["id"] for line in lines}, key=str)
         assert len(lines) == 20
-    updates = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
-    assert [one["update"] for one in updates if "loss" in one] == [1, 2, 3, 4]
+    steps = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
+    assert [one["step"] for one in steps if "loss" in one] == [1, 2, 3, 4]
     again = forked(2, *words)
     assert again.returncode == 0 and again.stdout.count("is finished") == 1
 

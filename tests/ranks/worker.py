@@ -35,7 +35,7 @@ occasions = itertools.count()
 
 
 def equal(folder: Path, ranks: Ranks) -> None:
-    """Two epochs of 13 rows in updates of 5, whose last has 3; with 1 row an update most ranks have nothing to do."""
+    """Two epochs of 13 rows in steps of 5, whose last has 3; with 1 row a step most ranks have nothing to do."""
     found = {}
     for task_name, options in CASES:
         trainer = trainer_in(folder, ranks, task_name, **options)
@@ -47,12 +47,12 @@ def equal(folder: Path, ranks: Ranks) -> None:
 CASES = (
     ("ner", {"micro_batch_tokens": 4096}),
     ("sentiment", {"micro_batch_tokens": 60, "task_options": {"max_length": 12}}),
-    ("summarization", {"micro_batch_tokens": 4096, "batch_size": 1, "max_updates": 5}),
+    ("summarization", {"micro_batch_tokens": 4096, "batch_size": 1, "max_steps": 5}),
 )
 
 
 def memory(folder: Path, ranks: Ranks) -> None:
-    """Memory is enough for one row on the last rank alone, in the first two updates."""
+    """Memory is enough for one row on the last rank alone, in the first two steps."""
     trainer = trainer_in(folder, ranks, "ner", micro_batch_tokens=4096)
     done = 0
 
@@ -63,7 +63,7 @@ def memory(folder: Path, ranks: Ranks) -> None:
     trainer.bare_model.register_forward_hook(refuse, with_kwargs=True)
     budgets = []
     for step in trainer.steps():
-        done = step.update
+        done = step.step
         budgets.append(step.micro_batch_tokens)
     torch.save(
         {"weights": weights(trainer), "budgets": budgets}, folder / f"memory-{ranks.rank}-of-{ranks.size}.pt"
@@ -71,11 +71,11 @@ def memory(folder: Path, ranks: Ranks) -> None:
 
 
 def stop(folder: Path, ranks: Ranks) -> None:
-    """One rank alone asks for the end, after the second update."""
+    """One rank alone asks for the end, after the second step."""
     trainer = trainer_in(folder, ranks, "ner", micro_batch_tokens=4096)
     done = 0
     for step in trainer.steps():
-        done = step.update
+        done = step.step
         if done == 2 and ranks.rank == ranks.size - 1:
             trainer.stop("enough")
     torch.save(done, folder / f"stop-{ranks.rank}-of-{ranks.size}.pt")

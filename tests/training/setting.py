@@ -31,7 +31,7 @@ _examined: dict[str, Prepared] = {}
 
 
 def rows(task_name: str) -> list[dict]:
-    """Rows of very different lengths, so that cuts of an update have different counts."""
+    """Rows of very different lengths, so that cuts of a step have different counts."""
     made = []
     for number in range(13):
         words = [WORDS[(number * 5 + k) % len(WORDS)] for k in range(2 + 7 * (number % 5))]

@@ -21,9 +21,7 @@ LEARNED = Scores("f", {"f": 0.4}, confusion={"a": {"a": 9, "b": 0}, "b": {"a": 3
 
 def told(evaluations: list[tuple[int, Scores]], level=Guard.warn) -> list[tuple[int, str]]:
     watch = TrainingMonitor(level, labels=2, per_epoch=5, scaled=False, warmup=4)
-    return [
-        (update, one.trouble) for update, scores in evaluations for one in watch.validated(update, scores)
-    ]
+    return [(step, one.trouble) for step, scores in evaluations for one in watch.validated(step, scores)]
 
 
 @pytest.mark.parametrize(("scores", "trouble"), [(ONE_CLASS, "one class"), (NO_ENTITY, "no entity")])
@@ -36,7 +34,7 @@ def test_guessing_is_told_when_it_lasts_two_evaluations_after_warm_up(scores, tr
 
 def test_a_run_that_goes_on_knows_what_the_evaluation_before_has_shown():
     watch = TrainingMonitor(Guard.warn, labels=2, per_epoch=5, scaled=False, warmup=4)
-    watch.remember([{"update": 5, "validation": {"f": 0.4}, "guessing": ["one class"]}])
+    watch.remember([{"step": 5, "validation": {"f": 0.4}, "guessing": ["one class"]}])
     assert [one.trouble for one in watch.validated(10, ONE_CLASS)] == ["one class"]
 
 
@@ -44,20 +42,20 @@ def test_a_run_that_goes_on_knows_what_the_evaluation_before_has_shown():
     "scores", [ONE_CLASS, NO_ENTITY, Scores("f", {"f": 0.0}, counts={"rows": 3, "empty": 3})]
 )
 def test_early_stopping_does_not_count_before_something_is_learned(tmp_path, folder, scores):
-    # Evaluations after updates 1, 2, …; one is warm-up, and the sixth shows more than guessing for the first time.
+    # Evaluations after steps 1, 2, …; one is warm-up, and the sixth shows more than guessing for the first time.
     seen = iter([scores] * 5 + [LEARNED] * 20)
     trainer = make_trainer(tmp_path, "sentiment", folder, lambda model: next(seen), batch_size=13, epochs=10,
                            patience=2)  # fmt: skip
     result = trainer.fit()
     better = scores.best < LEARNED.best
-    assert result.stopped_early and result.updates == (8 if better else 7)
+    assert result.stopped_early and result.steps == (8 if better else 7)
 
 
 @pytest.mark.parametrize("stopped", [None, 4])
 def test_the_loss_beside_a_score_is_the_mean_since_the_last_one(tmp_path, folder, caplog, stopped):
     def trainer(**more):
         made = make_trainer(tmp_path, "sentiment", folder, lambda model: LEARNED, epochs=2, **more)
-        made.keeping = CheckpointConfig(every="1up")
+        made.keeping = CheckpointConfig(every="1st")
         return made
 
     caplog.set_level(logging.INFO)
@@ -68,7 +66,7 @@ def test_the_loss_beside_a_score_is_the_mean_since_the_last_one(tmp_path, folder
         def some():
             for step in steps():
                 yield step
-                if step.update == stopped:
+                if step.step == stopped:
                     raise RuntimeError("killed")
 
         first.steps = some
@@ -82,7 +80,7 @@ def test_the_loss_beside_a_score_is_the_mean_since_the_last_one(tmp_path, folder
         fmean(losses[:3]),
         fmean(losses[3:]),
     ]
-    assert f"update 6/6: loss {fmean(losses[3:]):.4f}, validation" in caplog.text
+    assert f"step 6/6: loss {fmean(losses[3:]):.4f}, validation" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -20,14 +20,14 @@ def test_weights_are_those_of_torchs_own_gradient(tmp_path, folder, monkeypatch,
     assert (found[0] - found[1]).abs().max() < 1e-9
 
 
-def test_there_is_one_gradient_an_update_and_the_model_is_given_back(tmp_path, folder, monkeypatch):
+def test_there_is_one_gradient_a_step_and_the_model_is_given_back(tmp_path, folder, monkeypatch):
     monkeypatch.setattr(embeddings, "LARGE", 1)
     made = []
     kernel = torch.ops.aten.embedding_dense_backward
     monkeypatch.setattr(
         torch.ops.aten, "embedding_dense_backward", lambda *given: made.append(given) or kernel(*given)
     )
-    trainer = make_trainer(tmp_path, "ner", folder, micro_batch_tokens=30, max_updates=2)
+    trainer = make_trainer(tmp_path, "ner", folder, micro_batch_tokens=30, max_steps=2)
     tables = [module for module in trainer.bare_model.modules() if type(module) is torch.nn.Embedding]
     assert tables and all("forward" in vars(table) for table in tables)
     trainer.fit()

@@ -1,4 +1,4 @@
-"""One gradient, however an update is cut: a padded batch, micro-batches, rows packed without padding."""
+"""One gradient, however a step is cut: a padded batch, micro-batches, rows packed without padding."""
 
 import pytest
 import torch
@@ -30,10 +30,10 @@ WAYS = {
 }
 
 
-def gradient(trainer, update: int) -> dict[str, torch.Tensor]:
-    """Of the mean loss of an update, by parameter."""
-    share = trainer._accumulate(update)
-    divisor = len(trainer.plan.update(update))
+def gradient(trainer, step: int) -> dict[str, torch.Tensor]:
+    """Of the mean loss of a step, by parameter."""
+    share = trainer._accumulate(step)
+    divisor = len(trainer.plan.step_features(step))
     return {
         name: parameter.grad * divisor / share.count
         for name, parameter in trainer.bare_model.named_parameters()
@@ -73,7 +73,7 @@ def test_two_uneven_epochs_end_with_the_same_weights(tmp_path, folder, task_name
                 tmp_path, task_name, folder, architecture=architecture, batch_size=5, epochs=2, **options
             )
         )
-        assert len(trainer.plan.update(2)) < 5, "the last update of an epoch has fewer rows"
+        assert len(trainer.plan.step_features(2)) < 5, "the last step of an epoch has fewer rows"
         list(trainer.steps())
         found.append(weights(trainer))
     for other in found[1:]:
@@ -88,7 +88,7 @@ def test_nothing_is_padded_where_rows_are_packed(tmp_path, folder):
     )
     layer.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape))
     for step in trainer.steps():
-        real = int(trainer.plan.lengths[trainer.plan.update(step.update - 1)].sum())
+        real = int(trainer.plan.lengths[trainer.plan.step_features(step.step - 1)].sum())
         assert seen[-1][:2] == (1, real)
 
 

@@ -29,7 +29,7 @@ def poisoned(tmp_path, folder, task_name="sentiment", word="três", **options):
     return trainer
 
 
-def test_an_update_that_is_not_finite_is_not_done_and_its_rows_are_named(tmp_path, folder, caplog):
+def test_a_step_that_is_not_finite_is_not_done_and_its_rows_are_named(tmp_path, folder, caplog):
     trainer = poisoned(tmp_path, folder, batch_size=2, epochs=1, weight_decay=0.0)
     names = [name for name, _ in trainer.bare_model.named_parameters()]
     steps, last = [], weights(trainer)
@@ -49,14 +49,14 @@ def test_an_update_that_is_not_finite_is_not_done_and_its_rows_are_named(tmp_pat
 @pytest.mark.parametrize(("guard", "count"), [(Guard.warn, 3), (Guard.stop, 1), (Guard.none, 6)])
 def test_training_stops_after_some_of_them(tmp_path, folder, guard, count, caplog):
     trainer = poisoned(tmp_path, folder, batch_size=13, epochs=6)
-    trainer.guard, trainer.keeping = guard, CheckpointConfig(every="1up")
+    trainer.guard, trainer.keeping = guard, CheckpointConfig(every="1st")
     before = weights(trainer)
     if guard is Guard.none:
         assert trainer.fit().troubles == []
     else:
         with pytest.raises(TrainingError, match=f"rows line-.*{count} in a row"):
             trainer.fit()
-        assert (folder.path / "checkpoints" / f"update-{count:08}").exists(), "what was done is safe"
+        assert (folder.path / "checkpoints" / f"step-{count:08}").exists(), "what was done is safe"
     assert torch.equal(before.nan_to_num(), weights(trainer).nan_to_num())
     lines = [line for line in history(folder) if "loss" in line]
     assert [line["applied"] for line in lines] == [False] * count
@@ -65,54 +65,54 @@ def test_training_stops_after_some_of_them(tmp_path, folder, guard, count, caplo
 
 
 def test_a_run_that_goes_on_knows_what_it_knew(tmp_path, folder):
-    """Two updates, then the same ones in another process: the third in a row ends it."""
+    """Two steps, then the same ones in another process: the third in a row ends it."""
     for goes_on in (False, True):
         trainer = poisoned(tmp_path, folder, batch_size=13, epochs=6)
-        trainer.keeping = CheckpointConfig(every="1up")
+        trainer.keeping = CheckpointConfig(every="1st")
         if not goes_on:
             steps = trainer.steps
 
             def two(steps=steps, trainer=trainer):
                 for step in steps():
                     yield step
-                    if step.update == 2:
+                    if step.step == 2:
                         trainer.stop("test")
 
             trainer.steps = two
             with pytest.raises(Exception, match="interrupted"):
                 trainer.fit()
         else:
-            with pytest.raises(TrainingError, match="update 3"):
+            with pytest.raises(TrainingError, match="step 3"):
                 trainer.fit()
     troubles = [line for line in history(folder) if "trouble" in line]
-    assert [line["update"] for line in troubles] == [1, 3]
+    assert [line["step"] for line in troubles] == [1, 3]
 
 
 def guards(level=Guard.warn, labels=3, per_epoch=10) -> TrainingMonitor:
     return TrainingMonitor(level, labels=labels, per_epoch=per_epoch, scaled=False)
 
 
-def step(update: int, loss=0.5, norm=1.0, rate=1e-4, **others) -> StepResult:
-    return StepResult(update, update / 10, loss, rate, norm, 100, 0.1, **others)
+def result(step: int, loss=0.5, norm=1.0, rate=1e-4, **others) -> StepResult:
+    return StepResult(step, step / 10, loss, rate, norm, 100, 0.1, **others)
 
 
 def test_gradients_that_explode_are_told_once():
     watch = guards()
     found = [
         one.trouble
-        for update in range(1, 60)
-        for one in watch.step(step(update, norm=500.0 if update in (5, 40, 50) else 1.0))
+        for step in range(1, 60)
+        for one in watch.step(result(step, norm=500.0 if step in (5, 40, 50) else 1.0))
     ]
     assert found == ["exploding gradient"], "not before there is a usual norm, and not twice"
 
 
 def test_a_loss_of_guessing_is_told_when_there_was_time_to_learn():
-    flat = [one for update in range(1, 200) for one in (guards_flat.step(step(update, loss=math.log(3))))]
-    assert [(one.trouble, one.update) for one in flat] == [("flat loss", 50)]
+    flat = [one for step in range(1, 200) for one in (guards_flat.step(result(step, loss=math.log(3))))]
+    assert [(one.trouble, one.step) for one in flat] == [("flat loss", 50)]
     learning = guards()
-    assert not [one for u in range(1, 200) for one in learning.step(step(u, loss=math.log(3) * 0.99**u))]
+    assert not [one for u in range(1, 200) for one in learning.step(result(u, loss=math.log(3) * 0.99**u))]
     writing = guards(labels=0)
-    assert not [one for u in range(1, 200) for one in writing.step(step(u, loss=math.log(3)))]
+    assert not [one for u in range(1, 200) for one in writing.step(result(u, loss=math.log(3)))]
 
 
 guards_flat = guards(per_epoch=30)
@@ -120,8 +120,8 @@ guards_flat = guards(per_epoch=30)
 
 def test_a_rate_of_zero_is_told_but_not_that_of_the_first_step():
     watch = guards()
-    assert not watch.step(step(1, rate=0.0)) and not watch.step(step(2))
-    found = [one.trouble for update in range(3, 9) for one in watch.step(step(update, rate=0.0))]
+    assert not watch.step(result(1, rate=0.0)) and not watch.step(result(2))
+    found = [one.trouble for step in range(3, 9) for one in watch.step(result(step, rate=0.0))]
     assert found == ["learning rate of zero"]
 
 
@@ -149,7 +149,7 @@ def test_figures_tell_of_collapse(scores, trouble):
 
 def test_other_labels_than_those_of_the_checkpoint_are_refused(tmp_path, folder):
     first = make_trainer(tmp_path, "sentiment", folder)
-    first.keeping = CheckpointConfig(every="1up")
+    first.keeping = CheckpointConfig(every="1st")
     first.fit()
     second = make_trainer(tmp_path, "sentiment", folder)
     second.keeping, second.guard = CheckpointConfig(), Guard.none

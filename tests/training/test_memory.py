@@ -1,4 +1,4 @@
-"""Memory that is not enough: the update is done again in smaller pieces, as if nothing had happened."""
+"""Memory that is not enough: the step is done again in smaller pieces, as if nothing had happened."""
 
 import logging
 
@@ -10,13 +10,13 @@ from autotune.runtime.memory import is_out_of_memory
 from tests.training.setting import make_trainer, weights, without_dropout
 
 
-def small(trainer, room: int, *, only_in_update: int | None = None, error: Exception | None = None):
+def small(trainer, room: int, *, only_in_step: int | None = None, error: Exception | None = None):
     """Lets forwards of more than `room` padded tokens fail, after they have drawn their random numbers."""
     failed: list[int] = []
 
     def refuse(module, args, kwargs, output):
         tokens = kwargs["input_ids"].numel()
-        if tokens > room and (only_in_update is None or trainer.current == only_in_update):
+        if tokens > room and (only_in_step is None or trainer.current == only_in_step):
             failed.append(tokens)
             raise error or torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
 
@@ -29,7 +29,7 @@ def run(trainer) -> list:
     results = []
     for step in trainer.steps():
         results.append(step)
-        trainer.current = step.update
+        trainer.current = step.step
     return results
 
 
@@ -65,7 +65,7 @@ def test_in_the_middle_of_a_run_the_gradient_stays_the_same(tmp_path, folder, er
     plain = without_dropout(make_trainer(tmp_path, "ner", folder, micro_batch_tokens=4096))
     expected = run(plain)
     trainer = without_dropout(make_trainer(tmp_path, "ner", folder, micro_batch_tokens=4096))
-    failed = small(trainer, 40, only_in_update=3, error=error)
+    failed = small(trainer, 40, only_in_step=3, error=error)
     steps = run(trainer)
     assert failed
     assert [step.micro_batch_tokens for step in steps[:3]] == [4096] * 3

@@ -139,7 +139,7 @@ def test_adapters_stay_in_fp32_over_a_base_in_bf16(tmp_path, folder, architectur
         assert parameter.dtype is (torch.bfloat16 if frozen_matrix else torch.float32), name
     state = trainable_state(model)
     with torch.autocast("cpu", torch.bfloat16):
-        assert len(list(trainer.steps())) == trainer.total_updates
+        assert len(list(trainer.steps())) == trainer.total_steps
     assert any(not torch.equal(tensor, state[name]) for name, tensor in trainable_state(model).items())
     assert all(tensor.dtype is torch.float32 for tensor in trainable_state(model).values())
     load_trainable_state(model, state)
@@ -161,7 +161,7 @@ def test_scores_of_the_vocabulary_are_made_for_summaries_alone(tmp_path, folder,
 
     trainer = without_dropout(make_trainer(tmp_path, "summarization", folder, architecture=architecture))
     task, model = trainer.task, trainer.bare_model
-    batch = trainer.feed.batch(trainer.features, trainer.plan.update(0))
+    batch = trainer.feed.batch(trainer.features, trainer.plan.step_features(0))
     shapes: list[int] = []
     model.get_output_embeddings().register_forward_hook(lambda _, __, output: shapes.append(output.shape[1]))
     found = task.loss(model, batch).sum

@@ -1,4 +1,4 @@
-"""The loop: the same gradient however an update is cut, the same weights for the same seed, the best kept."""
+"""The loop: the same gradient however a step is cut, the same weights for the same seed, the best kept."""
 
 import pytest
 import torch
@@ -39,7 +39,7 @@ def test_the_gradient_is_that_of_the_plain_padded_batch(tmp_path, folder):
     """Against transformers' own loss over one padded batch, in float64."""
     trainer = without_dropout(make_trainer(tmp_path, "ner", folder, micro_batch_tokens=20))
     model = trainer.bare_model.double()
-    features = [trainer.features[int(index)] for index in trainer.plan.update(0)]
+    features = [trainer.features[int(index)] for index in trainer.plan.step_features(0)]
     whole = trainer.task.collate(features)
     model(**whole.inputs, labels=whole.targets["labels"]).loss.backward()
     expected = [parameter.grad.clone() for parameter in model.parameters()]
@@ -78,7 +78,7 @@ def test_the_best_checkpoint_is_kept_and_the_earliest_wins_a_tie(tmp_path, folde
 
     trainer = make_trainer(tmp_path, "sentiment", folder, evaluate, epochs=4)
     result = trainer.fit()
-    assert (result.best, result.best_update) == (0.9, 6)
+    assert (result.best, result.best_step) == (0.9, 6)
     assert torch.equal(weights(trainer), seen[1])
     assert not torch.equal(seen[1], seen[2])
 
@@ -96,8 +96,8 @@ def test_early_stopping_waits_for_patience_evaluations(tmp_path, folder):
     )
     result = trainer.fit()
     assert result.stopped_early
-    # Six updates of 60 are warm-up: what is scored after the sixth does not count.
-    assert (result.updates, result.best_update) == (15, 3)
+    # Six steps of 60 are warm-up: what is scored after the sixth does not count.
+    assert (result.steps, result.best_step) == (15, 3)
 
 
 def test_weight_decay_spares_biases_and_norms(tmp_path, folder):
@@ -114,7 +114,7 @@ def test_the_learning_rate_rises_and_falls(tmp_path, folder):
 
 
 def test_intervals():
-    assert (interval("1ep", 7), interval("0.5ep", 7), interval("200up", 7), interval("0.01ep", 7)) == (
+    assert (interval("1ep", 7), interval("0.5ep", 7), interval("200st", 7), interval("0.01ep", 7)) == (
         7,
         4,
         200,

@@ -264,12 +264,12 @@ def amounts(config: RunConfig) -> Iterator[AutotuneError]:
             found=str(data.limit),
             fix=f"dataset.limit={max(100, 10 * classes)}",
         )
-    if data.streaming and config.trainer.max_updates is None:
+    if data.streaming and config.trainer.max_steps is None:
         yield ConfigError(
             "rows that stream have no number, so it must be said when training ends",
-            where="trainer.max_updates",
-            found="dataset.streaming=true and trainer.max_updates=null",
-            fix="trainer.max_updates=10000",
+            where="trainer.max_steps",
+            found="dataset.streaming=true and trainer.max_steps=null",
+            fix="trainer.max_steps=10000",
         )
 
 

@@ -10,7 +10,7 @@ from autotune.config.rules.dataset import only_hub
 from autotune.config.schema import RunConfig
 from autotune.errors import AutotuneError, ConfigError, format_override
 
-EVALUATE_EVERY = re.compile(r"(?=.*[1-9])(\d+(\.\d+)?ep|\d+up)")
+EVALUATE_EVERY = re.compile(r"(?=.*[1-9])(\d+(\.\d+)?ep|\d+st)")
 LONGEST_NAME = 200
 """Bytes; file systems allow 255, and the folder's files are written beside with longer names."""
 LARGEST_SEED = 2**63 - 1
@@ -49,10 +49,12 @@ def evaluations(config: RunConfig) -> Iterator[AutotuneError]:
     ):
         if not EVALUATE_EVERY.fullmatch(given):
             yield ConfigError(
-                f"{what} are counted in epochs (1ep, 0.5ep) or updates (200up)",
+                f"{what} are counted in epochs (1ep, 0.5ep) or steps (200st)",
                 where=where,
                 found=given,
-                fix=f"{where}=1ep",
+                fix=f"{where}={re.sub('up$', 'st', given)}"
+                if re.fullmatch(r"[1-9]\d*up", given)
+                else f"{where}=1ep",
             )
     if trainer.patience is not None and data.splits.validation is None and not data.validation_fraction:
         yield ConfigError(

@@ -62,32 +62,32 @@ def optimizer(config: RunConfig) -> Iterator[AutotuneError]:
             found=str(trainer.weight_decay),
             fix="trainer.weight_decay=0.01",
         )
-    if (trainer.epochs or config.model.epochs) > MANY_EPOCHS and trainer.max_updates is None:
+    if (trainer.epochs or config.model.epochs) > MANY_EPOCHS and trainer.max_steps is None:
         yield ConfigError(
-            f"more than {MANY_EPOCHS} passes over the data; perhaps updates were meant",
+            f"more than {MANY_EPOCHS} passes over the data; perhaps steps were meant",
             where="trainer.epochs",
             found=f"{trainer.epochs or config.model.epochs:g}",
-            fix=f"trainer.epochs=3, or trainer.max_updates={trainer.epochs or config.model.epochs:.0f}",
+            fix=f"trainer.epochs=3, or trainer.max_steps={trainer.epochs or config.model.epochs:.0f}",
         )
 
 
 def amounts(config: RunConfig) -> Iterator[AutotuneError]:
-    """Rows, updates and tokens are enough for each other."""
+    """Rows, steps and tokens are enough for each other."""
     trainer, data = config.trainer, config.dataset
     if data.limit is not None and data.limit < trainer.batch_size and not data.streaming:
         yield ConfigError(
-            "an epoch is one update, of fewer rows than the batch has",
+            "an epoch is one step, of fewer rows than the batch has",
             where="dataset.limit, trainer.batch_size",
             found=f"{data.limit} rows, a batch of {trainer.batch_size}",
             fix=f"trainer.batch_size={max(1, data.limit // 4)}",
         )
     every = trainer.evaluate_every
-    if trainer.max_updates is not None and every.endswith("up") and int(every[:-2]) > trainer.max_updates:
+    if trainer.max_steps is not None and every.endswith("st") and int(every[:-2]) > trainer.max_steps:
         yield ConfigError(
             "training ends before the first evaluation is due, so only its end is looked at",
             where="trainer.evaluate_every",
-            found=f"{every} with trainer.max_updates={trainer.max_updates}",
-            fix=f"trainer.evaluate_every={max(1, trainer.max_updates // 4)}up",
+            found=f"{every} with trainer.max_steps={trainer.max_steps}",
+            fix=f"trainer.evaluate_every={max(1, trainer.max_steps // 4)}st",
         )
     budget, longest = trainer.micro_batch_tokens, config.task.max_length
     if budget is not None and longest is not None and budget < longest:
