@@ -109,7 +109,7 @@ def test_files_of_a_run_folder_hide_them(tmp_path):
         folder.write_json("data.json", {"labels": [SECRET, "a"], SECRET: 1})
         folder.append_history({"step": 1, "rows": [SECRET]})
         folder.write_predictions("test", [{"id": SECRET, "prediction": "a"}])
-        folder.note(reason=SECRET)
+        folder.update_status(reason=SECRET)
         folder._log.handle(_record(f"a row of {SECRET}"))
         assert json.loads((tmp_path / "run" / "data.json").read_text()) == {
             "labels": ["[MY_SECRET]", "a"],

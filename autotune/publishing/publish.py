@@ -152,7 +152,7 @@ def with_flags(config: RunConfig, flags: Mapping[str, Any], *, public: bool) -> 
 
 def _note(folder: RunFolder, wish: HubConfig, **facts: Any) -> None:
     about = {"repo": wish.repo, "revision": wish.revision, "visibility": str(wish.visibility), "time": now()}
-    folder.note(push={**about, **facts})
+    folder.update_status(push={**about, **facts})
 
 
 def _tell_interrupted(folder: RunFolder, wish: HubConfig, command: str) -> None:

@@ -2,10 +2,10 @@
 
 config.yaml   resolved configuration             model/        what `autotune predict` and transformers load
 status.json   state, reason, command             adapter/      with LoRA: the adapter alone
-history.jsonl one line a step or evaluation   predictions_<split>.jsonl; last/ the last weights, for the Hub
-metrics.json  figures and their recipes          data.json     fingerprint, source, labels
+history.jsonl one line per step or evaluation    predictions_<split>.jsonl; last/ the last weights, for the Hub
+metrics.json  scores and how they are computed   data.json     fingerprint, source, labels
 environment.json  packages, device, commit
-log.txt       what was said                      checkpoints/, best.safetensors, .lock   while it is going on
+log.txt       log messages                       checkpoints/, best.safetensors, .lock   while the run is in progress
 """
 
 import json
@@ -49,35 +49,35 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINTS = "checkpoints"
 STALE_FILES = ("metrics.json", "data.json", "environment.json", "predictions_*.jsonl", ".*.part")
-"""What an attempt that did not finish leaves, and the next one begins without."""
+"""Patterns of files that an unfinished attempt leaves behind; the next attempt deletes them."""
 
 
 class RunFolder:
-    """One run's folder, locked for this process.
+    """The folder of one run, locked for this process.
 
-    Made by `open`. A context manager, which lets go of the lock and notes in status.json how the run ended.
+    Created by `open`. As a context manager, it releases the lock and records in status.json how the run ended.
     """
 
     def __init__(self, path: Path, lock: IO[str] | None) -> None:
         self.path = path
         self._lock = lock
         self.finished = state_of(path) is State.finished
-        """Whether the run was complete when the folder was opened, or `finish` has been called."""
-        self._done, self._begun = self.finished, status.read_status(self.path)
+        """Whether the run was already finished when the folder was opened, or `finish` has been called."""
+        self._state_is_final, self._previous_status = self.finished, status.read_status(self.path)
         self._log: RunLog | None = None
 
     @classmethod
     def open(cls, config: RunConfig) -> Self:
-        """Creates `<runs>/<name>` with its config.yaml, or opens it again.
+        """Creates `<runs>/<name>` with its config.yaml, or opens an existing folder.
 
-        A finished run is left as it is; one that is not goes on, and what an attempt wrote after training is removed. One
-        whose saved model is damaged goes on from its last checkpoint. With `resume=never` the old folder is renamed to
-        `<name>.old-1` (2, 3 …).
+        A finished run stays unchanged. An unfinished run resumes, and files that an earlier attempt wrote after training
+        are removed. A finished run whose saved model is damaged resumes from its last checkpoint. With `resume=never`
+        the old folder is renamed to `<name>.old-1` (2, 3 …).
 
         Raises:
-            ConfigError: another process works in the folder, or it holds another run, or none.
+            ConfigError: another process works in the folder, or it holds a different run, or it is not a run folder.
             ModelError: the run is finished, its model is damaged, and there is no checkpoint.
-            DiskError: it cannot be written.
+            DiskError: the folder cannot be written.
         """
         assert config.name is not None, "names are resolved when the configuration is composed"
         raise_all(list(name(config)))
@@ -89,6 +89,7 @@ class RunFolder:
             if path.is_dir():
                 refuse_ways_out(path)
             lock = acquire_lock(path / LOCK, make=True)
+            # The lock file moves with the folder; a loop, as another process may start a run here in between.
             while config.resume is Resume.never and (path / STATUS).exists():
                 path.rename(free_name(path))
                 lock.close()
@@ -103,12 +104,12 @@ class RunFolder:
 
     @classmethod
     def open_finished(cls, run: str | Path) -> Self:
-        """The folder of a finished run, to be pushed or looked at.
+        """Opens the folder of a finished run, to push or inspect it.
 
         Raises:
             ModelError: there is no such folder, its run is not finished, or its model is damaged.
             ConfigError: another process works in it.
-            DiskError: it cannot be written.
+            DiskError: the folder cannot be written.
         """
         path = Path(run).expanduser()
         saved.saved_model_path(path)
@@ -124,10 +125,9 @@ class RunFolder:
 
     @classmethod
     def open_as_worker(cls, config: RunConfig) -> Self:
-        """The folder that another process of the same run has opened: nothing is written into it but this
-        process's share of predictions."""
+        """Opens, without a lock, the folder that rank 0 has opened; other ranks write only their predictions."""
         folder = cls(Path(config.runs).expanduser() / str(config.name), None)
-        folder._done = True
+        folder._state_is_final = True
         return folder
 
     def _begin(self, config: RunConfig) -> None:
@@ -147,30 +147,26 @@ class RunFolder:
         self._log = RunLog(self.log)
 
     def _reopen_if_damaged(self) -> None:
-        """A finished run with a damaged model is no longer finished."""
-        fault = saved.find_damage(self.path)
-        if fault is None:
+        """Marks a finished run with a damaged model as unfinished, so that it resumes."""
+        damage = saved.find_damage(self.path)
+        if damage is None:
             return
         if self.checkpoints(1).latest() is None:
-            raise saved.damaged(self.path, fault)
+            raise saved.damaged(self.path, damage)
         logger.warning(
             "the saved model of %s is damaged: %s; it is made again from the last checkpoint",
-            self.path,
-            fault,
-        )
-        self.finished = self._done = False
+            self.path, damage,
+        )  # fmt: skip
+        self.finished = self._state_is_final = False
 
     def _refuse_other_settings(self, config: RunConfig) -> None:
-        """A name that was given by hand may hit the folder of a run with other settings."""
-        before = self.path / CONFIG
-        changed = diff(load_values(before), config) if before.exists() else []
-        if changed:
-            raise ConfigError(
-                "the folder holds a run with other settings",
-                where=str(before),
-                found="\n".join(changed),
-                fix="name=ANOTHER, or resume=never, which sets the old folder aside",
-            )
+        """Raises ConfigError if the folder, whose name the user may have chosen, holds a run with other settings."""
+        saved_config = self.path / CONFIG
+        changes = diff(load_values(saved_config), config) if saved_config.exists() else []
+        if changes:
+            raise ConfigError("the folder holds a run with other settings", where=str(saved_config),
+                              found="\n".join(changes),
+                              fix="name=ANOTHER, or resume=never, which sets the old folder aside")  # fmt: skip
 
     def __enter__(self) -> Self:
         return self
@@ -178,6 +174,7 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # Checked first: if somebody moved the folder, status.json and log.txt must not be written at the old path.
         moved = places.moved(self.path, self._lock) if isinstance(error, OSError | DiskError) else None
         if moved is not None:
             raise moved from error
@@ -186,15 +183,17 @@ class RunFolder:
                 logger.warning("%s", self.checkpoints(1).describe_latest())
             if self._log is not None:
                 if error is not None:
-                    known = isinstance(error, AutotuneError)
-                    text = str(error) if known else "".join(traceback.format_exception(kind, error, trace))
+                    ours = isinstance(error, AutotuneError)
+                    text = str(error) if ours else "".join(traceback.format_exception(kind, error, trace))
                     self._log.handle(logging.makeLogRecord({"levelname": "ERROR", "msg": text}))
                 self._log.close()
-            if not self._done:
+            if not self._state_is_final:
                 self._write_state(*status.final_state(error))
-        except (OSError, DiskError) as lost:
-            # The error that ended the run matters more than that it could not be noted.
-            logger.warning("how the run ended could not be noted in %s: %s", self.path / STATUS, lost)
+        except (
+            OSError,
+            DiskError,
+        ) as write_error:  # logged only: raising would hide the error that ended the run
+            logger.warning("how the run ended could not be noted in %s: %s", self.path / STATUS, write_error)
         finally:
             if self._lock is not None:
                 self._lock.close()
@@ -206,67 +205,67 @@ class RunFolder:
 
     @property
     def adapter(self) -> Path:
-        """Folder of the adapter alone."""
+        """Folder of the adapter without its base model."""
         return self.path / ADAPTER
 
     @property
     def last(self) -> Path:
-        """Folder of the last weights, where they are to be pushed: `model/`, `adapter/` and what they are."""
+        """Folder of the last weights, if they are to be pushed: `model/`, `adapter/` and snapshot.json."""
         return self.path / LAST
 
     @property
     def history(self) -> Path:
-        """One JSON object a line: steps and evaluations."""
+        """File of steps and evaluations, one JSON object per line."""
         return self.path / "history.jsonl"
 
     @property
     def log(self) -> Path:
-        """What was said, with times."""
+        """File of log messages with timestamps."""
         return self.path / "log.txt"
 
     @property
     def best(self) -> Path:
-        """Trainable weights of the best evaluation so far."""
+        """File of the trainable weights that scored best so far."""
         return self.path / "best.safetensors"
 
     @property
     def command(self) -> str:
-        """That trained the run."""
+        """Command that trained the run."""
         return str(status.read_status(self.path).get("command", ""))
 
     @property
     def cache(self) -> Path:
-        """Tables that runs share; may be deleted at any time."""
+        """Folder of cached tables, shared between runs; may be deleted at any time."""
         return places.cache_of(self.path.parent)
 
     def predictions(self, split: str) -> Path:
-        """Predictions for a split, one JSON object a row."""
+        """Returns the path of the predictions for a split, a file with one JSON object per row."""
         return self.path / f"predictions_{split}.jsonl"
 
     def note_commits(self, config: RunConfig, commits: Mapping[str, str | None]) -> None:
-        """Adds to config.yaml, as comments, which commits on the Hub its names stood for.
+        """Adds comments to config.yaml that state to which Hub commits its names were resolved.
 
         Raises:
-            DiskError: it cannot be written.
+            DiskError: the file cannot be written.
         """
-        known = [f"#   {what}: {commit}\n" for what, commit in commits.items() if commit is not None]
-        if known:
+        lines = [f"#   {what}: {commit}\n" for what, commit in commits.items() if commit is not None]
+        if lines:
             heading = "# Commits on the Hub that the names above stood for:\n"
-            self.write_text(CONFIG, dump_config(config) + heading + "".join(known))
+            self.write_text(CONFIG, dump_config(config) + heading + "".join(lines))
 
     def write_json(self, name: str, value: Any) -> None:
-        """Writes a JSON file whole or not at all.
+        """Writes a JSON file atomically.
 
         Raises:
-            DiskError: it cannot be written.
+            DiskError: the file cannot be written.
         """
         self.write_text(name, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
-        """Writes a text file whole or not at all.
+        """Writes a text file atomically, with secrets redacted. Does nothing in a folder opened without a lock.
 
         Raises:
-            DiskError: it cannot be written.
+            DiskError: the file cannot be written.
         """
         if self._lock is None:
             return
@@ -276,109 +275,114 @@ class RunFolder:
     def write_predictions(
         self, split: str, predictions: Iterable[Mapping[str, Any]], *, rank: int = 0, ranks: int = 1
     ) -> None:
-        """Writes the predictions of a split, as they come, whole or not at all.
+        """Writes the predictions of a split as they arrive; the file appears only once it is complete.
 
-        Of several processes each writes those for its own rows; `join_predictions` then makes one file of them.
+        With several ranks, each writes the predictions for its own rows; `join_predictions` merges these files.
 
         Raises:
-            DiskError: they cannot be written.
+            DiskError: the file cannot be written.
         """
-        with atomic_write(self._share(split, rank) if ranks > 1 else self.predictions(split)) as file:
+        with atomic_write(self._part(split, rank) if ranks > 1 else self.predictions(split)) as file:
             hide = redactor()
             for prediction in predictions:
                 file.write(hide(history.line(prediction)).encode("utf-8"))
 
     def join_predictions(self, split: str, ranks: int) -> None:
-        """Puts the lines that processes have written in turns, rank r of n the rows r, r + n …, in order.
+        """Merges the files of all ranks into one in row order; rank r of n has written rows r, r + n, …
 
         Raises:
             DiskError: the file cannot be written.
         """
-        interleave_lines([self._share(split, rank) for rank in range(ranks)], self.predictions(split))
+        interleave_lines([self._part(split, rank) for rank in range(ranks)], self.predictions(split))
 
-    def _share(self, split: str, rank: int) -> Path:
+    def _part(self, split: str, rank: int) -> Path:
         return self.path / f".predictions_{split}.{rank}.part"
 
     def append_history(self, record: Mapping[str, Any]) -> None:
-        """Adds a line to history.jsonl.
+        """Appends a line to history.jsonl.
 
         Raises:
-            DiskError: it cannot be written.
+            DiskError: the file cannot be written.
         """
         if self._lock is None:
             return
         history.append(self.history, record)
 
     def save_best(self, weights: "dict[str, Tensor]", facts: Mapping[str, Any]) -> None:
-        """Keeps the weights of the best evaluation so far, instead of the ones before.
+        """Saves the weights of the best evaluation so far, replacing the previous best.
 
         Args:
-            weights: on the CPU, contiguous.
-            facts: step and score; they stand in the file's metadata.
+            weights: trainable tensors, on the CPU, contiguous.
+            facts: step and score, written to the file's metadata.
 
         Raises:
-            DiskError: they cannot be written.
+            DiskError: the file cannot be written.
         """
-        beside = self.best.with_name(f".{self.best.name}.part")
+        temporary = self.best.with_name(f".{self.best.name}.part")
         with disk_errors(self.best):
-            write_tensors(beside, weights, facts)
-            os.replace(beside, self.best)
+            write_tensors(temporary, weights, facts)
+            os.replace(
+                temporary, self.best
+            )  # never written in place: checkpoints hold hard links to the old file
             fsync_path(self.path)
 
     def checkpoints(self, keep: int) -> Checkpoints:
-        """Of this run."""
+        """Returns the checkpoints of this run, of which the newest `keep` are kept."""
         return Checkpoints(self.path / CHECKPOINTS, keep)
 
     def history_bytes(self) -> int:
-        """Size of history.jsonl."""
+        """Returns the size of history.jsonl in bytes."""
         return history.size(self.history)
 
     def rollback(self, history_bytes: int, best: Path | None) -> None:
-        """Takes back what was written after a checkpoint.
+        """Undoes what was written after a checkpoint.
 
         Args:
-            history_bytes: size of history.jsonl when it was written.
-            best: the best weights then.
+            history_bytes: size of history.jsonl at the checkpoint.
+            best: file of the best weights at the checkpoint; None if there were none yet.
 
         Raises:
-            DiskError: it cannot be written.
+            DiskError: the folder cannot be written.
         """
         if self._lock is None:
             return
         with disk_errors(self.path):
             history.cut_back(self.history, history_bytes)
-            beside = self.best.with_name(f".{self.best.name}.part")
-            beside.unlink(missing_ok=True)
+            temporary = self.best.with_name(f".{self.best.name}.part")
+            temporary.unlink(missing_ok=True)
             if best is None:
                 self.best.unlink(missing_ok=True)
-            elif not (self.best.exists() and self.best.samefile(best)):  # which renaming would leave beside
-                link_or_copy(best, beside)
-                os.replace(beside, self.best)
+            elif not (
+                self.best.exists() and self.best.samefile(best)
+            ):  # renaming hard links of one file does nothing
+                link_or_copy(best, temporary)
+                os.replace(temporary, self.best)
 
     def seal(self) -> None:
-        """Writes down, in status.json, sizes and SHA-256 of the saved model's files.
+        """Records the sizes and SHA-256 of the saved model's files in status.json.
 
         Raises:
-            DiskError: it cannot be written.
+            DiskError: the file cannot be written.
         """
         with disk_errors(self.path):
-            self.note(**{SAVED: saved.describe_saved(self.path)})
+            self.update_status(**{SAVED: saved.describe_saved(self.path)})
 
     def finish(self) -> None:
-        """Says that everything is written and proven; checkpoints and the best weights have done their duty.
+        """Marks the run as finished and removes the checkpoints and best.safetensors.
 
         Raises:
-            TrainingError: a file of the saved model is not as it was written; the checkpoints remain.
-            DiskError: it cannot be written.
+            TrainingError: a file of the saved model has changed since it was written; the checkpoints are kept.
+            DiskError: the folder cannot be written.
         """
+        # Order matters: verify the model, sync the history, mark as finished, and only then remove the checkpoints.
         saved.refuse_changed(self.path)
         if self.history.exists():
             with disk_errors(self.history):
                 fsync_path(self.history)
-        before = status.read_status(self.path)
-        sealed = {key: value for key, value in before.items() if key == SAVED}
-        self.write_json(STATUS, status.record(State.finished, None, before) | sealed)
-        self.finished = self._done = True
+        previous = status.read_status(self.path)
+        digests = {key: value for key, value in previous.items() if key == SAVED}
+        self.write_json(STATUS, status.record(State.finished, None, previous) | digests)
+        self.finished = self._state_is_final = True
         self._tidy()
 
     def _tidy(self) -> None:
@@ -386,11 +390,11 @@ class RunFolder:
             self.best.unlink(missing_ok=True)
             shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
 
-    def note(self, **facts: Any) -> None:
-        """Adds to status.json what came after the end of the run.
+    def update_status(self, **facts: Any) -> None:
+        """Sets keys of status.json and keeps the others.
 
         Raises:
-            DiskError: it cannot be written.
+            DiskError: the file cannot be written.
         """
         self.write_json(STATUS, {**status.read_status(self.path), **facts})
 
@@ -398,4 +402,4 @@ class RunFolder:
     config = staticmethod(saved.config)
 
     def _write_state(self, state: State, reason: str | None) -> None:
-        self.write_json(STATUS, status.record(state, reason, self._begun))
+        self.write_json(STATUS, status.record(state, reason, self._previous_status))
