@@ -32,7 +32,7 @@ FREE = (
 
 NEEDED = (
     *FREE,
-    "autotune.pipeline.commands", "autotune.publishing.publish", "autotune.metrics.classification",
+    "autotune.pipeline.train", "autotune.pipeline.check", "autotune.publishing.publish", "autotune.metrics.classification",
     "autotune.metrics.entities", "autotune.metrics.rouge", "datasketch",
     "transformers.models.bert.modeling_bert", "transformers.models.t5.modeling_t5", "tests.chaos.points",
 )  # fmt: skip

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from autotune.cli.main import main
-from autotune.pipeline import commands
+from autotune.pipeline import prepare
 
 REVIEWS = "text,label\n" + "".join(f"avaliação número {n},{'bom' if n % 2 else 'ruim'}\n" for n in range(20))
 TAGGED = "João B-PESSOA\nviu O\nBelém B-LOCAL\n\n" * 10
@@ -256,7 +256,7 @@ def here(tmp_path, monkeypatch):
         raise AssertionError("a model was loaded")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(commands, "load_model", refuse)
+    monkeypatch.setattr(prepare, "load_model", refuse)
     return tmp_path
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from autotune.cli.main import main
-from autotune.pipeline import commands
+from autotune.pipeline import check
 
 KEY, SHORT = "0123456789abcdef01234567", "0123456789abcdef"
 TABLE, FEATURES, TINY = f"rows-{KEY}.arrow", f"features-{KEY}.arrow", f"tiny-bert-{SHORT}"
@@ -120,14 +120,14 @@ def test_a_check_at_work_keeps_its_tables_and_makes_old_ones_young(tmp_path, mon
     rows = [{"text": f"texto {i} bom", "label": "ab"[i % 2]} for i in range(24)]
     Path("r.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     said = []
-    show = commands._print
+    show = check._print
 
     def clean_meanwhile(*arguments):
         command = [sys.executable, "-P", "-m", "autotune", "clean"]
         said.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
         show(*arguments)
 
-    monkeypatch.setattr(commands, "_print", clean_meanwhile)
+    monkeypatch.setattr(check, "_print", clean_meanwhile)
     assert main([*WORDS]) == 0
     cache = Path("runs/.cache")
     made = names(cache)

@@ -19,8 +19,8 @@ print(json.dumps({"code": code, "modules": sorted(sys.modules)}))
 NEEDLESS = (
     "peft", "evaluate", "sklearn", "seqeval", "rouge_score", "nltk", "datasketch", "bitsandbytes",
     "scipy.stats", "transformers.trainer", "transformers.trainer_utils", "transformers.pipelines",
-    "autotune.pipeline.commands", "autotune.pipeline.prepare", "autotune.pipeline.plan", "autotune.pipeline.round_trip",
-    "autotune.checks",
+    "autotune.pipeline.train", "autotune.pipeline.check", "autotune.pipeline.prepare", "autotune.pipeline.plan",
+    "autotune.pipeline.result", "autotune.pipeline.round_trip", "autotune.checks",
     "autotune.publishing", "autotune.training.fit", "autotune.training.trainer",
 )  # fmt: skip
 """What training, checks and metrics import; `evaluate` alone brings all pipelines of transformers."""

@@ -20,10 +20,8 @@ from autotune.config.schema import (
 )
 from autotune.errors import ModelError
 from autotune.evaluation.evaluator import Evaluator
-from autotune.models import load_model
 from autotune.pipeline.prepare import Prepared, run_preflight
 from autotune.registry import task
-from autotune.run.folder import RunFolder
 from autotune.training import device
 from autotune.training.trainer import Trainer
 
@@ -108,35 +106,18 @@ def examined(tmp_path_factory) -> Callable[[str, str], Prepared]:
 
 def learned_by_heart(config: RunConfig, prepared: Prepared) -> float:
     """The main figure on the rows that were trained on."""
-    with RunFolder.open(config) as folder:
-        model = load_model(
-            prepared.base,
-            prepared.task.heads[prepared.base.family],
-            prepared.task.labels(),
-            config.peft,
-            allow_pickle=False,
-            seed=config.seed,
-        )
-        accelerator = device.accelerator(prepared.precision)
-        trainer = Trainer(
-            prepared.task,
-            model,
-            prepared.features["train"],
-            config=config.trainer,
-            seed=config.seed,
-            accelerator=accelerator,
-            evaluate=None,
-            folder=folder,
-        )
-        losses = [math.inf] * 3
-        for step in trainer.steps():
-            losses = [*losses[1:], step.loss]
-            if max(losses) < LEARNED:
-                break
-        evaluator = Evaluator(prepared.task, accelerator, 4096)
-        return evaluator.score(
-            trainer.bare_model, prepared.features["train"], prepared.rows.splits["train"]
-        ).best
+    model = prepared.load_model(config)
+    accelerator = device.accelerator(prepared.precision)
+    trainer = Trainer(
+        prepared.task, model, prepared.features["train"], config.trainer, config.seed, accelerator
+    )
+    losses = [math.inf] * 3
+    for step in trainer.steps():
+        losses = [*losses[1:], step.loss]
+        if max(losses) < LEARNED:
+            break
+    evaluator = Evaluator(prepared.task, accelerator, 4096)
+    return evaluator.score(trainer.bare_model, prepared.features["train"], prepared.rows.splits["train"]).best
 
 
 @pytest.mark.parametrize(("task_name", "architecture"), CELLS)

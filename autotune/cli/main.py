@@ -192,11 +192,11 @@ def _run_preflight(words: list[str], verb: str) -> int:
     environment.set_offline_mode(configs)
     with uncollected():
         from autotune.cli import multirun
-        from autotune.pipeline import commands
+        from autotune.pipeline.check import plan
 
     if verb == "check":
         return multirun.check(configs)
-    return max(map(commands.plan, configs), default=0)
+    return max(map(plan, configs), default=0)
 
 
 def _evaluate(words: list[str], _: list[str]) -> int:

@@ -11,8 +11,10 @@ from autotune.config.enums import CheckLevel, Resume
 from autotune.config.schema import RunConfig
 from autotune.config.secrets import redact
 from autotune.errors import AutotuneError, Findings, Interrupted, listing, shell_words
-from autotune.pipeline import commands
+from autotune.pipeline.check import cache_folder
+from autotune.pipeline.check import check as check_one
 from autotune.pipeline.prepare import run_preflight
+from autotune.pipeline.train import train as train_one
 from autotune.run import status
 from autotune.run.sweeps import warn_of_other_rows
 from autotune.runtime import launcher
@@ -37,7 +39,7 @@ def train(members: Sequence[Member], plugins: Sequence[str]) -> int:
         AutotuneError: the check refuses one of several; nothing was trained. Or it is the only one, and failed.
     """
     if len(members) == 1:
-        return commands.train(members[0].config, plugins)
+        return train_one(members[0].config, plugins)
     if not launcher.rank():
         _check_all([member.config for member in members])
     codes: list[int] = []
@@ -57,7 +59,7 @@ def train(members: Sequence[Member], plugins: Sequence[str]) -> int:
 def _outcome(config: RunConfig, plugins: Sequence[str]) -> int:
     """Does a run and returns its exit code; why it failed is printed."""
     try:
-        return commands.train(config, plugins)
+        return train_one(config, plugins)
     except BrokenPipeError:
         raise
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - it is shown, and the next run is another one
@@ -76,7 +78,7 @@ def _check_all(configs: Sequence[RunConfig]) -> None:
         errors_alone = replace(config, check=replace(config.check, level=CheckLevel.none))
         looked_at = config if level is CheckLevel.strict else errors_alone
         try:
-            run_preflight(looked_at, commands.cache(config)).report.raise_refused(level)
+            run_preflight(looked_at, cache_folder(config)).report.raise_refused(level)
         except Interrupted:
             raise
         except AutotuneError as error:
@@ -119,6 +121,6 @@ def _words(member: Member, plugins: Sequence[str]) -> list[str]:
 
 def check(configs: Sequence[RunConfig]) -> int:
     """Checks all runs, and whether they are scored on the same rows; returns the greatest exit code."""
-    outcomes = [commands.check(config) for config in configs]
+    outcomes = [check_one(config) for config in configs]
     warn_of_other_rows(configs, [rows for _, rows in outcomes])
     return max((code for code, _ in outcomes), default=0)

@@ -8,6 +8,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,14 +20,13 @@ from autotune.checks.findings import Area, Finding, Report, Severity
 from autotune.checks.machine import disk_bytes, static_bytes
 from autotune.config.schema import RunConfig
 from autotune.data.batches import BatchPlan, Indices, padded_tokens, partition_by_length, prediction_batches
-from autotune.models import load_model
 from autotune.pipeline.prepare import Prepared
 from autotune.runtime.progress import duration
 from autotune.tasks.features import take
 from autotune.training import device
-from autotune.training.budget import find_token_budget, prediction_token_budget
-from autotune.training.optimizer import interval, optimizer
-from autotune.training.trainer import batch_plan, enable_gradient_checkpointing, total_steps
+from autotune.training.budget import prediction_token_budget
+from autotune.training.optimizer import interval
+from autotune.training.trainer import Trainer
 
 SAMPLED_STEPS = 50
 """The padded tokens of an epoch are estimated from so many of its steps."""
@@ -42,32 +42,37 @@ def measure_cost(config: RunConfig, prepared: Prepared, report: Report) -> bool:
     Returns:
         Whether `plan.budget` is exceeded; the report then has an error for every limit.
     """
-    model = load_model(
-        prepared.base,
-        prepared.task.heads[prepared.base.family],
-        prepared.task.labels(),
-        config.peft,
-        allow_pickle=config.model.allow_pickle,
-        seed=config.seed,
-        problem_type=prepared.task.problem_type,
-    )
+    model = prepared.load_model(config)
     accelerator = device.accelerator(prepared.precision, prepared.base.config)
-    if config.trainer.gradient_checkpointing:
-        enable_gradient_checkpointing(model)
-    model = accelerator.prepare_model(model).train()
-    task, train = prepared.task, prepared.features["train"]
-    budget = config.trainer.micro_batch_tokens or find_token_budget(task, model, train, accelerator)
-    plan = batch_plan(task, train, config.trainer, config.seed, budget)
-    step = _stepper(config, prepared, model, accelerator)
+    # The trainer's own steps, with a learning rate of 0: nothing is learned, and everything costs what it will cost.
+    settings = replace(config.trainer, learning_rate=0.0)
+    trainer = Trainer(
+        prepared.task,
+        model,
+        prepared.features["train"],
+        settings,
+        config.seed,
+        accelerator,
+        sections=prepared.sections,
+    )
+    plan, model = trainer.plan, trainer.bare_model
+
+    def step(micro_batches: list[Indices]) -> None:
+        trainer.model.train()
+        trainer.forward_backward(micro_batches, divisor=sum(map(len, micro_batches)))
+        trainer.normalize_and_clip(1.0)
+        trainer.optimizer_step()
+
     longest = _longest_batch(plan)
     step([longest])  # the first step allocates and is slower
     longest_seconds = _timed(lambda: step([longest]))
     memory = _peak_bytes()
     epoch_tokens, typical = _epoch_tokens(plan)
-    typical_seconds = _timed(lambda: step(plan.micro_batches(typical)))
+    typical_seconds = _timed(lambda: step(trainer.micro_batches(typical)))
+    trainer.embeddings.leave()
     per_token = typical_seconds / _tokens(plan, plan.micro_batches(typical))
     per_epoch = per_token * epoch_tokens
-    steps = total_steps(config.trainer, plan.steps_per_epoch, streaming=prepared.sections is not None)
+    steps = trainer.total_steps
     epochs = steps / plan.steps_per_epoch
     evaluation = {
         split: _prediction_seconds(prepared, accelerator, model, split)
@@ -119,28 +124,6 @@ def format_cost(plan: dict[str, Any]) -> list[str]:
         "weights, gradients and optimizer",
         f"  disk        {plan['disk_gb']} GB",
     ]
-
-
-def _stepper(
-    config: RunConfig, prepared: Prepared, model: nn.Module, accelerator: Accelerator
-) -> Callable[[list[Indices]], None]:
-    """A function that does one optimizer step, of a learning rate of zero, over micro-batches of features."""
-    table, task = prepared.features["train"], prepared.task
-    adamw = accelerator.prepare_optimizer(optimizer(model, config.trainer))
-    for group in adamw.param_groups:
-        group["lr"] = 0.0
-        group["weight_decay"] = 0.0
-
-    def step(batches: list[Indices]) -> None:
-        model.train()
-        for features in batches:
-            batch = task.collate(take(table, features)).to(accelerator.device)
-            accelerator.backward(task.loss(model, batch).sum / max(1.0, batch.num_targets))
-        accelerator.clip_grad_norm_(model.parameters(), 1.0)
-        adamw.step()
-        adamw.zero_grad()
-
-    return step
 
 
 def _longest_batch(plan: BatchPlan) -> Indices:

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from accelerate import Accelerator
 from datasets import Dataset
 from torch import nn
 
@@ -30,9 +31,11 @@ from autotune.config.schema import RunConfig
 from autotune.config.secrets import secret_in
 from autotune.data.sources import Rows, load_rows
 from autotune.errors import AutotuneError, DataError, Interrupted
+from autotune.evaluation.evaluator import Evaluator
 from autotune.models import (
     build_meta_model,
     count_parameters,
+    load_model,
     open_base,
     refuse_absent_weights,
     refuse_without_checkpointing,
@@ -44,6 +47,7 @@ from autotune.runtime import signals
 from autotune.tasks.base import Task
 from autotune.tasks.features import FeatureSections, prepare_features
 from autotune.training import device
+from autotune.training.budget import prediction_token_budget
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +63,23 @@ class Prepared:
     precision: Precision
     sections: FeatureSections | None
     """Of a train set that streams."""
+
+    def load_model(self, config: RunConfig) -> nn.Module:
+        """Loads the weights and puts on the head and the adapters."""
+        return load_model(
+            self.base,
+            self.task.heads[self.base.family],
+            self.task.labels(),
+            config.peft,
+            allow_pickle=config.model.allow_pickle,
+            seed=config.seed,
+            problem_type=self.task.problem_type,
+        )
+
+    def evaluator(self, config: RunConfig, accelerator: Accelerator) -> Evaluator:
+        """Returns what predicts and scores while training."""
+        budget = config.trainer.micro_batch_tokens or prediction_token_budget(self.base.config)
+        return Evaluator(self.task, accelerator, budget, self.precision)
 
     def record(self) -> dict[str, Any]:
         """JSON of what the run learns from."""

@@ -2,7 +2,6 @@
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from torch import nn
@@ -19,6 +18,7 @@ from autotune.tasks.base import Scores, Task
 from autotune.training import device
 
 if TYPE_CHECKING:
+    from autotune.pipeline.result import Result
     from autotune.training.fit import FitResult
 
 logger = logging.getLogger(__name__)
@@ -50,27 +50,16 @@ def log_scores(scores: Scores) -> None:
         ))  # fmt: skip
 
 
-def log_result(
-    fitted: "FitResult",
-    split: str,
-    scores: Scores,
-    baselines: Mapping[str, Scores],
-    unseen: tuple[int, Scores] | None,
-    interval: Sequence[float] | None = None,
-    *,
-    trial: bool = False,
-) -> None:
-    """The result beside the baselines; says so when a baseline is as good, or when the split flatters.
+def log_result(fitted: "FitResult", result: "Result", *, trial: bool = False) -> None:
+    """Logs the result beside the baselines, and says when a baseline is as good or the split flatters.
 
     Args:
         fitted: how training ended.
-        split: that was scored.
-        scores: its figures.
-        baselines: the figures of methods without a neural network.
-        unseen: number and figures of the rows whose text train does not hold; None where these are all.
-        interval: the bootstrap interval of the main figure, where it has one.
-        trial: whether the run only tries things out (`dataset.limit`), so that it need not be better than a baseline.
+        result: figures of the split that counts.
+        trial: whether the run only tries things out (`dataset.limit`); then it need not beat a baseline.
     """
+    split, scores, unseen = result.split, result.scores, result.unseen
+    interval = result.intervals.get(scores.main)
     logger.info("")
     logger.info("result on %s (%d steps, %s of training)", split, fitted.steps, duration(fitted.seconds))
     if split == "validation":
@@ -88,7 +77,7 @@ def log_result(
             "  on the %d rows whose text does not stand in train: %s %.4f", count, apart.main, apart.best
         )
     logger.info("beside methods that need no neural network (%s):", scores.main)
-    for name, figures in baselines.items():
+    for name, figures in result.baselines.items():
         logger.info(Pieces("  ", name, " " * max(1, 35 - len(name)), f"{figures.best:.4f}"))
         if abs(figures.best - scores.best) <= TIE:
             logger.info("    equal to the model's score, to within %g", TIE)

@@ -1,23 +1,31 @@
-"""What becomes of a trainer's steps: history, validation, the best weights, checkpoints, early stopping, the end."""
+"""What happens between the steps of a trainer: history, validation, best weights, checkpoints, early stopping, the end."""
 
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from torch import nn
+
+from autotune.config.enums import Guard
+from autotune.config.schema import CheckpointConfig
 from autotune.errors import ConfigError, Interrupted, listing
 from autotune.models import load_trainable_state, trainable_state
 from autotune.run.checkpoints import read_tensors
+from autotune.run.folder import RunFolder
 from autotune.runtime import signals
 from autotune.runtime.progress import Progress, duration
+from autotune.tasks.base import Scores
 from autotune.training.gradients import broadcast_parameters
 from autotune.training.guards import Anomaly, TrainingMonitor, predicts_one_class
 from autotune.training.history import Position, read_history
+from autotune.training.listener import TrainingListener
 from autotune.training.optimizer import interval, warmup_steps
 from autotune.training.state import (
+    StepResult,
     TrainerState,
     broadcast_int,
     environment_fingerprint,
@@ -26,9 +34,7 @@ from autotune.training.state import (
     optimizer_tensors,
     scheduler_state,
 )
-
-if TYPE_CHECKING:
-    from autotune.training.trainer import StepResult, Trainer
+from autotune.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
@@ -54,195 +60,225 @@ class FitResult:
 
 
 class Fit:
-    """A training run from its last checkpoint to its end.
+    """A training run, from its last checkpoint to its end: all that happens between the steps of a trainer.
 
     Args:
         trainer: before its first step.
+        folder: takes the history, the best weights and the checkpoints.
+        evaluate: scores the model on validation; None without such a split.
+        checkpoint: section `checkpoint`; None: no checkpoints are written or read.
+        guard: what happens when training goes wrong.
+        fingerprint: of the data; a checkpoint that was trained on others is refused.
+        listener: is called after evaluations and at the end.
     """
 
-    def __init__(self, trainer: "Trainer") -> None:
-        self.trainer, self.folder, self.config = trainer, trainer.folder, trainer.config
+    def __init__(
+        self,
+        trainer: Trainer,
+        folder: RunFolder,
+        *,
+        evaluate: Callable[[nn.Module], Scores] | None = None,
+        checkpoint: CheckpointConfig | None = None,
+        guard: Guard = Guard.warn,
+        fingerprint: str = "",
+        listener: TrainingListener | None = None,
+    ) -> None:
+        self.trainer, self.folder, self.config = trainer, folder, trainer.config
+        self.evaluate, self.checkpoint, self.fingerprint = evaluate, checkpoint, fingerprint
+        self.listener = listener or TrainingListener()
+        self.deadline = math.inf
         self._saved, self._saved_at = 0, time.monotonic()
         self._losses: list[float] = []
-        """Of the steps since the last evaluation."""
+        """Losses of the steps since the last evaluation."""
+        steps_per_epoch = trainer.plan.steps_per_epoch
+        self._evaluate_every = interval(self.config.evaluate_every, steps_per_epoch)
         self._warmup = warmup_steps(self.config, trainer.total_steps)
-        keeping = trainer.keeping
-        self.guards = TrainingMonitor(
-            trainer.guard,
+        self.monitor = TrainingMonitor(
+            guard,
             labels=len(trainer.task.labels() or ()),
-            per_epoch=trainer.plan.steps_per_epoch,
+            per_epoch=steps_per_epoch,
             scaled=trainer.accelerator.scaler is not None,
             warmup=self._warmup,
         )
-        self._checkpoints = self.folder.checkpoints(keeping.keep) if keeping is not None else None
+        self._checkpoints = folder.checkpoints(checkpoint.keep) if checkpoint is not None else None
 
     @property
-    def standing(self) -> TrainerState:
-        """Where training stands."""
-        return self.trainer.standing
+    def state(self) -> TrainerState:
+        """The trainer's state; the trainer replaces it when it restores a position."""
+        return self.trainer.state
 
     def run(self) -> FitResult:
         """Trains to the end or until early stopping, and leaves the model with the weights that scored best.
 
-        Where the run folder has a checkpoint, training goes on from it.
+        Resumes from the newest checkpoint of the run folder, if it has one.
 
         Raises:
             TrainingError: see `Trainer.steps`; or a guard stops the run.
             Interrupted: a signal has come, or the time is over; a checkpoint was written before.
-            ConfigError: the checkpoint has learned from other data.
+            ConfigError: the checkpoint was trained on other data.
         """
         trainer = self.trainer
         self._restore()
-        broadcast_int(0)  # the first process has cut the history to what the checkpoint knows
+        broadcast_int(
+            0
+        )  # rank 0 has cut the history back to what the checkpoint knows; now all ranks may read it
         for record in read_history(self.folder.history):
-            self.guards.remember([record])
+            self.monitor.remember([record])
             self._keep_loss(record)
-        trainer.ends = time.monotonic() + 3600 * (self.config.max_hours or math.inf)
-        progress = Progress("training", trainer.total_steps, self.standing.step)
+        self.deadline = time.monotonic() + 3600 * (self.config.max_hours or math.inf)
+        progress = Progress("training", trainer.total_steps, self.state.step)
         try:
             with signals.defer_signals():
                 self._train(progress)
         finally:
             progress.close()
             trainer.embeddings.leave()
-            trainer.follower.on_stop()
+            self.listener.on_stop()
         return self._finish()
 
     def _train(self, progress: Progress) -> None:
-        """All steps; what was done is in a checkpoint when this ends, however it ends."""
+        """Consumes all steps; whatever was done is in a checkpoint when this ends, however it ends."""
         try:
-            self._validate()
+            self._validate_if_due()
             for step in self._steps():
+                # The history first: a checkpoint records how long it was, and cuts it back to that on resuming.
                 self.folder.append_history(step.record())
                 self._keep_loss(step.record())
-                self._report(self.guards.step(step))
+                self._report(self.monitor.step(step))
                 progress.step(loss=step.loss, learning_rate=step.learning_rate)
-                self._validate()
+                # Validation before the checkpoint, which must not forget that this step has been scored.
+                self._validate_if_due()
                 self._checkpoint_if_due()
-            if self.trainer.stopping is not None:
-                raise Interrupted(self.trainer.stopping)
-            self._checkpoint()
+            self._save_checkpoint()
             self._wait_for_checkpoint()
-        except Interrupted as leaving:
-            self._checkpoint()
+        except Interrupted as interrupted:
+            self._save_checkpoint()
             self._wait_for_checkpoint()
-            raise Interrupted(leaving.why, self.standing.step) from leaving
+            raise Interrupted(interrupted.why, self.state.step) from interrupted
         except Exception:
             self._wait_for_checkpoint()
             raise
 
-    def _steps(self) -> Iterator["StepResult"]:
-        """Steps until training is over or ends early."""
+    def _steps(self) -> Iterator[StepResult]:
+        """Yields steps until training is over or ends early."""
         if self._out_of_patience():
             return
-        for step in self.trainer.steps():
+        for step in self.trainer.steps(self._stop_reason):
             yield step
             if self._out_of_patience():
                 logger.info(
                     "stopped early: %d evaluations without a better score",
-                    self.standing.evals_without_improvement,
+                    self.state.evals_without_improvement,
                 )
                 return
 
+    def _stop_reason(self) -> str | None:
+        """Returns the signal that has come or the limit that was reached, on this rank."""
+        if signals.stop_requested():
+            return signals.name()
+        if time.monotonic() > self.deadline:
+            return f"trainer.max_hours={self.config.max_hours:g}"
+        return None
+
     def _out_of_patience(self) -> bool:
-        return (
-            self.config.patience is not None
-            and self.standing.evals_without_improvement >= self.config.patience
-        )
+        patience = self.config.patience
+        return patience is not None and self.state.evals_without_improvement >= patience
 
     def _finish(self) -> FitResult:
-        """Takes the best weights back."""
-        trainer, standing = self.trainer, self.standing
-        if standing.best is None:
-            standing.best_step = standing.step
+        """Loads the best weights back into the model."""
+        trainer, state = self.trainer, self.state
+        if state.best is None:
+            state.best_step = state.step
         if trainer.accelerator.is_main_process:
-            trainer.follower.on_end(trainer.bare_model, standing.step, standing.best_step)
-        if standing.best_step != standing.step:
+            self.listener.on_end(trainer.bare_model, state.step, state.best_step)
+        if state.best_step != state.step:
             if trainer.accelerator.is_main_process:
                 load_trainable_state(trainer.bare_model, read_tensors(self.folder.best))
             broadcast_parameters(trainer.parameters)
-        logger.info("trained %d steps in %s", standing.step, duration(standing.seconds))
+        logger.info("trained %d steps in %s", state.step, duration(state.seconds))
         return FitResult(
-            steps=standing.step,
-            seconds=standing.seconds,
-            best_step=standing.best_step,
-            best=standing.best,
+            steps=state.step,
+            seconds=state.seconds,
+            best_step=state.best_step,
+            best=state.best,
             stopped_early=self._out_of_patience(),
             micro_batch_tokens=trainer.plan.budget,
-            troubles=self.guards.troubles,
+            troubles=self.monitor.troubles,
         )
 
     def _keep_loss(self, record: Mapping[str, Any]) -> None:
-        """Takes up a line of the history: the loss of a step that was done, or an evaluation."""
+        """Remembers the loss of a line of the history; an evaluation clears what came before it."""
         if "validation" in record:
             self._losses.clear()
         elif record.get("loss") is not None and "applied" not in record:
             self._losses.append(record["loss"])
 
-    def _validate(self) -> None:
-        """Scores validation where it is time to, and keeps the weights if they are the best so far."""
-        trainer, standing, step = self.trainer, self.standing, self.standing.step
-        due = step and (step % trainer.evaluate_every == 0 or step == trainer.total_steps)
-        if trainer.evaluate is None or not due or standing.last_eval_step == step:
+    def _validate_if_due(self) -> None:
+        """Scores validation if it is due, and saves the weights if they are the best so far."""
+        trainer, state, step = self.trainer, self.state, self.state.step
+        due = step and (step % self._evaluate_every == 0 or step == trainer.total_steps)
+        if self.evaluate is None or not due or state.last_eval_step == step:
             return
         began = time.perf_counter()
-        scores = trainer.evaluate(trainer.bare_model)
+        scores = self.evaluate(trainer.bare_model)
         epoch = step / trainer.plan.steps_per_epoch
         signs = predicts_one_class(scores)
         mean = {"train_loss": fmean(self._losses)} if self._losses else {}
         record = {"step": step, "epoch": epoch, **mean, "validation": scores.values}
         self.folder.append_history(record | ({"guessing": signs} if signs else {}))
         self._keep_loss(record)
-        better = standing.best is None or scores.best > standing.best + self.config.min_delta
+        better = state.best is None or scores.best > state.best + self.config.min_delta
         loss = "".join(f"loss {value:.4f}, " for value in mean.values())
         logger.info(
             "epoch %.3g, step %d/%d: %svalidation %s %.4f%s",
             epoch, step, trainer.total_steps, loss, scores.main, scores.best, " (best)" if better else "",
         )  # fmt: skip
-        standing.learned = standing.learned or not signs
-        counts = standing.learned and step > self._warmup
-        standing.evals_without_improvement = 0 if better else standing.evals_without_improvement + counts
+        state.learned = state.learned or not signs
+        counts = state.learned and step > self._warmup
+        state.evals_without_improvement = 0 if better else state.evals_without_improvement + counts
         if better:
-            standing.best, standing.best_step = scores.best, step
+            state.best, state.best_step = scores.best, step
             if trainer.accelerator.is_main_process:
                 facts = {"step": step, scores.main: scores.best}
                 self.folder.save_best(trainable_state(trainer.bare_model), facts)
-        standing.last_eval_step = step
+        state.last_eval_step = step
         if trainer.accelerator.is_main_process:
-            trainer.follower.on_evaluate(trainer.bare_model, step, trainer.total_steps, scores)
-        standing.seconds += time.perf_counter() - began
-        self._report(self.guards.validated(step, scores))
+            self.listener.on_evaluate(trainer.bare_model, step, trainer.total_steps, scores)
+        state.seconds += time.perf_counter() - began
+        self._report(self.monitor.validated(step, scores))
 
     def _report(self, troubles: list[Anomaly]) -> None:
-        """Says what goes wrong, and stops where that was asked for."""
+        """Logs anomalies; stops the run where the guard demands it."""
         for trouble in troubles:
             self.folder.append_history(asdict(trouble))
-            if self.guards.stops(trouble):
-                self._checkpoint()
+            if self.monitor.stops(trouble):
+                self._save_checkpoint()
                 raise trouble.error()
             logger.warning("step %d: %s; what may help: %s", trouble.step, trouble.found, trouble.advice)
 
     def _checkpoint_if_due(self) -> None:
-        """Writes a checkpoint where it is time to."""
-        keeping = self.trainer.keeping
-        if keeping is None:
+        """Writes a checkpoint if one is due."""
+        if self.checkpoint is None:
             return
-        every = interval(keeping.every, self.trainer.plan.steps_per_epoch)
-        old = time.monotonic() - self._saved_at >= 60 * keeping.minutes
-        if self.standing.step % every == 0 or old:
-            self._checkpoint()
+        every = interval(self.checkpoint.every, self.trainer.plan.steps_per_epoch)
+        overdue = time.monotonic() - self._saved_at >= 60 * self.checkpoint.minutes
+        if self.state.step % every == 0 or overdue:
+            self._save_checkpoint()
 
-    def _checkpoint(self) -> None:
-        """Writes a checkpoint of the steps that have been done, if there is none yet."""
-        trainer, standing, checkpoints = self.trainer, self.standing, self._checkpoints
-        if checkpoints is None or standing.step == self._saved or not trainer.accelerator.is_main_process:
+    def _save_checkpoint(self) -> None:
+        """Writes a checkpoint of the steps that have been done, if there is none yet.
+
+        It is written in the background from copies on the CPU, so training continues meanwhile.
+        """
+        trainer, state, checkpoints = self.trainer, self.state, self._checkpoints
+        if checkpoints is None or state.step == self._saved or not trainer.accelerator.is_main_process:
             return
         checkpoints.wait()  # before there is a second copy of everything
-        state = {
-            "standing": asdict(standing),
+        record = {
+            "standing": asdict(state),
             "budget": trainer.plan.budget,
             "history_bytes": self.folder.history_bytes(),
-            "fingerprint": trainer.fingerprint,
+            "fingerprint": self.fingerprint,
             "labels": trainer.task.labels(),
             "surroundings": environment_fingerprint(trainer.accelerator),
             **scheduler_state(trainer.schedule, trainer.accelerator),
@@ -251,9 +287,9 @@ class Fit:
             "weights": trainable_state(trainer.bare_model),
             "optimizer": optimizer_tensors(trainer.optimizer),
         }
-        links = {BEST: self.folder.best} if standing.best is not None else {}
-        checkpoints.save(standing.step, tensors, state, links, relies_on=[self.folder.history])
-        self._saved, self._saved_at = standing.step, time.monotonic()
+        links = {BEST: self.folder.best} if state.best is not None else {}
+        checkpoints.save(state.step, tensors, record, links, relies_on=[self.folder.history])
+        self._saved, self._saved_at = state.step, time.monotonic()
 
     def _wait_for_checkpoint(self) -> None:
         """Waits for the checkpoint that is being written."""
@@ -261,35 +297,38 @@ class Fit:
             self._checkpoints.wait()
 
     def _restore(self) -> None:
-        """Goes back to the newest checkpoint that is whole, if there is any."""
+        """Restores the newest intact checkpoint, if there is one.
+
+        Rank 0 alone looks for it, because folders may differ in what other nodes see of them; the others load the same step.
+        """
         trainer, checkpoints = self.trainer, self._checkpoints
         if checkpoints is None:
             return
-        found = checkpoints.latest(Position) if trainer.accelerator.is_main_process else None
-        step = broadcast_int(found.state["standing"]["step"] if found is not None else 0)
+        checkpoint = checkpoints.latest(Position) if trainer.accelerator.is_main_process else None
+        step = broadcast_int(checkpoint.state["standing"]["step"] if checkpoint is not None else 0)
         if not step:
             self.folder.rollback(0, None)
             return
-        found = found or checkpoints.load(step)
-        state = found.state
-        if state["fingerprint"] != trainer.fingerprint:
+        checkpoint = checkpoint or checkpoints.load(step)
+        record = checkpoint.state
+        if record["fingerprint"] != self.fingerprint:
             raise ConfigError(
                 "the data have changed since the checkpoint was written",
-                where=str(found.path),
-                found=f"fingerprint {state['fingerprint']}, now {trainer.fingerprint}",
+                where=str(checkpoint.path),
+                found=f"fingerprint {record['fingerprint']}, now {self.fingerprint}",
                 fix="bring the old data back, or resume=never, which begins anew",
             )
-        if state["labels"] != trainer.task.labels():
+        if record["labels"] != trainer.task.labels():
             raise ConfigError(
                 "the labels or their order have changed since the checkpoint was written",
-                where=str(found.path),
-                found=f"{listing(state['labels'] or ())}; now {listing(trainer.task.labels() or ())}",
+                where=str(checkpoint.path),
+                found=f"{listing(record['labels'] or ())}; now {listing(trainer.task.labels() or ())}",
                 fix="dataset.label_map as it was, or resume=never, which begins anew",
             )
         here = environment_fingerprint(trainer.accelerator)
         other = [
             f"{name} {old} -> {here.get(name)}"
-            for name, old in state["surroundings"].items()
+            for name, old in record["surroundings"].items()
             if here.get(name) != old
         ]
         if other:
@@ -297,19 +336,19 @@ class Fit:
                 "the result may differ in its last digits from an undisturbed run: %s", ", ".join(other)
             )
         try:
-            load_trainable_state(trainer.bare_model, found.tensors("weights"))
-            load_optimizer(trainer.optimizer, found.tensors("optimizer"))
-            load_scheduler_state(trainer.schedule, trainer.optimizer, trainer.accelerator, state)
+            load_trainable_state(trainer.bare_model, checkpoint.tensors("weights"))
+            load_optimizer(trainer.optimizer, checkpoint.tensors("optimizer"))
+            load_scheduler_state(trainer.schedule, trainer.optimizer, trainer.accelerator, record)
         except (KeyError, ValueError, RuntimeError) as error:  # names or shapes of another model
             raise ConfigError(
                 "the checkpoint does not fit the model",
-                where=str(found.path),
+                where=str(checkpoint.path),
                 found=str(error).splitlines()[0],
                 fix="resume=never, which begins anew",
             ) from error
-        standing = {field.name: state["standing"][field.name] for field in fields(TrainerState)}
-        trainer.restore_position(TrainerState(**standing), state["budget"])
-        best = found.path / BEST
-        self.folder.rollback(state["history_bytes"], best if best.exists() else None)
+        state = {field.name: record["standing"][field.name] for field in fields(TrainerState)}
+        trainer.restore_position(TrainerState(**state), record["budget"])
+        best = checkpoint.path / BEST
+        self.folder.rollback(record["history_bytes"], best if best.exists() else None)
         self._saved = step
         logger.info("going on after step %d of %d", step, trainer.total_steps)

@@ -19,30 +19,30 @@ BUCKET_NUMBERS = 1 << 24
 
 @dataclass
 class StepTotals:
-    """What a rank knows of a step, and after `over_ranks` what all know together."""
+    """Sums of one step: those of this rank, and after `all_reduce` those of all ranks."""
 
     loss: float = 0.0
     """Sum over targets."""
     count: float = 0.0
     """Sum of the targets' weights."""
     out_of_memory: bool = False
-    alone: bool = False
-    """The micro-batch for which memory was not enough holds one feature."""
+    single_example: bool = False
+    """Whether the micro-batch that did not fit into memory holds one feature."""
     stop: bool = False
-    """Training shall end after this step."""
-    learned: list[bool] | None = None
-    """Which parameters have a gradient, in their order."""
+    """Whether training ends before this step is applied."""
+    has_gradient: list[bool] | None = None
+    """Which trainable parameters have a gradient, in their order."""
 
     def all_reduce(self, device: torch.device) -> "StepTotals":
-        """Sums and disjunctions over all ranks, in one reduction; the share itself in a single process."""
+        """Returns the sums and disjunctions over all ranks, in one reduction; itself in a single process."""
         if not is_distributed():
             return self
-        flags = [self.out_of_memory, self.alone, self.stop, *(self.learned or [])]
+        flags = [self.out_of_memory, self.single_example, self.stop, *(self.has_gradient or [])]
         tensor = torch.tensor([self.loss, self.count, *map(float, flags)], dtype=torch.float64, device=device)
         torch.distributed.all_reduce(tensor)
         loss, count, *sums = tensor.tolist()
-        out_of_memory, alone, stop, *learned = (value > 0 for value in sums)
-        return StepTotals(loss, count, out_of_memory, alone, stop, learned)
+        out_of_memory, single_example, stop, *has_gradient = (value > 0 for value in sums)
+        return StepTotals(loss, count, out_of_memory, single_example, stop, has_gradient)
 
 
 def is_distributed() -> bool:

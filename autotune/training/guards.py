@@ -8,18 +8,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import fmean, median
-from typing import TYPE_CHECKING, Any
-
-import torch
-import torch.distributed
+from typing import Any
 
 from autotune.config.enums import Guard
 from autotune.errors import TrainingError, listing
 from autotune.tasks.base import Scores
-from autotune.training.gradients import is_distributed
-
-if TYPE_CHECKING:
-    from autotune.training.trainer import StepResult, Trainer
+from autotune.training.state import StepResult
 
 IN_A_ROW, SCALED_IN_A_ROW = 3, 20
 """Steps that were not finite, after which training stops; fp16 finds its scale by such steps."""
@@ -89,7 +83,7 @@ class TrainingMonitor:
             elif "trouble" in record:
                 self.troubles.append(Anomaly(**record))
 
-    def step(self, step: "StepResult") -> list[Anomaly]:
+    def step(self, step: StepResult) -> list[Anomaly]:
         """What is new after a step."""
         usual = median(self._norms) if len(self._norms) >= LEAST else math.inf
         self._count(step.loss, step.grad_norm, step.learning_rate, not step.applied)
@@ -128,7 +122,7 @@ class TrainingMonitor:
         self.troubles += new
         return new
 
-    def _seen_in(self, step: "StepResult", usual: float) -> Iterator[Anomaly]:
+    def _seen_in(self, step: StepResult, usual: float) -> Iterator[Anomaly]:
         rate = f"trainer.learning_rate={step.learning_rate / 10:.1g}"
         finite = math.isfinite(step.loss)
         if self._undone == self.most or (self._undone == 1 and not finite):
@@ -209,28 +203,3 @@ def _seen_in_figures(step: int, scores: Scores) -> Iterator[Anomaly]:
             f"{counts['empty']} of {counts['rows']} summaries of validation are empty",
             "more epochs, or another trainer.learning_rate",
         )
-
-
-def rows_with_nonfinite_loss(trainer: "Trainer", number: int) -> list[str]:
-    """The rows of a step, of all ranks, whose loss is no finite number without dropout; all ranks call it.
-
-    Args:
-        trainer: whose gradients are thrown away.
-        number: of the step in the plan.
-    """
-    trainer.model.eval()
-    found: set[str] = set()
-    with torch.no_grad():
-        for micro_batch in trainer.micro_batches(number):
-            for features in [micro_batch] if len(micro_batch) == 1 else [micro_batch, *micro_batch[:, None]]:
-                batch = trainer.feed.batch(trainer.features, features)
-                if torch.isfinite(trainer.task.loss(trainer.model, batch).sum):
-                    if len(features) > 1:
-                        break  # the whole micro-batch is in order
-                elif len(features) == 1:
-                    found.add(trainer.row_id(int(features[0])))
-    shares: list[Any] = [found]
-    if is_distributed():
-        shares = [None] * torch.distributed.get_world_size()
-        torch.distributed.all_gather_object(shares, found)
-    return sorted(set().union(*shares))

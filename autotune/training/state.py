@@ -1,7 +1,9 @@
 """How far training has come, and how a trainer is put back to where a checkpoint was written."""
 
+import math
 import platform
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -13,6 +15,39 @@ from autotune.training.gradients import is_distributed
 
 SCHEDULE = ("last_epoch", "_step_count", "_last_lr")
 """What changes in a schedule; the rest comes from the configuration."""
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """One optimizer step."""
+
+    step: int
+    """Number of steps done, this one included."""
+    epoch: float
+    """Passes over the rows so far."""
+    loss: float
+    """Sum over count of the whole step, over all ranks; may be NaN or inf, like `grad_norm`."""
+    learning_rate: float
+    """Learning rate of the step."""
+    grad_norm: float
+    """Norm of the gradient before clipping."""
+    micro_batch_tokens: int
+    """Budget of padded tokens per micro-batch."""
+    seconds: float
+    applied: bool = True
+    """False if the step was skipped because loss or gradient was not finite."""
+    rows: Sequence[str] = ()
+    """Ids of the rows whose own loss is not finite."""
+
+    def record(self) -> dict[str, Any]:
+        """Returns the line of history.jsonl. JSON has no NaN, so it becomes null; `applied` and `rows` only where skipped."""
+        values = {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in asdict(self).items()
+        }
+        if self.applied:
+            del values["applied"], values["rows"]
+        return values
 
 
 @dataclass

@@ -1,11 +1,10 @@
-"""The training loop: one visible generator of optimizer steps; `fit` is its consumer."""
+"""The training loop: `Trainer.steps` yields one optimizer step after another; `Fit` consumes them."""
 
 import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext
 from typing import Any, cast
 
 import numpy as np
@@ -15,67 +14,28 @@ from accelerate.utils import AutocastKwargs, gather_object
 from datasets import Dataset
 from torch import nn
 
-from autotune.config.enums import Batching, Guard
-from autotune.config.schema import CheckpointConfig, TrainerConfig
+from autotune.config.enums import Batching
+from autotune.config.schema import TrainerConfig
 from autotune.data.batches import BatchPlan, Indices
-from autotune.errors import TrainingError
+from autotune.errors import Interrupted, TrainingError
 from autotune.models.packing import packed, refuse_packing
-from autotune.run.folder import RunFolder
-from autotune.runtime import signals
 from autotune.runtime.memory import free_memory, is_out_of_memory
-from autotune.tasks.base import Scores, Task
+from autotune.tasks.base import Task
 from autotune.training.budget import find_token_budget
 from autotune.training.compiling import compile_model, length_multiple, pad_to_multiple
 from autotune.training.device import micro_batch_cost
 from autotune.training.embeddings import EmbeddingGradients
-from autotune.training.fit import Fit, FitResult
 from autotune.training.gradients import (
     StepTotals,
     all_reduce_gradients,
     broadcast_parameters,
     normalize_and_clip_gradients,
 )
-from autotune.training.guards import rows_with_nonfinite_loss
-from autotune.training.listener import TrainingListener
 from autotune.training.loader import BatchLoader
-from autotune.training.optimizer import interval, optimizer, schedule
-from autotune.training.state import TrainerState
+from autotune.training.optimizer import optimizer, schedule
+from autotune.training.state import StepResult, TrainerState
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """One optimizer step."""
-
-    step: int
-    """How many steps have been done, this one included."""
-    epoch: float
-    """Passes over the rows so far."""
-    loss: float
-    """Sum over count of the whole step, over all ranks; perhaps no finite number, as the norm."""
-    learning_rate: float
-    """With which the step was done."""
-    grad_norm: float
-    """Before clipping."""
-    micro_batch_tokens: int
-    """The budget with which it was done."""
-    seconds: float
-    applied: bool = True
-    """Whether weights have changed: not where loss or gradient are no finite numbers."""
-    rows: Sequence[str] = ()
-    """Those whose loss alone is no finite number."""
-
-    def record(self) -> dict[str, Any]:
-        """As JSON, which knows no other numbers than finite ones; where all went well, without a word of that."""
-        values = {
-            name: None if isinstance(value, float) and not math.isfinite(value) else value
-            for name, value in asdict(self).items()
-        }
-        told = () if self.applied else ("applied", "rows")
-        return {
-            name: value for name, value in values.items() if name not in ("applied", "rows") or name in told
-        }
 
 
 def batch_plan(task: Task, features: Dataset, config: TrainerConfig, seed: int, budget: int) -> BatchPlan:
@@ -110,28 +70,22 @@ def total_steps(config: TrainerConfig, per_epoch: int, *, streaming: bool = Fals
 
 
 class Trainer:
-    """Fine-tunes a model.
+    """Fine-tunes a model, one optimizer step at a time.
 
-    The loss of a step is the sum over its targets divided by their count, over all micro-batches and ranks,
-    so neither the memory budget nor the number of processes changes the gradient. The random state is set anew
-    from (seed, step, rank) at every step, so a run's position is one integer.
+    The loss of a step is the sum over its targets divided by their count, over all micro-batches and ranks, so neither
+    the memory budget nor the number of processes changes the gradient. The random state is set from (seed, step,
+    rank) at every step, so the position of a run is one integer.
 
     Args:
         task: collates features and computes losses.
         model: with the parameters to train requiring gradients; changed in place.
-        features: of the training split, with at least one target each step.
+        features: of the training split, with at least one target per step.
         config: section `trainer`, with `epochs` and `learning_rate` resolved.
         seed: of the order of rows and of dropout.
         accelerator: device, precision and processes.
-        evaluate: scores the model on validation; None when there is no such split.
-        folder: takes the history and the best weights.
-        sections: for a train set that streams, the features of each section; `features` is the first.
-        budget: padded tokens a micro-batch; None: `trainer.micro_batch_tokens`, which may be found by measuring.
-        keeping: section `checkpoint`; None: no checkpoints are written or read.
-        fingerprint: of the data, which must be those that a checkpoint has learned from.
-        rows: of the training split, with their ids; None where they are streamed.
-        guard: what becomes of a run that goes wrong.
-        follower: is told of evaluations and of the end.
+        token_budget: padded tokens per micro-batch; None: `trainer.micro_batch_tokens`, or else measured.
+        sections: for a train split that streams, the features of each section; `features` is the first.
+        row_ids: ids of the rows that the features were made of; None where they are streamed.
     """
 
     def __init__(
@@ -139,93 +93,83 @@ class Trainer:
         task: Task,
         model: nn.Module,
         features: Dataset,
-        *,
         config: TrainerConfig,
         seed: int,
         accelerator: Accelerator,
-        evaluate: Callable[[nn.Module], Scores] | None,
-        folder: RunFolder,
+        *,
+        token_budget: int | None = None,
         sections: Callable[[int], Dataset] | None = None,
-        budget: int | None = None,
-        keeping: CheckpointConfig | None = None,
-        fingerprint: str = "",
-        rows: Dataset | None = None,
-        guard: Guard = Guard.warn,
-        follower: TrainingListener | None = None,
+        row_ids: Sequence[str] | None = None,
     ) -> None:
         self.task, self.features, self.config, self.seed = task, features, config, seed
-        self.accelerator, self.evaluate, self.folder = accelerator, evaluate, folder
-        self.sections, self.standing = sections, TrainerState()
+        self.accelerator, self.sections, self.row_ids = accelerator, sections, row_ids
+        self.state = TrainerState()
         if config.gradient_checkpointing:
             enable_gradient_checkpointing(model)
         if config.batching is Batching.packed:
             refuse_packing(model)
-        # Device and precision only: gradients are summed over ranks by `gradients`, not by a wrapper.
+        # Sets device and precision only: `gradients` sums over ranks, because a wrapper would do it in every backward,
+        # where a rank that runs out of memory leaves the others waiting.
         self.model = accelerator.prepare_model(model, evaluation_mode=True).train()
         budget = (
-            budget or config.micro_batch_tokens or find_token_budget(task, self.model, features, accelerator)
+            token_budget
+            or config.micro_batch_tokens
+            or find_token_budget(task, self.model, features, accelerator)
         )
         self.plan = batch_plan(task, features, config, seed, budget)
-        per_epoch = self.plan.steps_per_epoch
-        self.total_steps = total_steps(config, per_epoch, streaming=sections is not None)
-        self.evaluate_every = interval(config.evaluate_every, per_epoch)
+        self.total_steps = total_steps(config, self.plan.steps_per_epoch, streaming=sections is not None)
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         broadcast_parameters(self.parameters)
-        self.feed = BatchLoader(task, accelerator.device)
+        self.loader = BatchLoader(task, accelerator.device)
         self.embeddings = EmbeddingGradients([] if config.compile else model.modules())
         if config.compile:
             self.model = compile_model(self.model)
-            self.feed.multiple = length_multiple(task.lengths(features))
+            self.loader.multiple = length_multiple(task.lengths(features))
         self.optimizer = accelerator.prepare_optimizer(optimizer(model, config))
         self.schedule = schedule(self.optimizer, config, self.total_steps)
-        self.keeping, self.fingerprint = keeping, fingerprint
-        self.rows, self.guard = rows, guard
-        self.follower = follower or TrainingListener()
-        self.stopping: str | None = None
-        self.ends = math.inf
 
     @property
     def bare_model(self) -> nn.Module:
-        """The model as it was given."""
+        """The model without wrappers."""
         return self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
 
-    def stop(self, why: str) -> None:
-        """Ends training within a micro-batch, on all ranks, whichever of them asks for it; the step that is being
-        done is not, and comes again where training goes on."""
-        self.stopping = why
-
-    def steps(self) -> Iterator[StepResult]:
+    def steps(self, stop_reason: Callable[[], str | None] = lambda: None) -> Iterator[StepResult]:
         """Trains; yields after every optimizer step.
 
+        Args:
+            stop_reason: asked before every micro-batch, on every rank; a text ends training on all ranks. The step
+                under way is dropped: it is repeated when training resumes.
+
         Raises:
+            Interrupted: a rank had a reason to stop.
             TrainingError: memory is not enough for a single feature or for the optimizer.
         """
-        for step in range(self.standing.step, self.total_steps):
+        for step in range(self.state.step, self.total_steps):
             began = time.perf_counter()
             self.model.train()
-            number = self._plan_index(step)
-            share = self._gradients(step, number)
-            if share.stop:
-                reasons = gather_object([self.stopping])
-                self.stopping = next(reason for reason in reasons if reason is not None)
-                return
-            count = max(share.count, 1e-9)
-            norm = self._normalize_and_clip(number, count)
+            index = self._plan_index(step)
+            totals = self._accumulate_gradients(step, index, stop_reason)
+            if totals.stop:
+                reasons = gather_object([stop_reason()])
+                raise Interrupted(next(reason for reason in reasons if reason is not None))
+            count = max(totals.count, 1e-9)
+            norm = self.normalize_and_clip(self._divisor(index) / count)
             learning_rate = self.schedule.get_last_lr()[0]
-            finite = math.isfinite(share.loss) and math.isfinite(norm)
-            # With a scaler it is the optimizer's wrapper that leaves such a step out, and halves the scale.
+            finite = math.isfinite(totals.loss) and math.isfinite(norm)
+            # With a gradient scaler, the wrapped optimizer must see the step: it skips it and lowers the scale.
             if finite or self.accelerator.scaler is not None:
-                self._optimizer_step()
+                self.optimizer_step()
             else:
                 self.optimizer.zero_grad()
             applied = finite and not self.accelerator.optimizer_step_was_skipped
-            rows = () if math.isfinite(share.loss) else rows_with_nonfinite_loss(self, number)
-            self.standing.step = step + 1
-            self.standing.seconds += time.perf_counter() - began
+            rows = () if math.isfinite(totals.loss) else self._rows_with_nonfinite_loss(index)
+            # The state changes before the step is yielded: whoever saves a checkpoint there saves what was done.
+            self.state.step = step + 1
+            self.state.seconds += time.perf_counter() - began
             yield StepResult(
                 step=step + 1,
                 epoch=(step + 1) / self.plan.steps_per_epoch,
-                loss=share.loss / count,
+                loss=totals.loss / count,
                 learning_rate=learning_rate,
                 grad_norm=norm,
                 micro_batch_tokens=self.plan.budget,
@@ -234,145 +178,82 @@ class Trainer:
                 rows=rows,
             )
 
-    def fit(self) -> FitResult:
-        """Trains to the end; see `Fit.run`."""
-        return Fit(self).run()
+    def restore_position(self, state: TrainerState, token_budget: int) -> None:
+        """Continues at the position of another trainer of the same run, with its padded tokens per micro-batch."""
+        self.state = state
+        if self.sections is not None and state.section:
+            self.features = self.sections(state.section)
+        self.plan = batch_plan(self.task, self.features, self.config, self.seed, token_budget)
 
-    def restore_position(self, standing: TrainerState, budget: int) -> None:
-        """Takes up the position of another trainer of the same run, and its padded tokens a micro-batch."""
-        self.standing = standing
-        if self.sections is not None and standing.section:
-            self.features = self.sections(standing.section)
-        self.plan = batch_plan(self.task, self.features, self.config, self.seed, budget)
+    def micro_batches(self, index: int) -> list[Indices]:
+        """Returns this rank's micro-batches of a step, by its number in the plan."""
+        accelerator = self.accelerator
+        return self.plan.micro_batches(index, rank=accelerator.process_index, ranks=accelerator.num_processes)
 
-    def _plan_index(self, step: int) -> int:
-        """The number of a step in the plan; at the end of a section the next one is opened.
+    def forward_backward(
+        self,
+        micro_batches: Sequence[Indices],
+        divisor: int,
+        stop_reason: Callable[[], str | None] = lambda: None,
+        upcoming: Sequence[Indices] = (),
+    ) -> StepTotals:
+        """Adds the gradient of the micro-batches, divided by `divisor`, to that of the parameters.
 
-        A section is a pass of its own plan, so that its order depends on its number.
+        Args:
+            micro_batches: numbers of features, each int64 (features,).
+            divisor: of the sum of losses.
+            stop_reason: see `steps`.
+            upcoming: micro-batches of the next step; a GPU gets the first while it still works on this one.
+
+        Returns:
+            The sums of this rank; `out_of_memory` where the memory was not enough, and then no gradient is usable.
         """
-        if self.sections is None:
-            return step
-        standing = self.standing
-        if step == standing.section_began + self.plan.steps_per_epoch:
-            standing.section, standing.section_began = standing.section + 1, step
-            self.features = self.sections(standing.section)
-            self.plan = batch_plan(self.task, self.features, self.config, self.seed, self.plan.budget)
-        return standing.section * self.plan.steps_per_epoch + step - standing.section_began
-
-    def _gradients(self, step: int, number: int) -> StepTotals:
-        """Sums of a step over all ranks, with this rank's part of the gradient in the parameters.
-
-        Where memory is not enough on some rank, all of them throw the step's gradients away and do it again
-        with smaller micro-batches and the same random state, as if nothing had happened.
-        """
-        budget = self.plan.budget
-        while True:
-            reseed(self.seed, step, self.accelerator.process_index)
-            self.optimizer.zero_grad()
-            share = self._accumulate(number).all_reduce(self.accelerator.device)
-            if not share.out_of_memory:
-                break
-            self._shrink_micro_batches(number, alone=share.alone)
-        if self.plan.budget < budget:
-            logger.warning(
-                "memory was not enough for micro-batches of %d padded tokens: step %d was done again with %d, and "
-                "the run goes on with that (trainer.micro_batch_tokens=%d begins with it)",
-                budget, step + 1, self.plan.budget, self.plan.budget,
-            )  # fmt: skip
-        if share.learned is not None and self.accelerator.num_processes > 1:
-            all_reduce_gradients(self.parameters, share.learned)
-        return share
-
-    def _accumulate(self, number: int) -> StepTotals:
-        """Forward and backward through this rank's micro-batches of a step."""
-        with self._without_padding():
-            return self._forward_backward(number, self.micro_batches(number))
-
-    def _without_padding(self) -> AbstractContextManager[None]:
-        is_packed = self.config.batching is Batching.packed
-        return packed(self.bare_model) if is_packed else nullcontext()
-
-    def _forward_backward(self, number: int, micro_batches: list[Indices]) -> StepTotals:
-        divisor = len(self.plan.step_features(number))
-        share = StepTotals()
+        totals = StepTotals()
         loss = torch.zeros((), dtype=torch.float64, device=self.accelerator.device)
         features = np.empty(0, dtype=np.int64)
+        without_padding = self.config.batching is Batching.packed
         try:
-            # Autocast keeps its copies of the weights until the outermost context ends. With this one around them, which
-            # itself casts nothing, the contexts of the forward passes share one cast of each weight per step.
-            with self.accelerator.autocast(AutocastKwargs(enabled=False)):
+            # Autocast keeps its copies of the weights until the outermost context ends. This one casts nothing itself, and
+            # lets the contexts of all forward passes share one cast of each weight per step.
+            with (
+                packed(self.bare_model) if without_padding else nullcontext(),
+                self.accelerator.autocast(AutocastKwargs(enabled=False)),
+            ):
                 for features in micro_batches:
-                    if self._should_stop():
+                    if stop_reason() is not None:
                         break
-                    batch = self.feed.batch(self.features, features)
-                    part = self.task.loss(self.model, batch).sum
-                    # All ranks know how many features a step has; the count of its targets comes with the sums.
-                    self.accelerator.backward(part / divisor)
-                    loss += part.detach()
-                    share.count += batch.num_targets
+                    batch = self.loader.batch(self.features, features)
+                    loss_sum = self.task.loss(self.model, batch).sum
+                    # Every rank knows the number of features of a step beforehand, so it divides by that; the number of
+                    # targets is known after the reduction, and `normalize_and_clip` corrects for it.
+                    self.accelerator.backward(loss_sum / divisor)
+                    loss += loss_sum.detach()
+                    totals.count += batch.num_targets
             self.embeddings.add()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             self.embeddings.forget()
-            share.out_of_memory, share.alone = True, len(features) == 1
-        if (number + 1) % self.plan.steps_per_epoch and not share.out_of_memory:
-            self.feed.prepare(self.features, self.micro_batches(number + 1))
-        share.loss, share.stop = float(loss), self._should_stop()
-        share.learned = [parameter.grad is not None for parameter in self.parameters]
-        return share
+            totals.out_of_memory, totals.single_example = True, len(features) == 1
+        if not totals.out_of_memory:
+            self.loader.prepare(self.features, upcoming)
+        # Only now wait for the device.
+        totals.loss, totals.stop = float(loss), stop_reason() is not None
+        totals.has_gradient = [parameter.grad is not None for parameter in self.parameters]
+        return totals
 
-    def _should_stop(self) -> bool:
-        """Whether a signal has come or the time is over, on this rank."""
-        if signals.stop_requested():
-            self.stopping = signals.name()
-        elif time.monotonic() > self.ends:
-            self.stopping = f"trainer.max_hours={self.config.max_hours:g}"
-        return self.stopping is not None
-
-    def row_id(self, feature: int) -> str:
-        """The id of the row that a feature was made of; its number where rows are streamed."""
-        number = int(self.features.data.table["row"][feature].as_py())
-        return str(number if self.rows is None else self.rows[number]["id"])
-
-    def micro_batches(self, number: int) -> list[Indices]:
-        """This rank's micro-batches of a step, by its number in the plan."""
-        accelerator = self.accelerator
-        return self.plan.micro_batches(
-            number, rank=accelerator.process_index, ranks=accelerator.num_processes
-        )
-
-    def _shrink_micro_batches(self, number: int, *, alone: bool) -> None:
-        """Halves the budget, from what the largest micro-batch of any rank takes.
-
-        Raises:
-            TrainingError: it was a single feature that memory was not enough for.
-        """
-        ranks = self.accelerator.num_processes
-        largest = max(
-            self.plan.tokens(features)
-            for rank in range(ranks)
-            for features in self.plan.micro_batches(number, rank=rank, ranks=ranks)
-        )
-        if alone:
-            raise TrainingError(
-                "memory is not enough for a single text, so smaller micro-batches do not help",
-                where=f"step {number + 1}, up to {largest} tokens",
-                fix=f"task.max_length={max(1, largest // 2)}, trainer.gradient_checkpointing=true, peft=lora, or a "
-                "smaller model",
-            )
-        free_memory()
-        self.plan.budget = max(1, min(self.plan.budget, largest) // 2)
-
-    def _normalize_and_clip(self, number: int, count: float) -> float:
-        """Divides the step's gradient by the count of its targets and clips it; returns its norm before that."""
+    def normalize_and_clip(self, factor: float) -> float:
+        """Multiplies the gradient by a factor and clips it; returns its norm in between."""
         if self.accelerator.scaler is not None:
             self.accelerator.unscale_gradients(self.optimizer)
-        divisor = len(self.plan.step_features(number))
-        return normalize_and_clip_gradients(self.parameters, divisor / count, self.config.max_grad_norm)
+        return normalize_and_clip_gradients(self.parameters, factor, self.config.max_grad_norm)
 
-    def _optimizer_step(self) -> None:
-        """Optimizer and learning rate."""
+    def optimizer_step(self) -> None:
+        """Applies the gradient, advances the learning rate and clears the gradient.
+
+        Raises:
+            TrainingError: memory is not enough for the optimizer's state.
+        """
         try:
             self.optimizer.step()
         except (RuntimeError, MemoryError) as error:
@@ -386,6 +267,100 @@ class Trainer:
         if not self.accelerator.optimizer_step_was_skipped:
             self.schedule.step()
         self.optimizer.zero_grad()
+
+    def _plan_index(self, step: int) -> int:
+        """Returns the number of a step in the plan; opens the next section at the end of one.
+
+        A section has a plan of its own, so that the order of its rows depends on its number alone.
+        """
+        if self.sections is None:
+            return step
+        state = self.state
+        if step == state.section_began + self.plan.steps_per_epoch:
+            state.section, state.section_began = state.section + 1, step
+            self.features = self.sections(state.section)
+            self.plan = batch_plan(self.task, self.features, self.config, self.seed, self.plan.budget)
+        return state.section * self.plan.steps_per_epoch + step - state.section_began
+
+    def _divisor(self, index: int) -> int:
+        return len(self.plan.step_features(index))
+
+    def _accumulate_gradients(
+        self, step: int, index: int, stop_reason: Callable[[], str | None]
+    ) -> StepTotals:
+        """Returns the sums of a step over all ranks; the gradient over all ranks is then in the parameters.
+
+        Where memory is not enough on some rank, all of them drop the gradients of the step and repeat it with smaller
+        micro-batches and the same random state.
+        """
+        budget = self.plan.budget
+        while True:
+            reseed(self.seed, step, self.accelerator.process_index)
+            self.optimizer.zero_grad()
+            is_last = (index + 1) % self.plan.steps_per_epoch == 0
+            upcoming = () if is_last else self.micro_batches(index + 1)
+            totals = self.forward_backward(
+                self.micro_batches(index), self._divisor(index), stop_reason, upcoming
+            )
+            # The small reduction comes before that of the gradients: a rank that ran out of memory has none to send, and
+            # the others would wait for it forever.
+            totals = totals.all_reduce(self.accelerator.device)
+            if not totals.out_of_memory:
+                break
+            self._shrink_micro_batches(index, single_example=totals.single_example)
+        if self.plan.budget < budget:
+            logger.warning(
+                "memory was not enough for micro-batches of %d padded tokens: step %d was done again with %d, and "
+                "the run goes on with that (trainer.micro_batch_tokens=%d begins with it)",
+                budget, step + 1, self.plan.budget, self.plan.budget,
+            )  # fmt: skip
+        if totals.has_gradient is not None and self.accelerator.num_processes > 1:
+            all_reduce_gradients(self.parameters, totals.has_gradient)
+        return totals
+
+    def _shrink_micro_batches(self, index: int, *, single_example: bool) -> None:
+        """Halves the budget, starting from what the largest micro-batch of any rank takes.
+
+        Raises:
+            TrainingError: a single feature does not fit into memory.
+        """
+        ranks = self.accelerator.num_processes
+        largest = max(
+            self.plan.tokens(features)
+            for rank in range(ranks)
+            for features in self.plan.micro_batches(index, rank=rank, ranks=ranks)
+        )
+        if single_example:
+            raise TrainingError(
+                "memory is not enough for a single text, so smaller micro-batches do not help",
+                where=f"step {index + 1}, up to {largest} tokens",
+                fix=f"task.max_length={max(1, largest // 2)}, trainer.gradient_checkpointing=true, peft=lora, or a "
+                "smaller model",
+            )
+        free_memory()
+        self.plan.budget = max(1, min(self.plan.budget, largest) // 2)
+
+    def _rows_with_nonfinite_loss(self, index: int) -> list[str]:
+        """Returns the rows of a step, of all ranks, whose loss without dropout is not finite; all ranks call it."""
+        self.model.eval()
+        found: set[str] = set()
+        with torch.no_grad():
+            for micro_batch in self.micro_batches(index):
+                for features in (
+                    [micro_batch] if len(micro_batch) == 1 else [micro_batch, *micro_batch[:, None]]
+                ):
+                    batch = self.loader.batch(self.features, features)
+                    if torch.isfinite(self.task.loss(self.model, batch).sum):
+                        if len(features) > 1:
+                            break  # no row of this micro-batch is at fault
+                    elif len(features) == 1:
+                        found.add(self._row_id(int(features[0])))
+        return sorted(set().union(*gather_object([found])))
+
+    def _row_id(self, feature: int) -> str:
+        """Returns the id of the row that a feature was made of; its number where rows are streamed."""
+        number = int(self.features.data.table["row"][feature].as_py())
+        return str(number) if self.row_ids is None else str(self.row_ids[number])
 
 
 def enable_gradient_checkpointing(model: nn.Module) -> None:

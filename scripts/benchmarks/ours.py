@@ -2,16 +2,13 @@
 
 import itertools
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import nn
 
-from autotune.config.enums import Resume
 from autotune.data.batches import Indices
-from autotune.run.folder import RunFolder
 from autotune.training import device
 from autotune.training.trainer import Trainer, batch_plan
 from benchmarks.setting import SEED, Opened
@@ -54,21 +51,17 @@ def train(opened: Opened, model: nn.Module, count: int, run: Run, **options: Any
         run: takes losses and clocks.
         options: keys of the section `trainer` that differ from the cell's.
     """
-    config = replace(opened.config, resume=Resume.never)
-    settings = replace(config.trainer, max_steps=count, **options)
-    with ExitStack() as stack:
-        trainer = Trainer(
-            opened.prepared.task,
-            model,
-            opened.prepared.features["train"],
-            config=settings,
-            seed=SEED,
-            accelerator=device.accelerator(settings.precision),
-            evaluate=None,
-            folder=stack.enter_context(RunFolder.open(config)),
-        )
+    settings = replace(opened.config.trainer, max_steps=count, **options)
+    trainer = Trainer(
+        opened.prepared.task,
+        model,
+        opened.prepared.features["train"],
+        settings,
+        SEED,
+        device.accelerator(settings.precision),
+    )
+    run.mark()
+    for step in trainer.steps():
         run.mark()
-        for step in trainer.steps():
-            run.mark()
-            run.losses.append(step.loss)
-        return trainer.bare_model
+        run.losses.append(step.loss)
+    return trainer.bare_model

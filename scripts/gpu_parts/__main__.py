@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gpu_parts.setting import Setting
 
 IMPORTED = (
-    "autotune.pipeline.commands", "autotune.metrics.classification", "autotune.metrics.entities",
+    "autotune.pipeline.train", "autotune.metrics.classification", "autotune.metrics.entities",
     "autotune.metrics.rouge", "benchmarks.peers", "datasketch", "sklearn.linear_model", "torch._dynamo",
     "transformers.models.bert.modeling_bert", "transformers.models.llama.modeling_llama", "transformers.models.t5.modeling_t5",
 )  # fmt: skip

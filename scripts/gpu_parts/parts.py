@@ -228,7 +228,7 @@ def prefetch(setting: Setting) -> Figures:
     for ahead in (True, False):
         trainer = setting.trainer(opened, SMALL, dropout=True, precision=Precision.bf16, max_steps=6)
         if not ahead:
-            trainer.feed.prepare = lambda *_: None  # type: ignore[method-assign]
+            trainer.loader.prepare = lambda *_: None  # type: ignore[method-assign]
         began = time.perf_counter()
         losses.append([step.loss for step in trainer.steps()])
         seconds.append(time.perf_counter() - began)

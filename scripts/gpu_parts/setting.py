@@ -11,8 +11,7 @@ from benchmarks.cells import Cell
 from benchmarks.setting import SEED, Opened, fresh_model, open_cell
 from torch import Tensor
 
-from autotune.config.enums import Precision, Resume
-from autotune.run.folder import RunFolder
+from autotune.config.enums import Precision
 from autotune.training import device
 from autotune.training.trainer import Trainer
 
@@ -67,18 +66,14 @@ class Setting:
             options: keys of the section `trainer`.
         """
         settings = replace(opened.config.trainer, **options)
-        config = replace(opened.config, trainer=settings, resume=Resume.never)
-        with RunFolder.open(config) as folder:
-            return Trainer(
-                opened.prepared.task,
-                fresh_model(opened, cell, dropout=dropout),
-                opened.prepared.features["train"],
-                config=settings,
-                seed=SEED,
-                accelerator=device.accelerator(settings.precision, opened.prepared.base.config),
-                evaluate=None,
-                folder=folder,
-            )
+        return Trainer(
+            opened.prepared.task,
+            fresh_model(opened, cell, dropout=dropout),
+            opened.prepared.features["train"],
+            settings,
+            SEED,
+            device.accelerator(settings.precision, opened.prepared.base.config),
+        )
 
 
 def gradient(trainer: Trainer) -> Tensor:

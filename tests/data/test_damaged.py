@@ -14,7 +14,7 @@ from datasets import Dataset
 from autotune.config.enums import Format
 from autotune.config.schema import DatasetConfig
 from autotune.data.canonical import Converter
-from autotune.data.formats.readers import load_saved
+from autotune.data.formats.readers import load_saved_dataset
 from autotune.data.local import file_source, with_known_columns
 from autotune.errors import DataError
 from autotune.registry import task
@@ -95,7 +95,7 @@ def test_text_that_leads_out_of_its_buffer_is_not_followed(tmp_path):
             file.read_bytes().replace(starts, starts[:4] + struct.pack("<i", wrong) + starts[8:])
         )
         with pytest.raises(DataError, match="damaged"):
-            load_saved(saved)
+            load_saved_dataset(saved)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_damaged_folder_of_save_to_disk_is_told(tmp_path, info):
     Dataset.from_list(ROWS).save_to_disk(str(tmp_path / "saved"))
     (tmp_path / "saved" / "dataset_info.json").write_text(info)
     with pytest.raises(DataError, match="save_to_disk, or is damaged"):
-        load_saved(tmp_path / "saved")
+        load_saved_dataset(tmp_path / "saved")
 
 
 @pytest.mark.parametrize("depth", [100, 800, 100_000])

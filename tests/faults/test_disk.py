@@ -14,7 +14,7 @@ PLACES = {
     "history": ("autotune.run.folder:RunFolder.append_history", "history.jsonl"),
     "checkpoint": ("autotune.run.checkpoints:Checkpoints.save@2", "weights.safetensors"),
     "best weights": ("autotune.run.folder:RunFolder.save_best@2", "best.safetensors"),
-    "model": ("autotune.pipeline.commands:save_model", "/model"),
+    "model": ("autotune.pipeline.train:save_model", "/model"),
     "predictions": ("autotune.run.folder:RunFolder.write_predictions@2", "predictions_"),
     "metrics": ("autotune.run.folder:RunFolder.write_json@4", "metrics.json"),
 }

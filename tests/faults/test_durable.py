@@ -254,10 +254,10 @@ def test_the_lock_of_a_folder_that_was_set_aside_meanwhile_is_not_enough(tmp_pat
 
 PLACES = {
     "reading": ("autotune.pipeline.prepare:load_rows", "SIGUSR1"),
-    "loading": ("autotune.pipeline.commands:load_model", "SIGINT"),
-    "bootstrap": ("autotune.pipeline.commands:intervals", "SIGTERM"),
-    "where Python ignores exceptions": ("autotune.pipeline.commands:save_model", "del:SIGUSR1"),
-    "a call that does not return": ("autotune.pipeline.commands:unseen_scores", "stuck:SIGTERM"),
+    "loading": ("autotune.pipeline.prepare:load_model", "SIGINT"),
+    "bootstrap": ("autotune.pipeline.result:intervals", "SIGTERM"),
+    "where Python ignores exceptions": ("autotune.pipeline.train:save_model", "del:SIGUSR1"),
+    "a call that does not return": ("autotune.pipeline.result:unseen_scores", "stuck:SIGTERM"),
 }
 
 

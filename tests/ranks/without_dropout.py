@@ -2,9 +2,9 @@
 
 import torch
 
-from autotune.pipeline import commands
+from autotune.pipeline import prepare
 
-load = commands.load_model
+load = prepare.load_model
 
 
 def without_dropout(*args, **kwargs):
@@ -16,4 +16,4 @@ def without_dropout(*args, **kwargs):
     return model
 
 
-commands.load_model = without_dropout
+prepare.load_model = without_dropout

@@ -4,11 +4,10 @@ import itertools
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
-from autotune.config.schema import RunConfig
-from autotune.registry import task
-from autotune.run.folder import RunFolder
+from autotune.errors import Interrupted
 from autotune.runtime import launcher
 from autotune.runtime.ranks import Ranks, init_process_group
 from autotune.training.trainer import Trainer
@@ -24,11 +23,7 @@ def trainer_in(folder: Path, ranks: Ranks, task_name: str, **options) -> Trainer
         return prepare(tables, task_name, **options)
 
     ranks.rank0_first(f"tables {next(occasions)}", make, make)
-    config = RunConfig(
-        task=task(task_name).Config(), name=f"{task_name}{ranks.rank}", runs=str(folder / "runs")
-    )
-    with RunFolder.open(config) as opened:
-        return without_dropout(make_trainer(tables, task_name, opened, **options))
+    return without_dropout(make_trainer(tables, task_name, **options))
 
 
 occasions = itertools.count()
@@ -73,11 +68,11 @@ def memory(folder: Path, ranks: Ranks) -> None:
 def stop(folder: Path, ranks: Ranks) -> None:
     """One rank alone asks for the end, after the second step."""
     trainer = trainer_in(folder, ranks, "ner", micro_batch_tokens=4096)
+    last = ranks.rank == ranks.size - 1
     done = 0
-    for step in trainer.steps():
-        done = step.step
-        if done == 2 and ranks.rank == ranks.size - 1:
-            trainer.stop("enough")
+    with pytest.raises(Interrupted, match="enough"):
+        for step in trainer.steps(lambda: "enough" if last and trainer.state.step == 2 else None):
+            done = step.step
     torch.save(done, folder / f"stop-{ranks.rank}-of-{ranks.size}.pt")
 
 

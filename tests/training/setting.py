@@ -6,7 +6,7 @@ import json
 import torch
 from pydantic import TypeAdapter
 
-from autotune.config.enums import Architecture, CheckLevel, Precision
+from autotune.config.enums import Architecture, CheckLevel, Guard, Precision
 from autotune.config.schema import (
     CheckConfig,
     DatasetConfig,
@@ -19,6 +19,7 @@ from autotune.models import load_model
 from autotune.pipeline.prepare import Prepared, run_preflight
 from autotune.registry import task
 from autotune.training import device
+from autotune.training.fit import Fit
 from autotune.training.trainer import Trainer
 
 WORDS = ["não", "são", "ótimo", "ruim", "céu", "água", "pão", "então", "café", "avó", "maçã", "três"]
@@ -83,7 +84,7 @@ def prepare(
     return config, _examined[key]
 
 
-def make_trainer(tmp_path, task_name, folder, evaluate=None, **options) -> Trainer:
+def make_trainer(tmp_path, task_name, **options) -> Trainer:
     """A trainer whose rows and tables are in a folder."""
     config, prepared = prepare(tmp_path, task_name, **options)
     kind = task(task_name)
@@ -99,12 +100,18 @@ def make_trainer(tmp_path, task_name, folder, evaluate=None, **options) -> Train
         copy.copy(prepared.task),
         model,
         prepared.features["train"],
-        config=config.trainer,
-        seed=3,
-        accelerator=device.accelerator(config.trainer.precision),
-        evaluate=evaluate,
-        folder=folder,
+        config.trainer,
+        3,
+        device.accelerator(config.trainer.precision),
     )
+
+
+def make_fit(
+    tmp_path, task_name, folder, evaluate=None, *, guard=Guard.warn, checkpoint=None, **options
+) -> Fit:
+    """A run of such a trainer in a run folder."""
+    trainer = make_trainer(tmp_path, task_name, **options)
+    return Fit(trainer, folder, evaluate=evaluate, guard=guard, checkpoint=checkpoint)
 
 
 def without_dropout(trainer: Trainer) -> Trainer:

@@ -8,11 +8,12 @@ import pytest
 
 from autotune.config.enums import Guard
 from autotune.config.schema import CheckpointConfig
+from autotune.pipeline.result import Result
 from autotune.pipeline.summary import log_result
 from autotune.tasks.base import Scores
 from autotune.training.fit import FitResult
 from autotune.training.guards import TrainingMonitor
-from tests.training.setting import make_trainer
+from tests.training.setting import make_fit
 
 ONE_CLASS = Scores("f", {"f": 0.4}, confusion={"a": {"a": 9, "b": 0}, "b": {"a": 4, "b": 0}})
 NO_ENTITY = Scores("f", {"f": 0.0}, counts={"rows": 9, "entities": 7, "predicted": 0})
@@ -44,35 +45,34 @@ def test_a_run_that_goes_on_knows_what_the_evaluation_before_has_shown():
 def test_early_stopping_does_not_count_before_something_is_learned(tmp_path, folder, scores):
     # Evaluations after steps 1, 2, …; one is warm-up, and the sixth shows more than guessing for the first time.
     seen = iter([scores] * 5 + [LEARNED] * 20)
-    trainer = make_trainer(tmp_path, "sentiment", folder, lambda model: next(seen), batch_size=13, epochs=10,
+    fit = make_fit(tmp_path, "sentiment", folder, lambda model: next(seen), batch_size=13, epochs=10,
                            patience=2)  # fmt: skip
-    result = trainer.fit()
+    result = fit.run()
     better = scores.best < LEARNED.best
     assert result.stopped_early and result.steps == (8 if better else 7)
 
 
 @pytest.mark.parametrize("stopped", [None, 4])
 def test_the_loss_beside_a_score_is_the_mean_since_the_last_one(tmp_path, folder, caplog, stopped):
-    def trainer(**more):
-        made = make_trainer(tmp_path, "sentiment", folder, lambda model: LEARNED, epochs=2, **more)
-        made.keeping = CheckpointConfig(every="1st")
-        return made
+    def fit():
+        checkpoint = CheckpointConfig(every="1st")
+        return make_fit(tmp_path, "sentiment", folder, lambda model: LEARNED, epochs=2, checkpoint=checkpoint)
 
     caplog.set_level(logging.INFO)
     if stopped:
-        first = trainer()
-        steps = first.steps
+        first = fit()
+        steps = first.trainer.steps
 
-        def some():
-            for step in steps():
+        def some(*arguments):
+            for step in steps(*arguments):
                 yield step
                 if step.step == stopped:
                     raise RuntimeError("killed")
 
-        first.steps = some
+        first.trainer.steps = some
         with pytest.raises(RuntimeError, match="killed"):
-            first.fit()
-    trainer().fit()
+            first.run()
+    fit().run()
     records = [json.loads(line) for line in folder.history.read_text().splitlines()]
     losses = [one["loss"] for one in records if "loss" in one]
     evaluations = [one for one in records if "validation" in one]
@@ -104,5 +104,6 @@ def test_a_tie_is_no_defeat_and_a_trial_none_either(caplog, baseline, trial, sai
     caplog.set_level(logging.INFO)
     fitted = FitResult(3, 1.0, 3, 0.8, False, 512, [])
     scores = Scores("f", {"f": 0.8})
-    log_result(fitted, "test", scores, {"words": Scores("f", {"f": baseline})}, None, [0.7, 0.9], trial=trial)
+    result = Result("test", scores, {"words": Scores("f", {"f": baseline})}, None, {"f": [0.7, 0.9]})
+    log_result(fitted, result, trial=trial)
     assert said in caplog.text and unsaid not in caplog.text

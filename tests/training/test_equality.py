@@ -32,8 +32,8 @@ WAYS = {
 
 def gradient(trainer, step: int) -> dict[str, torch.Tensor]:
     """Of the mean loss of a step, by parameter."""
-    share = trainer._accumulate(step)
     divisor = len(trainer.plan.step_features(step))
+    share = trainer.forward_backward(trainer.micro_batches(step), divisor)
     return {
         name: parameter.grad * divisor / share.count
         for name, parameter in trainer.bare_model.named_parameters()
@@ -48,7 +48,7 @@ def test_the_gradient_is_the_same_to_the_last_digits(tmp_path, folder, task_name
         found = {}
         for way, options in WAYS.items():
             trainer = without_dropout(
-                make_trainer(tmp_path, task_name, folder, architecture=architecture, peft=peft, **options)
+                make_trainer(tmp_path, task_name, architecture=architecture, peft=peft, **options)
             )
             trainer.bare_model.to(dtype)
             if way == "one padded batch":
@@ -69,9 +69,7 @@ def test_two_uneven_epochs_end_with_the_same_weights(tmp_path, folder, task_name
     found = []
     for options in WAYS.values():
         trainer = without_dropout(
-            make_trainer(
-                tmp_path, task_name, folder, architecture=architecture, batch_size=5, epochs=2, **options
-            )
+            make_trainer(tmp_path, task_name, architecture=architecture, batch_size=5, epochs=2, **options)
         )
         assert len(trainer.plan.step_features(2)) < 5, "the last step of an epoch has fewer rows"
         list(trainer.steps())
@@ -81,7 +79,7 @@ def test_two_uneven_epochs_end_with_the_same_weights(tmp_path, folder, task_name
 
 
 def test_nothing_is_padded_where_rows_are_packed(tmp_path, folder):
-    trainer = make_trainer(tmp_path, "ner", folder, batching=Batching.packed, micro_batch_tokens=4096)
+    trainer = make_trainer(tmp_path, "ner", batching=Batching.packed, micro_batch_tokens=4096)
     seen = []
     layer = next(
         module for name, module in trainer.bare_model.named_modules() if name.endswith("layer.0.intermediate")

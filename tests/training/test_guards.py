@@ -8,29 +8,30 @@ import torch
 
 from autotune.config.enums import Guard
 from autotune.config.schema import CheckpointConfig
-from autotune.errors import ConfigError, TrainingError
+from autotune.errors import ConfigError, Interrupted, TrainingError
 from autotune.tasks.base import Scores
+from autotune.training.fit import Fit
 from autotune.training.guards import GUESSING, TrainingMonitor
 from autotune.training.trainer import StepResult
-from tests.training.setting import make_trainer, weights
+from tests.training.setting import make_fit, make_trainer, weights
 
 
 def history(folder) -> list[dict]:
     return [json.loads(line, parse_constant=pytest.fail) for line in folder.history.read_text().splitlines()]
 
 
-def poisoned(tmp_path, folder, task_name="sentiment", word="três", **options):
+def poisoned(tmp_path, task_name="sentiment", word="três", **options):
     """A trainer whose model has no number for a word; the rows with that word have no finite loss."""
-    trainer = make_trainer(tmp_path, task_name, folder, **options)
+    trainer = make_trainer(tmp_path, task_name, **options)
     (piece,) = trainer.task.tokenizer(word, add_special_tokens=False)["input_ids"][:1]
     with torch.no_grad():
         trainer.bare_model.get_input_embeddings().weight[piece] = math.nan
-    trainer.rows = [{"id": f"line-{number + 1}"} for number in range(13)]
+    trainer.row_ids = [f"line-{number + 1}" for number in range(13)]
     return trainer
 
 
 def test_a_step_that_is_not_finite_is_not_done_and_its_rows_are_named(tmp_path, folder, caplog):
-    trainer = poisoned(tmp_path, folder, batch_size=2, epochs=1, weight_decay=0.0)
+    trainer = poisoned(tmp_path, batch_size=2, epochs=1, weight_decay=0.0)
     names = [name for name, _ in trainer.bare_model.named_parameters()]
     steps, last = [], weights(trainer)
     for step in trainer.steps():
@@ -48,14 +49,14 @@ def test_a_step_that_is_not_finite_is_not_done_and_its_rows_are_named(tmp_path, 
 
 @pytest.mark.parametrize(("guard", "count"), [(Guard.warn, 3), (Guard.stop, 1), (Guard.none, 6)])
 def test_training_stops_after_some_of_them(tmp_path, folder, guard, count, caplog):
-    trainer = poisoned(tmp_path, folder, batch_size=13, epochs=6)
-    trainer.guard, trainer.keeping = guard, CheckpointConfig(every="1st")
+    trainer = poisoned(tmp_path, batch_size=13, epochs=6)
+    fit = Fit(trainer, folder, guard=guard, checkpoint=CheckpointConfig(every="1st"))
     before = weights(trainer)
     if guard is Guard.none:
-        assert trainer.fit().troubles == []
+        assert fit.run().troubles == []
     else:
         with pytest.raises(TrainingError, match=f"rows line-.*{count} in a row"):
-            trainer.fit()
+            fit.run()
         assert (folder.path / "checkpoints" / f"step-{count:08}").exists(), "what was done is safe"
     assert torch.equal(before.nan_to_num(), weights(trainer).nan_to_num())
     lines = [line for line in history(folder) if "loss" in line]
@@ -64,26 +65,20 @@ def test_training_stops_after_some_of_them(tmp_path, folder, guard, count, caplo
     assert ("is no finite number" in caplog.text) == (guard is Guard.warn)
 
 
-def test_a_run_that_goes_on_knows_what_it_knew(tmp_path, folder):
+def test_a_run_that_goes_on_knows_what_it_knew(tmp_path, folder, monkeypatch):
     """Two steps, then the same ones in another process: the third in a row ends it."""
     for goes_on in (False, True):
-        trainer = poisoned(tmp_path, folder, batch_size=13, epochs=6)
-        trainer.keeping = CheckpointConfig(every="1st")
+        trainer = poisoned(tmp_path, batch_size=13, epochs=6)
+        fit = Fit(trainer, folder, checkpoint=CheckpointConfig(every="1st"))
         if not goes_on:
-            steps = trainer.steps
-
-            def two(steps=steps, trainer=trainer):
-                for step in steps():
-                    yield step
-                    if step.step == 2:
-                        trainer.stop("test")
-
-            trainer.steps = two
-            with pytest.raises(Exception, match="interrupted"):
-                trainer.fit()
+            monkeypatch.setattr(
+                fit, "_stop_reason", lambda state=trainer.state: "test" if state.step == 2 else None
+            )
+            with pytest.raises(Interrupted, match="interrupted"):
+                fit.run()
         else:
             with pytest.raises(TrainingError, match="step 3"):
-                trainer.fit()
+                fit.run()
     troubles = [line for line in history(folder) if "trouble" in line]
     assert [line["step"] for line in troubles] == [1, 3]
 
@@ -148,12 +143,10 @@ def test_figures_tell_of_collapse(scores, trouble):
 
 
 def test_other_labels_than_those_of_the_checkpoint_are_refused(tmp_path, folder):
-    first = make_trainer(tmp_path, "sentiment", folder)
-    first.keeping = CheckpointConfig(every="1st")
-    first.fit()
-    second = make_trainer(tmp_path, "sentiment", folder)
-    second.keeping, second.guard = CheckpointConfig(), Guard.none
-    second.task.facts = {**second.task.facts, "labels": second.task.facts["labels"][::-1]}
+    make_fit(tmp_path, "sentiment", folder, checkpoint=CheckpointConfig(every="1st")).run()
+    second = make_fit(tmp_path, "sentiment", folder, checkpoint=CheckpointConfig(), guard=Guard.none)
+    task = second.trainer.task
+    task.facts = {**task.facts, "labels": task.facts["labels"][::-1]}
     with pytest.raises(ConfigError, match="labels or their order") as caught:
-        second.fit()
+        second.run()
     assert "bom, mau; now mau, bom" in str(caught.value) or "mau, bom; now bom, mau" in str(caught.value)

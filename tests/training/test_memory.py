@@ -38,7 +38,7 @@ def test_with_dropout_the_weights_are_to_the_bit_those_of_a_run_that_began_with_
     folder,
     caplog,
 ):
-    first = make_trainer(tmp_path, "sentiment", folder, micro_batch_tokens=4096)
+    first = make_trainer(tmp_path, "sentiment", micro_batch_tokens=4096)
     failed = small(first, 64)
     with caplog.at_level(logging.WARNING, logger="autotune"):
         steps = run(first)
@@ -47,7 +47,7 @@ def test_with_dropout_the_weights_are_to_the_bit_those_of_a_run_that_began_with_
     said = [record.message for record in caplog.records if "memory was not enough" in record.message]
     assert 1 <= len(said) < len(failed) + 1
     assert f"trainer.micro_batch_tokens={steps[0].micro_batch_tokens}" in said[0]
-    again = make_trainer(tmp_path, "sentiment", folder, micro_batch_tokens=steps[0].micro_batch_tokens)
+    again = make_trainer(tmp_path, "sentiment", micro_batch_tokens=steps[0].micro_batch_tokens)
     if steps[0].micro_batch_tokens == steps[-1].micro_batch_tokens:
         list(again.steps())
         assert torch.equal(weights(first), weights(again))
@@ -62,9 +62,9 @@ def test_with_dropout_the_weights_are_to_the_bit_those_of_a_run_that_began_with_
     ],
 )  # fmt: skip
 def test_in_the_middle_of_a_run_the_gradient_stays_the_same(tmp_path, folder, error):
-    plain = without_dropout(make_trainer(tmp_path, "ner", folder, micro_batch_tokens=4096))
+    plain = without_dropout(make_trainer(tmp_path, "ner", micro_batch_tokens=4096))
     expected = run(plain)
-    trainer = without_dropout(make_trainer(tmp_path, "ner", folder, micro_batch_tokens=4096))
+    trainer = without_dropout(make_trainer(tmp_path, "ner", micro_batch_tokens=4096))
     failed = small(trainer, 40, only_in_step=3, error=error)
     steps = run(trainer)
     assert failed
@@ -75,7 +75,7 @@ def test_in_the_middle_of_a_run_the_gradient_stays_the_same(tmp_path, folder, er
 
 
 def test_a_single_text_that_does_not_fit_ends_the_run_with_advice(tmp_path, folder):
-    trainer = make_trainer(tmp_path, "sentiment", folder)
+    trainer = make_trainer(tmp_path, "sentiment")
     small(trainer, 10)
     with pytest.raises(TrainingError, match="single text") as caught:
         run(trainer)
@@ -83,7 +83,7 @@ def test_a_single_text_that_does_not_fit_ends_the_run_with_advice(tmp_path, fold
 
 
 def test_an_optimizer_without_room_is_told_apart(tmp_path, folder, monkeypatch):
-    trainer = make_trainer(tmp_path, "sentiment", folder)
+    trainer = make_trainer(tmp_path, "sentiment")
 
     def refuse():
         raise torch.OutOfMemoryError("CUDA out of memory")
@@ -96,7 +96,7 @@ def test_an_optimizer_without_room_is_told_apart(tmp_path, folder, monkeypatch):
 def test_other_errors_are_not_taken_for_it(tmp_path, folder):
     assert not is_out_of_memory(RuntimeError("CUDA error: device-side assert triggered"))
     assert not is_out_of_memory(ValueError("out of memory"))
-    trainer = make_trainer(tmp_path, "sentiment", folder)
+    trainer = make_trainer(tmp_path, "sentiment")
     small(trainer, 1, error=RuntimeError("shapes do not match"))
     with pytest.raises(RuntimeError, match="shapes"):
         run(trainer)

@@ -27,7 +27,7 @@ def test_activations_that_are_computed_twice_give_the_same_weights_with_dropout(
     found = []
     for twice in (False, True):
         trainer = make_trainer(
-            tmp_path, task_name, folder, architecture=architecture, peft=peft, gradient_checkpointing=twice
+            tmp_path, task_name, architecture=architecture, peft=peft, gradient_checkpointing=twice
         )
         calls = count_layer_calls(trainer)
         list(trainer.steps())
@@ -52,7 +52,7 @@ def count_layer_calls(trainer) -> list[int]:
 
 
 def test_a_model_that_cannot_compute_twice_is_refused(tmp_path):
-    trainer = make_trainer(tmp_path, "sentiment", None)
+    trainer = make_trainer(tmp_path, "sentiment")
     refuse_without_checkpointing(trainer.bare_model)
     type(trainer.bare_model).supports_gradient_checkpointing = False
     try:
@@ -73,14 +73,13 @@ def test_compiled_kernels_give_the_same_weights_with_few_compilations(
     # The graphs and their number are torch.compile's own; making machine code of them would take minutes.
     eager = torch.compile
     monkeypatch.setattr(torch, "compile", lambda model: eager(model, backend="eager"))
-    plain = without_dropout(make_trainer(tmp_path, task_name, folder, architecture=architecture))
+    plain = without_dropout(make_trainer(tmp_path, task_name, architecture=architecture))
     losses = [step.loss for step in plain.steps()]
     counters.clear()
     trainer = without_dropout(
         make_trainer(
             tmp_path,
             task_name,
-            folder,
             architecture=architecture,
             compile=True,
             micro_batch_tokens=256,
@@ -110,7 +109,7 @@ def test_lengths_become_few():
 @pytest.mark.parametrize("method", [PeftMethod.lora, PeftMethod.ia3, PeftMethod.dora])
 def test_frozen_parts_cost_no_gradients(tmp_path, folder, architecture, method):
     trainer = make_trainer(
-        tmp_path, "sentiment", folder, architecture=architecture, peft=PeftConfig(method=method, dropout=0.0)
+        tmp_path, "sentiment", architecture=architecture, peft=PeftConfig(method=method, dropout=0.0)
     )
     model = trainer.bare_model
     below: list[bool] = []
@@ -119,7 +118,7 @@ def test_frozen_parts_cost_no_gradients(tmp_path, folder, architecture, method):
             module.register_forward_hook(lambda _, __, output: below.append(output.requires_grad))
     list(trainer.steps())
     assert below and not any(below), "nothing below the lowest adapter takes part in the backward pass"
-    trainer._accumulate(0)
+    trainer.forward_backward(trainer.micro_batches(0), divisor=1)
     for name, parameter in model.named_parameters():
         assert (parameter.grad is not None) == parameter.requires_grad, name
     learned = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
@@ -129,7 +128,7 @@ def test_frozen_parts_cost_no_gradients(tmp_path, folder, architecture, method):
 
 @pytest.mark.parametrize("architecture", ["bert", "gpt2"])
 def test_adapters_stay_in_fp32_over_a_base_in_bf16(tmp_path, folder, architecture):
-    trainer = make_trainer(tmp_path, "sentiment", folder, architecture=architecture, peft=PeftConfig())
+    trainer = make_trainer(tmp_path, "sentiment", architecture=architecture, peft=PeftConfig())
     model = trainer.bare_model
     whole = {name: parameter.dtype for name, parameter in model.named_parameters()}
     assert set(whole.values()) == {torch.float32}
@@ -148,7 +147,7 @@ def test_adapters_stay_in_fp32_over_a_base_in_bf16(tmp_path, folder, architectur
 
 
 def test_a_plain_model_is_not_halved(tmp_path, folder):
-    trainer = make_trainer(tmp_path, "sentiment", folder)
+    trainer = make_trainer(tmp_path, "sentiment")
     trainer.bare_model.requires_grad_(False)
     cast_frozen_to_bf16(trainer.bare_model)
     assert {parameter.dtype for parameter in trainer.bare_model.parameters()} == {torch.float32}
@@ -159,9 +158,9 @@ def test_scores_of_the_vocabulary_are_made_for_summaries_alone(tmp_path, folder,
     """The loss is that of all positions, of which most are ignored."""
     from torch.nn.functional import cross_entropy
 
-    trainer = without_dropout(make_trainer(tmp_path, "summarization", folder, architecture=architecture))
+    trainer = without_dropout(make_trainer(tmp_path, "summarization", architecture=architecture))
     task, model = trainer.task, trainer.bare_model
-    batch = trainer.feed.batch(trainer.features, trainer.plan.step_features(0))
+    batch = trainer.loader.batch(trainer.features, trainer.plan.step_features(0))
     shapes: list[int] = []
     model.get_output_embeddings().register_forward_hook(lambda _, __, output: shapes.append(output.shape[1]))
     found = task.loss(model, batch).sum

@@ -47,7 +47,7 @@ class Casts(TorchDispatchMode):
 
 
 def bf16_trainer(tmp_path, folder, **options):
-    trainer = make_trainer(tmp_path, "sentiment", folder, precision=Precision.bf16, **options)
+    trainer = make_trainer(tmp_path, "sentiment", precision=Precision.bf16, **options)
     assert trainer.accelerator.mixed_precision == "bf16"
     return without_dropout(trainer)
 
@@ -61,7 +61,7 @@ def test_a_weight_is_cast_once_per_step_whatever_the_micro_batches(tmp_path, fol
             layer.weight for layer in trainer.bare_model.modules() if isinstance(layer, torch.nn.Linear)
         ]
         with Casts(matrices) as counted:
-            trainer._accumulate(0)
+            trainer.forward_backward(trainer.micro_batches(0), divisor=1)
         gradients.append(torch.cat([parameter.grad.flatten() for parameter in trainer.parameters]))
         casts.append(counted.count)
     assert pieces[0] > 2 * pieces[1]

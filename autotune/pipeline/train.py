@@ -1,0 +1,206 @@
+"""One run from its configuration to the Hub."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from autotune.checks.machine import packages, surroundings
+from autotune.checks.show import say
+from autotune.config.enums import CheckLevel, Precision
+from autotune.config.load import to_dict
+from autotune.config.schema import HubConfig, RunConfig
+from autotune.data.cache_use import entries_in_use
+from autotune.data.splits import scored_splits
+from autotune.errors import shell_words
+from autotune.evaluation.evaluator import Evaluator
+from autotune.models import cast_frozen_to_bf16, merge_adapters, save_adapter, save_model
+from autotune.pipeline.prepare import Prepared, run_preflight
+from autotune.pipeline.result import final_metrics, final_result
+from autotune.pipeline.round_trip import verify_round_trip
+from autotune.pipeline.summary import log_model, log_next_steps, log_result
+from autotune.publishing.card.facts import read_facts
+from autotune.publishing.card.render import write_card
+from autotune.publishing.publish import publish
+from autotune.publishing.snapshot_uploader import snapshot_uploader
+from autotune.run.folder import RunFolder
+from autotune.runtime import signals
+from autotune.runtime.ranks import Ranks, init_process_group
+from autotune.tasks.base import Scores
+from autotune.training import device
+from autotune.training.fit import Fit, FitResult
+from autotune.training.trainer import Trainer
+
+logger = logging.getLogger(__name__)
+
+
+@entries_in_use()
+def train(config: RunConfig, plugins: Sequence[str]) -> int:
+    """Fine-tunes, evaluates, saves, verifies and publishes; returns the exit code.
+
+    Args:
+        config: fully resolved.
+        plugins: files that register tasks; the process that verifies the saved model needs them too.
+    """
+    with (
+        signals.handle_signals(),
+        init_process_group(config.trainer.rank_timeout) as ranks,
+        ranks.rank0_first(
+            "folder", lambda: RunFolder.open(config), lambda: RunFolder.open_as_worker(config)
+        ) as folder,
+        ranks.share_errors(),
+    ):
+        if folder.finished:
+            _publish_again(config, folder, ranks)
+            return 0
+        logger.info("run folder: %s", folder.path)
+        prepared = prepare(config, folder, ranks)
+        signals.raise_if_stopped()
+        fitted, model, evaluator = fine_tune(config, prepared, folder, ranks)
+        scores = predict_and_score_splits(prepared, evaluator, model, folder)
+        if ranks.rank:
+            return 0  # rank 0 does the rest alone
+        result = final_result(prepared, scores, folder, config.seed)
+        metrics = final_metrics(prepared, scores, result, fitted, evaluator.precision)
+        signals.raise_if_stopped()
+        folder.write_json("metrics.json", metrics)
+        folder.write_json("environment.json", surroundings() | {"packages": packages()})
+        write_card(folder.model, read_facts(folder.path, config, folder.command))
+        verify_round_trip(evaluator, model, prepared.rows.splits[result.split], folder, plugins)
+        folder.finish()
+        log_result(fitted, result, trial=config.dataset.limit is not None)
+        log_next_steps(folder, config, prepared.task)
+        publish(folder, config)  # last, so that nothing the Hub does can cost the run
+    return 0
+
+
+def _publish_again(config: RunConfig, folder: RunFolder, ranks: Ranks) -> None:
+    """Trains nothing, for the run is finished; pushes it where that is still to be done."""
+    logger.info("%s is finished; nothing was trained", folder.path)
+    logger.info(
+        "see it with: autotune evaluate %s; train it again with: resume=never", shell_words(folder.path)
+    )
+    if not ranks.rank:
+        publish(folder, config)
+
+
+def prepare(config: RunConfig, folder: RunFolder, ranks: Ranks) -> Prepared:
+    """Returns all that is known before weights are loaded; rank 0 writes the tables that all ranks map into memory."""
+
+    def on_rank0() -> Prepared:
+        state = run_preflight(config, folder.cache)
+        say(state.report)
+        prepared = state.result()
+        folder.write_json("data.json", prepared.record() | {"check": state.report.as_dict()})
+        commits = {"model": prepared.base.revision, "dataset": prepared.rows.source.get("commit")}
+        folder.note_commits(config, commits)
+        return prepared
+
+    def on_others() -> Prepared:
+        # Rank 0 has checked everything, and asked the Hub, for all of them.
+        unchecked = replace(config, check=replace(config.check, level=CheckLevel.none), hub=HubConfig())
+        return run_preflight(unchecked, folder.cache).result()
+
+    return ranks.rank0_first("tables", on_rank0, on_others)
+
+
+def fine_tune(
+    config: RunConfig, prepared: Prepared, folder: RunFolder, ranks: Ranks
+) -> tuple[FitResult, nn.Module, Evaluator]:
+    """Trains and saves; the memory of gradients and optimizer is free when this returns.
+
+    Returns:
+        How training ended, the model as it was saved, and the evaluator of its final scores.
+    """
+    fit, evaluator = _set_up(config, prepared, folder)
+    fitted = fit.run()
+    signals.raise_if_stopped()
+    model = _save(config, prepared, fit.trainer, folder, ranks)
+    return fitted, model, replace(evaluator, precision=device.inference_precision(prepared.precision))
+
+
+def _set_up(config: RunConfig, prepared: Prepared, folder: RunFolder) -> tuple[Fit, Evaluator]:
+    """Loads the model and sets up its training."""
+    rows, features = prepared.rows.splits, prepared.features
+    model = prepared.load_model(config)
+    accelerator = device.accelerator(prepared.precision, prepared.base.config)
+    log_model(prepared.base, model, prepared.precision)
+    # Where the final scores are computed in fp32, the frozen base keeps its fp32 weights.
+    if device.inference_precision(prepared.precision) is Precision.bf16:
+        cast_frozen_to_bf16(model)
+    evaluator = prepared.evaluator(config, accelerator)
+
+    def validate(model: nn.Module) -> Scores:
+        return evaluator.score(model, features["validation"], rows["validation"])
+
+    trainer = Trainer(
+        prepared.task,
+        model,
+        features["train"],
+        config.trainer,
+        config.seed,
+        accelerator,
+        sections=prepared.sections,
+        row_ids=rows["train"]["id"] if prepared.sections is None else None,
+    )
+    validates = "validation" in rows
+    uploader = snapshot_uploader(
+        folder,
+        config,
+        prepared.base,
+        _record(config, prepared),
+        prepared.task.generation(),
+        evaluates=validates,
+    )
+    fit = Fit(
+        trainer,
+        folder,
+        evaluate=validate if validates else None,
+        checkpoint=config.checkpoint,
+        guard=config.guard,
+        fingerprint=prepared.rows.fingerprint,
+        listener=uploader,
+    )
+    return fit, evaluator
+
+
+def _record(config: RunConfig, prepared: Prepared) -> dict[str, Any]:
+    """Returns what the saved model needs in autotune.json to predict as it did in training."""
+    return {"config": to_dict(config), "facts": prepared.task.facts, "precision": prepared.precision,
+            "serving": prepared.task.serving_config()}  # fmt: skip
+
+
+def _save(
+    config: RunConfig, prepared: Prepared, trainer: Trainer, folder: RunFolder, ranks: Ranks
+) -> nn.Module:
+    """Saves the adapter and the model; returns the model as saved, merged where `peft.merge` asks for it."""
+    model = trainer.accelerator.unwrap_model(trainer.bare_model, keep_fp32_wrapper=False)
+    if ranks.rank:
+        return merge_adapters(model, prepared.base, config.peft).to(trainer.accelerator.device)
+    if config.peft is not None and config.peft.merge:
+        save_adapter(model, prepared.base, folder.adapter)
+    model = merge_adapters(model, prepared.base, config.peft)
+    generation = prepared.task.generation()
+    save_model(model, prepared.base, folder.model, _record(config, prepared), generation=generation)
+    folder.seal()
+    return model.to(trainer.accelerator.device)
+
+
+def predict_and_score_splits(
+    prepared: Prepared, evaluator: Evaluator, model: nn.Module, folder: RunFolder
+) -> dict[str, Scores]:
+    """Predicts and scores validation and test (train where there is neither); the last split is the result."""
+    rows = prepared.rows.splits
+    rank, world_size = evaluator.accelerator.process_index, evaluator.accelerator.num_processes
+    scores = {}
+    for split in scored_splits(rows):
+        metric = prepared.task.metric()
+        predictions = evaluator.predict_and_score(metric, model, prepared.features[split], rows[split])
+        folder.write_predictions(split, predictions, rank=rank, ranks=world_size)
+        # `scores` gathers from all ranks, so after it every rank has written its predictions.
+        scores[split] = evaluator.scores(metric)
+        if world_size > 1 and rank == 0:
+            folder.join_predictions(split, world_size)
+    return scores
