@@ -1,4 +1,4 @@
-"""Checkpoints: files that belong together, written whole or not at all, and looked through before they are read.
+"""Checkpoints: each is a folder that is written atomically and verified before it is read.
 
 checkpoints/step-00000042/   state.json, tensors (safetensors), manifest.json with the size and SHA-256 of each
 """
@@ -27,28 +27,28 @@ STATE = "state.json"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One that has been looked through."""
+    """A verified checkpoint."""
 
     path: Path
     state: dict[str, Any]
 
     def tensors(self, name: str) -> "dict[str, Tensor]":
-        """The tensors of one of its files, on the CPU; none where there were none to write."""
+        """Reads `<name>.safetensors`, to the CPU; returns an empty dict if the file does not exist."""
         file = self.path / f"{name}.safetensors"
         return read_tensors(file) if file.exists() else {}
 
 
 class Checkpoints:
-    """Those of a run.
+    """The checkpoints of a run.
 
     Args:
-        folder: they are in; made when the first is written.
-        keep: how many of the newest remain.
+        folder: parent folder of the checkpoints; created with the first one.
+        keep: number of newest checkpoints to keep.
     """
 
     def __init__(self, folder: Path, keep: int) -> None:
         self.folder, self.keep = folder, keep
-        self._writing: _Writing | None = None
+        self._writer: _Writer | None = None
 
     def save(
         self,
@@ -58,129 +58,136 @@ class Checkpoints:
         links: Mapping[str, Path],
         relies_on: Sequence[Path] = (),
     ) -> None:
-        """Begins to write a checkpoint, which goes on in the background; see `wait`.
+        """Starts to write a checkpoint in the background; see `wait`.
 
         Args:
-            step: its number.
-            tensors: by file name, without ending; on the CPU, and nobody changes them.
-            state: JSON.
-            links: files of the same disk that are part of it, by the name that they get; their content never changes,
-                though others may take their names. Where the file system has no hard links, they are copied.
-            relies_on: files of the run that the state tells of; they reach the disk before the checkpoint is one.
+            step: optimizer step of the checkpoint.
+            tensors: by file name without suffix; on the CPU, and not modified until `wait` returns.
+            state: JSON object, written to state.json.
+            links: files on the same disk to include, by their name in the checkpoint. Their content never changes, but
+                their original names may be reused. They are hard-linked, or copied if the file system has no hard links.
+            relies_on: files of the run that the state refers to; they are synced to the disk before the checkpoint
+                becomes visible.
 
         Raises:
-            DiskError: this one or the one before cannot be written; the earlier ones are as they were.
+            DiskError: this checkpoint or the previous one cannot be written; earlier checkpoints are unchanged.
         """
         self.wait()
         target = self._path(step)
-        beside = target.with_name(f".{target.name}.part")
+        temporary = target.with_name(f".{target.name}.part")
         with disk_errors(target):
-            shutil.rmtree(beside, ignore_errors=True)
-            beside.mkdir(parents=True)
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+            # Linked here and not in the thread: training may replace these files as soon as this method returns.
             for name, file in links.items():
-                link_or_copy(file, beside / name)
-        self._writing = _Writing(lambda: self._write(target, beside, tensors, state, relies_on))
-        self._writing.start()
+                link_or_copy(file, temporary / name)
+        self._writer = _Writer(lambda: self._write(target, temporary, tensors, state, relies_on))
+        self._writer.start()
 
     def wait(self) -> None:
-        """Waits until the checkpoint that was begun is on the disk.
+        """Waits until the checkpoint that is being written is on the disk.
 
         Raises:
             DiskError: it cannot be written.
         """
-        begun, self._writing = self._writing, None
-        if begun is not None:
-            begun.join()
-            if begun.error is not None:
-                raise begun.error
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.join()
+            if writer.error is not None:
+                raise writer.error
 
     def _write(
         self,
         target: Path,
-        beside: Path,
+        temporary: Path,
         tensors: "Mapping[str, Mapping[str, Tensor]]",
         state: Mapping[str, Any],
         relies_on: Sequence[Path],
     ) -> None:
-        """Writes a checkpoint beside, makes sure that it is on the disk, and renames it into place."""
+        """Writes a checkpoint to a temporary folder, syncs it to the disk, and renames it to its final name."""
         with disk_errors(target):
             try:
                 for name, group in tensors.items():
-                    if not group:  # an optimizer that has made no step yet; the format has no empty files
+                    if not group:  # an optimizer before its first step; safetensors has no empty files
                         continue
-                    write_tensors(beside / f"{name}.safetensors", group)
-                write_json(beside / STATE, state)
-                write_manifest(beside)
-                for path in (*relies_on, *{path.parent for path in relies_on}, beside, self.folder.parent):
+                    write_tensors(temporary / f"{name}.safetensors", group)
+                write_json(temporary / STATE, state)
+                write_manifest(temporary)
+                # Sync before the rename: after a power cut, a folder named `step-*` must have all of its content, and
+                # the files that its state refers to must be at least as new as the state.
+                for path in (*relies_on, *{path.parent for path in relies_on}, temporary, self.folder.parent):
                     fsync_path(path)
                 self._discard(target)
-                beside.rename(target)
+                temporary.rename(target)
             except BaseException:
-                shutil.rmtree(beside, ignore_errors=True)
+                shutil.rmtree(temporary, ignore_errors=True)
                 raise
+            # Older checkpoints are removed only once the new name is on the disk.
             fsync_path(self.folder)
             for old in self._all()[self.keep :]:
                 self._discard(old)
 
     def latest(self, schema: type[Record] = Record) -> Checkpoint | None:
-        """The newest that is whole. What a killed process left unfinished is removed; a damaged one is set aside.
+        """Returns the newest intact checkpoint, or None.
+
+        Removes incomplete ones that a killed process left behind, and renames damaged ones to `damaged-*`.
 
         Args:
-            schema: Record of state.json; what does not fit is damaged.
+            schema: Record of state.json; a checkpoint whose state does not match it counts as damaged.
         """
         for pattern in (".step-*.part", ".step-*.old"):
             for stale in self.folder.glob(pattern):
                 shutil.rmtree(stale, ignore_errors=True)
         for path in self._all():
-            fault = _corruption(path, schema)
-            if fault is None:
-                return Checkpoint(path, _read(path / STATE, schema))
-            aside = _free(path.with_name(f"damaged-{path.name}"))
-            path.rename(aside)
+            corruption = _corruption(path, schema)
+            if corruption is None:
+                return Checkpoint(path, _read_state(path / STATE, schema))
+            damaged = _unused_path(path.with_name(f"damaged-{path.name}"))
+            path.rename(damaged)
             logger.warning(
                 "the checkpoint %s is damaged: %s; it was set aside as %s, and the one before is used",
-                path.name, fault, aside.name,
+                path.name, corruption, damaged.name,
             )  # fmt: skip
         return None
 
     def load(self, step: int) -> Checkpoint:
-        """A checkpoint that another process has looked through."""
+        """Returns a checkpoint without verifying it; another process has done so."""
         path = self._path(step)
-        return Checkpoint(path, _read(path / STATE, Record))
+        return Checkpoint(path, _read_state(path / STATE, Record))
 
     def exist(self) -> bool:
-        """Whether there is any, whole or not."""
+        """Whether there are any checkpoints, intact or not."""
         return bool(self._all())
 
     def describe_latest(self) -> str:
-        """What a run that cannot write goes on from, in a sentence."""
+        """Returns a sentence that says from which checkpoint a run that failed to write will resume."""
         newest = next(iter(self._all()), None)
         if newest is None:
             return "there is no checkpoint; once it can be written, the same command begins anew"
         return f"the checkpoint {newest} stands; once it can be written, the same command goes on from there"
 
     def remove(self) -> None:
-        """Removes all of them."""
+        """Removes all checkpoints."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, step: int) -> Path:
         return self.folder / f"step-{step:08}"
 
     def _all(self) -> list[Path]:
-        """The newest first."""
+        """Returns the paths of all checkpoints, newest first."""
         return sorted(self.folder.glob("step-*"), reverse=True)
 
     def _discard(self, path: Path) -> None:
-        """Renamed first, so that no half of it is ever taken for a checkpoint."""
+        """Removes a checkpoint; renames it first, so a partly deleted folder never looks like a checkpoint."""
         if path.exists():
-            aside = path.with_name(f".{path.name}.old")
-            shutil.rmtree(aside, ignore_errors=True)
-            path.rename(aside)
-            shutil.rmtree(aside, ignore_errors=True)
+            doomed = path.with_name(f".{path.name}.old")
+            shutil.rmtree(doomed, ignore_errors=True)
+            path.rename(doomed)
+            shutil.rmtree(doomed, ignore_errors=True)
 
 
-class _Writing(threading.Thread):
-    """Writes in the background. A process that must leave at once does not wait for it."""
+class _Writer(threading.Thread):
+    """Writes in the background. A daemon thread, so a process that must exit at once does not wait for it."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         super().__init__(name="checkpoint", daemon=True)
@@ -188,52 +195,52 @@ class _Writing(threading.Thread):
         self.error: BaseException | None = None
 
     def run(self) -> None:
-        """Called by `start`."""
+        """Runs in the thread; called by `start`."""
         try:
             self.work()
-        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits for the end
+        except BaseException as error:  # noqa: BLE001 - `Checkpoints.wait` raises it again
             self.error = error
 
 
 def _corruption(path: Path, schema: type[Record]) -> str | None:
-    """What is wrong with a checkpoint; None where its files are those of its manifest, to the bit."""
+    """Returns what is wrong with a checkpoint; None if its files match its manifest bit by bit."""
     try:
         fault = find_folder_fault(path)
         if fault is None:
-            _read(path / STATE, schema)
+            _read_state(path / STATE, schema)
     except ModelError as error:
         return f"{error.what}: {error.found}" if error.found else error.what
     return fault
 
 
-def _read(path: Path, schema: type[Record]) -> dict[str, Any]:
+def _read_state(path: Path, schema: type[Record]) -> dict[str, Any]:
     return read_record(path, schema, fix="", nan=True, needed=True) or {}
 
 
 def write_tensors(
     path: Path, tensors: "Mapping[str, Tensor]", facts: Mapping[str, Any] | None = None
 ) -> None:
-    """Writes a safetensors file, down to the disk.
+    """Writes a safetensors file and syncs it to the disk.
 
     Args:
-        path: of the file.
-        tensors: on the CPU, contiguous.
-        facts: stand in its metadata.
+        path: path of the file.
+        tensors: by name; on the CPU, contiguous.
+        facts: written to the file's metadata, as strings.
 
     Raises:
-        DiskError: the system refused.
+        DiskError: the operating system refused to write it.
     """
     from safetensors.torch import save_file
 
-    needed = sum(tensor.nbytes for tensor in tensors.values())
-    with rust_disk_errors(path, needed):
+    size = sum(tensor.nbytes for tensor in tensors.values())
+    with rust_disk_errors(path, size):
         save_file(dict(tensors), path, metadata={key: str(fact) for key, fact in (facts or {}).items()})
         follow_umask(path)
         fsync_path(path)
 
 
 def read_tensors(path: Path) -> "dict[str, Tensor]":
-    """The tensors of a safetensors file, on the CPU.
+    """Reads the tensors of a safetensors file to the CPU.
 
     Raises:
         ModelError: the file is damaged.
@@ -248,9 +255,10 @@ def read_tensors(path: Path) -> "dict[str, Tensor]":
     return tensors
 
 
-def _free(path: Path) -> Path:
-    number, wanted = 1, path
-    while path.exists():
+def _unused_path(path: Path) -> Path:
+    """Returns the path itself, or with the first suffix -2, -3 … that does not exist."""
+    number, candidate = 1, path
+    while candidate.exists():
         number += 1
-        path = wanted.with_name(f"{wanted.name}-{number}")
-    return path
+        candidate = path.with_name(f"{path.name}-{number}")
+    return candidate

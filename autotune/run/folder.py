@@ -189,10 +189,7 @@ class RunFolder:
                 self._log.close()
             if not self._state_is_final:
                 self._write_state(*status.final_state(error))
-        except (
-            OSError,
-            DiskError,
-        ) as write_error:  # logged only: raising would hide the error that ended the run
+        except (OSError, DiskError) as write_error:  # raising would hide the original error
             logger.warning("how the run ended could not be noted in %s: %s", self.path / STATUS, write_error)
         finally:
             if self._lock is not None:
@@ -321,9 +318,7 @@ class RunFolder:
         temporary = self.best.with_name(f".{self.best.name}.part")
         with disk_errors(self.best):
             write_tensors(temporary, weights, facts)
-            os.replace(
-                temporary, self.best
-            )  # never written in place: checkpoints hold hard links to the old file
+            os.replace(temporary, self.best)  # keeps the old file, which checkpoints hard-link
             fsync_path(self.path)
 
     def checkpoints(self, keep: int) -> Checkpoints:
@@ -352,9 +347,7 @@ class RunFolder:
             temporary.unlink(missing_ok=True)
             if best is None:
                 self.best.unlink(missing_ok=True)
-            elif not (
-                self.best.exists() and self.best.samefile(best)
-            ):  # renaming hard links of one file does nothing
+            elif not (self.best.exists() and self.best.samefile(best)):  # rename is a no-op then
                 link_or_copy(best, temporary)
                 os.replace(temporary, self.best)
 

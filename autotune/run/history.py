@@ -1,4 +1,4 @@
-"""history.jsonl: a JSON object a line, appended while training goes, and cut back where it is resumed."""
+"""history.jsonl: one JSON object per line, appended during training and truncated when a run resumes."""
 
 import json
 import logging
@@ -14,41 +14,41 @@ logger = logging.getLogger(__name__)
 
 
 def line(record: Mapping[str, Any]) -> str:
-    """A record as it is written."""
+    """Returns a record as a line of JSON."""
     return json.dumps(record, ensure_ascii=False) + "\n"
 
 
 def append(history: Path, record: Mapping[str, Any]) -> None:
-    """Adds a line.
+    """Appends a record as a line, with secrets redacted.
 
     Raises:
-        DiskError: it cannot be written.
+        DiskError: the file cannot be written.
     """
     with disk_errors(history), history.open("a", encoding="utf-8") as file:
         file.write(redact(line(record)))
 
 
 def size(history: Path) -> int:
-    """Bytes; 0 where there is none yet."""
+    """Returns the size of the file in bytes; 0 if it does not exist yet."""
     return history.stat().st_size if history.exists() else 0
 
 
-def cut_back(history: Path, wanted: int) -> None:
-    """Removes what was written after a checkpoint. One that has lost lines before it keeps its whole lines.
+def cut_back(history: Path, expected: int) -> None:
+    """Removes what was written after a checkpoint. A file that has lost lines keeps its complete lines.
 
     Args:
-        history: may not exist.
-        wanted: its size when the checkpoint was written.
+        history: path of the file, which need not exist.
+        expected: its size in bytes when the checkpoint was written.
     """
-    held = size(history)
-    if held > wanted:
-        os.truncate(history, wanted)
-    elif held < wanted:
-        whole = history.read_bytes().rfind(b"\n") + 1 if held else 0
-        if whole < held:
-            os.truncate(history, whole)
+    actual = size(history)
+    if actual > expected:
+        os.truncate(history, expected)
+    elif actual < expected:
+        complete = history.read_bytes().rfind(b"\n") + 1 if actual else 0
+        if complete < actual:
+            os.truncate(history, complete)
         logger.warning(
             "%s has %d bytes, and the checkpoint knows of %d: lines of steps that were done are lost, as in a copy that "
             "was cut off; training continues from the checkpoint, and its result is the same",
-            history, held, wanted,
+            history, actual, expected,
         )  # fmt: skip

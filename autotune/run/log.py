@@ -1,4 +1,4 @@
-"""log.txt: what autotune's loggers say, with times and without tokens."""
+"""log.txt: the messages of autotune's loggers, with timestamps and with secrets redacted."""
 
 import logging
 import sys
@@ -12,13 +12,13 @@ logger = logging.getLogger(__name__)
 
 
 class RunLog(logging.FileHandler):
-    """Listens to autotune's loggers until it is closed.
+    """Writes the messages of autotune's loggers to a file until it is closed.
 
     Args:
-        path: is appended to.
+        path: path of the file, to which messages are appended.
 
     Raises:
-        DiskError: it cannot be written.
+        DiskError: the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,14 +28,14 @@ class RunLog(logging.FileHandler):
         logging.getLogger("autotune").addHandler(self)
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """A log that cannot be written ends no training: it is said once, and the run goes on without a log."""
+        """Closes the log and warns once if it cannot be written; training continues without a log."""
         self.close()
         logger.warning("%s cannot be written any more (%s)", self.baseFilename, sys.exception())
 
     def close(self) -> None:
-        """Listens no more."""
+        """Stops listening and closes the file."""
         logging.getLogger("autotune").removeHandler(self)
-        # Lines that could not be written are tried again here, and were told before.
+        # Closing flushes again the lines that could not be written; `handleError` has already reported that.
         with suppress(OSError):
             super().close()
 
