@@ -1,1 +1,1 @@
-"""The run folder: files, status, checkpoints, and how a run is resumed."""
+"""The run folder: files, status and checkpoints of a run, and how a run resumes."""

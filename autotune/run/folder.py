@@ -347,7 +347,7 @@ class RunFolder:
             temporary.unlink(missing_ok=True)
             if best is None:
                 self.best.unlink(missing_ok=True)
-            elif not (self.best.exists() and self.best.samefile(best)):  # rename is a no-op then
+            elif not (self.best.exists() and self.best.samefile(best)):  # otherwise rename is a no-op
                 link_or_copy(best, temporary)
                 os.replace(temporary, self.best)
 

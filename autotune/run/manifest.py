@@ -1,4 +1,4 @@
-"""Sizes and SHA-256 of files, and which file is no longer as they say."""
+"""Records the sizes and SHA-256 of files, and finds files that no longer match them."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from autotune.runtime.files import fsync_path
 from autotune.runtime.records import Record, read_record
 
 MANIFEST = "manifest.json"
-"""In a folder that states all its other files."""
+"""Name of the file in a folder that lists all the other files of the folder."""
 
 
 class Digest(Record):
@@ -22,17 +22,17 @@ class Digest(Record):
 
 
 class Manifest(Record):
-    """manifest.json."""
+    """Schema of manifest.json."""
 
     files: dict[str, Digest]
 
 
 def describe(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Size and SHA-256 of some files.
+    """Returns the size and SHA-256 of files, by name.
 
     Args:
-        folder: that the names are relative to.
-        names: of the files.
+        folder: folder that the names are relative to.
+        names: names of the files.
     """
     return {
         name: {"bytes": (folder / name).stat().st_size, "sha256": sha256(folder / name)} for name in names
@@ -40,19 +40,20 @@ def describe(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 
 def find_fault(folder: Path, files: Mapping[str, Any], largest: int | None = None) -> str | None:
-    """What is wrong with the first file that differs from what was written down; None where all are as they were.
+    """Returns what is wrong with the first file that differs from its record; None if all files match.
 
     Args:
-        folder: that the names are relative to.
-        files: from `describe`; what is not in its form is a fault, too.
-        largest: bytes up to which the content of a file is compared; larger ones by their size alone. None: no limit.
+        folder: folder that the names are relative to.
+        files: from `describe`; an invalid record is a fault, too.
+        largest: size in bytes up to which file contents are compared; of larger files only the size is compared.
+            None: no limit.
     """
-    for name, stated in files.items():
+    for name, digest in files.items():
         try:
             size = (folder / name).stat().st_size
-            if size != stated["bytes"]:
-                return f"{name} has {size} bytes instead of {stated['bytes']}"
-            if (largest is None or size <= largest) and sha256(folder / name) != stated["sha256"]:
+            if size != digest["bytes"]:
+                return f"{name} has {size} bytes instead of {digest['bytes']}"
+            if (largest is None or size <= largest) and sha256(folder / name) != digest["sha256"]:
                 return f"{name} has other content"
         except FileNotFoundError:
             return f"{name} is missing"
@@ -64,18 +65,18 @@ def find_fault(folder: Path, files: Mapping[str, Any], largest: int | None = Non
 
 
 def write_manifest(folder: Path) -> None:
-    """States all files of a folder in a file of its own; to be called last."""
+    """Writes the sizes and SHA-256 of all files of a folder to manifest.json; call it after all other writes."""
     files = describe(folder, sorted(path.name for path in folder.iterdir()))
     write_json(folder / MANIFEST, {"files": files})
 
 
 def find_folder_fault(folder: Path) -> str | None:
-    """What is wrong with a folder that has a manifest; None where its files are those, to the bit."""
+    """Returns what is wrong with a folder that has a manifest; None if its files match the manifest bit by bit."""
     try:
         files = (read_record(folder / MANIFEST, Manifest, fix="", needed=True) or {})["files"]
-        found = {entry.name for entry in folder.iterdir()} - {MANIFEST}
-        if found != set(files):
-            return f"its files are not those of its manifest: {', '.join(sorted(found ^ set(files)))}"
+        names = {entry.name for entry in folder.iterdir()} - {MANIFEST}
+        if names != set(files):
+            return f"its files are not those of its manifest: {', '.join(sorted(names ^ set(files)))}"
         if links := [name for name in files if (folder / name).is_symlink()]:
             return f"{links[0]} is a link"
         return find_fault(folder, files)
@@ -86,12 +87,12 @@ def find_folder_fault(folder: Path) -> str | None:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Writes a JSON file, down to the disk."""
+    """Writes a JSON file and syncs it to the disk."""
     path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     fsync_path(path)
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal digits."""
+    """Returns the SHA-256 of a file's content as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

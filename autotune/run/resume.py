@@ -1,4 +1,4 @@
-"""resume=RUN: the configuration of a run that exists, with what may differ when it goes on."""
+"""resume=RUN: loads the configuration of an existing run, with the changes that are allowed when it resumes."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,17 +15,17 @@ from autotune.errors import ConfigError, format_text_override, listing, nearest,
 from autotune.run.status import CONFIG
 
 FROM_FOLDER = ("runs", "name", "resume")
-"""Keys that RUN itself tells."""
+"""Keys whose values follow from RUN itself."""
 
 
 def run_to_resume(words: Sequence[str]) -> Path | None:
-    """The folder that resume=RUN names; None where a command line has no such word."""
-    named = [word.partition("=")[2] for word in words if key_of(word) == "resume" and "=" in word]
-    return Path(named[-1]).expanduser() if named and named[-1] not in set(Resume) else None
+    """Returns the folder that resume=RUN names; None if the command line has no such override."""
+    values = [word.partition("=")[2] for word in words if key_of(word) == "resume" and "=" in word]
+    return Path(values[-1]).expanduser() if values and values[-1] not in set(Resume) else None
 
 
 def members(argv: Sequence[str]) -> list[Member]:
-    """The runs that a command line asks for: those that it composes, or with resume=RUN that one as it is configured.
+    """Returns the runs that a command line asks for: those that it composes, or with resume=RUN that existing run.
 
     Raises:
         ConfigError: see `compose.members` and `load_resumed_config`.
@@ -36,16 +36,16 @@ def members(argv: Sequence[str]) -> list[Member]:
 
 
 def load_resumed_config(run: Path, words: Sequence[str]) -> RunConfig:
-    """The configuration in a run's folder, with what the command line changes of the keys that may change.
+    """Loads the configuration of a run, with the overrides of the command line for keys that may change.
 
     Args:
         run: folder of the run; it may have been moved.
         words: the whole command line.
 
     Raises:
-        ConfigError: there is no such run, or the command line says otherwise than its config.yaml.
+        ConfigError: there is no such run, or the command line contradicts its config.yaml.
     """
-    values = _saved(run)
+    values = _load_saved_config(run)
     others = [word for word in words if key_of(word) != "resume"]
     if flags := [word for word in others if word.startswith("-")]:
         raise ConfigError(
@@ -54,8 +54,8 @@ def load_resumed_config(run: Path, words: Sequence[str]) -> RunConfig:
             found=" ".join(flags),
             fix=f"autotune {format_text_override('resume', str(run))}",
         )
-    (given,) = compose.compose([f"task={values['task']['name']}", *others])
-    wanted = asdict(given)
+    (requested,) = compose.compose([f"task={values['task']['name']}", *others])
+    requested_values = asdict(requested)
     errors = []
     for key in map(key_of, others):
         if key in FROM_FOLDER:
@@ -65,8 +65,8 @@ def load_resumed_config(run: Path, words: Sequence[str]) -> RunConfig:
                 )
             )
         elif {key, key.split(".")[0]} & set(NOT_IDENTITY):
-            _copy(key.split("."), wanted, values)
-        elif differences := changed_at(key, values, given):
+            _copy_value(key.split("."), requested_values, values)
+        elif differences := changed_at(key, values, requested):
             errors.append(
                 ConfigError(
                     "a run goes on with the settings that it began with",
@@ -80,23 +80,23 @@ def load_resumed_config(run: Path, words: Sequence[str]) -> RunConfig:
     return parse_config({**values, **place}, to_run=True)
 
 
-def _saved(run: Path) -> dict[str, Any]:
+def _load_saved_config(run: Path) -> dict[str, Any]:
     if (run / CONFIG).is_file():
         return load_values(run / CONFIG)
-    known = sorted(path.parent.name for path in run.parent.glob(f"*/{CONFIG}"))
-    near = nearest(run.name, known)
+    runs = sorted(path.parent.name for path in run.parent.glob(f"*/{CONFIG}"))
+    similar = nearest(run.name, runs)
     raise ConfigError(
         "there is no run to go on with",
         where=f"resume={run}",
-        found=f"runs in {run.parent}: {listing(known)}" if known else f"no {CONFIG} in {run}",
-        fix=format_text_override("resume", str(run.parent / near))
-        if near
+        found=f"runs in {run.parent}: {listing(runs)}" if runs else f"no {CONFIG} in {run}",
+        fix=format_text_override("resume", str(run.parent / similar))
+        if similar
         else "resume=auto, which goes on where the run's folder exists, or resume=never",
     )
 
 
-def _copy(path: Sequence[str], source: dict[str, Any], target: dict[str, Any]) -> None:
-    """Sets what stands at a path of nested dicts, as it is in another."""
+def _copy_value(path: Sequence[str], source: dict[str, Any], target: dict[str, Any]) -> None:
+    """Copies the value at a key path from one nested dict to another."""
     for part in path[:-1]:
         source, target = source[part], target.setdefault(part, {})
     target[path[-1]] = source[path[-1]]

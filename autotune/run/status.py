@@ -1,4 +1,4 @@
-"""status.json: where a run stands, why, and the command that goes on with it."""
+"""status.json: the state of a run, the reason, and the command that resumes it."""
 
 import re
 import shlex
@@ -19,14 +19,14 @@ from autotune.runtime.records import Record, read_record
 
 CONFIG, LOCK, STATUS = "config.yaml", ".lock", "status.json"
 FRESH_FILES = {LOCK, CONFIG, f".{CONFIG}.part", f".{STATUS}.part"}
-"""What stands in a folder whose run was killed before it said anything."""
+"""Files in the folder of a run that was killed before it wrote status.json."""
 
 command_words: ContextVar[Sequence[str] | None] = ContextVar("command_words", default=None)
-"""Words after `autotune` that do the run of a sweep alone; None: those of the process."""
+"""Command-line words after `autotune` that start one run of a sweep; None: those of this process."""
 
 
 class State(StrEnum):
-    """Where a run stands. A folder that says running while nobody holds its lock was killed."""
+    """The state of a run. If it is `running` and no process holds the folder's lock, the run was killed."""
 
     running = "running"
     finished = "finished"
@@ -35,36 +35,36 @@ class State(StrEnum):
 
 
 class Status(Record):
-    """status.json."""
+    """Schema of status.json."""
 
     state: Annotated[State, Field(strict=False)]
     reason: str | None = None
     time: str = ""
     command: str = ""
     folder: str = ""
-    """Where the command was given, at which relative paths start."""
+    """Working folder of the command; relative paths start there."""
     push: dict[str, Any] = {}
     saved: dict[str, Digest] = {}
 
 
 def record(state: State, reason: str | None, before: Mapping[str, Any]) -> dict[str, Any]:
-    """What status.json holds from now on.
+    """Returns the new content of status.json.
 
     Args:
-        state: of the run.
-        reason: why.
-        before: what it held; the command that began the run stays where this one only names it, with resume=RUN.
+        state: state of the run.
+        reason: why the run is in this state.
+        before: previous content. Its command is kept if the present command only refers to the run, with resume=RUN.
     """
     words = command_words.get() or sys.argv[1:]
-    here = any(re.match(r"\+*resume=(?!auto$|never$)", word) for word in words)
-    begun = {"command": redact(shlex.join(["autotune", *words])), "folder": _working_folder()}
-    if here and before.get("command"):
-        begun = {name: before.get(name, "") for name in begun}
-    return {"state": state, "reason": reason, "time": now(), **begun}
+    resumes_by_path = any(re.match(r"\+*resume=(?!auto$|never$)", word) for word in words)
+    command = {"command": redact(shlex.join(["autotune", *words])), "folder": _working_folder()}
+    if resumes_by_path and before.get("command"):
+        command = {name: before.get(name, "") for name in command}
+    return {"state": state, "reason": reason, "time": now(), **command}
 
 
 def _working_folder() -> str:
-    """None of these is as good as a folder: one that is gone, one whose name is no text."""
+    """Returns the working folder; "" if it was deleted, with "?" for bytes in its name that are not text."""
     try:
         return str(Path.cwd()).encode("utf-8", "replace").decode()
     except FileNotFoundError:
@@ -72,35 +72,35 @@ def _working_folder() -> str:
 
 
 def read_status(path: Path) -> dict[str, Any]:
-    """What status.json of a run folder holds; empty where there is none.
+    """Returns the content of a run folder's status.json; an empty dict if there is no such file.
 
     Raises:
-        ConfigError: it is damaged; the error says how to repair it.
+        ConfigError: the file is damaged; the error says how to repair it.
     """
     return read_record(path / STATUS, Status, fix=_repair(path), kind=ConfigError) or {}
 
 
 def state_of(path: Path) -> State | None:
-    """Where the run of a folder stands; None where it does not say."""
+    """Returns the state of a folder's run; None if the folder has no status.json."""
     state = read_status(path).get("state")
     return None if state is None else State(state)
 
 
 def _repair(path: Path) -> str:
-    """The command that writes status.json again, as far as the other files tell what it said."""
-    # A run removes its checkpoints when it has finished, and writes its figures shortly before.
+    """Returns a shell command that rewrites status.json with the state that the other files suggest."""
+    # A run removes its checkpoints when it has finished, and writes its metrics shortly before.
     complete = (path / "model").is_dir() and (path / "metrics.json").is_file()
     state = State.finished if complete and not (path / "checkpoints").exists() else State.interrupted
     file = shell_words(path / STATUS)
-    then = {
+    comment = {
         State.finished: "the run seems to have finished",
         State.interrupted: "the command that began the run then goes on with it",
     }
-    return f"""rm -rf {file}; echo '{{"state": "{state}"}}' > {file}  # {then[state]}"""
+    return f"""rm -rf {file}; echo '{{"state": "{state}"}}' > {file}  # {comment[state]}"""
 
 
 def is_run(path: Path) -> bool:
-    """Whether a folder is a run's, or empty and so free to become one."""
+    """Whether a folder is a run folder, or can become one because it is empty or does not exist."""
     with read_errors(path, elsewhere="name=ANOTHER, or runs=FOLDER of your own"):
         if not path.is_dir():
             return not path.exists()
@@ -108,14 +108,18 @@ def is_run(path: Path) -> bool:
 
 
 def unfinished(what: str, path: Path) -> ModelError:
-    """What is said where a run would have to be finished."""
+    """Returns the error for a run that must be finished and is not."""
     command = read_status(path).get("command", "autotune …")
     found, fix = f"its state is {state_of(path)}", f"train it to the end: {command}"
     return ModelError(what, where=str(path), found=found, fix=fix)
 
 
 def final_state(error: BaseException | None) -> tuple[State, str]:
-    """How a run ended that did not finish, and why."""
+    """Returns the state and the reason of a run that ended without finishing.
+
+    Args:
+        error: exception that ended the run, if any.
+    """
     if error is None:
         return State.interrupted, "left before the end"
     if isinstance(error, KeyboardInterrupt):

@@ -1,6 +1,6 @@
-"""The runs of a sweep, and whether figures compare: those of its runs, and of a run with itself.
+"""Warns where scores cannot be compared, between the runs of a sweep or with a run's own training.
 
-They compare where the same rows are scored.
+Scores are comparable if they were computed on the same rows.
 """
 
 import json
@@ -18,20 +18,23 @@ from autotune.run.status import read_status
 logger = logging.getLogger(__name__)
 
 SCORED = ("test", "validation", "train")
-"""The first of these that a run has is its result."""
+"""Splits in order of preference; the scores on the first one that a run has are its result."""
 
 
-def warn_of_other_rows(configs: Sequence[RunConfig], read: Sequence[Mapping[str, str]] | None = None) -> None:
-    """Says which runs of a sweep are scored on other rows than the rest, for their figures do not compare.
+def warn_of_other_rows(
+    configs: Sequence[RunConfig], fingerprints: Sequence[Mapping[str, str]] | None = None
+) -> None:
+    """Logs which runs of a sweep were scored on different rows, as their scores are not comparable.
 
     Args:
-        configs: of the runs.
-        read: fingerprint of each split, by run, empty where the data could not be read. None: what the run folders say.
+        configs: configurations of the runs.
+        fingerprints: for each run the fingerprint of each split, empty if the data could not be read. None: read from
+            the run folders.
     """
     names: dict[tuple[str, str], list[str]] = {}
-    for config, rows in zip(configs, read or map(_rows, configs), strict=True):
-        if split := next((split for split in SCORED if split in rows), None):
-            names.setdefault((split, rows[split]), []).append(str(config.name))
+    for config, splits in zip(configs, fingerprints or map(_split_fingerprints, configs), strict=True):
+        if split := next((split for split in SCORED if split in splits), None):
+            names.setdefault((split, splits[split]), []).append(str(config.name))
     if len(names) < 2:
         return
     keys = sorted({change.partition(": ")[0] for config in configs[1:]
@@ -43,43 +46,42 @@ def warn_of_other_rows(configs: Sequence[RunConfig], read: Sequence[Mapping[str,
 
 
 def warn_of_changed_rows(run: str, fingerprint: str) -> None:
-    """Says that a run's own data are no longer those that it learned from, so that scored rows may be among these.
+    """Warns if a run's data have changed since it was trained, because rows to score may then be training rows.
 
     Args:
-        run: folder of the run, or what else holds a saved model.
-        fingerprint: of the rows as they are read now.
+        run: folder of the run, or another name of a saved model.
+        fingerprint: fingerprint of the rows as they are read now.
     """
-    learned = _record(Path(run).expanduser()).get("fingerprint", fingerprint)
-    if learned != fingerprint:
+    trained_on = _data_record(Path(run).expanduser()).get("fingerprint", fingerprint)
+    if trained_on != fingerprint:
         logger.warning("the data have changed since this run was trained (fingerprint %s, now %s), so rows that are scored "
                        "may be among those that were learned; score a file of its own with --data FILE",
-                       learned, fingerprint)  # fmt: skip
+                       trained_on, fingerprint)  # fmt: skip
 
 
 def dataset_of(run: str, config: RunConfig) -> DatasetConfig:
-    """A run's own data: a relative path starts where the run was begun, if nothing is there at the working folder.
+    """Returns a run's data set; a relative path that does not exist here is resolved where the run was started.
 
     Args:
-        run: folder of the run, or what else holds a saved model.
-        config: of the run.
+        run: folder of the run, or another name of a saved model.
+        config: configuration of the run.
     """
     path = Path(config.dataset.path).expanduser()
-    there = Path(read_status(Path(run).expanduser()).get("folder", ""), path)
-    if path.exists() or not there.exists():
+    original = Path(read_status(Path(run).expanduser()).get("folder", ""), path)
+    if path.exists() or not original.exists():
         return config.dataset
-    return replace(config.dataset, path=str(there))
+    return replace(config.dataset, path=str(original))
 
 
-def _rows(config: RunConfig) -> Mapping[str, str]:
-    """The fingerprint of each split of a run, as its folder has it."""
-    rows: Mapping[str, str] = _record(Path(config.runs).expanduser() / str(config.name)).get(
-        "fingerprints", {}
-    )
-    return rows
+def _split_fingerprints(config: RunConfig) -> Mapping[str, str]:
+    """Returns the fingerprint of each split of a run, from its folder."""
+    record = _data_record(Path(config.runs).expanduser() / str(config.name))
+    fingerprints: Mapping[str, str] = record.get("fingerprints", {})
+    return fingerprints
 
 
-def _record(run: Path) -> dict[str, Any]:
-    """What a run has written about its data; nothing where it has not."""
+def _data_record(run: Path) -> dict[str, Any]:
+    """Returns the content of a run's data.json; an empty dict if there is no such file."""
     file = run / "data.json"
     record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return record
