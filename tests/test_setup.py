@@ -182,7 +182,8 @@ def test_the_locks_of_an_extra_hold_all_that_the_project_needs(extra):
         assert name in locked, f"{requirement} is not in the lock: scripts/lock writes it"
         (exact,) = locked[name].specifier
         assert requirement.specifier.contains(Version(exact.version), prereleases=True), requirement
-        if str(requirement) not in seen:
+        # torch is chosen by the machine: its build for CUDA needs packages that the build for CPUs does not.
+        if str(requirement) not in seen and name != "torch":
             seen.add(str(requirement))
             left += needed(requirement)
     assert len({*map(canonicalize_name, (Requirement(one).name for one in seen))}) > 60
