@@ -179,7 +179,7 @@ def _lost(rows: Dataset, columns: Sequence[Column], form: Form) -> tuple[list[st
             notes.append("CoNLL holds words and tags, not the text between them; --to spans does")
         return notes, roles
     if form is Form.brat:
-        own = any(row["tokens"] != writers.words_of(row) for row in rows)
+        own = any(row["tokens"] != writers.default_words(row) for row in rows)
         return ["brat holds no words, so texts are parted as usual; --to spans keeps yours"] if own else [], [
             "id",
             "text",
@@ -237,7 +237,7 @@ def _in_order(rows: Dataset, form: Form) -> Any:
     """Rows in the order in which they are read back: documents of brat by name."""
     if form is not Form.brat:
         return rows
-    order = sorted(range(len(rows)), key=lambda number: writers.natural(rows[number]["id"]))
+    order = sorted(range(len(rows)), key=lambda number: writers.natural_key(rows[number]["id"]))
     return (rows[number] for number in order)
 
 

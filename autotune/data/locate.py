@@ -12,7 +12,7 @@ from autotune.config.compression import suffix_of
 from autotune.config.enums import Format
 from autotune.config.schema import DatasetConfig
 from autotune.data.columns import plain_name
-from autotune.data.formats.readers import SUFFIXES, load_saved, named_labels
+from autotune.data.formats.readers import SUFFIXES, load_saved_dataset, with_label_names
 from autotune.data.hub import load_hub
 from autotune.data.local import (
     SPLITS,
@@ -122,7 +122,7 @@ def _base(config: DatasetConfig, wanted: Mapping[str, str]) -> tuple[dict[str, S
     if (path / AUTOTRAIN).is_dir():
         path = path / AUTOTRAIN
     if path.is_dir() and any((path / name).exists() for name in ("dataset_info.json", "dataset_dict.json")):
-        loaded = load_saved(path)
+        loaded = load_saved_dataset(path)
         splits = dict(loaded) if isinstance(loaded, DatasetDict) else {"train": loaded}
         return _by_name(splits, wanted, config.path), {}
     form = corpus_form(path, config) if path.is_dir() else None
@@ -183,5 +183,5 @@ def _by_name(
 
 def _loaded(data: Dataset | IterableDataset, where: str) -> Source:
     return Source(
-        lambda notes: named_labels(data, data.features or {}), getattr(data, "_fingerprint", ""), where
+        lambda notes: with_label_names(data, data.features or {}), getattr(data, "_fingerprint", ""), where
     )

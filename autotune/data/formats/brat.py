@@ -10,7 +10,7 @@ from autotune.config.schema import DatasetConfig
 from autotune.data.formats.encoding import open_text
 from autotune.errors import DataError, listing
 
-IGNORED = {
+IGNORED_LINES = {
     "R": "relations",
     "E": "events",
     "A": "attributes",
@@ -19,23 +19,23 @@ IGNORED = {
     "#": "comments",
     "*": "equivalences",
 }
-"""What a line of another kind than an entity is, by its first letter."""
+"""Types of annotation lines that are not entities, by first letter."""
 ENTITY = re.compile(r"(?P<label>\S+) (?P<offsets>[0-9]{1,15} [0-9]{1,15}(?:;[0-9]{1,15} [0-9]{1,15})*)")
 
 
 def is_brat(folder: Path) -> bool:
-    """Whether a folder holds .ann files."""
+    """Returns whether a folder holds .ann files."""
     return next(folder.glob("*.ann"), None) is not None
 
 
 def read_brat(folder: Path, config: DatasetConfig, notes: list[str]) -> Iterator[Mapping[str, Any]]:
-    """One document a row: `id` is the file's name without suffix; `spans` is null where the .ann file is missing.
+    """Yields one row per document: `id` is the file's name without suffix; `spans` is null if the .ann file is missing.
 
-    Documents are in the order of their names, numbers in them by size.
+    Documents come in the natural order of their names: doc2 before doc10.
 
     Raises:
-        DataError: an .ann file without its text; a line that is no annotation; an entity in several pieces, one
-            that overlaps another, or one whose text is not what stands at its offsets.
+        DataError: an .ann file has no text, a line is not an annotation, or an entity is in several pieces, overlaps
+            another, or has a text that differs from the one at its offsets.
     """
     texts = {path.stem: path for path in folder.glob("*.txt") if not path.name.startswith(".")}
     annotations = {path.stem: path for path in folder.glob("*.ann") if not path.name.startswith(".")}
@@ -54,7 +54,7 @@ def read_brat(folder: Path, config: DatasetConfig, notes: list[str]) -> Iterator
             fix=f"copy {stem}.txt there, or move {stem}.ann elsewhere",
         )
     ignored: Counter[str] = Counter()
-    for stem in sorted(texts, key=natural):
+    for stem in sorted(texts, key=natural_key):
         text = _read(texts[stem], config, notes)
         file = annotations.get(stem)
         spans = None
@@ -69,30 +69,30 @@ def read_brat(folder: Path, config: DatasetConfig, notes: list[str]) -> Iterator
 def _entities(
     file: Path, text: str, config: DatasetConfig, notes: list[str], ignored: Counter[str]
 ) -> tuple[str, list[dict[str, Any]]]:
-    """The text to which the offsets belong, and the entities."""
-    found: list[dict[str, Any]] = []
+    """Returns the text to which the offsets refer, and its entities as {start, end, label}."""
+    parsed: list[dict[str, Any]] = []
     lines: list[tuple[int, str]] = []
     for number, line in enumerate(re.split(r"\r\n|\r|\n", _read(file, config, notes)), 1):
         if not line.strip():
             continue
-        if line[0] in IGNORED:
-            ignored[IGNORED[line[0]]] += 1
+        if line[0] in IGNORED_LINES:
+            ignored[IGNORED_LINES[line[0]]] += 1
             continue
-        found.append(_entity(line, f"{file}:{number}"))
+        parsed.append(_entity(line, f"{file}:{number}"))
         lines.append((number, line))
-    if "\r\n" in text and not all(_fits(one, text) for one in found):
-        text = text.replace(
-            "\r\n", "\n"
-        )  # the offsets may have been counted on a system with other line ends
-    for one, (number, _) in zip(found, lines, strict=True):
-        if not _fits(one, text):
+    if "\r\n" in text and not all(_text_matches(entity, text) for entity in parsed):
+        # The offsets may have been counted on a system with other line ends.
+        text = text.replace("\r\n", "\n")
+    for entity, (number, _) in zip(parsed, lines, strict=True):
+        if not _text_matches(entity, text):
+            start, end = entity["start"], entity["end"]
             raise DataError(
                 "the text of an entity is not what stands at its offsets",
                 where=f"{file}:{number}",
-                found=f"{one['said'][:60]!r}, and at {one['start']}..{one['end']} {text[one['start'] : one['end']][:60]!r}",
+                found=f"{entity['text'][:60]!r}, and at {start}..{end} {text[start:end][:60]!r}",
                 fix=f"was {file.stem}.txt changed after it was annotated? offsets count characters from 0",
             )
-    ordered = sorted(zip(found, lines, strict=True), key=lambda pair: (pair[0]["start"], pair[0]["end"]))
+    ordered = sorted(zip(parsed, lines, strict=True), key=lambda pair: (pair[0]["start"], pair[0]["end"]))
     for (left, (_, before)), (right, (number, line)) in zip(ordered, ordered[1:], strict=False):
         same = all(left[name] == right[name] for name in ("start", "end", "label"))
         if right["start"] < left["end"] and not same:
@@ -102,11 +102,15 @@ def _entities(
                 found=f"{before!r} and {line!r}",
                 fix="delete the line of one of them",
             )
-    return text, [{name: one[name] for name in ("start", "end", "label")} for one in found]
+    return text, [{name: entity[name] for name in ("start", "end", "label")} for entity in parsed]
 
 
 def _entity(line: str, at: str) -> dict[str, Any]:
-    """Start, end, label and text of `T1<tab>Pessoa 0 4<tab>João`."""
+    """Returns start, end, label and text of a line such as `T1<tab>Pessoa 0 4<tab>João`.
+
+    Raises:
+        DataError: the line is not an annotation, or its entity is in several pieces.
+    """
     fields = line.split("\t", 2)
     match = ENTITY.fullmatch(fields[1].strip()) if len(fields) > 1 else None
     if line[0] != "T" or match is None:
@@ -124,13 +128,13 @@ def _entity(line: str, at: str) -> dict[str, Any]:
             fix="one piece a T line, or one entity from the first to the last piece",
         )
     start, end = map(int, match["offsets"].split())
-    return {"start": start, "end": end, "label": match["label"], "said": fields[2] if len(fields) > 2 else ""}
+    return {"start": start, "end": end, "label": match["label"], "text": fields[2] if len(fields) > 2 else ""}
 
 
-def _fits(entity: Mapping[str, Any], text: str) -> bool:
-    """Whether what the line says of the text is there; brat writes line breaks as blanks."""
+def _text_matches(entity: Mapping[str, Any], text: str) -> bool:
+    """Returns whether the text of an annotation is at its offsets; brat writes line breaks as blanks."""
     inside = text[entity["start"] : entity["end"]]
-    return bool(inside) and (not entity["said"] or inside.split() == entity["said"].split())
+    return bool(inside) and (not entity["text"] or inside.split() == entity["text"].split())
 
 
 def _read(path: Path, config: DatasetConfig, notes: list[str]) -> str:
@@ -138,7 +142,7 @@ def _read(path: Path, config: DatasetConfig, notes: list[str]) -> str:
         return file.read()
 
 
-def natural(name: str) -> list[tuple[int, str]]:
-    """Sorts doc2 before doc10."""
+def natural_key(name: str) -> list[tuple[int, str]]:
+    """Returns a sort key that puts doc2 before doc10."""
     pieces = re.split(r"(\d+)", name)
     return [(int(piece), "") if index % 2 else (0, piece) for index, piece in enumerate(pieces)]

@@ -1,4 +1,4 @@
-"""CoNLL columns: a word and its tag a line, a blank line after a sentence."""
+"""CoNLL columns: one word and its tag per line, a blank line after each sentence."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,14 +12,14 @@ from autotune.config.schema import DatasetConfig
 from autotune.data.formats.encoding import lines, open_text
 from autotune.errors import DataError, listing
 
-BLANKS = " \t"
-"""What parts columns and empties a line; a no-break space is part of a word."""
-COLUMNS_OF_CONLLU = 10
-"""ID, FORM … MISC (https://universaldependencies.org/format.html)."""
+WHITESPACE = " \t"
+"""Characters that separate columns and make up a blank line; a no-break space is part of a word."""
+CONLLU_COLUMNS = 10
+"""Number of columns of CoNLL-U: ID, FORM … MISC (https://universaldependencies.org/format.html)."""
 
 
 class Sentence(NamedTuple):
-    """Words, their tags (none in a file with one column) and their lines."""
+    """A sentence: its words, their tags (empty for a file with one column) and their line numbers."""
 
     tokens: list[str]
     tags: list[str]
@@ -27,17 +27,18 @@ class Sentence(NamedTuple):
 
 
 def read_conll(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[Mapping[str, list[str]]]:
-    """Sentences with `tokens` and `tags`; a file with one column, of words to be tagged, has no `tags`.
+    """Yields sentences with `tokens` and `tags`; a file with one column, of words to be tagged, has no `tags`.
 
     Raises:
-        DataError: a line has fewer or more columns than those before it; the words are numbers of words.
+        DataError: a line has fewer or more columns than those before it, or the column of the words holds word numbers.
     """
-    counting: list[bool] = []
+    is_numbered: list[bool] = []
     for tokens, tags, numbers in _sentences(path, config, notes):
-        if tags and len(tokens) > 2 and all(counting) and len(counting) < 2:
+        # One sentence may count 1, 2, 3 by chance, so the first two of more than two words must.
+        if tags and len(tokens) > 2 and all(is_numbered) and len(is_numbered) < 2:
             first = int(tokens[0]) if tokens[0].isdecimal() and len(tokens[0]) < 10 else 0
-            counting.append(tokens == [str(number) for number in range(first, first + len(tokens))])
-            if counting == [True, True]:
+            is_numbered.append(tokens == [str(number) for number in range(first, first + len(tokens))])
+            if is_numbered == [True, True]:
                 raise DataError(
                     "the column of the words counts them: 1, 2, 3 …",
                     where=f"{path}:{numbers[0]}",
@@ -48,7 +49,7 @@ def read_conll(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[
 
 
 def line_of(path: Path, config: DatasetConfig, row: int, word: int) -> int:
-    """The line of a word, for messages."""
+    """Returns the line number of a word, for messages; reads the file again."""
     return next(islice(_sentences(path, config, []), row, None)).lines[word]
 
 
@@ -58,15 +59,15 @@ def _sentences(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[
     with open_text(path, config, notes) as file:
         for number, raw in lines(file, path):
             line = raw.rstrip("\r\n")
-            if not line.strip(BLANKS):
+            if not line.strip(WHITESPACE):
                 if sentence.tokens:
                     yield sentence
                     sentence = Sentence([], [], [])
                 continue
-            universal = suffix_of(path) == ".conllu" and line.count("\t") == COLUMNS_OF_CONLLU - 1
-            cells = line.split("\t") if universal else _cells(line, config)
-            if universal and not cells[0].isdecimal():
-                continue  # 3-4 spans the words of a contraction, which follow; 5.1 stands in no text
+            is_conllu = suffix_of(path) == ".conllu" and line.count("\t") == CONLLU_COLUMNS - 1
+            cells = line.split("\t") if is_conllu else _split_columns(line, config)
+            if is_conllu and not cells[0].isdecimal():
+                continue  # 3-4 is a contraction, whose words follow; 5.1 is an empty node, which is not in the text
             if line.startswith("-DOCSTART-") or _is_comment(cells, width, config):
                 continue
             if width not in (0, len(cells)):
@@ -78,7 +79,7 @@ def _sentences(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[
                 )
             width = len(cells)
             try:
-                sentence.tokens.append(cells[config.token_column or int(universal)])
+                sentence.tokens.append(cells[config.token_column or int(is_conllu)])
                 if width > 1:
                     sentence.tags.append(cells[config.tag_column])
             except IndexError as error:
@@ -93,14 +94,14 @@ def _sentences(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[
         yield sentence
 
 
-def _cells(line: str, config: DatasetConfig) -> list[str]:
+def _split_columns(line: str, config: DatasetConfig) -> list[str]:
     if config.delimiter is not None:
         return line.split(config.delimiter.replace("\\t", "\t"))
-    return re.split(f"[{BLANKS}]+", line.strip(BLANKS))
+    return re.split(f"[{WHITESPACE}]+", line.strip(WHITESPACE))
 
 
 def _is_comment(cells: Sequence[str], width: int, config: DatasetConfig) -> bool:
-    """`# text = …` is a comment, `# O` a word with its tag."""
+    """Returns whether a line is a comment: `# text = …` is one, `# O` is a word with its tag."""
     if cells[0] != "#" and not cells[0].startswith("# "):
         return False
     column = config.tag_column if -len(cells) <= config.tag_column < len(cells) else -1

@@ -1,7 +1,7 @@
-"""CSV and TSV: strict, every cell text, every error with its line.
+"""CSV and TSV: strict, every cell is text, every error has its line.
 
-Python's csv does the parsing. What is ours is what it lets pass in silence: rows of another length, quotes
-that swallow rows, delimiters that nobody named.
+Python's csv does the parsing. This module adds checks for what it accepts silently: rows of the wrong length, quotes
+that swallow rows, delimiters that were never declared.
 """
 
 import csv
@@ -14,39 +14,40 @@ from pathlib import Path
 from autotune.config.compression import suffix_of
 from autotune.config.schema import DatasetConfig
 from autotune.data.formats.encoding import LONGEST_LINE, lines, open_text
-from autotune.data.formats.quotes import FIX, Quotes
+from autotune.data.formats.quotes import FIX, QuoteNormalizer
 from autotune.errors import ConfigError, DataError, listing
 
 DELIMITERS = (",", ";", "\t")
-LONGEST_FIELD = LONGEST_LINE
-"""Characters; csv's own limit of 131072 is shorter than some court decisions."""
-LINES_IN_A_FIELD = 500
-"""A quoted field over more lines than this is looked at when it comes, not when the file has been read."""
-LIKE_ROWS = 0.9
-"""Where at least this share of its lines have as many fields as a row, it is a quote that was never closed."""
-CATEGORIES = 100
-"""A column with at most so many values in a file holds categories, not texts."""
-SEPARATOR = re.compile(r"\"?sep=(?P<mark>[^\r\n\"])\"?[\r\n]*", re.IGNORECASE)
-"""Excel's first line; it names the delimiter."""
+MAX_FIELD_CHARS = LONGEST_LINE
+"""Longest field, in characters; csv's own limit of 131072 is shorter than some court decisions."""
+SUSPICIOUS_FIELD_LINES = 500
+"""Lines of a quoted field from which on it is checked at once, instead of after the whole file has been read."""
+MIN_ROW_LIKE_SHARE = 0.9
+"""Share of a long field's lines with as many fields as a row from which on its quote counts as never closed."""
+MAX_CATEGORIES = 100
+"""Most distinct values of a column in a file that count as categories rather than texts."""
+SEP_LINE = re.compile(r"\"?sep=(?P<mark>[^\r\n\"])\"?[\r\n]*", re.IGNORECASE)
+"""Excel's optional first line, which declares the delimiter."""
 
-csv.field_size_limit(LONGEST_FIELD)
+csv.field_size_limit(MAX_FIELD_CHARS)
 
 
 def read_delimited(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[Mapping[str, str]]:
-    """Rows of a CSV or TSV file; nothing is converted, not even `NA`. Without a header, columns are called 0, 1, 2 ….
+    """Yields the rows of a CSV or TSV file; nothing is converted, not even `NA`.
 
-    Columns without a name are left out, and so are rows without anything at the end, which spreadsheets leave there.
+    Without a header, columns are called 0, 1, 2 …. Columns without a name are left out, and so are empty rows at the
+    end, which spreadsheets leave there.
 
     Raises:
-        DataError: a row of another length than the header, a quote that is not closed.
-        ConfigError: the delimiter is no single character.
+        DataError: a row has more or fewer fields than the header, or a quote is not closed.
+        ConfigError: the delimiter is not a single character.
     """
     with open_text(path, config, notes) as file:
         numbered = lines(file, path)
-        first, delimiter = _first(path, numbered, config)
+        first, delimiter = _first_line_and_delimiter(path, numbered, config)
         header: list[str] = []
-        quotes, fields_of = _Quotes(delimiter), Quotes(path, delimiter, header)
-        reader = csv.reader(fields_of.lines(chain(first, numbered)), delimiter=delimiter, strict=True)
+        detector, normalizer = _SwallowedRows(delimiter), QuoteNormalizer(path, delimiter, header)
+        reader = csv.reader(normalizer.lines(chain(first, numbered)), delimiter=delimiter, strict=True)
         skipped = first[0][0] - 1 if first else 0
         line = skipped + 1
         nameless: dict[int, int] = {}
@@ -54,8 +55,8 @@ def read_delimited(path: Path, config: DatasetConfig, notes: list[str]) -> Itera
         try:
             for fields in reader:
                 last = skipped + reader.line_num
-                if last - line >= LINES_IN_A_FIELD and _like_rows(fields, header, delimiter):
-                    raise _open_quote(path, line, f"a field of {last - line + 1} lines")
+                if last - line >= SUSPICIOUS_FIELD_LINES and _looks_like_rows(fields, header, delimiter):
+                    raise _unclosed_quote(path, line, f"a field of {last - line + 1} lines")
                 is_row = bool(header)
                 if fields and not header:
                     header += _header(fields, path, line) if config.header else map(str, range(len(fields)))
@@ -64,8 +65,9 @@ def read_delimited(path: Path, config: DatasetConfig, notes: list[str]) -> Itera
                     while len(fields) > len(header) and not fields[-1]:
                         fields.pop()
                     if len(fields) != len(header):
-                        raise _ragged(path, line, fields, header, delimiter)
-                    quotes.see(fields, line)
+                        raise _wrong_field_count(path, line, fields, header, delimiter)
+                    detector.add_row(fields, line)
+                    # Rows without anything wait until one with content follows: those at the end are dropped.
                     pending.append(_row(header, fields, line, nameless))
                     if len(fields) == 1 or any(map(str.strip, fields)):
                         yield from pending
@@ -78,10 +80,10 @@ def read_delimited(path: Path, config: DatasetConfig, notes: list[str]) -> Itera
                 found=f"{error}, in line {skipped + reader.line_num}",
                 fix=f"{FIX}; a field with a line break is quoted",
             ) from error
-        swallowing = quotes.swallowing()
-        if swallowing is not None:
-            raise _open_quote(path, *swallowing)
-        notes += fields_of.notes()
+        offender = detector.first_swallowing_field()
+        if offender is not None:
+            raise _unclosed_quote(path, *offender)
+        notes += normalizer.notes()
         if nameless:
             where = listing(
                 f"column {column + 1} from line {first_line}" for column, first_line in nameless.items()
@@ -92,40 +94,40 @@ def read_delimited(path: Path, config: DatasetConfig, notes: list[str]) -> Itera
 
 
 def _row(header: Sequence[str], fields: Sequence[str], line: int, nameless: dict[int, int]) -> dict[str, str]:
-    """A row by the names of its columns; columns without one are noted where they hold something."""
+    """Returns a row as a dict by column name; records in `nameless` where a column without a name holds a value."""
     for column, (name, cell) in enumerate(zip(header, fields, strict=True)):
         if not name and cell.strip():
             nameless.setdefault(column, line)
     return {name: cell for name, cell in zip(header, fields, strict=True) if name}
 
 
-def _first(
+def _first_line_and_delimiter(
     path: Path, numbered: Iterator[tuple[int, str]], config: DatasetConfig
 ) -> tuple[list[tuple[int, str]], str]:
-    """The first line of the table, where there is one, and the delimiter; Excel's line `sep=;` is none of the table."""
-    named = None
+    """Returns the first line of the table, if there is one, and the delimiter; Excel's line `sep=;` is not part of the table."""
+    delimiter = None
     for number, text in numbered:
-        told = SEPARATOR.fullmatch(text) if number == 1 else None
-        if told is not None:
-            named = told["mark"]
+        match = SEP_LINE.fullmatch(text) if number == 1 else None
+        if match is not None:
+            delimiter = match["mark"]
         elif text.strip("\r\n"):
-            return [(number, text)], _delimiter(path, text, config, named)
-    return [], named or ","
+            return [(number, text)], _delimiter(path, text, config, delimiter)
+    return [], delimiter or ","
 
 
-def _like_rows(fields: Sequence[str], header: Sequence[str], delimiter: str) -> bool:
-    """Whether the lines of the longest field look like rows of the file."""
+def _looks_like_rows(fields: Sequence[str], header: Sequence[str], delimiter: str) -> bool:
+    """Returns whether the lines of the longest field look like rows of the file."""
     inner = [line for line in max(fields, key=len).splitlines()[1:-1] if line.strip()]
     cells = [len(next(csv.reader([line], delimiter=delimiter), [])) for line in inner]
-    return not header or (len(header) > 1 and cells.count(len(header)) >= LIKE_ROWS * len(cells))
+    return not header or (len(header) > 1 and cells.count(len(header)) >= MIN_ROW_LIKE_SHARE * len(cells))
 
 
-class _Quotes:
+class _SwallowedRows:
     """Finds quoted fields whose lines look like rows of their own.
 
-    Two stray quotes some rows apart are valid CSV: one row with all that stands between them. It is told from
-    a text of several lines by its lines: all have as many fields as a row, and in a column of categories a
-    value that other rows have there. Which values these are is known when the file has been read.
+    Two stray quotes some rows apart are valid CSV: one row with everything between them. Such a field differs from a
+    text of several lines: each of its lines has as many fields as a row, and in a column of categories a value that
+    other rows have there, too. These values are known only after the whole file has been read.
     """
 
     def __init__(self, delimiter: str) -> None:
@@ -133,43 +135,46 @@ class _Quotes:
         self.values: dict[int, set[str]] = {}
         self.suspects: list[tuple[int, list[dict[int, str]]]] = []
 
-    def see(self, fields: Sequence[str], line: int) -> None:
-        """Looks at a row that begins in a line."""
-        several = [column for column, field in enumerate(fields) if "\n" in field]
-        if not several:
+    def add_row(self, fields: Sequence[str], line: int) -> None:
+        """Adds a row that begins in `line`: collects its values, or its multiline fields as suspects."""
+        multiline = [column for column, field in enumerate(fields) if "\n" in field]
+        if not multiline:
             for column, field in enumerate(fields):
-                known = self.values.setdefault(column, set())
-                if len(known) <= CATEGORIES:
-                    known.add(field)
-        for column in several:
-            rows = self._rows(fields, column)
+                values = self.values.setdefault(column, set())
+                if len(values) <= MAX_CATEGORIES:
+                    values.add(field)
+        for column in multiline:
+            rows = self._lines_as_rows(fields, column)
             if rows:
                 self.suspects.append((line, rows))
 
-    def _rows(self, fields: Sequence[str], column: int) -> list[dict[int, str]]:
-        """The lines of a field as rows, by column; none when one of them cannot be a row.
+    def _lines_as_rows(self, fields: Sequence[str], column: int) -> list[dict[int, str]]:
+        """Returns the lines of a field as rows, by column; an empty list if one of them cannot be a row.
 
-            The last line is the beginning of a row that ends behind the closing quote, so it is not judged, but in the
-        last column, where it is a row with all that counts. The
-            first line is judged by what stands behind this column: before it stand fields of the true row.
+        The last line is skipped, because it begins a row that ends after the closing quote; only in the last column is
+        it a complete row. Of the first line only the cells after this column count: those before it belong to the true
+        row.
         """
-        last = column == len(fields) - 1
-        lines_of_field = fields[column].splitlines()
-        first, *middle = [line for line in lines_of_field[: None if last else -1] if line.strip()] or [""]
+        is_last = column == len(fields) - 1
+        field_lines = fields[column].splitlines()
+        first, *middle = [line for line in field_lines[: None if is_last else -1] if line.strip()] or [""]
         parsed = [next(csv.reader([line], delimiter=self.delimiter), []) for line in middle]
-        if last and parsed and any(cell.startswith(" ") for cell in parsed[-1]):
-            return []  # prose has a blank behind its comma
+        if is_last and parsed and any(cell.startswith(" ") for cell in parsed[-1]):
+            return []  # prose has a space after a comma
         rows = [{at: cell for at, cell in enumerate(cells) if at != column} for cells in parsed]
-        whole = [len(cells) == len(fields) for cells in parsed]
-        if not last:
-            behind = next(csv.reader([first], delimiter=self.delimiter), [])[1:]
-            rows.append(dict(enumerate(behind, column + 1)))
-            whole.append(column + 1 + len(behind) == len(fields))
-        return rows if all(whole) else []
+        complete = [len(cells) == len(fields) for cells in parsed]
+        if not is_last:
+            after = next(csv.reader([first], delimiter=self.delimiter), [])[1:]
+            rows.append(dict(enumerate(after, column + 1)))
+            complete.append(column + 1 + len(after) == len(fields))
+        return rows if all(complete) else []
 
-    def swallowing(self) -> tuple[int, str] | None:
-        """The line of the first field that swallowed rows, and what it did."""
-        categories = {column: known for column, known in self.values.items() if len(known) <= CATEGORIES}
+    def first_swallowing_field(self) -> tuple[int, str] | None:
+        """Returns the line of the first field that swallowed rows, with the reason; None if there is none."""
+        # To be called after the last row: before it, the sets of categories are incomplete.
+        categories = {
+            column: values for column, values in self.values.items() if len(values) <= MAX_CATEGORIES
+        }
         for line, rows in self.suspects:
             if all(
                 any(cell and cell in categories.get(column, ()) for column, cell in row.items())
@@ -179,7 +184,7 @@ class _Quotes:
         return None
 
 
-def _open_quote(path: Path, line: int, found: str) -> DataError:
+def _unclosed_quote(path: Path, line: int, found: str) -> DataError:
     return DataError(
         "a quote was opened and not closed, so it swallows rows",
         where=f"{path}:{line}",
@@ -188,8 +193,12 @@ def _open_quote(path: Path, line: int, found: str) -> DataError:
     )
 
 
-def _delimiter(path: Path, header: str, config: DatasetConfig, named: str | None) -> str:
-    """`dataset.delimiter`, else what the file names, a tab for .tsv, or what cuts the header into most fields."""
+def _delimiter(path: Path, header: str, config: DatasetConfig, sep_line_delimiter: str | None) -> str:
+    """Returns `dataset.delimiter`, else that of the `sep=` line, a tab for .tsv, or what cuts the header into most fields.
+
+    Raises:
+        ConfigError: `dataset.delimiter` is not a single character.
+    """
     if config.delimiter is not None:
         delimiter = config.delimiter.replace("\\t", "\t")
         if len(delimiter) != 1:
@@ -200,8 +209,8 @@ def _delimiter(path: Path, header: str, config: DatasetConfig, named: str | None
                 fix="dataset.delimiter=';'",
             )
         return delimiter
-    if named is not None:
-        return named
+    if sep_line_delimiter is not None:
+        return sep_line_delimiter
     if suffix_of(path) == ".tsv":
         return "\t"
     counts = {
@@ -212,23 +221,29 @@ def _delimiter(path: Path, header: str, config: DatasetConfig, named: str | None
 
 
 def _header(fields: Sequence[str], path: Path, line: int) -> list[str]:
-    """Names of columns, each once; empty for those without one."""
+    """Returns the names of the columns, "" for a column without one.
+
+    Raises:
+        DataError: two columns have the same name, or none has one.
+    """
     names = [unicodedata.normalize("NFC", name.strip()) for name in fields]
-    twice = {name for name in names if name and names.count(name) > 1}
-    if twice or not any(names):
+    duplicates = {name for name in names if name and names.count(name) > 1}
+    if duplicates or not any(names):
         raise DataError(
-            f"columns with the same name: {listing(sorted(map(repr, twice)))}"
-            if twice
+            f"columns with the same name: {listing(sorted(map(repr, duplicates)))}"
+            if duplicates
             else "no column has a name",
             where=f"{path}:{line}",
             fix="rename one"
-            if twice
+            if duplicates
             else "a name for each column in the first line, or dataset.header=false",
         )
     return names
 
 
-def _ragged(path: Path, line: int, fields: list[str], header: list[str], delimiter: str) -> DataError:
+def _wrong_field_count(
+    path: Path, line: int, fields: list[str], header: list[str], delimiter: str
+) -> DataError:
     return DataError(
         f"the row has {len(fields)} fields, the header {len(header)}",
         where=f"{path}:{line}",

@@ -1,4 +1,4 @@
-"""Text files in the encoding that they are in, and their lines."""
+"""Opening text files in their encoding, and reading their lines."""
 
 import codecs
 import io
@@ -12,36 +12,36 @@ from autotune.errors import DataError
 from autotune.runtime.files import read_errors
 
 LONGEST_LINE = 50_000_000
-"""Characters; a longer line is a file of another kind, and would fill the memory."""
-COMPRESSED = {
+"""Longest line, in characters; a file with a longer one is in another format, and reading it could exhaust memory."""
+COMPRESSION_MAGIC = {
     b"\x1f\x8b": "gzip: gunzip FILE",
     b"BZh": "bzip2: bunzip2 FILE",
     b"\xfd7zXZ": "xz: unxz FILE",
     b"PK\x03\x04": "zip (or .xlsx): unzip FILE",
     b"\x28\xb5\x2f\xfd": "Zstandard: unzstd FILE",
 }
-"""First bytes of files that hold no text, and what to do with them."""
+"""First bytes of compressed files, with the method and the command that unpacks FILE."""
 
 
 def open_text(path: Path, config: DatasetConfig, notes: list[str]) -> TextIO:
-    """A text file in `dataset.encoding`, else UTF-8 (a byte order mark is skipped), else cp1252, which is noted.
+    """Opens a text file in `dataset.encoding`, else UTF-8 (a byte order mark is skipped), else cp1252, which is noted.
 
     Guessing among more encodings takes Portuguese for Polish or Chinese, so only these two are tried; UTF-16
-    is read where its byte order mark leaves no doubt. Line ends stay as they are.
+    is read if its byte order mark identifies it. Line ends are kept.
 
     Raises:
-        DataError: the file is compressed, holds NUL bytes, or is not text in the encoding that was given.
-        DiskError: it cannot be read.
+        DataError: the file is compressed, holds NUL bytes, or is not text in `dataset.encoding`.
+        DiskError: the file cannot be read.
     """
     with read_errors(path):
         return _open(path, config, notes)
 
 
 def lines(file: TextIO, path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a file with their numbers, from 1.
+    """Yields the lines of a file with their numbers, from 1.
 
     Raises:
-        DataError: a line is longer than any that holds one row.
+        DataError: a line has more than `LONGEST_LINE` characters.
     """
     number = 0
     while line := file.readline(LONGEST_LINE + 1):
@@ -59,32 +59,32 @@ def lines(file: TextIO, path: Path) -> Iterator[tuple[int, str]]:
 def _open(path: Path, config: DatasetConfig, notes: list[str]) -> TextIO:
     with open_bytes(path) as binary:
         head = binary.read(6)
-    packed = next((advice for mark, advice in COMPRESSED.items() if head.startswith(mark)), None)
+    packed = next((advice for mark, advice in COMPRESSION_MAGIC.items() if head.startswith(mark)), None)
     if packed is not None:
-        kind, _, command = packed.partition(": ")
+        method, _, command = packed.partition(": ")
         fix = f"{command.replace('FILE', path.name)}, then give the file that comes out"
-        raise DataError(f"the file is compressed with {kind}", where=str(path), fix=fix)
+        raise DataError(f"the file is compressed with {method}", where=str(path), fix=fix)
     if config.encoding is not None:
-        fault = _fault(path, config.encoding)
-        if fault is not None:
+        problem = _decoding_error(path, config.encoding)
+        if problem is not None:
             raise DataError(
                 f"the file is not {config.encoding} text",
                 where=str(path),
-                found=fault,
+                found=problem,
                 fix="dataset.encoding=null tries UTF-8, then cp1252 (Windows)",
             )
         name = codecs.lookup(config.encoding).name
         return _text(path, "utf-8-sig" if name == "utf-8" else name)
     if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        fault = _fault(path, "utf-16")
-        if fault is not None:
+        problem = _decoding_error(path, "utf-16")
+        if problem is not None:
             raise DataError(
-                "the file is damaged UTF-16", where=str(path), found=fault, fix="save it as UTF-8"
+                "the file is damaged UTF-16", where=str(path), found=problem, fix="save it as UTF-8"
             )
         return _text(path, "utf-16")
-    if _fault(path, "utf-8") is None:
+    if _decoding_error(path, "utf-8") is None:
         return _text(path, "utf-8-sig")
-    _fault(path, "latin-1")  # of which every byte is a character: only NUL bytes are refused
+    _decoding_error(path, "latin-1")  # accepts any byte, so this refuses only NUL bytes
     notes.append(
         f"{path.name} is not UTF-8 and was read as cp1252 (Windows); if accents look wrong: dataset.encoding=…"
     )
@@ -92,20 +92,20 @@ def _open(path: Path, config: DatasetConfig, notes: list[str]) -> TextIO:
 
 
 def _text(path: Path, encoding: str, *, errors: str = "strict", newline: str | None = "") -> TextIO:
-    """The text of a file, unpacked where it is compressed."""
+    """Opens a file as text, unpacked if it is compressed."""
     file = open_bytes(path)
     try:
         return io.TextIOWrapper(file, encoding, errors, newline)
     except LookupError:
-        file.close()
+        file.close()  # without a wrapper nothing else closes it
         raise
 
 
-def _fault(path: Path, encoding: str) -> str | None:
-    """What keeps the file from being text in an encoding.
+def _decoding_error(path: Path, encoding: str) -> str | None:
+    """Returns why a file is not text in an encoding; None if it is. Decodes the whole file.
 
     Raises:
-        DataError: it holds NUL bytes, which no text does.
+        DataError: the file holds NUL bytes, which no text contains.
     """
     number = 1
     try:

@@ -1,4 +1,4 @@
-"""JSON whose objects have each key once: Python's json keeps the last of two and says nothing."""
+"""A JSON reader that refuses duplicate keys: Python's json silently keeps the last value."""
 
 import json
 import re
@@ -9,12 +9,12 @@ TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}]')
 NAME = re.compile(r"\s*:")
 
 
-class KeyTwice(ValueError):
-    """An object has a key twice, with two values.
+class DuplicateKeyError(ValueError):
+    """An object has the same key twice, with different values.
 
     Args:
-        key: that it has twice.
-        line: of the second, from 1.
+        key: the duplicate key.
+        line: line of its second occurrence, from 1.
     """
 
     def __init__(self, key: str, line: int) -> None:
@@ -23,45 +23,48 @@ class KeyTwice(ValueError):
 
 
 def read_json(text: str) -> Any:
-    """The value of a JSON text.
+    """Returns the value of a JSON text.
 
     Raises:
         KeyTwice: an object has a key with two values.
-        ValueError: it is not JSON; a number has more than 4300 digits.
-        RecursionError: it is nested too deeply.
+        ValueError: the text is not JSON; a number has more than 4300 digits.
+        RecursionError: the text is nested too deeply.
     """
     try:
-        return json.loads(text, object_pairs_hook=_object)
-    except _Twice as error:
-        raise KeyTwice(error.key, _line(text, error.key)) from error
+        return json.loads(text, object_pairs_hook=_unique_dict)
+    except _DuplicateKey as error:
+        raise DuplicateKeyError(error.key, _line_of_duplicate(text, error.key)) from error
 
 
-class _Twice(Exception):
+class _DuplicateKey(Exception):
     def __init__(self, key: str) -> None:
         self.key = key
 
 
-def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_dict(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     pairs = list(pairs)
-    made = dict(pairs)
-    if len(made) < len(pairs):
+    unique = dict(pairs)
+    if len(unique) < len(pairs):
         for key, value in pairs:
-            if made[key] != value:
-                raise _Twice(key)
-    return made
+            if unique[key] != value:
+                raise _DuplicateKey(key)
+    return unique
 
 
-def _line(text: str, wanted: str) -> int:
-    """The line of the second of two keys of one object."""
-    opened: list[int] = []
+def _line_of_duplicate(text: str, key: str) -> int:
+    """Returns the line, from 1, where an object repeats a key.
+
+    json's hook does not know positions, so the text is scanned again, and only after a duplicate was found.
+    """
+    open_braces: list[int] = []
     seen: set[tuple[int, str]] = set()
     for token in TOKEN.finditer(text):
         if token[0] == "{":
-            opened.append(token.start())
+            open_braces.append(token.start())
         elif token[0] == "}":
-            opened.pop()
-        elif NAME.match(text, token.end()) and json.loads(token[0], strict=False) == wanted:
-            if (opened[-1], wanted) in seen:
+            open_braces.pop()
+        elif NAME.match(text, token.end()) and json.loads(token[0], strict=False) == key:
+            if (open_braces[-1], key) in seen:
                 return text.count("\n", 0, token.start()) + 1
-            seen.add((opened[-1], wanted))
+            seen.add((open_braces[-1], key))
     return 1

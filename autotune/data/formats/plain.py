@@ -9,7 +9,7 @@ from autotune.config.compression import suffix_of
 from autotune.config.enums import Format
 from autotune.config.labels import TAG
 from autotune.config.schema import DatasetConfig
-from autotune.data.formats.brat import natural
+from autotune.data.formats.brat import natural_key
 from autotune.data.formats.encoding import lines, open_text
 from autotune.errors import DataError, listing
 
@@ -71,7 +71,7 @@ def read_folders(folder: Path, config: DatasetConfig, notes: list[str]) -> Itera
             fix="a folder for each class, with a .txt file for each text",
         )
     for name in sorted(classes):
-        for path in sorted(classes[name], key=lambda path: natural(path.stem)):
+        for path in sorted(classes[name], key=lambda path: natural_key(path.stem)):
             with open_text(path, config, notes) as file:
                 yield {"id": f"{name}/{path.stem}", "text": file.read(), "label": name}
 

@@ -1,7 +1,7 @@
-"""Texts with entities as annotation tools export them, to rows with `text`, `spans` and `token_offsets`.
+"""Exports of annotation tools: texts with entities, converted to rows with `text`, `spans` and `token_offsets`.
 
-doccano, Label Studio (JSON and JSON_MIN), spaCy, Prodigy and HAREM's JSON are told by their keys, row by row,
-for a tool may leave a key out where a text has no entity.
+doccano, Label Studio (JSON and JSON_MIN), spaCy, Prodigy and HAREM's JSON are recognized by their keys, row by row,
+because a tool may omit a key if a text has no entity.
 """
 
 import re
@@ -11,42 +11,42 @@ from itertools import chain, islice
 from typing import Any
 
 from autotune.config.schema import DatasetConfig
-from autotune.data.formats.answers import REFUSED, annotation_of, text_entry
+from autotune.data.formats.answers import REJECTED, first_annotation, text_key
 from autotune.errors import DataError
 
 RawRow = Mapping[str, Any]
 
-TEXTS = ("text", "doc_text", "data")
-"""What tools call the text; the first that a row has counts."""
-ENTITIES = ("spans", "entities", "ents", "label", "labels", "annotations")
-"""What tools call the entities of a text."""
-STARTS, ENDS, LABELS = (
+TEXT_KEYS = ("text", "doc_text", "data")
+"""Keys under which tools store the text; the first that a row has is used."""
+ENTITY_KEYS = ("spans", "entities", "ents", "label", "labels", "annotations")
+"""Keys under which tools store the entities of a text."""
+START_KEYS, END_KEYS, LABEL_KEYS = (
     ("start", "start_offset"),
     ("end", "end_offset"),
     ("label", "labels", "hypertextlabels"),
 )
-MARKS = ("_task_hash", "answer", "annotation_id")
-"""Keys that Prodigy and Label Studio (JSON_MIN) write into every row, also into those without an entity."""
-UTF16 = "entities had offsets in UTF-16 units, which were turned into characters"
-PEEKED = 100
-"""So many rows are looked at to tell whether a file is such an export."""
-SPACES = re.compile(r"\s|\\n")
-"""Tools write line breaks inside the text of an entity as they like."""
+MARKER_KEYS = ("_task_hash", "answer", "annotation_id")
+"""Keys that Prodigy and Label Studio (JSON_MIN) write into every row, even one without entities."""
+UTF16_NOTE = "entities had offsets in UTF-16 units, which were turned into characters"
+ROWS_INSPECTED = 100
+"""Number of rows inspected to decide whether a file is such an export."""
+WHITESPACE = re.compile(r"\s|\\n")
+"""Whitespace to ignore when texts of entities are compared: tools write line breaks in different ways."""
 
 
 def is_export(row: RawRow, text: str | None = None) -> bool:
-    """Whether a row is a text with entities by character offsets, as a tool writes it.
+    """Returns whether a row is a text with entities by character offsets, as a tool writes it.
 
     Args:
-        row: with the tool's own keys.
-        text: the column of the text, where the config names it.
+        row: row with the tool's own keys.
+        text: name of the text column, if the config sets it.
     """
     if isinstance(row.get("data"), Mapping):
         return "annotations" in row or "completions" in row
-    if not any(isinstance(row.get(name), str) for name in (text, *TEXTS) if name is not None):
+    if not any(isinstance(row.get(name), str) for name in (text, *TEXT_KEYS) if name is not None):
         return False
-    marked = any(name in row for name in MARKS) or _offsets(row.get("tokens")) is not None
-    return marked or _cell(row) is not None
+    has_marker = any(name in row for name in MARKER_KEYS) or _token_offsets(row.get("tokens")) is not None
+    return has_marker or _entity_list(row) is not None
 
 
 def with_spans(
@@ -58,94 +58,104 @@ def with_spans(
     predicting: bool,
     sure: bool,
 ) -> Iterator[RawRow]:
-    """Rows of an export with `text`, `spans` ({start, end, label}) and `token_offsets`; other rows as they are.
+    """Yields rows of an export with `text`, `spans` ({start, end, label}) and `token_offsets`; other rows unchanged.
 
     Args:
         raw: rows with the tool's own keys.
         config: the section `dataset`.
         where: file, for messages.
-        notes: takes what was left out.
-        predicting: every row is kept.
-        sure: the config says that these are spans; else the first rows must look like it.
+        notes: receives what was left out.
+        predicting: whether to keep every row.
+        sure: whether the config says that these are spans; else the first rows must look like an export.
 
     Raises:
-        DataError: an entity has several labels, or its text is not what stands at its offsets.
+        DataError: an entity has several labels, or its text differs from the one at its offsets.
     """
     rows = iter(raw)
-    first = list(islice(rows, PEEKED))
-    own = {role: getattr(config.columns, role) or role for role in ("tokens", "tags")}
-    tagged = bool(first) and all(name in first[0] for name in own.values())
-    if not sure and (tagged or not any(is_export(row, config.columns.text) for row in first)):
+    first = list(islice(rows, ROWS_INSPECTED))
+    names = {role: getattr(config.columns, role) or role for role in ("tokens", "tags")}
+    is_tagged = bool(first) and all(name in first[0] for name in names.values())
+    if not sure and (is_tagged or not any(is_export(row, config.columns.text) for row in first)):
         yield from chain(first, rows)
         return
     reader = _Reader(config, predicting)
     for number, row in enumerate(chain(first, rows)):
-        made = reader.row(row, f"{where}, row {number}")
-        if made is not None:
-            yield made
+        output = reader.row(row, f"{where}, row {number}")
+        if output is not None:
+            yield output
     notes += [f"{where}: {what}: {count}" for what, count in reader.counts.items() if count]
 
 
 class _Reader:
-    """Brings rows of any tool into one form and counts what it leaves out."""
+    """Converts rows of any tool to one layout and counts what it leaves out."""
 
     def __init__(self, config: DatasetConfig, predicting: bool) -> None:
         self.config, self.predicting = config, predicting
         self.counts: Counter[str] = Counter()
 
     def row(self, row: RawRow, at: str) -> dict[str, Any] | None:
-        """The row in our form; None when it is dropped."""
+        """Returns the converted row; None if it is dropped."""
         if isinstance(row.get("data"), Mapping):
             flat = self._label_studio(row, at)
             if flat is None:
                 return None
             row = flat
-        if row.get("answer") in REFUSED and not self.predicting:
+        if row.get("answer") in REJECTED and not self.predicting:
             self.counts["rows that the annotator rejected or ignored were left out"] += 1
             return None
         columns = self.config.columns
         text_name = (
             columns.text
             if columns.text and columns.text in row
-            else next((name for name in TEXTS if name in row), None)
+            else next((name for name in TEXT_KEYS if name in row), None)
         )
-        cell = row[columns.spans] if columns.spans and columns.spans in row else _cell(row)
-        if cell is None:
-            # What is no entity is refused by name later; a row that a tool marks and that has no list has none.
-            lists = (row[name] for name in ENTITIES if isinstance(row.get(name), list))
-            cell = next(lists, [] if any(name in row for name in MARKS) else None)
-        made = dict(row)
+        entities = row[columns.spans] if columns.spans and columns.spans in row else _entity_list(row)
+        if entities is None:
+            # Invalid entities are refused later, with their row; a row that a tool marks but without a list has no entities.
+            lists = (row[name] for name in ENTITY_KEYS if isinstance(row.get(name), list))
+            entities = next(lists, [] if any(name in row for name in MARKER_KEYS) else None)
+        output = dict(row)
         if columns.id is None and "id" not in row and "doc_id" in row:
-            made["id"] = row["doc_id"]
+            output["id"] = row["doc_id"]
         text = row.get(text_name) if text_name is not None else None
         if text_name is not None:
-            made[columns.text or "text"] = text
-        before = self.counts[UTF16]
-        if cell is not None:
-            body = text if isinstance(text, str) else ""
-            made[columns.spans or "spans"] = [self._span(one, body, at) for one in cell]
-        offsets = _offsets(row.get("tokens"))
+            output[columns.text or "text"] = text
+        converted_before = self.counts[UTF16_NOTE]
+        if entities is not None:
+            content = text if isinstance(text, str) else ""
+            output[columns.spans or "spans"] = [self._span(entity, content, at) for entity in entities]
+        offsets = _token_offsets(row.get("tokens"))
         if offsets is not None:
-            del made["tokens"]
-            if self.counts[UTF16] == before:
-                made["token_offsets"] = offsets
-        return made
+            del output["tokens"]
+            # Where entities were in UTF-16 units, so are the tokens: their offsets would be wrong.
+            if self.counts[UTF16_NOTE] == converted_before:
+                output["token_offsets"] = offsets
+        return output
 
     def _label_studio(self, row: RawRow, at: str) -> dict[str, Any] | None:
-        """A task of Label Studio's full export: what stands in its data, and its first annotation."""
+        """Returns a task of Label Studio's full export as a row: its data, and the entities of its first annotation.
+
+        None if it is dropped.
+        """
         data = dict(row["data"])
-        kept, annotation = annotation_of(row, self.counts, predicting=self.predicting)
+        kept, annotation = first_annotation(row, self.counts, predicting=self.predicting)
         if not kept:
             return None
-        name = text_entry(data, (self.config.columns.text, "text"), "text", at)
-        made = {**data, "id": row.get("id", data.get("id")), "text": data[name]}
-        if made["id"] is None:
-            del made["id"]
-        made["spans"] = None if annotation is None else self._regions(annotation.get("result") or [], at)
-        return made
+        key = text_key(data, (self.config.columns.text, "text"), "text", at)
+        output = {**data, "id": row.get("id", data.get("id")), "text": data[key]}
+        if output["id"] is None:
+            del output["id"]
+        output["spans"] = (
+            None if annotation is None else self._text_regions(annotation.get("result") or [], at)
+        )
+        return output
 
-    def _regions(self, results: Sequence[RawRow], at: str) -> list[RawRow]:
-        """The entities among the results of an annotation."""
+    def _text_regions(self, results: Sequence[RawRow], at: str) -> list[RawRow]:
+        """Returns the entities among the results of an annotation.
+
+        Raises:
+            DataError: the annotation is of HTML.
+        """
         regions = []
         for result in results:
             value = result.get("value") or {}
@@ -158,18 +168,22 @@ class _Reader:
                 )
             if "start" not in value or "end" not in value:
                 self.counts["results that are no entities (relations, choices) were left out"] += 1
-            elif not any(value.get(name) for name in LABELS):
+            elif not any(value.get(name) for name in LABEL_KEYS):
                 self.counts["entities without a label were left out"] += 1
             else:
                 regions.append(value)
         return regions
 
     def _span(self, entity: Any, text: str, at: str) -> Any:
-        """{start, end, label} of an entity; what is none stays as it is and is refused later, with its row."""
+        """Returns {start, end, label} of an entity; an invalid one is returned unchanged and refused later, with its row.
+
+        Raises:
+            DataError: the entity has several labels, or its text differs from the one at its offsets.
+        """
         if not isinstance(entity, Mapping):
             return entity
-        start, end = _first(entity, STARTS), _first(entity, ENDS)
-        label = _first(entity, LABELS)
+        start, end = _first_value(entity, START_KEYS), _first_value(entity, END_KEYS)
+        label = _first_value(entity, LABEL_KEYS)
         if isinstance(label, list):
             if len(label) != 1:
                 raise DataError(
@@ -181,47 +195,59 @@ class _Reader:
             label = label[0]
         if not isinstance(start, int) or not isinstance(end, int) or label is None:
             return entity
-        said = entity.get("text")
-        if isinstance(said, str) and text and not _alike(text[start:end], said):
-            start, end = self._from_utf16(text, start, end, said, at)
+        covered = entity.get("text")
+        if isinstance(covered, str) and text and not _same_text(text[start:end], covered):
+            start, end = self._offsets_from_utf16(text, start, end, covered, at)
         return {"start": start, "end": end, "label": label}
 
-    def _from_utf16(self, text: str, start: int, end: int, said: str, at: str) -> tuple[int, int]:
-        """Offsets in characters of those that count as JavaScript does, where an emoji is two."""
+    def _offsets_from_utf16(self, text: str, start: int, end: int, covered: str, at: str) -> tuple[int, int]:
+        """Converts offsets in UTF-16 units, as JavaScript counts (an emoji is two), to offsets in characters.
+
+        Raises:
+            DataError: the text at these offsets is not that of the entity, either.
+        """
         units = text.encode("utf-16-le", "surrogatepass")
 
         def before(offset: int) -> str:
             return units[: 2 * offset].decode("utf-16-le", "replace")
 
-        moved = len(before(start)), len(before(end))
-        if not _alike(text[slice(*moved)], said):
+        offsets = len(before(start)), len(before(end))
+        if not _same_text(text[slice(*offsets)], covered):
             raise DataError(
                 "the text of an entity is not what stands at its offsets",
                 where=at,
-                found=f"{said[:60]!r}, and at {start}..{end} {text[start:end][:60]!r}",
+                found=f"{covered[:60]!r}, and at {start}..{end} {text[start:end][:60]!r}",
                 fix="offsets count characters from 0, the end is exclusive; was the text changed after annotation?",
             )
-        self.counts[UTF16] += 1
-        return moved
+        self.counts[UTF16_NOTE] += 1
+        return offsets
 
 
-def _cell(row: RawRow) -> Sequence[Any] | None:
-    """The entities of a row, by whatever name, or None where it has no such list."""
-    for name in ENTITIES:
+def _entity_list(row: RawRow) -> Sequence[Any] | None:
+    """Returns the list of entities of a row, under any key; None if it has none."""
+    for name in ENTITY_KEYS:
         value = row.get(name)
         if isinstance(value, list) and all(map(_is_entity, value)):
             return value
     for value in row.values():
-        # Label Studio's JSON_MIN calls them as the labelling configuration does.
-        if isinstance(value, list) and value and all(_is_entity(one) and "labels" in one for one in value):
+        # Label Studio's JSON_MIN uses the name of the control in the labelling configuration as the key.
+        if (
+            isinstance(value, list)
+            and value
+            and all(_is_entity(entity) and "labels" in entity for entity in value)
+        ):
             return value
     return None
 
 
 def _is_entity(value: Any) -> bool:
     if isinstance(value, Mapping):
-        named = any(name in value for name in LABELS)
-        return named and _first(value, STARTS) is not None and _first(value, ENDS) is not None
+        is_labelled = any(name in value for name in LABEL_KEYS)
+        return (
+            is_labelled
+            and _first_value(value, START_KEYS) is not None
+            and _first_value(value, END_KEYS) is not None
+        )
     return (
         isinstance(value, list | tuple)
         and len(value) == 3
@@ -230,8 +256,8 @@ def _is_entity(value: Any) -> bool:
     )
 
 
-def _offsets(tokens: Any) -> list[list[int]] | None:
-    """[start, end] of tokens that carry them, or None."""
+def _token_offsets(tokens: Any) -> list[list[int]] | None:
+    """Returns [start, end] of each token; None if one has no offsets."""
     if not isinstance(tokens, list) or not tokens:
         return None
     if not all(
@@ -244,9 +270,9 @@ def _offsets(tokens: Any) -> list[list[int]] | None:
     return [[int(token["start"]), int(token["end"])] for token in tokens]
 
 
-def _first(value: RawRow, names: Sequence[str]) -> Any:
+def _first_value(value: RawRow, names: Sequence[str]) -> Any:
     return next((value[name] for name in names if value.get(name) is not None), None)
 
 
-def _alike(one: str, other: str) -> bool:
-    return SPACES.sub("", one) == SPACES.sub("", other)
+def _same_text(left: str, right: str) -> bool:
+    return WHITESPACE.sub("", left) == WHITESPACE.sub("", right)

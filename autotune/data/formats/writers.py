@@ -1,4 +1,4 @@
-"""Canonical rows to one file, or one folder, of a form."""
+"""Writers of canonical rows: one file, or one folder, per format."""
 
 import csv
 import json
@@ -7,30 +7,30 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from autotune.data.formats.brat import natural
+from autotune.data.formats.brat import natural_key
 from autotune.data.words import Span, entities, words_from_spans
 from autotune.errors import DataError
 
-__all__ = ["WRITERS", "natural", "words_of"]
+__all__ = ["WRITERS", "default_words", "natural_key"]
 
 
-LONGEST_CELL = 32_767
-"""Characters that a cell of Excel holds."""
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-"""What XML 1.0 does not hold."""
+MAX_CELL_CHARS = 32_767
+"""Most characters in a cell of Excel."""
+XML_INVALID = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""Characters that XML 1.0 cannot represent."""
 LINE_BREAK = re.compile(r"[\r\n]")
-MOST_ROWS = 1_048_575
-"""Rows that a sheet of Excel holds below its header."""
-BORDERS = (" ", "\t", "\r", "\n")
-"""What parts words or lines of a CoNLL file."""
+MAX_SHEET_ROWS = 1_048_575
+"""Most rows in a sheet of Excel below its header."""
+SEPARATORS = (" ", "\t", "\r", "\n")
+"""Characters that separate columns or lines of a CoNLL file."""
 
 
 class Rows(Protocol):
-    """Rows with the same columns: a `Dataset`, or what else can be gone through more than once."""
+    """Rows with the same columns: a `Dataset`, or anything else that can be iterated more than once."""
 
     @property
     def column_names(self) -> list[str]:
-        """Of all rows."""
+        """Names of the columns that all rows have."""
 
     def __len__(self) -> int: ...
 
@@ -53,7 +53,7 @@ def _delimited(rows: Rows, path: Path, delimiter: str) -> None:
 
 
 def _cell(value: Any) -> str:
-    """Text; a list as JSON, which Python's own notation of lists includes."""
+    """Returns a value as text; a list as JSON, which the readers parse as a Python literal."""
     if value is None:
         return ""
     return value if isinstance(value, str) else _json_text(value)
@@ -72,7 +72,7 @@ def _jsonl(rows: Rows, path: Path) -> None:
 
 
 def _xlsx(rows: Rows, path: Path) -> None:
-    """Numbers are numbers; every other cell is text, so that neither = nor a leading 0 means anything to Excel."""
+    """Writes numbers as numbers and everything else as text, so that Excel interprets neither = nor a leading 0."""
     try:
         from openpyxl import Workbook
         from openpyxl.cell import WriteOnlyCell
@@ -81,8 +81,10 @@ def _xlsx(rows: Rows, path: Path) -> None:
             "Excel files are written with openpyxl, which is not installed",
             fix="pip install 'autotune[xlsx]'",
         ) from error
-    if len(rows) > MOST_ROWS:
-        raise DataError(f"a sheet of Excel holds {MOST_ROWS:,} rows", found=f"{len(rows):,}", fix="--to csv")
+    if len(rows) > MAX_SHEET_ROWS:
+        raise DataError(
+            f"a sheet of Excel holds {MAX_SHEET_ROWS:,} rows", found=f"{len(rows):,}", fix="--to csv"
+        )
     book = Workbook(write_only=True)
     sheet = book.create_sheet("rows")
     try:
@@ -91,33 +93,33 @@ def _xlsx(rows: Rows, path: Path) -> None:
             cells = []
             for name in rows.column_names:
                 at = f"row {number} (id {row.get('id')}), column {name}"
-                if _is_number(row[name]):
+                if _is_exact_number(row[name]):
                     cells.append(WriteOnlyCell(sheet, row[name]))
                     continue
-                cell = WriteOnlyCell(sheet, _for_excel(_cell(row[name]), at))
+                cell = WriteOnlyCell(sheet, _excel_text(_cell(row[name]), at))
                 cell.data_type = "s"
                 cells.append(cell)
             sheet.append(cells)
         book.save(path)
     except DataError:
-        sheet.close()  # it writes while rows come
+        sheet.close()  # a write-only sheet writes to a temporary file while rows are added
         raise
 
 
-def _is_number(value: Any) -> bool:
-    """Whether Excel, which calculates with 15 digits, shows the value as it is."""
+def _is_exact_number(value: Any) -> bool:
+    """Returns whether Excel, which calculates with 15 digits, keeps the value exactly."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
 
 
-def _for_excel(text: str, at: str) -> str:
-    if len(text) > LONGEST_CELL:
+def _excel_text(text: str, at: str) -> str:
+    if len(text) > MAX_CELL_CHARS:
         raise DataError(
-            f"a cell of Excel holds {LONGEST_CELL:,} characters",
+            f"a cell of Excel holds {MAX_CELL_CHARS:,} characters",
             where=at,
             found=f"{len(text):,}",
             fix="--to csv, or jsonl",
         )
-    if CONTROL.search(text):
+    if XML_INVALID.search(text):
         raise DataError(
             "a cell of Excel holds no control characters", where=at, found=repr(text[:80]), fix="--to jsonl"
         )
@@ -127,22 +129,30 @@ def _for_excel(text: str, at: str) -> str:
 def _conll(rows: Rows, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         for number, row in enumerate(rows):
-            _refuse_words(row, f"row {number} (id {row['id']})")
+            _check_words(row, f"row {number} (id {row['id']})")
             tags = row.get("tags")
             lines = row["tokens"] if tags is None else map("\t".join, zip(row["tokens"], tags, strict=True))
             file.write("\n".join(lines) + "\n\n")
 
 
-def _refuse_words(row: Mapping[str, Any], at: str) -> None:
-    """What would be read as something else than a word or a tag."""
+def _check_words(row: Mapping[str, Any], at: str) -> None:
+    """Checks that the words and tags of a row can be read back.
+
+    Raises:
+        DataError: the row has no words, or one of them or a tag would be read as something else.
+    """
     if not row["tokens"]:
         raise DataError("CoNLL holds no row without words", where=at, fix="delete the row, or --to jsonl")
-    for kind in ("tokens", "tags"):
-        for index, text in enumerate(row.get(kind) or ()):
-            if not text or any(border in text for border in BORDERS) or text.startswith("-DOCSTART-"):
+    for column in ("tokens", "tags"):
+        for index, text in enumerate(row.get(column) or ()):
+            if (
+                not text
+                or any(separator in text for separator in SEPARATORS)
+                or text.startswith("-DOCSTART-")
+            ):
                 raise DataError(
                     "CoNLL holds no empty word, and no blank or line break in one",
-                    where=f"{at}, {kind}, {index}",
+                    where=f"{at}, {column}, {index}",
                     found=repr(text[:80]),
                     fix="--to spans, or jsonl",
                 )
@@ -155,10 +165,10 @@ def _spans(rows: Rows, path: Path) -> None:
                 {"text": token, "start": start, "end": start + len(token)}
                 for token, start in zip(row["tokens"], row["starts"], strict=True)
             ]
-            made = {"id": row["id"], "text": row["text"], "tokens": words}
+            output = {"id": row["id"], "text": row["text"], "tokens": words}
             if row.get("tags") is not None:
-                made["spans"] = [span._asdict() for span in _entities(row)]
-            file.write(_json_text(made | ({"group": row["group"]} if "group" in row else {})) + "\n")
+                output["spans"] = [span._asdict() for span in _entities(row)]
+            file.write(_json_text(output | ({"group": row["group"]} if "group" in row else {})) + "\n")
 
 
 def _fasttext(rows: Rows, path: Path) -> None:
@@ -191,13 +201,13 @@ def _brat(rows: Rows, path: Path) -> None:
                     raise DataError(
                         "brat holds no blank in a label", where=at, found=repr(span.label), fix="--to spans"
                     )
-                said = " ".join(row["text"][span.start : span.end].split())
-                lines.append(f"T{count}\t{span.label} {span.start} {span.end}\t{said}\n")
+                covered = " ".join(row["text"][span.start : span.end].split())
+                lines.append(f"T{count}\t{span.label} {span.start} {span.end}\t{covered}\n")
             file.with_suffix(".ann").write_text("".join(lines), encoding="utf-8", newline="")
 
 
-def words_of(row: Mapping[str, Any]) -> list[str]:
-    """The words into which the text of a row is parted where the data do not part it."""
+def default_words(row: Mapping[str, Any]) -> list[str]:
+    """Returns the words into which the text of a row is split if the data provide none."""
     return words_from_spans(row["text"], _entities(row) if row.get("tags") is not None else ())[0]
 
 
@@ -221,4 +231,4 @@ WRITERS: Mapping[str, Callable[[Rows, Path], None]] = {
     "brat": _brat,
     "fasttext": _fasttext,
 }
-"""Parquet and Arrow are `datasets`' own business."""
+"""Writers by name of the format; Parquet and Arrow are written by `datasets`."""
