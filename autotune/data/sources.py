@@ -19,7 +19,7 @@ from autotune.data.cache import cache_key, cached_table_with
 from autotune.data.canonical import Converter
 from autotune.data.duplicates import removes, text_column, without_leaks, without_repeats
 from autotune.data.formats.cells import raw_tags
-from autotune.data.formats.plain import is_lines
+from autotune.data.formats.plain import has_one_text_per_line
 from autotune.data.formats.readers import SUFFIXES
 from autotune.data.labels import Tags, detect_tag_scheme, map_override
 from autotune.data.local import (
@@ -274,7 +274,9 @@ def original_rows(
 def _lines(file: Path, config: DatasetConfig, columns: Sequence[Column], form: str | None) -> Source | None:
     """A text file whose lines are texts; None where it is something else."""
     text = text_column(columns)
-    if form is not None or not is_lines(file, config, {text, getattr(config.columns, text, None) or text}):
+    if form is not None or not has_one_text_per_line(
+        file, config, {text, getattr(config.columns, text, None) or text}
+    ):
         return None
     return lines_source(file, config, text)
 

@@ -1,4 +1,4 @@
-"""Rows that another tool wrote, with its own column names, brought into ours before columns are looked for."""
+"""Conversion of rows that another tool wrote to canonical column names, before columns are resolved."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -13,8 +13,8 @@ from autotune.errors import DataError
 
 RawRow = Mapping[str, Any]
 
-AUTOTRAIN = {False: "autotrain_text", True: "autotrain_label"}
-"""What AutoTrain calls the input and (True) the target of every task."""
+AUTOTRAIN_COLUMNS = {False: "autotrain_text", True: "autotrain_label"}
+"""AutoTrain's column names, in every task, for the input (False) and the target (True)."""
 
 
 def to_canonical_columns(
@@ -26,7 +26,7 @@ def to_canonical_columns(
     *,
     predicting: bool,
 ) -> Iterator[RawRow]:
-    """Rows of AutoTrain and of annotation tools in our columns; others as they are.
+    """Yields rows of AutoTrain and of annotation tools under canonical column names; other rows unchanged.
 
     Raises:
         DataError: see `with_spans`; a brat document was not annotated.
@@ -36,8 +36,8 @@ def to_canonical_columns(
     if first is None:
         return
     rows = chain([first], rows)
-    if AUTOTRAIN[False] in first:
-        yield from _autotrain(rows, columns, config)
+    if AUTOTRAIN_COLUMNS[False] in first:
+        yield from _from_autotrain(rows, columns, config)
     elif any(column.kind is Kind.words for column in columns):
         sure = config.format is Format.spans
         for row in with_spans(rows, config, where, notes, predicting=predicting, sure=sure):
@@ -54,12 +54,14 @@ def to_canonical_columns(
         yield from rows
 
 
-def _autotrain(rows: Iterable[RawRow], columns: Sequence[Column], config: DatasetConfig) -> Iterator[RawRow]:
-    """The first input and the target get the names of their roles, where the config maps none."""
+def _from_autotrain(
+    rows: Iterable[RawRow], columns: Sequence[Column], config: DatasetConfig
+) -> Iterator[RawRow]:
+    """Yields rows whose input and target columns are renamed to their roles, unless the config maps these roles."""
     names: dict[str, str] = {}
-    for target, theirs in AUTOTRAIN.items():
+    for target, autotrain_name in AUTOTRAIN_COLUMNS.items():
         column = next((column for column in columns if column.target is target), None)
         if column is not None and getattr(config.columns, column.role, None) is None:
-            names[theirs] = column.role
+            names[autotrain_name] = column.role
     for row in rows:
         yield {names.get(name, name): value for name, value in row.items()}

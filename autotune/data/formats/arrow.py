@@ -1,4 +1,4 @@
-"""Arrow's record batches to rows, whatever types their columns have: what no role uses may be anything."""
+"""Conversion of Arrow's record batches to rows. Columns may have any type: only those with a role must be readable."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -13,46 +13,51 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Unreadable:
-    """A value that has no form in Python, such as a time in the year 100,000; an error only where a role needs it."""
+class UnreadableValue:
+    """A value that Python cannot represent, such as a time in the year 100,000; an error only if a role needs it."""
 
     kind: str
-    """Arrow's name of its type."""
+    """Name of its type in Arrow."""
     why: str
+    """Error of the conversion."""
 
 
 def class_labels(schema: "pa.Schema", damaged: Callable[[BaseException], AutotuneError]) -> "Features":
-    """The ClassLabel columns that `datasets` has noted in a schema, or lists of such.
+    """Returns the columns of ClassLabel, or lists of it, that `datasets` has recorded in a schema's metadata.
 
     Args:
-        schema: of the file.
-        damaged: makes the error that people see where the note is damaged.
+        schema: schema of the file.
+        damaged: returns the error to raise if the metadata are damaged.
 
     Raises:
-        DataError: it is.
+        DataError: the metadata are damaged.
     """
     from datasets import Features
 
-    noted = (schema.metadata or {}).get(b"huggingface")
+    metadata = (schema.metadata or {}).get(b"huggingface")
     try:
-        kinds = json.loads(noted)["info"]["features"] if noted is not None else {}
-        named = {name: kind for name, kind in kinds.items() if '"ClassLabel"' in json.dumps(kind)}
-        return Features.from_dict({name: kind for name, kind in named.items() if name in schema.names})
+        features = json.loads(metadata)["info"]["features"] if metadata is not None else {}
+        class_features = {
+            name: feature for name, feature in features.items() if '"ClassLabel"' in json.dumps(feature)
+        }
+        return Features.from_dict(
+            {name: feature for name, feature in class_features.items() if name in schema.names}
+        )
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise damaged(error) from error
 
 
 def rows_of(batch: "pa.RecordBatch", where: str) -> Iterator[dict[str, Any]]:
-    """The rows of a batch.
+    """Yields the rows of a batch.
 
     Raises:
         DataError: two columns have the same name.
     """
     names = batch.schema.names
     if len(set(names)) < len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
+        duplicates = sorted({name for name in names if names.count(name) > 1})
         raise DataError(
-            f"columns with the same name: {listing(map(repr, twice))}", where=where, fix="rename one"
+            f"columns with the same name: {listing(map(repr, duplicates))}", where=where, fix="rename one"
         )
     columns = [_values(column) for column in batch.columns]
     if not columns:
@@ -62,11 +67,11 @@ def rows_of(batch: "pa.RecordBatch", where: str) -> Iterator[dict[str, Any]]:
 
 
 def _values(column: "pa.Array") -> list[Any]:
-    """The values of a column; the whole column is unreadable where one of them is."""
+    """Returns the values of a column; if one cannot be converted, all are unreadable."""
     import pyarrow as pa
 
     try:
         values: list[Any] = column.to_pylist()
     except (pa.ArrowException, ValueError, OverflowError, TypeError) as error:
-        return [Unreadable(str(column.type), f"{type(error).__name__}: {error}")] * len(column)
+        return [UnreadableValue(str(column.type), f"{type(error).__name__}: {error}")] * len(column)
     return values

@@ -1,4 +1,4 @@
-"""Cells of rows as one value or as a list, whatever form the data hold them in."""
+"""Cells of rows, read as one value or as a list, however the data store them."""
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,13 +6,17 @@ from typing import Any
 
 from autotune.config.label_maps import NULL, normalize_label
 from autotune.config.schema import DatasetConfig
-from autotune.data.formats.arrow import Unreadable
+from autotune.data.formats.arrow import UnreadableValue
 from autotune.errors import DataError
 
 
 def single(value: Any, name: str, at: str) -> Any:
-    """The value of a cell that must not hold several; a list of one is that one, and an empty list is null."""
-    _refuse_unreadable(value, name, at)
+    """Returns the one value of a cell; a list of one value counts as that value, an empty list as null.
+
+    Raises:
+        DataError: the cell holds several values, bytes that are not UTF-8, or a value that cannot be read.
+    """
+    _check_readable(value, name, at)
     if isinstance(value, list | tuple) and len(value) < 2:
         return single(value[0], name, at) if value else None
     if isinstance(value, list | tuple | Mapping):
@@ -36,19 +40,23 @@ def single(value: Any, name: str, at: str) -> Any:
 
 
 def label_of(value: Any, name: str, at: str) -> str | None:
-    """The name of a class; a list of one may be written as text, as pandas does: ['positivo']."""
+    """Returns the name of a class; a list of one may be written as text, as pandas does: ['positivo'].
+
+    Raises:
+        DataError: see `single`.
+    """
     value = single(value, name, at)
     if isinstance(value, str) and value.strip().startswith("[") and value.strip().endswith("]"):
         try:
-            read = ast.literal_eval(value.strip())
+            parsed = ast.literal_eval(value.strip())
         except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             return normalize_label(value)
-        value = single(read, name, at)
+        value = single(parsed, name, at)
     return normalize_label(value)
 
 
-def _refuse_unreadable(value: Any, name: str, at: str) -> None:
-    if isinstance(value, Unreadable):
+def _check_readable(value: Any, name: str, at: str) -> None:
+    if isinstance(value, UnreadableValue):
         raise DataError(
             f"the column {name} holds values of the type {value.kind} that cannot be read",
             where=at,
@@ -58,29 +66,37 @@ def _refuse_unreadable(value: Any, name: str, at: str) -> None:
 
 
 def raw_tags(raw: Iterable[Mapping[str, Any]], config: DatasetConfig) -> Iterator[list[str]]:
-    """The tags of each row as they stand in the data; rows without tags have an empty list."""
+    """Yields the tags of each row before any mapping; an empty list for a row without tags."""
     name = config.columns.tags or "tags"
     for number, row in enumerate(raw):
         yield read_tags(row[name], name, f"row {number}") if row.get(name) is not None else []
 
 
 def read_tags(value: Any, name: str, at: str) -> list[str]:
-    """Tags as text in one spelling."""
+    """Returns the normalized tags of a cell.
+
+    Raises:
+        DataError: see `list_of`.
+    """
     return [normalize_label(tag) or NULL for tag in list_of(value, name, at)]
 
 
 def list_of(value: Any, name: str, at: str) -> list[Any]:
-    """A list; its text form, as CSV files hold it, is read too."""
-    _refuse_unreadable(value, name, at)
+    """Returns the list in a cell; a list written as text, as in CSV files, is parsed.
+
+    Raises:
+        DataError: the cell holds anything else.
+    """
+    _check_readable(value, name, at)
     if isinstance(value, list | tuple):
         return list(value)
     if isinstance(value, str) and value.strip().startswith("["):
         try:
-            read = ast.literal_eval(value.strip())
+            parsed = ast.literal_eval(value.strip())
         except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
             raise DataError("the text is no list", where=f"{at}, column {name}", found=value[:80]) from error
-        if isinstance(read, list):
-            return read
+        if isinstance(parsed, list):
+            return parsed
     raise DataError(
         "the cell holds no list",
         where=f"{at}, column {name}",

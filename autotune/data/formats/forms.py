@@ -1,4 +1,4 @@
-"""The forms that files are written in, and what the suffix of a name says of them."""
+"""Output formats, and the suffixes that select them."""
 
 from collections.abc import Collection, Mapping
 from enum import StrEnum
@@ -8,7 +8,7 @@ from autotune.errors import ConfigError, listing
 
 
 class Form(StrEnum):
-    """What can be written."""
+    """Formats that can be written."""
 
     csv = "csv"
     tsv = "tsv"
@@ -41,16 +41,16 @@ SUFFIXES: Mapping[str, Form] = {
 def form_of(
     target: Path, wanted: str | None, allowed: Collection[Form] = tuple(Form), default: Form | None = None
 ) -> Form:
-    """The form of what is written: the one that is wanted, else by the suffix of its name.
+    """Returns the output format: the requested one, else that of the file name's suffix.
 
     Args:
-        target: what is written.
-        wanted: with --to.
-        allowed: forms that there are for what is written.
-        default: form of a name without a suffix.
+        target: file or folder to write.
+        wanted: value of --to.
+        allowed: formats that are available for this output.
+        default: format for a name without a suffix.
 
     Raises:
-        ConfigError: neither says it, they contradict each other, or the form is not allowed.
+        ConfigError: no format is given, --to and the suffix contradict each other, or the format is not allowed.
     """
     suffix = target.suffix.lower()
     by_name = SUFFIXES.get(suffix)

@@ -1,4 +1,4 @@
-"""Text without columns: fastText's lines, a folder for each class, a text in each line."""
+"""Text without columns: fastText's lines, one folder per class, one text per line."""
 
 import re
 from collections.abc import Container, Iterator, Mapping
@@ -13,21 +13,21 @@ from autotune.data.formats.brat import natural_key
 from autotune.data.formats.encoding import lines, open_text
 from autotune.errors import DataError, listing
 
-LABEL = "__label__"
-LINE = re.compile(rf"{LABEL}(?P<label>\S+)(?:[ \t]+(?P<text>.*))?", re.DOTALL)
-TEXT = ".txt"
+LABEL_PREFIX = "__label__"
+LINE = re.compile(rf"{LABEL_PREFIX}(?P<label>\S+)(?:[ \t]+(?P<text>.*))?", re.DOTALL)
+TEXT_SUFFIX = ".txt"
 
 
 def is_fasttext(path: Path, config: DatasetConfig) -> bool:
-    """Whether the first line of a file begins with fastText's mark."""
+    """Returns whether the first line of a file begins with fastText's prefix."""
     if not path.is_file():
         return False
     with open_text(path, config, []) as file:
-        return next((line for _, line in lines(file, path) if line.strip()), "").startswith(LABEL)
+        return next((line for _, line in lines(file, path) if line.strip()), "").startswith(LABEL_PREFIX)
 
 
 def read_fasttext(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[Mapping[str, str]]:
-    """Rows with `text` and `label` of lines such as `__label__positivo Gostei muito.`; blank lines are skipped.
+    """Yields rows with `text` and `label` from lines such as `__label__positivo Gostei muito.`; skips blank lines.
 
     Raises:
         DataError: a line has no label, or several.
@@ -37,32 +37,34 @@ def read_fasttext(path: Path, config: DatasetConfig, notes: list[str]) -> Iterat
             line = raw.strip("\r\n")
             if not line.strip():
                 continue
-            found = LINE.fullmatch(line)
-            text = (found["text"] or "") if found is not None else ""
-            if found is None or text.startswith(LABEL):
+            match = LINE.fullmatch(line)
+            text = (match["text"] or "") if match is not None else ""
+            if match is None or text.startswith(LABEL_PREFIX):
                 raise DataError(
                     "the line has several labels; a text can have one class only"
-                    if found is not None
-                    else f"the line does not begin with {LABEL}",
+                    if match is not None
+                    else f"the line does not begin with {LABEL_PREFIX}",
                     where=f"{path}:{number}",
                     found=line[:80],
-                    fix="keep one of them" if found is not None else f"{LABEL}CLASS TEXT in each line",
+                    fix="keep one of them" if match is not None else f"{LABEL_PREFIX}CLASS TEXT in each line",
                 )
-            yield {"text": text, "label": found["label"]}
+            yield {"text": text, "label": match["label"]}
 
 
 def is_class_folder(folder: Path) -> bool:
-    """Whether a folder has nothing but subfolders with text files, one for each class."""
-    return bool(_classes(folder)) and not any(path.suffix.lower() == TEXT for path in folder.iterdir())
+    """Returns whether a folder has one subfolder with text files per class, and no text files itself."""
+    return bool(_texts_by_class(folder)) and not any(
+        path.suffix.lower() == TEXT_SUFFIX for path in folder.iterdir()
+    )
 
 
 def read_folders(folder: Path, config: DatasetConfig, notes: list[str]) -> Iterator[Mapping[str, Any]]:
-    """A row for each text file: `id` is its path without suffix, `label` its folder. In the order of their names.
+    """Yields one row per text file, in the order of their names: `id` is its path without suffix, `label` its folder.
 
     Raises:
         DataError: there are no subfolders with text files.
     """
-    classes = _classes(folder)
+    classes = _texts_by_class(folder)
     if not classes:
         raise DataError(
             "the folder has no subfolders with text files",
@@ -76,15 +78,15 @@ def read_folders(folder: Path, config: DatasetConfig, notes: list[str]) -> Itera
                 yield {"id": f"{name}/{path.stem}", "text": file.read(), "label": name}
 
 
-def is_lines(path: Path, config: DatasetConfig, names: Container[str]) -> bool:
-    """Whether a .txt file holds a text in each line, and not what the run was trained on.
+def has_one_text_per_line(path: Path, config: DatasetConfig, names: Container[str]) -> bool:
+    """Returns whether a .txt file holds one text per line, rather than the format that the run was trained on.
 
     Args:
-        path: of a file, whose suffix counts.
+        path: file; only one with the suffix .txt can hold such texts.
         config: the section `dataset` of the run.
-        names: what the column of the text may be called in a header.
+        names: names that the text column may have in a header.
     """
-    if suffix_of(path) != TEXT or not path.is_file() or is_fasttext(path, config):
+    if suffix_of(path) != TEXT_SUFFIX or not path.is_file() or is_fasttext(path, config):
         return False
     with open_text(path, config, []) as file:
         first = next((line.strip() for _, line in lines(file, path) if line.strip()), "")
@@ -98,20 +100,22 @@ def is_lines(path: Path, config: DatasetConfig, names: Container[str]) -> bool:
 
 
 def read_texts(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[str]:
-    """The lines of a file, blank ones included, so that rows and lines have the same numbers."""
+    """Yields the lines of a file, including blank ones, so that rows and lines have the same numbers."""
     with open_text(path, config, notes) as file:
         for _, line in lines(file, path):
             yield line.rstrip("\r\n")
 
 
-def _classes(folder: Path) -> dict[str, list[Path]]:
-    """The text files of each subfolder that has such and no annotations of brat."""
-    found: dict[str, list[Path]] = {}
+def _texts_by_class(folder: Path) -> dict[str, list[Path]]:
+    """Returns the text files of each subfolder that has some, and no brat annotations."""
+    classes: dict[str, list[Path]] = {}
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.is_dir() and not path.name.startswith(".") and not any(path.glob("*.ann")):
             texts = [
-                one for one in path.iterdir() if one.suffix.lower() == TEXT and not one.name.startswith(".")
+                file
+                for file in path.iterdir()
+                if file.suffix.lower() == TEXT_SUFFIX and not file.name.startswith(".")
             ]
             if texts:
-                found[path.name] = texts
-    return found
+                classes[path.name] = texts
+    return classes
