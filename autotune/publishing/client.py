@@ -1,4 +1,4 @@
-"""Asking the Hub with patience: tried again where that helps, told in our words where it does not."""
+"""Calls the Hub: retries transient errors, and translates the others to errors of autotune."""
 
 import logging
 import random
@@ -18,17 +18,17 @@ from autotune.runtime import signals
 
 logger = logging.getLogger(__name__)
 
-Answer = TypeVar("Answer")
+Response = TypeVar("Response")
 
-TRIES = 6
-ANOTHER = "another conflicting operation is in progress"
-"""In the Hub's answer while it makes another repository of the same user; its status is that of any conflict."""
-LONGEST_PAUSE = 60.0
-"""Seconds between two tries, unless the Hub asks for more."""
-SILENCE = 120.0
-"""Seconds after which a connection on which nothing moves is given up; the client itself would wait for ever."""
+MAX_TRIES = 6
+CREATION_CONFLICT = "another conflicting operation is in progress"
+"""Text of the Hub's response while it creates another repository of the same user; the status is the general 409."""
+MAX_PAUSE = 60.0
+"""Maximum pause in seconds between two tries, unless the Hub asks for a longer one."""
+TIMEOUT = 120.0
+"""Seconds after which a connection without traffic is closed; the client itself would wait forever."""
 RETRYABLE_STATUSES = (408, 409, 412, 425, 429, 500, 502, 503, 504)
-"""Statuses that may be another one in a moment: busy, down, or somebody else was faster."""
+"""Statuses of transient errors: the Hub is busy or down, or another client has written first."""
 LOGIN = "hf auth login, or the environment variable HF_TOKEN"
 
 STATUS_MESSAGES = {
@@ -43,89 +43,90 @@ STATUS_MESSAGES = {
     422: ("the Hub does not accept what was sent", None),
     429: ("the Hub asks for patience: too many requests", None),
 }
-"""By status: what it means and what would mend it. Others of 500 and more: the Hub is in trouble."""
+"""Meaning of each status, and how to fix it; `classify_error` handles all other statuses."""
 
 
 @dataclass(frozen=True)
 class HubProblem:
-    """Why the Hub did not do as asked."""
+    """Why a request to the Hub failed."""
 
     what: str
     found: str
     fix: str | None
-    passing: bool
+    retryable: bool
+    """Whether the same request may succeed later."""
     wait: float | None = None
-    """Seconds that the Hub asks for."""
+    """Seconds to wait before the next try, as requested by the Hub."""
 
     def error(self, where: str) -> HubError:
-        """The trouble, for people."""
+        """Returns the error to raise."""
         return HubError(self.what, where=where, found=self.found, fix=self.fix)
 
 
-def call_with_retries(act: Callable[[], Answer], *, what: str, where: str, patience: float) -> Answer:
-    """Calls the Hub, again and again where its answer may change.
+def call_with_retries(request: Callable[[], Response], *, what: str, where: str, patience: float) -> Response:
+    """Calls the Hub and retries transient errors.
 
     Args:
-        act: uses `huggingface_hub`; harmless when it is done twice.
-        what: is going on, for the log.
-        where: of the error.
-        patience: seconds after which no other try begins.
+        request: uses `huggingface_hub`; must be safe to repeat.
+        what: the operation, for the log.
+        where: the `where` of the error.
+        patience: seconds after which no further try starts.
 
     Raises:
-        HubError: what the Hub, or the network, said last.
-        Interrupted: a signal has come.
+        HubError: the last error of the Hub or the network.
+        Interrupted: a signal has arrived.
     """
-    began = time.monotonic()
-    for number in range(1, TRIES + 1):
+    start = time.monotonic()
+    for attempt in range(1, MAX_TRIES + 1):
         signals.raise_if_stopped()
-        _settle(get_session())
+        _configure_session(get_session())
         try:
-            return act()
+            return request()
         except AutotuneError:
             raise
         except Exception as error:
-            # Of five families, one a way of sending; see `classify_error`.
-            trouble = classify_error(error)
-            pause = trouble.wait if trouble.wait is not None else _backoff(number)
-            spent = time.monotonic() - began
-            if not trouble.passing or number == TRIES or spent + pause > patience:
-                raise trouble.error(where) from error
-            logger.warning("%s: %s (%s); trying again in %.0f s", what, trouble.what, trouble.found, pause)
+            # Any type: each way of sending (httpx, LFS, xet …) raises its own family; see `classify_error`.
+            problem = classify_error(error)
+            pause = problem.wait if problem.wait is not None else _backoff(attempt)
+            elapsed = time.monotonic() - start
+            if not problem.retryable or attempt == MAX_TRIES or elapsed + pause > patience:
+                raise problem.error(where) from error
+            logger.warning("%s: %s (%s); trying again in %.0f s", what, problem.what, problem.found, pause)
         signals.sleep(pause)
     raise AssertionError("the last try returns or raises")
 
 
-def _settle(session: Any) -> None:
-    """Sets the client's session up, once or again."""
-    session.timeout = SILENCE
+def _configure_session(session: Any) -> None:
+    """Sets timeout and response hook of the client's session. Called before each try, as the client may replace it."""
+    session.timeout = TIMEOUT
     hooks = session.event_hooks
-    if _told not in hooks["response"]:
-        session.event_hooks = {**hooks, "response": [*hooks["response"], _told]}
+    if _raise_creation_conflict not in hooks["response"]:
+        session.event_hooks = {**hooks, "response": [*hooks["response"], _raise_creation_conflict]}
 
 
-def _told(response: Any) -> None:
-    """Raises what `create_repo` would answer with the same request at once, and for ever."""
-    if response.status_code == 409 and ANOTHER in response.read().decode(errors="replace"):
-        raise HfHubHTTPError(f"409 Conflict: {ANOTHER}", response=response)
+def _raise_creation_conflict(response: Any) -> None:
+    """Raises on a creation conflict, because `create_repo` itself would repeat the request at once and forever."""
+    if response.status_code == 409 and CREATION_CONFLICT in response.read().decode(errors="replace"):
+        raise HfHubHTTPError(f"409 Conflict: {CREATION_CONFLICT}", response=response)
 
 
 def classify_error(error: BaseException) -> HubProblem:
-    """What an exception of the client means.
+    """Returns what an exception of the client means.
 
-    An answer of the Hub is found in the chain of causes; uploads by xet tell of it in words alone.
+    The chain of causes may hold the Hub's response; xet uploads only mention its status in their message.
     """
-    chain = list(_chain(error))
-    response: Any = next(filter(None.__ne__, (getattr(one, "response", None) for one in chain)), None)
-    said = " ".join(str(one) for one in chain)
-    status: int | None = response.status_code if response is not None else _status_in(said)
+    chain = list(_cause_chain(error))
+    response: Any = next(filter(None.__ne__, (getattr(cause, "response", None) for cause in chain)), None)
+    messages = " ".join(str(cause) for cause in chain)
+    status: int | None = response.status_code if response is not None else _status_in(messages)
     found = _first_line(chain, response)
     if status is not None:
         what, fix = STATUS_MESSAGES.get(
             status, ("the Hub is in trouble" if status >= 500 else "the Hub refuses", None)
         )
-        wait = _wait(response.headers) if response is not None else None
+        wait = _retry_after(response.headers) if response is not None else None
         return HubProblem(what, f"status {status}: {found}", fix, status in RETRYABLE_STATUSES, wait)
-    if any(type(one).__name__ == "OfflineModeIsEnabled" for one in chain):
+    if any(type(cause).__name__ == "OfflineModeIsEnabled" for cause in chain):
         return HubProblem(
             "the Hub is not asked: this process works offline",
             "HF_HUB_OFFLINE=1",
@@ -133,7 +134,8 @@ def classify_error(error: BaseException) -> HubProblem:
             False,
         )
     if any(
-        isinstance(one, OSError) or "Timeout" in type(one).__name__ or _is_transport(one) for one in chain
+        isinstance(cause, OSError) or "Timeout" in type(cause).__name__ or _is_transport_error(cause)
+        for cause in chain
     ):
         return HubProblem("the Hub cannot be reached", found, "try again when there is a network", True)
     return HubProblem(
@@ -141,7 +143,8 @@ def classify_error(error: BaseException) -> HubProblem:
     )
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def _cause_chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yields an exception and its causes, outermost first; stops at cycles."""
     seen: list[BaseException] = []
     while error is not None and error not in seen:
         seen.append(error)
@@ -149,39 +152,40 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _is_transport(error: BaseException) -> bool:
-    """Whether httpx says that the connection failed; its name has changed between versions of the client."""
-    return any(kind.__name__ == "TransportError" for kind in type(error).__mro__)
+def _is_transport_error(error: BaseException) -> bool:
+    """Whether httpx reports a failed connection; compared by name, as its module differs between client versions."""
+    return any(base.__name__ == "TransportError" for base in type(error).__mro__)
 
 
 def _status_in(text: str) -> int | None:
-    found = re.search(r"(?:status(?: code)?\W{1,3}|HTTP[^()]*?\()\(?([45]\d\d)\b", text)
-    return int(found[1]) if found else None
+    match = re.search(r"(?:status(?: code)?\W{1,3}|HTTP[^()]*?\()\(?([45]\d\d)\b", text)
+    return int(match[1]) if match else None
 
 
 def _first_line(chain: list[BaseException], response: Any) -> str:
-    """The Hub's own words, or those of the innermost exception, without signatures of upload addresses."""
-    said = response.headers.get("X-Error-Message") if response is not None else None
-    text = said or next(
-        (str(one).strip() for one in reversed(chain) if str(one).strip()), type(chain[0]).__name__
+    """Returns the first line of the Hub's message or else of the innermost exception, without URL queries, which
+    hold the signatures of upload addresses."""
+    message = response.headers.get("X-Error-Message") if response is not None else None
+    text = message or next(
+        (str(cause).strip() for cause in reversed(chain) if str(cause).strip()), type(chain[0]).__name__
     )
     return re.sub(r"(https?://[^\s?'\"]+)\?[^\s'\"]+", r"\1?…", text.splitlines()[0])[:300]
 
 
-def _wait(headers: Any) -> float | None:
-    """Seconds of Retry-After, which is a number or a date; of RateLimit where nothing remains."""
-    spent = re.search(r"r=0;t=(\d+)", headers.get("ratelimit", ""))
-    if spent:
-        return float(spent[1]) + 1
-    given = headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"\d+", given):
-        return float(given)
+def _retry_after(headers: Any) -> float | None:
+    """Returns the seconds to wait: from RateLimit if no requests remain, else from Retry-After, a number or a date."""
+    exhausted = re.search(r"r=0;t=(\d+)", headers.get("ratelimit", ""))
+    if exhausted:
+        return float(exhausted[1]) + 1
+    value = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"\d+", value):
+        return float(value)
     try:
-        return max(0.0, (parsedate_to_datetime(given) - datetime.now(UTC)).total_seconds())
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
     except (TypeError, ValueError):
         return None
 
 
-def _backoff(number: int) -> float:
-    """1, 2, 4 … seconds and a part more, so that runs that failed together do not come back together."""
-    return float(min(LONGEST_PAUSE, 2.0 ** (number - 1)) * random.uniform(1, 1.25))
+def _backoff(attempt: int) -> float:
+    """Returns the pause after a try: 1, 2, 4 … seconds, plus up to 25 % so that runs do not all retry at once."""
+    return float(min(MAX_PAUSE, 2.0 ** (attempt - 1)) * random.uniform(1, 1.25))

@@ -1,4 +1,4 @@
-"""Where a push goes, and whether the Hub would let it: asked before training and before sending."""
+"""Finds out where a push goes and whether the Hub permits it; called before training and before a push."""
 
 import os
 from dataclasses import dataclass
@@ -23,28 +23,28 @@ class Target:
     user: str
     exists: bool
     private: bool
-    """What it is, or will be."""
+    """Whether the repository is private, or will be once it is created."""
     head: str | None = None
-    """Commit that the revision is at; None where it does not exist yet."""
+    """Commit of the revision; None if the revision does not exist yet."""
     tagged: str | None = None
-    """Commit of the tag that is wished for; None where there is none yet."""
+    """Commit of the tag `hub.tag`; None if the tag does not exist yet."""
 
 
 def offline() -> bool:
-    """Whether this process has been told not to ask the Hub."""
+    """Whether this process is configured not to connect to the Hub."""
     return os.environ.get("HF_HUB_OFFLINE") == "1"
 
 
-def find(wish: HubConfig, run: str) -> Target:
-    """Asks the Hub who we are and what stands where the push would go; nothing is written.
+def find(hub_config: HubConfig, run: str) -> Target:
+    """Looks up the Hub user and the repository that a push would write to; writes nothing.
 
     Args:
-        wish: the section `hub`; its visibility is private or public.
-        run: name of the run, which names the repository where nobody did.
+        hub_config: the section `hub`; its visibility is private or public.
+        run: name of the run; the default name of the repository.
 
     Raises:
-        HubError: there is no token, it may not write there, a public repository stands where a private one was
-            wished for, the tag is on another commit, or the Hub cannot be reached.
+        HubError: there is no token, it has no permission to write there, the repository is public although a private
+            one was requested, or the Hub cannot be reached.
     """
     if offline():
         raise HubError(
@@ -53,33 +53,33 @@ def find(wish: HubConfig, run: str) -> Target:
     if get_token() is None:
         raise HubError("there is no token, and without one nothing can be pushed", where="hub", fix=LOGIN)
     api = HfApi()
-    me: dict[str, Any] = _ask(lambda: api.whoami(cache=True), "asking who we are", "token", wish)
-    repo = _repo(wish, run, me)
-    if me.get("auth", {}).get("accessToken", {}).get("role") == "read":
-        raise HubError("the token may only read", where="token", found=f"that of {me['name']}",
+    account: dict[str, Any] = _call(lambda: api.whoami(cache=True), "asking who we are", "token", hub_config)
+    repo = _repo_id(hub_config, run, account)
+    if account.get("auth", {}).get("accessToken", {}).get("role") == "read":
+        raise HubError("the token may only read", where="token", found=f"that of {account['name']}",
                        fix=f"{LOGIN}, with a token that may write")  # fmt: skip
-    info = _ask(lambda: _info(api, repo), "asking for the repository", f"hub.repo={repo}", wish)
+    where, private = f"hub.repo={repo}", hub_config.visibility is Visibility.private
+    info = _call(lambda: _repo_info(api, repo), "asking for the repository", where, hub_config)
     if info is None:
-        return Target(repo, me["name"], exists=False, private=wish.visibility is Visibility.private)
-    if not info.private and wish.visibility is Visibility.private:
+        return Target(repo, account["name"], exists=False, private=private)
+    if not info.private and private:
         raise HubError(
             "the repository is public, and what is pushed there everybody may see",
-            where=f"hub.repo={repo}",
+            where=where,
             fix="hub=public (autotune push RUN --public), or another hub.repo",
         )
-    _ask(lambda: api.auth_check(repo, write=True), "asking for the right to write", f"hub.repo={repo}", wish)
-    refs = _ask(lambda: api.list_repo_refs(repo), "asking for branches and tags", f"hub.repo={repo}", wish)
-    heads = {one.name: one.target_commit for one in refs.branches}
-    tags = {one.name: one.target_commit for one in refs.tags}
-    head = heads.get(wish.revision)
+    _call(lambda: api.auth_check(repo, write=True), "asking for the right to write", where, hub_config)
+    refs = _call(lambda: api.list_repo_refs(repo), "asking for branches and tags", where, hub_config)
+    heads = {branch.name: branch.target_commit for branch in refs.branches}
+    tags = {tag.name: tag.target_commit for tag in refs.tags}
     return Target(
-        repo, me["name"], exists=True, private=bool(info.private), head=head,
-        tagged=tags.get(wish.tag) if wish.tag is not None else None,
+        repo, account["name"], exists=True, private=bool(info.private), head=heads.get(hub_config.revision),
+        tagged=tags.get(hub_config.tag) if hub_config.tag is not None else None,
     )  # fmt: skip
 
 
 def tag_taken(repo: str, tag: str, commit: str) -> HubError:
-    """What is said where a tag is on another commit."""
+    """Returns the error for a tag that exists on another commit."""
     return HubError(
         "there is such a tag on another commit, and tags stay where they are",
         where=f"hub.tag={tag}",
@@ -88,31 +88,31 @@ def tag_taken(repo: str, tag: str, commit: str) -> HubError:
     )
 
 
-def _ask(act: Any, what: str, where: str, wish: HubConfig) -> Any:
-    return call_with_retries(act, what=what, where=where, patience=wish.patience)
+def _call(request: Any, what: str, where: str, hub_config: HubConfig) -> Any:
+    return call_with_retries(request, what=what, where=where, patience=hub_config.patience)
 
 
-def _info(api: HfApi, repo: str) -> Any:
-    """What is known of the repository; None where there is none that we may see."""
+def _repo_info(api: HfApi, repo: str) -> Any:
+    """Returns the Hub's information about a repository; None if it does not exist or the token cannot see it."""
     try:
         return api.model_info(repo)
     except RepositoryNotFoundError:
         return None
 
 
-def _repo(wish: HubConfig, run: str, me: dict[str, Any]) -> str:
-    """OWNER/NAME, the owner being somebody for whom we may write.
+def _repo_id(hub_config: HubConfig, run: str, account: dict[str, Any]) -> str:
+    """Returns OWNER/NAME, where the owner is the user or one of their organizations.
 
     Raises:
-        HubError: it is somebody else.
+        HubError: the configured owner is neither.
     """
-    owner, _, name = (wish.repo or slug(run)).rpartition("/")
-    owners = [me["name"], *(one["name"] for one in me.get("orgs", ()))]
+    owner, _, name = (hub_config.repo or slug(run)).rpartition("/")
+    owners = [account["name"], *(organization["name"] for organization in account.get("orgs", ()))]
     if owner and owner not in owners:
         raise HubError(
-            f"{me['name']} does not write for {owner}",
-            where=f"hub.repo={wish.repo}",
+            f"{account['name']} does not write for {owner}",
+            where=f"hub.repo={hub_config.repo}",
             found=f"the token writes for {listing(owners)}",
-            fix=format_override("hub.repo", f"{me['name']}/{name}"),
+            fix=format_override("hub.repo", f"{account['name']}/{name}"),
         )
-    return f"{owner or me['name']}/{name}"
+    return f"{owner or account['name']}/{name}"

@@ -27,7 +27,7 @@ class Answered(Exception):
 )
 def test_what_may_pass_is_tried_again(error, passing):
     trouble = classify_error(error)
-    assert trouble.passing is passing and str(error.response.status_code) in trouble.found
+    assert trouble.retryable is passing and str(error.response.status_code) in trouble.found
     assert "secret" not in trouble.found
 
 
@@ -50,13 +50,13 @@ def test_the_answer_is_found_behind_other_exceptions():
     ],
 )
 def test_uploads_by_xet_tell_it_in_words(error):
-    assert "status 403" in classify_error(error).found and not classify_error(error).passing
+    assert "status 403" in classify_error(error).found and not classify_error(error).retryable
 
 
 def test_a_network_that_is_down_may_come_back():
-    assert classify_error(ConnectionRefusedError("refused")).passing
-    assert classify_error(TimeoutError("slow")).passing
-    assert not classify_error(KeyError("url")).passing
+    assert classify_error(ConnectionRefusedError("refused")).retryable
+    assert classify_error(TimeoutError("slow")).retryable
+    assert not classify_error(KeyError("url")).retryable
 
 
 @pytest.mark.parametrize(
