@@ -1,4 +1,4 @@
-"""What a check has found: findings for people and programs, figures beside them."""
+"""The report of a check: findings for people and programs, and the figures behind them."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,18 +13,18 @@ from autotune.errors import AutotuneError, DataError, raise_all
 
 
 class Severity(StrEnum):
-    """How bad a finding is."""
+    """Severity of a finding."""
 
     error = "error"
     """The run is refused."""
     warning = "warning"
-    """The result may not be what it seems; refused with check=strict."""
+    """The result may be misleading; the run is refused with check=strict."""
     note = "note"
-    """Good to know."""
+    """Good to know; nothing to do."""
 
 
 class Area(StrEnum):
-    """What a finding is about, in the order in which it is shown."""
+    """Subject of a finding, in the order in which findings are shown."""
 
     configuration = "configuration"
     data = "data"
@@ -39,7 +39,7 @@ class Area(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found."""
+    """One observation of a check."""
 
     area: Area
     severity: Severity
@@ -48,29 +48,29 @@ class Finding:
     found: str | None = None
     fix: str | None = None
     count: int | None = None
-    """Of rows, texts or whatever `what` speaks of."""
+    """Number of rows, texts or whatever `what` is about."""
     relabel: Mapping[str, str | None] | None = None
-    """What labels should become; all findings together give one `dataset.label_map`, which is the fix of each."""
+    """New names of labels; all findings together give one `dataset.label_map`, which is the fix of each."""
     rename: Mapping[str, str | None] | None = None
-    """Keys of `dataset.label_map` and what was meant by them; None: they are left out."""
+    """Keys of `dataset.label_map` and the labels they were meant for; None removes the key."""
 
     def error(self) -> AutotuneError:
-        """The finding as an error, for runs that it ends."""
+        """Returns the finding as an error, for a run that it stops."""
         return DataError(self.what, where=self.where, found=self.found, fix=self.fix)
 
 
 def warning(area: Area, what: str, **details: Any) -> Finding:
-    """A finding that a person should weigh."""
+    """Returns a finding that a person should consider."""
     return Finding(area, Severity.warning, what, **details)
 
 
 def note(area: Area, what: str, **details: Any) -> Finding:
-    """A finding that is good to know."""
+    """Returns a finding that is good to know."""
     return Finding(area, Severity.note, what, **details)
 
 
 def refusal(error: AutotuneError) -> str:
-    """JSON of a run that was refused before anything was looked at."""
+    """Returns the report, as JSON text, of a run that was refused before any check."""
     report = Report()
     report.refuse(Area.configuration, error)
     return report.as_json()
@@ -78,63 +78,70 @@ def refusal(error: AutotuneError) -> str:
 
 @dataclass
 class Report:
-    """Everything that a check has found."""
+    """All results of a check."""
 
     findings: list[Finding] = field(default_factory=list)
     errors: list[AutotuneError] = field(default_factory=list)
-    """As they were raised; they stand among the findings, too."""
+    """Errors as they were raised; they are also among the findings."""
     figures: dict[str, Any] = field(default_factory=dict)
-    """JSON by subject: splits, labels, lengths, duplicates, tokenizer, machine."""
+    """JSON values by subject: splits, labels, lengths, duplicates, tokenizer, machine."""
 
     def add(self, findings: Iterable[Finding]) -> None:
-        """Takes findings in."""
+        """Adds findings."""
         self.findings += findings
 
     def refuse(self, area: Area, error: AutotuneError) -> None:
-        """Takes an error in, or the several that it consists of."""
-        for one in error.errors:
-            self.errors.append(one)
-            relabel = getattr(one, "relabel", None)
+        """Adds an error, or the several errors that it consists of."""
+        for single in error.errors:
+            self.errors.append(single)
+            relabel = getattr(single, "relabel", None)
             self.findings.append(
-                Finding(area, Severity.error, one.what, one.where, one.found, one.fix, relabel=relabel)
+                Finding(
+                    area, Severity.error, single.what, single.where, single.found, single.fix, relabel=relabel
+                )
             )
 
-    def join_maps(self, config: DatasetConfig, names: Sequence[str]) -> None:
-        """Gives all findings that are about names of labels one override, for a second one would replace the first.
+    def merge_label_maps(self, config: DatasetConfig, names: Sequence[str]) -> None:
+        """Sets one combined override as the fix of all findings about label names: a second one would replace the first.
 
         Args:
             config: the section `dataset`.
-            names: the labels that the data have before `dataset.label_map`.
+            names: labels of the data before `dataset.label_map`.
         """
-        relabel = {name: to for one in self.findings for name, to in (one.relabel or {}).items()}
-        rename = {key: to for one in self.findings for key, to in (one.rename or {}).items()}
+        relabel = {name: to for finding in self.findings for name, to in (finding.relabel or {}).items()}
+        rename = {key: to for finding in self.findings for key, to in (finding.rename or {}).items()}
         if relabel or rename:
             fix = relabel_override(config, relabel, rename, names)
             self.findings = [
-                replace(one, fix=fix) if one.relabel or one.rename else one for one in self.findings
+                replace(finding, fix=fix) if finding.relabel or finding.rename else finding
+                for finding in self.findings
             ]
             self.errors = [
-                DataError(one.what, where=one.where, found=one.found, fix=fix)
-                if isinstance(one, RelabelError)
-                else one
-                for one in self.errors
+                DataError(error.what, where=error.where, found=error.found, fix=fix)
+                if isinstance(error, RelabelError)
+                else error
+                for error in self.errors
             ]
 
     def count(self, severity: Severity) -> int:
-        """How many findings there are of a severity."""
+        """Returns the number of findings of a severity."""
         return sum(finding.severity is severity for finding in self.findings)
 
     def raise_refused(self, level: CheckLevel) -> None:
-        """Ends the run where that has to be.
+        """Raises the errors that stop the run, if there are any.
 
         Raises:
-            AutotuneError: the errors; with `strict` the warnings as well; several together.
+            AutotuneError: the errors, and with `strict` the warnings as well; several are raised together.
         """
-        warnings = [one.error() for one in self.of(Severity.warning)] if level is CheckLevel.strict else []
+        warnings = (
+            [finding.error() for finding in self.with_severity(Severity.warning)]
+            if level is CheckLevel.strict
+            else []
+        )
         raise_all([*self.errors, *warnings])
 
-    def of(self, severity: Severity) -> Sequence[Finding]:
-        """Findings of a severity, by area."""
+    def with_severity(self, severity: Severity) -> Sequence[Finding]:
+        """Returns the findings of a severity, sorted by area."""
         order = list(Area)
         return sorted(
             (finding for finding in self.findings if finding.severity is severity),
@@ -142,14 +149,16 @@ class Report:
         )
 
     def as_json(self, run: str | None = None) -> str:
-        """The report under the name of a run, as text."""
+        """Returns the report as JSON text, under the name of a run."""
         return json.dumps({"run": run, **self.as_dict()}, ensure_ascii=False, indent=2) + "\n"
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON."""
+        """Returns the report as a JSON value."""
         return {
             "errors": self.count(Severity.error),
             "warnings": self.count(Severity.warning),
-            "findings": [asdict(one) for severity in Severity for one in self.of(severity)],
+            "findings": [
+                asdict(finding) for severity in Severity for finding in self.with_severity(severity)
+            ],
             **self.figures,
         }

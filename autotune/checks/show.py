@@ -10,35 +10,38 @@ from autotune.runtime.language import Pieces, local, shown, word
 
 logger = logging.getLogger(__name__)
 
-BAR = 40
-"""Characters of the longest bar of the histogram."""
-MOST_LABELS = 50
-"""So many labels are shown; all stand in the report's JSON."""
+BAR_WIDTH = 40
+"""Width of the longest bar of the histogram, in characters."""
+MAX_LABELS_SHOWN = 50
+"""Most labels shown; the report's JSON has all."""
 
 
-def say(report: Report) -> None:
-    """At the start of a run: what is worth knowing, without tables. Errors are raised elsewhere."""
-    for finding in report.of(Severity.note):
-        logger.info(_line(finding))
+def log_report(report: Report) -> None:
+    """Logs the notes, figures and warnings of a report at the start of a run, without tables.
+
+    Errors are raised elsewhere.
+    """
+    for finding in report.with_severity(Severity.note):
+        logger.info(_log_line(finding))
     if "splits" in report.figures:
         sizes = [f"{split} {about['rows']} rows" for split, about in report.figures["splits"].items()]
         logger.info(Pieces("data: ", *[part for size in sizes for part in (", ", size)][1:]))
     labels = report.figures.get("labels")
     if labels is not None:
         counts = labels["counts"]["train"]
-        names = listing((f"{name} {count}" for name, count in counts.items()), MOST_LABELS)
+        names = listing((f"{name} {count}" for name, count in counts.items()), MAX_LABELS_SHOWN)
         logger.info("labels of train: %s", names)
-    for finding in report.of(Severity.warning):
-        logger.warning(_line(finding))
+    for finding in report.with_severity(Severity.warning):
+        logger.warning(_log_line(finding))
 
 
-def text(report: Report, title: str, more: Sequence[str] = ()) -> str:
-    """The whole report.
+def format_report(report: Report, title: str, more: Sequence[str] = ()) -> str:
+    """Returns the whole report as text.
 
     Args:
-        report: what was found.
+        report: results of the check.
         title: name of the run.
-        more: lines that stand before the findings.
+        more: lines to insert before the findings.
     """
     figures = report.figures
     parts: list[str] = [f"{word('check')}: {title}"]
@@ -50,9 +53,9 @@ def text(report: Report, title: str, more: Sequence[str] = ()) -> str:
         parts.append("\n".join(_histogram(figures["lengths"])))
     parts.append("\n".join(_machine(figures)))
     parts += ["\n".join(map(local, more))] if more else []
-    found = [finding for severity in Severity for finding in report.of(severity)]
-    if found:
-        parts.append("\n".join(_block(finding) for finding in found))
+    findings = [finding for severity in Severity for finding in report.with_severity(severity)]
+    if findings:
+        parts.append("\n".join(_finding_block(finding) for finding in findings))
     totals = {one: report.count(one) for one in (Severity.error, Severity.warning)}
     counts = ", ".join(f"{total} {word(one + 's' * (total != 1))}" for one, total in totals.items())
     parts.append(f"{counts} {word('in')} {figures['seconds']} s")
@@ -60,7 +63,7 @@ def text(report: Report, title: str, more: Sequence[str] = ()) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[str]:
-    """Lines of a table: the first column to the left, numbers to the right."""
+    """Yields the lines of a table: the first column aligned left, all others right."""
     cells = [[str(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     for row in cells:
@@ -71,13 +74,13 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[str]
         yield "  " + "  ".join([first, *rest])
 
 
-def _line(finding: Finding) -> Pieces:
+def _log_line(finding: Finding) -> Pieces:
     fix = ("; ", finding.fix) if finding.fix else ()
     found = (" (", finding.found, ")") if finding.found and len(finding.found) <= 160 else ()
     return Pieces(finding.area, ": ", finding.what, *found, *fix)
 
 
-def _block(finding: Finding) -> str:
+def _finding_block(finding: Finding) -> str:
     what = Pieces(finding.severity, ": ", finding.area, ": ", finding.what)
     return shown(what, finding.where, finding.found, finding.fix)
 
@@ -85,45 +88,53 @@ def _block(finding: Finding) -> str:
 def _splits(figures: Mapping[str, Any]) -> Iterator[str]:
     lengths = figures.get("lengths", {}).get("splits", {})
     repeats = figures.get("duplicates", {})
-    units = list(dict.fromkeys(unit for one in lengths.values() for unit in one["units"]))
+    units = list(dict.fromkeys(unit for split_lengths in lengths.values() for unit in split_lengths["units"]))
     header = ["split", "rows", *units]
     if lengths:
         header += ["median", "95 %", "longest", f"{word('over')} {figures['lengths']['max_length']}"]
     header += ["repeats", "in train"]
     rows = []
-    for split, about in figures["splits"].items():
-        own = lengths.get(split)
-        row = [split, about["rows"]]
-        if own:
-            row += [own["units"].get(unit, "") for unit in units]
-            row += [own["median"], own["p95"], own["longest"], own["rows_beyond"]]
+    for split, split_figures in figures["splits"].items():
+        split_length = lengths.get(split)
+        row = [split, split_figures["rows"]]
+        if split_length:
+            row += [split_length["units"].get(unit, "") for unit in units]
+            row += [
+                split_length["median"],
+                split_length["p95"],
+                split_length["longest"],
+                split_length["rows_beyond"],
+            ]
         leaks = repeats.get(f"{split} in train")
         row.append(sum(repeats[split].values()) if split in repeats else "")
-        row.append(sum(leaks[one] for one in ("exact", "alike", "near")) if leaks else "")
+        row.append(sum(leaks[split_lengths] for split_lengths in ("exact", "alike", "near")) if leaks else "")
         rows.append(row)
     yield from table([word(name) for name in header], rows)
 
 
 def _labels(labels: Mapping[str, Any]) -> Iterator[str]:
     counts = labels["counts"]
-    names = list(dict.fromkeys(name for found in counts.values() for name in found))
+    names = list(dict.fromkeys(name for split_counts in counts.values() for name in split_counts))
     yield from table(
         [word("label"), *counts],
-        [[name, *(found.get(name, 0) for found in counts.values())] for name in names[:MOST_LABELS]],
+        [
+            [name, *(split_counts.get(name, 0) for split_counts in counts.values())]
+            for name in names[:MAX_LABELS_SHOWN]
+        ],
     )
-    if len(names) > MOST_LABELS:
-        yield local(f"  … and {len(names) - MOST_LABELS} more")
+    if len(names) > MAX_LABELS_SHOWN:
+        yield local(f"  … and {len(names) - MAX_LABELS_SHOWN} more")
     if labels["ids"]:
-        ids = listing((f"{number} {name}" for name, number in labels["ids"].items()), MOST_LABELS)
+        ids = listing((f"{number} {name}" for name, number in labels["ids"].items()), MAX_LABELS_SHOWN)
         yield local(f"  ids: {ids}")
 
 
 def _histogram(lengths: Mapping[str, Any]) -> Iterator[str]:
     bars = lengths["splits"]["train"]["histogram"]
-    most = max(bars.values())
+    largest = max(bars.values())
     yield local(f"  tokens a row in train (max_length {lengths['max_length']})")
     for name, count in bars.items():
-        yield f"  {name:>6}  {'#' * (-(-BAR * count // most)):<{BAR}}  {count}"
+        yield f"  {name:>6}  {'#' * (-(-BAR_WIDTH * count // largest)):<{BAR_WIDTH}}  {count}"
 
 
 def _machine(figures: Mapping[str, Any]) -> Iterator[str]:

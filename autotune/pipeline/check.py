@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from autotune.checks.findings import Report, Severity
-from autotune.checks.show import text
+from autotune.checks.show import format_report
 from autotune.config.enums import CheckFormat, CheckLevel
 from autotune.config.schema import RunConfig
 from autotune.data.cache_use import entries_in_use
@@ -60,4 +60,4 @@ def _print(config: RunConfig, report: Report) -> None:
         print_json(report.as_json(config.name))
     else:
         costs = format_cost(report.figures["plan"]) if "plan" in report.figures else []
-        sys.stdout.write(text(report, str(config.name), costs))
+        sys.stdout.write(format_report(report, str(config.name), costs))

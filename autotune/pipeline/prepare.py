@@ -151,7 +151,7 @@ def run_preflight(config: RunConfig, cache: Path) -> PreflightState:
     if config.check.level is not CheckLevel.none:
         _audit(found)
     if found.rows is not None:
-        found.report.join_maps(config.dataset, found.rows.names)
+        found.report.merge_label_maps(config.dataset, found.rows.names)
     found.report.figures["seconds"] = round(time.perf_counter() - began, 1)
     return found
 

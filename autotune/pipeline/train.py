@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from autotune.checks.machine import packages, surroundings
-from autotune.checks.show import say
+from autotune.checks.machine import environment_info, installed_packages
+from autotune.checks.show import log_report
 from autotune.config.enums import CheckLevel, Precision
 from autotune.config.load import to_dict
 from autotune.config.schema import HubConfig, RunConfig
@@ -66,7 +66,7 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
         metrics = final_metrics(prepared, scores, result, fitted, evaluator.precision)
         signals.raise_if_stopped()
         folder.write_json("metrics.json", metrics)
-        folder.write_json("environment.json", surroundings() | {"packages": packages()})
+        folder.write_json("environment.json", environment_info() | {"packages": installed_packages()})
         write_card(folder.model, read_facts(folder.path, config, folder.command))
         verify_round_trip(evaluator, model, prepared.rows.splits[result.split], folder, plugins)
         folder.finish()
@@ -91,7 +91,7 @@ def prepare(config: RunConfig, folder: RunFolder, ranks: Ranks) -> Prepared:
 
     def on_rank0() -> Prepared:
         state = run_preflight(config, folder.cache)
-        say(state.report)
+        log_report(state.report)
         prepared = state.result()
         folder.write_json("data.json", prepared.record() | {"check": state.report.as_dict()})
         commits = {"model": prepared.base.revision, "dataset": prepared.rows.source.get("commit")}

@@ -150,7 +150,7 @@ def test_all_findings_give_one_map_that_can_be_pasted(load, write):
     report.add(audit_labels(rows, COLUMNS["sentiment"], config, [], report))
     report.refuse(Area.labels, RelabelError("a", config=config.dataset, relabel={"neu": None}))
     report.add([warning(Area.data, "another", fix="stays")])
-    report.join_maps(config.dataset, rows.names)
+    report.merge_label_maps(config.dataset, rows.names)
     fixes = {one.fix for one in report.findings if one.relabel or one.rename}
     assert fixes == {
         "'dataset.label_map={mau: x, bom: bom, Bom: bom, '\"'\"'\"mau\"'\"'\"': mau, "

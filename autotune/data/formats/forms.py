@@ -39,7 +39,7 @@ SUFFIXES: Mapping[str, Form] = {
 
 
 def form_of(
-    target: Path, wanted: str | None, allowed: Collection[Form] = tuple(Form), default: Form | None = None
+    target: Path, requested: str | None, allowed: Collection[Form] = tuple(Form), default: Form | None = None
 ) -> Form:
     """Returns the output format: the requested one, else that of the file name's suffix.
 
@@ -55,9 +55,9 @@ def form_of(
     suffix = target.suffix.lower()
     by_name = SUFFIXES.get(suffix)
     suffixes = listing([name for name, form in SUFFIXES.items() if form in allowed], 20)
-    if wanted is not None and wanted not in list(allowed):
-        raise ConfigError(f"there is no form {wanted!r}", where="--to", found=f"forms: {listing(allowed)}")
-    form = Form(wanted) if wanted is not None else by_name or (None if suffix else default)
+    if requested is not None and requested not in list(allowed):
+        raise ConfigError(f"there is no form {requested!r}", where="--to", found=f"forms: {listing(allowed)}")
+    form = Form(requested) if requested is not None else by_name or (None if suffix else default)
     if form is None or form not in allowed:
         raise ConfigError(
             "the name of what is written does not say its form",
