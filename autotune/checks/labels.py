@@ -1,4 +1,4 @@
-"""Classes and entity types: how many each split has, which it lacks, which are rare or written in two ways."""
+"""Classes and entity types: counts per split, missing and rare ones, several spellings."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,39 +16,39 @@ from autotune.data.spelling import plain_spelling
 from autotune.data.words import entities
 from autotune.errors import listing
 
-IMBALANCE = 10
-"""A class with fewer than 1 / IMBALANCE of the rows of the largest is rare."""
-FEW = 5
-"""With fewer rows in train, a class is hardly learned."""
+MAX_IMBALANCE = 10
+"""Ratio of rows in the largest class to rows in another beyond which the other is rare."""
+MIN_EXAMPLES = 5
+"""Rows in train below which a class is hardly learned."""
 QUOTES = "\"'`“”‘’«»"
-MANY = 50
-"""With more classes than this in a column of labels, it may be the wrong column."""
+MAX_CLASSES = 50
+"""Number of classes beyond which the label column may be the wrong one."""
 
 
 def audit_labels(
     rows: Rows, columns: Sequence[Column], config: RunConfig, names: Sequence[str], report: Report
 ) -> Iterator[Finding]:
-    """Counts of each split; what is missing, rare, spelled twice.
+    """Yields findings about missing, rare and twice-spelled labels; puts the counts per split into the report.
 
     Args:
         rows: all splits.
-        columns: of the task; without labels or tags there is nothing to look at.
-        config: of the run.
-        names: of the model's outputs in the order of their ids; may be empty where labels were refused.
-        report: takes the counts.
+        columns: columns of the task; nothing is checked if none holds labels or tags.
+        config: config of the run.
+        names: names of the model's outputs in the order of their ids; may be empty if labels were refused.
+        report: receives the counts.
     """
     kind = next((column.kind for column in columns if column.kind in (Kind.label, Kind.tags)), None)
     if kind is None:
         return
-    counts = {split: _counts(data, kind) for split, data in rows.splits.items()}
+    counts = {split: _label_counts(data, kind) for split, data in rows.splits.items()}
     report.figures["labels"] = {
         "ids": {name: number for number, name in enumerate(names)},
-        "counts": {split: dict(sorted(found.items())) for split, found in counts.items()},
+        "counts": {split: dict(sorted(split_counts.items())) for split, split_counts in counts.items()},
     }
     what = "classes" if kind is Kind.label else "entity types"
     train = counts.pop("train")
-    for split, found in counts.items():
-        missing = [f"{name} ({train[name]} in train)" for name in sorted(train) if not found[name]]
+    for split, split_counts in counts.items():
+        missing = [f"{name} ({train[name]} in train)" for name in sorted(train) if not split_counts[name]]
         if missing:
             yield warning(
                 Area.labels,
@@ -58,11 +58,11 @@ def audit_labels(
                 fix="more rows for it: dataset.validation_fraction=0.2, or another file",
                 count=len(missing),
             )
-    yield from _rare(train, what, config)
+    yield from _rare_classes(train, what, config)
     yield from _spelled_twice(train, what)
     yield from _in_quotes(train, what)
-    yield from _unused(rows)
-    if kind is Kind.label and len(train) > MANY:
+    yield from _unused_label_map_keys(rows)
+    if kind is Kind.label and len(train) > MAX_CLASSES:
         yield warning(
             Area.labels,
             f"the column of labels holds {len(train)} different values in {train.total()} rows of train",
@@ -73,26 +73,27 @@ def audit_labels(
         )
 
 
-def _counts(data: Dataset, kind: Kind) -> Counter[str]:
-    """Rows of each class, or entities of each type."""
+def _label_counts(data: Dataset, kind: Kind) -> Counter[str]:
+    """Returns the rows per class, or the entities per type."""
     if kind is Kind.label:
         return Counter(iter_column(data, "label"))
     return Counter(name for tags in iter_column(data, "tags") for name, _, _ in entities(tags))
 
 
-def _rare(train: Mapping[str, int], what: str, config: RunConfig) -> Iterator[Finding]:
+def _rare_classes(train: Mapping[str, int], what: str, config: RunConfig) -> Iterator[Finding]:
+    """Yields findings about names with few examples, in total or compared with the largest."""
     largest = max(train.values(), default=0)
-    few = [f"{name} ({count})" for name, count in sorted(train.items()) if count < FEW]
+    few = [f"{name} ({count})" for name, count in sorted(train.items()) if count < MIN_EXAMPLES]
     if few:
         yield warning(
             Area.labels,
-            f"{what} with fewer than {FEW} examples in train will hardly be learned",
+            f"{what} with fewer than {MIN_EXAMPLES} examples in train will hardly be learned",
             where="train",
             found=listing(few),
             fix="more examples, or join them with others by dataset.label_map",
             count=len(few),
         )
-    rare = [f"{name} ({count})" for name, count in sorted(train.items()) if count * IMBALANCE < largest]
+    rare = [f"{name} ({count})" for name, count in sorted(train.items()) if count * MAX_IMBALANCE < largest]
     if rare:
         weights: Any = getattr(config.task, "class_weights", None)
         unweighted = weights is ClassWeights.none
@@ -107,27 +108,27 @@ def _rare(train: Mapping[str, int], what: str, config: RunConfig) -> Iterator[Fi
 
 
 def _spelled_twice(train: Mapping[str, int], what: str) -> Iterator[Finding]:
-    """Names that differ in case or accents alone."""
+    """Yields findings about names that differ only in case or accents."""
     spellings: dict[str, list[str]] = {}
     for name in train:
         spellings.setdefault(plain_spelling(name) or name, []).append(name)
-    for same in spellings.values():
-        if len(same) > 1:
-            most = max(same, key=lambda name: train[name])
+    for variants in spellings.values():
+        if len(variants) > 1:
+            most_frequent = max(variants, key=lambda name: train[name])
             yield warning(
                 Area.labels,
                 f"{what} that differ in case or accents alone are learned as different ones",
                 where="train",
-                found=listing(f"{name} ({train[name]})" for name in sorted(same)),
-                relabel={name: most for name in sorted(same) if name != most},
-                count=len(same),
+                found=listing(f"{name} ({train[name]})" for name in sorted(variants)),
+                relabel={name: most_frequent for name in sorted(variants) if name != most_frequent},
+                count=len(variants),
             )
 
 
 def _in_quotes(train: Mapping[str, int], what: str) -> Iterator[Finding]:
-    """Names in quotes, which some tool has put around them or left at one end."""
-    bare = {name: name.strip(QUOTES).strip() for name in train}
-    quoted = {name: bare[name] for name in sorted(train) if bare[name] not in ("", name)}
+    """Yields a finding about names in quotes, which some tool has put around them or left at one end."""
+    unquoted = {name: name.strip(QUOTES).strip() for name in train}
+    quoted = {name: unquoted[name] for name in sorted(train) if unquoted[name] not in ("", name)}
     if quoted:
         yield warning(
             Area.labels,
@@ -139,8 +140,8 @@ def _in_quotes(train: Mapping[str, int], what: str) -> Iterator[Finding]:
         )
 
 
-def _unused(rows: Rows) -> Iterator[Finding]:
-    """Keys of label_map that rename nothing."""
+def _unused_label_map_keys(rows: Rows) -> Iterator[Finding]:
+    """Yields a finding about keys of label_map that rename nothing."""
     if rows.unused:
         near = listing(f"{name} for {key}" for key, name in rows.unused.items() if name)
         yield warning(

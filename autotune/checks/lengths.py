@@ -1,4 +1,4 @@
-"""Lengths in tokens, and what would be lost at the resolved maximum, in the units that the task counts."""
+"""Lengths in tokens, and losses at the resolved maximum, in the units that the task counts."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,13 +12,13 @@ from autotune.data.cache import iter_rows
 from autotune.tasks.base import Task
 
 EDGES = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
-"""Longest row, in tokens, of each bar of the histogram; the last bar is open."""
+"""Upper limit, in tokens, of each bar of the histogram; one more bar has no limit."""
 
 
 def audit_lengths(
     task: Task, rows: Mapping[str, Dataset], features: Mapping[str, Dataset], report: Report
 ) -> Iterator[Finding]:
-    """What is longer than a window in each split, and what becomes of it."""
+    """Yields findings about rows and references that are longer than the model's window, with what is lost."""
     figures: dict[str, Any] = {}
     longest = 0
     cut_anywhere = False
@@ -26,66 +26,71 @@ def audit_lengths(
         lengths = row_lengths(table)
         longest = max(longest, int(lengths.max()))
         numbers = table.data.table["row"].to_numpy()
-        overlong, unreachable = (
+        overlong, too_long_references = (
             np.unique(numbers[mask(table)]) for mask in (task.exceeds_window, task.reference_too_long)
         )
-        affected = np.union1d(overlong, unreachable)
-        beyond = dict(task.tokens_lost(iter_rows(rows[split].select(affected)))) if len(affected) else {}
-        cut = bool(table.data.table["lost"].to_numpy().any())
-        cut_anywhere = cut_anywhere or cut
+        affected = np.union1d(overlong, too_long_references)
+        tokens_lost = dict(task.tokens_lost(iter_rows(rows[split].select(affected)))) if len(affected) else {}
+        is_cut = bool(table.data.table["lost"].to_numpy().any())
+        cut_anywhere = cut_anywhere or is_cut
         units = {"tokens": int(lengths.sum()), **task.count_units(rows[split])}
         figures[split] = {
             "median": int(np.median(lengths)),
             "p95": int(np.percentile(lengths, 95)),
             "longest": int(lengths.max()),
             "rows_beyond": len(overlong),
-            "beyond": beyond,
+            "beyond": tokens_lost,
             "units": units,
             "windows": len(table),
             "histogram": histogram(lengths),
         }
         if len(overlong):
-            lost = {unit: count for unit, count in beyond.items() if unit in units}
-            yield _overlong(task, split, len(lengths), len(overlong), lost, units, cut=cut)
-        if len(unreachable):
+            lost = {unit: count for unit, count in tokens_lost.items() if unit in units}
+            yield _rows_beyond_window(task, split, len(lengths), len(overlong), lost, units, cut=is_cut)
+        if len(too_long_references):
             longest_reference = int(task.lengths(table)[:, -1].max())
-            yield _unreachable(
-                split, len(lengths), len(unreachable), beyond["reference tokens"], longest_reference
+            yield _references_too_long(
+                split,
+                len(lengths),
+                len(too_long_references),
+                tokens_lost["reference tokens"],
+                longest_reference,
             )
     report.figures["lengths"] = {"max_length": task.max_length, "splits": figures}
     if longest > task.max_length:
-        yield from _suggestion(task, longest, cut=cut_anywhere)
+        yield from _suggest_max_length(task, longest, cut=cut_anywhere)
 
 
 def row_lengths(features: Dataset) -> NDArray[np.int64]:
-    """Tokens of each row, special ones included: int64 (rows,)."""
+    """Returns the tokens per row, including special tokens: int64 (rows,)."""
     table = features.data.table
     rows = table["row"].to_numpy()
+    # Each window of a row carries the length of the whole row, so the first one is enough.
     first = np.append(True, rows[1:] != rows[:-1])
     lengths: NDArray[np.int64] = table["length"].to_numpy()[first].astype(np.int64)
     return lengths
 
 
 def histogram(lengths: NDArray[np.int64]) -> dict[str, int]:
-    """Rows by length: "<=16", "<=32" … ">4096"; empty bars at the ends are left out."""
+    """Returns the rows per bar: "<=16", "<=32" … ">4096"; without empty bars at the ends."""
     bars = np.bincount(np.searchsorted(EDGES, lengths), minlength=len(EDGES) + 1)
     names = [*(f"<={edge}" for edge in EDGES), f">{EDGES[-1]}"]
     used = np.flatnonzero(bars)
     return {names[at]: int(bars[at]) for at in range(used[0], used[-1] + 1)}
 
 
-def _overlong(
+def _rows_beyond_window(
     task: Task,
     split: str,
     rows: int,
     overlong: int,
-    beyond: dict[str, int],
+    tokens_lost: dict[str, int],
     units: dict[str, int],
     *,
     cut: bool,
 ) -> Finding:
-    """In words: 9 of 7827 rows are longer; without windows 1021 words and 12 entities would be lost."""
-    lost = ", ".join(f"{count} of {units[unit]} {unit}" for unit, count in beyond.items() if count)
+    """Returns a finding such as: 9 of 7827 rows are longer; without windows 1021 words and 12 entities would be lost."""
+    lost = ", ".join(f"{count} of {units[unit]} {unit}" for unit, count in tokens_lost.items() if count)
     what = f"{split}: {overlong} of {rows} rows do not fit into {task.max_length} tokens"
     if cut:
         return warning(
@@ -99,7 +104,7 @@ def _overlong(
     )
 
 
-def _unreachable(split: str, rows: int, count: int, tokens: int, longest: int) -> Finding:
+def _references_too_long(split: str, rows: int, count: int, tokens: int, longest: int) -> Finding:
     return warning(
         Area.lengths,
         f"{count} of {rows} references of {split} are longer than the longest summary that may be written",
@@ -110,17 +115,17 @@ def _unreachable(split: str, rows: int, count: int, tokens: int, longest: int) -
     )
 
 
-def _suggestion(task: Task, longest: int, *, cut: bool) -> Iterator[Finding]:
-    """A `max_length` that loses less, where the model can take it."""
-    wanted = -(-longest // 8) * 8
-    can = min(wanted, task.base.max_length)
-    if can > task.max_length:
+def _suggest_max_length(task: Task, longest: int, *, cut: bool) -> Iterator[Finding]:
+    """Yields a finding with a `max_length` that loses less, if the model supports one."""
+    needed = -(-longest // 8) * 8
+    suggested = min(needed, task.base.max_length)
+    if suggested > task.max_length:
         yield (warning if cut else note)(
             Area.lengths,
             f"the model takes up to {task.base.max_length} tokens, the longest row has {longest}",
             where="task.max_length",
             found=str(task.max_length),
-            fix=f"task.max_length={can}",
+            fix=f"task.max_length={suggested}",
         )
     elif cut:
         yield warning(
@@ -128,5 +133,5 @@ def _suggestion(task: Task, longest: int, *, cut: bool) -> Iterator[Finding]:
             f"the longest row has {longest} tokens, and {task.base.name} takes no more than {task.base.max_length}",
             where="task.max_length",
             found=str(task.max_length),
-            fix=task.truncation_advice(wanted),
+            fix=task.truncation_advice(needed),
         )

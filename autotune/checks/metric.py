@@ -1,4 +1,4 @@
-"""Whether the task's metric takes the gold values of the splits that are scored: found out before training, not after."""
+"""A trial of the task's metric on the gold values of the scored splits, before training rather than after it."""
 
 from collections.abc import Iterator, Mapping
 from itertools import islice
@@ -11,25 +11,25 @@ from autotune.data.cache import iter_rows
 from autotune.errors import AutotuneError, DataError, listing
 from autotune.tasks.base import Task
 
-ROWS = 100
-"""The first of a split are tried, and every row with a class or tag that those before it do not have."""
+FIRST_ROWS = 100
+"""Number of first rows of a split to try; later rows are tried if they have a class or tag that none before had."""
 
 
 def try_metric(task: Task, splits: Mapping[str, Dataset]) -> None:
     """Scores gold values against themselves.
 
     Raises:
-        DataError: the metric refuses a value, or does not give the figure that chooses the best checkpoint.
+        DataError: the metric refuses a value, or does not return the figure that selects the best checkpoint.
     """
     for split in [name for name in splits if name != "train"] or ["train"]:
         try:
-            figures = _figures(task, splits[split])
+            figures = _score_gold(task, splits[split])
         except AutotuneError as error:
             where = f"{split}, {error.where}" if error.where else split
             raise DataError(error.what, where=where, found=error.found, fix=error.fix) from error
         except Exception as error:
             if type(task).__module__.startswith("autotune."):
-                raise
+                raise  # a bug of autotune, not of a plug-in
             raise DataError(
                 f"the metric of task={task.name} does not take the gold values of {split}",
                 where=f"{type(task).__module__}.{type(task).__name__}.metric",
@@ -45,32 +45,34 @@ def try_metric(task: Task, splits: Mapping[str, Dataset]) -> None:
             )
 
 
-def _figures(task: Task, data: Dataset) -> Mapping[str, Any] | None:
-    """The figures of some rows; None where a prediction of the task holds more than a gold value tells."""
+def _score_gold(task: Task, data: Dataset) -> Mapping[str, Any] | None:
+    """Returns the figures of some rows; None if predictions of the task need more than a gold value."""
     metric = task.metric()
-    for row in _telling(task, data):
+    for row in _rows_to_try(task, data):
         gold = {column.role: row[column.role] for column in task.columns if column.target}
         prediction = {"id": row["id"], **gold, "prediction": next(iter(gold.values()), None)}
         try:
-            reference, said = task.to_metric_inputs(row, prediction)
+            reference, candidate = task.to_metric_inputs(row, prediction)
         except (KeyError, IndexError, TypeError, AttributeError):
             return None
-        metric.add(reference=reference, prediction=said)
+        metric.add(reference=reference, prediction=candidate)
     figures: Mapping[str, Any] = metric.compute()
     return figures
 
 
-def _telling(task: Task, data: Dataset) -> Iterator[dict[str, Any]]:
-    """The first rows, and those that hold a value for the first time."""
-    yield from islice(iter_rows(data), ROWS)
+def _rows_to_try(task: Task, data: Dataset) -> Iterator[dict[str, Any]]:
+    """Yields the first rows, and later ones that hold a value for the first time."""
+    yield from islice(iter_rows(data), FIRST_ROWS)
     roles = [
         column.role
         for column in task.columns
         if column.target and column.kind in (Kind.label, Kind.labels, Kind.tags)
     ]
-    known: set[str] = set()
+    seen: set[str] = set()
     for number, row in enumerate(iter_rows(data.select_columns(["id", *roles])) if roles else ()):
-        values = {one for role in roles for one in ([row[role]] if isinstance(row[role], str) else row[role])}
-        if not values <= known and number >= ROWS:
+        values = {
+            value for role in roles for value in ([row[role]] if isinstance(row[role], str) else row[role])
+        }
+        if not values <= seen and number >= FIRST_ROWS:
             yield data[number]
-        known |= values
+        seen |= values

@@ -1,4 +1,4 @@
-"""Texts that stand twice: within a split, in train and a split that is scored, with two answers."""
+"""Duplicate texts: within a split, in train and a scored split, with different answers."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,70 +14,85 @@ from autotune.data.duplicates import Hashes, alike, exact, first_positions, hash
 from autotune.data.sources import Rows
 from autotune.errors import listing
 
-NEAR_ROWS = 50_000
-"""Near duplicates are looked for among so many texts of train, evenly drawn, and as many of each other split."""
-EXAMPLE = 60
-"""Characters of a text that are quoted."""
+MAX_NEAR_ROWS = 50_000
+"""Most rows per split, evenly drawn, among which near duplicates are searched."""
+EXAMPLE_CHARS = 60
+"""Number of characters of a text that are quoted."""
 
 
 def audit_repeats(
     rows: Rows, columns: Sequence[Column], threshold: float | None, report: Report
 ) -> Iterator[Finding]:
-    """Duplicates and leaks, by three degrees; texts with several answers; groups that are in several splits.
+    """Yields findings about duplicates and leaks, texts with several answers, and groups in several splits.
+
+    Duplicates have three degrees: exact, alike (apart from case, accents and punctuation) and near.
 
     Args:
         rows: all splits.
-        columns: of the task.
+        columns: columns of the task.
         threshold: `check.near_duplicates`.
-        report: takes the counts.
+        report: receives the counts.
     """
     column = text_column(columns)
-    same = {split: hashes(iter_column(data, column), exact) for split, data in rows.splits.items()}
-    similar = {split: hashes(iter_column(data, column), alike) for split, data in rows.splits.items()}
-    resembling = _near(rows, column, similar, threshold)
+    exact_hashes = {split: hashes(iter_column(data, column), exact) for split, data in rows.splits.items()}
+    alike_hashes = {split: hashes(iter_column(data, column), alike) for split, data in rows.splits.items()}
+    near_matches = _near_duplicates(rows, column, alike_hashes, threshold)
     figures: dict[str, Any] = {}
     for split, data in rows.splits.items():
-        figures[split] = _within(same[split], similar[split], resembling.get((split, split), {}))
+        figures[split] = _repeats_within(
+            exact_hashes[split], alike_hashes[split], near_matches.get((split, split), {})
+        )
         if sum(figures[split].values()):
-            yield _repeats(split, len(data), figures[split])
+            yield _repeats_finding(split, len(data), figures[split])
         if split != "train":
-            leaks, leaking = _across(split, same, similar, resembling.get((split, "train"), {}))
+            leaks, leaking = _leaks_into_train(
+                split, exact_hashes, alike_hashes, near_matches.get((split, "train"), {})
+            )
             figures[f"{split} in train"] = leaks
             if len(leaking):
-                yield _leak(split, data, column, leaks, leaking)
-    answers = _answers(rows, columns)
+                yield _leak_finding(split, data, column, leaks, leaking)
+    answers = _answer_hashes(rows, columns)
     if answers is not None:
-        yield from _conflicts(rows, column, same, answers, figures)
+        yield from _conflicts(rows, column, exact_hashes, answers, figures)
     yield from _shared_groups(rows)
-    figures["near_duplicates"] = _looked_at(rows, threshold)
+    figures["near_duplicates"] = _near_settings(rows, threshold)
     report.figures["duplicates"] = figures
 
 
-def _within(same: Hashes, similar: Hashes, resembling: dict[int, int]) -> dict[str, int]:
-    """Rows whose text stands in an earlier row of the split, each counted at its closest degree."""
-    numbers = np.arange(len(same))
-    exactly, nearly_same = first_positions(same) < numbers, first_positions(similar) < numbers
+def _repeats_within(
+    exact_hashes: Hashes, alike_hashes: Hashes, near_matches: dict[int, int]
+) -> dict[str, int]:
+    """Returns the number of rows whose text is in an earlier row of the split, each counted at its closest degree."""
+    numbers = np.arange(len(exact_hashes))
+    is_exact, is_alike = first_positions(exact_hashes) < numbers, first_positions(alike_hashes) < numbers
     return {
-        "exact": int(exactly.sum()),
-        "alike": int((nearly_same & ~exactly).sum()),
-        "near": sum(1 for number in resembling if not nearly_same[number]),
+        "exact": int(is_exact.sum()),
+        "alike": int((is_alike & ~is_exact).sum()),
+        "near": sum(1 for number in near_matches if not is_alike[number]),
     }
 
 
-def _across(
-    split: str, same: dict[str, Hashes], similar: dict[str, Hashes], resembling: dict[int, int]
+def _leaks_into_train(
+    split: str, exact_hashes: dict[str, Hashes], alike_hashes: dict[str, Hashes], near_matches: dict[int, int]
 ) -> tuple[dict[str, int], NDArray[np.int64]]:
-    """Rows of a split whose text stands in train, each counted at its closest degree, with the number of distinct
-    exact texts; and the numbers of these rows, the surest first."""
-    exactly, alike_too = (np.isin(one[split], one["train"]) for one in (same, similar))
-    only_near = np.asarray([row for row in resembling if not alike_too[row]], dtype=np.int64)
+    """Counts the rows of a split whose text is in train, each at its closest degree.
+
+    Returns:
+        The counts by degree, with the number of distinct exact texts; and the numbers of these rows, exact ones first:
+        int64 (rows,).
+    """
+    is_exact, is_alike = (
+        np.isin(hashes_by_split[split], hashes_by_split["train"])
+        for hashes_by_split in (exact_hashes, alike_hashes)
+    )
+    only_near = np.asarray([row for row in near_matches if not is_alike[row]], dtype=np.int64)
     counts = {
-        "exact": int(exactly.sum()),
-        "alike": int((alike_too & ~exactly).sum()),
+        "exact": int(is_exact.sum()),
+        "alike": int((is_alike & ~is_exact).sum()),
         "near": len(only_near),
-        "exact_texts": len(np.unique(same[split][exactly])),
+        "exact_texts": len(np.unique(exact_hashes[split][is_exact])),
     }
-    rows = [np.flatnonzero(exactly), np.flatnonzero(alike_too & ~exactly), np.sort(only_near)]
+    rows = [np.flatnonzero(is_exact), np.flatnonzero(is_alike & ~is_exact), np.sort(only_near)]
     return counts, np.concatenate(rows).astype(np.int64)
 
 
@@ -90,7 +105,7 @@ def _degrees(counts: dict[str, int]) -> str:
     return ", ".join(f"{counts[degree]} {how}" for degree, how in words.items() if counts[degree])
 
 
-def _repeats(split: str, rows: int, counts: dict[str, int]) -> Finding:
+def _repeats_finding(split: str, rows: int, counts: dict[str, int]) -> Finding:
     total = sum(counts.values())
     helps = split == "train" and total > counts["near"]
     return note(
@@ -102,17 +117,17 @@ def _repeats(split: str, rows: int, counts: dict[str, int]) -> Finding:
     )
 
 
-def _leak(
+def _leak_finding(
     split: str, data: Dataset, column: str, leaks: dict[str, int], leaking: NDArray[np.int64]
 ) -> Finding:
-    """Texts that only resemble one of train are no proof, so they alone are no warning.
+    """Returns a finding about rows of a split that are in train: a warning, but a note if they only resemble rows of train.
 
     Args:
-        split: that is scored.
-        data: its rows.
-        column: of the text.
-        leaks: rows by degree.
-        leaking: numbers of the rows, the surest first.
+        split: name of the scored split.
+        data: rows of the split.
+        column: text column.
+        leaks: number of rows by degree.
+        leaking: numbers of the rows, exact ones first.
     """
     total = len(leaking)
     sure = total - leaks["near"]
@@ -133,45 +148,45 @@ def _leak(
 
 
 def _example(text: str) -> str:
-    """The beginning of a text."""
-    return repr(text if len(text) <= EXAMPLE else text[:EXAMPLE] + "…")
+    """Returns the beginning of a text, quoted."""
+    return repr(text if len(text) <= EXAMPLE_CHARS else text[:EXAMPLE_CHARS] + "…")
 
 
-def _near(
-    rows: Rows, column: str, similar: dict[str, Hashes], threshold: float | None
+def _near_duplicates(
+    rows: Rows, column: str, alike_hashes: dict[str, Hashes], threshold: float | None
 ) -> dict[tuple[str, str], dict[int, int]]:
-    """By (split, split of what it resembles): row and the row that it resembles."""
+    """Returns, by (split, split that it resembles), each row with the row that it resembles."""
     if threshold is None:
         return {}
     texts: dict[int, str] = {}
     places: list[tuple[str, int]] = []
-    known: set[int] = set()
+    seen: set[int] = set()
     for split, data in rows.splits.items():
-        chosen = np.unique(np.linspace(0, len(data) - 1, min(len(data), NEAR_ROWS)).astype(np.int64))
+        chosen = np.unique(np.linspace(0, len(data) - 1, min(len(data), MAX_NEAR_ROWS)).astype(np.int64))
         for row, text in zip(chosen.tolist(), iter_column(data.select(chosen), column), strict=True):
-            value = int(similar[split][row])
-            if value not in known:
-                known.add(value)
+            text_hash = int(alike_hashes[split][row])
+            if text_hash not in seen:
+                seen.add(text_hash)
                 texts[len(places)] = alike(text)
             places.append((split, row))
-    found: dict[tuple[str, str], dict[int, int]] = {}
+    matches: dict[tuple[str, str], dict[int, int]] = {}
     for earlier, later in near(texts, threshold):
         (split, row), (other_split, other_row) = places[later], places[earlier]
-        found.setdefault((split, other_split), {})[row] = other_row
-    return found
+        matches.setdefault((split, other_split), {})[row] = other_row
+    return matches
 
 
-def _looked_at(rows: Rows, threshold: float | None) -> dict[str, Any]:
+def _near_settings(rows: Rows, threshold: float | None) -> dict[str, Any]:
     if threshold is None:
         return {"threshold": None}
     return {
         "threshold": threshold,
-        "rows": {split: min(len(data), NEAR_ROWS) for split, data in rows.splits.items()},
+        "rows": {split: min(len(data), MAX_NEAR_ROWS) for split, data in rows.splits.items()},
     }
 
 
-def _answers(rows: Rows, columns: Sequence[Column]) -> dict[str, Hashes] | None:
-    """Hashes of the labels or tags of each row; None where a text may well have several answers."""
+def _answer_hashes(rows: Rows, columns: Sequence[Column]) -> dict[str, Hashes] | None:
+    """Returns hashes of the labels or tags of each row; None if a text may rightly have several answers."""
     target = next((column for column in columns if column.kind in (Kind.label, Kind.tags)), None)
     if target is None:
         return None
@@ -188,10 +203,17 @@ def _answers(rows: Rows, columns: Sequence[Column]) -> dict[str, Hashes] | None:
 
 
 def _conflicts(
-    rows: Rows, column: str, same: dict[str, Hashes], answers: dict[str, Hashes], figures: dict[str, Any]
+    rows: Rows,
+    column: str,
+    exact_hashes: dict[str, Hashes],
+    answers: dict[str, Hashes],
+    figures: dict[str, Any],
 ) -> Iterator[Finding]:
-    """Texts that have different labels in two rows of any splits."""
-    texts, labels = (np.concatenate([one[split] for split in rows.splits]) for one in (same, answers))
+    """Yields a finding about texts that have different labels in two rows of any splits."""
+    texts, labels = (
+        np.concatenate([hashes_by_split[split] for split in rows.splits])
+        for hashes_by_split in (exact_hashes, answers)
+    )
     order = np.lexsort((labels, texts))
     texts, labels = texts[order], labels[order]
     differ = (texts[1:] == texts[:-1]) & (labels[1:] != labels[:-1])
@@ -203,9 +225,9 @@ def _conflicts(
     starts = np.cumsum([0, *(len(data) for data in rows.splits.values())])
     examples = []
     for position in sorted(first.tolist()):
-        which = int(np.searchsorted(starts, position, side="right")) - 1
-        split = list(rows.splits)[which]
-        row = rows.splits[split][int(position - starts[which])]
+        index = int(np.searchsorted(starts, position, side="right")) - 1
+        split = list(rows.splits)[index]
+        row = rows.splits[split][int(position - starts[index])]
         examples.append(f"{split} id {row['id']}: {_example(row[column])}")
     yield warning(
         Area.duplicates,
@@ -218,14 +240,14 @@ def _conflicts(
 
 
 def _shared_groups(rows: Rows) -> Iterator[Finding]:
-    """Groups that were to stay together and are in train and another split."""
+    """Yields findings about groups that are in train and another split, although they should stay together."""
     groups = {
         split: set(iter_column(data, "group"))
         for split, data in rows.splits.items()
         if "group" in data.column_names
     }
-    for split, own in groups.items():
-        shared = own & groups.get("train", set())
+    for split, split_groups in groups.items():
+        shared = split_groups & groups.get("train", set())
         if split != "train" and shared:
             yield warning(
                 Area.duplicates,

@@ -56,8 +56,8 @@ def format_report(report: Report, title: str, more: Sequence[str] = ()) -> str:
     findings = [finding for severity in Severity for finding in report.with_severity(severity)]
     if findings:
         parts.append("\n".join(_finding_block(finding) for finding in findings))
-    totals = {one: report.count(one) for one in (Severity.error, Severity.warning)}
-    counts = ", ".join(f"{total} {word(one + 's' * (total != 1))}" for one, total in totals.items())
+    totals = {level: report.count(level) for level in (Severity.error, Severity.warning)}
+    counts = ", ".join(f"{total} {word(level + 's' * (total != 1))}" for level, total in totals.items())
     parts.append(f"{counts} {word('in')} {figures['seconds']} s")
     return "\n\n".join(parts) + "\n"
 
@@ -88,26 +88,26 @@ def _finding_block(finding: Finding) -> str:
 def _splits(figures: Mapping[str, Any]) -> Iterator[str]:
     lengths = figures.get("lengths", {}).get("splits", {})
     repeats = figures.get("duplicates", {})
-    units = list(dict.fromkeys(unit for split_lengths in lengths.values() for unit in split_lengths["units"]))
+    units = list(dict.fromkeys(unit for stats in lengths.values() for unit in stats["units"]))
     header = ["split", "rows", *units]
     if lengths:
         header += ["median", "95 %", "longest", f"{word('over')} {figures['lengths']['max_length']}"]
     header += ["repeats", "in train"]
     rows = []
     for split, split_figures in figures["splits"].items():
-        split_length = lengths.get(split)
+        stats = lengths.get(split)
         row = [split, split_figures["rows"]]
-        if split_length:
-            row += [split_length["units"].get(unit, "") for unit in units]
+        if stats:
+            row += [stats["units"].get(unit, "") for unit in units]
             row += [
-                split_length["median"],
-                split_length["p95"],
-                split_length["longest"],
-                split_length["rows_beyond"],
+                stats["median"],
+                stats["p95"],
+                stats["longest"],
+                stats["rows_beyond"],
             ]
         leaks = repeats.get(f"{split} in train")
         row.append(sum(repeats[split].values()) if split in repeats else "")
-        row.append(sum(leaks[split_lengths] for split_lengths in ("exact", "alike", "near")) if leaks else "")
+        row.append(sum(leaks[degree] for degree in ("exact", "alike", "near")) if leaks else "")
         rows.append(row)
     yield from table([word(name) for name in header], rows)
 

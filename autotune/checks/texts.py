@@ -1,4 +1,4 @@
-"""Texts: empty ones, signs that should not be there, columns that do not hold what they should."""
+"""Texts: empty ones, suspicious characters, columns that do not hold what they should."""
 
 import re
 from collections import Counter
@@ -13,14 +13,14 @@ from autotune.data.cache import iter_column
 from autotune.data.sources import Rows
 from autotune.errors import format_text_override, listing
 
-FIRST = 5
-"""So many rows are named."""
-SAMPLED = 1000
-"""So many rows are measured."""
-EMPTY = "an empty"
-NUMBERS = ("int", "float", "bool", "Decimal")
+MAX_EXAMPLES = 5
+"""Most rows listed in a finding."""
+SAMPLE_SIZE = 1000
+"""Number of rows whose lengths are measured."""
+EMPTY_TEXT = "an empty"
+NUMERIC_TYPES = ("int", "float", "bool", "Decimal")
 
-SIGNS: dict[str, tuple[re.Pattern[str], str | None]] = {
+SUSPICIOUS_CHARACTERS: dict[str, tuple[re.Pattern[str], str | None]] = {
     "the replacement character U+FFFD: what stood there was lost when the file was converted": (
         re.compile("\ufffd"),
         "convert the original again, in its true encoding",
@@ -42,27 +42,27 @@ SIGNS: dict[str, tuple[re.Pattern[str], str | None]] = {
         None,
     ),
 }
-"""What texts of clean corpora do not hold, and what to do; None where one can live with it."""
+"""Patterns that clean corpora do not contain, with the fix; None if the characters are harmless."""
 
 
 def audit_texts(rows: Rows, columns: Sequence[Column], report: Report) -> Iterator[Finding]:
-    """Empty texts that are scored, strange signs, numbers in place of texts, columns that may be swapped."""
+    """Yields findings about empty texts, suspicious characters, numbers in place of texts, and swapped columns."""
     report.figures["splits"] = {split: {"rows": len(data)} for split, data in rows.splits.items()}
     report.figures["columns"] = rows.columns
     texts = {column.target: column.role for column in columns if column.kind is Kind.text}
     if len(texts) == 2 and len(rows.splits["train"]):
-        yield from _swapped(rows, texts[False], texts[True])
+        yield from _swapped_columns(rows, texts[False], texts[True])
     for column in columns:
         if column.kind in (Kind.text, Kind.words):
-            yield from _signs(rows, "text" if column.kind is Kind.words else column.role)
-            for split, about in rows.columns.items():
-                yield from _numbers(split, about, column.role)
+            yield from _suspicious_texts(rows, "text" if column.kind is Kind.words else column.role)
+            for split, column_info in rows.columns.items():
+                yield from _numeric_column(split, column_info, column.role)
 
 
-def _swapped(rows: Rows, source: str, target: str) -> Iterator[Finding]:
-    """Summaries that are longer than what they summarize."""
+def _swapped_columns(rows: Rows, source: str, target: str) -> Iterator[Finding]:
+    """Yields a finding if the targets, such as summaries, are longer than their sources."""
     sizes = {
-        role: median(map(len, islice(iter_column(rows.splits["train"], role), SAMPLED)))
+        role: median(map(len, islice(iter_column(rows.splits["train"], role), SAMPLE_SIZE)))
         for role in (source, target)
     }
     if sizes[target] > sizes[source]:
@@ -77,71 +77,80 @@ def _swapped(rows: Rows, source: str, target: str) -> Iterator[Finding]:
         )
 
 
-def _signs(rows: Rows, role: str) -> Iterator[Finding]:
-    """One finding for each kind of sign, over all splits."""
+def _suspicious_texts(rows: Rows, role: str) -> Iterator[Finding]:
+    """Yields one finding per type of problem, over all splits."""
     counts: dict[str, Counter[str]] = {}
-    firsts: dict[str, list[str]] = {}
+    examples: dict[str, list[str]] = {}
     for split, data in rows.splits.items():
         for number, text in enumerate(iter_column(data, role)):
-            kinds = [what for what, (pattern, _) in SIGNS.items() if pattern.search(text)]
-            for kind in kinds if text.strip() else [*kinds, EMPTY]:
-                counts.setdefault(kind, Counter())[split] += 1
-                if len(first := firsts.setdefault(kind, [])) < FIRST:
-                    first.append(f"{split} row {number} (id {data[number]['id']})")
-    for kind, by_split in counts.items():
-        fix = SIGNS[kind][1] if kind in SIGNS else "delete these rows, or fill them in"
-        make = note if fix is None else warning
-        what = kind if kind in SIGNS else f"{kind} {role}; they are scored like all others"
-        yield make(
+            problems = [what for what, (pattern, _) in SUSPICIOUS_CHARACTERS.items() if pattern.search(text)]
+            for problem in problems if text.strip() else [*problems, EMPTY_TEXT]:
+                counts.setdefault(problem, Counter())[split] += 1
+                if len(rows_shown := examples.setdefault(problem, [])) < MAX_EXAMPLES:
+                    rows_shown.append(f"{split} row {number} (id {data[number]['id']})")
+    for problem, by_split in counts.items():
+        fix = (
+            SUSPICIOUS_CHARACTERS[problem][1]
+            if problem in SUSPICIOUS_CHARACTERS
+            else "delete these rows, or fill them in"
+        )
+        make_finding = note if fix is None else warning
+        what = (
+            problem
+            if problem in SUSPICIOUS_CHARACTERS
+            else f"{problem} {role}; they are scored like all others"
+        )
+        yield make_finding(
             Area.data,
             f"{by_split.total()} rows hold {what}",
-            where=f"column {role}, {listing(firsts[kind])}",
+            where=f"column {role}, {listing(examples[problem])}",
             found=listing(f"{split} {count}" for split, count in by_split.items()),
             fix=fix,
             count=by_split.total(),
         )
 
 
-def _numbers(split: str, about: dict[str, Any], role: str) -> Iterator[Finding]:
-    name = about["roles"].get(role)
-    kind = about["types"].get(name)
-    if kind in NUMBERS:
+def _numeric_column(split: str, column_info: dict[str, Any], role: str) -> Iterator[Finding]:
+    """Yields a finding if a text column holds numbers."""
+    name = column_info["roles"].get(role)
+    dtype = column_info["types"].get(name)
+    if dtype in NUMERIC_TYPES:
         yield warning(
             Area.data,
             f"{split}: the column that holds the {role} is one of numbers, not of texts",
-            where=f"column {name}, {kind}",
-            found=f"columns: {listing(about['types'], 30)}",
+            where=f"column {name}, {dtype}",
+            found=f"columns: {listing(column_info['types'], 30)}",
             fix=f"dataset.columns.{role}=ANOTHER, if that is not meant",
         )
 
 
 def audit_ids(rows: Rows) -> Iterator[Finding]:
-    """Identifiers that stand twice in a split, or in two splits."""
+    """Yields findings about ids that occur twice in a split, or in train and another split."""
     splits = {split: data for split, data in rows.splits.items() if _has_ids(rows, split)}
     seen: dict[str, set[str]] = {}
     for split, data in splits.items():
         ids = list(iter_column(data, "id"))
         seen[split] = set(ids)
-        twice = len(ids) - len(seen[split])
-        if twice:
-            most = [name for name, count in Counter(ids).most_common(FIRST) if count > 1]
+        duplicates = len(ids) - len(seen[split])
+        if duplicates:
+            frequent = [name for name, count in Counter(ids).most_common(MAX_EXAMPLES) if count > 1]
             yield warning(
                 Area.data,
-                f"{split}: {twice} rows have an id that an earlier row has",
+                f"{split}: {duplicates} rows have an id that an earlier row has",
                 where=f"column {_id_name(rows, split)}",
-                found=listing(most),
+                found=listing(frequent),
                 fix="dataset.columns.id=ANOTHER, or make them unique: predictions are told apart by them",
-                count=twice,
+                count=duplicates,
             )
-    # Splits made of train share its numbers with nobody, so only those that were read are compared.
-    for split in [one for one in seen if one != "train" and "train" in seen and one in rows.columns]:
+    # Splits taken out of train cannot share its row numbers, so only splits that were read are compared.
+    for split in [name for name in seen if name != "train" and "train" in seen and name in rows.columns]:
         shared = seen[split] & seen["train"]
         if shared:
             yield warning(
                 Area.data,
                 f"{len(shared)} ids of {split} stand in train, too: the same rows may be in both",
                 where=f"column {_id_name(rows, split)}",
-                found=listing(sorted(shared), FIRST),
+                found=listing(sorted(shared), MAX_EXAMPLES),
                 fix="if the ids begin anew in each file, nothing; else take these rows out of train",
                 count=len(shared),
             )
@@ -152,6 +161,6 @@ def _has_ids(rows: Rows, split: str) -> bool:
 
 
 def _id_name(rows: Rows, split: str) -> str | None:
-    about = rows.columns.get(split) or rows.columns["train"]
-    name: str | None = about["roles"].get("id")
+    column_info = rows.columns.get(split) or rows.columns["train"]
+    name: str | None = column_info["roles"].get("id")
     return name
