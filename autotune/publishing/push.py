@@ -1,4 +1,4 @@
-"""Sends a finished run to the Hub: one commit with all files, or none; the same push again changes nothing."""
+"""Sends a finished run to the Hub in one commit that holds all files; repeating a push changes nothing."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -20,14 +20,14 @@ from autotune.publishing.target import Target, find, tag_taken
 
 logger = logging.getLogger(__name__)
 
-Answer = TypeVar("Answer")
+Response = TypeVar("Response")
 
 CONFLICT = 409
 
 
 @dataclass(frozen=True)
 class Pushed:
-    """What stands on the Hub after a push."""
+    """The result of a push."""
 
     repo: str
     revision: str
@@ -35,107 +35,118 @@ class Pushed:
     url: str
     private: bool
     changed: bool
-    """False where everything was there already."""
+    """False if the Hub already had all files."""
     pull_request: int | None = None
 
 
-def push(wish: HubConfig, run: str, contents: Callable[[str], Mapping[str, Content]]) -> Pushed:
-    """Puts files into a repository, which is made where there is none, and looks whether they arrived.
+def push(hub_config: HubConfig, run: str, contents: Callable[[str], Mapping[str, Content]]) -> Pushed:
+    """Sends files to a repository, creates the repository if necessary, and verifies that the files arrived.
 
-    All files are one commit: whoever downloads sees the old ones or the new ones. Files of an earlier push that are
-    not among them are removed by the same commit; files of other people stay.
+    All files are in one commit, so downloads get either the old files or the new ones. The same commit removes
+    outdated files of earlier pushes; files that autotune does not manage are kept.
 
     Args:
-        wish: the section `hub`.
+        hub_config: the section `hub`.
         run: name of the run.
-        contents: the files by their path in the repository, given the repository's id.
+        contents: takes the repository's id and returns the files by their path in the repository.
 
     Raises:
-        HubError: it did not succeed; what arrived is not sent again by the next push.
+        HubError: the push failed; the next push does not send files again that have already arrived.
     """
-    target = find(wish, run)
-    sender = _Sender(wish, target)
+    target = find(hub_config, run)
+    sender = _Sender(hub_config, target)
     files = dict(contents(target.repo))
     sender.prepare()
-    pull = sender.open_pull_request(run) if wish.create_pr else None
-    revision = f"refs/pr/{pull}" if pull is not None else wish.revision
-    before = sender.head(revision)
-    # A pull request that is yet to be opened begins with what main has.
-    files[CARD] = sender.card(files[CARD], before or sender.head("main"))
-    commit, opened = sender.commit(files, run, revision, new_pull=wish.create_pr and pull is None)
-    pull = opened if opened is not None else pull
-    sender.compare(files, commit)
-    if wish.tag is not None:
+    pull_request = sender.open_pull_request(run) if hub_config.create_pr else None
+    revision = f"refs/pr/{pull_request}" if pull_request is not None else hub_config.revision
+    previous = sender.head(revision)
+    # A pull request that is not open yet will start from main, so its card is merged with the one on main.
+    files[CARD] = sender.merge_card(files[CARD], previous or sender.head("main"))
+    commit, opened = sender.commit(
+        files, run, revision, new_pull_request=hub_config.create_pr and pull_request is None
+    )
+    pull_request = opened if opened is not None else pull_request
+    sender.verify(files, commit)
+    # Tagged last: a tag never points to a commit that was not verified.
+    if hub_config.tag is not None:
         sender.tag(commit)
-    url = f"{sender.api.endpoint}/{target.repo}"
-    where = f"{url}/discussions/{pull}" if pull is not None else url
-    changed = opened is not None or commit != before
-    return Pushed(target.repo, f"refs/pr/{pull}" if pull is not None else revision, commit, where,
-                  target.private, changed, pull)  # fmt: skip
+    repo_url = f"{sender.api.endpoint}/{target.repo}"
+    return Pushed(
+        target.repo,
+        revision if pull_request is None else f"refs/pr/{pull_request}",
+        commit,
+        repo_url if pull_request is None else f"{repo_url}/discussions/{pull_request}",
+        target.private,
+        changed=opened is not None or commit != previous,
+        pull_request=pull_request,
+    )
 
 
 class _Sender:
-    """The steps of a push; each may be done twice."""
+    """The steps of a push; each is safe to repeat."""
 
-    def __init__(self, wish: HubConfig, target: Target) -> None:
-        self.api, self.wish, self.target = HfApi(), wish, target
+    def __init__(self, hub_config: HubConfig, target: Target) -> None:
+        self.api, self.hub_config, self.target = HfApi(), hub_config, target
         self.repo = target.repo
 
-    def _ask(self, act: Callable[[], Answer], what: str) -> Answer:
-        return call_with_retries(act, what=what, where=f"hub.repo={self.repo}", patience=self.wish.patience)
+    def _call(self, request: Callable[[], Response], what: str) -> Response:
+        where, patience = f"hub.repo={self.repo}", self.hub_config.patience
+        return call_with_retries(request, what=what, where=where, patience=patience)
 
     def prepare(self) -> None:
-        """Repository and branch are there, and nobody sees what was meant to be private.
+        """Creates repository and branch if they do not exist.
 
         Raises:
-            HubError: the repository became public, or the Hub refuses.
+            HubError: the new repository is public although a private one was requested, or a request failed.
         """
-        private, revision = self.wish.visibility is Visibility.private, self.wish.revision
+        private, revision = self.hub_config.visibility is Visibility.private, self.hub_config.revision
         if not self.target.exists:
-            self._make(
+            self._create(
                 lambda: self.api.create_repo(self.repo, private=private),
                 lambda: self.api.repo_exists(self.repo),
                 "making the repository",
             )
-            if private and not self._ask(lambda: self.api.model_info(self.repo), "looking at it").private:
+            # Check before anything is sent: the Hub may have created a public repository all the same.
+            if private and not self._call(lambda: self.api.model_info(self.repo), "looking at it").private:
                 raise HubError(
                     "the repository was to be private, and the Hub made it public",
                     where=f"hub.repo={self.repo}",
                     fix="make it private in its settings",
                 )
         if self.head(revision) is None:
-            self._make(
+            self._create(
                 lambda: self.api.create_branch(self.repo, branch=revision),
-                lambda: revision in [one.name for one in self.api.list_repo_refs(self.repo).branches],
+                lambda: revision in [branch.name for branch in self.api.list_repo_refs(self.repo).branches],
                 "making the branch",
             )
 
-    def _make(self, make: Callable[[], object], there: Callable[[], bool], what: str) -> None:
-        """Makes what may be there already: by us, when an answer was lost.
+    def _create(self, create: Callable[[], object], exists: Callable[[], bool], what: str) -> None:
+        """Creates something that may already exist, because the response to an earlier try was lost.
 
-        The client's own `exist_ok` takes every conflict for that, and trips over one without an address.
+        Not the client's own `exist_ok`: it treats every conflict as success and fails on a response without a URL.
         """
 
-        def act() -> None:
+        def request() -> None:
             try:
-                make()
+                create()
             except HfHubHTTPError as error:
-                if error.response.status_code != CONFLICT or not there():
+                if error.response.status_code != CONFLICT or not exists():
                     raise
 
-        self._ask(act, what)
+        self._call(request, what)
 
     def head(self, revision: str) -> str | None:
-        """Commit that a branch or pull request is at; None where there is none."""
-        refs = self._ask(
+        """Returns the commit of a branch or pull request; None if it does not exist."""
+        refs = self._call(
             lambda: self.api.list_repo_refs(self.repo, include_pull_requests=True), "asking for branches"
         )  # fmt: skip
-        named = {one.name: one.target_commit for one in refs.branches}
-        return (named | {one.ref: one.target_commit for one in refs.pull_requests or ()}).get(revision)
+        commits = {branch.name: branch.target_commit for branch in refs.branches}
+        commits |= {pull_request.ref: pull_request.target_commit for pull_request in refs.pull_requests or ()}
+        return commits.get(revision)
 
     def open_pull_request(self, run: str) -> int | None:
-        """Number of our own pull request for this run that is still open."""
-        found = self._ask(
+        """Returns the number of the open pull request that an earlier push of this run created, if any."""
+        pull_requests = self._call(
             lambda: list(
                 self.api.get_repo_discussions(
                     self.repo,
@@ -146,37 +157,38 @@ class _Sender:
             ),
             "asking for pull requests",
         )
-        return next((one.num for one in found if one.title == _title(run)), None)
+        title = _commit_title(run)
+        return next((pull_request.num for pull_request in pull_requests if pull_request.title == title), None)
 
-    def card(self, ours: Content, commit: str | None) -> bytes:
-        """Our card, together with what people have written in the one that is there.
+    def merge_card(self, ours: Content, commit: str | None) -> bytes:
+        """Returns our card, merged with what people have added to the card on the Hub.
 
         Raises:
             HubError: they have edited our part.
         """
         assert isinstance(ours, bytes), "it is made for the push"
 
-        def there() -> str | None:
+        def download() -> str | None:
             try:
                 path = self.api.hf_hub_download(self.repo, CARD, revision=commit)
             except EntryNotFoundError:
                 return None
             return Path(path).read_text("utf-8")
 
-        theirs = self._ask(there, "looking at the model card")
+        theirs = self._call(download, "looking at the model card")
         if theirs is None:
             return ours
-        where, overwrite = f"hub.repo={self.repo}", self.wish.overwrite_card
+        where, overwrite = f"hub.repo={self.repo}", self.hub_config.overwrite_card
         return merged(ours.decode(), theirs, where=where, overwrite=overwrite).encode()
 
     def commit(
-        self, files: Mapping[str, Content], run: str, revision: str, *, new_pull: bool
+        self, files: Mapping[str, Content], run: str, revision: str, *, new_pull_request: bool
     ) -> tuple[str, int | None]:
-        """The commit at which all files stand, and the number of the pull request that it opened, if any."""
-        stale = [] if new_pull else self._stale(files, revision)
+        """Commits all files; returns the commit and the number of the pull request that it opened, if any."""
+        stale = [] if new_pull_request else self._stale_files(files, revision)
 
         def send() -> Any:
-            # New operations for each try: those that were committed may not be used again.
+            # Create the operations for each try: the client refuses to commit the same objects again.
             adds = [
                 CommitOperationAdd(path, content if isinstance(content, bytes) else str(content))
                 for path, content in files.items()
@@ -185,36 +197,39 @@ class _Sender:
             return self.api.create_commit(
                 self.repo,
                 [*adds, *removals],
-                commit_message=_title(run),
+                commit_message=_commit_title(run),
                 revision=revision,
-                create_pr=new_pull,
+                create_pr=new_pull_request,
             )
 
-        done = self._ask(send, "sending the model")
+        done = self._call(send, "sending the model")
         return str(done.oid), int(done.pr_num) if done.pr_num is not None else None
 
-    def _stale(self, files: Mapping[str, Content], revision: str) -> list[str]:
-        """Files of an earlier push of ours that this one does not have."""
-        there = self._ask(
+    def _stale_files(self, files: Mapping[str, Content], revision: str) -> list[str]:
+        """Returns the files of an earlier push that are not in this one."""
+        paths = self._call(
             lambda: self.api.list_repo_files(self.repo, revision=revision), "asking for the files"
         )
+        # Without autotune.json the repository is not from a push, and its files belong to the user.
         return (
-            [path for path in there if is_managed_file(path) and path not in files] if RECORD in there else []
+            [path for path in paths if is_managed_file(path) and path not in files] if RECORD in paths else []
         )
 
-    def compare(self, files: Mapping[str, Content], commit: str) -> None:
-        """What the Hub holds is what was sent.
+    def verify(self, files: Mapping[str, Content], commit: str) -> None:
+        """Compares the files of a commit on the Hub with those that were sent.
 
         Raises:
-            HubError: it is not.
+            HubError: a file is missing or differs.
         """
-        info = self._ask(
+        info = self._call(
             lambda: self.api.model_info(self.repo, revision=commit, files_metadata=True),
             "looking at the result",
         )
-        there = {one.rfilename: one for one in info.siblings or ()}
+        remote = {file.rfilename: file for file in info.siblings or ()}
         wrong = [
-            path for path, content in files.items() if path not in there or not _same(content, there[path])
+            path
+            for path, content in files.items()
+            if path not in remote or not _same_content(content, remote[path])
         ]
         if wrong:
             raise HubError(
@@ -224,34 +239,35 @@ class _Sender:
             )
 
     def tag(self, commit: str) -> None:
-        """Puts the tag on the commit.
+        """Creates the tag on a commit.
 
         Raises:
-            HubError: it is on another one.
+            HubError: the tag exists on another commit.
         """
-        wanted = str(self.wish.tag)
+        name = str(self.hub_config.tag)
 
-        def tagged() -> str | None:
+        def tagged_commit() -> str | None:
             refs = self.api.list_repo_refs(self.repo)
-            return next((one.target_commit for one in refs.tags if one.name == wanted), None)
+            return next((tag.target_commit for tag in refs.tags if tag.name == name), None)
 
         if self.target.tagged is None:
-            self._make(
-                lambda: self.api.create_tag(self.repo, tag=wanted, revision=commit),
-                lambda: tagged() is not None,
+            self._create(
+                lambda: self.api.create_tag(self.repo, tag=name, revision=commit),
+                lambda: tagged_commit() is not None,
                 "making the tag",
             )
-        at = self._ask(tagged, "looking at the tag")
-        if at != commit:
-            raise tag_taken(self.repo, wanted, str(at))
+        tagged = self._call(tagged_commit, "looking at the tag")
+        if tagged != commit:
+            raise tag_taken(self.repo, name, str(tagged))
 
 
-def _title(run: str) -> str:
+def _commit_title(run: str) -> str:
+    """Returns the message of the commit, which is also the title of the pull request."""
     return f"autotune: {run}"
 
 
-def _same(content: Content, remote: Any) -> bool:
-    """Whether a file of the Hub has these bytes: by SHA-256 in LFS, else by git's own SHA-1."""
+def _same_content(content: Content, remote: Any) -> bool:
+    """Whether a file on the Hub has the given content, by SHA-256 for LFS files, else by git's blob SHA-1."""
     if remote.lfs is not None and isinstance(content, Path):
         with content.open("rb") as file:
             return bool(file_digest(file, "sha256").hexdigest() == remote.lfs["sha256"])
