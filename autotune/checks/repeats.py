@@ -165,6 +165,7 @@ def _near_duplicates(
         chosen = np.unique(np.linspace(0, len(data) - 1, min(len(data), MAX_NEAR_ROWS)).astype(np.int64))
         for row, text in zip(chosen.tolist(), iter_column(data.select(chosen), column), strict=True):
             text_hash = int(alike_hashes[split][row])
+            # Texts that are alike already count as duplicates: one of each group is enough for the slow search.
             if text_hash not in seen:
                 seen.add(text_hash)
                 texts[len(places)] = alike(text)
@@ -214,6 +215,7 @@ def _conflicts(
         np.concatenate([hashes_by_split[split] for split in rows.splits])
         for hashes_by_split in (exact_hashes, answers)
     )
+    # Sorted by text, then label: rows of one text are neighbours, and so are its different labels.
     order = np.lexsort((labels, texts))
     texts, labels = texts[order], labels[order]
     differ = (texts[1:] == texts[:-1]) & (labels[1:] != labels[:-1])

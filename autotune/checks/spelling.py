@@ -130,6 +130,7 @@ def _outcome(task: Task, character: str) -> str:
     """
     tokenizer = task.tokenizer
     alone = task.encoder.ids([character])[0]
+    # Between two letters, too: a subword vocabulary may know a character only at the beginning of a word.
     inside = task.encoder.ids([f"a{character}a"])[0]
     if tokenizer.unk_token_id is not None and tokenizer.unk_token_id in (*alone, *inside):
         return "unknown"

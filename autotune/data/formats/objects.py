@@ -26,7 +26,7 @@ def read_json(text: str) -> Any:
     """Returns the value of a JSON text.
 
     Raises:
-        KeyTwice: an object has a key with two values.
+        DuplicateKeyError: an object has a key with two values.
         ValueError: the text is not JSON; a number has more than 4300 digits.
         RecursionError: the text is nested too deeply.
     """
