@@ -22,10 +22,10 @@ CHANGES = {
 """Audit events by how many of their first arguments are paths; the last of these names the point."""
 
 WRAPPED = {
-    "micro-batch": "autotune.training.loader:Feed.batch",
-    "gradients are there": "autotune.training.trainer:Trainer._finish_gradients",
-    "optimizer step": "autotune.training.trainer:Trainer._step",
-    "predicted rows": "autotune.evaluation.evaluator:Evaluator._said",
+    "micro-batch": "autotune.training.loader:BatchLoader.batch",
+    "gradients are there": "autotune.training.trainer:Trainer.normalize_and_clip",
+    "optimizer step": "autotune.training.trainer:Trainer.optimizer_step",
+    "predicted rows": "autotune.evaluation.evaluator:Evaluator._predict_batch",
     "proof": "autotune.runtime.child_process:run",
     "fsync": "os:fsync",
 }

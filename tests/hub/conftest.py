@@ -52,7 +52,7 @@ def environment(hub: TestHub, home: Path, token: str | None = WRITER) -> dict[st
 
 def python(code: str, **env: str) -> "subprocess.CompletedProcess[str]":
     """Runs code in a process that has not yet seen the libraries around the Hub."""
-    return strangers().start(code=code, only=env, cwd=Path.cwd()).on_end()
+    return strangers().start(code=code, only=env, cwd=Path.cwd()).ended()
 
 
 BY_XET = """
@@ -102,11 +102,11 @@ class HubForks(Forks):
     ) -> "subprocess.CompletedProcess[str]":
         """Runs one to its end, with a token that may write."""
         code = "" if self.hub.xet is None else BY_XET
-        return self.start(*words, code=code, cwd=cwd, ranks=ranks, **{"HF_TOKEN": WRITER, **env}).on_end()
+        return self.start(*words, code=code, cwd=cwd, ranks=ranks, **{"HF_TOKEN": WRITER, **env}).ended()
 
     def python(self, code: str, cwd: Path | None = None, **env: str) -> "subprocess.CompletedProcess[str]":
         """Runs code, with such a token."""
-        return self.start(code=code, cwd=cwd or Path.cwd(), **{"HF_TOKEN": WRITER, **env}).on_end()
+        return self.start(code=code, cwd=cwd or Path.cwd(), **{"HF_TOKEN": WRITER, **env}).ended()
 
 
 class Elsewhere:

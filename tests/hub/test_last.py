@@ -93,7 +93,7 @@ def test_training_does_not_wait_and_a_newer_state_takes_the_place_of_one_that_wa
         # The weights of the first evaluation do not arrive before the third; those of the second wait for them.
         going.until(lambda: steps(run) > 3 * EVERY)
         gate.set()
-        done = going.on_end()
+        done = going.ended()
     assert done.returncode == 0, done.stderr
     cards = [on_branch(forks, commit.oid) for commit in hub.repo("ana/run").history("last")[:-1]]
     said = [line for card in cards for line in card.splitlines() if "weights of" in line]
@@ -106,7 +106,7 @@ def test_training_does_not_wait_and_a_newer_state_takes_the_place_of_one_that_wa
 
 def test_what_it_leaves_is_read_by_others(forks, elsewhere, tmp_path, alone):
     run = tmp_path / "runs" / "run"
-    done = started(forks, tmp_path).on_end()
+    done = started(forks, tmp_path).ended()
     assert done.returncode == 0 and result(run) == alone, done.stderr
     there = forks.hub.files("ana/run", "last")
     assert not {"metrics.json", "snapshot.json"} & set(there) and "autotune.json" in there
@@ -146,7 +146,7 @@ def test_faults_are_said_once_and_change_nothing(forks, tmp_path, alone, faults)
         going.until(lambda: all(hit.hits for hit in hits))
         going.until(lambda: arrived(forks) if passing else complaints(run))
         go.touch()
-        done = going.on_end()
+        done = going.ended()
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("did not reach the branch last") == (0 if passing else 1), done.stdout
     assert result(run) == alone
@@ -159,7 +159,7 @@ def test_a_hub_that_goes_on_refusing_is_complained_of_once(forks, tmp_path, alon
         going = started(forks, tmp_path, go)
         going.until(lambda: (run / "log.txt").exists() and complaints(run))
         go.touch()
-        done = going.on_end()
+        done = going.ended()
     assert done.returncode == 69, "the push of the result is refused, too"
     assert done.stdout.count("did not reach the branch last") == 1, done.stdout
     assert state(run)["state"] == "finished" and result(run) == alone
@@ -177,11 +177,11 @@ def test_a_run_that_leaves_takes_what_is_on_its_way_with_it(forks, tmp_path, alo
             assert senders(run)
             going.send_signal(number)
             go.touch()
-            assert going.on_end().returncode == expected
+            assert going.ended().returncode == expected
             while senders(run):
                 time.sleep(0.02)
         assert forks.hub.commits("ana/run", "last") == 0
-    done = started(forks, tmp_path).on_end()
+    done = started(forks, tmp_path).ended()
     assert done.returncode == 0 and result(run) == alone, done.stderr
     assert forks.hub.commits("ana/run") == 1
 
@@ -190,7 +190,7 @@ def test_offline_nothing_is_tried_and_the_push_that_comes_later_sends_both(forks
     going = forks.start(
         *WORDS, *PUSHED, "hub.when_offline=queue", cwd=tmp_path, HF_TOKEN=WRITER, HF_HUB_OFFLINE="1"
     )
-    done = going.on_end()
+    done = going.ended()
     run = tmp_path / "runs" / "run"
     assert done.returncode == 0 and "did not reach" not in done.stdout, done.stderr
     assert not forks.hub.seen and result(run) == alone

@@ -181,7 +181,7 @@ def test_a_conflict_at_which_the_client_would_ask_for_ever(forks, request, times
             time.sleep(0.05)
         if hit.hits >= 10:
             going.send_signal(signal.SIGKILL)
-        done = going.on_end()
+        done = going.ended()
     assert done.returncode == (69 if times is None else 0), done.stderr
     if times is None:
         assert "another conflicting operation" in done.stderr and push(forks, run).returncode == 0
@@ -202,7 +202,7 @@ def test_a_killed_push_goes_on_where_it_was(forks, run):
         process = forks.start("push", run, cwd=run.parent, HF_TOKEN=WRITER)
         process.until(lambda: hit.hits)
         process.send_signal(signal.SIGKILL)
-        assert process.on_end().returncode == -signal.SIGKILL
+        assert process.ended().returncode == -signal.SIGKILL
     sent = hub.uploaded()
     assert sent > 1_000_000 and hub.commits("ana/run") == 0
     assert push(forks, run).returncode == 0

@@ -68,7 +68,7 @@ class Regression(Sentiment):
     problem_type = "regression"
 
     @classmethod
-    def learn(cls, config, dataset, rows):
+    def fit_labels(cls, config, dataset, rows):
         """Mean and spread."""
         scores = np.array(list(iter_column(rows["train"], "label")))
         return {

@@ -66,7 +66,7 @@ class Topics(Sentiment):
     problem_type = "multi_label_classification"
 
     @classmethod
-    def learn(cls, config, dataset, rows):
+    def fit_labels(cls, config, dataset, rows):
         """Names of all classes."""
         names = label_names(dataset, (name for row in iter_column(rows["train"], "label") for name in row))
         return {"labels": names, "counts": dict.fromkeys(names, 1)}

@@ -107,7 +107,7 @@ def test_a_plain_load_gives_the_scores_of_a_run_in_bf16(tmp_path, peft):
         *few,
         *peft,
     ]
-    done = forks().start(*words, cwd=tmp_path).on_end()
+    done = forks().start(*words, cwd=tmp_path).ended()
     assert done.returncode == 0, done.stderr
     run = tmp_path / "r"
     assert json.loads((run / "metrics.json").read_text())["precision"] == {

@@ -61,7 +61,7 @@ def test_memory_is_flat_from_ten_thousand_to_a_million_rows(tmp_path, batching):
     script = SCRIPT.replace("batch_size=64", f"batch_size=64, batching=Batching.{batching}")
     used = []
     for count in (10_000, 1_000_000):
-        done = forks().start(count, code=script, cwd=tmp_path).on_end()
+        done = forks().start(count, code=script, cwd=tmp_path).ended()
         assert done.returncode == 0, done.stderr
         used.append(json.loads(done.stdout.splitlines()[-1]))
     few, many = used
