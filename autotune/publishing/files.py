@@ -1,8 +1,8 @@
-"""What leaves this machine: an allow-list, and copies of JSON and YAML from which local paths are taken."""
+"""Selects what a push publishes: an allow-list of files, and copies of JSON and YAML without local paths."""
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -17,84 +17,86 @@ from autotune.models.files import AdapterFile
 from autotune.runtime.records import read_record
 
 Content = Path | bytes
-"""A file that is sent as it is, or what is sent instead."""
+"""A file that is sent unchanged, or generated content."""
 
 WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
 ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
-PLAIN = (
+MODEL_FILES = (
     "model.safetensors.index.json", "config.json", "generation_config.json", "tokenizer.json",
     "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt",
     "spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "chat_template.jinja",
 )  # fmt: skip
-"""Names that transformers gives to the other files of a model and its tokenizer."""
+"""Names of the other files that transformers writes for a model and its tokenizer."""
 RECORD, CARD, TRAINING, METRICS, HANDLER = (
     "autotune.json", "README.md", "training_config.yaml", "metrics.json", "handler.py"
 )  # fmt: skip
 SECTIONS = ("task", "dataset", "model", "peft", "trainer", "seed", "name")
-"""Of the configuration: what shaped the result. Where runs are kept, or pushed to, is nobody's business."""
+"""Sections of the configuration that influence the result; where runs are stored or pushed to stays private."""
 
 
 @dataclass(frozen=True)
 class Origins:
-    """Commits on the Hub of what the run began with; None for what was local."""
+    """Hub commits of the base model and the data set; None for local ones."""
 
     model: str | None
     dataset: str | None
 
 
 def files_to_push(model: Path, adapter: Path, *, adapter_only: bool) -> dict[str, Path]:
-    """The files of a run that are sent as they are, by their path in the repository.
+    """Returns the files of a run that are sent unchanged, by their path in the repository.
 
     Args:
         model: folder of the saved model.
-        adapter: folder of the adapter alone; need not exist.
-        adapter_only: the adapter takes the place of the weights; else it stands in a folder of its own.
+        adapter: folder of the adapter without its base model; need not exist.
+        adapter_only: whether the adapter replaces the weights; otherwise it goes into the folder `adapter/`.
 
     Raises:
-        ModelError: there are no weights to send.
+        ModelError: there are no weights to send, or the base model of an adapter is not on the Hub.
     """
-    found = dict(_allowed(model, lambda name: name in PLAIN or name in ADAPTER or WEIGHTS.fullmatch(name)))
-    beside = dict(_allowed(adapter, lambda name: name in ADAPTER)) if adapter.is_dir() else {}
-    if adapter_only and beside:
-        found = {name: path for name, path in found.items() if not _weights(name)} | beside
-    elif _shared(beside):
-        found |= {f"adapter/{name}": path for name, path in beside.items()}
-    if not any(WEIGHTS.fullmatch(name) or name == ADAPTER[1] for name in found):
-        raise ModelError("there are no weights to push", where=str(model), found=listing(sorted(found)))
-    if ADAPTER[0] in found and not _shared(found):
+    paths = dict(
+        _files(model, lambda name: name in MODEL_FILES or name in ADAPTER or WEIGHTS.fullmatch(name))
+    )
+    adapter_paths = dict(_files(adapter, lambda name: name in ADAPTER)) if adapter.is_dir() else {}
+    if adapter_only and adapter_paths:
+        paths = {name: path for name, path in paths.items() if not _is_weights(name)} | adapter_paths
+    elif _has_public_base(adapter_paths):
+        paths |= {f"adapter/{name}": path for name, path in adapter_paths.items()}
+    if not any(WEIGHTS.fullmatch(name) or name == ADAPTER[1] for name in paths):
+        raise ModelError("there are no weights to push", where=str(model), found=listing(sorted(paths)))
+    if ADAPTER[0] in paths and not _has_public_base(paths):
         raise ModelError(
             "the adapter alone helps nobody: its base model is on this machine only",
-            where=str(found[ADAPTER[0]]),
+            where=str(paths[ADAPTER[0]]),
             fix="push the merged model: hub.adapter_only=false, and peft.merge=true in training",
         )
-    return found
+    return paths
 
 
 def is_managed_file(path: str) -> bool:
-    """Whether a file of a repository is one of those that a push writes, and so may also remove."""
+    """Whether a push writes this file of a repository, and may therefore also remove it."""
     name = path.removeprefix("adapter/")
     return name in ADAPTER or (
-        name == path and bool(WEIGHTS.fullmatch(name) or name in (*PLAIN, METRICS, HANDLER))
+        name == path and bool(WEIGHTS.fullmatch(name) or name in (*MODEL_FILES, METRICS, HANDLER))
     )
 
 
-def record(saved: Mapping[str, Any], config: RunConfig, origins: Origins) -> bytes:
-    """autotune.json as it is published."""
+def public_record(saved: Mapping[str, Any], config: RunConfig, origins: Origins) -> bytes:
+    """Returns the published version of autotune.json."""
     base = {**saved["base_model"], "name": public_name(saved["base_model"]["name"], origins.model)}
-    return _json({**saved, "base_model": base, "config": public(config, origins)})
+    return _json_bytes({**saved, "base_model": base, "config": public_config(config, origins)})
 
 
-def training(config: RunConfig, origins: Origins) -> bytes:
-    """The configuration as it is published: YAML."""
-    values = {key: value for key, value in public(config, origins).items() if key in SECTIONS}
+def training_config(config: RunConfig, origins: Origins) -> bytes:
+    """Returns the published version of the configuration, as YAML."""
+    values = {key: value for key, value in public_config(config, origins).items() if key in SECTIONS}
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110).encode()
 
 
-def public(config: RunConfig, origins: Origins) -> dict[str, Any]:
-    """The configuration with the commits that names stood for, and without the paths of this machine."""
+def public_config(config: RunConfig, origins: Origins) -> dict[str, Any]:
+    """Returns the configuration with the Hub commits of model and data, and without local paths."""
     data, base = config.dataset, config.model
-    splits = {key: _file_name(value) for key, value in to_dict(config)["dataset"]["splits"].items()}
-    here = replace(
+    splits = {key: _split_name(value) for key, value in to_dict(config)["dataset"]["splits"].items()}
+    resolved = replace(
         config,
         dataset=replace(
             data, path=public_name(data.path, origins.dataset), revision=origins.dataset or data.revision
@@ -105,45 +107,47 @@ def public(config: RunConfig, origins: Origins) -> dict[str, Any]:
             revision=origins.model or base.revision,
         ),
     )
-    values = {key: value for key, value in to_dict(here).items() if key in SECTIONS}
+    values = {key: value for key, value in to_dict(resolved).items() if key in SECTIONS}
     return {**values, "dataset": {**values["dataset"], "splits": splits}}
 
 
 def public_name(name: str, commit: str | None) -> str:
-    """A Hub id or the name of our samples as it is; of a path only its last part."""
+    """Returns the Hub id or sample name unchanged, and of a local path only the last part."""
     if commit is not None:
         return name.removeprefix("hub:").partition("@")[0]
     return name if name.startswith("sample/") else Path(name).name or name
 
 
-def handler() -> bytes:
-    """The code with which Inference Endpoints serve a model that writes."""
+def handler_code() -> bytes:
+    """Returns the code with which Inference Endpoints serve a summarization model."""
     return package_files("autotune.publishing").joinpath("handler.py").read_bytes()
 
 
-def _allowed(folder: Path, wanted: Any) -> Iterator[tuple[str, Path]]:
-    """Regular files of the folder itself; a link may lead anywhere."""
+def _files(folder: Path, is_allowed: Callable[[str], Any]) -> Iterator[tuple[str, Path]]:
+    """Yields the names and paths of allowed regular files. Skips links, which could publish any file of the machine."""
     for path in sorted(folder.iterdir()):
-        if wanted(path.name) and path.is_file() and not path.is_symlink():
+        if is_allowed(path.name) and path.is_file() and not path.is_symlink():
             yield path.name, path
 
 
-def _weights(name: str) -> bool:
+def _is_weights(name: str) -> bool:
     return bool(WEIGHTS.fullmatch(name)) or name == "model.safetensors.index.json"
 
 
-def _shared(adapter: Mapping[str, Path]) -> bool:
-    """Whether others can get the base model that an adapter names: it is a Hub id with its commit."""
+def _has_public_base(adapter: Mapping[str, Path]) -> bool:
+    """Whether others can download the base model of an adapter: its config names a Hub id with a commit."""
     if ADAPTER[0] not in adapter:
         return False
     fix = "bring it back from a copy, or train again"
-    stated = read_record(adapter[ADAPTER[0]], AdapterFile, fix=fix, needed=True) or {}
-    return bool(stated.get("revision")) and not Path(stated["base_model_name_or_path"]).is_absolute()
+    adapter_config = read_record(adapter[ADAPTER[0]], AdapterFile, fix=fix, needed=True) or {}
+    base = Path(adapter_config["base_model_name_or_path"])
+    return bool(adapter_config.get("revision")) and not base.is_absolute()
 
 
-def _file_name(split: str | None) -> str | None:
+def _split_name(split: str | None) -> str | None:
+    """Returns the name of a split unchanged, and of a path only the last part."""
     return split if split is None or "/" not in split else Path(split).name
 
 
-def _json(value: Any) -> bytes:
+def _json_bytes(value: Any) -> bytes:
     return (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode()

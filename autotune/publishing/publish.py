@@ -1,4 +1,4 @@
-"""The last stage of a run: pushed, or left with the command that does it. The run is finished before this begins."""
+"""The last stage of a run: pushes it, or logs the command that will. The run is already finished at this point."""
 
 import logging
 from collections.abc import Mapping
@@ -27,17 +27,18 @@ logger = logging.getLogger(__name__)
 
 
 def push_run(run: str, flags: Mapping[str, Any], *, public: bool, dry_run: bool) -> int:
-    """`autotune push`: pushes a finished run; returns the exit code.
+    """Runs `autotune push` for a finished run; returns the exit code.
 
     Args:
         run: run folder.
-        flags: keys of the section `hub`; None stands for what the run had.
-        public: whether everybody may see a new repository, and an existing one may be public.
-        dry_run: only says what would be sent.
+        flags: keys of the section `hub`; None keeps the value of the run's configuration.
+        public: whether a new repository is created as public, and an existing one may be public.
+        dry_run: whether to log what would be sent, and send nothing.
 
     Raises:
-        ConfigError: there is no such run, it is not finished, or the flags contradict each other.
-        HubError: the push did not succeed.
+        ConfigError: another process works in the folder, or the flags contradict each other.
+        ModelError: there is no such run, it is not finished, or its saved model is damaged.
+        HubError: the push failed.
     """
     with RunFolder.open_finished(run) as folder:
         config = with_flags(load_config(folder.path / CONFIG), flags, public=public)
@@ -50,30 +51,31 @@ def push_run(run: str, flags: Mapping[str, Any], *, public: bool, dry_run: bool)
 
 
 def publish(folder: RunFolder, config: RunConfig) -> None:
-    """Pushes a finished run as the section `hub` wishes; status.json says how that went.
+    """Pushes a finished run as the section `hub` says, and records the result in status.json.
 
     Raises:
-        HubError: it did not succeed; the run is finished and safe, and the error says which command repeats it.
-        Interrupted: a signal has come; likewise.
+        HubError: the push failed; the run is finished and safe, and the error names the command that repeats the push.
+        Interrupted: a signal has arrived; the run is finished and safe, and a warning names the command.
     """
-    wish = config.hub
-    if wish.visibility is Visibility.none:
+    hub_config = config.hub
+    if hub_config.visibility is Visibility.none:
         return
-    command = retry_command(folder, wish)
-    if offline() and wish.when_offline is WhenOffline.queue:
-        _note(folder, wish, state="pending", reason="offline", command=command)
+    command = retry_command(folder, hub_config)
+    if offline() and hub_config.when_offline is WhenOffline.queue:
+        _record_push(folder, hub_config, state="pending", reason="offline", command=command)
         logger.info("the Hub is not asked; when there is a network: %s", command)
         return
-    _note(folder, wish, state="pending", reason="begun", command=command)
+    # Recorded before the push: if the process is killed, status.json already holds the command that repeats it.
+    _record_push(folder, hub_config, state="pending", reason="begun", command=command)
     try:
-        pushed = push(wish, _name(config), lambda repo: contents(folder, config, repo))
-        last = push_last(folder, config) if folder.last.exists() and not wish.create_pr else None
+        pushed = push(hub_config, _run_name(config), lambda repo: contents(folder, config, repo))
+        last = push_last(folder, config) if folder.last.exists() and not hub_config.create_pr else None
     except AutotuneError as error:
         if isinstance(error, Interrupted):
-            _tell_interrupted(folder, wish, command)
+            _report_interrupted(folder, hub_config, command)
             raise
         reason = redact(f"{error.what}{f' ({error.found})' if error.found else ''}")
-        _note(folder, wish, state="pending", reason=reason, command=command)
+        _record_push(folder, hub_config, state="pending", reason=reason, command=command)
         raise HubError(
             f"the run is finished and safe, but it was not pushed: {error.what}",
             where=error.where,
@@ -81,21 +83,21 @@ def publish(folder: RunFolder, config: RunConfig) -> None:
             fix=f"{error.fix}; then: {command}" if error.fix else command,
         ) from error
     except BaseException:
-        _tell_interrupted(folder, wish, command)
+        _report_interrupted(folder, hub_config, command)
         raise
-    _note(folder, wish, state="done", commit=pushed.commit, url=pushed.url, repo=pushed.repo)
-    for one in filter(None, (pushed, last)):
-        _say(one)
+    _record_push(folder, hub_config, state="done", commit=pushed.commit, url=pushed.url, repo=pushed.repo)
+    for result in filter(None, (pushed, last)):
+        _log_pushed(result)
 
 
 def preview(folder: RunFolder, config: RunConfig) -> None:
-    """Says what a push would send, and where to where the Hub can be asked; sends nothing.
+    """Logs what a push would send and where; sends nothing. Offline, the target is not checked.
 
     Raises:
-        HubError: the Hub refuses already now.
+        HubError: the Hub would refuse the push.
     """
-    target = None if offline() else find(config.hub, _name(config))
-    repo = target.repo if target is not None else config.hub.repo or _name(config)
+    target = None if offline() else find(config.hub, _run_name(config))
+    repo = target.repo if target is not None else config.hub.repo or _run_name(config)
     logger.info("would be pushed to %s, %s:", repo, config.hub.visibility)
     for path, content in sorted(contents(folder, config, repo).items()):
         size = len(content) if isinstance(content, bytes) else content.stat().st_size
@@ -103,76 +105,89 @@ def preview(folder: RunFolder, config: RunConfig) -> None:
 
 
 def contents(folder: RunFolder, config: RunConfig, repo: str) -> dict[str, Content]:
-    """Every file of a push by its path in the repository."""
+    """Returns every file of a push by its path in the repository."""
     facts = read_facts(folder.path, config, folder.command)
     if not facts.metrics:
         raise ModelError(f"there is no {files.METRICS}", where=str(folder.path), fix="train it again")
-    alone = config.hub.adapter_only or facts.alone
-    chosen: dict[str, Content] = dict(
+    adapter_only = config.hub.adapter_only or facts.is_adapter_only
+    repo_files: dict[str, Content] = dict(
         files.files_to_push(folder.model, folder.adapter, adapter_only=config.hub.adapter_only)
     )
-    chosen |= {
-        files.RECORD: files.record(facts.saved, config, facts.origins),
-        files.TRAINING: files.training(config, facts.origins),
+    repo_files |= {
+        files.RECORD: files.public_record(facts.saved, config, facts.origins),
+        files.TRAINING: files.training_config(config, facts.origins),
         files.METRICS: (folder.path / files.METRICS).read_bytes(),
-        files.CARD: render(facts, repo, adapter_only=alone).encode(),
+        files.CARD: render(facts, repo, adapter_only=adapter_only).encode(),
     }
-    if facts.saved.get("serving") and not alone:
-        chosen[files.HANDLER] = files.handler()
-    return chosen
+    if facts.saved.get("serving") and not adapter_only:
+        repo_files[files.HANDLER] = files.handler_code()
+    return repo_files
 
 
-def retry_command(folder: RunFolder, wish: HubConfig) -> str:
-    """The command that pushes the run as it was wished."""
+def retry_command(folder: RunFolder, hub_config: HubConfig) -> str:
+    """Returns the `autotune push` command that pushes the run as the section `hub` says."""
     words = ["autotune", "push", str(folder.path)]
-    for flag, value, standard in (
-        ("--repo", wish.repo, None), ("--revision", wish.revision, "main"), ("--tag", wish.tag, None),
-    ):  # fmt: skip
-        words += [flag, str(value)] if value != standard else []
-    words += ["--public"] if wish.visibility is Visibility.public else []
-    words += ["--create-pr"] if wish.create_pr else []
-    words += ["--adapter-only"] if wish.adapter_only else []
-    words += ["--overwrite-card"] if wish.overwrite_card else []
+    for flag, value, default in (
+        ("--repo", hub_config.repo, None),
+        ("--revision", hub_config.revision, "main"),
+        ("--tag", hub_config.tag, None),
+    ):
+        words += [flag, str(value)] if value != default else []
+    words += ["--public"] if hub_config.visibility is Visibility.public else []
+    words += ["--create-pr"] if hub_config.create_pr else []
+    words += ["--adapter-only"] if hub_config.adapter_only else []
+    words += ["--overwrite-card"] if hub_config.overwrite_card else []
     return shell_words(*words)
 
 
 def with_flags(config: RunConfig, flags: Mapping[str, Any], *, public: bool) -> RunConfig:
-    """The configuration of a finished run with the flags of `autotune push`; private unless something says public.
+    """Applies the flags of `autotune push` to the configuration of a finished run.
+
+    The visibility is private unless the flags or the configuration say public.
 
     Args:
-        config: of the run.
-        flags: keys of the section `hub`; None stands for what the run had.
-        public: `--public`.
+        config: configuration of the run.
+        flags: keys of the section `hub`; None keeps the value of the configuration.
+        public: whether `--public` was given.
     """
-    wanted = {key: value for key, value in flags.items() if value is not None}
-    said = Visibility.public if public else config.hub.visibility
-    visibility = said if said is not Visibility.none else Visibility.private
-    return replace(config, hub=replace(config.hub, visibility=visibility, **wanted))
+    overrides = {key: value for key, value in flags.items() if value is not None}
+    visibility = Visibility.public if public else config.hub.visibility
+    if visibility is Visibility.none:
+        visibility = Visibility.private
+    return replace(config, hub=replace(config.hub, visibility=visibility, **overrides))
 
 
-def _note(folder: RunFolder, wish: HubConfig, **facts: Any) -> None:
-    about = {"repo": wish.repo, "revision": wish.revision, "visibility": str(wish.visibility), "time": now()}
-    folder.update_status(push={**about, **facts})
+def _record_push(folder: RunFolder, hub_config: HubConfig, **facts: Any) -> None:
+    """Writes the state of the push to status.json."""
+    target = {
+        "repo": hub_config.repo,
+        "revision": hub_config.revision,
+        "visibility": str(hub_config.visibility),
+        "time": now(),
+    }
+    folder.update_status(push={**target, **facts})
 
 
-def _tell_interrupted(folder: RunFolder, wish: HubConfig, command: str) -> None:
-    _note(folder, wish, state="pending", reason="interrupted", command=command)
+def _report_interrupted(folder: RunFolder, hub_config: HubConfig, command: str) -> None:
+    _record_push(folder, hub_config, state="pending", reason="interrupted", command=command)
     logger.warning("not pushed; the run is finished and safe. To go on: %s", command)
 
 
-def _say(pushed: Pushed) -> None:
-    seen = "private" if pushed.private else "public"
+def _log_pushed(pushed: Pushed) -> None:
+    visibility = "private" if pushed.private else "public"
     if pushed.changed:
-        logger.info("pushed to %s (%s, %s) at commit %s", pushed.url, seen, pushed.revision, pushed.commit)
+        logger.info(
+            "pushed to %s (%s, %s) at commit %s", pushed.url, visibility, pushed.revision, pushed.commit
+        )
     else:
         logger.info(
             "%s (%s, %s) holds this run already, at commit %s",
             pushed.url,
-            seen,
+            visibility,
             pushed.revision,
             pushed.commit,
         )
 
 
-def _name(config: RunConfig) -> str:
+def _run_name(config: RunConfig) -> str:
     return str(config.name)

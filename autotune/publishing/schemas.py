@@ -1,4 +1,4 @@
-"""What a push and the card read of the files of a finished run; other keys stand beside these."""
+"""Schemas of what the push and the card read from the files of a finished run; other keys are allowed."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ Interval = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
 class Training(Record):
-    """How training ended."""
+    """Summary of the training."""
 
     steps: int
     seconds: float
@@ -19,13 +19,13 @@ class Training(Record):
 
 
 class Unseen(Record):
-    """The figures of rows whose texts train does not have."""
+    """Scores on the rows whose texts do not occur in train."""
 
     rows: int
 
 
 class Metrics(Record):
-    """metrics.json; the figures of each split stand beside these keys."""
+    """Schema of metrics.json, which also has one key per split with its scores."""
 
     baseline: Annotated[dict[str, dict[str, dict[str, float | None]]], Field(min_length=1)]
     interval: dict[str, dict[str, Interval]] = {}
@@ -34,8 +34,8 @@ class Metrics(Record):
     training: Training
 
 
-class ClassFigures(Record):
-    """The figures of one class; a plug-in may have others."""
+class ClassScores(Record):
+    """Scores of one class; a plug-in may have others."""
 
     precision: float | None = None
     recall: float | None = None
@@ -43,46 +43,46 @@ class ClassFigures(Record):
     support: int | None = None
 
 
-class SplitFigures(Record):
-    """The figures of the split that is the result."""
+class SplitScores(Record):
+    """Scores on the split that is the run's result."""
 
-    per_class: dict[str, ClassFigures] = {}
+    per_class: dict[str, ClassScores] = {}
 
 
 class Lengths(Record):
-    """How long the rows of a split are, as far as it is told."""
+    """Row lengths of a split; only the part that the card shows."""
 
     rows_beyond: int = 0
 
 
 class AllLengths(Record):
-    """How long the rows are."""
+    """Row lengths of all splits."""
 
     max_length: int | None = None
     splits: dict[str, Lengths] = {}
 
 
 class Labels(Record):
-    """How often each label occurs."""
+    """Number of occurrences of each label, by split."""
 
     counts: dict[str, dict[str, int]] = {}
 
 
 class Check(Record):
-    """What the check found."""
+    """Results of the data check."""
 
     labels: Labels = Labels()
     lengths: AllLengths = AllLengths()
 
 
 class Origin(Record):
-    """Where the rows came from."""
+    """Source of the rows."""
 
     commit: str | None = None
 
 
 class Data(Record):
-    """data.json."""
+    """Schema of data.json."""
 
     rows: dict[str, int]
     fingerprint: str
@@ -90,14 +90,14 @@ class Data(Record):
     check: Check = Check()
 
 
-class Surroundings(Record):
-    """environment.json."""
+class EnvironmentRecord(Record):
+    """Schema of environment.json."""
 
     device: str = ""
 
 
 class Snapshot(Record):
-    """snapshot.json beside the last weights."""
+    """Schema of snapshot.json, which describes the last weights."""
 
     step: int
     total: int

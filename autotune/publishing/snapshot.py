@@ -1,7 +1,7 @@
-"""The last weights of a run, on a branch beside the best: while it is going on, and when it is finished.
+"""Pushes the latest weights of a run to a branch of their own, during training and after it.
 
-`python -m autotune.publishing.snapshot RUN` sends them in a process of its own, which needs no torch and which the
-training process may end at any time.
+`python -m autotune.publishing.snapshot RUN` does so in a separate process, which does not need torch and which the
+training process may kill at any time.
 """
 
 import os
@@ -28,60 +28,66 @@ SNAPSHOT = "snapshot.json"
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What the weights in `last/` are."""
+    """Describes the weights in `last/`."""
 
     step: int
     total: int
-    """Steps that were planned."""
+    """Planned number of steps."""
     figure: str | None = None
-    """Main figure of validation, while training is going on."""
+    """Name of the main validation metric; None once training has ended."""
     value: float | None = None
+    """Score of these weights on that metric."""
     best_step: int | None = None
-    """The step whose weights are the run's result; None while training is going on."""
+    """Step whose weights are the run's result; None during training."""
 
 
-def branch(wish: HubConfig) -> str:
-    """`last`, or the branch of the run with -last behind it."""
-    return "last" if wish.revision == "main" else f"{wish.revision}-last"
+def branch(hub_config: HubConfig) -> str:
+    """Returns the branch of the last weights: `last`, or the run's branch with the suffix `-last`."""
+    return "last" if hub_config.revision == "main" else f"{hub_config.revision}-last"
 
 
 def push_last(folder: RunFolder, config: RunConfig) -> Pushed:
-    """Sends the folder `last` of a run.
+    """Pushes the folder `last` of a run.
 
     Raises:
-        HubError: it did not succeed.
+        HubError: the push failed.
     """
-    wish = replace(config.hub, revision=branch(config.hub), tag=None, create_pr=False)
-    return push(wish, str(config.name), lambda repo: contents(folder, config, repo))
+    hub_config = replace(config.hub, revision=branch(config.hub), tag=None, create_pr=False)
+    return push(hub_config, str(config.name), lambda repo: contents(folder, config, repo))
 
 
 def contents(folder: RunFolder, config: RunConfig, repo: str) -> dict[str, Content]:
-    """Every file of the branch by its path in the repository."""
+    """Returns every file of the branch by its path in the repository."""
     model, adapter = folder.last / folder.model.name, folder.last / folder.adapter.name
     facts = read_facts(folder.path, config, folder.command, model)
     fix = f"rm -r {shell_words(folder.last)}  # the result is pushed without them"
-    about = read_record(folder.last / SNAPSHOT, schemas.Snapshot, fix=fix, needed=True) or {}
+    record = read_record(folder.last / SNAPSHOT, schemas.Snapshot, fix=fix, needed=True) or {}
     names = {field.name for field in fields(Snapshot)}
-    snapshot = Snapshot(**{name: value for name, value in about.items() if name in names})
-    alone = config.hub.adapter_only or facts.alone
-    card = render_last(facts, snapshot, repo, config.hub.revision, branch(config.hub), adapter_only=alone)
-    chosen: dict[str, Content] = dict(
+    snapshot = Snapshot(**{name: value for name, value in record.items() if name in names})
+    adapter_only = config.hub.adapter_only or facts.is_adapter_only
+    card = render_last(
+        facts, snapshot, repo, config.hub.revision, branch(config.hub), adapter_only=adapter_only
+    )
+    repo_files: dict[str, Content] = dict(
         files.files_to_push(model, adapter, adapter_only=config.hub.adapter_only)
     )
-    chosen |= {
-        files.RECORD: files.record(facts.saved, config, facts.origins),
-        files.TRAINING: files.training(config, facts.origins),
+    repo_files |= {
+        files.RECORD: files.public_record(facts.saved, config, facts.origins),
+        files.TRAINING: files.training_config(config, facts.origins),
         files.CARD: card.encode(),
     }
-    if facts.saved.get("serving") and not alone:
-        chosen[files.HANDLER] = files.handler()
-    return chosen
+    if facts.saved.get("serving") and not adapter_only:
+        repo_files[files.HANDLER] = files.handler_code()
+    return repo_files
 
 
 def main(run: str) -> int:
-    """Sends once and says in one line what became of it; ends with the process that holds the other end of stdin."""
-    threading.Thread(target=_end_with_stdin, daemon=True).start()
-    # Training comes first.
+    """Pushes once and prints one line with the address or the error; returns the exit code.
+
+    Exits when the process at the other end of stdin does.
+    """
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    # Training has priority for the CPU.
     os.nice(10)
     try:
         pushed = push_last(RunFolder(Path(run), None), load_config(Path(run, CONFIG)))
@@ -92,7 +98,8 @@ def main(run: str) -> int:
     return 0
 
 
-def _end_with_stdin() -> None:
+def _exit_with_parent() -> None:
+    """Waits for the end of stdin, which is when the parent process exits, and ends this process at once."""
     sys.stdin.read()
     os._exit(1)
 
@@ -100,4 +107,5 @@ def _end_with_stdin() -> None:
 if __name__ == "__main__":
     code = main(sys.argv[1])
     sys.stdout.flush()
+    # Not sys.exit: interpreter shutdown fails while the daemon thread is blocked in stdin.read.
     os._exit(code)

@@ -1,7 +1,7 @@
-"""Weights on their way to the Hub while training goes on, which waits for a copy of them and for nothing else.
+"""Uploads weights to the Hub during training. Training waits only while the trainable weights are copied.
 
-A thread makes a model of the copy, a process of its own sends it (`last`): threads of the client could not be ended
-when the run is to leave. One is on its way at a time; a newer one takes the place of one that waits.
+A thread builds a model from the copy, and a separate process (`snapshot`) sends it, because threads of the Hub client
+cannot be stopped when the run must exit. One upload runs at a time; a newer snapshot replaces a queued one.
 """
 
 import copy
@@ -39,7 +39,7 @@ from autotune.training.listener import TrainingListener
 logger = logging.getLogger(__name__)
 
 GRACE = 10.0
-"""Seconds for a model that is being written when the run leaves; one that is being sent is given up at once."""
+"""Seconds that a stopping run waits for a model to be written; an upload in progress is killed at once."""
 
 Weights = Mapping[str, Tensor]
 
@@ -53,35 +53,36 @@ def snapshot_uploader(
     *,
     evaluates: bool,
 ) -> TrainingListener:
-    """Who takes care of the last weights of a run, where they are to be pushed.
+    """Returns a listener that saves and uploads the last weights of a run, or one that does nothing if the
+    configuration does not push them.
 
     Args:
-        folder: of the run.
-        config: of the run.
-        base: of the run.
-        record: JSON that is saved in the model's autotune.json.
+        folder: run folder.
+        config: configuration of the run.
+        base: base model of the run.
+        record: JSON object, saved in the model's autotune.json.
         generation: arguments of `generate` that become the model's defaults.
         evaluates: whether the run has a validation split.
     """
-    wish = config.hub
+    hub_config = config.hub
     quantized = config.peft is not None and config.peft.quantization is not Quantization.none
-    if wish.visibility is Visibility.none or wish.create_pr or quantized:
+    if hub_config.visibility is Visibility.none or hub_config.create_pr or quantized:
         return TrainingListener()
-    if wish.every is not None and not evaluates:
+    if hub_config.every is not None and not evaluates:
         logger.warning(
-            "hub.every=%d counts evaluations; without a validation split there are none", wish.every
+            "hub.every=%d counts evaluations; without a validation split there are none", hub_config.every
         )
     return SnapshotUploader(folder, config, base, record, generation)
 
 
 class SnapshotUploader(TrainingListener):
-    """Sends the weights of every n-th evaluation, and leaves the last ones in the run folder.
+    """Uploads the weights of every n-th evaluation, and writes the last weights to `last/` when training ends.
 
     Args:
-        folder: of the run.
-        config: of the run; `hub.every` is n.
-        base: of the run.
-        record: JSON that stands in the model's autotune.json.
+        folder: run folder.
+        config: configuration of the run; n is `hub.every`.
+        base: base model of the run.
+        record: JSON object, saved in the model's autotune.json.
         generation: arguments of `generate` that become the model's defaults.
     """
 
@@ -94,78 +95,80 @@ class SnapshotUploader(TrainingListener):
         generation: Mapping[str, Any] | None,
     ) -> None:
         self._folder, self._config, self._record, self._generation = folder, config, record, generation
-        # A fast tokenizer must not be saved by one thread and set up by another.
+        # A copy: a fast tokenizer must not be saved by this thread while training configures it in another.
         self._base = replace(base, tokenizer=copy.deepcopy(base.tokenizer))
         self._every = None if offline() else config.hub.every
         self._evaluations = 0
-        self._beside: nn.Module | None = None
-        self._changed = Condition()
-        self._waiting: tuple[Weights, Snapshot] | None = None
-        self._sending: subprocess.Popen[str] | None = None
-        self._leaving = self._warned = False
+        self._cpu_model: nn.Module | None = None
+        self._condition = Condition()
+        """Guards `_queued`, `_upload`, `_stopping` and `_warned`, which the worker thread shares."""
+        self._queued: tuple[Weights, Snapshot] | None = None
+        self._upload: subprocess.Popen[str] | None = None
+        self._stopping = self._warned = False
         self._worker: Thread | None = None
 
     def on_evaluate(self, model: nn.Module, step: int, total: int, scores: Scores) -> None:
-        """Copies the weights where it is their turn, and hands them over."""
+        """Queues a copy of the weights after every n-th evaluation, replacing one that is still queued."""
         self._evaluations += 1
         if self._every is None or self._evaluations % self._every:
             return
-        self._copied_once(model)
+        self._copy_model_once(model)
         weights = trainable_state(model)
-        with self._changed:
-            self._waiting = weights, Snapshot(step, total, scores.main, scores.best)
-            self._changed.notify()
+        with self._condition:
+            self._queued = weights, Snapshot(step, total, scores.main, scores.best)
+            self._condition.notify()
         if self._worker is None:
             self._worker = Thread(target=self._work, name="last weights", daemon=True)
             self._worker.start()
 
     def on_stop(self) -> None:
-        """Gives up what is on its way: what is newer follows, or nothing does."""
-        with self._changed:
-            self._leaving, self._waiting = True, None
-            if self._sending is not None:
-                self._sending.kill()
-            self._changed.notify()
+        """Drops the queued snapshot, kills the upload, and waits up to `GRACE` seconds for the thread."""
+        with self._condition:
+            self._stopping, self._queued = True, None
+            if self._upload is not None:
+                self._upload.kill()
+            self._condition.notify()
         if self._worker is not None:
             self._worker.join(GRACE)
 
     def on_end(self, model: nn.Module, step: int, best_step: int) -> None:
-        """Writes `last/` where it is not the run's result as well, or where an earlier state of it was sent."""
+        """Writes `last/` if the last step is not the best one, or if `hub.every` has pushed earlier snapshots."""
         if self._worker is not None:
             self._worker.join()
         shutil.rmtree(self._folder.last, ignore_errors=True)
         if step != best_step or self._config.hub.every is not None:
-            self._copied_once(model)
+            self._copy_model_once(model)
             self._build(trainable_state(model), Snapshot(step, step, best_step=best_step))
-        self._beside = None
+        self._cpu_model = None
 
-    def _copied_once(self, model: nn.Module) -> None:
-        """What is not learned is copied the first time alone."""
-        if self._beside is None:
-            self._beside = copy_to_cpu(model)
+    def _copy_model_once(self, model: nn.Module) -> None:
+        """Copies the whole model to the CPU the first time; later only trainable weights are copied."""
+        if self._cpu_model is None:
+            self._cpu_model = copy_to_cpu(model)
 
     def _work(self) -> None:
-        """In the thread, until training has ended."""
-        while (taken := self._next()) is not None:
-            weights, snapshot = taken
+        """Builds and sends queued snapshots until training has ended; runs in the thread."""
+        while (queued := self._next()) is not None:
+            weights, snapshot = queued
             try:
                 self._build(weights, snapshot)
                 self._send(snapshot)
-            except Exception as error:  # noqa: BLE001 - whatever goes wrong here, training goes on
+            except Exception as error:  # noqa: BLE001 - an upload must never end the training
                 self._warn(snapshot, f"{type(error).__name__}: {error}")
 
     def _next(self) -> tuple[Weights, Snapshot] | None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._leaving or self._waiting is not None)
-            taken, self._waiting = self._waiting, None
-            return taken
+        """Waits for a queued snapshot; returns None once training has ended."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._stopping or self._queued is not None)
+            queued, self._queued = self._queued, None
+            return queued
 
     def _build(self, weights: Weights, snapshot: Snapshot) -> None:
-        """Writes `last/` from a copy of the weights."""
+        """Writes `last/` from a copy of the trainable weights."""
         folder, peft, last = self._folder, self._config.peft, self._folder.last
-        assert self._beside is not None, "copied before there are weights"
-        # Folding an adapter in changes its base.
-        model = copy.deepcopy(self._beside) if peft is not None else self._beside
+        assert self._cpu_model is not None, "copied before there are weights"
+        # Merging an adapter modifies its base weights, which the next snapshot needs unmodified.
+        model = copy.deepcopy(self._cpu_model) if peft is not None else self._cpu_model
         load_trainable_state(model, weights)
         last.mkdir(exist_ok=True)
         if peft is not None and peft.merge:
@@ -175,6 +178,7 @@ class SnapshotUploader(TrainingListener):
         folder.write_text(f"{last.name}/{SNAPSHOT}", json.dumps(asdict(snapshot)) + "\n")
 
     def _send(self, snapshot: Snapshot) -> None:
+        """Uploads `last/` in a separate process and waits for its end."""
         command = [
             sys.executable,
             "-P",
@@ -182,29 +186,30 @@ class SnapshotUploader(TrainingListener):
             "autotune.publishing.snapshot",
             str(self._folder.path.absolute()),
         ]
-        with self._changed:
-            if self._leaving:
+        # Under the lock: otherwise `on_stop` could run before the process is known, and would not kill it.
+        with self._condition:
+            if self._stopping:
                 return
-            # Ctrl-C is for the run, which ends this process by itself.
-            self._sending = subprocess.Popen(
+            # A session of its own: Ctrl-C must reach only the run, which then kills this process.
+            self._upload = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 encoding="utf-8", start_new_session=True,
                 env=launcher.without_launcher_env(environ) | {"PYTHONIOENCODING": "utf-8"},
             )  # fmt: skip
-        assert self._sending.stdout is not None, "it is a pipe"
-        *_, said = ["it was killed", *self._sending.stdout.read().splitlines()]
-        if self._sending.wait():
-            self._warn(snapshot, said)
+        assert self._upload.stdout is not None, "it is a pipe"
+        *_, last_line = ["it was killed", *self._upload.stdout.read().splitlines()]
+        if self._upload.wait():
+            self._warn(snapshot, last_line)
         else:
-            logger.info("step %d is on the Hub: %s", snapshot.step, said)
+            logger.info("step %d is on the Hub: %s", snapshot.step, last_line)
 
-    def _warn(self, snapshot: Snapshot, why: str) -> None:
-        """Once: what cannot be sent now is often not sent the next time either."""
-        with self._changed:
-            if self._leaving or self._warned:
+    def _warn(self, snapshot: Snapshot, reason: str) -> None:
+        """Logs the first failed upload only, as later ones often fail for the same reason."""
+        with self._condition:
+            if self._stopping or self._warned:
                 return
             self._warned = True
         logger.warning(
             "the weights of step %d did not reach the branch %s: %s; training goes on, later ones are tried again, "
-            "and no more is said of those that fail", snapshot.step, branch(self._config.hub), why,
+            "and no more is said of those that fail", snapshot.step, branch(self._config.hub), reason,
         )  # fmt: skip

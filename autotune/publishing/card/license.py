@@ -1,47 +1,46 @@
-"""Which licence a model carries: that of its base model and of its data, where these go together."""
+"""Determines the licence of a model from the licences of its base model and its data."""
 
 from dataclasses import dataclass
 
-_FREE = """
+_PERMISSIVE = """
 apache-2.0 mit bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear isc zlib unlicense wtfpl cc0-1.0 pddl
 odc-by cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 cdla-permissive-1.0 cdla-permissive-2.0 afl-3.0 ncsa
 postgresql bsl-1.0
 """
-FREE = frozenset(_FREE.split())
-"""Those that ask for no more than credit, so that a stricter one beside them decides."""
+PERMISSIVE = frozenset(_PERMISSIVE.split())
+"""Licences that require at most attribution; combined with a stricter licence, the stricter one applies."""
 
 
 @dataclass(frozen=True)
 class EffectiveLicense:
-    """What a model carries."""
+    """The licence of a model, and those it follows from."""
 
     id: str | None
-    """For the card's metadata; None where nothing is known."""
+    """Licence for the card's metadata; None if no licence is known."""
     base: str | None
     data: str | None
     contradiction: bool = False
-    """Base model and data ask for different things, and neither gives way."""
+    """Whether the licences of base model and data are incompatible with each other or with the stated one."""
 
 
 def effective_license(base: str | None, data: str | None, stated: str | None) -> EffectiveLicense:
-    """The licence that a model carries.
+    """Returns the licence of a model.
 
     Args:
-        base: of the base model.
-        data: of the data.
-        stated: `hub.license`, which decides.
+        base: licence of the base model.
+        data: licence of the data.
+        stated: `hub.license`, which takes precedence.
     """
     if stated is not None:
-        return EffectiveLicense(
-            stated, base, data, contradiction=_strict(base, stated) or _strict(data, stated)
-        )
-    known = list(dict.fromkeys(one for one in (base, data) if one and one != "unknown"))
-    strict = [one for one in known if one not in FREE]
-    if len(strict) > 1:
+        contradiction = _conflicts(base, stated) or _conflicts(data, stated)
+        return EffectiveLicense(stated, base, data, contradiction=contradiction)
+    known = list(dict.fromkeys(license for license in (base, data) if license and license != "unknown"))
+    restrictive = [license for license in known if license not in PERMISSIVE]
+    if len(restrictive) > 1:
         return EffectiveLicense("other", base, data, contradiction=True)
-    return EffectiveLicense(next(iter(strict or known), None), base, data)
+    return EffectiveLicense(next(iter(restrictive or known), None), base, data)
 
 
-def _strict(one: str | None, stated: str) -> bool:
-    """Whether a licence asks for more than the one that was stated may give."""
-    return one is not None and one not in FREE and one not in ("unknown", stated)
+def _conflicts(license: str | None, stated: str) -> bool:
+    """Whether a licence may require more than the stated one: it is neither permissive nor the same."""
+    return license is not None and license not in PERMISSIVE and license not in ("unknown", stated)

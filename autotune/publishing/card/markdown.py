@@ -1,4 +1,4 @@
-"""Text from data in Markdown: it is shown as it is, and neither becomes markup nor HTML."""
+"""Escapes text from data for Markdown, so it is shown literally and never becomes markup or HTML."""
 
 import re
 from typing import Any
@@ -6,33 +6,32 @@ from typing import Any
 from autotune.config.secrets import redact
 
 SPECIAL = re.compile(r"([\\`*_\[\]|~$>]|^\s*[-+#]|^\s*\d+(?=[.)]))")
-"""What makes emphasis, code, links, tables and formulas anywhere; what makes lists and headings at the start."""
+"""Characters that start emphasis, code, links, tables or formulas anywhere, or lists and headings at the start."""
 ENTITIES = {"&": "&amp;", "<": "&lt;"}
 
 
 class SafeMarkdown(str):
-    """Markdown of ours, which is not escaped again."""
+    """Markdown that is safe already and must not be escaped again."""
 
 
 def escaped(value: Any) -> str:
-    """A value on one line, with every sign that Markdown or HTML would read as its own made harmless."""
+    """Returns a value as one line, with all special characters of Markdown and HTML escaped."""
     if isinstance(value, SafeMarkdown):
         return value
-    text = re.sub(
-        r"\s+", " ", redact(str(value))
-    )  # before signs are escaped, which would hide a secret from us
-    text = "".join(ENTITIES.get(sign, sign) for sign in text)
-    # `&` and `;` of entities are no signs of Markdown, so the order of the two steps does not matter.
-    return SPECIAL.sub(_harmless, text)
+    # Redact first: escaping could change a secret so that it is not recognized.
+    text = re.sub(r"\s+", " ", redact(str(value)))
+    text = "".join(ENTITIES.get(character, character) for character in text)
+    # `&` and `;` of entities are not special in Markdown, so the order of the two steps does not matter.
+    return SPECIAL.sub(_escape, text)
 
 
-def _harmless(sign: re.Match[str]) -> str:
-    """A sign with a backslash before it, or behind the number that it would make a list of."""
-    return f"{sign[0]}\\" if sign[0].strip().isdigit() else f"\\{sign[0].strip()}"
+def _escape(match: re.Match[str]) -> str:
+    """Puts a backslash before a special character, or after a number that would start a list."""
+    return f"{match[0]}\\" if match[0].strip().isdigit() else f"\\{match[0].strip()}"
 
 
 def code(value: Any) -> SafeMarkdown:
-    """A value in a code span, also inside a table."""
+    """Returns a value as a code span that is also valid inside a table."""
     text = " ".join(redact(str(value)).split()).replace("|", "\\|")
     fence = _fence(text, 1)
     blank = " " if text[:1] == "`" or text[-1:] == "`" else ""
@@ -40,17 +39,17 @@ def code(value: Any) -> SafeMarkdown:
 
 
 def block(text: str, language: str = "") -> SafeMarkdown:
-    """Lines of code."""
+    """Returns a fenced code block."""
     fence = _fence(text, 3)
     return SafeMarkdown(f"{fence}{language}\n{text.strip(chr(10))}\n{fence}")
 
 
 def link(text: Any, address: str) -> SafeMarkdown:
-    """A link whose address is ours."""
+    """Returns a link; the address must be trusted, as it is not escaped."""
     return SafeMarkdown(f"[{escaped(text)}](<{address}>)")
 
 
-def _fence(text: str, least: int) -> str:
-    """More backticks than stand together anywhere in the text."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    return "`" * max(least, longest + 1)
+def _fence(text: str, minimum: int) -> str:
+    """Returns a fence of backticks that is longer than any sequence of backticks in the text."""
+    longest = max((len(backticks) for backticks in re.findall(r"`+", text)), default=0)
+    return "`" * max(minimum, longest + 1)

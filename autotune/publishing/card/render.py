@@ -66,7 +66,7 @@ def write_card(folder: Path, facts: Facts) -> None:
         HubError: the Hub would refuse its metadata, and the model is to be pushed; otherwise that is a warning.
     """
     try:
-        card = render(facts, str(folder.absolute()), adapter_only=facts.alone)
+        card = render(facts, str(folder.absolute()), adapter_only=facts.is_adapter_only)
     except HubError as error:
         if facts.config.hub.visibility is not Visibility.none:
             raise
