@@ -20,7 +20,7 @@ from autotune.publishing.card.examples import Example
 from autotune.publishing.card.facts import Facts, read_facts
 from autotune.publishing.card.license import effective_license
 from autotune.publishing.card.markdown import block, code, escaped
-from autotune.publishing.card.metadata import refuse
+from autotune.publishing.card.metadata import validate
 from autotune.publishing.card.render import render
 from tests.hub.conftest import HubForks
 from tests.hub.metadata import errors
@@ -185,6 +185,6 @@ def test_licences_that_the_hub_does_not_know_are_named(facts, base, data):
 def test_what_the_hub_would_refuse_is_found_here(facts, key, value):
     card = render(facts, "acme/x", adapter_only=False)
     values = yaml.safe_load(card.split("---\n")[1])
-    refuse(values)
+    validate(values)
     with pytest.raises(HubError):
-        refuse({**values, key: value})
+        validate({**values, key: value})

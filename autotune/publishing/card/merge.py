@@ -1,7 +1,7 @@
-"""A card that people edit on the Hub: ours is a part of it, between two marks, and a push replaces that part alone.
+"""Merges our card with the one on the Hub: ours is the part between two marks, and a push replaces only that part.
 
-What they write above and below it stays, and so do their metadata. The first mark carries a digest of our part, so
-that what they changed inside it is seen, and not lost without a word.
+Text above and below the marks and metadata of other keys belong to the user and are kept. The first mark holds a
+digest of our part, which reveals edits inside it, so they are not overwritten silently.
 """
 
 import json
@@ -15,61 +15,64 @@ import yaml
 from autotune.config.enums import PeftMethod
 from autotune.errors import HubError, listing
 
-FIRST = "<!-- autotune {}: a push writes this part anew; your own text goes above this mark or below the last one -->"
-LAST = "<!-- autotune: end -->"
-MARKS = re.compile(r"<!-- autotune ([0-9a-f]{16}):[^>]*-->\n(.*?)\n<!-- autotune: end -->", re.S)
-MATTER = re.compile(r"---\n(.*?\n)?---(?:\n|$)", re.S)
+BEGIN_MARK = "<!-- autotune {}: a push writes this part anew; your own text goes above this mark or below the last one -->"
+END_MARK = "<!-- autotune: end -->"
+MARKED_PART = re.compile(r"<!-- autotune ([0-9a-f]{16}):[^>]*-->\n(.*?)\n<!-- autotune: end -->", re.S)
+FRONT_MATTER = re.compile(r"---\n(.*?\n)?---(?:\n|$)", re.S)
 
-OURS = (
+MANAGED_KEYS = (
     "language", "license", "license_name", "library_name", "pipeline_tag", "base_model", "base_model_relation", "datasets",
     "metrics", "model-index",
 )  # fmt: skip
-"""Metadata that a push writes; tags are everybody's, and all others are people's own."""
+"""Metadata keys that a push overwrites. `tags` are merged; every other key belongs to the user."""
 
 
 @dataclass(frozen=True)
 class _Card:
-    matter: str
-    """The metadata as they are written, with the lines of dashes."""
+    front_matter: str
+    """Metadata as text, including the lines of dashes."""
     values: dict[str, Any]
+    """Metadata as parsed YAML."""
     before: str
     inside: str | None
-    """Between the marks; None where there are none."""
+    """Text between the marks; None if there are no marks."""
     after: str
     digest: str | None
+    """Digest in the first mark; None if there are no marks."""
 
     @property
     def was_edited(self) -> bool:
-        """Whether somebody has changed our part."""
+        """Whether somebody has edited our part."""
         return self.inside is not None and self.digest != _digest(self.values, self.inside)
 
 
-def marked(matter: str, text: str) -> str:
-    """A card of ours.
+def marked(front_matter: str, text: str) -> str:
+    """Returns our card: the metadata, and the text between the marks.
 
     Args:
-        matter: the metadata between two lines of dashes.
-        text: in Markdown.
+        front_matter: metadata between two lines of dashes.
+        text: body of the card, in Markdown.
     """
     inside = f"\n{text.strip()}\n"
-    digest = _digest(_read(matter).values, inside)
-    return f"{matter}\n{FIRST.format(digest)}\n{inside}\n{LAST}\n"
+    digest = _digest(_parse(front_matter).values, inside)
+    return f"{front_matter}\n{BEGIN_MARK.format(digest)}\n{inside}\n{END_MARK}\n"
 
 
 def merged(ours: str, theirs: str, *, where: str, overwrite: bool) -> str:
-    """The card on the Hub with our part in it, which is put behind what people wrote where there was none.
+    """Returns the card on the Hub with our part replaced, or appended if it had none.
 
     Args:
-        ours: from `marked`.
-        theirs: what is on the Hub.
-        where: of the error.
-        overwrite: whether what people changed in our part is given up.
+        ours: our card, from `marked`.
+        theirs: the card on the Hub.
+        where: the `where` of the error.
+        overwrite: whether to discard what people edited in our part.
 
     Raises:
-        HubError: they did, or they state something else in metadata of ours; or theirs cannot be read.
+        HubError: our part was edited, or managed metadata have other values; or the card on the Hub cannot be parsed.
     """
-    new, old = _read(ours), _read(theirs)
-    contrary = [key for key in OURS if key in old.values and old.values[key] != new.values.get(key)]
+    new, old = _parse(ours), _parse(theirs)
+    contrary = [key for key in MANAGED_KEYS if key in old.values and old.values[key] != new.values.get(key)]
+    # With marks, the digest covers the managed metadata; without marks, the card is not ours and they must agree.
     if not overwrite and (old.was_edited or (old.inside is None and contrary)):
         raise HubError(
             "somebody has edited the part of the model card that a push writes",
@@ -78,53 +81,54 @@ def merged(ours: str, theirs: str, *, where: str, overwrite: bool) -> str:
             fix="text of yours belongs above or below the marks; hub.overwrite_card=true "
             "(autotune push RUN --overwrite-card) gives these edits up",
         )
-    values = new.values | {key: value for key, value in old.values.items() if key not in (*OURS, "tags")}
-    values["tags"] = [*new.values["tags"], *_their_tags(old, new)]
-    part = ours.removeprefix(new.matter).strip()
+    users_values = {key: value for key, value in old.values.items() if key not in (*MANAGED_KEYS, "tags")}
+    values = new.values | users_values
+    values["tags"] = [*new.values["tags"], *_users_tags(old, new)]
+    part = ours.removeprefix(new.front_matter).strip()
     before = old.before if old.inside is not None else f"{old.before.strip()}\n\n"
     text = f"{before}{part}{old.after}".lstrip("\n")
     return f"{_front_matter(values, old, new)}\n{text}"
 
 
-def _their_tags(old: _Card, new: _Card) -> list[str]:
-    """Those that are none of an earlier run's."""
-    known = {*new.values["tags"], *PeftMethod}
+def _users_tags(old: _Card, new: _Card) -> list[str]:
+    """Returns the tags on the Hub that no push wrote, neither this one nor one of a run with another adapter method."""
+    our_tags = {*new.values["tags"], *PeftMethod}
     tags = old.values.get("tags") or []
-    return [tag for tag in (tags if isinstance(tags, list) else [tags]) if tag not in known]
+    return [tag for tag in (tags if isinstance(tags, list) else [tags]) if tag not in our_tags]
 
 
 def _front_matter(values: dict[str, Any], old: _Card, new: _Card) -> str:
-    """Written anew only where they are neither what was there nor what we have."""
+    """Returns the metadata as text; reuses the text of a card with equal values, to keep the user's formatting."""
     for card in (old, new):
         if card.values == values:
-            return card.matter
+            return card.front_matter
     return f"---\n{yaml.safe_dump(values, sort_keys=False, allow_unicode=True)}---\n"
 
 
-def _read(card: str) -> _Card:
-    """Takes a card apart; line ends are those of Unix.
+def _parse(card: str) -> _Card:
+    """Splits a card into its parts; converts line ends to those of Unix.
 
     Raises:
-        HubError: its metadata are no YAML.
+        HubError: the metadata are not valid YAML.
     """
     text = card.replace("\r\n", "\n")
-    head = MATTER.match(text)
+    header = FRONT_MATTER.match(text)
     try:
-        values = yaml.safe_load(head[1] or "") if head else None
+        values = yaml.safe_load(header[1] or "") if header else None
     except yaml.YAMLError as error:
         raise HubError("the metadata of the model card on the Hub cannot be read", found=str(error)[:200],
                        fix="mend README.md on the Hub") from error  # fmt: skip
     values = values if isinstance(values, dict) else {}
-    matter = head[0] if head else ""
-    body = text[len(matter) :]
-    found = MARKS.search(body)
-    if found is None:
-        return _Card(matter, values, body, None, "\n", None)
-    return _Card(matter, values, body[: found.start()], found[2], body[found.end() :], found[1])
+    front_matter = header[0] if header else ""
+    body = text[len(front_matter) :]
+    match = MARKED_PART.search(body)
+    if match is None:
+        return _Card(front_matter, values, body, None, "\n", None)
+    return _Card(front_matter, values, body[: match.start()], match[2], body[match.end() :], match[1])
 
 
 def _digest(values: dict[str, Any], inside: str) -> str:
-    """Of our part and our metadata, however they are written down."""
-    own = {key: values[key] for key in OURS if key in values}
+    """Returns a digest of the managed metadata and our text that does not depend on their formatting."""
+    managed = {key: values[key] for key in MANAGED_KEYS if key in values}
     lines = [line.rstrip() for line in inside.strip().splitlines()]
-    return sha256(json.dumps([own, lines], sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return sha256(json.dumps([managed, lines], sort_keys=True, default=str).encode()).hexdigest()[:16]

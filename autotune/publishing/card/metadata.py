@@ -1,4 +1,4 @@
-"""The metadata of a card: made by the Hub's own classes, checked here as the Hub checks it, without asking it."""
+"""The metadata of a card: built with the Hub's own classes, and validated locally by the same rules as on the Hub."""
 
 from typing import Annotated, Any, Literal
 
@@ -26,7 +26,7 @@ METRICS: dict[str, tuple[str, dict[str, str] | None]] = {
     "rougeLsum": ("rouge", {"rouge_types": "rougeLsum"}),
     "chrf": ("chrf", None),
 }
-"""Our figures as the Hub's leaderboards know them: the metric, and what it was asked for."""
+"""Name and arguments of each of our metrics on the Hub's leaderboards."""
 
 
 class _Strict(BaseModel):
@@ -79,7 +79,7 @@ class _Metadata(_Strict):
 
 
 def results(
-    figures: dict[str, float],
+    scores: dict[str, float],
     *,
     task: str,
     data: str,
@@ -88,16 +88,16 @@ def results(
     split: str,
     revision: str | None,
 ) -> list[EvalResult]:
-    """The figures of a split in the Hub's form.
+    """Returns the scores on a split in the Hub's format.
 
     Args:
-        figures: by our names; those that the Hub has no name for are left out.
+        scores: scores by our metric names; metrics without a name on the Hub are left out.
         task: pipeline tag.
-        data: name of the data set, for people.
-        data_id: its id on the Hub, or a name in the form of one.
-        config: its configuration.
-        split: that was scored.
-        revision: its commit.
+        data: display name of the data set.
+        data_id: id of the data set on the Hub, or a name in the same format.
+        config: configuration of the data set.
+        split: split that was scored.
+        revision: commit of the data set.
     """
     return [
         EvalResult(
@@ -105,26 +105,26 @@ def results(
             dataset_revision=revision, metric_type=METRICS[name][0], metric_name=name, metric_value=float(value),
             metric_args=METRICS[name][1],
         )
-        for name, value in figures.items()
+        for name, value in scores.items()
         if name in METRICS
     ]  # fmt: skip
 
 
 def front_matter(data: ModelCardData) -> str:
-    """The metadata between two lines of dashes.
+    """Returns the metadata between two lines of dashes.
 
     Raises:
-        HubError: the Hub would refuse it.
+        HubError: the Hub would reject it.
     """
-    refuse(data.to_dict())
+    validate(data.to_dict())
     return f"---\n{data.to_yaml()}\n---\n"
 
 
-def refuse(values: dict[str, Any]) -> None:
-    """Checks metadata as the Hub does.
+def validate(values: dict[str, Any]) -> None:
+    """Validates metadata by the Hub's rules.
 
     Raises:
-        HubError: names what is wrong.
+        HubError: the Hub would reject the metadata; the error names the first invalid key.
     """
     try:
         _Metadata.model_validate(values)
