@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from autotune.publishing.card.examples import LONGEST, examples, masked
+from autotune.publishing.card.examples import MAX_CHARACTERS, examples, masked
 from autotune.registry import task
 
 
@@ -37,7 +37,7 @@ def test_rows_of_each_task_are_read_as_people_do(tmp_path):
         found = examples(file, 2, task(name).columns)
         assert len(found) == 2
         expected = {
-            "sentiment": ("ó" * (LONGEST - 1) + "…", "bom", "mau"),
+            "sentiment": ("ó" * (MAX_CHARACTERS - 1) + "…", "bom", "mau"),
             "ner": ("Ana Sá viu Ita", "Ana Sá (P); Ita (L)", "Ita (L)"),
             "summarization": ("d7", "Um resumo de [e-mail].", ""),
         }[name]

@@ -1,4 +1,4 @@
-"""Rows of the scored split for the card, where somebody asked for them; what would identify people is masked."""
+"""Reads rows of the scored split for the card, if configured, with personal data masked."""
 
 import re
 from collections.abc import Sequence
@@ -18,14 +18,15 @@ PERSONAL = {
     "user": re.compile(r"(?<!\w)@\w+"),
     "URL": re.compile(r"https?://\S+"),
 }
-"""In this order: an address is no user's name, and the digits of a CPF are no phone number."""
-LONGEST = 300
-"""Characters of a text."""
+"""Patterns by the word that replaces a match. The order matters: an e-mail address must be masked before its `@…`
+looks like a user name, and a CPF before its digits look like a phone number."""
+MAX_CHARACTERS = 300
+"""Maximum length of a text on the card."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """A row as people read it."""
+    """A row as the card shows it."""
 
     text: str
     reference: str
@@ -33,52 +34,56 @@ class Example:
 
 
 def examples(predictions: Path, count: int, columns: Sequence[Column]) -> list[Example]:
-    """The first rows of a file of predictions, masked and cut.
+    """Returns the first rows of a file of predictions, masked and truncated.
 
     Args:
-        predictions: one JSON object a line: the row's columns, except for long ones, and `prediction`.
-        count: so many; 0 reads nothing.
-        columns: of the task.
+        predictions: file with one JSON object per line: the row's columns, except for long ones, and `prediction`.
+        count: number of rows; 0 reads nothing.
+        columns: columns of the task.
+
+    Raises:
+        ModelError: a line is damaged.
     """
     if not count:
         return []
     (target,) = (column.role for column in columns if column.target)
     fix = "report.examples=0 in config.yaml leaves the examples away"
-    shown = []
+    rows = []
     for number, row in enumerate(islice(read_lines(predictions, fix=fix), count), 1):
         try:
-            shown.append(_example(row, target))
+            rows.append(_example(row, target))
         except (KeyError, TypeError, ValueError) as error:
             raise damaged(predictions, f"line {number} is not a row with its prediction", fix) from error
-    return shown
+    return rows
 
 
 def masked(text: str) -> str:
-    """A text whose e-mail addresses, CPF, CNPJ and phone numbers, names of users and addresses are named only."""
+    """Returns a text with e-mail addresses, CPF, CNPJ and phone numbers, user names and URLs replaced by their kind."""
     for name, pattern in PERSONAL.items():
         text = pattern.sub(f"[{name}]", text)
     return text
 
 
 def _example(row: dict[str, Any], target: str) -> Example:
-    said = [row[target], row["prediction"]]
-    if isinstance(said[0], list):
-        said = [_entities(row["tokens"], tags) for tags in said]
-    texts = [str(row.get("text", row["id"])), *map(str, said)]
-    return Example(*(_cut(masked(text)) for text in texts))
+    labels = [row[target], row["prediction"]]
+    if isinstance(labels[0], list):
+        labels = [_entities(row["tokens"], tags) for tags in labels]
+    texts = [str(row.get("text", row["id"])), *map(str, labels)]
+    # Mask before truncating: half of a phone number would not match its pattern.
+    return Example(*(_truncated(masked(text)) for text in texts))
 
 
 def _entities(words: list[str], tags: list[str]) -> str:
-    """Entities of IOB2 tags: São Luís (LOCAL); Ana (PESSOA)."""
-    found: list[tuple[str, list[str]]] = []
+    """Returns the entities of IOB2 tags as text: São Luís (LOCAL); Ana (PESSOA)."""
+    entities: list[tuple[str, list[str]]] = []
     for word, tag in zip(words, tags, strict=True):
-        position, _, kind = tag.partition("-")
-        if position == "B":
-            found.append((kind, [word]))
-        elif position == "I" and found:
-            found[-1][1].append(word)
-    return "; ".join(f"{' '.join(words)} ({kind})" for kind, words in found) or "—"
+        prefix, _, entity_type = tag.partition("-")
+        if prefix == "B":
+            entities.append((entity_type, [word]))
+        elif prefix == "I" and entities:
+            entities[-1][1].append(word)
+    return "; ".join(f"{' '.join(words)} ({entity_type})" for entity_type, words in entities) or "—"
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else text[: LONGEST - 1].rstrip() + "…"
+def _truncated(text: str) -> str:
+    return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1].rstrip() + "…"

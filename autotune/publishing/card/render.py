@@ -1,6 +1,6 @@
 """The model card: metadata for the Hub, and what a person should know before using the model.
 
-The text stands in assets/cards, one template a language; everything that comes from data is escaped there.
+The text is in assets/cards, one template per language; `escaped` is applied to every value that a template inserts.
 """
 
 import json
@@ -36,17 +36,19 @@ PIPELINES = {
     "sequence to sequence": "summarization",
     "causal language modelling": "text-generation",
 }
-"""The Hub's names of what a model with this head does."""
+"""The Hub's pipeline tag for each head."""
 CLASSES = {
     "sequence classification": "AutoModelForSequenceClassification",
     "token classification": "AutoModelForTokenClassification",
     "sequence to sequence": "AutoModelForSeq2SeqLM",
     "causal language modelling": "AutoModelForCausalLM",
 }
-EXAMPLES = {
+"""Auto class of transformers for each head."""
+SAMPLE_TEXTS = {
     "text-classification": "O atendimento não foi bom em São Luís.",
     "token-classification": "A Câmara de São Luís não aprovou a obra.",
 }
+"""Input of the usage example for each pipeline tag."""
 METHODS = {"lora": "LoRA", "dora": "DoRA", "rslora": "rsLoRA", "ia3": "(IA)³"}
 BASELINES = {
     "majority class": "classe mais frequente",
@@ -54,16 +56,17 @@ BASELINES = {
     "most frequent tag of each word": "etiqueta mais frequente de cada palavra",
     "first sentences": "primeiras frases",
 }
-"""In Portuguese; what a task of a user's calls its own stays as it is."""
-SUMMED_UP = "Texto da notícia …"
+"""Portuguese names of the baselines; those of a plug-in task are not translated."""
+SAMPLE_DOCUMENT = "Texto da notícia …"
 
 
 def write_card(folder: Path, facts: Facts) -> None:
-    """Writes README.md into the folder of a saved model.
+    """Writes README.md into the folder of a saved model. If the Hub would reject a card that is not to be pushed, logs
+    a warning and writes no card.
 
     Raises:
-        DiskError: it cannot be written.
-        HubError: the Hub would refuse its metadata, and the model is to be pushed; otherwise that is a warning.
+        DiskError: the file cannot be written.
+        HubError: the Hub would reject the metadata, and the model is to be pushed.
     """
     try:
         card = render(facts, str(folder.absolute()), adapter_only=facts.is_adapter_only)
@@ -77,26 +80,26 @@ def write_card(folder: Path, facts: Facts) -> None:
 
 
 def render(facts: Facts, model: str, *, adapter_only: bool) -> str:
-    """The card.
+    """Returns the card.
 
     Args:
-        facts: of the run.
-        model: as users will call it: id of the repository, or the folder's absolute path.
+        facts: facts about the run.
+        model: name with which users load the model: id of the repository, or absolute path of the folder.
         adapter_only: whether the repository holds the adapter without its base model.
 
     Raises:
-        HubError: the Hub would refuse its metadata.
+        HubError: the Hub would reject the metadata.
     """
     language = facts.config.hub.language
     head = facts.saved["head"]
     context = {
         "facts": facts,
         "model": model,
-        "title": _name(facts, model),
+        "title": _title(facts, model),
         "adapter_only": adapter_only,
         "pipeline": PIPELINES[head],
         "usage": block(_usage(facts, model, adapter_only=adapter_only), "python"),
-        "figures": _figures(facts),
+        "figures": _score_rows(facts),
         "classes": {
             name: row
             for name, row in facts.metrics[facts.split].get("per_class", {}).items()
@@ -106,25 +109,25 @@ def render(facts: Facts, model: str, *, adapter_only: bool) -> str:
         "lengths": facts.data.get("check", {}).get("lengths", {}).get("splits", {}),
     }
     text = _template(language).render(context)
-    values = _about(facts, adapter_only=adapter_only) | _scored(facts, model)
-    return _page(values, text)
+    values = _model_metadata(facts, adapter_only=adapter_only) | _score_metadata(facts, model)
+    return _assemble(values, text)
 
 
 def render_last(
     facts: Facts, snapshot: "Snapshot", model: str, result: str, branch: str, *, adapter_only: bool
 ) -> str:
-    """The short card of weights that are not the result of their run.
+    """Returns the short card of the last weights, which are not the result of their run.
 
     Args:
-        facts: of the run, finished or not.
-        snapshot: what the weights are.
+        facts: facts about the run, finished or not.
+        snapshot: description of the weights.
         model: id of the repository.
         result: branch of the run's result.
-        branch: of these weights.
+        branch: branch of these weights.
         adapter_only: whether the branch holds the adapter without its base model.
 
     Raises:
-        HubError: the Hub would refuse its metadata.
+        HubError: the Hub would reject the metadata.
     """
     context = {
         "facts": facts,
@@ -134,25 +137,28 @@ def render_last(
         "usage": block(_usage(facts, model, adapter_only=adapter_only, revision=branch), "python"),
     }
     text = _template(facts.config.hub.language, ".last").render(context)
-    return _page(_about(facts, adapter_only=adapter_only), text)
+    return _assemble(_model_metadata(facts, adapter_only=adapter_only), text)
 
 
-def _page(values: dict[str, Any], text: str) -> str:
+def _assemble(values: dict[str, Any], text: str) -> str:
+    """Joins metadata and text to a card with marks, with secrets redacted."""
     data = ModelCardData(**{key: value for key, value in values.items() if value is not None})
     return marked(redact(metadata.front_matter(data)), redact(text))
 
 
 @cache
-def _template(language: CardLanguage, kind: str = "") -> Any:
-    swapped = str.maketrans(",.", ".,") if language is CardLanguage.pt else {}
+def _template(language: CardLanguage, variant: str = "") -> Any:
+    """Compiles the template of a language; variant `.last` is that of the last weights."""
+    separators = str.maketrans(",.", ".,") if language is CardLanguage.pt else {}
 
     def number(value: Any, digits: int = 4) -> SafeMarkdown:
         text = f"{value:,.{digits}f}" if isinstance(value, float) else f"{value:,}"
-        return SafeMarkdown(text.translate(swapped))
+        return SafeMarkdown(text.translate(separators))
 
     def short(value: float) -> SafeMarkdown:
-        return SafeMarkdown(f"{value:g}".translate(swapped))
+        return SafeMarkdown(f"{value:g}".translate(separators))
 
+    # `finalize` escapes every value that is not SafeMarkdown; jinja's autoescape knows HTML only.
     environment = Environment(
         loader=BaseLoader(), finalize=escaped, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         autoescape=False,
@@ -165,31 +171,37 @@ def _template(language: CardLanguage, kind: str = "") -> Any:
         "method": METHODS.__getitem__,
     }
     environment.globals |= {"hub": _hub_link, "baseline": BASELINES.get}
-    text = package_files("autotune").joinpath("assets", "cards", f"{language}{kind}.md").read_text("utf-8")
+    text = package_files("autotune").joinpath("assets", "cards", f"{language}{variant}.md").read_text("utf-8")
     return environment.from_string(text)
 
 
-def _hub_link(name: str, commit: str | None, kind: str = "") -> SafeMarkdown:
-    """A name, with a link to its commit where it is on the Hub."""
-    return link(name, f"https://huggingface.co/{kind}{name}/tree/{commit}") if commit else code(name)
+def _hub_link(name: str, commit: str | None, prefix: str = "") -> SafeMarkdown:
+    """Returns a link to the commit on the Hub, or just the name if there is none.
+
+    Args:
+        name: Hub id, or a local name.
+        commit: commit on the Hub; None for local ones.
+        prefix: first part of the address: `datasets/`, or nothing for models.
+    """
+    return link(name, f"https://huggingface.co/{prefix}{name}/tree/{commit}") if commit else code(name)
 
 
-def _figures(facts: Facts) -> list[dict[str, Any]]:
-    """Each figure with its interval and what the baselines reach."""
-    ends = facts.metrics.get("interval", {}).get(facts.split, {})
+def _score_rows(facts: Facts) -> list[dict[str, Any]]:
+    """Returns the rows of the score table: each score with its confidence interval and those of the baselines."""
+    intervals = facts.metrics.get("interval", {}).get(facts.split, {})
     baselines = facts.metrics["baseline"][facts.split]
     return [
-        {"name": name, "value": value, "interval": ends.get(name),
-         "baselines": [figures.get(name) for figures in baselines.values()]}
+        {"name": name, "value": value, "interval": intervals.get(name),
+         "baselines": [scores.get(name) for scores in baselines.values()]}
         for name, value in facts.scores.items()
     ]  # fmt: skip
 
 
-def _about(facts: Facts, *, adapter_only: bool) -> dict[str, Any]:
-    """Metadata of the model, whatever its figures."""
+def _model_metadata(facts: Facts, *, adapter_only: bool) -> dict[str, Any]:
+    """Returns the metadata that do not depend on scores."""
     config, origins, licence = facts.config, facts.origins, facts.licence
     language, *region = config.dataset.language.split("-")
-    adapted = [str(config.peft.method)] if config.peft is not None else []
+    peft_tags = [str(config.peft.method)] if config.peft is not None else []
     values: dict[str, Any] = {
         "language": language.lower(),
         "license": licence.id if licence.id in (None, *LICENSES) else "other",
@@ -198,17 +210,17 @@ def _about(facts: Facts, *, adapter_only: bool) -> dict[str, Any]:
         "base_model": facts.base if origins.model else None,
         "base_model_relation": ("adapter" if adapter_only else "finetune") if origins.model else None,
         "datasets": [facts.dataset] if origins.dataset else None,
-        "tags": ["autotune", config.task.name, *adapted, *([config.dataset.language] if region else [])],
+        "tags": ["autotune", config.task.name, *peft_tags, *([config.dataset.language] if region else [])],
     }
     if values["license"] == "other":
-        named = licence.id if licence.id != "other" else f"{licence.base} / {licence.data}"
-        values["license_name"] = slug(str(named)).lower()
+        name = licence.id if licence.id != "other" else f"{licence.base} / {licence.data}"
+        values["license_name"] = slug(str(name)).lower()
     return values
 
 
-def _scored(facts: Facts, model: str) -> dict[str, Any]:
-    """Metadata of the figures."""
-    scored = metadata.results(
+def _score_metadata(facts: Facts, model: str) -> dict[str, Any]:
+    """Returns the metadata of the scores; an empty dict if the Hub has no name for any metric of the task."""
+    results = metadata.results(
         facts.scores,
         task=PIPELINES[facts.saved["head"]],
         data=" ".join(facts.dataset.split()),
@@ -217,58 +229,62 @@ def _scored(facts: Facts, model: str) -> dict[str, Any]:
         split=facts.split,
         revision=facts.origins.dataset,
     )
-    if not scored:  # a task may have figures that the Hub has no name for
+    if not results:
         return {}
     return {
-        "metrics": sorted({result.metric_type for result in scored}),
-        "model_name": _name(facts, model),
-        "eval_results": scored,
+        "metrics": sorted({result.metric_type for result in results}),
+        "model_name": _title(facts, model),
+        "eval_results": results,
     }
 
 
-def _name(facts: Facts, model: str) -> str:
+def _title(facts: Facts, model: str) -> str:
+    """Returns the name of the repository, or of the run if the model is in a local folder."""
     return str(facts.config.name) if Path(model).is_absolute() else model.split("/")[-1]
 
 
 def _usage(facts: Facts, model: str, *, adapter_only: bool, revision: str | None = None) -> str:
-    """Code that works as pasted."""
-    at = f', revision="{revision}"' if revision is not None else ""
+    """Returns Python code that loads and calls the model and works without changes."""
+    revision_argument = f', revision="{revision}"' if revision is not None else ""
     head, pipeline = facts.saved["head"], PIPELINES[facts.saved["head"]]
     lines = [f"MODEL = {json.dumps(model, ensure_ascii=False)}", ""]
-    auto = CLASSES[head]
+    auto_class = CLASSES[head]
     if adapter_only:
         lines[:0] = [
             "from peft import PeftConfig, PeftModel",
-            f"from transformers import AutoConfig, {auto}, AutoTokenizer, pipeline",
+            f"from transformers import AutoConfig, {auto_class}, AutoTokenizer, pipeline",
             "",
         ]
         lines += [
-            f"config = AutoConfig.from_pretrained(MODEL{at})",
-            f"adapter = PeftConfig.from_pretrained(MODEL{at})",
+            f"config = AutoConfig.from_pretrained(MODEL{revision_argument})",
+            f"adapter = PeftConfig.from_pretrained(MODEL{revision_argument})",
             "base, commit = adapter.base_model_name_or_path, adapter.revision",
-            f"base = {auto}.from_pretrained(base, revision=commit, config=config)",
-            f"model = PeftModel.from_pretrained(base, MODEL{at}).merge_and_unload()",
-            f"tokenizer = AutoTokenizer.from_pretrained(MODEL{at})",
+            f"base = {auto_class}.from_pretrained(base, revision=commit, config=config)",
+            f"model = PeftModel.from_pretrained(base, MODEL{revision_argument}).merge_and_unload()",
+            f"tokenizer = AutoTokenizer.from_pretrained(MODEL{revision_argument})",
         ]
-    if pipeline in EXAMPLES:
+    if pipeline in SAMPLE_TEXTS:
         settings = f", truncation=True, max_length={facts.max_length}"
         if pipeline == "token-classification":
             settings = ', aggregation_strategy="simple"'
-        parts = "model=model, tokenizer=tokenizer" if adapter_only else f"model=MODEL{at}"
+        parts = "model=model, tokenizer=tokenizer" if adapter_only else f"model=MODEL{revision_argument}"
         if not adapter_only:
             lines[:0] = ["from transformers import pipeline", ""]
-        lines += [f'use = pipeline("{pipeline}", {parts}{settings})', f'print(use("{EXAMPLES[pipeline]}"))']
+        lines += [
+            f'use = pipeline("{pipeline}", {parts}{settings})',
+            f'print(use("{SAMPLE_TEXTS[pipeline]}"))',
+        ]
         return "\n".join(lines)
     if not adapter_only:
-        lines[:0] = [f"from transformers import {auto}, AutoTokenizer", ""]
+        lines[:0] = [f"from transformers import {auto_class}, AutoTokenizer", ""]
         lines += [
-            f"tokenizer = AutoTokenizer.from_pretrained(MODEL{at})",
-            f"model = {auto}.from_pretrained(MODEL{at})",
+            f"tokenizer = AutoTokenizer.from_pretrained(MODEL{revision_argument})",
+            f"model = {auto_class}.from_pretrained(MODEL{revision_argument})",
         ]
     prompt = facts.saved.get("serving", {}).get("prompt", "{document}")
     only_new = '[inputs["input_ids"].shape[1] :]' if pipeline == "text-generation" else ""
     lines += [
-        f"text = {json.dumps(prompt.replace('{document}', SUMMED_UP), ensure_ascii=False)}",
+        f"text = {json.dumps(prompt.replace('{document}', SAMPLE_DOCUMENT), ensure_ascii=False)}",
         'inputs = tokenizer(text, return_tensors="pt", truncation=True)',
         f"written = model.generate(**inputs)[0]{only_new}",
         "print(tokenizer.decode(written, skip_special_tokens=True))",
