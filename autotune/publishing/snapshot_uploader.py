@@ -95,7 +95,7 @@ class SnapshotUploader(TrainingListener):
         generation: Mapping[str, Any] | None,
     ) -> None:
         self._folder, self._config, self._record, self._generation = folder, config, record, generation
-        # A copy: a fast tokenizer must not be saved by this thread while training configures it in another.
+        # A copy: a fast tokenizer must not be saved by the worker thread while training configures it.
         self._base = replace(base, tokenizer=copy.deepcopy(base.tokenizer))
         self._every = None if offline() else config.hub.every
         self._evaluations = 0

@@ -46,18 +46,18 @@ def load_resumed_config(run: Path, words: Sequence[str]) -> RunConfig:
         ConfigError: there is no such run, or the command line contradicts its config.yaml.
     """
     values = _load_saved_config(run)
-    others = [word for word in words if key_of(word) != "resume"]
-    if flags := [word for word in others if word.startswith("-")]:
+    overrides = [word for word in words if key_of(word) != "resume"]
+    if flags := [word for word in overrides if word.startswith("-")]:
         raise ConfigError(
             "one run goes on, as it was configured",
             where=f"resume={run}",
             found=" ".join(flags),
             fix=f"autotune {format_text_override('resume', str(run))}",
         )
-    (requested,) = compose.compose([f"task={values['task']['name']}", *others])
+    (requested,) = compose.compose([f"task={values['task']['name']}", *overrides])
     requested_values = asdict(requested)
     errors = []
-    for key in map(key_of, others):
+    for key in map(key_of, overrides):
         if key in FROM_FOLDER:
             errors.append(
                 ConfigError(
