@@ -1,4 +1,4 @@
-"""torch.compile with a bounded number of compilations: any number of rows, few lengths."""
+"""Uses torch.compile with a bounded number of compilations: any number of rows, but few lengths."""
 
 from typing import Any
 
@@ -10,33 +10,34 @@ from torch import nn
 from autotune.data.batches import Lengths
 
 SIZES = 8
-"""Lengths that each padded tensor may have."""
+"""Number of lengths that each padded tensor may have."""
 MULTIPLE = 16
-"""Lengths are multiples of this at least, which the matrix units of GPUs like."""
+"""Smallest step between lengths; the matrix units of GPUs work best with multiples of it."""
 
 
 def compile_model(model: nn.Module) -> nn.Module:
-    """The model with kernels made for it on the way: one graph for each length, and one more where a row is alone."""
+    """Returns the model, compiled as it runs: one graph per length, and one more for a batch of a single row."""
+    # Two padded tensors (source and target) have SIZES lengths each. Beyond the limit, dynamo falls back to eager.
     torch._dynamo.config.recompile_limit = 2 * SIZES**2
     module: Any = torch.compile(model)
     return module
 
 
 def length_multiple(lengths: Lengths) -> int:
-    """What lengths are rounded up to so that there are few.
+    """Returns the multiple to which lengths are rounded up, so that there are few.
 
     Args:
-        lengths: of all features, integers (features, tensors).
+        lengths: lengths of all features, integers (features, tensors).
     """
     return int(pad_to_multiple(np.asarray(-(-int(lengths.max()) // SIZES)), MULTIPLE))
 
 
 def pad_to_multiple(lengths: Lengths, multiple: int) -> Lengths:
-    """Each the next multiple."""
+    """Rounds each length up to the next multiple."""
     return -(-lengths // multiple) * multiple
 
 
 def mark_batch_dynamic(tensors: dict[str, torch.Tensor]) -> None:
-    """Says that batches of these tensors will have other numbers of rows."""
+    """Marks the number of rows of these tensors as dynamic, so other batch sizes need no compilation of their own."""
     for tensor in tensors.values():
         torch._dynamo.maybe_mark_dynamic(tensor, 0)

@@ -1,4 +1,4 @@
-"""Which arithmetic a run uses, and on which device."""
+"""Chooses precision, device and CPU threads."""
 
 import os
 from typing import Any
@@ -15,44 +15,44 @@ from autotune.runtime import launcher
 from autotune.runtime.cpu import physical_cores
 
 FP16_OVERFLOWS = ("t5", "mt5", "umt5", "longt5")
-"""Trained in bfloat16, whose range is that of fp32: their activations pass fp16's 65504 and become infinite."""
+"""Model types trained in bfloat16, whose range is that of fp32: their activations exceed fp16's 65504 and become
+infinite."""
 
 AMPERE = (8, 0)
-"""The first GPUs with tf32, as their compute capability."""
+"""Compute capability of the first GPUs with tf32."""
 
-MATRIX_UNIT_HIDDEN = 384
-"""Hidden size from which bf16 pays on a CPU with AMX. Measured on a Xeon with two cores: at 64 autocast's casts made
-a run 2.5 times as long as in fp32 (13-19 s against 5-8 s), at 384 a run took 0.74 of the CPU time."""
+MIN_HIDDEN_FOR_AMX = 384
+"""Hidden size from which bf16 is faster on a CPU with AMX. Measured on a Xeon with two cores: at 64, the casts of
+autocast made a run 2.5 times as long as in fp32 (13-19 s against 5-8 s); at 384 a run took 0.74 of the CPU time."""
 
-THREADS_HIDDEN = 256
-"""Hidden size from which a second thread pays. One thread's time for a BERT step over that of two, measured on two
-idle cores with passive waiting, batches of 400 to 4,000 tokens: 0.40-0.81 at 64, 0.47-1.04 at 128, 0.81 at 192,
-0.99 at 256, 1.05-1.6 at 384."""
+MIN_HIDDEN_FOR_THREADS = 256
+"""Hidden size from which a second thread is faster. Time of a BERT step with one thread divided by that with two,
+measured on two idle cores with passive waiting, batches of 400 to 4,000 tokens: 0.40-0.81 at 64, 0.47-1.04 at 128,
+0.81 at 192, 0.99 at 256, 1.05-1.6 at 384."""
 
 
 def hidden_size(config: Any) -> int:
-    """The width of a model's hidden states; that of BERT-base where its config has no such key."""
+    """Returns the width of a model's hidden states; that of BERT-base if its config has no such key."""
     return getattr(config, "hidden_size", None) or 768
 
 
 def resolve_precision(precision: Precision, config: PretrainedConfig) -> Precision:
-    """fp32, tf32, bf16 or fp16 for this machine and model.
+    """Returns fp32, tf32, bf16 or fp16 for this machine and model.
 
-    auto is bf16 where the hardware multiplies bf16 matrices in units of its own: GPUs since Ampere, and CPUs with AMX
-    from a hidden size of MATRIX_UNIT_HIDDEN. Elsewhere it is fp32: on a CPU without AMX bf16 was measured at half the
-    speed of fp32.
+    auto is bf16 if the hardware has matrix units for it: GPUs since Ampere, and CPUs with AMX from a hidden size of
+    MIN_HIDDEN_FOR_AMX. Otherwise it is fp32: on a CPU without AMX, bf16 was measured at half the speed of fp32.
 
     Args:
-        precision: as configured.
-        config: of the model.
+        precision: precision as configured.
+        config: config of the model.
 
     Raises:
-        ConfigError: fp16 for a T5 kind; fp16 or tf32 on a CPU; bf16 or tf32 on a GPU without them.
+        ConfigError: fp16 for a T5 model; fp16 or tf32 on a CPU; bf16 or tf32 on a GPU without them.
     """
     cuda = torch.cuda.is_available()
     if precision is Precision.auto:
-        pays = cuda or hidden_size(config) >= MATRIX_UNIT_HIDDEN
-        return Precision.bf16 if pays and has_fast_bf16() else Precision.fp32
+        large_enough = cuda or hidden_size(config) >= MIN_HIDDEN_FOR_AMX
+        return Precision.bf16 if large_enough and has_fast_bf16() else Precision.fp32
     if precision is Precision.fp16 and config.model_type in FP16_OVERFLOWS:
         raise ConfigError(
             f"models of the kind {config.model_type} overflow in fp16: they were trained in bfloat16, and their "
@@ -80,11 +80,10 @@ def resolve_precision(precision: Precision, config: PretrainedConfig) -> Precisi
 
 
 def inference_precision(precision: Precision) -> Precision:
-    """The precision of final scores and of predictions, for the one of training.
+    """Returns the precision of final scores and predictions for that of training.
 
     On a GPU it is the same. On a CPU it is fp32, so that a plain load of the model in transformers gives the same
-    figures. The cost, where training was in bf16: each scored row takes a forward pass in fp32, about a third of an
-    fp32 step on it.
+    scores. If training was in bf16, this costs a forward pass in fp32 per scored row, about a third of an fp32 step.
     """
     return precision if torch.cuda.is_available() else Precision.fp32
 
@@ -102,11 +101,11 @@ def cpu_has_matrix_unit() -> bool:
 
 
 def micro_batch_cost(config: PretrainedConfig) -> MicroBatchCost:
-    """What micro-batches of a model cost, from its hidden size.
+    """Returns the cost of a model's micro-batches, from its hidden size.
 
-    On a CPU attention was measured to cost as much as all the rest at 3.6 times the hidden size (384 and 768), and
-    where dropout of attention keeps it out of the fused kernel at 1.2 times. Starting a micro-batch cost 64 padded
-    tokens there; a GPU waits for the CPU in the meantime, in which it could do some thousand tokens.
+    On a CPU, attention was measured to cost as much as all the rest at a length of 3.6 times the hidden size (384 and
+    768), and at 1.2 times if dropout of attention keeps it out of the fused kernel. Starting a micro-batch cost as much
+    as 64 padded tokens there; a GPU waits for the CPU meanwhile, and could process about a thousand tokens.
     """
     return MicroBatchCost(
         attention=2.0 * hidden_size(config), overhead=1024.0 if torch.cuda.is_available() else 64.0
@@ -114,14 +113,14 @@ def micro_batch_cost(config: PretrainedConfig) -> MicroBatchCost:
 
 
 def accelerator(precision: Precision, config: PretrainedConfig | None = None) -> Accelerator:
-    """The Accelerator for a precision: on the GPU if there is one, else on the CPU over gloo.
+    """Returns the Accelerator for a precision: on the GPU if there is one, else on the CPU over gloo.
 
-    A model that was trained with the GPU's fp16 or tf32 is used in fp32 on a CPU. There torch gets as many threads as
-    pay for the model, where OMP_NUM_THREADS does not say otherwise.
+    A model that was trained with the GPU's fp16 or tf32 is used in fp32 on a CPU. There torch gets the number of threads
+    that is fastest for the model, unless OMP_NUM_THREADS is set.
 
     Args:
-        precision: resolved.
-        config: of the model; None: of a size for which all cores pay.
+        precision: resolved precision.
+        config: config of the model; None for a model large enough for all cores.
     """
     # accelerate keeps one precision for the whole process; the runs of a sweep may have several.
     AcceleratorState._reset_state()
@@ -135,15 +134,15 @@ def accelerator(precision: Precision, config: PretrainedConfig | None = None) ->
 
 
 def threads(config: PretrainedConfig | None) -> int:
-    """CPU threads for a model: one below a hidden size of THREADS_HIDDEN, else one per physical core, shared with the
-    other ranks of this machine. A rule by shape and not by a clock, so that a run repeats to the last bit."""
-    if config is not None and hidden_size(config) < THREADS_HIDDEN:
+    """Returns the CPU threads for a model: one below a hidden size of MIN_HIDDEN_FOR_THREADS, else one per physical core,
+    shared with the other ranks of this machine. The rule uses the shape and no clock, so a run repeats to the last bit."""
+    if config is not None and hidden_size(config) < MIN_HIDDEN_FOR_THREADS:
         return 1
     return max(1, physical_cores() // launcher.local_world_size())
 
 
 def name() -> str:
-    """The device in words."""
+    """Returns the name of the device, as shown to the user."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     number = torch.get_num_threads()

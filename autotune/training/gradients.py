@@ -1,8 +1,8 @@
 """The gradient of a step: sums over micro-batches and ranks, divided once, at the end.
 
-Ranks do not use DistributedDataParallel. It averages gradients inside the last backward, so that a rank whose
-memory was not enough there would leave the others waiting for ever. Here nothing is exchanged before every
-rank has said, in one small reduction, that its backward passes are done; then the gradients follow.
+Ranks do not use DistributedDataParallel. It averages gradients inside the last backward pass, so a rank that runs
+out of memory there would leave the others waiting forever. Here nothing is exchanged before every rank has
+reported, in one small reduction, that its backward passes are done; then the gradients follow.
 """
 
 import math
@@ -14,27 +14,30 @@ import torch.distributed
 from torch import Tensor, nn
 
 BUCKET_NUMBERS = 1 << 24
-"""Gradients travel between ranks in pieces of so many numbers, 64 MiB in fp32."""
+"""Numbers per message when gradients are reduced over ranks; 64 MiB in fp32."""
 
 
 @dataclass
 class StepTotals:
-    """Sums of one step: those of this rank, and after `all_reduce` those of all ranks."""
+    """Sums of one step over this rank, and after `all_reduce` over all ranks."""
 
     loss: float = 0.0
-    """Sum over targets."""
+    """Sum of the loss over targets."""
     count: float = 0.0
-    """Sum of the targets' weights."""
+    """Sum of the weights of the targets."""
     out_of_memory: bool = False
     single_example: bool = False
-    """Whether the micro-batch that did not fit into memory holds one feature."""
+    """Whether the micro-batch that did not fit into memory holds a single feature."""
     stop: bool = False
     """Whether training ends before this step is applied."""
     has_gradient: list[bool] | None = None
     """Which trainable parameters have a gradient, in their order."""
 
     def all_reduce(self, device: torch.device) -> "StepTotals":
-        """Returns the sums and disjunctions over all ranks, in one reduction; itself in a single process."""
+        """Returns the sums of the numbers and the disjunctions of the flags over all ranks, in one reduction.
+
+        A single process gets the object itself.
+        """
         if not is_distributed():
             return self
         flags = [self.out_of_memory, self.single_example, self.stop, *(self.has_gradient or [])]
@@ -54,14 +57,15 @@ def all_reduce_gradients(parameters: Sequence[nn.Parameter], learned: Sequence[b
     """Replaces every gradient with the sum over all ranks; a rank without one counts as zeros.
 
     Args:
-        parameters: those that are trained, in the same order on every rank.
+        parameters: the trained parameters, in the same order on every rank.
         learned: which of them have a gradient on some rank; the others keep none.
     """
-    chosen = [parameter for parameter, has in zip(parameters, learned, strict=True) if has]
-    for parameter in chosen:
+    reduced = [parameter for parameter, has in zip(parameters, learned, strict=True) if has]
+    # All ranks must reduce the same tensors in the same order, also one that had no micro-batch in this step.
+    for parameter in reduced:
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
-    for bucket in _buckets(chosen):
+    for bucket in _buckets(reduced):
         gradients = [parameter.grad for parameter in bucket if parameter.grad is not None]
         flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
         torch.distributed.all_reduce(flat)
@@ -73,12 +77,10 @@ def all_reduce_gradients(parameters: Sequence[nn.Parameter], learned: Sequence[b
 def normalize_and_clip_gradients(
     parameters: Sequence[nn.Parameter], factor: float, limit: float | None
 ) -> float:
-    """Multiplies the gradients with a factor and shortens them where they are then longer than the limit.
-
-    Both are one pass over the gradients.
+    """Multiplies the gradients by a factor, then clips their norm to the limit, both in one pass over the gradients.
 
     Returns:
-        The norm of all gradients together, after the factor and before it is shortened.
+        The norm of all gradients together, after the factor and before clipping.
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     norm = float(nn.utils.get_total_norm(gradients)) * factor if gradients else 0.0
@@ -90,20 +92,20 @@ def normalize_and_clip_gradients(
 
 
 def broadcast_parameters(tensors: Sequence[Tensor]) -> None:
-    """Gives all ranks what the first one has."""
+    """Gives all ranks the values of rank 0."""
     if is_distributed():
         for tensor in tensors:
             torch.distributed.broadcast(tensor.data, src=0)
 
 
 def _buckets(parameters: Sequence[nn.Parameter]) -> list[list[nn.Parameter]]:
-    """Parameters of one type each, at most BUCKET_NUMBERS numbers or one parameter."""
+    """Groups parameters of one dtype, each group with at most BUCKET_NUMBERS numbers or a single parameter."""
     buckets: list[list[nn.Parameter]] = []
-    room = 0
+    free = 0
     for parameter in parameters:
-        if not buckets or parameter.numel() > room or parameter.dtype != buckets[-1][0].dtype:
+        if not buckets or parameter.numel() > free or parameter.dtype != buckets[-1][0].dtype:
             buckets.append([])
-            room = BUCKET_NUMBERS
+            free = BUCKET_NUMBERS
         buckets[-1].append(parameter)
-        room -= parameter.numel()
+        free -= parameter.numel()
     return buckets

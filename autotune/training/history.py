@@ -1,4 +1,4 @@
-"""What a run that goes on reads back: the lines of history.jsonl, and state.json of a checkpoint."""
+"""Schemas of what a resumed run reads back: the lines of history.jsonl, and state.json of a checkpoint."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from autotune.runtime.records import Record, checked, read_lines
 
 
 class StepRecord(Record):
-    """A line of a step, as far as it is read back."""
+    """A line of a step, with the keys that are read back."""
 
     step: int
     loss: float | None
@@ -28,7 +28,7 @@ class ValidationRecord(Record):
 
 
 class AnomalyRecord(Record):
-    """A line of something that was probably not meant."""
+    """A line of an anomaly; see `guards.Anomaly`."""
 
     trouble: str
     step: int
@@ -37,7 +37,7 @@ class AnomalyRecord(Record):
 
 
 class StateRecord(Record):
-    """Where training stood."""
+    """Position of the run; see `state.TrainerState`."""
 
     step: int
     last_eval_step: int
@@ -51,7 +51,7 @@ class StateRecord(Record):
 
 
 class Schedule(Record):
-    """What the schedule of learning rates remembers."""
+    """State of the learning rate schedule."""
 
     last_epoch: int
     step_count: int = Field(alias="_step_count")
@@ -59,7 +59,7 @@ class Schedule(Record):
 
 
 class Position(Record):
-    """state.json."""
+    """Contents of state.json."""
 
     standing: StateRecord
     budget: int
@@ -72,7 +72,7 @@ class Position(Record):
 
 
 def read_history(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of steps, evaluations and warnings; others are left out.
+    """Yields the lines of steps, evaluations and anomalies; skips others.
 
     Raises:
         ConfigError: a line is damaged.

@@ -1,4 +1,4 @@
-"""Who is told how training goes: the trainer knows this much of whoever wants the weights on the way."""
+"""The interface for code that follows training and needs the weights before its end."""
 
 from torch import nn
 
@@ -6,26 +6,26 @@ from autotune.tasks.base import Scores
 
 
 class TrainingListener:
-    """Is told by the first process what has become of training; this one does nothing with it."""
+    """Receives the events of training on rank 0; this one ignores them."""
 
     def on_evaluate(self, model: nn.Module, step: int, total: int, scores: Scores) -> None:
-        """Validation was scored, between two steps; returns soon.
+        """Handles scores of validation, between two steps; must return soon.
 
         Args:
-            model: as it was scored; it goes on learning.
-            step: after which it was scored.
-            total: steps that are planned.
-            scores: on validation.
+            model: the model that was scored; training continues with it.
+            step: step after which it was scored.
+            total: number of planned steps.
+            scores: scores on validation.
         """
 
     def on_stop(self) -> None:
-        """No further step follows: training has ended, or was interrupted; returns soon."""
+        """Handles that no further step follows, because training ended or was interrupted; must return soon."""
 
     def on_end(self, model: nn.Module, step: int, best_step: int) -> None:
-        """Training has ended, and the model still has its last weights.
+        """Handles the end of training; the model still has its last weights.
 
         Args:
-            model: goes back to the best weights afterwards.
-            step: the last one.
-            best_step: the one whose weights scored best.
+            model: the model; it gets the best weights afterwards.
+            step: the last step.
+            best_step: the step whose weights scored best.
         """

@@ -1,4 +1,4 @@
-"""From numbers of features to batches on the device."""
+"""Turns indices of features into batches on the device."""
 
 from collections.abc import Sequence
 
@@ -12,38 +12,39 @@ from autotune.training.compiling import mark_batch_dynamic
 
 
 class BatchLoader:
-    """Collates micro-batches and takes them to the device.
+    """Collates micro-batches and moves them to the device.
 
-    On a GPU the tensors go through pinned memory while the GPU is busy, and the first micro-batch of the next
-    step is made ready before the end of this one is waited for. Order and random state do not change: there
-    is no other process or thread, and collating draws no numbers.
+    On a GPU the tensors go through pinned memory while the GPU is busy, and the first micro-batch of the next step is
+    loaded before waiting for the end of this one. Order and random state do not change: there is no other process or
+    thread, and collating draws no random numbers.
 
     Args:
-        task: collates.
-        device: where the batches are wanted.
+        task: collates the features.
+        device: target device of the batches.
     """
 
     multiple = 1
-    """Of the lengths of batches; more than 1 where the model is compiled."""
+    """Multiple to which the lengths of batches are padded; above 1 if the model is compiled."""
 
     def __init__(self, task: Task, device: torch.device) -> None:
         self.task, self.device = task, device
-        self._ready: tuple[Dataset, Indices, Batch] | None = None
+        self._prefetched: tuple[Dataset, Indices, Batch] | None = None
 
     def batch(self, table: Dataset, features: Indices) -> Batch:
-        """The batch of some features of a table."""
-        if self._ready is not None:
-            (ready_table, ready_features, batch), self._ready = self._ready, None
-            if ready_table is table and ready_features.tolist() == features.tolist():
+        """Returns the batch of some features of a table."""
+        # After running out of memory, the step is cut differently, and the prefetched batch is not the one asked for.
+        if self._prefetched is not None:
+            (prefetched_table, prefetched_features, batch), self._prefetched = self._prefetched, None
+            if prefetched_table is table and prefetched_features.tolist() == features.tolist():
                 return batch
-        return self._make(table, features)
+        return self._load(table, features)
 
     def prepare(self, table: Dataset, micro_batches: Sequence[Indices]) -> None:
-        """Begins with the first of the micro-batches that will be asked for next; on a GPU alone."""
+        """Loads the first of the micro-batches that are needed next; only on a GPU."""
         if self.device.type == "cuda" and micro_batches:
-            self._ready = table, micro_batches[0], self._make(table, micro_batches[0])
+            self._prefetched = table, micro_batches[0], self._load(table, micro_batches[0])
 
-    def _make(self, table: Dataset, features: Indices) -> Batch:
+    def _load(self, table: Dataset, features: Indices) -> Batch:
         batch = self.task.collate(take(table, features))
         if self.multiple > 1:
             batch = batch.pad_to_multiple(self.multiple, self.task.tokenizer.pad_token_id)

@@ -1,4 +1,4 @@
-"""What a step does to the weights, and how much: AdamW and its learning rate."""
+"""Builds the optimizer (AdamW) and the schedule of its learning rate."""
 
 import math
 
@@ -12,7 +12,7 @@ from autotune.config.schema import TrainerConfig
 
 
 def optimizer(model: nn.Module, config: TrainerConfig) -> torch.optim.Optimizer:
-    """Fused AdamW; vectors (biases and the gains of norms) are not decayed."""
+    """Returns a fused AdamW; vectors (biases and the gains of norms) have no weight decay."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     matrices = [parameter for parameter in trained if parameter.ndim >= 2 and 1 not in parameter.shape]
     vectors = [parameter for parameter in trained if parameter.ndim < 2 or 1 in parameter.shape]
@@ -30,23 +30,23 @@ def optimizer(model: nn.Module, config: TrainerConfig) -> torch.optim.Optimizer:
 
 
 def schedule(optimizer: torch.optim.Optimizer, config: TrainerConfig, total_steps: int) -> LRScheduler:
-    """The learning rate over so many optimizer steps."""
+    """Returns the schedule of the learning rate over a number of optimizer steps."""
     constant = config.schedule is Schedule.constant
-    course: LRScheduler = get_scheduler(
+    scheduler: LRScheduler = get_scheduler(
         "constant_with_warmup" if constant else config.schedule.value,
         optimizer,
         num_warmup_steps=warmup_steps(config, total_steps),
         num_training_steps=total_steps,
     )
-    return course
+    return scheduler
 
 
 def warmup_steps(config: TrainerConfig, total_steps: int) -> int:
-    """Steps in which the learning rate rises."""
+    """Returns the number of steps in which the learning rate rises."""
     return math.ceil(config.warmup_ratio * total_steps)
 
 
 def interval(text: str, steps_per_epoch: int) -> int:
-    """Steps between evaluations: `1ep` and `0.5ep` are epochs, `200st` steps."""
+    """Returns the steps between evaluations: `1ep` and `0.5ep` are epochs, `200st` are steps."""
     number, unit = float(text[:-2]), text[-2:]
     return max(1, round(number * steps_per_epoch if unit == "ep" else number))

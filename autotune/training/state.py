@@ -1,4 +1,4 @@
-"""How far training has come, and how a trainer is put back to where a checkpoint was written."""
+"""The state of a training run: saved in a checkpoint and loaded back."""
 
 import math
 import platform
@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from autotune.training.gradients import is_distributed
 
 SCHEDULE = ("last_epoch", "_step_count", "_last_lr")
-"""What changes in a schedule; the rest comes from the configuration."""
+"""Attributes of a schedule that change; the others follow from the configuration."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class StepResult:
     """One optimizer step."""
 
     step: int
-    """Number of steps done, this one included."""
+    """Number of steps done, including this one."""
     epoch: float
     """Passes over the rows so far."""
     loss: float
@@ -52,27 +52,30 @@ class StepResult:
 
 @dataclass
 class TrainerState:
-    """All of a run's position; order of rows, sections and random numbers are functions of it."""
+    """Position of a run; the order of rows, the sections and the random numbers are functions of it."""
 
     step: int = 0
-    """Optimizer steps that have been done."""
+    """Number of optimizer steps done."""
     last_eval_step: int = 0
-    """The one after which validation was last scored."""
+    """Step after which validation was last scored."""
     best: float | None = None
+    """Best score on validation so far."""
     best_step: int = 0
+    """Step with the best score."""
     evals_without_improvement: int = 0
-    """Evaluations since the best, without those in warm-up or before the model has done more than guess."""
+    """Evaluations since the best one, except those in warm-up or before the model has done more than guess."""
     learned: bool = False
     """Whether an evaluation has shown more than guessing."""
     section: int = 0
+    """Number of the section of a stream that is being trained on."""
     section_began: int = 0
-    """The step with which the section began."""
+    """Step with which the section began."""
     seconds: float = 0.0
-    """Of training, in all attempts."""
+    """Training time over all attempts."""
 
 
 def optimizer_tensors(optimizer: Any) -> dict[str, Tensor]:
-    """Copies of an optimizer's state on the CPU, by number of the parameter and name."""
+    """Returns copies of an optimizer's state on the CPU, by parameter number and name."""
     return {
         f"{number}.{name}": tensor.detach().to("cpu", copy=True).contiguous()
         for number, state in optimizer.state_dict()["state"].items()
@@ -81,7 +84,7 @@ def optimizer_tensors(optimizer: Any) -> dict[str, Tensor]:
 
 
 def load_optimizer(optimizer: Any, tensors: dict[str, Tensor]) -> None:
-    """Puts `optimizer_tensors` back into an optimizer of the same parameters."""
+    """Loads `optimizer_tensors` into an optimizer of the same parameters."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         number, _, name = key.partition(".")
@@ -90,7 +93,7 @@ def load_optimizer(optimizer: Any, tensors: dict[str, Tensor]) -> None:
 
 
 def scheduler_state(schedule: LRScheduler, accelerator: Accelerator) -> dict[str, Any]:
-    """What schedule and gradient scaler remember, as JSON."""
+    """Returns the state of the schedule and the gradient scaler, ready for JSON."""
     scaler = accelerator.scaler.state_dict() if accelerator.scaler is not None else None
     return {"schedule": {name: getattr(schedule, name) for name in SCHEDULE}, "scaler": scaler}
 
@@ -98,9 +101,10 @@ def scheduler_state(schedule: LRScheduler, accelerator: Accelerator) -> dict[str
 def load_scheduler_state(
     schedule: LRScheduler, optimizer: Any, accelerator: Accelerator, numbers: dict[str, Any]
 ) -> None:
-    """Puts `scheduler_state` back; the optimizer gets its learning rates."""
+    """Loads `scheduler_state`, and sets the learning rates of the optimizer."""
     for name, value in numbers["schedule"].items():
         setattr(schedule, name, value)
+    # The optimizer takes its rates from its own groups, which still have those of the first step.
     for group, rate in zip(optimizer.param_groups, schedule.get_last_lr(), strict=True):
         group["lr"] = rate
     if accelerator.scaler is not None and numbers["scaler"] is not None:
@@ -108,7 +112,7 @@ def load_scheduler_state(
 
 
 def environment_fingerprint(accelerator: Accelerator) -> dict[str, Any]:
-    """What the last digits of a result depend on beside the configuration."""
+    """Returns what the last digits of a result depend on besides the configuration."""
     return {
         "torch": torch.__version__,
         "processes": accelerator.num_processes,
@@ -119,7 +123,7 @@ def environment_fingerprint(accelerator: Accelerator) -> dict[str, Any]:
 
 
 def broadcast_int(number: int) -> int:
-    """The number that the first process has."""
+    """Returns the number that rank 0 has."""
     if not is_distributed():
         return number
     tensor = torch.tensor(number, device="cuda" if torch.cuda.is_available() else "cpu")

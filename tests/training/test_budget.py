@@ -24,10 +24,10 @@ def test_the_budget_fits_into_the_memory_that_was_measured(lengths, token, fixed
     found = budget.gpu_token_budget(
         column, lambda chosen: fixed + token * padded_tokens(column[chosen]), room
     )
-    assert found & (found - 1) == 0 and budget.FEWEST <= found <= budget.MOST
-    if found > budget.FEWEST:
+    assert found & (found - 1) == 0 and budget.MIN_TOKENS <= found <= budget.MAX_TOKENS
+    if found > budget.MIN_TOKENS:
         assert found * token <= room
-    if found < budget.MOST:
+    if found < budget.MAX_TOKENS:
         assert 2 * found * token > 0.79 * room
 
 
@@ -37,7 +37,7 @@ def test_where_even_three_texts_are_too_much_the_smallest_is_tried():
             raise torch.OutOfMemoryError("CUDA out of memory")
         return 1
 
-    assert budget.gpu_token_budget(np.asarray([[9], [9], [9]]), used, 10**12) == budget.FEWEST
+    assert budget.gpu_token_budget(np.asarray([[9], [9], [9]]), used, 10**12) == budget.MIN_TOKENS
 
 
 def test_another_error_of_the_measurement_is_not_hidden():
