@@ -1,4 +1,4 @@
-"""Where the rows of each split are: our samples, local files, a saved folder or the Hub."""
+"""Finds the rows of each split: bundled samples, local files, a saved folder or the Hub."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,19 +26,19 @@ from autotune.data.local import (
     split_names,
     with_known_columns,
 )
-from autotune.data.parts import Part, parts
+from autotune.data.parts import Part, parse_split
 from autotune.data.pipes import is_pipe
 from autotune.errors import DataError, format_text_override, listing, nearest
 from autotune.runtime.files import read_errors
 
 SAMPLES = Path(__file__).parents[1] / "assets" / "samples"
 AUTOTRAIN = "autotrain-data"
-"""The folder inside an AutoTrain project that holds its rows."""
+"""Folder inside an AutoTrain project that holds its rows."""
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Some rows of a source."""
+class SourcePart:
+    """A slice of a source."""
 
     source: Source
     part: Part
@@ -46,57 +46,57 @@ class Piece:
 
 def resolve_splits(
     config: DatasetConfig, columns: Sequence[Column]
-) -> tuple[dict[str, list[Piece]], dict[str, Any]]:
-    """The pieces of each split that exists, and where they are from, as JSON.
+) -> tuple[dict[str, list[SourcePart]], dict[str, Any]]:
+    """Returns the parts of each split that exists, and their origin as JSON.
 
-    A split whose name is a file is read from there, the others from `dataset.path`.
+    A split that names a file is read from that file, the others from `dataset.path`.
 
     Raises:
-        DataError: what the config names does not exist, or it is not clear which file is meant.
-        DiskError: it cannot be read.
+        DataError: a file or split that the config names does not exist, or the config is ambiguous.
+        DiskError: a file or folder cannot be read.
     """
     with read_errors():
-        return _pieces(config, columns)
+        return _resolve(config, columns)
 
 
-def _pieces(
+def _resolve(
     config: DatasetConfig, columns: Sequence[Column]
-) -> tuple[dict[str, list[Piece]], dict[str, Any]]:
+) -> tuple[dict[str, list[SourcePart]], dict[str, Any]]:
     folder = Path(config.path).expanduser()
-    wanted = {split: parts(getattr(config.splits, split), folder) for split in SPLITS}
-    about: dict[str, Any] = {"path": config.path}
-    found: dict[str, list[Piece]] = {split: [] for split in SPLITS}
+    wanted = {split: parse_split(getattr(config.splits, split), folder) for split in SPLITS}
+    origin: dict[str, Any] = {"path": config.path}
+    located: dict[str, list[SourcePart]] = {split: [] for split in SPLITS}
     for number in range(max(map(len, wanted.values()))):
-        own = {split: pieces[number] for split, pieces in wanted.items() if len(pieces) > number}
+        current = {split: items[number] for split, items in wanted.items() if len(items) > number}
         sources: dict[str, Source] = {}
-        for split, part in own.items():
+        for split, part in current.items():
             source = explicit_file(part.name, split, config)
             if source is not None:
                 sources[split] = source
-        rest = {split: part.name for split, part in own.items() if split not in sources}
-        if rest:
-            others, more = _base(config, rest)
-            sources |= others
-            about |= more
+        from_path = {split: part.name for split, part in current.items() if split not in sources}
+        if from_path:
+            more_sources, more_origin = _sources_of_path(config, from_path)
+            sources |= more_sources
+            origin |= more_origin
         for split, source in sources.items():
-            found[split].append(Piece(with_known_columns(source, columns, config), own[split]))
-    for split, pieces in found.items():
-        if pieces and len(pieces) < len(wanted[split]):
-            _refuse_gap(split, wanted[split], config)
-    if not found["train"]:
+            located[split].append(SourcePart(with_known_columns(source, columns, config), current[split]))
+    for split, items in located.items():
+        if items and len(items) < len(wanted[split]):
+            _raise_part_missing(split, wanted[split], config)
+    if not located["train"]:
         raise DataError(
             "there are no rows to learn from",
             where=f"dataset.path={config.path}",
             fix="dataset.splits.train=FILE",
         )
-    about["files"] = {
-        split: " + ".join(piece.source.where for piece in pieces) for split, pieces in found.items() if pieces
+    origin["files"] = {
+        split: " + ".join(item.source.where for item in items) for split, items in located.items() if items
     }
-    return {split: pieces for split, pieces in found.items() if pieces}, about
+    return {split: items for split, items in located.items() if items}, origin
 
 
-def _refuse_gap(split: str, wanted: Sequence[Part], config: DatasetConfig) -> None:
-    """A sum is read whole or not at all, also where one of its parts may be absent alone."""
+def _raise_part_missing(split: str, wanted: Sequence[Part], config: DatasetConfig) -> None:
+    """Raises DataError for a sum with a missing part, even a part that could be missing on its own."""
     raise DataError(
         f"a part of {split} does not exist",
         where=f"dataset.splits.{split}={'+'.join(part.name for part in wanted)}",
@@ -105,26 +105,28 @@ def _refuse_gap(split: str, wanted: Sequence[Part], config: DatasetConfig) -> No
     )
 
 
-def _base(config: DatasetConfig, wanted: Mapping[str, str]) -> tuple[dict[str, Source], dict[str, Any]]:
-    """The splits, by the names that are wanted, of what `dataset.path` is."""
+def _sources_of_path(
+    config: DatasetConfig, wanted: Mapping[str, str]
+) -> tuple[dict[str, Source], dict[str, Any]]:
+    """Returns the sources of the wanted splits in `dataset.path`, whatever kind of data it is."""
     path = Path(config.path).expanduser()
     if config.path.startswith("sample/"):
         path = SAMPLES / config.path.removeprefix("sample/")
         if not path.is_dir():
-            known = sorted(f"sample/{folder.name}" for folder in SAMPLES.iterdir())
+            samples = sorted(f"sample/{folder.name}" for folder in SAMPLES.iterdir())
             raise DataError(
-                "autotune has no such sample", where=f"dataset.path={config.path}", found=listing(known)
+                "autotune has no such sample", where=f"dataset.path={config.path}", found=listing(samples)
             )
     elif is_pipe(path):
         return one_file(path, wanted, config), {}
     elif config.format is Format.hub:
-        return _hub(config, wanted)
+        return _sources_of_hub(config, wanted)
     if (path / AUTOTRAIN).is_dir():
         path = path / AUTOTRAIN
     if path.is_dir() and any((path / name).exists() for name in ("dataset_info.json", "dataset_dict.json")):
         loaded = load_saved_dataset(path)
         splits = dict(loaded) if isinstance(loaded, DatasetDict) else {"train": loaded}
-        return _by_name(splits, wanted, config.path), {}
+        return _match_splits(splits, wanted, config.path), {}
     form = corpus_form(path, config) if path.is_dir() else None
     if form is not None:
         return corpus_splits(path, wanted, config, form), {}
@@ -137,15 +139,17 @@ def _base(config: DatasetConfig, wanted: Mapping[str, str]) -> tuple[dict[str, S
         raise DataError(
             "there is no such file or folder", where=f"dataset.path={config.path}", fix=near_file(path)
         )
-    return _hub(config, wanted)
+    return _sources_of_hub(config, wanted)
 
 
-def _hub(config: DatasetConfig, wanted: Mapping[str, str]) -> tuple[dict[str, Source], dict[str, Any]]:
+def _sources_of_hub(
+    config: DatasetConfig, wanted: Mapping[str, str]
+) -> tuple[dict[str, Source], dict[str, Any]]:
     splits, commit = load_hub(config)
-    sources = _by_name(splits, wanted, config.path)
+    sources = _match_splits(splits, wanted, config.path)
     if config.streaming:
-        # What streams has no fingerprint; a commit does not change, and folders are told apart by their files.
-        content = commit or _listed(Path(config.path))
+        # A streamed data set has no fingerprint: a commit identifies it, and a folder is identified by its files.
+        content = commit or _list_files(Path(config.path))
         sources = {
             split: replace(source, identity=f"{content} {config.name} {split}")
             for split, source in sources.items()
@@ -153,22 +157,26 @@ def _hub(config: DatasetConfig, wanted: Mapping[str, str]) -> tuple[dict[str, So
     return sources, {"name": config.name, "commit": commit}
 
 
-def _listed(folder: Path) -> str:
-    """The files of a folder with their sizes and times."""
+def _list_files(folder: Path) -> str:
+    """Returns the files of a folder with their sizes and modification times."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return " ".join(f"{path}:{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in files)
 
 
-def _by_name(
+def _match_splits(
     splits: Mapping[str, Dataset | IterableDataset], wanted: Mapping[str, str], where: str
 ) -> dict[str, Source]:
-    """Splits by the names that are wanted; only those wanted by default may be absent."""
-    found = {}
+    """Returns the sources of the wanted splits; only those with their default name may be missing."""
+    sources = {}
     for split, wanted_name in wanted.items():
-        names = {plain_name(one): one for one in reversed(list(splits))} | {one: one for one in splits}
-        name = next((names[one] for one in (wanted_name, *split_names(wanted_name)) if one in names), None)
+        names = {plain_name(option): option for option in reversed(list(splits))} | {
+            option: option for option in splits
+        }
+        name = next(
+            (names[option] for option in (wanted_name, *split_names(wanted_name)) if option in names), None
+        )
         if name is not None:
-            found[split] = _loaded(splits[name], f"{where}, {name}")
+            sources[split] = _dataset_source(splits[name], f"{where}, {name}")
         elif wanted_name != split or split == "train":
             raise DataError(
                 f"the data have no split {wanted_name!r}",
@@ -178,10 +186,10 @@ def _by_name(
                     f"dataset.splits.{split}", nearest(wanted_name, splits) or next(iter(splits))
                 ),
             )
-    return found
+    return sources
 
 
-def _loaded(data: Dataset | IterableDataset, where: str) -> Source:
+def _dataset_source(data: Dataset | IterableDataset, where: str) -> Source:
     return Source(
         lambda notes: with_label_names(data, data.features or {}), getattr(data, "_fingerprint", ""), where
     )

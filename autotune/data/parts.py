@@ -1,4 +1,4 @@
-"""What `dataset.splits.<split>` says: names of splits or files, each with a slice, joined by +."""
+"""Parses `dataset.splits.<split>`: names of splits or files, each with an optional slice, joined by +."""
 
 import re
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ SLICE = re.compile(r"(?P<name>.+?)\[(?P<first>\d+%?)?:(?P<last>\d+%?)?\]")
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of one split, from the first to the last, which is exclusive; positions are counts or percentages."""
+    """A slice of one split: rows [first, last), as counts or percentages."""
 
     name: str
     first: str | None = None
     last: str | None = None
 
-    def of(self, data: Dataset) -> Dataset:
-        """These rows of the whole split."""
+    def select(self, data: Dataset) -> Dataset:
+        """Returns the rows of this part, given the whole split."""
         if self.first is None and self.last is None:
             return data
         rows = range(self._position(self.first, 0, data), self._position(self.last, len(data), data))
@@ -35,42 +35,46 @@ class Part:
         return len(data) * int(text[:-1]) // 100 if text.endswith("%") else min(int(text), len(data))
 
 
-def parts(split: str | None, folder: Path) -> list[Part]:
-    """The parts of `train[:10%]+validation`; none for null.
+def parse_split(split: str | None, folder: Path) -> list[Part]:
+    """Returns the parts of a value such as `train[:10%]+validation`; none for null.
 
     Args:
         split: value of `dataset.splits.<split>`.
-        folder: where files may be that it names; the name of a file may hold a +.
+        folder: folder that may contain a file of this name; a file name may contain a +.
 
     Raises:
-        DataError: what stands in brackets is no slice.
+        DataError: invalid slice.
     """
     if split is None:
         return []
-    whole = SLICE.fullmatch(split)
-    name = whole["name"] if whole is not None else split
-    one = Path(name).exists() or (folder / name).exists()
-    return [_part(piece.strip(), split) for piece in ([split] if one else split.split("+"))]
+    match = SLICE.fullmatch(split)
+    name = match["name"] if match is not None else split
+    is_file = Path(name).exists() or (folder / name).exists()
+    return [_parse_part(text.strip(), split) for text in ([split] if is_file else split.split("+"))]
 
 
-def joined(pieces: Sequence[tuple[Part, Dataset]]) -> Dataset:
-    """The rows of several parts, out of whole splits, one behind the other; ids that repeat get the part's name."""
-    taken = [part.of(data) for part, data in pieces]
-    if len(taken) == 1:
-        return taken[0]
-    ids = [list(data["id"]) for data in taken]
+def concatenate_parts(pieces: Sequence[tuple[Part, Dataset]]) -> Dataset:
+    """Concatenates the rows of several parts, given their whole splits; prefixes ids with the part's name if they repeat."""
+    tables = [part.select(data) for part, data in pieces]
+    if len(tables) == 1:
+        return tables[0]
+    ids = [list(data["id"]) for data in tables]
     if len(set(chain(*ids))) < sum(map(len, ids)):
-        named = [[f"{part.name}:{one}" for one in own] for (part, _), own in zip(pieces, ids, strict=True)]
-        taken = [
-            data.remove_columns("id").add_column("id", own) for data, own in zip(taken, named, strict=True)
+        named = [
+            [f"{part.name}:{row_id}" for row_id in ids_of_part]
+            for (part, _), ids_of_part in zip(pieces, ids, strict=True)
         ]
-    return concatenate_datasets(taken)
+        tables = [
+            data.remove_columns("id").add_column("id", ids_of_part)
+            for data, ids_of_part in zip(tables, named, strict=True)
+        ]
+    return concatenate_datasets(tables)
 
 
-def _part(text: str, split: str) -> Part:
-    found = SLICE.fullmatch(text)
-    if found is not None:
-        return Part(found["name"], found["first"], found["last"])
+def _parse_part(text: str, split: str) -> Part:
+    match = SLICE.fullmatch(text)
+    if match is not None:
+        return Part(match["name"], match["first"], match["last"])
     if not text or (text.endswith("]") and not Path(text).exists()):
         raise DataError(
             "what stands in brackets is no slice" if text else "a + has nothing on one side",

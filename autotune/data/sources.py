@@ -1,4 +1,5 @@
-"""Rows of a run with canonical columns: located, read, converted, kept as Arrow; missing splits made."""
+"""Loads the rows of a run: locates the splits, converts them to canonical columns, caches them as Arrow tables and
+makes missing splits from train."""
 
 import hashlib
 import json
@@ -31,20 +32,21 @@ from autotune.data.local import (
     near_file,
     with_known_columns,
 )
-from autotune.data.locate import Piece, resolve_splits
+from autotune.data.locate import SourcePart, resolve_splits
 from autotune.data.pipes import is_pipe
 from autotune.data.spelling import same_spelling
-from autotune.data.splits import Whole, sliced, split_off, take_test
-from autotune.data.stream import Sections, part_of
+from autotune.data.splits import SourceSlice, concatenate_slices, split_off, take_test
+from autotune.data.stream import Sections, slice_source
 from autotune.errors import ConfigError, DataError, format_text_override, listing
 
 logger = logging.getLogger(__name__)
 
-VERSION = 6
-"""Raised when reading changes, so that old tables are not read."""
-CONTENT = 4
-"""Raised when the same rows are to have another fingerprint, which ends that runs and caches of before are known."""
-NOT_READING = (
+TABLE_VERSION = 6
+"""Version of the cached tables: raise it when reading changes, so that old tables are not used."""
+FINGERPRINT_VERSION = 4
+"""Version of the fingerprint. Raising it gives the same rows another fingerprint, so earlier runs and caches no longer
+match."""
+KEYS_NOT_READ = (
     "path",
     "splits",
     "limit",
@@ -59,7 +61,7 @@ NOT_READING = (
     "streaming",
     "section_rows",
 )
-"""Keys of `dataset` that do not change how a row is read."""
+"""Keys of `dataset` that do not affect how a row is read, and so are not part of the cache key."""
 
 
 @dataclass(frozen=True)
@@ -67,76 +69,79 @@ class Rows:
     """The rows of a run."""
 
     splits: dict[str, Dataset]
-    """`train`, and where there are such, `validation` and `test`; canonical columns."""
+    """`train` and, if present, `validation` and `test`, with canonical columns."""
     notes: list[str]
-    """What the user should know of how they were read."""
+    """Notes for the user on how the rows were read."""
     fingerprint: str
-    """16 hexadecimal digits of the SHA-256 of all that the splits hold."""
+    """16 hexadecimal digits of the SHA-256 of the content of all splits."""
     by_split: dict[str, str]
-    """The same of each split alone."""
+    """Fingerprint of each split alone."""
     names: list[str]
-    """Labels before `dataset.label_map`, or tags and types; of a stream, those of its first section."""
+    """Labels before `dataset.label_map`, or tags and types; with streaming, those of the first section."""
     unused: dict[str, str | None]
-    """Keys of `dataset.label_map` that do not occur, and the label that was probably meant."""
+    """Keys of `dataset.label_map` that do not occur, each with the label that was probably meant."""
     source: dict[str, Any]
     """JSON: path, commit, files."""
     columns: dict[str, dict[str, dict[str, str]]]
-    """By split: `roles`, the column of each role, and `types`, the type of each column in the first row."""
+    """For each split: `roles`, the column of each role, and `types`, the type of each column in the first row."""
     sections: Sections | None = None
-    """With `dataset.streaming`: of train, whose first section stands in `splits`."""
+    """With `dataset.streaming`, the sections of train; the first of them is in `splits`."""
 
 
 def load_rows(config: DatasetConfig, columns: Sequence[Column], *, cache: Path) -> Rows:
-    """The splits of a data set; validation (and test, if asked for) is made from train where there is none.
+    """Loads the splits of a data set; makes a missing validation split (and test, if configured) from train.
 
     Args:
         config: the section `dataset`.
-        columns: of the task.
+        columns: columns of the task.
         cache: folder for tables.
 
     Raises:
         DataError: see the readers and converters.
     """
-    located, about = resolve_splits(config, columns)
+    located, origin = resolve_splits(config, columns)
     stream = _first_section(located, config) if config.streaming else None
-    scheme = _scheme(config, columns, located["train"][0].source)
+    scheme = _detect_scheme(config, columns, located["train"][0].source)
     notes: list[str] = []
     if scheme not in (None, TagScheme.iob2):
-        io = (
+        suffix = (
             ": neighbouring words with the same tag were read as one entity" if scheme is TagScheme.io else ""
         )
-        notes.append(f"the tags are {scheme.upper()}, which was turned into IOB2{io}")
+        notes.append(f"the tags are {scheme.upper()}, which was turned into IOB2{suffix}")
     used: set[str] = set()
     names: dict[str, None] = {}
-    wholes: dict[str, list[Whole]] = {}
-    found: dict[str, dict[str, dict[str, str]]] = {}
-    for split, pieces in located.items():
-        read = [
-            _read(piece.source, split, config, columns, scheme, cache, predicting=False) for piece in pieces
+    slices: dict[str, list[SourceSlice]] = {}
+    columns_by_split: dict[str, dict[str, dict[str, str]]] = {}
+    for split, parts in located.items():
+        tables = [
+            _read_source(item.source, split, config, columns, scheme, cache, predicting=False)
+            for item in parts
         ]
-        wholes[split] = [
-            Whole(piece.part, f"{piece.source.where} {piece.source.identity}", data)
-            for piece, (data, _) in zip(pieces, read, strict=True)
+        slices[split] = [
+            SourceSlice(item.part, f"{item.source.where} {item.source.identity}", data)
+            for item, (data, _) in zip(parts, tables, strict=True)
         ]
-        said = [note for _, about_part in read for note in about_part["notes"]]
-        notes += said
-        found[split] = read[0][1]["columns"]
-        used |= {key for _, about_part in read for key in about_part["labels"]["used"]}
-        names |= dict.fromkeys(name for _, about_part in read for name in about_part["labels"]["names"])
-        if not len(sliced(wholes[split])):
+        reading_notes = [note for _, info in tables for note in info["notes"]]
+        notes += reading_notes
+        columns_by_split[split] = tables[0][1]["columns"]
+        used |= {key for _, info in tables for key in info["labels"]["used"]}
+        names |= dict.fromkeys(name for _, info in tables for name in info["labels"]["names"])
+        if not len(concatenate_slices(slices[split])):
             raise DataError(
-                f"{split} has no rows", where=about["files"][split], found="; ".join(said) or None
+                f"{split} has no rows", where=origin["files"][split], found="; ".join(reading_notes) or None
             )
-    unused = {} if config.streaming else _unused(config, used, list(names))
+    unused = {} if config.streaming else _unused_map_keys(config, used, list(names))
     text = text_column(columns)
-    splits = _cut(wholes, notes, config, columns)
+    # Order matters: test is taken before slicing; repeats are removed before validation is split off, leaks after it,
+    # when all other splits exist.
+    splits = _slice_and_limit(slices, notes, config, columns)
     if removes(config.dedup, Dedup.repeats):
-        _leave_out(splits, without_repeats(splits["train"], text), "stand in train before", notes)
+        _replace_train(splits, without_repeats(splits["train"], text), "stand in train before", notes)
     _make_validation(splits, notes, config, columns)
-    others = [data for split, data in splits.items() if split != "train"]
-    if removes(config.dedup, Dedup.leaks) and others:
-        left = without_leaks(splits["train"], others, text)
-        _leave_out(splits, left, "stand in validation or test, too", notes)
+    held_out = [data for split, data in splits.items() if split != "train"]
+    if removes(config.dedup, Dedup.leaks) and held_out:
+        kept = without_leaks(splits["train"], held_out, text)
+        _replace_train(splits, kept, "stand in validation or test, too", notes)
     rows = {split: splits[split] for split in SPLITS if split in splits}
     sections = None
     if stream is not None:
@@ -145,39 +150,39 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, cache: Path) 
         )
 
         def section_of(source: Source) -> Dataset:
-            data, _ = _read(source, "train", config, columns, scheme, cache, predicting=False)
+            data, _ = _read_source(source, "train", config, columns, scheme, cache, predicting=False)
             data = without_repeats(data, text) if removes(config.dedup, Dedup.repeats) else data
-            leaks = others if removes(config.dedup, Dedup.leaks) else []
+            leaks = held_out if removes(config.dedup, Dedup.leaks) else []
             return without_leaks(data, leaks, text) if leaks else data
 
         sections = Sections(stream, config.section_rows, section_of, rows["train"])
-    whole, apart = fingerprints(rows)
-    return Rows(rows, notes, whole, apart, list(names), unused, about, found, sections)
+    fingerprint, by_split = fingerprints(rows)
+    return Rows(rows, notes, fingerprint, by_split, list(names), unused, origin, columns_by_split, sections)
 
 
-def _unused(config: DatasetConfig, used: set[str], names: Sequence[str]) -> dict[str, str | None]:
-    """The keys of `dataset.label_map` that do not occur, and the label that was probably meant.
+def _unused_map_keys(config: DatasetConfig, used: set[str], names: Sequence[str]) -> dict[str, str | None]:
+    """Returns the keys of `dataset.label_map` that do not occur, each with the label that was probably meant.
 
     Raises:
-        DataError: none occurs, so the map does nothing.
+        DataError: no key occurs, so the map has no effect.
     """
-    given = label_map(config)
-    unused = {key: same_spelling(key, names) for key in given if key not in used}
-    if given and len(unused) == len(given):
+    mapping = label_map(config)
+    unused = {key: same_spelling(key, names) for key in mapping if key not in used}
+    if mapping and len(unused) == len(mapping):
         raise DataError(
             "no key of label_map is a label of the data, so it would do nothing",
             where="dataset.label_map",
-            found=f"keys: {listing(given)}; labels of the data: {listing(names)}",
+            found=f"keys: {listing(mapping)}; labels of the data: {listing(names)}",
             fix=map_override(config, {}, rename=unused),
         )
     return unused
 
 
-def _first_section(located: dict[str, list[Piece]], config: DatasetConfig) -> Source:
-    """Replaces train by its first section; the whole of it is returned.
+def _first_section(located: dict[str, list[SourcePart]], config: DatasetConfig) -> Source:
+    """Replaces train by its first section and returns the whole source of train.
 
     Raises:
-        ConfigError: train is made of slices or several parts, which a stream does not have.
+        ConfigError: train consists of slices or several parts, which cannot be streamed.
     """
     piece = located["train"][0]
     if len(located["train"]) > 1 or (piece.part.first, piece.part.last) != (None, None):
@@ -187,36 +192,36 @@ def _first_section(located: dict[str, list[Piece]], config: DatasetConfig) -> So
             found=config.splits.train,
             fix=f"{format_text_override('dataset.splits.train', piece.part.name)}, or dataset.streaming=false",
         )
-    located["train"] = [replace(piece, source=part_of(piece.source, 0, config.section_rows))]
+    located["train"] = [replace(piece, source=slice_source(piece.source, 0, config.section_rows))]
     return piece.source
 
 
 def fingerprints(splits: Mapping[str, Dataset]) -> tuple[str, dict[str, str]]:
-    """16 hexadecimal digits of the SHA-256 of the content of all splits, wherever they come from, and of each alone.
+    """Returns 16 hexadecimal digits of the SHA-256 of the content of all splits, and of each split alone.
 
-    Columns that do not shape what is learned (`group`) do not count.
+    They do not depend on where the rows come from, nor on columns that do not affect training (`group`).
     """
-    whole, apart = hashlib.sha256(), {split: hashlib.sha256() for split in splits}
+    total, by_split = hashlib.sha256(), {split: hashlib.sha256() for split in splits}
     for split, data in splits.items():
         names = sorted(set(data.column_names) - {"group"})
-        whole.update(f"{CONTENT} {split} {len(data)} {names}".encode())
+        total.update(f"{FINGERPRINT_VERSION} {split} {len(data)} {names}".encode())
         for batch in data.select_columns(names).iter(1000):
             content = json.dumps(batch, ensure_ascii=False, sort_keys=True).encode()
-            whole.update(content)
-            apart[split].update(content)
-    return whole.hexdigest()[:16], {split: one.hexdigest()[:16] for split, one in apart.items()}
+            total.update(content)
+            by_split[split].update(content)
+    return total.hexdigest()[:16], {split: digest.hexdigest()[:16] for split, digest in by_split.items()}
 
 
-def _leave_out(splits: dict[str, Dataset], left: Dataset, why: str, notes: list[str]) -> None:
-    """Replaces train by the rows that are left and says how many went, and why."""
-    gone = len(splits["train"]) - len(left)
-    if not len(left):
+def _replace_train(splits: dict[str, Dataset], kept: Dataset, why: str, notes: list[str]) -> None:
+    """Replaces train by the rows that are kept and notes how many were removed, and why."""
+    removed = len(splits["train"]) - len(kept)
+    if not len(kept):
         raise DataError(
             f"no row of train is left: all {why}", where="dataset.dedup", fix="dataset.dedup=none"
         )
-    if gone:
-        notes.append(f"train: {gone} rows were left out because their texts {why} (dataset.dedup)")
-    splits["train"] = left
+    if removed:
+        notes.append(f"train: {removed} rows were left out because their texts {why} (dataset.dedup)")
+    splits["train"] = kept
 
 
 def load_file(
@@ -229,30 +234,32 @@ def load_file(
     form: str | None = None,
     given: bool = False,
 ) -> Dataset:
-    """The rows of one file, all of them; targets may be missing.
+    """Loads all rows of one file; targets may be missing.
 
     Args:
-        path: of the file, or of a folder that `save_to_disk` wrote; - is standard input.
+        path: a file, or a folder written by `save_to_disk`; - is standard input.
         config: the section `dataset` of the run: columns, delimiter, tags.
-        columns: of the task.
+        columns: columns of the task.
         cache: folder for tables.
         split: name for messages.
-        form: of the file, whatever its name says.
-        given: whether the texts are wanted as they were given, too; see `Converter`.
+        form: format of the file; overrides its suffix.
+        given: whether to add the original texts; see `Converter`.
 
     Raises:
-        ConfigError: there is no such form.
-        DataError: there is no such file, or it cannot be read.
+        ConfigError: the form is unknown.
+        DataError: the file does not exist or cannot be read.
     """
-    file, own = _named_file(path, config, form)
-    source = _lines(file, config, columns, form)
+    file, file_config = _file_and_config(path, config, form)
+    source = _text_lines_source(file, config, columns, form)
     if source is not None:
-        own = config
+        file_config = config
     else:
-        source = with_known_columns(file_source(file, own), columns, own, predicting=True)
-    scheme = _scheme(own, columns, source)
-    data, said = _read(source, split, own, columns, scheme, cache, predicting=True, given=given)
-    for note in said["notes"]:
+        source = with_known_columns(file_source(file, file_config), columns, file_config, predicting=True)
+    scheme = _detect_scheme(file_config, columns, source)
+    data, info = _read_source(
+        source, split, file_config, columns, scheme, cache, predicting=True, given=given
+    )
+    for note in info["notes"]:
         logger.warning("data: %s", note)
     if not len(data):
         raise DataError("the file has no rows", where=path)
@@ -262,17 +269,19 @@ def load_file(
 def original_rows(
     path: str, config: DatasetConfig, columns: Sequence[Column], form: str | None
 ) -> Iterator[Mapping[str, Any]]:
-    """The same rows as those of `load_file`, with the columns of the file.
+    """Yields the same rows as `load_file`, with the columns of the file.
 
     Raises:
         DataError: see `load_file`.
     """
-    file, own = _named_file(path, config, form)
-    yield from (_lines(file, config, columns, form) or file_source(file, own)).raw([])
+    file, file_config = _file_and_config(path, config, form)
+    yield from (_text_lines_source(file, config, columns, form) or file_source(file, file_config)).raw([])
 
 
-def _lines(file: Path, config: DatasetConfig, columns: Sequence[Column], form: str | None) -> Source | None:
-    """A text file whose lines are texts; None where it is something else."""
+def _text_lines_source(
+    file: Path, config: DatasetConfig, columns: Sequence[Column], form: str | None
+) -> Source | None:
+    """Returns the source of a text file with one text per line; None if the file is something else."""
     text = text_column(columns)
     if form is not None or not has_one_text_per_line(
         file, config, {text, getattr(config.columns, text, None) or text}
@@ -281,13 +290,13 @@ def _lines(file: Path, config: DatasetConfig, columns: Sequence[Column], form: s
     return lines_source(file, config, text)
 
 
-def _named_file(path: str, config: DatasetConfig, form: str | None) -> tuple[Path, DatasetConfig]:
-    """A file, and how it is read: its form is what its own name says, whatever form the run's data had."""
+def _file_and_config(path: str, config: DatasetConfig, form: str | None) -> tuple[Path, DatasetConfig]:
+    """Returns a file and the config to read it with: its format follows from its own name, not from the run's data."""
     file = Path(path).expanduser()
     if form == "tsv":
         return file, replace(config, format=Format.csv, delimiter="\t")
     if form is not None:
-        known_forms = [str(one) for one in Format if one not in (Format.auto, Format.hub)]
+        known_forms = [str(choice) for choice in Format if choice not in (Format.auto, Format.hub)]
         if form not in known_forms:
             raise ConfigError(
                 f"unknown form {form!r}", where="--format", found=f"forms: {listing(known_forms)}, tsv"
@@ -295,13 +304,13 @@ def _named_file(path: str, config: DatasetConfig, form: str | None) -> tuple[Pat
         return file, replace(config, format=Format(form))
     if not is_pipe(file) and not file.exists():
         raise DataError("there is no such file", where=path, fix=near_file(file))
-    known = SUFFIXES.get(suffix_of(file), config.format)
-    as_spans = config.format is Format.spans and known in (Format.json, Format.jsonl)
-    return file, replace(config, format=Format.spans if as_spans else known)
+    file_format = SUFFIXES.get(suffix_of(file), config.format)
+    as_spans = config.format is Format.spans and file_format in (Format.json, Format.jsonl)
+    return file, replace(config, format=Format.spans if as_spans else file_format)
 
 
 def rows_from_texts(texts: Sequence[str], columns: Sequence[Column], *, given: bool = False) -> Dataset:
-    """Rows of texts that were typed; `given` as in `load_file`."""
+    """Returns rows made of texts from the command line; `given` as in `load_file`."""
     role = next(column for column in columns if not column.target)
     name = "text" if role.kind is Kind.words else role.role
     config = DatasetConfig(path="--text")
@@ -309,18 +318,18 @@ def rows_from_texts(texts: Sequence[str], columns: Sequence[Column], *, given: b
     return Dataset.from_list(list(converter.convert({name: text} for text in texts)))
 
 
-def _cut(
-    wholes: dict[str, list[Whole]], notes: list[str], config: DatasetConfig, columns: Sequence[Column]
+def _slice_and_limit(
+    slices: dict[str, list[SourceSlice]], notes: list[str], config: DatasetConfig, columns: Sequence[Column]
 ) -> dict[str, Dataset]:
-    """The splits, sliced and limited; test is made before that, where it is wanted and missing."""
+    """Returns the splits, sliced and limited; makes a missing test split first, if one is configured."""
     test = None
-    if "test" not in wholes and config.splits.test is not None and config.test_fraction:
+    if "test" not in slices and config.splits.test is not None and config.test_fraction:
         distinct = text_column(columns) if removes(config.dedup, Dedup.repeats) else None
-        wholes, test, how = take_test(
-            wholes, config.test_fraction, distinct=distinct, **_choice(config, columns)
+        slices, test, how = take_test(
+            slices, config.test_fraction, distinct=distinct, **_split_options(config, columns)
         )
-        notes.append(_made("test", test, how, config))
-    splits = {split: sliced(parts) for split, parts in wholes.items()}
+        notes.append(_split_note("test", test, how, config))
+    splits = {split: concatenate_slices(parts) for split, parts in slices.items()}
     if test is not None:
         splits["test"] = test
     if config.limit is not None:
@@ -331,36 +340,36 @@ def _cut(
 def _make_validation(
     splits: dict[str, Dataset], notes: list[str], config: DatasetConfig, columns: Sequence[Column]
 ) -> None:
-    """Adds validation, out of train, where it is wanted and missing; says so."""
+    """Splits a missing validation split off train, if one is configured, and notes it."""
     if "validation" not in splits and config.validation_fraction:
         splits["train"], splits["validation"], how = split_off(
-            splits["train"], config.validation_fraction, **_choice(config, columns)
+            splits["train"], config.validation_fraction, **_split_options(config, columns)
         )
-        notes.append(_made("validation", splits["validation"], how, config))
+        notes.append(_split_note("validation", splits["validation"], how, config))
     if "test" not in splits:
         notes.append("there is no test split: dataset.test_fraction=0.2 makes one of train")
 
 
-def _choice(config: DatasetConfig, columns: Sequence[Column]) -> dict[str, Any]:
-    """How rows are held out: arguments of `split_off`."""
+def _split_options(config: DatasetConfig, columns: Sequence[Column]) -> dict[str, Any]:
+    """Returns the keyword arguments of `split_off` and `take_test`: how rows are held out."""
     label = next((column.role for column in columns if column.kind is Kind.label), None)
     return {"seed": config.seed, "label": label, "group": config.columns.group and "group"}
 
 
-def _made(split: str, data: Dataset, how: str, config: DatasetConfig) -> str:
+def _split_note(split: str, data: Dataset, how: str, config: DatasetConfig) -> str:
     how = how.replace("groups", f"groups of {config.columns.group}")
     return f"{split} was made of {len(data)} rows of train ({how}, dataset.seed {config.seed})"
 
 
-def _scheme(config: DatasetConfig, columns: Sequence[Column], source: Source) -> TagScheme | None:
-    """How tags are written, judged by one split; None for tasks without tags."""
+def _detect_scheme(config: DatasetConfig, columns: Sequence[Column], source: Source) -> TagScheme | None:
+    """Returns the tag scheme, detected from one split; None for tasks without tags."""
     if not any(column.kind is Kind.tags for column in columns):
         return None
     with naming_lines(source):
         return detect_tag_scheme(config, raw_tags(source.raw([]), config), source.where)
 
 
-def _read(
+def _read_source(
     source: Source,
     split: str,
     config: DatasetConfig,
@@ -371,11 +380,11 @@ def _read(
     predicting: bool,
     given: bool = False,
 ) -> tuple[Dataset, dict[str, Any]]:
-    """Canonical rows of a split, and the `notes` and `columns` of its reading."""
-    reading = {name: value for name, value in asdict(config).items() if name not in NOT_READING}
+    """Returns the canonical rows of a split and the JSON of its reading: `notes`, `columns` and `labels`."""
+    reading = {name: value for name, value in asdict(config).items() if name not in KEYS_NOT_READ}
     reading["label_map"] = label_map(config)
     roles = [asdict(column) for column in columns]
-    name = f"rows-{cache_key(VERSION, source.identity, source.where, reading, roles, scheme, split, predicting, given)}"
+    name = f"rows-{cache_key(TABLE_VERSION, source.identity, source.where, reading, roles, scheme, split, predicting, given)}"
     notes: list[str] = []
     converter = Converter(
         columns,

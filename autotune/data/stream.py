@@ -1,4 +1,4 @@
-"""Train sets larger than the disk: read section by section, each kept only while it is learned from."""
+"""Train sets larger than the disk: read section by section, each kept only while it is trained on."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -12,8 +12,8 @@ from autotune.data.local import Source
 from autotune.errors import DataError
 
 
-def part_of(source: Source, first: int, rows: int) -> Source:
-    """Some raw rows of a source, from the one with the number `first`."""
+def slice_source(source: Source, first: int, rows: int) -> Source:
+    """Returns a source with `rows` raw rows, starting at row number `first`."""
 
     def raw(notes: list[str]) -> Iterator[Mapping[str, Any]]:
         return islice(iter(source.raw(notes)), first, first + rows)
@@ -27,69 +27,70 @@ def part_of(source: Source, first: int, rows: int) -> Source:
 
 
 class Sections:
-    """The sections of a train set, by number; a section is the same however often and whenever it is asked for.
+    """Gives the sections of a train set by number; a section has the same rows on every call.
 
     Args:
         whole: the train set.
-        rows: of a section; the last may have fewer.
-        read: makes canonical rows of a part of it, kept on disk.
-        first: the section with the number 0, which stays.
+        rows: rows per section; the last may have fewer.
+        read: converts a slice of the train set to canonical rows on disk.
+        first: section 0, which is never removed.
     """
 
     def __init__(self, whole: Source, rows: int, read: Callable[[Source], Dataset], first: Dataset) -> None:
         self.whole, self.rows, self.read, self.first = whole, rows, read, first
         self.count: int | None = None
-        """Of sections, known once the last has been passed."""
+        """Number of sections, known once the last has been passed."""
         self._kept: tuple[int, Dataset] = (0, first)
         self._stream: Iterator[Mapping[str, Any]] = iter(())
         self._position = -1
-        """Number of the raw row that the stream gives next; negative before it is opened."""
+        """Number of the next raw row of the stream; negative before it is opened."""
 
     def __call__(self, number: int) -> Dataset:
-        """A section; those behind the last begin anew with 0. The one before is removed from the disk.
+        """Returns a section and removes the previous one from the disk; after the last, section 0 follows again.
 
         Raises:
-            DataError: rows that cannot be read, or none that is not left out.
+            DataError: rows cannot be read, or every row of the section was left out.
         """
-        place = number if self.count is None else number % self.count
-        if place == self._kept[0]:
+        index = number if self.count is None else number % self.count
+        if index == self._kept[0]:
             return self._kept[1]
         if self._kept[0]:
             delete_cached_files(self._kept[1])
         self._kept = (0, self.first)
-        if place == 0:
+        if index == 0:
             return self.first
-        began = place * self.rows
-        ahead = list(islice(self._from(began), 1))
-        self._position += len(ahead)
-        if not ahead:
-            self.count = place
+        start = index * self.rows
+        # Reads one row ahead to find out whether the section exists: the length of a stream is unknown.
+        head = list(islice(self._stream_from(start), 1))
+        self._position += len(head)
+        if not head:
+            self.count = index
             return self(number)
-        data = self.read(self._source(place, ahead))
+        data = self.read(self._source(index, head))
         if not len(data):
             raise DataError(
-                f"no row of section {place} of train is left",
-                where=f"{self.whole.where}, rows {began} to {began + self.rows - 1}",
+                f"no row of section {index} of train is left",
+                where=f"{self.whole.where}, rows {start} to {start + self.rows - 1}",
                 fix=f"dataset.section_rows={10 * self.rows}",
             )
-        self._kept = (place, data)
+        self._kept = (index, data)
         return data
 
-    def _source(self, place: int, ahead: list[Mapping[str, Any]]) -> Source:
-        """The raw rows of a section; the stream goes on where it stands, so that nothing is read twice."""
-        began = place * self.rows
+    def _source(self, index: int, head: list[Mapping[str, Any]]) -> Source:
+        """Returns the source of a section's raw rows; it continues the open stream, so no row is read twice."""
+        start = index * self.rows
 
         def raw(notes: list[str]) -> Iterator[Mapping[str, Any]]:
-            yield from ahead
-            for row in islice(self._from(began + len(ahead)), self.rows - len(ahead)):
+            yield from head
+            for row in islice(self._stream_from(start + len(head)), self.rows - len(head)):
                 self._position += 1
                 yield row
 
-        where = f"{self.whole.where}, section {place} (from row {began})"
-        return Source(raw, f"{self.whole.identity} {began} {self.rows}", where)
+        where = f"{self.whole.where}, section {index} (from row {start})"
+        return Source(raw, f"{self.whole.identity} {start} {self.rows}", where)
 
-    def _from(self, position: int) -> Iterator[Mapping[str, Any]]:
-        """The stream at a position, opened anew where it is behind it."""
+    def _stream_from(self, position: int) -> Iterator[Mapping[str, Any]]:
+        """Returns the stream at a position; reopens it if it has already passed that position."""
         if not 0 <= self._position <= position:
             self._stream, self._position = iter(self.whole.raw([])), 0
         for _ in islice(self._stream, position - self._position):
@@ -98,6 +99,6 @@ class Sections:
 
 
 def delete_cached_files(data: Dataset | None) -> None:
-    """Removes the files of a table; what has been mapped into memory stays readable."""
+    """Deletes the files of a table; open memory maps remain readable."""
     for file in data.cache_files if data is not None else ():
         Path(file["filename"]).unlink(missing_ok=True)

@@ -7,7 +7,7 @@ import pytest
 
 from autotune.config.enums import Format
 from autotune.data.local import Source
-from autotune.data.stream import Sections, part_of
+from autotune.data.stream import Sections, slice_source
 from autotune.errors import ConfigError
 from tests.forks import forks
 
@@ -77,7 +77,7 @@ def test_the_source_is_read_once_a_pass():
         cache_files = ()
 
     whole = Source(raw, "x", "x")
-    sections = Sections(whole, 10, keep, keep(part_of(whole, 0, 10)))
+    sections = Sections(whole, 10, keep, keep(slice_source(whole, 0, 10)))
     read.clear()
     assert [list(sections(number)) for number in range(1, 3)] == [list(range(10, 20)), list(range(20, 25))]
     assert read == list(range(25))
