@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 from autotune.checks.findings import Area, Finding, Report, note, warning
 from autotune.config.columns import Column, Kind
 from autotune.data.cache import iter_column
-from autotune.data.duplicates import Hashes, alike, exact, first_positions, hashes, near, text_column
+from autotune.data.duplicates import (
+    Hashes,
+    alike_form,
+    exact_form,
+    first_positions,
+    hashes,
+    near_duplicates,
+    text_column,
+)
 from autotune.data.sources import Rows
 from autotune.errors import listing
 
@@ -34,8 +42,12 @@ def audit_repeats(
         report: receives the counts.
     """
     column = text_column(columns)
-    exact_hashes = {split: hashes(iter_column(data, column), exact) for split, data in rows.splits.items()}
-    alike_hashes = {split: hashes(iter_column(data, column), alike) for split, data in rows.splits.items()}
+    exact_hashes = {
+        split: hashes(iter_column(data, column), exact_form) for split, data in rows.splits.items()
+    }
+    alike_hashes = {
+        split: hashes(iter_column(data, column), alike_form) for split, data in rows.splits.items()
+    }
     near_matches = _near_duplicates(rows, column, alike_hashes, threshold)
     figures: dict[str, Any] = {}
     for split, data in rows.splits.items():
@@ -168,10 +180,10 @@ def _near_duplicates(
             # Texts that are alike already count as duplicates: one of each group is enough for the slow search.
             if text_hash not in seen:
                 seen.add(text_hash)
-                texts[len(places)] = alike(text)
+                texts[len(places)] = alike_form(text)
             places.append((split, row))
     matches: dict[tuple[str, str], dict[int, int]] = {}
-    for earlier, later in near(texts, threshold):
+    for earlier, later in near_duplicates(texts, threshold):
         (split, row), (other_split, other_row) = places[later], places[earlier]
         matches.setdefault((split, other_split), {})[row] = other_row
     return matches

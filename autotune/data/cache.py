@@ -1,7 +1,7 @@
-"""Tables of rows on disk: written once, memory-mapped afterwards, so that memory does not grow with the data.
+"""Tables of rows on disk: written once, then memory-mapped, so memory does not grow with the data.
 
-KEY.arrow is an Arrow stream and a footer that readers of Arrow do not look at: JSON about the rows, its length in 8 bytes,
-and the SHA-256 of all of that. It is compared before a table is used: what is damaged is made again.
+KEY.arrow is an Arrow stream with a footer that Arrow readers ignore: JSON metadata of the rows, its length in 8 bytes,
+and the SHA-256 of everything before. It is verified before a table is used; a damaged table is made again.
 """
 
 import hashlib
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BATCH = 1000
-"""Rows of one record batch."""
-LENGTH, DIGEST = 8, 32
-"""Bytes at the end of a table: the length of its JSON, big-endian, and the SHA-256 of all before."""
+"""Rows per record batch."""
+LENGTH_BYTES, DIGEST_BYTES = 8, 32
+"""Bytes at the end of a table: the length of its JSON, big-endian, and the SHA-256 of everything before."""
 
 
 def cache_key(*parts: Any) -> str:
-    """24 hexadecimal digits of the SHA-256 of JSON parts."""
-    # Keys of one dict may be numbers and text, which cannot be sorted until JSON has made text of them.
+    """Returns 24 hexadecimal digits of the SHA-256 of values that JSON can hold."""
+    # The keys of one dict may be numbers and strings, which cannot be sorted until JSON has turned them all into strings.
     text = json.dumps(json.loads(json.dumps(parts, default=str)), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
@@ -38,25 +38,25 @@ def cache_key(*parts: Any) -> str:
 def cached_table(
     cache: Path, key: str, rows: Callable[[], Iterable[Mapping[str, Any]]], features: "Features | None" = None
 ) -> "Dataset":
-    """The table of this key; see `cached_table_with`."""
-    return cached_table_with(cache, key, rows, features, lambda: None)[0]
+    """Returns the table of this key; see `cached_table_with_metadata`."""
+    return cached_table_with_metadata(cache, key, rows, features, lambda: None)[0]
 
 
-def cached_table_with(
+def cached_table_with_metadata(
     cache: Path,
     key: str,
     rows: Callable[[], Iterable[Mapping[str, Any]]],
     features: "Features | None",
-    about: Callable[[], Any],
+    make_metadata: Callable[[], Any],
 ) -> tuple["Dataset", Any]:
-    """The table of this key, and JSON about it; `rows` is called only where there is none that is whole.
+    """Returns the table of this key and its metadata; calls `rows` only if there is no intact table.
 
     Args:
         cache: folder of the tables.
-        key: of everything that the rows depend on.
+        key: key of everything that the rows depend on.
         rows: makes the rows, all with the same keys.
         features: types of columns that the rows may have; None lets Arrow infer them from the first rows.
-        about: makes the JSON, when all rows have been made.
+        make_metadata: makes the JSON metadata; called after all rows have been made.
 
     Raises:
         DiskError: the cache cannot be written.
@@ -66,89 +66,92 @@ def cached_table_with(
     path = cache / f"{key}.arrow"
     hold(path)
     try:
-        known = _read_about(path)
+        metadata = _read_metadata(path)
     except (FileNotFoundError, NotADirectoryError):
-        known = _make(path, rows, features, about)
+        metadata = _create_table(path, rows, features, make_metadata)
     except (OSError, ValueError) as error:
         logger.warning("the cached table %s cannot be used: %s; it is made again", path, error)
-        known = _make(path, rows, features, about)
-    return Dataset.from_file(str(path)), known
+        metadata = _create_table(path, rows, features, make_metadata)
+    return Dataset.from_file(str(path)), metadata
 
 
 def iter_rows(data: "Dataset") -> Iterator[dict[str, Any]]:
-    """Rows as Python objects, read in batches: many times faster than one by one, and memory stays small."""
+    """Yields rows as Python objects, read in batches: many times faster than one by one, with constant memory."""
     for table in data.with_format("arrow").iter(10 * BATCH):
         signals.raise_if_stopped()
         yield from table.to_pylist()
 
 
 def iter_column(data: "Dataset", column: str) -> Iterator[Any]:
-    """The values of one column, likewise."""
+    """Yields the values of one column, read in batches."""
     for table in data.select_columns(column).with_format("arrow").iter(10 * BATCH):
         signals.raise_if_stopped()
         yield from table[column].to_pylist()
 
 
-def _make(
+def _create_table(
     path: Path,
     rows: Callable[[], Iterable[Mapping[str, Any]]],
     features: "Features | None",
-    about: Callable[[], Any],
+    make_metadata: Callable[[], Any],
 ) -> Any:
-    """Writes a table beside and puts it into place; what is known about it is returned."""
+    """Writes a table to a temporary file, renames it into place and returns its metadata."""
     with disk_errors(path.parent):
         make_folder(path.parent)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        _write(beside, iter(rows()), features)
-        known = about()
+        _write(temporary, iter(rows()), features)
+        metadata = make_metadata()
         with disk_errors(path):
-            _write_footer(beside, known)
-            fsync_path(beside)
-            os.replace(beside, path)
+            _append_footer(temporary, metadata)
+            # The content must be on disk before the rename, and the folder after it: otherwise a power cut may leave
+            # a truncated table under the final name.
+            fsync_path(temporary)
+            os.replace(temporary, path)
             fsync_path(path.parent)
     finally:
-        beside.unlink(missing_ok=True)
-    return known
+        temporary.unlink(missing_ok=True)
+    return metadata
 
 
-def _write_footer(path: Path, about: Any) -> None:
-    text = json.dumps(about, ensure_ascii=False).encode()
+def _append_footer(path: Path, metadata: Any) -> None:
+    text = json.dumps(metadata, ensure_ascii=False).encode()
     with path.open("r+b") as file:
         digest = _digest(file, path.stat().st_size)
-        footer = text + len(text).to_bytes(LENGTH)
+        footer = text + len(text).to_bytes(LENGTH_BYTES)
         digest.update(footer)
         file.write(footer + digest.digest())
 
 
-def _read_about(path: Path) -> Any:
-    """The JSON about a table.
+def _read_metadata(path: Path) -> Any:
+    """Reads the JSON metadata of a table and verifies its digest.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is not as it was written.
+        OSError: the table cannot be read.
+        ValueError: the table is damaged.
     """
     with path.open("rb") as file:
         size = path.stat().st_size
-        digest = _digest(file, size - DIGEST)
-        if size < LENGTH + DIGEST or file.read() != digest.digest():
+        digest = _digest(file, size - DIGEST_BYTES)
+        if size < LENGTH_BYTES + DIGEST_BYTES or file.read() != digest.digest():
             raise ValueError(f"its {size} bytes are not those that were written")
-        file.seek(size - DIGEST - LENGTH)
-        length = int.from_bytes(file.read(LENGTH))
-        file.seek(size - DIGEST - LENGTH - length)
+        file.seek(size - DIGEST_BYTES - LENGTH_BYTES)
+        length = int.from_bytes(file.read(LENGTH_BYTES))
+        file.seek(size - DIGEST_BYTES - LENGTH_BYTES - length)
         return json.loads(file.read(length))
 
 
 def _digest(file: IO[bytes], count: int) -> "hashlib._Hash":
-    """SHA-256 of the next bytes, up to `count`."""
+    """Returns the SHA-256 of the next `count` bytes, or fewer if the file ends before."""
     digest = hashlib.sha256()
-    while count > 0 and (part := file.read(min(count, 1 << 20))):
-        digest.update(part)
-        count -= len(part)
+    while count > 0 and (block := file.read(min(count, 1 << 20))):
+        digest.update(block)
+        count -= len(block)
     return digest
 
 
 def _write(path: Path, rows: Any, features: "Features | None") -> None:
+    """Writes rows as an Arrow stream; without rows, an empty table."""
     import pyarrow as pa
 
     schema = None

@@ -1,8 +1,8 @@
-"""Which entries of the cache are in use: what `autotune clean` leaves to other processes.
+"""Tracks which cache entries are in use, so that `autotune clean` keeps entries that another process uses.
 
-The file .lock of a cache is never read. A process locks one byte of it for each entry that it uses, by the hash of the
-entry's name, shared; who removes an entry locks that byte for itself first. The system frees the locks of a process
-that dies.
+The file .lock of a cache is never read. For each entry it uses, a process takes a shared lock on one byte of the file,
+chosen by the hash of the entry's name; to remove an entry, it first takes an exclusive lock on that byte. The system
+releases the locks of a process that dies.
 """
 
 import errno
@@ -17,17 +17,17 @@ from typing import IO
 from autotune.runtime.files import disk_errors, make_folder
 
 LOCK = ".lock"
-PLACES = 1 << 62
-"""Offsets that every system locks, however long the file is."""
+LOCK_OFFSETS = 1 << 62
+"""Number of byte offsets used for locks; every system can lock them, whatever the length of the file."""
 BUSY = (errno.EACCES, errno.EAGAIN)
 
 _caches: dict[Path, IO[bytes]] | None = None
-"""The lock files that this process has open; None outside of `entries_in_use`."""
+"""Lock files that this process has open, by cache; None outside `entries_in_use`."""
 
 
 @contextmanager
 def entries_in_use() -> Iterator[None]:
-    """Inside, entries of a cache are held from the moment when `hold` names them to the end."""
+    """Context in which each entry passed to `hold` stays locked until the context ends."""
     global _caches
     if _caches is not None:
         yield
@@ -36,15 +36,16 @@ def entries_in_use() -> Iterator[None]:
     try:
         yield
     finally:
+        # Closing a lock file releases all its locks, so the files stay open until here.
         for file in _caches.values():
             file.close()
         _caches = None
 
 
 def hold(entry: Path) -> None:
-    """Keeps an entry, there already or to be made, from being removed by another process; it counts as used now.
+    """Protects an entry, existing or about to be made, from removal by another process and updates its time of use.
 
-    Where nobody can lock, `clean` cannot either, and removes nothing.
+    Errors are ignored: where locking fails, it fails for `clean` too, which then removes nothing.
     """
     with suppress(OSError):
         os.utime(entry)
@@ -52,33 +53,33 @@ def hold(entry: Path) -> None:
         return
     with suppress(OSError):
         if entry.parent not in _caches:
-            _caches[entry.parent] = _opened(entry.parent)
+            _caches[entry.parent] = _open_lock_file(entry.parent)
         # Waits for a process that is removing this entry.
-        fcntl.lockf(_caches[entry.parent], fcntl.LOCK_SH, 1, _place(entry.name))
+        fcntl.lockf(_caches[entry.parent], fcntl.LOCK_SH, 1, _lock_offset(entry.name))
 
 
 @contextmanager
-def removing(cache: Path) -> Iterator[IO[bytes]]:
-    """The lock file of a cache, for `taken`.
+def open_lock_file(cache: Path) -> Iterator[IO[bytes]]:
+    """Opens the lock file of a cache, for `try_lock_entry`.
 
     Raises:
-        DiskError: the system refuses.
+        DiskError: the file cannot be opened.
     """
     with disk_errors(cache / LOCK):
-        file = _opened(cache, for_itself=True)
+        file = _open_lock_file(cache, exclusive=True)
     with file:
         yield file
 
 
 @contextmanager
-def taken(lock: IO[bytes], name: str) -> Iterator[bool]:
-    """Whether no other process uses the entry of this name, nor will before the end.
+def try_lock_entry(lock: IO[bytes], name: str) -> Iterator[bool]:
+    """Yields whether the entry was locked: no other process uses it, nor can until the context ends.
 
     Raises:
-        OSError: the file system has no locks.
+        OSError: the file system does not support locks.
     """
     try:
-        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _place(name))
+        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _lock_offset(name))
     except OSError as error:
         if error.errno not in BUSY:
             raise
@@ -87,20 +88,20 @@ def taken(lock: IO[bytes], name: str) -> Iterator[bool]:
     try:
         yield True
     finally:
-        fcntl.lockf(lock, fcntl.LOCK_UN, 1, _place(name))
+        fcntl.lockf(lock, fcntl.LOCK_UN, 1, _lock_offset(name))
 
 
-def _opened(cache: Path, *, for_itself: bool = False) -> IO[bytes]:
+def _open_lock_file(cache: Path, *, exclusive: bool = False) -> IO[bytes]:
     make_folder(cache)
     path = cache / LOCK
     try:
         return path.open("a+b")
     except PermissionError:
-        # Of a cache that somebody else shares: reading is enough for a shared lock.
-        if for_itself:
+        # The cache belongs to another user: read access is enough for a shared lock.
+        if exclusive:
             raise
         return path.open("rb")
 
 
-def _place(name: str) -> int:
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) % PLACES
+def _lock_offset(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) % LOCK_OFFSETS

@@ -16,7 +16,7 @@ from autotune.config.compression import suffix_of
 from autotune.config.enums import Dedup, Format, TagScheme
 from autotune.config.labels import label_map
 from autotune.config.schema import DatasetConfig
-from autotune.data.cache import cache_key, cached_table_with
+from autotune.data.cache import cache_key, cached_table_with_metadata
 from autotune.data.canonical import Converter
 from autotune.data.duplicates import removes, text_column, without_leaks, without_repeats
 from autotune.data.formats.cells import raw_tags
@@ -184,16 +184,16 @@ def _first_section(located: dict[str, list[SourcePart]], config: DatasetConfig) 
     Raises:
         ConfigError: train consists of slices or several parts, which cannot be streamed.
     """
-    piece = located["train"][0]
-    if len(located["train"]) > 1 or (piece.part.first, piece.part.last) != (None, None):
+    train = located["train"][0]
+    if len(located["train"]) > 1 or (train.part.first, train.part.last) != (None, None):
         raise ConfigError(
             "a train set that streams is one whole split",
             where="dataset.splits.train",
             found=config.splits.train,
-            fix=f"{format_text_override('dataset.splits.train', piece.part.name)}, or dataset.streaming=false",
+            fix=f"{format_text_override('dataset.splits.train', train.part.name)}, or dataset.streaming=false",
         )
-    located["train"] = [replace(piece, source=slice_source(piece.source, 0, config.section_rows))]
-    return piece.source
+    located["train"] = [replace(train, source=slice_source(train.source, 0, config.section_rows))]
+    return train.source
 
 
 def fingerprints(splits: Mapping[str, Dataset]) -> tuple[str, dict[str, str]]:
@@ -407,4 +407,4 @@ def _read_source(
         return converter.convert(source.raw(notes))
 
     with naming_lines(source):
-        return cached_table_with(cache, name, rows, canonical_features(columns, given=given), about)
+        return cached_table_with_metadata(cache, name, rows, canonical_features(columns, given=given), about)

@@ -9,7 +9,7 @@ import numpy as np
 from datasets import Dataset
 
 from autotune.data.cache import iter_column
-from autotune.data.duplicates import alike, first_positions, hashes
+from autotune.data.duplicates import alike_form, first_positions, hashes
 from autotune.data.parts import Part, concatenate_parts
 from autotune.errors import DataError, listing
 
@@ -55,7 +55,9 @@ def take_test(
     pool = concatenate_parts([(Part(item.part.name), item.data) for item in sources.values()])
     candidates = np.arange(len(pool))
     if distinct is not None:
-        candidates = np.flatnonzero(first_positions(hashes(iter_column(pool, distinct), alike)) == candidates)
+        candidates = np.flatnonzero(
+            first_positions(hashes(iter_column(pool, distinct), alike_form)) == candidates
+        )
     chosen, how = _choose_rows(pool.select(candidates), fraction, seed=seed, label=label, group=group)
     test_rows = candidates[sorted(chosen)]
     ends = np.cumsum([len(item.data) for item in sources.values()])

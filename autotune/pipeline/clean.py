@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from autotune.data.cache_use import LOCK, removing, taken
+from autotune.data.cache_use import LOCK, open_lock_file, try_lock_entry
 from autotune.errors import ConfigError, DiskError
 from autotune.runtime.files import NO_LOCKS, read_errors
 from autotune.runtime.os_errors import is_refusal
@@ -138,10 +138,10 @@ def _remove(
     """Removes entries; those that are in use are returned, and those that the system refused to remove."""
     busy: list[Entry] = []
     refused: dict[Path, OSError] = {}
-    with removing(cache) as lock:
+    with open_lock_file(cache) as lock:
         for entry in entries:
             try:
-                with taken(lock, entry.name) as free:
+                with try_lock_entry(lock, entry.name) as free:
                     if not free:
                         busy.append(entry)
                     elif not dry_run:
