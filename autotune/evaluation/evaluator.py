@@ -1,8 +1,8 @@
-"""From a model and a split to predictions: a stream, in the order of the rows, whatever the batches and processes.
+"""Predicts and scores a split: a stream of predictions in the order of the rows, whatever the batches and processes.
 
-Features are read in blocks from the memory-mapped table. Those of a block are predicted in batches of nearly
-equal length and joined to rows before the next block is read, so memory does not grow with the split. Processes
-share the rows and meet once, at the end, to add up what they have counted.
+Features are read in blocks from the memory-mapped table. Those of a block are predicted in batches of nearly equal
+length and merged into rows before the next block is read, so memory does not grow with the split. Processes share the
+rows and communicate once, at the end, to add up their metric states.
 """
 
 import logging
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BLOCK = 8192
-"""Features that are sorted by length and predicted together: enough for batches of nearly equal length."""
+"""Number of features that are sorted by length together: enough for batches of nearly equal length."""
 
 
 @dataclass
@@ -47,100 +47,106 @@ class Evaluator:
     accelerator: Accelerator
     """Device, precision and processes."""
     budget: int
-    """Padded tokens a batch."""
+    """Padded tokens per batch."""
     precision: Precision = Precision.fp32
-    """In which to predict: the accelerator's own, or fp32."""
+    """Precision of the predictions: the accelerator's own, or fp32."""
     oom_tokens: float = field(default=math.inf, init=False)
-    """Padded tokens of the smallest batch for which memory was not enough."""
+    """Padded tokens of the smallest batch that ran out of memory."""
 
     def predict(self, model: nn.Module, features: Dataset, rows: Dataset) -> list[Prediction]:
-        """Predictions for a few rows; see `stream`."""
+        """Returns predictions for a few rows; see `stream`."""
         return list(self.stream(model, features, rows))
 
     def stream(self, model: nn.Module, features: Dataset, rows: Dataset) -> Iterator[Prediction]:
-        """Predictions for all rows, in order, made while they are read; other processes are not asked.
+        """Yields predictions for all rows, in order, computed as they are read, in this process alone.
 
         Args:
-            model: unwrapped, on the accelerator's device.
-            features: what `task.prepare` made of rows.
-            rows: with canonical columns.
+            model: unwrapped model on the accelerator's device.
+            features: features that `task.prepare` made of the rows.
+            rows: rows with canonical columns.
         """
-        return (prediction for _, prediction in self._predicted(model, features, rows, rank=0, ranks=1))
+        return (prediction for _, prediction in self._predict_rows(model, features, rows, rank=0, ranks=1))
 
     def predict_and_score(
         self, metric: "OfflineMetric[Any]", model: nn.Module, features: Dataset, rows: Dataset
     ) -> Iterator[Prediction]:
-        """Predictions for this process's rows, in order, each given to the metric before it is passed on.
+        """Yields predictions for this process's rows, in order, and adds each to the metric.
 
         The process with rank r of n has the rows r, r + n, r + 2n …
 
         Args:
-            metric: of the task.
-            model: unwrapped, on the accelerator's device.
-            features: what `task.prepare` made of rows.
-            rows: with canonical columns and gold values.
+            metric: metric of the task.
+            model: unwrapped model on the accelerator's device.
+            features: features that `task.prepare` made of the rows.
+            rows: rows with canonical columns and gold values.
         """
         rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
-        for row, prediction in self._predicted(model, features, rows, rank=rank, ranks=ranks):
-            reference, said = self.task.to_metric_inputs(row, prediction)
-            metric.add(reference=reference, prediction=said)
-            metric.tally.add_extra(prediction)
+        for row, prediction in self._predict_rows(model, features, rows, rank=rank, ranks=ranks):
+            reference, compared = self.task.to_metric_inputs(row, prediction)
+            metric.add(reference=reference, prediction=compared)
+            metric.state.add_extra(prediction)
             yield prediction
 
     def scores(self, metric: "OfflineMetric[Any]") -> Scores:
-        """The figures of what all processes have counted; each calls it, and each gets them."""
+        """Returns the scores over the rows of all processes; all of them must call it."""
         if self.accelerator.num_processes > 1:
-            metric.merge(gather_object([metric.tally]))
+            metric.merge(gather_object([metric.state]))
         return self.task.scores(metric)
 
     def score(self, model: nn.Module, features: Dataset, rows: Dataset) -> Scores:
-        """The figures of a split that has gold values; no prediction is kept."""
+        """Returns the scores of a split that has gold values; keeps no prediction."""
         metric = self.task.metric()
         deque(self.predict_and_score(metric, model, features, rows), maxlen=0)
         return self.scores(metric)
 
-    def _predicted(
+    def _predict_rows(
         self, model: nn.Module, features: Dataset, rows: Dataset, *, rank: int, ranks: int
     ) -> Iterator[tuple[Row, Prediction]]:
-        """Some of the rows and what is predicted for them."""
+        """Yields the rows of a rank with their predictions."""
         progress = Progress("predicting", len(features) // ranks)
         for start, end in blocks(features, BLOCK):
-            part = features.select(range(start, end))
-            numbers = part.data.table["row"].to_numpy()
-            first, last = int(numbers[0]), int(numbers[-1])
-            mine = np.flatnonzero(numbers % ranks == rank)
-            values = self._values(model, part, mine, progress)
-            pieces = [FeatureOutput(int(numbers[at]), start + int(at), values[int(at)]) for at in mine]
-            read, joined = tee(iter_rows(rows.select(range(first + (rank - first) % ranks, last + 1, ranks))))
-            yield from zip(read, self.task.join(joined, pieces), strict=True)
+            block = features.select(range(start, end))
+            row_numbers = block.data.table["row"].to_numpy()
+            first, last = int(row_numbers[0]), int(row_numbers[-1])
+            # Whole rows per rank, not features: the windows of a row must be merged in one process.
+            indices = np.flatnonzero(row_numbers % ranks == rank)
+            values = self._predict_features(model, block, indices, progress)
+            outputs = [
+                FeatureOutput(int(row_numbers[index]), start + int(index), values[int(index)])
+                for index in indices
+            ]
+            own_rows = rows.select(range(first + (rank - first) % ranks, last + 1, ranks))
+            yielded, joined = tee(iter_rows(own_rows))
+            yield from zip(yielded, self.task.join(joined, outputs), strict=True)
         progress.close()
 
-    def _values(
-        self, model: nn.Module, features: Dataset, chosen: Indices, progress: Progress
+    def _predict_features(
+        self, model: nn.Module, features: Dataset, indices: Indices, progress: Progress
     ) -> dict[int, Any]:
-        """What the model says of some of the features, by their number; the longest are predicted first."""
+        """Returns the outputs of the model for some of the features, by index; predicts the longest first."""
         values: dict[int, Any] = {}
-        lengths = self.task.lengths(features)[chosen, :1]
+        lengths = self.task.lengths(features)[indices, :1]
         mixed = AutocastKwargs(enabled=self.precision in (Precision.bf16, Precision.fp16))
         with _evaluating(model), self.accelerator.autocast(mixed):
             for batch in prediction_batches(lengths, self.budget):
                 signals.raise_if_stopped()
-                said = self._predict_batch(model, features, chosen[batch], int(lengths[batch].max()))
-                values.update(zip(chosen[batch].tolist(), said, strict=True))
+                outputs = self._predict_batch(model, features, indices[batch], int(lengths[batch].max()))
+                values.update(zip(indices[batch].tolist(), outputs, strict=True))
                 for _ in batch:
                     progress.step()
         return values
 
-    def _predict_batch(self, model: nn.Module, features: Dataset, chosen: Indices, length: int) -> list[Any]:
-        """What the model says of the features of a batch; where memory is not enough, of each half by itself, and
-        no batch of that size is tried again."""
-        tokens = len(chosen) * length
-        if tokens < self.oom_tokens or len(chosen) == 1:
+    def _predict_batch(self, model: nn.Module, features: Dataset, indices: Indices, length: int) -> list[Any]:
+        """Returns the outputs of the model for a batch; if it runs out of memory, predicts each half by itself, and
+        does not try a batch of that size again."""
+        tokens = len(indices) * length
+        if tokens < self.oom_tokens or len(indices) == 1:
             try:
-                return self.task.predict(model, take(features, chosen))
+                return self.task.predict(model, take(features, indices))
             except (RuntimeError, MemoryError) as error:
-                if len(chosen) == 1 or not is_out_of_memory(error):
+                if len(indices) == 1 or not is_out_of_memory(error):
                     raise
+            # Outside of `except`: the traceback of the error would keep the tensors of the failed batch alive.
             if self.oom_tokens == math.inf:
                 logger.warning(
                     "memory was not enough to predict %d padded tokens at once: batches become smaller",
@@ -148,16 +154,16 @@ class Evaluator:
                 )
             self.oom_tokens = tokens
             free_memory()
-        half = len(chosen) // 2
+        half = len(indices) // 2
         return [
-            said
-            for part in (chosen[:half], chosen[half:])
-            for said in self._predict_batch(model, features, part, length)
+            output
+            for part in (indices[:half], indices[half:])
+            for output in self._predict_batch(model, features, part, length)
         ]
 
 
 def blocks(features: Dataset, size: int) -> Iterator[tuple[int, int]]:
-    """Cuts features into runs of about `size` that never part the windows of a row: (first, end exclusive)."""
+    """Yields blocks of about `size` features, (first, end exclusive), that never separate the windows of a row."""
     rows = features.data.table["row"]
     start = 0
     while start < len(rows):
@@ -170,7 +176,7 @@ def blocks(features: Dataset, size: int) -> Iterator[tuple[int, int]]:
 
 @contextmanager
 def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Dropout off, no gradients; the model's mode is restored."""
+    """Disables dropout and gradients; restores the model's mode afterwards."""
     training = model.training
     model.eval()
     try:

@@ -1,4 +1,4 @@
-"""The score of a split without the rows whose text stands in train: memory earns nothing there."""
+"""Scores a split without the rows whose text is also in train, so memorizing does not count."""
 
 import json
 from pathlib import Path
@@ -12,20 +12,20 @@ from autotune.tasks.base import Scores, Task
 
 
 def unseen_scores(task: Task, train: Dataset, rows: Dataset, predictions: Path) -> tuple[int, Scores] | None:
-    """Figures over the rows whose text, apart from case, accents and punctuation, is not in train.
+    """Returns the scores over the rows whose text, apart from case, accents and punctuation, is not in train.
 
     Args:
-        task: scores.
-        train: what the model has learned from.
-        rows: of the split, with gold values.
-        predictions: one JSON object a line, in the order of the rows.
+        task: scores the predictions.
+        train: rows that the model was trained on.
+        rows: rows of the split, with gold values.
+        predictions: file with one JSON object per line, in the order of the rows.
 
     Returns:
-        How many rows these are, and their figures; None where all rows are such, or none is.
+        The number of these rows, and their scores; None if the text of all rows, or of no row, is unseen.
     """
     kept = ~is_duplicate_of(rows, [train], text_column(task.columns))
     if kept.all() or not kept.any():
         return None
     with predictions.open(encoding="utf-8") as lines:
-        said = (json.loads(line) for line, keep in zip(lines, kept, strict=True) if keep)
-        return int(kept.sum()), task.score(iter_rows(rows.select(np.flatnonzero(kept))), said)
+        kept_predictions = (json.loads(line) for line, keep in zip(lines, kept, strict=True) if keep)
+        return int(kept.sum()), task.score(iter_rows(rows.select(np.flatnonzero(kept))), kept_predictions)

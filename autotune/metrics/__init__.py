@@ -1,7 +1,7 @@
-"""The figures of a split, computed by `evaluate.Metric` classes that ship with the package.
+"""Metrics of a split, computed by `evaluate.Metric` classes that ship with the package.
 
-They need neither the Hub nor a writable home. (`evaluate.load` by name would fetch code from the Hub and run
-it.) Importing this module is cheap; the libraries are imported with the metric that needs them.
+They need neither the Hub nor a writable home directory. (`evaluate.load` by name would download code from the Hub and
+run it.) Importing this module is cheap; each metric imports its own libraries.
 
     classification.Classification   class ids            macro_f1, accuracy, weighted_f1
     entities.Entities               IOB2 tags of words   entity_f1 (strict), entity_f1_conll and others
@@ -37,24 +37,24 @@ __all__ = [
 
 
 class Figures(TypedDict):
-    """What is known of one split after scoring: plain Python numbers, ready for JSON."""
+    """Results of a split: plain Python numbers, ready for JSON."""
 
     values: dict[str, float]
-    """Figures by name, 0..1; `recipe` says how each is computed."""
+    """Metric values by name, 0..1; `recipe` defines each metric."""
     per_class: dict[str, dict[str, float]]
-    """By class or entity type: precision, recall, f1 (float) and support (int). Empty for texts."""
+    """For each class or entity type: precision, recall, f1 (float) and support (int). Empty for texts."""
     confusion: dict[str, dict[str, int]]
     """Rows by gold class, then by predicted class. Empty unless classes are scored."""
     counts: dict[str, int]
-    """What was scored: rows, and for entities also words and entities of the references."""
+    """Number of rows scored, and for entities also of words and entities of the references."""
 
 
 def class_metric(labels: Sequence[str], cache_dir: Path | None = None) -> "Classification":
-    """A metric of class ids that has no rows yet.
+    """Returns a metric of class ids without rows.
 
     Args:
         labels: the model's classes in the order of their ids.
-        cache_dir: folder in which `evaluate` may make an empty folder; None takes a temporary one.
+        cache_dir: folder in which `evaluate` may make an empty folder; None for a temporary one.
     """
     from autotune.metrics.classification import Classification
 
@@ -63,7 +63,7 @@ def class_metric(labels: Sequence[str], cache_dir: Path | None = None) -> "Class
 
 
 def entity_metric(cache_dir: Path | None = None) -> "Entities":
-    """A metric of IOB2 tags, one a word, that has no rows yet."""
+    """Returns a metric of IOB2 tags, one per word, without rows."""
     from autotune.metrics.entities import Entities
 
     with _folder(cache_dir) as folder:
@@ -71,7 +71,7 @@ def entity_metric(cache_dir: Path | None = None) -> "Entities":
 
 
 def rouge_metric(cache_dir: Path | None = None) -> "Rouge":
-    """A metric of texts that has no rows yet."""
+    """Returns a metric of texts without rows."""
     from autotune.metrics.rouge import Rouge
 
     with _folder(cache_dir) as folder:
@@ -95,11 +95,11 @@ def classification_scores(
     Raises:
         DataError: no rows, or a class that is not in `labels`.
     """
-    golden, predicted = (
+    gold, predicted = (
         [class_id(name, labels, where=f"row {row}") for row, name in enumerate(names)]
         for names in (references, predictions)
     )
-    return _figures(class_metric(labels, cache_dir).compute(references=golden, predictions=predicted))
+    return _figures(class_metric(labels, cache_dir).compute(references=gold, predictions=predicted))
 
 
 def entity_scores(
@@ -108,12 +108,12 @@ def entity_scores(
     """Scores entities at word level.
 
     Args:
-        references: gold IOB2 tags of each row, one a word.
-        predictions: predicted IOB2 tags of each row, one a word.
+        references: gold IOB2 tags of each row, one per word.
+        predictions: predicted IOB2 tags of each row, one per word.
         cache_dir: as in `class_metric`.
 
     Raises:
-        DataError: no rows, a row with another number of tags than words, or a tag that is not IOB2.
+        DataError: no rows, a row whose numbers of words and tags differ, or a tag that is not IOB2.
     """
     return _figures(entity_metric(cache_dir).compute(references=references, predictions=predictions))
 
@@ -135,7 +135,7 @@ def rouge_scores(
 
 
 def class_id(name: str, labels: Sequence[str], *, where: str) -> int:
-    """The id of a class.
+    """Returns the id of a class.
 
     Raises:
         DataError: the model has no such class.
@@ -151,11 +151,11 @@ def class_id(name: str, labels: Sequence[str], *, where: str) -> int:
 
 
 def _folder(cache_dir: Path | None) -> "TemporaryDirectory[str] | nullcontext[Path]":
-    """`evaluate` makes a folder even for a metric that stays in memory, and by default under HOME."""
+    """Returns a context with a folder: `evaluate` makes one even for a metric in memory, and by default under HOME."""
     return TemporaryDirectory() if cache_dir is None else nullcontext(cache_dir)
 
 
 def _figures(computed: dict[str, Any]) -> Figures:
-    """What a metric computed, the single figures apart from the tables."""
+    """Separates the values that a metric computed from its tables."""
     per_class, confusion, counts = (computed.pop(table, {}) for table in ("per_class", "confusion", "counts"))
     return Figures(values=computed, per_class=per_class, confusion=confusion, counts=counts)

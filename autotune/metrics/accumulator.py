@@ -1,4 +1,4 @@
-"""What is kept of the rows scored so far: counts and sums, whose size does not grow with the rows."""
+"""The state of a metric: counts and sums over the rows scored so far, whose size does not grow with the rows."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -6,33 +6,36 @@ from typing import Any, Self
 
 
 class MetricState(ABC):
-    """Counts from which the figures follow.
+    """Counts from which the metric values are computed.
 
-    Rows may be added in any order and counted in parts by several processes: the figures are the same to the bit.
+    Rows may be added in any order and counted in parts by several processes: the values are the same to the bit.
     """
 
     rows = 0
-    """How many were added."""
+    """Number of rows added."""
 
     @abstractmethod
     def add(self, reference: Any, prediction: Any) -> None:
         """Counts one row.
 
         Raises:
-            DataError: it cannot be scored.
+            DataError: the row cannot be scored.
         """
 
     def add_extra(self, prediction: Mapping[str, Any]) -> None:
-        """Counts what else is known of a row's prediction, beside the part that is compared."""
+        """Counts keys of a prediction other than the one that is compared with the reference."""
 
     @abstractmethod
     def merge(self, other: Self) -> None:
-        """Adds what another process has counted."""
+        """Adds the counts of another process."""
 
     @abstractmethod
     def figures(self) -> dict[str, Any]:
-        """Figures by name as floats, and under `per_class`, `confusion` and `counts` what is a table; of at least one row."""
+        """Returns metric values by name, as floats, and the tables `per_class`, `confusion` and `counts`.
+
+        Needs at least one row.
+        """
 
     def values(self) -> dict[str, float]:
-        """The floats of `figures` alone, the same to the bit; a bootstrap asks for them hundreds of times."""
+        """Returns only the floats of `figures`, the same to the bit; the bootstrap calls it hundreds of times."""
         return {name: value for name, value in self.figures().items() if isinstance(value, float)}

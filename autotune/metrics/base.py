@@ -1,4 +1,4 @@
-"""What the metrics share: `evaluate`'s interface over a tally."""
+"""The base class of the metrics: the interface of `evaluate` over a `MetricState`."""
 
 from abc import abstractmethod
 from collections.abc import Iterable
@@ -11,11 +11,11 @@ from datasets import Features
 from autotune.errors import DataError
 from autotune.metrics.accumulator import MetricState
 
-Counts = TypeVar("Counts", bound=MetricState)
+State = TypeVar("State", bound=MetricState)
 
 
-class OfflineMetric(evaluate.Metric, Generic[Counts]):
-    """An `evaluate.Metric` (add, add_batch, compute, combine) that works in memory and asks the Hub nothing.
+class OfflineMetric(evaluate.Metric, Generic[State]):
+    """An `evaluate.Metric` (add, add_batch, compute, combine) that works in memory and does not access the Hub.
 
     Rows are counted as they come and not kept, so memory does not grow with them.
 
@@ -24,37 +24,37 @@ class OfflineMetric(evaluate.Metric, Generic[Counts]):
     """
 
     row: ClassVar[Any]
-    """Feature type of a prediction, which is also that of a reference."""
+    """Feature type of a prediction and of a reference."""
     source: ClassVar[str]
-    """Publication that defines the figures."""
+    """Publication that defines the metric."""
 
     def __init__(self, cache_dir: Path | str) -> None:
         super().__init__(keep_in_memory=True, cache_dir=str(cache_dir))
-        self.tally = self.empty()
+        self.state = self.empty()
 
     @abstractmethod
-    def empty(self) -> Counts:
-        """A tally of no row."""
+    def empty(self) -> State:
+        """Returns a state without rows."""
 
     def add(self, *, prediction: Any = None, reference: Any = None, **kwargs: Any) -> None:
         """Counts one row.
 
         Args:
-            prediction: of the row.
-            reference: of the row.
-            kwargs: `predictions` and `references` instead, as `evaluate.combine` calls them.
+            prediction: prediction of the row.
+            reference: reference of the row.
+            kwargs: `predictions` and `references` instead, as `evaluate.combine` names them.
 
         Raises:
-            DataError: it cannot be scored.
+            DataError: the row cannot be scored.
         """
-        self.tally.add(kwargs.get("references", reference), kwargs.get("predictions", prediction))
+        self.state.add(kwargs.get("references", reference), kwargs.get("predictions", prediction))
 
     def add_batch(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> None:
         """Counts rows.
 
         Raises:
-            DataError: one of them cannot be scored.
-            ValueError: there are more of the one than of the other.
+            DataError: a row cannot be scored.
+            ValueError: the numbers of predictions and references differ.
         """
         if len(predictions) != len(references):
             raise ValueError(
@@ -64,25 +64,23 @@ class OfflineMetric(evaluate.Metric, Generic[Counts]):
             self.add(prediction=prediction, reference=reference)
 
     def compute(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> dict[str, Any]:
-        """Figures by name as floats, and under `per_class`, `confusion` and `counts` what is a table.
-
-        They are those of all rows since the last call; the next begin anew.
+        """Returns the metric values of all rows since the last call; see `MetricState.figures`.
 
         Raises:
-            DataError: there are no rows, or one of them cannot be scored.
+            DataError: there are no rows, or a row cannot be scored.
         """
         if predictions is not None:
             self.add_batch(predictions=predictions, references=references)
-        tally, self.tally = self.tally, self.empty()
-        if not tally.rows:
+        state, self.state = self.state, self.empty()
+        if not state.rows:
             raise DataError("there are no rows to score", fix="check the file or dataset.splits")
-        return tally.figures()
+        return state.figures()
 
-    def merge(self, tallies: Iterable[Counts]) -> None:
-        """Puts what several processes have counted in place of what this one has."""
-        self.tally = self.empty()
-        for tally in tallies:
-            self.tally.merge(tally)
+    def merge(self, states: Iterable[State]) -> None:
+        """Replaces the state with the sum of those of several processes, this one included."""
+        self.state = self.empty()
+        for state in states:
+            self.state.merge(state)
 
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(

@@ -1,4 +1,4 @@
-"""Figures of single-label classification, by scikit-learn."""
+"""Metrics of single-label classification, by scikit-learn."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from autotune.metrics.base import OfflineMetric
 
 
 class ClassificationState(MetricState):
-    """Rows by gold class and predicted class.
+    """The confusion matrix: rows by gold class and predicted class.
 
     Args:
         labels: names of the classes in the order of their ids. All of them are listed in `per_class` and
@@ -23,13 +23,13 @@ class ClassificationState(MetricState):
 
     def __init__(self, labels: Sequence[str]) -> None:
         self.labels = list(labels)
-        self.pairs = np.zeros((len(self.labels), len(self.labels)), dtype=np.int64)
+        self.matrix = np.zeros((len(self.labels), len(self.labels)), dtype=np.int64)
 
     def add(self, reference: int, prediction: int) -> None:
         """Counts one row of class ids.
 
         Raises:
-            DataError: an id that no class has.
+            DataError: an id is not that of a class.
         """
         for role, number in (("reference", reference), ("prediction", prediction)):
             if not 0 <= number < len(self.labels):
@@ -39,53 +39,53 @@ class ClassificationState(MetricState):
                     found=str(number),
                     fix=f"an id from 0 to {len(self.labels) - 1}",
                 )
-        self.pairs[reference, prediction] += 1
+        self.matrix[reference, prediction] += 1
         self.rows += 1
 
     def merge(self, other: Self) -> None:
         """Adds the rows of another process."""
-        self.pairs += other.pairs
+        self.matrix += other.matrix
         self.rows += other.rows
 
     def figures(self) -> dict[str, Any]:
-        """Macro-F1, accuracy and weighted F1; precision, recall, F1 and support of each class; confusion matrix."""
-        golden, predicted = np.nonzero(self.pairs)
-        # A pair with the weight of its rows gives scikit-learn the counts of all rows.
+        """Returns macro-F1, accuracy and weighted F1; precision, recall, F1 and support of each class; confusion matrix."""
+        gold, predicted = np.nonzero(self.matrix)
+        # scikit-learn wants rows, and gets one row per non-empty cell, weighted by the count of the cell.
         columns = precision_recall_fscore_support(
-            golden, predicted, labels=range(len(self.labels)), zero_division=0,
-            sample_weight=self.pairs[golden, predicted],
+            gold, predicted, labels=range(len(self.labels)), zero_division=0,
+            sample_weight=self.matrix[gold, predicted],
         )  # fmt: skip
         f1, support = columns[2:]
-        occurs = self.pairs.sum(axis=0) + self.pairs.sum(axis=1) > 0
+        occurs = self.matrix.sum(axis=0) + self.matrix.sum(axis=1) > 0
         return {
             "macro_f1": float(f1[occurs].mean()),
-            "accuracy": float(self.pairs.trace() / self.pairs.sum()),
+            "accuracy": float(self.matrix.trace() / self.matrix.sum()),
             "weighted_f1": float(np.average(f1, weights=support)),
             "per_class": {
                 label: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(support)}
                 for label, p, r, f, support in zip(self.labels, *columns, strict=True)
             },
             "confusion": {
-                gold: {label: int(self.pairs[row, column]) for column, label in enumerate(self.labels)}
-                for row, gold in enumerate(self.labels)
+                gold_label: {label: int(self.matrix[row, column]) for column, label in enumerate(self.labels)}
+                for row, gold_label in enumerate(self.labels)
             },
             "counts": {"rows": self.rows},
         }
 
     def values(self) -> dict[str, float]:
-        """Macro-F1, accuracy and weighted F1 by scikit-learn's own formula, without what it checks each time."""
-        right, golden, predicted = self.pairs.diagonal(), self.pairs.sum(axis=1), self.pairs.sum(axis=0)
-        both = golden + predicted
-        f1 = np.divide(2.0 * right, both, out=np.zeros(len(both)), where=both > 0)
+        """Returns macro-F1, accuracy and weighted F1 by scikit-learn's own formula, without its checks of the input."""
+        correct, gold, predicted = self.matrix.diagonal(), self.matrix.sum(axis=1), self.matrix.sum(axis=0)
+        total = gold + predicted
+        f1 = np.divide(2.0 * correct, total, out=np.zeros(len(total)), where=total > 0)
         return {
-            "macro_f1": float(f1[both > 0].mean()),
-            "accuracy": float(right.sum() / golden.sum()),
-            "weighted_f1": float(np.average(f1, weights=golden)),
+            "macro_f1": float(f1[total > 0].mean()),
+            "accuracy": float(correct.sum() / gold.sum()),
+            "weighted_f1": float(np.average(f1, weights=gold)),
         }
 
 
 class Classification(OfflineMetric[ClassificationState]):
-    """Macro-F1, accuracy and weighted F1; precision, recall, F1 and support of each class; confusion matrix.
+    """Computes macro-F1, accuracy and weighted F1; precision, recall, F1 and support of each class; confusion matrix.
 
     Args:
         labels: names of the classes in the order of their ids.
@@ -100,5 +100,5 @@ class Classification(OfflineMetric[ClassificationState]):
         super().__init__(cache_dir)
 
     def empty(self) -> ClassificationState:
-        """Counts of no row."""
+        """Returns a state without rows."""
         return ClassificationState(self.labels)

@@ -1,4 +1,4 @@
-"""How each figure is computed, in words; stored beside the figures so that others can compare theirs."""
+"""Definitions of the metrics in words; stored beside the scores so that others can compare theirs."""
 
 from collections.abc import Iterable
 from importlib.metadata import version
@@ -59,14 +59,14 @@ RECIPES = {
         "word n-grams, beta 2, case kept, blanks left out, NFC",
     ),
 }
-"""By figure: the package that computes it, and how."""
+"""For each metric, the package that computes it, and how."""
 
 
 def recipe(names: Iterable[str]) -> dict[str, str]:
-    """How figures are computed, each in one sentence that names the library and its installed version.
+    """Returns the definition of each metric, one sentence that names the library and its installed version.
 
     Args:
-        names: names of figures; those that are not ours (a task of a user's has its own) are left out.
+        names: names of metrics; unknown ones are left out, as those of a plug-in task.
     """
-    known = {name: RECIPES[name] for name in names if name in RECIPES}
-    return {name: f"{package} {version(package)}: {how}" for name, (package, how) in known.items()}
+    definitions = {name: RECIPES[name] for name in names if name in RECIPES}
+    return {name: f"{package} {version(package)}: {how}" for name, (package, how) in definitions.items()}

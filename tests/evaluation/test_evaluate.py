@@ -95,7 +95,7 @@ def test_processes_share_the_rows_and_have_the_same_figures(setting, tmp_path, m
     written = folder.predictions("test").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line) for line in written] == [plain(prediction) for prediction in whole]
     assert {path.name for path in tmp_path.glob("*predictions*")} == {"predictions_test.jsonl"}
-    tallies = [metric.tally for metric in metrics]
+    tallies = [metric.state for metric in metrics]
     monkeypatch.setattr(evaluator, "gather_object", lambda mine: tallies)
     for rank in range(ranks):
         found = Evaluator(task, Process(rank, ranks), 4096).scores(metrics[rank])

@@ -8,7 +8,7 @@ from tests.test_checkpoints import result, status
 
 PLACES = {
     "a checkpoint": "autotune.run.checkpoints:Checkpoints.save@2",
-    "validation": "autotune.evaluation.evaluator:Evaluator._said@3",
+    "validation": "autotune.evaluation.evaluator:Evaluator._predict_batch@3",
     "export": "autotune.models.saved_model:replace_folder",
     "final scoring": "autotune.run.folder:RunFolder.write_predictions@2",
     "proof": "autotune.pipeline.train:verify_round_trip",

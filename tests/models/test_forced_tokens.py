@@ -84,7 +84,7 @@ def test_summaries_that_only_the_search_would_end_are_told(opened, tmp_path):
     metric = task.metric()
     for row, prediction in zip(ROWS, task.join(ROWS, pieces), strict=True):
         metric.add(reference=row["summary"], prediction=prediction["prediction"])
-        metric.tally.note(prediction)
+        metric.state.add_extra(prediction)
     guards = TrainingMonitor(Guard.warn, labels=0, per_epoch=9, scaled=False)
     assert [one.trouble for one in guards.validated(9, task.scores(metric))] == ["summaries without end"]
 
