@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from autotune import __version__, registry
+from autotune.cli.commands import COMMANDS
 from autotune.cli.environment import OFFLINE, is_reachable, set_offline_mode
-from autotune.cli.main import VERBS, main
+from autotune.cli.main import main
 from autotune.config.compose import compose
 
 TOKEN = "hf_" + "aB3" * 11
@@ -73,7 +74,7 @@ def test_the_version_is_said(capsys):
 def test_help_names_every_verb(capsys):
     assert main(["--help"]) == 0
     said = capsys.readouterr().out
-    assert all(verb in said for verb in VERBS)
+    assert all(verb in said for verb in COMMANDS)
 
 
 def test_show_prints_the_configuration_alone(capsys):
@@ -137,7 +138,7 @@ def test_every_way_to_end_has_its_exit_code(capsys, plugin, raised, code, said):
 
 def test_what_autotune_itself_raises_is_a_bug_of_its_own(capsys, monkeypatch, plugin):
     monkeypatch.setattr(registry, "plugins", [])
-    monkeypatch.setitem(VERBS, "show", lambda *_: 1 / 0)
+    monkeypatch.setitem(COMMANDS, "show", replace(COMMANDS["show"], run=lambda *_: 1 / 0))
     assert main(["show"]) == 70
     assert "this is a bug in autotune: please report it" in capsys.readouterr().err
     assert main(["show", "--plugin", plugin("seen = 1")]) == 70

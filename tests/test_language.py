@@ -164,16 +164,16 @@ def portuguese(monkeypatch):
 @pytest.mark.parametrize(
     ("environment", "verb"),
     [
-        ({}, "there is no verb"),
+        ({}, "unknown command"),
         ({VARIABLE: "pt"}, "não existe"),
         ({VARIABLE: "pt-BR"}, "não existe"),
         ({VARIABLE: "pt_BR.UTF-8"}, "não existe"),
-        ({VARIABLE: "en", "LANG": "pt_BR.UTF-8"}, "there is no verb"),
+        ({VARIABLE: "en", "LANG": "pt_BR.UTF-8"}, "unknown command"),
         ({"LANG": "pt_BR.UTF-8"}, "não existe"),
         ({"LC_MESSAGES": "pt_PT", "LANG": "de_DE.UTF-8"}, "não existe"),
-        ({"LC_ALL": "C.UTF-8", "LANG": "pt_BR.UTF-8"}, "there is no verb"),
+        ({"LC_ALL": "C.UTF-8", "LANG": "pt_BR.UTF-8"}, "unknown command"),
         ({"LC_ALL": "", VARIABLE: "", "LANG": "pt_BR"}, "não existe"),
-        ({"LANG": "de_DE.UTF-8"}, "there is no verb"),
+        ({"LANG": "de_DE.UTF-8"}, "unknown command"),
     ],
 )
 def test_the_variable_comes_before_the_locale_and_english_is_the_default(environment, verb, monkeypatch):

@@ -35,7 +35,7 @@ ROOMS = (
 """The rooms of the package, from the ground up: each imports only from itself and those before it."""
 
 FENCES = {
-    "hydra": ("config.compose", "config.overrides", "config.hydra_errors", "config.hydra_loader"),
+    "hydra": ("config.compose", "config.overrides", "config.hydra_errors", "config.hydra_loader", "config.origin"),
     "accelerate": ("training", "evaluation.evaluator", "pipeline"),
     "peft": ("models",),
     "huggingface_hub": ("data", "models", "publishing"),

@@ -1,4 +1,4 @@
-"""Arguments of the verbs that take no configuration, and what is wrong with them in our words."""
+"""Arguments of the commands that take no configuration, and our messages where they are wrong."""
 
 import argparse
 import math
@@ -6,6 +6,7 @@ import os
 import re
 from typing import NoReturn
 
+from autotune.cli.command import Command
 from autotune.errors import ConfigError
 
 OVERRIDE = re.compile(r"[+~]*[A-Za-z_][\w./@-]*=")
@@ -20,13 +21,22 @@ def days(text: str) -> float:
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, whose complaints are ours to print."""
+    """argparse that raises our errors, and shows an example first.
 
-    def __init__(self, verb: str, description: str) -> None:
-        super().__init__(prog=f"autotune {verb}", description=description, allow_abbrev=False)
+    Args:
+        command: whose arguments these are.
+    """
+
+    def __init__(self, command: Command) -> None:
+        super().__init__(prog=f"autotune {command.name}", description=f"{command.help}.", allow_abbrev=False)
+        self._example = f"example: autotune {command.name} {command.example}"
+
+    def format_help(self) -> str:
+        """Returns the help text."""
+        return f"{self._example}\n\n{super().format_help()}"
 
     def offer(self, *names: str) -> None:
-        """Adds arguments that several verbs have."""
+        """Adds arguments that several commands have."""
         if "--format" in names:
             self.add_argument("--format", metavar="FORM", help="of what is read, if its name does not say it")
         if "--force" in names:

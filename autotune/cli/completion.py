@@ -6,37 +6,19 @@ to the cursor, and is given one candidate a line.
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autotune.cli.command import FILES, Command
 from autotune.config.keys import keys
 from autotune.config.proposals import names_of
+from autotune.errors import ConfigError
 
-FILES = "*"
-"""The value of a flag is a file or a folder."""
-COMMON = {"--plugin": FILES, "--debug": "", "--help": ""}
-COMPOSED = COMMON | {
-    "--multirun": "", "-m": "", "--config-dir": FILES, "--cfg": "job hydra all", "--resolve": "", "--package": "-",
-    "--info": "all config defaults defaults-tree plugins searchpath",
-}  # fmt: skip
-READ = COMMON | {"--format": "csv tsv json jsonl parquet arrow xlsx conll spans brat fasttext", "--force": "", "--output": FILES,
-                 "-o": FILES}  # fmt: skip
-FLAGS: Mapping[str, Mapping[str, str]] = {
-    "train": COMPOSED, "check": COMPOSED, "plan": COMPOSED, "show": COMPOSED,
-    "evaluate": READ | {"--data": FILES, "--split": "train validation test"},
-    "predict": READ | {"--text": "-", "--to": "jsonl json csv tsv xlsx parquet", "--keep": ""},
-    "push": COMMON | {"--repo": "-", "--revision": "-", "--create-pr": "", "--tag": "-", "--public": "", "--adapter-only": "",
-                      "--overwrite-card": "", "--dry-run": ""},
-    "convert": COMMON | {"--to": "csv tsv json jsonl parquet arrow xlsx conll spans brat fasttext", "--force": ""},
-    "clean": COMMON | {"--older-than": "-", "--dry-run": ""},
-    "completion": COMMON,
-}  # fmt: skip
-"""By verb, what each flag takes: nothing, a file, one of several words, or (-) something that cannot be foreseen."""
 PATHS = ("dataset.path", "dataset.splits.train", "dataset.splits.validation", "dataset.splits.test", "model.name_or_path", "runs",
          "resume")  # fmt: skip
-WITH_FILES = ("evaluate", "predict", "push", "convert", "clean")
 
 BASH = r"""
 _autotune_complete() {
@@ -142,8 +124,10 @@ def candidates(given: Sequence[str], word: str, folders: Sequence[Path]) -> Iter
         word: as far as it is typed.
         folders: of configurations.
     """
-    verb = given[0] if given and given[0] in FLAGS else "train"
-    flags, last = FLAGS[verb], given[-1] if given else ""
+    from autotune.cli.commands import COMMANDS
+
+    command = COMMANDS[given[0] if given and given[0] in COMMANDS else "train"]
+    flags, last = command.flags, given[-1] if given else ""
     named = (
         Path(place).expanduser()
         for flag, place in zip(given, given[1:], strict=False)
@@ -158,12 +142,12 @@ def candidates(given: Sequence[str], word: str, folders: Sequence[Path]) -> Iter
         yield from (f"{name} " for name in (() if equals else flags) if name.startswith(word))
     elif equals:
         yield from (f"{flag}={one}" for one in _of_key(flag.lstrip("+~"), value, folders))
-    elif verb == "completion":
-        yield from _values("bash zsh fish", word)
+    elif command.words:
+        yield from _values(command.words, word)
     else:
-        yield from (f"{name} " for name in (() if given else FLAGS) if name.startswith(word))
+        yield from (f"{name} " for name in (() if given else COMMANDS) if name.startswith(word))
         yield from _names(word, folders)
-        if verb in WITH_FILES:
+        if command.takes_files:
             yield from _files(word)
 
 
@@ -211,3 +195,33 @@ def _files(word: str) -> Iterator[str]:
     for entry in entries:
         if entry.name.startswith(name) and (name or not entry.name.startswith(".")):
             yield head + entry.name + ("/" if entry.is_dir() else " ")
+
+
+def run(words: list[str], _: Sequence[str]) -> int:
+    """Prints a shell's script, or answers it."""
+    from autotune.runtime.places import config_folder
+
+    match words:
+        case [("bash" | "zsh" | "fish") as shell]:
+            sys.stdout.write(SCRIPTS[shell])
+        case ["query", ("bash" | "zsh" | "fish") as shell, line]:
+            own = os.environ.get("AUTOTUNE_CONFIGS")
+            sys.stdout.write(answer(shell, line, [config_folder(), *([Path(own)] if own else [])]))
+        case _:
+            raise ConfigError(
+                "completion is for bash, zsh and fish",
+                where="autotune completion",
+                fix='eval "$(autotune completion bash)"',
+            )
+    return 0
+
+
+COMMAND = Command(
+    "completion",
+    "SHELL",
+    'shell completion: eval "$(autotune completion bash)"',
+    run,
+    "fish | source",
+    words="bash zsh fish",
+    writes_scratch=False,
+)

@@ -106,6 +106,23 @@ def set_hub_mode() -> None:
             logger.warning("%s does not answer: only what is in the local cache can be used", endpoint)
 
 
+def set_modes_for(run: str) -> None:
+    """Decides whether the Hub is asked, for a command that opens a finished run.
+
+    Args:
+        run: run folder, folder of a saved model, or hub:ORG/NAME.
+    """
+    if run.startswith("hub:"):
+        set_hub_mode()
+        return
+    from autotune.config.load import load_config
+    from autotune.run.folder import RunFolder
+
+    saved = RunFolder.config(run)
+    if saved is not None:
+        set_offline_mode([load_config(saved)])
+
+
 def needs_hub(config: RunConfig) -> bool:
     """Whether the run is to be pushed, or the data set or the model is nowhere on this machine's disk."""
     pushed = config.hub.visibility is not Visibility.none

@@ -110,7 +110,7 @@ def _accepted(override: str, *, sweeps: bool) -> str:
         raise ConfigError(
             f"{override!r} is no key=value",
             where="the command line",
-            fix="autotune [VERB] key=value …; autotune --help lists the verbs",
+            fix="autotune [COMMAND] key=value …; autotune --help lists the commands",
         )
     parts = _parts(value) if sweeps else [value]
     if len(parts) > 1:

@@ -1,0 +1,82 @@
+"""`autotune predict`."""
+
+from collections.abc import Sequence
+
+from autotune.cli.arguments import Parser
+from autotune.cli.command import COMMON, FILES, FORMATS, Command
+from autotune.cli.environment import set_modes_for
+from autotune.cli.flags import decoded
+from autotune.data.formats.forms import Form
+from autotune.errors import ConfigError
+from autotune.runtime.imports import uncollected
+
+
+def run(words: list[str], _: Sequence[str]) -> int:
+    """Predicts for the rows of a file or for texts."""
+    parser = Parser(COMMAND)
+    parser.add_argument(
+        "run", metavar="RUN", help="run folder, folder with a saved model, or hub:ORG/NAME[@REVISION]"
+    )
+    parser.add_argument(
+        "file", metavar="FILE", nargs="?", help="rows in any form that training takes; - is standard input"
+    )
+    parser.add_argument("--text", action="append", default=[], help="instead of a file; may be repeated")
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", help="file for the predictions; without it they are printed"
+    )
+    parser.add_argument(
+        "--to", metavar="FORM", help="jsonl json csv tsv xlsx parquet (default: what OUT's suffix says)"
+    )
+    parser.add_argument("--keep", metavar="COLUMN,COLUMN", nargs="?", const="all", action="append", default=[],
+                        help="columns of FILE to write beside the predictions (default: all others)")  # fmt: skip
+    parser.offer("--format", "--force")
+    overrides = parser.take_overrides(words)
+    given = parser.parse_intermixed_args(words)
+    from autotune.config.saved_overrides import saved_overrides
+    from autotune.pipeline import outputs
+
+    changed = saved_overrides(overrides, "predict")
+    file = changed.path or given.file
+    if (file is None) == (not given.text):
+        raise ConfigError(
+            "give a file or --text",
+            where="autotune predict",
+            fix="autotune predict RUN file.csv -o out.jsonl",
+        )
+    if given.text and given.keep:
+        raise ConfigError("texts have no other columns", where="--keep", fix="leave it out, or give a file")
+    inputs = [file]
+    output = given.output and outputs.checked(
+        given.output,
+        inputs=inputs,
+        to=given.to,
+        allowed=outputs.PREDICTIONS,
+        default=Form.jsonl,
+        force=given.force,
+    )
+    if output is None:
+        if given.to not in (None, Form.jsonl):
+            raise ConfigError("what is printed is JSONL", where=f"--to {given.to}", fix=f"-o out.{given.to}")
+        outputs.refuse_stdout(inputs)
+    set_modes_for(given.run)
+    with uncollected():
+        from autotune.pipeline import predict
+
+    texts = [decoded(text) for text in given.text]
+    form = given.format or changed.form
+    return predict.predict(
+        given.run, changed.changer(file), file=file, texts=texts, output=output, keep=given.keep, form=form
+    )
+
+
+COMMAND = Command(
+    "predict",
+    "RUN FILE -o OUT.csv [dataset.…]",
+    'predict for a file, - (standard input), or --text "…"',
+    run,
+    "runs/my-run new.csv -o predictions.csv",
+    COMMON
+    | {"--format": FORMATS, "--force": "", "--output": FILES, "-o": FILES}
+    | {"--text": "-", "--to": "jsonl json csv tsv xlsx parquet", "--keep": ""},
+    takes_files=True,
+)
