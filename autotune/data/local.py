@@ -1,4 +1,4 @@
-"""Splits in local files: a file, files that the config names, a folder whose files or subfolders are splits."""
+"""Finds splits in local files: one file, files named in the config, or a folder whose files or subfolders are splits."""
 
 import hashlib
 import re
@@ -24,36 +24,38 @@ from autotune.errors import AutotuneError, DataError, format_override, format_te
 from autotune.runtime.files import read_errors
 
 SPLITS = ("train", "validation", "test")
-OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
+SPLIT_SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "train": ("train", "training", "treino", "treinamento"),
     "validation": ("validation", "valid", "val", "dev", "validacao", "desenvolvimento"),
     "test": ("test", "teste"),
 }
-"""How a split may be called besides what the config calls it by default; case and accents do not count."""
-ALL_NAMES = {name for names in OTHER_NAMES.values() for name in names}
+"""Names that the data may use for a split with its default name; case and accents are ignored."""
+ALL_SPLIT_NAMES = {name for names in SPLIT_SYNONYMS.values() for name in names}
 SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})")
-PLACE = re.compile(r", row (?P<row>\d+)\b.*, word (?P<word>\d+)$")
-"""How errors of tags end their place."""
+ERROR_PLACE = re.compile(r", row (?P<row>\d+)\b.*, word (?P<word>\d+)$")
+"""Matches the end of `where` in errors about tags."""
 
 Raw = Callable[[list[str]], Iterable[Mapping[str, Any]]]
-"""Reads the raw rows from the start; takes a list for notes."""
+"""Function that reads the raw rows from the start and appends notes to the given list."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Raw rows of one split, and what their content depends on."""
+    """Raw rows of one split and the identity of their content."""
 
     raw: Raw
     identity: str
+    """Part of the cache key: changes when the content changes."""
     where: str
+    """File or Hub id, for messages."""
     line: Callable[[int, int], int] | None = None
-    """The line of a word of a row, where rows are lines of a file."""
+    """Returns the line number for (row, word), if the rows are lines of a file."""
 
 
 def with_known_columns(
     source: Source, columns: Sequence[Column], config: DatasetConfig, *, predicting: bool = False
 ) -> Source:
-    """The source, with rows that another tool wrote brought into our columns."""
+    """Returns the source with rows of other annotation tools converted to canonical columns."""
 
     def raw(notes: list[str]) -> Iterator[Mapping[str, Any]]:
         rows = source.raw(notes)
@@ -63,10 +65,10 @@ def with_known_columns(
 
 
 def file_source(path: Path, config: DatasetConfig) -> Source:
-    """The rows of one file or pipe, of a folder that `save_to_disk` wrote, or of a folder of brat."""
+    """Returns the rows of one file or pipe, of a folder written by `save_to_disk`, or of a brat folder."""
     form = format_of(path, config)
     if is_pipe(path):
-        return _piped(path, config)
+        return _pipe_source(path, config)
 
     def raw(notes: list[str]) -> Iterator[Mapping[str, Any]]:
         return read_rows(path, form, config, notes)
@@ -77,8 +79,8 @@ def file_source(path: Path, config: DatasetConfig) -> Source:
     return Source(raw, _content_hash(path), str(path), line if form is Format.conll else None)
 
 
-def _piped(path: Path, config: DatasetConfig) -> Source:
-    """The rows of a pipe, which are read now."""
+def _pipe_source(path: Path, config: DatasetConfig) -> Source:
+    """Returns the rows of a pipe, which is read immediately."""
     spool = spooled(path)
     source = file_source(spool, config)
 
@@ -92,7 +94,7 @@ def _piped(path: Path, config: DatasetConfig) -> Source:
 
 
 def lines_source(path: Path, config: DatasetConfig, name: str) -> Source:
-    """The lines of a text file as the values of one column."""
+    """Returns the lines of a text file as the values of one column."""
 
     def raw(notes: list[str]) -> Iterator[Mapping[str, Any]]:
         return ({name: text} for text in read_texts(path, config, notes))
@@ -102,11 +104,11 @@ def lines_source(path: Path, config: DatasetConfig, name: str) -> Source:
 
 @contextmanager
 def naming_lines(source: Source) -> Iterator[None]:
-    """Inside, an error that names a row and a word of a file of lines names the line, too."""
+    """Adds the line number to errors that name a row and a word, if the rows are lines of a file."""
     try:
         yield
     except DataError as error:
-        place = PLACE.search(error.where or "")
+        place = ERROR_PLACE.search(error.where or "")
         if source.line is None or place is None:
             raise
         line = source.line(int(place["row"]), int(place["word"]))
@@ -115,26 +117,30 @@ def naming_lines(source: Source) -> Iterator[None]:
 
 
 def explicit_file(name: str, split: str, config: DatasetConfig) -> Source | None:
-    """The rows of a split that names a file: where the command is run, or in the folder `dataset.path`.
+    """Returns the rows of a split that names a file, relative to `dataset.path` or the working folder; else None.
 
     Raises:
-        DataError: there is no such file.
+        DataError: the file does not exist.
     """
     if suffix_of(Path(name)) not in SUFFIXES and "/" not in name:
         return None
-    beside = Path(config.path).expanduser() / name
-    file = beside if beside.exists() else Path(name).expanduser()
+    in_folder = Path(config.path).expanduser() / name
+    file = in_folder if in_folder.exists() else Path(name).expanduser()
     if not file.exists():
         raise DataError(
             "there is no such file",
             where=f"dataset.splits.{split}={name}",
-            fix=near_file(file, f"dataset.splits.{split}"),
+            fix=suggest_path(file, f"dataset.splits.{split}"),
         )
     return file_source(file, config)
 
 
-def one_file(path: Path, wanted: Mapping[str, str], config: DatasetConfig) -> dict[str, Source]:
-    """A file is the split `train`; validation and test may be slices of it."""
+def single_file_splits(path: Path, wanted: Mapping[str, str], config: DatasetConfig) -> dict[str, Source]:
+    """Returns the source of each wanted split if `dataset.path` is one file: it is `train`, others may be slices of it.
+
+    Raises:
+        DataError: a split has another name.
+    """
     for split, name in wanted.items():
         if name not in ("train", split):
             raise DataError(
@@ -148,21 +154,21 @@ def one_file(path: Path, wanted: Mapping[str, str], config: DatasetConfig) -> di
 
 
 def folder_splits(folder: Path, wanted: Mapping[str, str], config: DatasetConfig) -> dict[str, Source]:
-    """Files that are named after splits, and their shards: train.csv, reli_test.csv, train-00000-of-00002.parquet.
+    """Returns the sources of files named after splits: train.csv, reli_test.csv, train-00000-of-00002.parquet (shards).
 
-    Where the folder has no data files, those in its `data/` are meant, as on the Hub.
+    If the folder has no data files, those in its subfolder `data/` are used, as on the Hub.
 
     Raises:
-        DataError: a split has no file, several, or not all of its shards.
+        DataError: a split has no file, several files, or missing shards.
     """
     files = _data_files(folder, config)
     if not files and (folder / "data").is_dir():
         files = _data_files(folder / "data", config)
-    found: dict[str, Source] = {}
+    sources: dict[str, Source] = {}
     for split, wanted_name in wanted.items():
-        matches = _matches(files, split_names(wanted_name))
-        if len(matches) > 1 and (shards := _shards(matches)) is not None:
-            found[split] = _chained(shards, config)
+        matches = _files_of_split(files, split_names(wanted_name))
+        if len(matches) > 1 and (shards := _ordered_shards(matches)) is not None:
+            sources[split] = _concatenated_source(shards, config)
         elif len(matches) > 1:
             raise DataError(
                 f"several files may be {split}",
@@ -171,30 +177,36 @@ def folder_splits(folder: Path, wanted: Mapping[str, str], config: DatasetConfig
                 fix=format_text_override(f"dataset.splits.{split}", matches[0].name),
             )
         elif matches:
-            found[split] = file_source(matches[0], config)
+            sources[split] = file_source(matches[0], config)
         elif wanted_name != split or split == "train":
-            raise _no_file(folder, split, wanted_name, files)
-    used = {path for wanted_name in wanted.values() for path in _matches(files, split_names(wanted_name))}
+            raise _missing_file_error(folder, split, wanted_name, files)
+    used = {
+        path for wanted_name in wanted.values() for path in _files_of_split(files, split_names(wanted_name))
+    }
     unused = [path.name for path in files if path not in used]
-    if unused and "train" in found:
+    if unused and "train" in sources:
         note = f"files of {folder} that no split reads: {listing(unused)}; dataset.splits.validation=FILE reads one"
-        found["train"] = _with_note(found["train"], note)
-    return found
+        sources["train"] = _with_note(sources["train"], note)
+    return sources
 
 
 def corpus_splits(
     folder: Path, wanted: Mapping[str, str], config: DatasetConfig, form: Format
 ) -> dict[str, Source]:
-    """Subfolders with a corpus each that are named after splits; a folder without such is train."""
+    """Returns the sources of subfolders named after splits, each a corpus; a folder without such subfolders is train.
+
+    Raises:
+        DataError: a split has no subfolder.
+    """
     folders = {plain_name(path.name): path for path in sorted(folder.iterdir()) if path.is_dir()}
     named = {name for split in SPLITS for name in split_names(wanted.get(split, split))}
     if not named & set(folders):
-        return one_file(folder, wanted, replace(config, format=form))
-    found: dict[str, Source] = {}
+        return single_file_splits(folder, wanted, replace(config, format=form))
+    sources: dict[str, Source] = {}
     for split, name in wanted.items():
-        path = next((folders[one] for one in split_names(name) if one in folders), None)
+        path = next((folders[option] for option in split_names(name) if option in folders), None)
         if path is not None:
-            found[split] = file_source(path, replace(config, format=form))
+            sources[split] = file_source(path, replace(config, format=form))
         elif name != split or split == "train":
             raise DataError(
                 f"the folder has no subfolder for {name}",
@@ -202,11 +214,11 @@ def corpus_splits(
                 found=f"subfolders: {listing(folders)}",
                 fix=format_text_override(f"dataset.splits.{split}", next(iter(folders))),
             )
-    return found
+    return sources
 
 
-def corpus_form(folder: Path, config: DatasetConfig) -> Format | None:
-    """The form of a folder that is one corpus of many files, itself or in its subfolders; None where it is not."""
+def corpus_format(folder: Path, config: DatasetConfig) -> Format | None:
+    """Returns the format of a folder that is a corpus of many files, itself or in its subfolders; else None."""
     if config.format in (Format.brat, Format.folders):
         return config.format
     if config.format is not Format.auto:
@@ -218,45 +230,47 @@ def corpus_form(folder: Path, config: DatasetConfig) -> Format | None:
     subfolders = [path for path in folder.iterdir() if path.is_dir()]
     if any(map(is_brat, subfolders)):
         return Format.brat
-    of_splits = [path for path in subfolders if plain_name(path.name) in ALL_NAMES]
+    of_splits = [path for path in subfolders if plain_name(path.name) in ALL_SPLIT_NAMES]
     return Format.folders if is_class_folder(folder) or any(map(is_class_folder, of_splits)) else None
 
 
 def split_names(wanted: str) -> tuple[str, ...]:
-    """What the data may call a split that is wanted by a name, without case and accents."""
-    return OTHER_NAMES.get(wanted, (plain_name(wanted),))
+    """Returns the names that the data may use for a wanted split, without case and accents."""
+    return SPLIT_SYNONYMS.get(wanted, (plain_name(wanted),))
 
 
-def near_file(path: Path, key: str = "dataset.path") -> str:
-    """The override for the file that was probably meant, else where was looked."""
+def suggest_path(path: Path, key: str = "dataset.path") -> str:
+    """Returns the override for the file that was probably meant, or where the path was looked up."""
     if not path.parent.is_dir():
         return f"the folder {path.parent} does not exist either; relative paths start at {Path.cwd()}"
-    near = nearest(path.name, [one.name for one in path.parent.iterdir()])
+    guess = nearest(path.name, [entry.name for entry in path.parent.iterdir()])
     return (
-        format_text_override(key, str(path.parent / near))
-        if near
+        format_text_override(key, str(path.parent / guess))
+        if guess
         else f"relative paths start at {Path.cwd()}"
     )
 
 
-def _matches(files: Sequence[Path], names: Sequence[str]) -> list[Path]:
-    """Files that are called like a split, else those with it as a part of their name."""
+def _files_of_split(files: Sequence[Path], names: Sequence[str]) -> list[Path]:
+    """Returns the files with the name of a split, or else those with the split as a part of their name."""
     stems = {path: plain_name(stem_of(path)) for path in files}
     exact = [path for path in files if stems[path] in names]
     return exact or [path for path in files if set(names) & set(re.split(r"[-_.\s]", stems[path]))]
 
 
-def _shards(files: Sequence[Path]) -> list[Path] | None:
-    """The files in the order of their numbers when they are the shards of one table; None when they are not.
+def _ordered_shards(files: Sequence[Path]) -> list[Path] | None:
+    """Returns files in the order of their shard numbers; None if they are not the shards of one table.
 
     Raises:
-        DataError: some are missing.
+        DataError: shards are missing.
     """
-    found = [SHARD.fullmatch(stem_of(path)) for path in files]
-    tables = {(one["stem"], one["count"]) for one in found if one is not None}
-    if None in found or len(tables) != 1 or len({suffix_of(path) for path in files}) != 1:
+    matches = [SHARD.fullmatch(stem_of(path)) for path in files]
+    tables = {(match["stem"], match["count"]) for match in matches if match is not None}
+    if None in matches or len(tables) != 1 or len({suffix_of(path) for path in files}) != 1:
         return None
-    numbers = {int(one["number"]): path for one, path in zip(found, files, strict=True) if one is not None}
+    numbers = {
+        int(match["number"]): path for match, path in zip(matches, files, strict=True) if match is not None
+    }
     stem, count = tables.pop()
     missing = [f"{stem}-{number:05}-of-{count}" for number in range(int(count)) if number not in numbers]
     if missing:
@@ -269,8 +283,8 @@ def _shards(files: Sequence[Path]) -> list[Path] | None:
     return [numbers[number] for number in sorted(numbers)]
 
 
-def _chained(files: Sequence[Path], config: DatasetConfig) -> Source:
-    """The rows of several files, one behind the other."""
+def _concatenated_source(files: Sequence[Path], config: DatasetConfig) -> Source:
+    """Returns the rows of several files, one after the other."""
     sources = [file_source(path, config) for path in files]
 
     def raw(notes: list[str]) -> Iterator[Mapping[str, Any]]:
@@ -280,21 +294,23 @@ def _chained(files: Sequence[Path], config: DatasetConfig) -> Source:
     return Source(raw, identity, f"{sources[0].where} … {files[-1].name}")
 
 
-def _no_file(folder: Path, split: str, wanted: str, files: Sequence[Path]) -> DataError:
-    taken = {path for one in SPLITS if one != split for path in _matches(files, split_names(one))}
-    nested = any(SUFFIXES.get(suffix_of(path)) for path in folder.glob("*/*"))
-    others = [path.name for path in files if path not in taken]
+def _missing_file_error(folder: Path, split: str, wanted: str, files: Sequence[Path]) -> DataError:
+    taken = {
+        path for other in SPLITS if other != split for path in _files_of_split(files, split_names(other))
+    }
+    has_nested_data = any(SUFFIXES.get(suffix_of(path)) for path in folder.glob("*/*"))
+    unused = [path.name for path in files if path not in taken]
     return DataError(
         f"the folder has no file for {wanted}",
         where=f"dataset.path={folder}",
         found=f"files: {listing(path.name for path in files)}" if files else "no data files",
-        fix=format_override(f"dataset.splits.{split}", others[0] if others else "FILE")
-        + ("; for a folder in the Hub's layout: dataset.format=hub" if nested and not files else ""),
+        fix=format_override(f"dataset.splits.{split}", unused[0] if unused else "FILE")
+        + ("; for a folder in the Hub's layout: dataset.format=hub" if has_nested_data and not files else ""),
     )
 
 
 def _with_note(source: Source, note: str) -> Source:
-    """A source that says something when it is read."""
+    """Returns a source that adds a note when it is read."""
 
     def raw(notes: list[str]) -> Iterable[Mapping[str, Any]]:
         notes.append(note)
@@ -308,26 +324,26 @@ def _data_files(folder: Path, config: DatasetConfig) -> list[Path]:
 
 
 def _is_data(path: Path, config: DatasetConfig) -> bool:
-    """Whether the suffix is one that the format has; names that begin with a dot or ~$ are for systems and locks."""
-    known = SUFFIXES.get(suffix_of(path))
+    """Whether the suffix belongs to the format; names that begin with a dot or ~$ are system and lock files."""
+    suffix_format = SUFFIXES.get(suffix_of(path))
     if path.name.startswith((".", "~$")):
         return False
     if config.format is Format.auto:
-        return known is not None
+        return suffix_format is not None
     if config.format is Format.spans:
-        return known in (Format.json, Format.jsonl)
-    plain = config.format in (Format.csv, Format.conll, Format.fasttext) and suffix_of(path) == ".txt"
-    return known is config.format or plain
+        return suffix_format in (Format.json, Format.jsonl)
+    is_text_file = config.format in (Format.csv, Format.conll, Format.fasttext) and suffix_of(path) == ".txt"
+    return suffix_format is config.format or is_text_file
 
 
 def _content_hash(path: Path) -> str:
-    """SHA-256 of a file, or of the names and contents of all files of a folder.
+    """Returns the SHA-256 of a file, or of the names and contents of all files of a folder.
 
     Raises:
-        DiskError: they cannot be read.
+        DiskError: a file cannot be read.
     """
     digest = hashlib.sha256()
-    files = [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file())
+    files = [path] if path.is_file() else sorted(entry for entry in path.rglob("*") if entry.is_file())
     for file in files:
         with read_errors(file):
             digest.update(str(file.relative_to(path)).encode("utf-8", "surrogateescape"))

@@ -17,13 +17,13 @@ from autotune.data.hub import load_hub
 from autotune.data.local import (
     SPLITS,
     Source,
-    corpus_form,
+    corpus_format,
     corpus_splits,
     explicit_file,
     folder_splits,
-    near_file,
-    one_file,
+    single_file_splits,
     split_names,
+    suggest_path,
     with_known_columns,
 )
 from autotune.data.parts import Part, parse_split
@@ -118,7 +118,7 @@ def _sources_of_path(
                 "autotune has no such sample", where=f"dataset.path={config.path}", found=listing(samples)
             )
     elif is_pipe(path):
-        return one_file(path, wanted, config), {}
+        return single_file_splits(path, wanted, config), {}
     elif config.format is Format.hub:
         return _sources_of_hub(config, wanted)
     if (path / AUTOTRAIN).is_dir():
@@ -127,17 +127,17 @@ def _sources_of_path(
         loaded = load_saved_dataset(path)
         splits = dict(loaded) if isinstance(loaded, DatasetDict) else {"train": loaded}
         return _match_splits(splits, wanted, config.path), {}
-    form = corpus_form(path, config) if path.is_dir() else None
+    form = corpus_format(path, config) if path.is_dir() else None
     if form is not None:
         return corpus_splits(path, wanted, config, form), {}
     if path.is_dir():
         return folder_splits(path, wanted, config), {}
     if path.exists():
-        return one_file(path, wanted, config), {}
+        return single_file_splits(path, wanted, config), {}
     local = suffix_of(path) in SUFFIXES or config.path.startswith((".", "/", "~")) or len(path.parts) > 2
     if local or config.format is not Format.auto:
         raise DataError(
-            "there is no such file or folder", where=f"dataset.path={config.path}", fix=near_file(path)
+            "there is no such file or folder", where=f"dataset.path={config.path}", fix=suggest_path(path)
         )
     return _sources_of_hub(config, wanted)
 

@@ -29,7 +29,7 @@ from autotune.data.local import (
     file_source,
     lines_source,
     naming_lines,
-    near_file,
+    suggest_path,
     with_known_columns,
 )
 from autotune.data.locate import SourcePart, resolve_splits
@@ -303,7 +303,7 @@ def _file_and_config(path: str, config: DatasetConfig, form: str | None) -> tupl
             )
         return file, replace(config, format=Format(form))
     if not is_pipe(file) and not file.exists():
-        raise DataError("there is no such file", where=path, fix=near_file(file))
+        raise DataError("there is no such file", where=path, fix=suggest_path(file))
     file_format = SUFFIXES.get(suffix_of(file), config.format)
     as_spans = config.format is Format.spans and file_format in (Format.json, Format.jsonl)
     return file, replace(config, format=Format.spans if as_spans else file_format)
