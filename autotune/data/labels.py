@@ -1,4 +1,4 @@
-"""Names of classes and tags: from whatever the data hold to one spelling and one order."""
+"""Brings the names of classes and tags to one spelling and one order."""
 
 import re
 from collections import Counter
@@ -10,22 +10,22 @@ from autotune.config.labels import TAG, label_map, repaired_tag
 from autotune.config.schema import DatasetConfig
 from autotune.errors import DataError, format_override, listing
 
-MOST_TYPES = 30
-"""A column with more different names than this does not hold entity types."""
+MAX_TYPES = 30
+"""A column with more distinct names than this does not contain entity types."""
 IOB1_SHARE = 0.9
-"""Where at least this share of entities that follow none of their own type begins with I-, the corpus is IOB1,
-in which all do; in IOB2 none does."""
+"""The corpus is IOB1 if at least this share of the entities that do not follow one of their own type begins with I-: in
+IOB1 all of them do, in IOB2 none."""
 
 
 class RelabelError(DataError):
-    """Labels are wrong in a way that `dataset.label_map` mends.
+    """Labels are wrong in a way that `dataset.label_map` can correct.
 
     Args:
-        what: see `AutotuneError`; likewise `where` and `found`.
+        what: see `AutotuneError`, as for `where` and `found`.
         config: the section `dataset`.
-        relabel: what labels become, by the names that they have after `dataset.label_map`.
-        where: see above.
-        found: see above.
+        relabel: new label for each label, as named after `dataset.label_map`.
+        where: see `AutotuneError`.
+        found: see `AutotuneError`.
     """
 
     def __init__(
@@ -47,10 +47,10 @@ def relabel_override(
     rename: Mapping[str, str | None] | None = None,
     names: Iterable[str] | None = None,
 ) -> str:
-    """`map_override`, and what null and O in it do."""
-    dropped = "  # null drops these rows" if None in relabel.values() else ""
-    none = "  # O reads it as no entity" if "O" in relabel.values() else ""
-    return map_override(config, relabel, rename=rename, names=names) + dropped + none
+    """Returns `map_override` with comments on what null and O in it mean."""
+    null_comment = "  # null drops these rows" if None in relabel.values() else ""
+    o_comment = "  # O reads it as no entity" if "O" in relabel.values() else ""
+    return map_override(config, relabel, rename=rename, names=names) + null_comment + o_comment
 
 
 def map_override(
@@ -60,35 +60,36 @@ def map_override(
     rename: Mapping[str, str | None] | None = None,
     names: Iterable[str] | None = None,
 ) -> str:
-    """The override that changes `dataset.label_map` and keeps what is given: a second one would replace the first.
+    """Returns the override that extends `dataset.label_map`: it repeats the current map, which it would otherwise replace.
 
     Args:
         config: the section `dataset`.
-        relabel: what labels become, by the names that they have after the map that is given.
-        rename: keys of the map that is given, and the key that was meant; None: the key is left out.
-        names: the labels that the data have before any map; None: not known.
+        relabel: new label for each label, as named after the current map.
+        rename: corrected key for keys of the current map; None removes the key.
+        names: labels of the data before any map; None: unknown.
     """
-    given = label_map(config)
-    renamed = rename or {}
-    whole = {
-        renamed.get(key, key): value if value is None else relabel.get(value, value)
-        for key, value in given.items()
-        if renamed.get(key, key) is not None
+    current = label_map(config)
+    new_keys = rename or {}
+    merged = {
+        new_keys.get(key, key): value if value is None else relabel.get(value, value)
+        for key, value in current.items()
+        if new_keys.get(key, key) is not None
     }
     for name, value in relabel.items():
-        made_by_map = name in given.values() and names is not None and name not in set(names)
-        if name not in whole and not made_by_map:
-            whole[name] = value
-    return format_override("dataset.label_map", whole or None)
+        # A label that only the current map produces is already handled above: as a key it would not occur in the data.
+        made_by_map = name in current.values() and names is not None and name not in set(names)
+        if name not in merged and not made_by_map:
+            merged[name] = value
+    return format_override("dataset.label_map", merged or None)
 
 
 def label_names(config: DatasetConfig, values: Iterable[str]) -> list[str]:
-    """Names in the order of their ids: `dataset.labels`, else numbers by size, else sorted.
+    """Returns names in the order of their ids: `dataset.labels`, else numbers by size, else sorted.
 
     Raises:
-        DataError: the data have a label that `dataset.labels` lacks.
+        DataError: `dataset.labels` repeats a label or lacks one that occurs in the data.
     """
-    seen = set(values)
+    occurring = set(values)
     if config.labels is not None:
         names = [str(normalize_label(name)) for name in config.labels]
         if len(set(names)) < len(names):
@@ -98,24 +99,24 @@ def label_names(config: DatasetConfig, values: Iterable[str]) -> list[str]:
                 found=listing(names),
                 fix=format_override("dataset.labels", list(dict.fromkeys(names))),
             )
-        strange = sorted(seen - set(names))
-        if strange:
+        unknown = sorted(occurring - set(names))
+        if unknown:
             raise DataError(
-                f"labels that dataset.labels does not have: {listing(strange)}",
+                f"labels that dataset.labels does not have: {listing(unknown)}",
                 where="dataset.labels",
                 found=listing(names),
-                fix=format_override("dataset.labels", [*names, *strange]),
+                fix=format_override("dataset.labels", [*names, *unknown]),
             )
         return names
-    if all(re.fullmatch(r"-?\d+", name) for name in seen):
-        return sorted(seen, key=int)
-    return sorted(seen)
+    if all(re.fullmatch(r"-?\d+", name) for name in occurring):
+        return sorted(occurring, key=int)
+    return sorted(occurring)
 
 
 class Tags:
-    """Turns gold tags of a split into IOB2, renamed by label_map, and counts what it repaired.
+    """Converts the gold tags of a split to IOB2, applies label_map, and counts repaired tags.
 
-    A key of label_map is an entity type (PER) or a whole tag (B-PER, 3); a type that becomes null or O is none.
+    A key of label_map is an entity type (PER) or a whole tag (B-PER, 3); a type mapped to null or O is not an entity.
 
     Args:
         config: the section `dataset`.
@@ -128,22 +129,24 @@ class Tags:
         self.used: set[str] = set()
         """Keys of label_map that occur."""
         self.seen: Counter[str] = Counter()
-        """Tags and types before and between the maps."""
+        """Number of occurrences of each tag, before the map, and of each type, before the map is applied to types."""
 
     def convert(self, tags: Sequence[str], where: str) -> list[str]:
-        """IOB2 tags of one row.
+        """Returns the IOB2 tags of one row.
 
         Raises:
-            DataError: what stands there is no tag; an illegal transition, when dataset.tag_repair=error.
+            DataError: a value is not a tag; an invalid transition, with dataset.tag_repair=error.
         """
         self.seen.update(tags)
         self.used |= self.map.keys() & set(tags)
-        whole = [self.map.get(tag, tag) or "O" for tag in tags]
+        mapped = [self.map.get(tag, tag) or "O" for tag in tags]
         if self.scheme is not TagScheme.io:
-            for index, tag in enumerate(whole):
+            for index, tag in enumerate(mapped):
                 if not TAG.fullmatch(tag):
-                    raise _not_tags(self.config, Counter([tag]), Counter("BI"), f"{where}, word {index}")
-        converted, repaired = to_iob2(whole, self.scheme)
+                    raise _not_tags_error(
+                        self.config, Counter([tag]), Counter("BI"), f"{where}, word {index}"
+                    )
+        converted, repaired = to_iob2(mapped, self.scheme)
         if repaired and self.config.tag_repair is TagRepair.error:
             index = repaired[0]
             raise DataError(
@@ -153,9 +156,9 @@ class Tags:
                 fix="dataset.tag_repair=repair reads it as the beginning of one",
             )
         self.repaired += len(repaired)
-        return [self._renamed(tag) for tag in converted]
+        return [self._map_type(tag) for tag in converted]
 
-    def _renamed(self, tag: str) -> str:
+    def _map_type(self, tag: str) -> str:
         self.seen[tag[2:]] += 1
         if tag[2:] in self.map:
             self.used.add(tag[2:])
@@ -164,13 +167,13 @@ class Tags:
 
 
 def to_iob2(tags: Sequence[str], scheme: TagScheme) -> tuple[list[str], list[int]]:
-    """Tags of a row in IOB2, and the words whose tag continued an entity that was not begun.
+    """Returns the tags of a row in IOB2, and the positions of words whose tag continues an entity that never began.
 
-    Such a word begins an entity, as conlleval reads it (Tjong Kim Sang & De Meulder 2003).
+    Such a word begins an entity, as in conlleval (Tjong Kim Sang & De Meulder 2003).
 
     Args:
         tags: O and, in `io`, names of types with or without a prefix; else B-, I-, E-, S-, L-, U- and a name.
-        scheme: how they are written; not `auto`.
+        scheme: scheme of `tags`; not `auto`.
     """
     converted: list[str] = []
     repaired: list[int] = []
@@ -180,8 +183,8 @@ def to_iob2(tags: Sequence[str], scheme: TagScheme) -> tuple[list[str], list[int
             continue
         prefixed = scheme is not TagScheme.io or TAG.fullmatch(tag) is not None
         prefix, name = (tag[0], tag[2:]) if prefixed else ("I", tag)
-        before = tags[index - 1] if index else "O"
-        ended = scheme is TagScheme.iobes and before[:2] in ("E-", "S-", "L-", "U-")
+        previous = tags[index - 1] if index else "O"
+        ended = scheme is TagScheme.iobes and previous[:2] in ("E-", "S-", "L-", "U-")
         inside = bool(converted) and converted[-1][2:] == name and not ended
         if prefix in "IEL" and not inside and scheme in (TagScheme.iob2, TagScheme.iobes):
             repaired.append(index)
@@ -190,10 +193,10 @@ def to_iob2(tags: Sequence[str], scheme: TagScheme) -> tuple[list[str], list[int
 
 
 def detect_tag_scheme(config: DatasetConfig, sequences: Iterable[Sequence[str]], where: str) -> TagScheme:
-    """The scheme of a data set's tags: `dataset.tag_scheme`, else judged by all of them.
+    """Returns the scheme of a data set's tags: `dataset.tag_scheme`, or the one detected from all tags.
 
-    Names without any prefix are IO where most words are O: in a column of word classes nothing is. Names that
-    look like prefixed tags written otherwise (B_PER, PER-B) are not: as IO, neighbours would become one entity.
+    Names without any prefix are IO if most words are O; in a column of parts of speech no word is. Names that look like
+    misspelled prefixed tags (B_PER, PER-B) are not IO: read as IO, adjacent entities would become one.
 
     Args:
         config: the section `dataset`.
@@ -201,23 +204,23 @@ def detect_tag_scheme(config: DatasetConfig, sequences: Iterable[Sequence[str]],
         where: file, for messages.
 
     Raises:
-        DataError: tags without B- and I-, or what stands in the column are no tags.
+        DataError: the tags have no B- and I-, or the column does not contain tags.
     """
     if config.tag_scheme is TagScheme.io:
         return TagScheme.io
-    whole = label_map(config)
+    mapping = label_map(config)
     starts: Counter[str] = Counter()
     prefixes: Counter[str] = Counter()
-    strange: Counter[str] = Counter()
-    first = ""
+    non_iob: Counter[str] = Counter()
+    first_place = ""
     outside = 0
     for row, tags in enumerate(sequences):
         previous = "O"
         for index, raw in enumerate(tags):
-            tag = whole.get(raw, raw) or "O"
+            tag = mapping.get(raw, raw) or "O"
             if not TAG.fullmatch(tag):
-                first = first or f", row {row}, word {index}"
-                strange[tag] += 1
+                first_place = first_place or f", row {row}, word {index}"
+                non_iob[tag] += 1
             elif tag == "O":
                 outside += 1
             else:
@@ -225,13 +228,13 @@ def detect_tag_scheme(config: DatasetConfig, sequences: Iterable[Sequence[str]],
                 if previous[2:] != tag[2:]:
                     starts[tag[0]] += 1
             previous = tag
-    if strange and config.tag_scheme is TagScheme.auto and not prefixes:
-        names = not all(re.fullmatch(r"-?\d+", tag) for tag in strange)
-        almost = sum(repaired_tag(tag) is not None for tag in strange) >= len(strange) / 2
-        if names and not almost and len(strange) <= MOST_TYPES and outside > strange.total():
+    if non_iob and config.tag_scheme is TagScheme.auto and not prefixes:
+        are_names = not all(re.fullmatch(r"-?\d+", tag) for tag in non_iob)
+        mostly_misspelled = sum(repaired_tag(tag) is not None for tag in non_iob) >= len(non_iob) / 2
+        if are_names and not mostly_misspelled and len(non_iob) <= MAX_TYPES and outside > non_iob.total():
             return TagScheme.io
-    if strange:
-        raise _not_tags(config, strange, prefixes, where + first)
+    if non_iob:
+        raise _not_tags_error(config, non_iob, prefixes, where + first_place)
     if config.tag_scheme is not TagScheme.auto:
         return config.tag_scheme
     if any(prefixes[letter] for letter in "ESLU"):
@@ -241,37 +244,39 @@ def detect_tag_scheme(config: DatasetConfig, sequences: Iterable[Sequence[str]],
     return TagScheme.iob2
 
 
-def _not_tags(config: DatasetConfig, strange: Counter[str], prefixes: Counter[str], where: str) -> DataError:
-    found = listing(f"{tag} ({count})" for tag, count in strange.most_common())
+def _not_tags_error(
+    config: DatasetConfig, non_iob: Counter[str], prefixes: Counter[str], where: str
+) -> DataError:
+    examples = listing(f"{tag} ({count})" for tag, count in non_iob.most_common())
     column = "dataset.columns.tags=… (CoNLL: dataset.tag_column=…) names the right column"
-    if all(re.fullmatch(r"-?\d+", tag) for tag in strange):
+    if all(re.fullmatch(r"-?\d+", tag) for tag in non_iob):
         names = ", ".join(f"{number}: {name}" for number, name in enumerate(("O", "B-PESSOA", "I-PESSOA")))
         return DataError(
             "the tags are numbers, and it is not said what they stand for",
             where=where,
-            found=found,
+            found=examples,
             fix=f"'dataset.label_map={{{names}}}' with their true names; if these are no tags, {column}",
         )
-    proper = {tag: made for tag in strange if (made := repaired_tag(tag)) is not None}
-    if proper and len(proper) >= len(strange) / 2:
+    corrected = {tag: tag_in_iob for tag in non_iob if (tag_in_iob := repaired_tag(tag)) is not None}
+    if corrected and len(corrected) >= len(non_iob) / 2:
         return DataError(
             "the tags are not written as O, B-… and I-…",
             where=where,
-            found=found,
-            fix=f"{map_override(config, proper)}; if these are whole names of types: dataset.tag_scheme=io; "
+            found=examples,
+            fix=f"{map_override(config, corrected)}; if these are whole names of types: dataset.tag_scheme=io; "
             f"if these are no tags, {column}",
         )
-    if not prefixes and len(strange) <= MOST_TYPES:
+    if not prefixes and len(non_iob) <= MAX_TYPES:
         return DataError(
             "the tags have no B- and I-, so it is not said where an entity begins",
             where=where,
-            found=found,
+            found=examples,
             fix="dataset.tag_scheme=io, which reads neighbouring words with the same tag as one entity; "
             f"if these are no entity types, {column}",
         )
     return DataError(
         "what stands in the column of tags is not O, B-… or I-…",
         where=where,
-        found=found,
-        fix=f"{column}; if these are tags: {map_override(config, proper)}" if proper else column,
+        found=examples,
+        fix=f"{column}; if these are tags: {map_override(config, corrected)}" if corrected else column,
     )
