@@ -399,7 +399,7 @@ def _read_source(
     def about() -> dict[str, Any]:
         return {
             "notes": list(dict.fromkeys(notes)) + converter.notes(split),
-            "columns": {"roles": converter.names, "types": converter.kinds},
+            "columns": {"roles": converter.names, "types": converter.types},
             "labels": converter.label_names(),
         }
 
