@@ -1,4 +1,4 @@
-"""Where the characters of a normalised text stand in the text that was given."""
+"""Maps characters of a normalized text back to the original text."""
 
 import unicodedata
 from bisect import bisect_right
@@ -12,12 +12,12 @@ NormalForm = Literal["NFC", "NFKC"]
 
 
 class Alignment:
-    """Leads from a text in a normal form back to the one that it was made of.
+    """Maps a text in a normal form back to the original text.
 
-    Both are cut into the same pieces, each of which is normalised by itself: a letter and its marks, a ligature.
+    Both are cut into corresponding pieces, each of which can be normalized alone: a letter with its marks, a ligature.
 
     Args:
-        given: the text before.
+        given: the original text.
         form: the normal form.
     """
 
@@ -30,9 +30,9 @@ class Alignment:
         """The text in the normal form."""
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """Where characters [start, end) of the normalised text, at least one, stand in the given one.
+        """Returns the place of characters [start, end) of the normalized text, at least one, in the original text.
 
-        Of a piece that is another one when normalised, all is taken.
+        A piece that normalizing changes is included completely.
         """
         first, last = (bisect_right(self._normal, position) - 1 for position in (start, end - 1))
         return self._offset(first, start, whole=first), self._offset(last, end, whole=last + 1)
@@ -43,35 +43,35 @@ class Alignment:
 
 
 def plain(value: Any) -> str:
-    """A text as it was given, without what cannot be written as UTF-8."""
+    """Returns a cell as text, without characters that UTF-8 cannot encode."""
     text = "" if value is None or value != value else str(value)  # NaN is the number unequal to itself
     return SURROGATE.sub("\ufffd", text)
 
 
 def as_given(row: Mapping[str, Any], role: str) -> str:
-    """A text of a row to predict as it was given, before it was brought into a normal form."""
+    """Returns the original text of a row to predict, before normalizing."""
     given = row.get(f"given_{role}")
     return str(row[role] if given is None else given)
 
 
 def given_words(
-    made: Mapping[str, Any], words: Sequence[Any] | None, raw: Any, form: NormalForm | None
+    row: Mapping[str, Any], words: Sequence[Any] | None, raw: Any, form: NormalForm | None
 ) -> dict[str, Any]:
-    """`given_text`, `given_starts` and `given_ends` of a row with words; null where it is as it was given.
+    """Returns `given_text`, `given_starts` and `given_ends` of a row with words; null if normalizing changed nothing.
 
     Args:
-        made: its `text`, `tokens` and `starts`, normalised.
-        words: as they were given, where the data part the text themselves.
-        raw: the text as it was given, where the data have one.
+        row: its `text`, `tokens` and `starts`, normalized.
+        words: the original words, if the data are already split into words.
+        raw: the original text, if the data have one.
         form: the normal form.
     """
     text, tokens = plain(raw) if isinstance(raw, str) else "", [plain(word) for word in words or ()]
     spans: list[tuple[int, int]] = []
-    if form is not None and text != made["text"] == unicodedata.normalize(form, text):
+    if form is not None and text != row["text"] == unicodedata.normalize(form, text):
         alignment = Alignment(text, form)
-        places = zip(made["starts"], made["tokens"], strict=True)
+        places = zip(row["starts"], row["tokens"], strict=True)
         spans = [alignment.span(start, start + len(token)) for start, token in places]
-    elif tokens and tokens != made["tokens"] and made["text"] == " ".join(made["tokens"]):
+    elif tokens and tokens != row["tokens"] and row["text"] == " ".join(row["tokens"]):
         text, ends = " ".join(tokens), accumulate(map(len, tokens), lambda end, length: end + 1 + length)
         spans = [(end - len(token), end) for token, end in zip(tokens, ends, strict=True)]
     if not spans:
@@ -81,18 +81,19 @@ def given_words(
 
 
 def _pieces(given: str, form: NormalForm) -> Iterator[tuple[str, str]]:
-    """Pieces of a text, as it is and normalised, whose normal forms together are that of the text."""
+    """Yields the pieces of a text, original and normalized; their normal forms concatenated are that of the text."""
     piece = normal = ""
     for character in given:
-        alone = unicodedata.normalize(form, character)
+        normal_alone = unicodedata.normalize(form, character)
         decomposed = unicodedata.normalize("NFKD", character)
-        together = unicodedata.normalize(form, piece + character)
-        # What begins with a mark may yet change its place; of two letters, one may become (Hangul syllables).
-        apart = not unicodedata.combining(decomposed[0]) and together == normal + alone
-        if piece and apart:
+        normal_together = unicodedata.normalize(form, piece + character)
+        # No boundary before a combining mark, which may still be reordered, nor between letters that merge into one
+        # (Hangul syllables).
+        is_boundary = not unicodedata.combining(decomposed[0]) and normal_together == normal + normal_alone
+        if piece and is_boundary:
             yield piece, normal
-            piece, normal = character, alone
+            piece, normal = character, normal_alone
         else:
-            piece, normal = piece + character, together
+            piece, normal = piece + character, normal_together
     if piece:
         yield piece, normal

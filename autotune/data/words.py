@@ -1,4 +1,4 @@
-"""Words of a text and the entities over them: offsets to tags and back."""
+"""Splits text into words and converts entities between character offsets and tags."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,7 @@ from typing import NamedTuple
 from autotune.errors import DataError
 
 WORD = re.compile(r"\w+|[^\w\s\ufeff]")
-"""A byte order mark inside a text is a blank, as Unicode had it once (zero width no-break space)."""
+"""A byte order mark inside a text is treated as a blank, its former meaning (zero width no-break space)."""
 
 
 class Span(NamedTuple):
@@ -19,24 +19,24 @@ class Span(NamedTuple):
 
 
 def split_words(text: str) -> list[tuple[int, int]]:
-    """(start, end) of runs of Unicode letters and digits, and of each other visible character alone."""
+    """Returns (start, end) of each run of Unicode letters and digits and of each other visible character."""
     return [match.span() for match in WORD.finditer(text)]
 
 
 def words_from_spans(
-    text: str, spans: Iterable[Span], given: Sequence[tuple[int, int]] | None = None
+    text: str, spans: Iterable[Span], offsets: Sequence[tuple[int, int]] | None = None
 ) -> tuple[list[str], list[int], list[str]]:
-    """Words, their starts and IOB2 tags of a text with entities.
+    """Returns the words of a text with entities, their starts and their IOB2 tags.
 
-    A word that an entity's border cuts ("Lisboa" in "euroLisboa") becomes two, so that no entity is lost.
+    A word that contains an entity's border ("Lisboa" in "euroLisboa") becomes two, so no entity is lost.
 
     Args:
-        text: whole.
+        text: the whole text.
         spans: entities.
-        given: (start, end) of the words, where the data part the text themselves; None: `split_words` does.
+        offsets: (start, end) of each word, if the data are already split into words; None: uses `split_words`.
 
     Raises:
-        DataError: entities or words overlap, are empty or leave the text.
+        DataError: entities overlap or are empty, words overlap, or either leave the text.
     """
     ordered = sorted(spans)
     for span in ordered:
@@ -57,10 +57,10 @@ def words_from_spans(
             )
     borders = {border for span in ordered for border in (span.start, span.end)}
     words: list[tuple[int, int]] = []
-    for start, end in split_words(text) if given is None else _checked(text, given):
+    for start, end in split_words(text) if offsets is None else _check_offsets(text, offsets):
         cuts = [start, *sorted(border for border in borders if start < border < end), end]
         pieces = ((left, right, text[left:right]) for left, right in zip(cuts, cuts[1:], strict=False))
-        # A word of the data may hold blanks; those at a cut belong to no word.
+        # Words of the data may contain blanks; blanks next to a cut belong to no word.
         words += [
             (right - len(piece.lstrip()), left + len(piece.rstrip()))
             for left, right, piece in pieces
@@ -76,13 +76,15 @@ def words_from_spans(
             tags[position] = f"{prefix}-{span.label}"
             prefix = "I"
             position += 1
-    if given is not None and sum(tag.startswith("B-") for tag in tags) < len(ordered):
-        return words_from_spans(text, ordered)  # an entity stands where the data have no word
+    if offsets is not None and sum(tag.startswith("B-") for tag in tags) < len(ordered):
+        return words_from_spans(
+            text, ordered
+        )  # an entity is where the data have no word, so the text is split again
     return [text[start:end] for start, end in words], [start for start, _ in words], tags
 
 
 def offsets_match(tokens: Sequence[str], text: str, starts: Sequence[int]) -> bool:
-    """Whether each word stands at its start in the text, one behind the other."""
+    """Whether each word is at its start in the text, without overlaps."""
     if len(tokens) != len(starts):
         return False
     ends = [0, *(start + len(token) for token, start in zip(tokens, starts, strict=True))]
@@ -92,27 +94,31 @@ def offsets_match(tokens: Sequence[str], text: str, starts: Sequence[int]) -> bo
     )
 
 
-def _checked(text: str, given: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Words that the data bring, without those that hold blanks alone."""
-    ends = [0, *(end for _, end in given)]
-    for (start, end), before in zip(given, ends, strict=False):
-        if not before <= start <= end <= len(text):
+def _check_offsets(text: str, offsets: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Returns the offsets of words that are not blank, after checking them.
+
+    Raises:
+        DataError: a word overlaps the one before or leaves the text.
+    """
+    ends = [0, *(end for _, end in offsets)]
+    for (start, end), previous_end in zip(offsets, ends, strict=False):
+        if not previous_end <= start <= end <= len(text):
             raise DataError(
                 "a word overlaps the one before it or leaves the text",
-                found=f"{start}..{end} behind {before} in a text of {len(text)} characters",
+                found=f"{start}..{end} behind {previous_end} in a text of {len(text)} characters",
                 fix="offsets of words count characters from 0, the end is exclusive",
             )
-    return [(start, end) for start, end in given if text[start:end].strip()]
+    return [(start, end) for start, end in offsets if text[start:end].strip()]
 
 
 def entities(tags: Sequence[str]) -> list[tuple[str, int, int]]:
-    """(type, first word, end word exclusive) of the entities of IOB2 tags, read strictly: I- without its B- is none."""
-    found = []
+    """Returns (type, first word, exclusive end word) of the entities of IOB2 tags; an I- without its B- is not an entity."""
+    entity_spans = []
     label, start = "", -1
     for index, tag in enumerate([*tags, "O"]):
         if start >= 0 and tag != f"I-{label}":
-            found.append((label, start, index))
+            entity_spans.append((label, start, index))
             start = -1
         if tag.startswith("B-"):
             label, start = tag[2:], index
-    return found
+    return entity_spans
