@@ -1,11 +1,13 @@
-"""The door: verbs, exit codes, and what is printed where."""
+"""The command line: commands, exit codes, and what is printed where."""
 
+import json
 import os
 import shlex
 import socket
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -15,6 +17,8 @@ from autotune.cli.commands import COMMANDS
 from autotune.cli.environment import OFFLINE, is_reachable, set_offline_mode
 from autotune.cli.main import main
 from autotune.config.compose import compose
+from autotune.config.keys import keys
+from autotune.config.reference import descriptions
 
 TOKEN = "hf_" + "aB3" * 11
 
@@ -71,10 +75,10 @@ def test_the_version_is_said(capsys):
     assert capsys.readouterr().out == f"autotune {__version__}\n"
 
 
-def test_help_names_every_verb(capsys):
+def test_help_names_every_command(capsys):
     assert main(["--help"]) == 0
     said = capsys.readouterr().out
-    assert all(verb in said for verb in COMMANDS)
+    assert all(name in said for name in COMMANDS)
 
 
 def test_show_prints_the_configuration_alone(capsys):
@@ -252,15 +256,74 @@ def test_what_the_user_decided_about_the_hub_stays(environment, server):
         ("--plugin p.py name=x check", "autotune check --plugin p.py name=x"),
     ],
 )
-def test_a_verb_behind_flags_is_told_to_come_first(words, fix, capsys):
+def test_a_command_behind_flags_is_told_to_come_first(words, fix, capsys):
     assert main(shlex.split(words)) == 2
     said = capsys.readouterr().err
-    assert "error: the verb comes first" in said
+    assert "error: the command comes first" in said
     assert f"fix:   {fix}\n" in said
 
 
-def test_a_folder_that_is_called_like_a_verb_is_no_verb(tmp_path, monkeypatch, capsys):
+def test_a_folder_that_is_called_like_a_command_is_none(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "check").mkdir()
     assert main(["--config-dir", "check", "--cfg", "job", "task=ner"]) == 0
-    assert "the verb" not in capsys.readouterr().err
+    assert "the command" not in capsys.readouterr().err
+
+
+def test_help_fits_a_screen_and_every_command_shows_an_example_first(capsys):
+    assert main(["--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 32 and max(map(len, lines)) <= 120
+    for name in COMMANDS:
+        if name != "completion":
+            assert main([name, "--help"]) == 0
+            assert capsys.readouterr().out.lstrip().startswith("example: autotune ")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["trainer.learning_rate", "peft=lora"], ["number or null", "value    0.0005", "autotune fills it in"]),
+        (["trainer.epochs", "trainer.epochs=2"], ["value    2.0", "from     the command line: trainer.epochs=2"]),
+        (["dataset.path", "task=ner", "dataset=lener_br"], ["lener_br.yaml (dataset=lener_br)"]),
+        (["trainer.max_steps", "debug=smoke"], ["value    4", "debug/smoke.yaml (debug=smoke)"]),
+        (["trainer"], ["trainer.batch_size: Rows"]),
+        (["task.overlap", "task=summarization"], ["value    null"]),
+    ],
+)  # fmt: skip
+def test_a_key_is_explained_with_where_its_value_comes_from(capsys, words, expected):
+    assert main(["explain", *words]) == 0
+    printed = capsys.readouterr().out
+    assert all(text in printed for text in expected), printed
+
+
+def test_a_file_of_the_user_is_named_as_the_origin(tmp_path, capsys):
+    (tmp_path / "trainer").mkdir()
+    (tmp_path / "trainer" / "mine.yaml").write_text("epochs: 7\n")
+    assert main(["explain", "trainer.epochs", f"--config-dir={tmp_path}", "trainer=mine"]) == 0
+    assert f"{tmp_path}/trainer/mine.yaml (trainer=mine)" in capsys.readouterr().out
+
+
+def test_a_key_that_is_misspelt_is_explained_with_the_right_one(capsys):
+    assert main(["explain", "trainer.lerning_rate"]) == 2
+    assert "autotune explain trainer.learning_rate" in capsys.readouterr().err
+
+
+def test_the_schema_knows_every_key_with_its_text(capsys):
+    assert main(["schema"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+
+    def targets(node: dict) -> list[dict]:
+        options = [option for option in (node, *node.get("anyOf", ())) if "$ref" in option]
+        return [schema["$defs"][option["$ref"].rpartition("/")[2]] for option in options]
+
+    def at(key: str) -> list[dict]:
+        sections, found = [schema], []
+        for part in key.split("."):
+            found = [section["properties"][part] for section in sections if part in section["properties"]]
+            sections = [target for node in found for target in targets(node)]
+        return found
+
+    for key, text in descriptions().items():
+        if key in keys():
+            assert any(node.get("description") == text for node in at(key)), key

@@ -36,7 +36,7 @@ ROOMS = (
 
 FENCES = {
     "hydra": ("config.compose", "config.overrides", "config.hydra_errors", "config.hydra_loader", "config.origin"),
-    "accelerate": ("training", "evaluation.evaluator", "pipeline"),
+    "accelerate": ("runtime.ranks", "training", "evaluation.evaluator", "pipeline"),
     "peft": ("models",),
     "huggingface_hub": ("data", "models", "publishing"),
     "argparse": ("cli.arguments", "config.compose"),

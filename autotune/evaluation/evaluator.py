@@ -28,7 +28,7 @@ from autotune.runtime import signals
 from autotune.runtime.memory import free_memory, is_out_of_memory
 from autotune.runtime.progress import Progress
 from autotune.tasks.base import FeatureOutput, Prediction, Row, Scores, Task
-from autotune.tasks.features import take
+from autotune.training.features import take
 
 if TYPE_CHECKING:
     from autotune.metrics.base import OfflineMetric

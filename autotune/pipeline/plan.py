@@ -22,9 +22,9 @@ from autotune.config.schema import RunConfig
 from autotune.data.batches import BatchPlan, Indices, padded_tokens, partition_by_length, prediction_batches
 from autotune.pipeline.prepare import Prepared
 from autotune.runtime.progress import duration
-from autotune.tasks.features import take
 from autotune.training import device
 from autotune.training.budget import prediction_token_budget
+from autotune.training.features import take
 from autotune.training.optimizer import interval
 from autotune.training.trainer import Trainer
 

@@ -20,8 +20,8 @@ from autotune.pipeline.outputs import Output, inputs_of, kept, print_rows, refus
 from autotune.pipeline.summary import log_scores
 from autotune.run.sweeps import dataset_of, warn_of_changed_rows
 from autotune.runtime.streams import need_stdout
-from autotune.tasks.features import prepare_features
 from autotune.training import device
+from autotune.training.features import prepare_features
 
 logger = logging.getLogger(__name__)
 

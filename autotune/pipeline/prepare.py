@@ -45,9 +45,9 @@ from autotune.models.spec import ModelSpec
 from autotune.publishing.target import find, offline, tag_taken
 from autotune.runtime import signals
 from autotune.tasks.base import Task
-from autotune.tasks.features import FeatureSections, prepare_features
 from autotune.training import device
 from autotune.training.budget import prediction_token_budget
+from autotune.training.features import FeatureSections, prepare_features
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from autotune.runtime import child_process
 from autotune.runtime.files import scratch
 from autotune.runtime.memory import free_memory
 from autotune.tasks.base import Prediction, Task
-from autotune.tasks.features import prepare_features
+from autotune.training.features import prepare_features
 
 logger = logging.getLogger(__name__)
 

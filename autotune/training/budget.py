@@ -14,8 +14,8 @@ from autotune.data.batches import Indices, Lengths, padded_tokens
 from autotune.runtime.cpu import cache_bytes
 from autotune.runtime.memory import free_memory, is_out_of_memory
 from autotune.tasks.base import Task
-from autotune.tasks.features import take
 from autotune.training.device import hidden_size
+from autotune.training.features import take
 from autotune.training.gradients import is_distributed
 
 MIN_TOKENS, MAX_TOKENS = 1024, 65536

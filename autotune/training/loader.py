@@ -7,8 +7,8 @@ from datasets import Dataset
 
 from autotune.data.batches import Indices
 from autotune.tasks.base import Batch, Task
-from autotune.tasks.features import take
 from autotune.training.compiling import mark_batch_dynamic
+from autotune.training.features import take
 
 
 class BatchLoader:

@@ -14,8 +14,8 @@ from autotune.evaluation import evaluator
 from autotune.evaluation.evaluator import Evaluator, blocks
 from autotune.models import load_model
 from autotune.run.folder import RunFolder
-from autotune.tasks.features import prepare_features
 from autotune.training import device
+from autotune.training.features import prepare_features
 from tests.tasks.conftest import make_task, words_row  # noqa: F401 - a fixture
 
 TEXTS = ["Não gostei da água", "Ótima praça, " * 40, "São três pães", "Sim", "Vovó vê o pinguim " * 9] * 5
@@ -156,7 +156,7 @@ from autotune.evaluation.evaluator import Evaluator
 from autotune.models import open_base
 from autotune.registry import task as find
 from autotune.training import device
-from autotune.tasks.features import prepare_features
+from autotune.training.features import prepare_features
 
 def own_memory():
     # Pages of memory-mapped files are the system's to take back at any time.
