@@ -1,4 +1,4 @@
-"""Gold values of rows that are scored."""
+"""Checks the gold values of rows before they are scored."""
 
 import logging
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ from autotune.errors import ConfigError, listing
 logger = logging.getLogger(__name__)
 
 
-def need_targets(columns: Sequence[Column], rows: Dataset, source: str) -> None:
-    """Raises ConfigError where a row has no gold value."""
+def require_targets(columns: Sequence[Column], rows: Dataset, source: str) -> None:
+    """Raises ConfigError if a row has no gold value."""
     for column in columns:
         if not column.target:
             continue
@@ -29,26 +29,30 @@ def need_targets(columns: Sequence[Column], rows: Dataset, source: str) -> None:
                 found=f"columns {listing(rows.column_names)}",
                 fix="autotune predict RUN FILE, which needs none",
             )
-        # 0 is a number, and a row may have none of several classes.
-        blank: tuple[Any, ...] = (None,) if column.kind in (Kind.number, Kind.labels) else (None, "", [])
-        empty = [number for number, value in enumerate(iter_column(rows, column.role)) if value in blank]
-        if empty:
+        # Not `not value`: 0 is a valid number, and a row may have an empty list of classes.
+        blank_values: tuple[Any, ...] = (
+            (None,) if column.kind in (Kind.number, Kind.labels) else (None, "", [])
+        )
+        blank_rows = [
+            number for number, value in enumerate(iter_column(rows, column.role)) if value in blank_values
+        ]
+        if blank_rows:
             raise ConfigError(
-                f"{len(empty)} rows have no {column.role}",
-                where=f"{source}, row {listing(empty, 5)}",
+                f"{len(blank_rows)} rows have no {column.role}",
+                where=f"{source}, row {listing(blank_rows, 5)}",
                 fix="fill them in, or autotune predict RUN FILE",
             )
 
 
-def without_dropped(columns: Sequence[Column], rows: Dataset, config: DatasetConfig) -> Dataset:
-    """The rows that are scored where `dataset.label_map` drops labels: those that have one after it."""
+def without_null_labels(columns: Sequence[Column], rows: Dataset, config: DatasetConfig) -> Dataset:
+    """Returns the rows that are scored: those whose label `dataset.label_map` does not map to null."""
     roles = [column.role for column in columns if column.target and column.kind is Kind.label]
     if None not in label_map(config).values() or not set(roles) <= set(rows.column_names):
         return rows
     kept = [
         number
-        for number, found in enumerate(zip(*(iter_column(rows, role) for role in roles), strict=True))
-        if all(found)
+        for number, labels in enumerate(zip(*(iter_column(rows, role) for role in roles), strict=True))
+        if all(labels)
     ]
     if roles and len(kept) < len(rows):
         logger.warning(
@@ -58,22 +62,29 @@ def without_dropped(columns: Sequence[Column], rows: Dataset, config: DatasetCon
     return rows
 
 
-def need_known_labels(
-    columns: Sequence[Column], rows: Dataset, known: Sequence[str] | None, config: DatasetConfig, source: str
+def require_known_labels(
+    columns: Sequence[Column],
+    rows: Dataset,
+    classes: Sequence[str] | None,
+    config: DatasetConfig,
+    source: str,
 ) -> None:
-    """Raises RelabelError, with one map for all of them, where labels of rows are no classes of the model."""
+    """Raises RelabelError, with one map for all of them, if labels of the rows are not classes of the model."""
     for column in columns:
-        if not column.target or known is None or column.kind is not Kind.label:
+        if not column.target or classes is None or column.kind is not Kind.label:
             continue
-        strange = sorted(set(iter_column(rows, column.role)) - set(known))
-        if strange:
+        unknown = sorted(set(iter_column(rows, column.role)) - set(classes))
+        if unknown:
             mapped = {key: name for key, name in label_map(config).items() if name is not None}
-            names = {**{name: name for name in known}, **mapped}
-            likely = {name: same_spelling(name, names) for name in strange}
+            names = {**{name: name for name in classes}, **mapped}
+            suggestions = {name: same_spelling(name, names) for name in unknown}
             raise RelabelError(
-                f"the model has no class {listing(map(repr, strange))}",
+                f"the model has no class {listing(map(repr, unknown))}",
                 where=source,
-                found=f"classes of the model: {listing(known)}",
+                found=f"classes of the model: {listing(classes)}",
                 config=config,
-                relabel={name: names[meant] if meant else None for name, meant in likely.items()},
+                relabel={
+                    name: names[suggestion] if suggestion else None
+                    for name, suggestion in suggestions.items()
+                },
             )

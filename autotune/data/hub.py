@@ -1,4 +1,4 @@
-"""Data sets of the Hub, through `datasets` alone."""
+"""Loads data sets from the Hub, using only `datasets`."""
 
 import re
 from pathlib import Path
@@ -13,12 +13,12 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def load_hub(config: DatasetConfig) -> tuple[dict[str, Dataset | IterableDataset], str | None]:
-    """All splits of a Hub data set (or of a folder in the Hub's layout) and its commit (None for a folder).
+    """Returns all splits of a Hub data set (or of a folder in the Hub's layout) and its commit (None for a folder).
 
-    With `dataset.streaming` nothing is downloaded before it is read.
+    With `dataset.streaming`, data are downloaded only when they are read.
 
     Raises:
-        DataError: it does not exist, cannot be read without a token or the network, or has only a script.
+        DataError: the data set does not exist, requires a token or the network, or only has a loading script.
     """
     try:
         builder = load_dataset_builder(
@@ -30,19 +30,20 @@ def load_hub(config: DatasetConfig) -> tuple[dict[str, Dataset | IterableDataset
             builder.download_and_prepare()
             loaded = builder.as_dataset()
     except Exception as error:
-        raise _explained(config, error) from error
-    # What `datasets` calls the hash of a Hub repository is its commit, in the cache too.
+        raise _to_data_error(config, error) from error
+    # For a Hub repository, the `hash` of a `datasets` builder is its commit, also when read from the cache.
     return dict(loaded), builder.hash if COMMIT.fullmatch(builder.hash or "") else None
 
 
-def _explained(config: DatasetConfig, error: Exception) -> DataError:
-    """What `datasets` or the Hub said, in our words and with the fix."""
+def _to_data_error(config: DatasetConfig, error: Exception) -> DataError:
+    """Translates an error of `datasets` or the Hub into one with a fix."""
+    # `datasets` wraps the Hub's errors, so the cause may be anywhere in the chain.
     chain: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and cause not in chain:
         chain.append(cause)
         cause = cause.__cause__ or cause.__context__
-    text = " ".join(str(one) for one in chain)
+    text = " ".join(str(link) for link in chain)
     where = f"dataset.path={config.path}"
     if "Dataset scripts are no longer supported" in text:
         return DataError(
@@ -51,27 +52,27 @@ def _explained(config: DatasetConfig, error: Exception) -> DataError:
             fix="dataset.revision=refs/convert/parquet, the Hub's own conversion; "
             "or download the data files and give their path",
         )
-    if any(isinstance(one, GatedRepoError) for one in chain) or "gated dataset" in text:
+    if any(isinstance(link, GatedRepoError) for link in chain) or "gated dataset" in text:
         return DataError(
             "the data set is gated: its owners must let you in",
             where=where,
             fix=f"accept the terms at https://huggingface.co/datasets/{config.path}, then hf auth login (or HF_TOKEN)",
         )
-    if any(isinstance(one, ConnectionError | OfflineModeIsEnabled) for one in chain):
+    if any(isinstance(link, ConnectionError | OfflineModeIsEnabled) for link in chain):
         return DataError(
             "the data set is not in the cache, and the Hub cannot be asked",
             where=where,
             fix="download it where there is a network, or give the path of local files: dataset=csv dataset.path=FILE",
         )
-    return _not_in_repository(config, error, text) or DataError(
+    return _missing_data_error(config, error, text) or DataError(
         "the data set could not be read",
         where=where,
         found=f"{type(chain[-1]).__name__}: {chain[-1]}"[:400],
     )
 
 
-def _not_in_repository(config: DatasetConfig, error: Exception, text: str) -> DataError | None:
-    """The repository, or what was asked of it, does not exist."""
+def _missing_data_error(config: DatasetConfig, error: Exception, text: str) -> DataError | None:
+    """Returns the error for a missing repository, configuration, revision or data file; None for other errors."""
     where = f"dataset.path={config.path}"
     names = re.findall(r"'([^']+)'", text.partition("vailable")[2])
     if "Config name is missing" in text or "BuilderConfig" in text:
@@ -87,8 +88,8 @@ def _not_in_repository(config: DatasetConfig, error: Exception, text: str) -> Da
         return DataError(
             f"the data set has no revision {config.revision!r}", where=where, fix="dataset.revision=main"
         )
-    nothing_there = Path(config.path).is_dir() and isinstance(error, FileNotFoundError)
-    if nothing_there or "data files found" in text or "Unable to find" in text:
+    is_empty_folder = Path(config.path).is_dir() and isinstance(error, FileNotFoundError)
+    if is_empty_folder or "data files found" in text or "Unable to find" in text:
         return DataError(
             "the data set has no data files that can be read",
             where=where if not config.data_files else f"dataset.data_files={config.data_files}",

@@ -19,7 +19,7 @@ from autotune.data.formats.brat import is_brat
 from autotune.data.formats.conll import line_of
 from autotune.data.formats.plain import is_class_folder, read_texts
 from autotune.data.formats.readers import SUFFIXES, format_of, read_rows
-from autotune.data.pipes import is_pipe, renamed, spooled
+from autotune.data.pipes import is_pipe, spooled, with_pipe_name
 from autotune.errors import AutotuneError, DataError, format_override, format_text_override, listing, nearest
 from autotune.runtime.files import read_errors
 
@@ -88,7 +88,7 @@ def _pipe_source(path: Path, config: DatasetConfig) -> Source:
         try:
             yield from source.raw(notes)
         except AutotuneError as error:
-            raise renamed(error, spool, path) from error
+            raise with_pipe_name(error, spool, path) from error
 
     return replace(source, raw=raw, where=str(path))
 

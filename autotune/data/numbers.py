@@ -1,4 +1,4 @@
-"""Numbers as files write them."""
+"""Reads numbers in the notation of files."""
 
 import math
 import re
@@ -11,20 +11,20 @@ COMMA = re.compile(r"[+-]?\d+,\d+")
 
 
 def read_number(value: Any, where: str) -> float | None:
-    """The number of a cell; None where it is empty. A decimal comma is read.
+    """Returns the number in a cell, also with a decimal comma; None if the cell is empty.
 
     Raises:
-        DataError: it is not a number, or not finite.
+        DataError: the value is not a number, or not finite.
     """
     text = normalize_label(value)
     if text is None:
         return None
     try:
-        found = float(text.replace(",", ".") if COMMA.fullmatch(text) else text)
+        number = float(text.replace(",", ".") if COMMA.fullmatch(text) else text)
     except ValueError:
-        found = math.nan
-    if not math.isfinite(found):
+        number = math.nan
+    if not math.isfinite(number):
         raise DataError(
             "the cell does not hold a number", where=where, found=repr(value)[:80], fix="a column of numbers"
         )
-    return found
+    return number

@@ -1,40 +1,49 @@
-"""Whether two names are one name in two spellings. Likeness alone says nothing: positivo is nearly negativo."""
+"""Decides whether two names are spellings of one name. Similarity alone is not enough: positivo is close to negativo."""
 
 import re
 import unicodedata
 from collections.abc import Iterable
 
-SHORTEST = 5
-"""A name with fewer letters has too many neighbours for a typing error to be told from another name."""
-BETWEEN = re.compile(r"[\s_-]+")
+MIN_LETTERS = 5
+"""Shorter names are not checked for typing errors: too many other names differ in one letter."""
+SEPARATORS = re.compile(r"[\s_-]+")
 
 
 def plain_spelling(name: str) -> str:
-    """The name without case and accents, with one blank between its words."""
+    """Returns the name without case and accents, with one blank between its words."""
     decomposed = unicodedata.normalize("NFD", name.casefold())
     bare = "".join(character for character in decomposed if not unicodedata.combining(character))
-    return BETWEEN.sub(" ", bare).strip()
+    return SEPARATORS.sub(" ", bare).strip()
 
 
 def same_spelling(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate that differs in case, accents or one typing error alone; None where there is none, or several."""
+    """Returns the only candidate that differs just in case, accents or one typing error; None if none or several do."""
     plain = {candidate: plain_spelling(candidate) for candidate in candidates if candidate != name}
-    mine = plain_spelling(name)
-    found = [candidate for candidate, theirs in plain.items() if theirs == mine]
-    found = found or [candidate for candidate, theirs in plain.items() if _mistyped(mine, theirs)]
-    return found[0] if len(found) == 1 else None
+    target = plain_spelling(name)
+    matches = [candidate for candidate, spelling in plain.items() if spelling == target]
+    matches = matches or [
+        candidate for candidate, spelling in plain.items() if _differ_by_one_typo(target, spelling)
+    ]
+    return matches[0] if len(matches) == 1 else None
 
 
-def _mistyped(one: str, other: str) -> bool:
-    """Whether one letter was left out, added, replaced, or changed places with the next.
+def _differ_by_one_typo(first: str, second: str) -> bool:
+    """Whether one letter was left out, added, replaced, or swapped with the next.
 
-    The first letter makes another word too often (legal, ilegal), and so does another last one (direito, direita);
-    numbers that differ are different.
+    A different first letter (legal, ilegal) or a replaced last one (direito, direita) does not count: it often makes
+    another word. Nor does any difference between names with digits.
     """
-    shorter, longer = sorted((one, other), key=len)
-    if len(shorter) < SHORTEST or len(longer) - len(shorter) > 1 or re.search(r"\d", shorter + longer):
+    shorter, longer = sorted((first, second), key=len)
+    if len(shorter) < MIN_LETTERS or len(longer) - len(shorter) > 1 or re.search(r"\d", shorter + longer):
         return False
-    start = next((at for at, (a, b) in enumerate(zip(shorter, longer, strict=False)) if a != b), len(shorter))
+    start = next(
+        (
+            position
+            for position, (left, right) in enumerate(zip(shorter, longer, strict=False))
+            if left != right
+        ),
+        len(shorter),
+    )
     if not start:
         return False
     if len(shorter) < len(longer):

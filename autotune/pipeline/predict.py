@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.config.schema import RunConfig
-from autotune.data.gold import need_known_labels, need_targets, without_dropped
+from autotune.data.gold import require_known_labels, require_targets, without_null_labels
 from autotune.data.sources import load_file, load_rows, original_rows, rows_from_texts
 from autotune.data.splits import scored_splits
 from autotune.errors import ConfigError, listing
@@ -62,9 +62,9 @@ def evaluate(
         rows = load_file(
             data, loaded.config.dataset, loaded.task.columns, cache=Path(loaded.scratch.name), form=form
         )
-        rows = without_dropped(loaded.task.columns, rows, loaded.config.dataset)
-        need_targets(loaded.task.columns, rows, data)
-        need_known_labels(loaded.task.columns, rows, loaded.task.labels(), loaded.config.dataset, data)
+        rows = without_null_labels(loaded.task.columns, rows, loaded.config.dataset)
+        require_targets(loaded.task.columns, rows, data)
+        require_known_labels(loaded.task.columns, rows, loaded.task.labels(), loaded.config.dataset, data)
     features = prepare_features(loaded.task, rows, Path(loaded.scratch.name), "evaluate")
     scores = loaded.evaluator.score(loaded.model, features, rows)
     logger.info(

@@ -141,7 +141,7 @@ def test_who_waits_says_so_once_and_leaves_when_asked(folder, monkeypatch, caplo
         if len(asked) > 3:
             raise Interrupted("SIGTERM")
 
-    monkeypatch.setattr(pipes, "SECONDS", 0.01)
+    monkeypatch.setattr(pipes, "WARN_AFTER_SECONDS", 0.01)
     monkeypatch.setattr(signals, "raise_if_stopped", leave)
     with pytest.raises(Interrupted):
         pipes.spooled(pipes.Path("silent.csv"))
