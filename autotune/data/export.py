@@ -1,7 +1,7 @@
-"""Canonical rows to local files that the doors read back as the same rows.
+"""Writes canonical rows to local files that the readers read back as the same rows.
 
-What was written is read back and compared before it takes its place, so that nothing is lost in silence: a form
-that cannot hold a row refuses it.
+The output is read back and compared before it is moved to the target, so nothing is lost silently: a row that the form
+cannot hold raises an error.
 """
 
 import os
@@ -22,10 +22,10 @@ from autotune.data.words import entities
 from autotune.errors import ConfigError, DataError, listing, shell_words
 from autotune.runtime.files import OUTPUT, deliver, disk_errors, scratch
 
-FOLDERS = (Form.arrow, Form.brat)
-"""Forms that are a folder even for one split."""
-OF_WORDS = (Form.conll, Form.spans, Form.brat)
-"""Forms that hold words with tags and nothing else."""
+FOLDER_FORMS = (Form.arrow, Form.brat)
+"""Forms that are written as a folder even for one split."""
+WORD_FORMS = (Form.conll, Form.spans, Form.brat)
+"""Forms that hold only words with tags."""
 SPANS_SUFFIX = ".jsonl"
 
 
@@ -38,59 +38,59 @@ def export(
     overwrite: bool = False,
     special: bool = False,
 ) -> list[str]:
-    """Writes the rows; says what the form does not hold.
+    """Writes the rows and returns notes on what the form does not hold.
 
-    A target whose name has a suffix is one file with the one split; else it is a folder with a file a split,
-    for `arrow` what `save_to_disk` writes, for `brat` one with documents, in subfolders where there are several
-    splits.
+    A target with a known suffix is one file with one split; any other target is a folder with one file per split. For
+    `arrow` the folder is that of `save_to_disk`, for `brat` it contains the documents, with one subfolder per split if
+    there are several.
 
     Args:
         splits: rows with canonical columns.
-        columns: of the task.
-        target: does not exist yet, or may be overwritten.
+        columns: columns of the task.
+        target: path that does not exist yet or may be overwritten.
         form: from `form_of`.
-        overwrite: whether a file that exists is replaced.
+        overwrite: whether an existing file is replaced.
         special: whether the target is a pipe or a device.
 
     Raises:
-        ConfigError: the target exists and may not be overwritten, or is one file and would have to be a folder, or the
-            form is not for this task.
+        ConfigError: the target exists and may not be overwritten, or is one file but would have to be a folder, or the
+            form does not fit the task.
         DataError: the form cannot hold a row.
-        DiskError: it cannot be written.
+        DiskError: the target cannot be written.
     """
     one_file = target.suffix.lower() in SUFFIXES
     if not overwrite:
         refuse_existing(target)
     one_file = one_file or special
-    _refuse(splits, columns, target, form, one_file=one_file)
+    _check_target(splits, columns, target, form, one_file=one_file)
     notes: list[str] = []
     with disk_errors(target, elsewhere=OUTPUT):
-        # Beside the target, so that it can be renamed; what is no file has no room beside it.
-        beside = None if special else target.parent
-        with tempfile.TemporaryDirectory(dir=beside, prefix=f".{target.name}.") as scratch:
-            made = Path(scratch) / target.name
-            alone = one_file or (form in FOLDERS and len(splits) == 1)
+        # In the folder of the target, because a rename works only within one file system; a pipe or a device is copied to.
+        scratch_parent = None if special else target.parent
+        with tempfile.TemporaryDirectory(dir=scratch_parent, prefix=f".{target.name}.") as scratch:
+            output = Path(scratch) / target.name
+            is_single_path = one_file or (form in FOLDER_FORMS and len(splits) == 1)
             for split, rows in splits.items():
-                path = made if alone else made / f"{split}{_suffix(form)}"
+                path = output if is_single_path else output / f"{split}{_suffix(form)}"
                 path.parent.mkdir(exist_ok=True)
-                notes += _written(rows, columns, path, form, split)
-            if form is Form.arrow and not alone:
-                made = Path(scratch) / "saved"
+                notes += _write_split(rows, columns, path, form, split)
+            if form is Form.arrow and not is_single_path:
+                output = Path(scratch) / "saved"
                 DatasetDict(
-                    {split: _kept(rows, columns, form) for split, rows in splits.items()}
-                ).save_to_disk(made)
+                    {split: _columns_to_write(rows, columns, form) for split, rows in splits.items()}
+                ).save_to_disk(output)
             if special:
-                deliver(made, target)
+                deliver(output, target)
             else:
-                os.replace(made, os.path.realpath(target))
+                os.replace(output, os.path.realpath(target))
     return notes
 
 
-def _refuse(
+def _check_target(
     splits: Mapping[str, Dataset], columns: Sequence[Column], target: Path, form: Form, *, one_file: bool
 ) -> None:
-    """What is wrong before anything is written."""
-    if target.exists() and (form in FOLDERS or not one_file):
+    """Raises ConfigError if target, form and task do not fit together; called before anything is written."""
+    if target.exists() and (form in FOLDER_FORMS or not one_file):
         raise ConfigError(
             f"{form} would be a folder, and there is a file of this name",
             where=str(target),
@@ -111,7 +111,7 @@ def _refuse(
             found=f"columns: {listing(column.role for column in columns)}",
             fix="--to jsonl, csv, parquet, arrow or xlsx",
         )
-    if form in OF_WORDS and not any(column.kind is Kind.words for column in columns):
+    if form in WORD_FORMS and not any(column.kind is Kind.words for column in columns):
         raise ConfigError(
             f"{form} holds words with tags, and the task has none",
             where=str(target),
@@ -121,12 +121,12 @@ def _refuse(
 
 
 def refuse_existing(target: Path) -> None:
-    """Nothing is overwritten.
+    """Refuses to overwrite a target.
 
     Raises:
         ConfigError: the target exists.
     """
-    if os.path.lexists(target):  # a link that leads nowhere, too
+    if os.path.lexists(target):  # also for a broken link
         raise ConfigError(
             "the target exists, and nothing is overwritten",
             where=str(target),
@@ -135,70 +135,74 @@ def refuse_existing(target: Path) -> None:
 
 
 def _suffix(form: Form) -> str:
-    if form in FOLDERS:
+    if form in FOLDER_FORMS:
         return ""
     return SPANS_SUFFIX if form is Form.spans else f".{form}"
 
 
-def _written(rows: Dataset, columns: Sequence[Column], path: Path, form: Form, split: str) -> list[str]:
-    """Writes one split and reads it back; says what the form does not hold."""
-    kept = _kept(rows, columns, form)
+def _write_split(rows: Dataset, columns: Sequence[Column], path: Path, form: Form, split: str) -> list[str]:
+    """Writes one split, verifies it and returns notes on what the form does not hold."""
+    kept = _columns_to_write(rows, columns, form)
     if form is Form.arrow:
         kept.save_to_disk(path)
     elif form is Form.parquet:
         kept.to_parquet(path)
     else:
         writers.WRITERS[form](kept, path)
-    notes, compared = _lost(rows, columns, form)
-    _prove(path, form, rows, columns, compared)
+    notes, compared = _lost_information(rows, columns, form)
+    _verify(path, form, rows, columns, compared)
     return [f"{split}: {note}" for note in notes]
 
 
-def _kept(rows: Dataset, columns: Sequence[Column], form: Form) -> Dataset:
-    """The columns that are written: text and starts of words only where the words alone do not say them."""
+def _columns_to_write(rows: Dataset, columns: Sequence[Column], form: Form) -> Dataset:
+    """Selects the columns to write: text and starts of words only if they do not follow from the words."""
     names = ["id", *(column.role for column in columns), "text", "starts", "group"]
     names = [name for name in dict.fromkeys(names) if name in rows.column_names]
-    if "starts" in names and form not in OF_WORDS and _plain(rows):
+    if "starts" in names and form not in WORD_FORMS and _has_plain_text(rows):
         names = [name for name in names if name not in ("text", "starts")]
     return rows.select_columns(names)
 
 
-def _plain(rows: Dataset) -> bool:
-    """Whether every text is its words with one blank between them."""
+def _has_plain_text(rows: Dataset) -> bool:
+    """Whether every text consists of its words with one blank between them."""
     return all(row["text"] == " ".join(row["tokens"]) for row in rows.select_columns(["text", "tokens"]))
 
 
-def _lost(rows: Dataset, columns: Sequence[Column], form: Form) -> tuple[list[str], list[str]]:
-    """What the form does not hold, in sentences, and the columns that it does."""
+def _lost_information(rows: Dataset, columns: Sequence[Column], form: Form) -> tuple[list[str], list[str]]:
+    """Returns sentences on what the form does not hold, and the columns that it holds."""
     roles = [column.role for column in columns if column.role in rows.column_names]
     if form is Form.conll:
         notes = []
         if list(rows["id"]) != [str(number) for number in range(len(rows))]:
             notes.append("CoNLL holds no ids, so rows are numbered from 0")
-        if not _plain(rows):
+        if not _has_plain_text(rows):
             notes.append("CoNLL holds words and tags, not the text between them; --to spans does")
         return notes, roles
     if form is Form.brat:
-        own = any(row["tokens"] != writers.default_words(row) for row in rows)
-        return ["brat holds no words, so texts are parted as usual; --to spans keeps yours"] if own else [], [
+        has_own_words = any(row["tokens"] != writers.default_words(row) for row in rows)
+        return [
+            "brat holds no words, so texts are parted as usual; --to spans keeps yours"
+        ] if has_own_words else [], [
             "id",
             "text",
             "spans",
         ]
     if form is Form.fasttext:
-        own = list(rows["id"]) != [str(number) for number in range(len(rows))]
-        return ["fastText holds no ids, so rows are numbered from 0"] if own else [], roles
+        has_own_ids = list(rows["id"]) != [str(number) for number in range(len(rows))]
+        return ["fastText holds no ids, so rows are numbered from 0"] if has_own_ids else [], roles
     words = ["text", "starts"] if "starts" in rows.column_names else []
     return [], ["id", *roles, *words]
 
 
-def _prove(path: Path, form: Form, rows: Dataset, columns: Sequence[Column], compared: Sequence[str]) -> None:
-    """Reads what was written and compares.
+def _verify(
+    path: Path, form: Form, rows: Dataset, columns: Sequence[Column], compared: Sequence[str]
+) -> None:
+    """Reads a written split back and compares it with the rows.
 
     Raises:
-        DataError: it is not what was to be written.
+        DataError: they differ.
     """
-    fix = "--to jsonl, parquet or arrow, which hold every text" + ("; or spans" if form in OF_WORDS else "")
+    fix = "--to jsonl, parquet or arrow, which hold every text" + ("; or spans" if form in WORD_FORMS else "")
     config = DatasetConfig(
         path=str(path),
         format=Format.csv if form is Form.tsv else Format(form),
@@ -209,40 +213,42 @@ def _prove(path: Path, form: Form, rows: Dataset, columns: Sequence[Column], com
     )
     with scratch() as cache:
         try:
-            read = load_file(str(path), config, columns, cache=Path(cache))
+            restored_rows = load_file(str(path), config, columns, cache=Path(cache))
         except DataError as error:
             raise DataError(
                 f"{form} cannot hold these rows: {error.what}", where=error.where, found=error.found, fix=fix
             ) from error
         number = -1
-        for number, (own, other) in enumerate(zip(_in_order(rows, form), read, strict=False)):
+        for number, (original, restored) in enumerate(
+            zip(_in_reading_order(rows, form), restored_rows, strict=False)
+        ):
             for name in compared:
-                if _value(own, name) != _value(other, name):
+                if _comparable(original, name) != _comparable(restored, name):
                     raise DataError(
                         f"{form} cannot hold this {name}",
-                        where=f"row {number} (id {own['id']})",
-                        found=f"{str(_value(own, name))[:120]!r}, read back as {str(_value(other, name))[:120]!r}",
+                        where=f"row {number} (id {original['id']})",
+                        found=f"{str(_comparable(original, name))[:120]!r}, read back as {str(_comparable(restored, name))[:120]!r}",
                         fix=fix,
                     )
-        if not len(read) == len(rows) == number + 1:
+        if not len(restored_rows) == len(rows) == number + 1:
             raise DataError(
                 f"{form} cannot hold these rows",
                 where=str(path.name),
-                found=f"{len(rows)} rows, read back as {len(read)}",
+                found=f"{len(rows)} rows, read back as {len(restored_rows)}",
                 fix=fix,
             )
 
 
-def _in_order(rows: Dataset, form: Form) -> Any:
-    """Rows in the order in which they are read back: documents of brat by name."""
+def _in_reading_order(rows: Dataset, form: Form) -> Any:
+    """Returns the rows in the order in which they are read back: brat documents are sorted by name."""
     if form is not Form.brat:
         return rows
     order = sorted(range(len(rows)), key=lambda number: writers.natural_key(rows[number]["id"]))
     return (rows[number] for number in order)
 
 
-def _value(row: Mapping[str, Any], name: str) -> Any:
-    """What is compared; `spans` stands for entities by offsets, however the text is parted."""
+def _comparable(row: Mapping[str, Any], name: str) -> Any:
+    """Returns the value to compare; for `spans`, entities by offsets, independent of how the text is split into words."""
     if name != "spans":
         return row.get(name)
     if row.get("tags") is None:
