@@ -1,4 +1,4 @@
-"""The batch plan: which rows an optimizer step learns from, and how they are cut into micro-batches.
+"""The batch plan: the rows of each optimizer step, and how they are cut into micro-batches.
 
 A pure function of (seed, epoch, step, ranks, budget), so that a run's position is one integer and the rows
 of a step depend on neither the number of processes nor the memory of the machine. It holds three numbers per
@@ -43,7 +43,7 @@ class MicroBatchCost:
 
 
 class BatchPlan:
-    """The steps of a training run.
+    """Plans the steps of a training run.
 
     Args:
         feature_rows: row of each feature, ascending, integers (features,).

@@ -223,11 +223,12 @@ def _verify(
             zip(_in_reading_order(rows, form), restored_rows, strict=False)
         ):
             for name in compared:
-                if _comparable(original, name) != _comparable(restored, name):
+                expected, actual = _comparable(original, name), _comparable(restored, name)
+                if expected != actual:
                     raise DataError(
                         f"{form} cannot hold this {name}",
                         where=f"row {number} (id {original['id']})",
-                        found=f"{str(_comparable(original, name))[:120]!r}, read back as {str(_comparable(restored, name))[:120]!r}",
+                        found=f"{str(expected)[:120]!r}, read back as {str(actual)[:120]!r}",
                         fix=fix,
                     )
         if not len(restored_rows) == len(rows) == number + 1:

@@ -135,13 +135,15 @@ def explicit_file(name: str, split: str, config: DatasetConfig) -> Source | None
     return file_source(file, config)
 
 
-def single_file_splits(path: Path, wanted: Mapping[str, str], config: DatasetConfig) -> dict[str, Source]:
-    """Returns the source of each wanted split if `dataset.path` is one file: it is `train`, others may be slices of it.
+def single_file_splits(
+    path: Path, names_by_split: Mapping[str, str], config: DatasetConfig
+) -> dict[str, Source]:
+    """Returns the source of each requested split if `dataset.path` is one file: it is `train`, others may be slices of it.
 
     Raises:
         DataError: a split has another name.
     """
-    for split, name in wanted.items():
+    for split, name in names_by_split.items():
         if name not in ("train", split):
             raise DataError(
                 f"there is no file for the split {name!r}",
@@ -150,10 +152,12 @@ def single_file_splits(path: Path, wanted: Mapping[str, str], config: DatasetCon
                 fix=f"dataset.splits.{split}=FILE, or null for none",
             )
     source = file_source(path, config)
-    return {split: source for split, name in wanted.items() if name == "train"}
+    return {split: source for split, name in names_by_split.items() if name == "train"}
 
 
-def folder_splits(folder: Path, wanted: Mapping[str, str], config: DatasetConfig) -> dict[str, Source]:
+def folder_splits(
+    folder: Path, names_by_split: Mapping[str, str], config: DatasetConfig
+) -> dict[str, Source]:
     """Returns the sources of files named after splits: train.csv, reli_test.csv, train-00000-of-00002.parquet (shards).
 
     If the folder has no data files, those in its subfolder `data/` are used, as on the Hub.
@@ -165,8 +169,8 @@ def folder_splits(folder: Path, wanted: Mapping[str, str], config: DatasetConfig
     if not files and (folder / "data").is_dir():
         files = _data_files(folder / "data", config)
     sources: dict[str, Source] = {}
-    for split, wanted_name in wanted.items():
-        matches = _files_of_split(files, split_names(wanted_name))
+    for split, name in names_by_split.items():
+        matches = _files_of_split(files, split_names(name))
         if len(matches) > 1 and (shards := _ordered_shards(matches)) is not None:
             sources[split] = _concatenated_source(shards, config)
         elif len(matches) > 1:
@@ -178,11 +182,9 @@ def folder_splits(folder: Path, wanted: Mapping[str, str], config: DatasetConfig
             )
         elif matches:
             sources[split] = file_source(matches[0], config)
-        elif wanted_name != split or split == "train":
-            raise _missing_file_error(folder, split, wanted_name, files)
-    used = {
-        path for wanted_name in wanted.values() for path in _files_of_split(files, split_names(wanted_name))
-    }
+        elif name != split or split == "train":
+            raise _missing_file_error(folder, split, name, files)
+    used = {path for name in names_by_split.values() for path in _files_of_split(files, split_names(name))}
     unused = [path.name for path in files if path not in used]
     if unused and "train" in sources:
         note = f"files of {folder} that no split reads: {listing(unused)}; dataset.splits.validation=FILE reads one"
@@ -191,7 +193,7 @@ def folder_splits(folder: Path, wanted: Mapping[str, str], config: DatasetConfig
 
 
 def corpus_splits(
-    folder: Path, wanted: Mapping[str, str], config: DatasetConfig, form: Format
+    folder: Path, names_by_split: Mapping[str, str], config: DatasetConfig, form: Format
 ) -> dict[str, Source]:
     """Returns the sources of subfolders named after splits, each a corpus; a folder without such subfolders is train.
 
@@ -199,11 +201,11 @@ def corpus_splits(
         DataError: a split has no subfolder.
     """
     folders = {plain_name(path.name): path for path in sorted(folder.iterdir()) if path.is_dir()}
-    named = {name for split in SPLITS for name in split_names(wanted.get(split, split))}
+    named = {name for split in SPLITS for name in split_names(names_by_split.get(split, split))}
     if not named & set(folders):
-        return single_file_splits(folder, wanted, replace(config, format=form))
+        return single_file_splits(folder, names_by_split, replace(config, format=form))
     sources: dict[str, Source] = {}
-    for split, name in wanted.items():
+    for split, name in names_by_split.items():
         path = next((folders[option] for option in split_names(name) if option in folders), None)
         if path is not None:
             sources[split] = file_source(path, replace(config, format=form))
@@ -234,9 +236,9 @@ def corpus_format(folder: Path, config: DatasetConfig) -> Format | None:
     return Format.folders if is_class_folder(folder) or any(map(is_class_folder, of_splits)) else None
 
 
-def split_names(wanted: str) -> tuple[str, ...]:
-    """Returns the names that the data may use for a wanted split, without case and accents."""
-    return SPLIT_SYNONYMS.get(wanted, (plain_name(wanted),))
+def split_names(name: str) -> tuple[str, ...]:
+    """Returns the names that the data may use for a requested split, without case and accents."""
+    return SPLIT_SYNONYMS.get(name, (plain_name(name),))
 
 
 def suggest_path(path: Path, key: str = "dataset.path") -> str:
@@ -294,14 +296,14 @@ def _concatenated_source(files: Sequence[Path], config: DatasetConfig) -> Source
     return Source(raw, identity, f"{sources[0].where} … {files[-1].name}")
 
 
-def _missing_file_error(folder: Path, split: str, wanted: str, files: Sequence[Path]) -> DataError:
+def _missing_file_error(folder: Path, split: str, name: str, files: Sequence[Path]) -> DataError:
     taken = {
         path for other in SPLITS if other != split for path in _files_of_split(files, split_names(other))
     }
     has_nested_data = any(SUFFIXES.get(suffix_of(path)) for path in folder.glob("*/*"))
     unused = [path.name for path in files if path not in taken]
     return DataError(
-        f"the folder has no file for {wanted}",
+        f"the folder has no file for {name}",
         where=f"dataset.path={folder}",
         found=f"files: {listing(path.name for path in files)}" if files else "no data files",
         fix=format_override(f"dataset.splits.{split}", unused[0] if unused else "FILE")

@@ -63,11 +63,11 @@ def _resolve(
     config: DatasetConfig, columns: Sequence[Column]
 ) -> tuple[dict[str, list[SourcePart]], dict[str, Any]]:
     folder = Path(config.path).expanduser()
-    wanted = {split: parse_split(getattr(config.splits, split), folder) for split in SPLITS}
+    requested = {split: parse_split(getattr(config.splits, split), folder) for split in SPLITS}
     origin: dict[str, Any] = {"path": config.path}
     located: dict[str, list[SourcePart]] = {split: [] for split in SPLITS}
-    for number in range(max(map(len, wanted.values()))):
-        current = {split: items[number] for split, items in wanted.items() if len(items) > number}
+    for number in range(max(map(len, requested.values()))):
+        current = {split: items[number] for split, items in requested.items() if len(items) > number}
         sources: dict[str, Source] = {}
         for split, part in current.items():
             source = explicit_file(part.name, split, config)
@@ -81,8 +81,8 @@ def _resolve(
         for split, source in sources.items():
             located[split].append(SourcePart(with_known_columns(source, columns, config), current[split]))
     for split, items in located.items():
-        if items and len(items) < len(wanted[split]):
-            _raise_part_missing(split, wanted[split], config)
+        if items and len(items) < len(requested[split]):
+            _raise_part_missing(split, requested[split], config)
     if not located["train"]:
         raise DataError(
             "there are no rows to learn from",
@@ -95,20 +95,20 @@ def _resolve(
     return {split: items for split, items in located.items() if items}, origin
 
 
-def _raise_part_missing(split: str, wanted: Sequence[Part], config: DatasetConfig) -> None:
+def _raise_part_missing(split: str, parts: Sequence[Part], config: DatasetConfig) -> None:
     """Raises DataError for a sum with a missing part, even a part that could be missing on its own."""
     raise DataError(
         f"a part of {split} does not exist",
-        where=f"dataset.splits.{split}={'+'.join(part.name for part in wanted)}",
+        where=f"dataset.splits.{split}={'+'.join(part.name for part in parts)}",
         found=f"dataset.path={config.path}",
-        fix=format_text_override(f"dataset.splits.{split}", wanted[0].name),
+        fix=format_text_override(f"dataset.splits.{split}", parts[0].name),
     )
 
 
 def _sources_of_path(
-    config: DatasetConfig, wanted: Mapping[str, str]
+    config: DatasetConfig, names_by_split: Mapping[str, str]
 ) -> tuple[dict[str, Source], dict[str, Any]]:
-    """Returns the sources of the wanted splits in `dataset.path`, whatever kind of data it is."""
+    """Returns the sources of the requested splits in `dataset.path`, whatever kind of data it is."""
     path = Path(config.path).expanduser()
     if config.path.startswith("sample/"):
         path = SAMPLES / config.path.removeprefix("sample/")
@@ -118,35 +118,35 @@ def _sources_of_path(
                 "autotune has no such sample", where=f"dataset.path={config.path}", found=listing(samples)
             )
     elif is_pipe(path):
-        return single_file_splits(path, wanted, config), {}
+        return single_file_splits(path, names_by_split, config), {}
     elif config.format is Format.hub:
-        return _sources_of_hub(config, wanted)
+        return _sources_of_hub(config, names_by_split)
     if (path / AUTOTRAIN).is_dir():
         path = path / AUTOTRAIN
     if path.is_dir() and any((path / name).exists() for name in ("dataset_info.json", "dataset_dict.json")):
         loaded = load_saved_dataset(path)
         splits = dict(loaded) if isinstance(loaded, DatasetDict) else {"train": loaded}
-        return _match_splits(splits, wanted, config.path), {}
+        return _match_splits(splits, names_by_split, config.path), {}
     form = corpus_format(path, config) if path.is_dir() else None
     if form is not None:
-        return corpus_splits(path, wanted, config, form), {}
+        return corpus_splits(path, names_by_split, config, form), {}
     if path.is_dir():
-        return folder_splits(path, wanted, config), {}
+        return folder_splits(path, names_by_split, config), {}
     if path.exists():
-        return single_file_splits(path, wanted, config), {}
+        return single_file_splits(path, names_by_split, config), {}
     local = suffix_of(path) in SUFFIXES or config.path.startswith((".", "/", "~")) or len(path.parts) > 2
     if local or config.format is not Format.auto:
         raise DataError(
             "there is no such file or folder", where=f"dataset.path={config.path}", fix=suggest_path(path)
         )
-    return _sources_of_hub(config, wanted)
+    return _sources_of_hub(config, names_by_split)
 
 
 def _sources_of_hub(
-    config: DatasetConfig, wanted: Mapping[str, str]
+    config: DatasetConfig, names_by_split: Mapping[str, str]
 ) -> tuple[dict[str, Source], dict[str, Any]]:
     splits, commit = load_hub(config)
-    sources = _match_splits(splits, wanted, config.path)
+    sources = _match_splits(splits, names_by_split, config.path)
     if config.streaming:
         # A streamed data set has no fingerprint: a commit identifies it, and a folder is identified by its files.
         content = commit or _list_files(Path(config.path))
@@ -164,26 +164,27 @@ def _list_files(folder: Path) -> str:
 
 
 def _match_splits(
-    splits: Mapping[str, Dataset | IterableDataset], wanted: Mapping[str, str], where: str
+    splits: Mapping[str, Dataset | IterableDataset], names_by_split: Mapping[str, str], where: str
 ) -> dict[str, Source]:
-    """Returns the sources of the wanted splits; only those with their default name may be missing."""
+    """Returns the sources of the requested splits; only those with their default name may be missing."""
     sources = {}
-    for split, wanted_name in wanted.items():
+    for split, requested_name in names_by_split.items():
         names = {plain_name(option): option for option in reversed(list(splits))} | {
             option: option for option in splits
         }
         name = next(
-            (names[option] for option in (wanted_name, *split_names(wanted_name)) if option in names), None
+            (names[option] for option in (requested_name, *split_names(requested_name)) if option in names),
+            None,
         )
         if name is not None:
             sources[split] = _dataset_source(splits[name], f"{where}, {name}")
-        elif wanted_name != split or split == "train":
+        elif requested_name != split or split == "train":
             raise DataError(
-                f"the data have no split {wanted_name!r}",
+                f"the data have no split {requested_name!r}",
                 where=f"dataset.path={where}",
                 found=f"splits: {listing(splits)}",
                 fix=format_text_override(
-                    f"dataset.splits.{split}", nearest(wanted_name, splits) or next(iter(splits))
+                    f"dataset.splits.{split}", nearest(requested_name, splits) or next(iter(splits))
                 ),
             )
     return sources
