@@ -1,5 +1,4 @@
-"""Loads the rows of a run: locates the splits, converts them to canonical columns, caches them as Arrow tables and
-makes missing splits from train."""
+"""Loads the rows of a run: locates splits, converts them to canonical columns, caches them, makes missing splits."""
 
 import hashlib
 import json
@@ -44,23 +43,11 @@ logger = logging.getLogger(__name__)
 TABLE_VERSION = 6
 """Version of the cached tables: raise it when reading changes, so that old tables are not used."""
 FINGERPRINT_VERSION = 4
-"""Version of the fingerprint. Raising it gives the same rows another fingerprint, so earlier runs and caches no longer
-match."""
+"""Version of the fingerprint: raising it gives the same rows another one, so earlier runs and caches no longer match."""
 KEYS_NOT_READ = (
-    "path",
-    "splits",
-    "limit",
-    "validation_fraction",
-    "test_fraction",
-    "seed",
-    "task",
-    "license",
-    "language",
-    "labels",
-    "dedup",
-    "streaming",
-    "section_rows",
-)
+    "path", "splits", "limit", "validation_fraction", "test_fraction", "seed", "task", "license", "language", "labels",
+    "dedup", "streaming", "section_rows",
+)  # fmt: skip
 """Keys of `dataset` that do not affect how a row is read, and so are not part of the cache key."""
 
 
@@ -114,8 +101,7 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, cache: Path) 
     columns_by_split: dict[str, dict[str, dict[str, str]]] = {}
     for split, parts in located.items():
         tables = [
-            _read_source(item.source, split, config, columns, scheme, cache, predicting=False)
-            for item in parts
+            _read_rows(item.source, split, config, columns, scheme, cache, predicting=False) for item in parts
         ]
         slices[split] = [
             SourceSlice(item.part, f"{item.source.where} {item.source.identity}", data)
@@ -150,7 +136,7 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, cache: Path) 
         )
 
         def section_of(source: Source) -> Dataset:
-            data, _ = _read_source(source, "train", config, columns, scheme, cache, predicting=False)
+            data, _ = _read_rows(source, "train", config, columns, scheme, cache, predicting=False)
             data = without_repeats(data, text) if removes(config.dedup, Dedup.repeats) else data
             leaks = held_out if removes(config.dedup, Dedup.leaks) else []
             return without_leaks(data, leaks, text) if leaks else data
@@ -256,9 +242,7 @@ def load_file(
     else:
         source = with_known_columns(file_source(file, file_config), columns, file_config, predicting=True)
     scheme = _detect_scheme(file_config, columns, source)
-    data, info = _read_source(
-        source, split, file_config, columns, scheme, cache, predicting=True, given=given
-    )
+    data, info = _read_rows(source, split, file_config, columns, scheme, cache, predicting=True, given=given)
     for note in info["notes"]:
         logger.warning("data: %s", note)
     if not len(data):
@@ -283,9 +267,8 @@ def _text_lines_source(
 ) -> Source | None:
     """Returns the source of a text file with one text per line; None if the file is something else."""
     text = text_column(columns)
-    if form is not None or not has_one_text_per_line(
-        file, config, {text, getattr(config.columns, text, None) or text}
-    ):
+    names = {text, getattr(config.columns, text, None) or text}
+    if form is not None or not has_one_text_per_line(file, config, names):
         return None
     return lines_source(file, config, text)
 
@@ -311,11 +294,10 @@ def _file_and_config(path: str, config: DatasetConfig, form: str | None) -> tupl
 
 def rows_from_texts(texts: Sequence[str], columns: Sequence[Column], *, given: bool = False) -> Dataset:
     """Returns rows made of texts from the command line; `given` as in `load_file`."""
-    role = next(column for column in columns if not column.target)
-    name = "text" if role.kind is Kind.words else role.role
+    column = text_column(columns)
     config = DatasetConfig(path="--text")
     converter = Converter(columns, config, "--text", predicting=True, training=False, tags=None, given=given)
-    return Dataset.from_list(list(converter.convert({name: text} for text in texts)))
+    return Dataset.from_list(list(converter.convert({column: text} for text in texts)))
 
 
 def _slice_and_limit(
@@ -369,7 +351,7 @@ def _detect_scheme(config: DatasetConfig, columns: Sequence[Column], source: Sou
         return detect_tag_scheme(config, raw_tags(source.raw([]), config), source.where)
 
 
-def _read_source(
+def _read_rows(
     source: Source,
     split: str,
     config: DatasetConfig,
