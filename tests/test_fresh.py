@@ -22,7 +22,7 @@ os.environ.update(RANK="1", WORLD_SIZE="2")
 words = (["--version"], ["nonsense"], ["show", "name=ímã"], ["evaluate", "nowhere"])
 # What is started after a loss is started as in the first way: the verb with the dear imports is not needed twice.
 ended = [child_process.run(each) for each in (words[:3] if ways == "lost" else words)]
-print(json.dumps([[one.code, one.said] for one in ended]))
+print(json.dumps([[one.returncode, one.output] for one in ended]))
 """
 
 
@@ -42,7 +42,7 @@ def test_a_verb_says_and_ends_with_the_same_forked_or_started(tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
 def test_the_waiting_process_ends_with_the_first():
-    script = "from autotune import fresh; import os; child_process.prepare(); os._exit(0)"
+    script = "from autotune.runtime import child_process; import os; child_process.prepare(); os._exit(0)"
     # The reader of the pipe sees its end only when nobody holds it any more.
     assert (
         subprocess.run(

@@ -74,7 +74,7 @@ def test_a_record_of_other_types_is_refused_with_file_key_and_fix(tmp_path, cont
     file = tmp_path / "pair.json"
     file.write_bytes(content)
     with pytest.raises(ConfigError) as caught:
-        read_record(file, Pair, fix="write it again", kind=ConfigError)
+        read_record(file, Pair, fix="write it again", error_type=ConfigError)
     assert caught.value.where == str(file) and caught.value.fix == "write it again"
     assert caught.value.what == "pair.json is damaged" and found in (caught.value.found or "")
 

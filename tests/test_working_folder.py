@@ -59,7 +59,7 @@ def test_a_fresh_process_imports_nothing_from_there(hostile):
     """The proof, where it cannot be forked."""
     ended = child_process.run(["show", "name=here"])
     assert not hostile.exists(), hostile.read_text()
-    assert ended.code == 0 and "name: here" in ended.said
+    assert ended.returncode == 0 and "name: here" in ended.output
 
 
 @pytest.mark.parametrize("file", Path(autotune.__file__).parent.rglob("*.py"), ids=lambda file: file.stem)

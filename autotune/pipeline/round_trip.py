@@ -54,11 +54,11 @@ def verify_round_trip(
         free_memory()  # the other process needs the GPU's memory
         options = [word for plugin in plugins for word in ("--plugin", plugin)]
         done = child_process.run([*options, "predict", str(folder.path), str(given), "-o", str(answered)])
-        if done.code:
+        if done.returncode:
             raise TrainingError(
                 "a fresh process could not read the saved model back",
                 where=str(folder.model),
-                found=done.said.strip(),
+                found=done.output.strip(),
                 fix="the trained weights are safe in the run folder; please report this with the log",
             )
         actual = [json.loads(line) for line in answered.read_text(encoding="utf-8").splitlines()]

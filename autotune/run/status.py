@@ -77,7 +77,7 @@ def read_status(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: the file is damaged; the error says how to repair it.
     """
-    return read_record(path / STATUS, Status, fix=_repair(path), kind=ConfigError) or {}
+    return read_record(path / STATUS, Status, fix=_repair(path), error_type=ConfigError) or {}
 
 
 def state_of(path: Path) -> State | None:

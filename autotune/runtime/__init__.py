@@ -1,1 +1,1 @@
-"""Processes, signals, files and streams: what every other room may use, and none of it knows machine learning."""
+"""Processes, signals, files and streams: general code that every other package may use."""

@@ -1,7 +1,7 @@
-"""Runs a verb in a process that knows nothing of this one, without waiting for imports where that can be had.
+"""Runs a command in a fresh process, on Linux without importing the libraries again.
 
-`prepare` forks a process when everything has been imported and nothing has been done yet: no model, no data, no
-threads of torch, no GPU. It shares its memory with this one, waits, and forks a child for each verb.
+`prepare` forks a server process after the imports and before any work: no model, no data, no threads of torch, no GPU.
+It shares the memory of the imports with this process, waits, and forks a child for each command.
 """
 
 import json
@@ -24,78 +24,79 @@ from autotune.runtime.files import scratch
 
 @dataclass(frozen=True)
 class ProcessResult:
-    """How a verb ended."""
+    """The end of a command."""
 
-    code: int
-    said: str
-    """What it printed."""
+    returncode: int
+    output: str
+    """Standard output and standard error."""
 
 
-_waiting: tuple[BinaryIO, BinaryIO] | None = None
-"""Orders to the process that `prepare` has forked, and its answers."""
+_server: tuple[BinaryIO, BinaryIO] | None = None
+"""Pipes to and from the process that `prepare` has forked: requests and replies."""
 
 
 def prepare() -> None:
-    """To be called between imports and work. Elsewhere than on Linux it does nothing, and imports are waited for."""
-    global _waiting
-    if sys.platform != "linux" or _waiting is not None:
+    """Forks the server, only on Linux; elsewhere each command imports again. Call it between imports and work."""
+    global _server
+    if sys.platform != "linux" or _server is not None:
         return
-    (hear, tell), (receive, answer) = os.pipe(), os.pipe()
+    (request_read, request_write), (reply_read, reply_write) = os.pipe(), os.pipe()
     if os.fork() == 0:
-        os.close(tell)
-        os.close(receive)
-        _serve(os.fdopen(hear, "rb"), os.fdopen(answer, "wb", buffering=0))
-    os.close(hear)
-    os.close(answer)
+        os.close(request_write)
+        os.close(reply_read)
+        _serve(os.fdopen(request_read, "rb"), os.fdopen(reply_write, "wb", buffering=0))
+    # Without open copies of its ends here, the server sees the end of the pipe when this process dies.
+    os.close(request_read)
+    os.close(reply_write)
     # Unbuffered: `select` does not see what a buffer holds.
-    _waiting = os.fdopen(tell, "wb", buffering=0), os.fdopen(receive, "rb", buffering=0)
+    _server = os.fdopen(request_write, "wb", buffering=0), os.fdopen(reply_read, "rb", buffering=0)
 
 
-def run(words: Sequence[str]) -> ProcessResult:
-    """`autotune` with these words, in a fresh process that is none of a launcher's.
+def run(arguments: Sequence[str]) -> ProcessResult:
+    """Runs `autotune` with these arguments in a fresh process, without the launcher's environment variables.
 
     Raises:
-        Interrupted: a signal has come; the process was asked to end.
+        Interrupted: a signal has arrived; the process was asked to stop.
     """
     with scratch() as folder:
-        said = Path(folder, "said.txt")
-        code = _asked(words, said) if _waiting is not None else None
-        if code is None:
-            with said.open("wb") as output:
-                command = [sys.executable, "-P", "-m", "autotune", *words]
+        output_file = Path(folder, "said.txt")
+        returncode = _run_forked(arguments, output_file) if _server is not None else None
+        if returncode is None:
+            with output_file.open("wb") as output:
+                command = [sys.executable, "-P", "-m", "autotune", *arguments]
                 environment = launcher.without_launcher_env(os.environ) | {"PYTHONIOENCODING": "utf-8"}
                 process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
-                while (code := _ended(process)) is None:
-                    _end_if_asked(process.pid)
-        # Ctrl-C has reached it as well.
+                while (returncode := _poll(process)) is None:
+                    _stop_if_requested(process.pid)
+        # Ctrl-C reaches the child as well, which may then have ended before the check above.
         signals.raise_if_stopped()
-        return ProcessResult(code, said.read_text(encoding="utf-8", errors="replace"))
+        return ProcessResult(returncode, output_file.read_text(encoding="utf-8", errors="replace"))
 
 
-def _asked(words: Sequence[str], said: Path) -> int | None:
-    """The exit code of a forked child; None where the process that forks is gone."""
-    assert _waiting is not None, "asked only when there is one"
-    orders, answers = _waiting
+def _run_forked(arguments: Sequence[str], output_file: Path) -> int | None:
+    """Returns the exit code of a forked child; None if the server is gone."""
+    assert _server is not None, "called only when there is one"
+    requests, replies = _server
     try:
-        orders.write(json.dumps([list(words), str(said)]).encode() + b"\n")
+        requests.write(json.dumps([list(arguments), str(output_file)]).encode() + b"\n")
     except BrokenPipeError:
         return None
-    child = answers.readline()
-    while child and not select.select([answers], [], [], signals.PAUSE)[0]:
-        _end_if_asked(int(child))
-    answer = answers.readline()
-    return int(answer) if answer else None
+    child = replies.readline()
+    while child and not select.select([replies], [], [], signals.PAUSE)[0]:
+        _stop_if_requested(int(child))
+    reply = replies.readline()
+    return int(reply) if reply else None
 
 
-def _ended(process: "subprocess.Popen[bytes]") -> int | None:
-    """Its exit code; None while it is still at work."""
+def _poll(process: "subprocess.Popen[bytes]") -> int | None:
+    """Waits briefly; returns the exit code, or None while the process still runs."""
     with suppress(subprocess.TimeoutExpired):
         return process.wait(signals.PAUSE)
     return None
 
 
-def _end_if_asked(child: int) -> None:
-    """Ends a process, and raises Interrupted, where a signal has come."""
+def _stop_if_requested(child: int) -> None:
+    """Interrupts a process and raises Interrupted if a signal has arrived."""
     try:
         signals.raise_if_stopped()
     except Interrupted:
@@ -104,38 +105,40 @@ def _end_if_asked(child: int) -> None:
         raise
 
 
-def _serve(orders: BinaryIO, answers: BinaryIO) -> NoReturn:
-    """Forks a child for each order, until the first process closes the pipe or dies."""
+def _serve(requests: BinaryIO, replies: BinaryIO) -> NoReturn:
+    """Forks a child for each request, until the first process closes the pipe or dies."""
+    # Ctrl-C reaches the whole process group; the server must outlive it to report how the child ended.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for line in orders:
-        words, said = json.loads(line)
+    for line in requests:
+        arguments, output_file = json.loads(line)
         child = os.fork()
         if child == 0:
-            _exec_cli(words, said)
-        answers.write(b"%d\n" % child)
+            _exec_cli(arguments, output_file)
+        replies.write(b"%d\n" % child)
         _, status = os.waitpid(child, 0)
-        answers.write(b"%d\n" % os.waitstatus_to_exitcode(status))
+        replies.write(b"%d\n" % os.waitstatus_to_exitcode(status))
+    # Not sys.exit: the exit handlers belong to the first process.
     os._exit(0)
 
 
-def _exec_cli(words: list[str], said: str) -> NoReturn:
-    """`python -P -m autotune`, in this process."""
-    code = 1
+def _exec_cli(arguments: list[str], output_file: str) -> NoReturn:
+    """Does what `python -P -m autotune` does, in this process."""
+    returncode = 1
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        output = os.open(output_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         for number, name in ((1, "stdout"), (2, "stderr")):
             os.dup2(output, number)
-            # Those of the first process may be closed, or in another encoding.
+            # The streams of the first process may be closed, or have another encoding.
             setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
-        alone = launcher.without_launcher_env(os.environ)
+        environment = launcher.without_launcher_env(os.environ)
         os.environ.clear()
-        os.environ.update(alone)
-        sys.argv[1:] = words
+        os.environ.update(environment)
+        sys.argv[1:] = arguments
         runpy.run_module("autotune", run_name="__main__")
-    except SystemExit as leaving:
-        code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except SystemExit as exit_:
+        returncode = exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code)
+        os._exit(returncode)

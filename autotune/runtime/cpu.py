@@ -1,4 +1,4 @@
-"""What the CPU has for this process: cores that compute independently, and cache."""
+"""Reads the CPU's physical cores and cache size."""
 
 import os
 from pathlib import Path
@@ -11,16 +11,16 @@ UNITS = {"K": 1 << 10, "M": 1 << 20}
 def physical_cores(
     allowed: frozenset[int] | None = None, *, system: Path = SYSTEM, quota: Path = QUOTA
 ) -> int:
-    """Physical cores that this process may use: two threads of one core multiply matrices no faster than one.
+    """Counts the physical cores that this process may use: two threads of one core multiply matrices no faster than one.
 
     Args:
-        allowed: numbers of the logical CPUs; None: what the scheduler allows.
+        allowed: numbers of the logical CPUs; None for those that the scheduler allows.
         system: the kernel's folder of CPUs.
-        quota: the control group's share of time, `max 100000` or `200000 100000`.
+        quota: file with the control group's quota of CPU time, `max 100000` or `200000 100000`.
     """
     if allowed is None:
-        known = hasattr(os, "sched_getaffinity")
-        allowed = frozenset(os.sched_getaffinity(0) if known else range(os.cpu_count() or 1))
+        has_affinity = hasattr(os, "sched_getaffinity")
+        allowed = frozenset(os.sched_getaffinity(0) if has_affinity else range(os.cpu_count() or 1))
     siblings = {
         _read(system / f"cpu{number}" / "topology" / "thread_siblings_list") or str(number)
         for number in allowed
@@ -31,7 +31,7 @@ def physical_cores(
 
 
 def cache_bytes(*, system: Path = SYSTEM) -> int:
-    """Size of the largest cache of the first CPU; 0 where the system does not tell."""
+    """Returns the size of the largest cache of the first CPU; 0 if the system does not report it."""
     sizes = [_read(file) for file in (system / "cpu0" / "cache").glob("index*/size")]
     return max((int(size[:-1]) * UNITS[size[-1]] for size in sizes if size[-1:] in UNITS), default=0)
 

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, locked, and what the system refuses in our words."""
+"""Files: atomic writes, locks, and translation of what the operating system refuses."""
 
 import errno
 import fcntl
@@ -21,55 +21,59 @@ from autotune.runtime.os_errors import REFUSALS, system_error
 
 OUTPUT, RUNS = "another name for the output", "runs=FOLDER"
 SCRATCH = "autotune-"
-"""What the names of temporary folders begin with."""
+"""Prefix of the names of temporary folders."""
 PRIVATE = 0o700
-"""Mode of a new folder with what was learned or read: a cluster's disk is shared, data may be confidential."""
+"""Mode of a new folder for weights or data: a cluster's disk is shared, and data may be confidential."""
 LOCK_TRIES = 10
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
+"""Errors of a file system without file locks."""
 NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF)
-"""What a file system answers that cannot fsync a folder: SMB, exFAT and many FUSE mounts."""
+"""Errors of a file system that cannot fsync a folder: SMB, exFAT and many FUSE mounts."""
 
 
 @contextmanager
 def atomic_write(target: Path, *, elsewhere: str = RUNS) -> Iterator[IO[bytes]]:
-    """A file to write that takes the target's place once all of it has reached the disk.
+    """Opens a file for writing that replaces the target once all of it is on the disk.
 
-    A link stays, and what it leads to is replaced. Devices, pipes and this process's own streams are written into.
+    A link is kept, and the file it leads to is replaced. Devices, pipes and this process's own streams are written
+    directly.
 
     Raises:
-        ConfigError: what is there is a folder, a socket or a disk.
-        DiskError: it cannot be written; the target is as it was.
+        ConfigError: the target is a folder, a socket or a disk.
+        DiskError: the file cannot be written; the target is unchanged.
     """
     with disk_errors(target, elsewhere=elsewhere):
-        special = _special(target)
+        special = _open_special(target)
         if special is not None:
             with special:
                 yield special
             return
+        # In the folder of the file itself: `os.replace` is atomic only within one file system.
         target = Path(os.path.realpath(target))
-        beside = target.with_name(f".{target.name}.part")
+        temporary = target.with_name(f".{target.name}.part")
         try:
-            with beside.open("wb") as file:
+            with temporary.open("wb") as file:
                 yield file
                 file.flush()
+                # Before the rename: after a power cut, the new name must not lead to an empty file.
                 os.fsync(file.fileno())
-            os.replace(beside, target)
+            os.replace(temporary, target)
             fsync_path(target.parent)
         except BaseException:
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
 
 
-def _special(target: Path) -> IO[bytes] | None:
-    """What can only be written into, opened; None for a file, or where there is nothing yet.
+def _open_special(target: Path) -> IO[bytes] | None:
+    """Opens a device, a pipe or an own stream for writing; returns None for a regular file or a missing one.
 
     Raises:
-        ConfigError: it cannot be written into either, or nobody reads from the pipe.
-        OSError: it cannot be opened.
+        ConfigError: the target cannot be written into, or nobody reads from the pipe.
+        OSError: the target cannot be opened.
     """
-    own = _own_stream(target)
-    if own is not None:
-        return os.fdopen(os.dup(own), "wb")
+    descriptor = _own_descriptor(target)
+    if descriptor is not None:
+        return os.fdopen(os.dup(descriptor), "wb")
     try:
         mode = target.stat().st_mode
     except FileNotFoundError:
@@ -77,10 +81,12 @@ def _special(target: Path) -> IO[bytes] | None:
     if stat.S_ISREG(mode):
         return None
     if not (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)):
-        kind = "a folder" if stat.S_ISDIR(mode) else "a socket or a disk"
-        raise ConfigError("what is there is not a file", where=str(target), found=kind, fix="another name")
+        file_type = "a folder" if stat.S_ISDIR(mode) else "a socket or a disk"
+        raise ConfigError(
+            "what is there is not a file", where=str(target), found=file_type, fix="another name"
+        )
     try:
-        # Without this flag, opening a pipe waits for a reader, perhaps for ever.
+        # Without O_NONBLOCK, opening a pipe waits for a reader, perhaps forever.
         descriptor = os.open(target, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError as error:
         if error.errno != errno.ENXIO or not stat.S_ISFIFO(mode):
@@ -92,20 +98,20 @@ def _special(target: Path) -> IO[bytes] | None:
 
 
 def refuse_ways_out(folder: Path) -> None:
-    """Looks for files of a folder that are links to files elsewhere, or pipes and the like: who gave us the folder
-    would choose what we write into.
+    """Checks that a folder holds no links to files elsewhere, pipes or the like, through which whoever made the folder
+    would choose what the run writes into.
 
     Raises:
-        ConfigError: names the first.
+        ConfigError: the first such file.
     """
     home = folder.resolve()
     for root, _, names in os.walk(folder):
-        for name in sorted(names):  # links to folders are none of these
+        for name in sorted(names):  # without links to folders, which `os.walk` lists as folders
             entry = Path(root, name)
             try:
                 mode = entry.lstat().st_mode
             except FileNotFoundError:
-                continue  # another process works here
+                continue  # removed meanwhile by another process
             inside = stat.S_ISLNK(mode) and Path(os.path.realpath(entry)).is_relative_to(home)
             if not (inside or stat.S_ISREG(mode)):
                 found = f"a link to {entry.readlink()}" if stat.S_ISLNK(mode) else "no file and no folder"
@@ -113,14 +119,14 @@ def refuse_ways_out(folder: Path) -> None:
                                   fix="remove it")  # fmt: skip
 
 
-def _own_stream(path: Path) -> int | None:
-    """The number of this process's descriptor that a name stands for: /dev/stdout, /dev/fd/63. Where that is connected
-    with a file, opening the file from its start would lose what others have written."""
-    streams = Path("/dev/fd").resolve()
-    for _ in range(40):  # links, as many as the system follows
+def _own_descriptor(path: Path) -> int | None:
+    """Returns this process's file descriptor that a path names: /dev/stdout, /dev/fd/63. If it is connected to a file,
+    opening that file again from its start would overwrite what others have written."""
+    descriptors = Path("/dev/fd").resolve()
+    for _ in range(40):  # as many links as the system follows
         path = path.absolute()
         path = path.parent.resolve() / path.name
-        if path.parent == streams and path.name.isdecimal():
+        if path.parent == descriptors and path.name.isdecimal():
             return int(path.name)
         if not path.is_symlink():
             break
@@ -130,12 +136,12 @@ def _own_stream(path: Path) -> int | None:
 
 @contextmanager
 def disk_errors(path: Path, needed: int | None = None, *, elsewhere: str = RUNS) -> Iterator[None]:
-    """Inside, an OSError becomes a DiskError.
+    """Turns an OSError inside the context into a DiskError.
 
     Args:
-        path: what is being written, for the message.
-        needed: bytes that it takes, likewise.
-        elsewhere: override or argument that names another place, likewise.
+        path: path that is written, for the message.
+        needed: bytes to write, for the message.
+        elsewhere: override or argument that names another place, for the message.
 
     Raises:
         DiskError: the system refused.
@@ -150,7 +156,7 @@ def disk_errors(path: Path, needed: int | None = None, *, elsewhere: str = RUNS)
 
 @contextmanager
 def rust_disk_errors(path: Path, needed: int | None = None) -> Iterator[None]:
-    """As `disk_errors`, around libraries written in Rust, which raise errors of their own for what the system says.
+    """Does the same as `disk_errors` around libraries written in Rust, whose errors are not OSErrors.
 
     Raises:
         DiskError: the system refused.
@@ -159,20 +165,20 @@ def rust_disk_errors(path: Path, needed: int | None = None) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            said = re.search(r"\(os error (\d+)\)", str(error))
-            if said is None:
+            match = re.search(r"\(os error (\d+)\)", str(error))
+            if match is None:
                 raise
-            number = int(said[1])
+            number = int(match[1])
             raise OSError(number, os.strerror(number)) from error
 
 
 @contextmanager
 def read_errors(path: Path | None = None, *, elsewhere: str = "dataset.path=FILE") -> Iterator[None]:
-    """Inside, what the system refuses becomes a DiskError; a file that is missing stays a FileNotFoundError.
+    """Turns an OSError inside the context into a DiskError; for a missing file, FileNotFoundError is kept.
 
     Args:
-        path: what is being read, for the message; None: what the error names.
-        elsewhere: override or argument that names another place, likewise.
+        path: path that is read, for the message; None for the path in the error.
+        elsewhere: override or argument that names another place, for the message.
 
     Raises:
         DiskError: the system refused.
@@ -186,10 +192,10 @@ def read_errors(path: Path | None = None, *, elsewhere: str = "dataset.path=FILE
 
 
 def scratch() -> "tempfile.TemporaryDirectory[str]":
-    """A folder for temporary files, removed when it is closed.
+    """Makes a folder for temporary files that is removed when it is closed.
 
     Raises:
-        DiskError: none can be made.
+        DiskError: it cannot be made.
     """
     try:
         return tempfile.TemporaryDirectory(prefix=SCRATCH)
@@ -203,14 +209,14 @@ def scratch() -> "tempfile.TemporaryDirectory[str]":
 
 
 def acquire_lock(path: Path, *, make: bool = False) -> IO[str]:
-    """Opens a lock file and holds it until it is closed; the system lets go of it when the process dies.
+    """Opens a lock file and holds the lock until the file is closed; the system releases it when the process dies.
 
     Args:
-        path: of the file.
-        make: whether its folder is made where it is missing.
+        path: path of the file.
+        make: whether to make its folder if it is missing.
 
     Raises:
-        ConfigError: another process holds it; which one is said.
+        ConfigError: another process, which is named, holds the lock.
         DiskError: the file system has no locks.
     """
     for _ in range(LOCK_TRIES):
@@ -224,7 +230,7 @@ def acquire_lock(path: Path, *, make: bool = False) -> IO[str]:
             raise
         try:
             _lock(file, path)
-            # Who held it may have renamed the folder while this process waited to lock: then this is the old folder's.
+            # The previous holder may have renamed the folder between open and lock: then this locks the old folder.
             if _is_still_at(file, path):
                 break
         except BaseException:
@@ -232,7 +238,7 @@ def acquire_lock(path: Path, *, make: bool = False) -> IO[str]:
             raise
         file.close()
     else:
-        raise _held(path, "the folder is renamed again and again")
+        raise _lock_error(path, "the folder is renamed again and again")
     file.truncate(0)
     file.write(f"process {os.getpid()} on {socket.gethostname()} since {now()}")
     file.flush()
@@ -244,7 +250,7 @@ def _lock(file: IO[str], path: Path) -> None:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError) as error:
         file.seek(0)
-        raise _held(path, file.read().strip() or None) from error
+        raise _lock_error(path, file.read().strip() or None) from error
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
@@ -256,7 +262,7 @@ def _lock(file: IO[str], path: Path) -> None:
         ) from error
 
 
-def _held(path: Path, holder: str | None) -> ConfigError:
+def _lock_error(path: Path, holder: str | None) -> ConfigError:
     return ConfigError(
         "another process works in this folder",
         where=str(path.parent),
@@ -273,76 +279,77 @@ def _is_still_at(file: IO[str], path: Path) -> bool:
 
 
 def json_lines(path: Path) -> Iterator[Any]:
-    """What the lines of a file hold; nothing where there is none."""
+    """Yields the JSON values of the lines of a file; nothing if there is no such file."""
     if path.exists():
         with path.open(encoding="utf-8") as lines:
             yield from map(json.loads, lines)
 
 
 def interleave_lines(parts: Sequence[Path], target: Path) -> None:
-    """Puts the lines of files into one, each in turn, and removes the files.
+    """Merges files line by line, one line of each in turn, and removes them.
 
     Args:
-        parts: none has fewer lines than a later one, nor more than one line more.
-        target: written whole or not at all.
+        parts: files of which none has fewer lines than a later one, nor more than one line more.
+        target: file to write, whole or not at all.
 
     Raises:
-        DiskError: it cannot be written.
+        DiskError: the target cannot be written.
     """
     with ExitStack() as stack, atomic_write(target) as file:
         for source in cycle([stack.enter_context(part.open("rb")) for part in parts]):
             line = source.readline()
-            if not line:
+            if not line:  # by the condition on `parts`, the later ones have no more lines either
                 break
             file.write(line)
     for part in parts:
         part.unlink()
 
 
-def deliver(made: Path, target: Path) -> None:
-    """Puts the bytes of a finished file where the user wants them, on whatever disk or device that is; see `atomic_write`.
+def deliver(finished: Path, target: Path) -> None:
+    """Copies a finished file to where the user wants it, on any disk or device; see `atomic_write`.
 
     Raises:
-        DiskError: they cannot be written.
+        DiskError: the target cannot be written.
     """
-    with made.open("rb") as source, atomic_write(target, elsewhere=OUTPUT) as file:
+    with finished.open("rb") as source, atomic_write(target, elsewhere=OUTPUT) as file:
         shutil.copyfileobj(source, file, 1 << 20)
 
 
 def follow_umask(*files: Path) -> None:
-    """Gives files of one folder the mode that the user's umask, or the folder's own rules, have for new files:
-    safetensors writes files that nobody else may read.
+    """Gives files the mode that new files get from the user's umask or the rules of their folder: safetensors writes
+    files that nobody else may read.
 
     Raises:
         OSError: the folder cannot be written.
     """
     for folder in {file.parent for file in files}:
-        model = folder / ".mode.part"
-        model.touch()
-        mode = stat.S_IMODE(model.stat().st_mode)
-        model.unlink()
+        # The umask can be read only by changing it, and a folder may have default ACLs: make a file and look at it.
+        sample = folder / ".mode.part"
+        sample.touch()
+        mode = stat.S_IMODE(sample.stat().st_mode)
+        sample.unlink()
         for file in files:
             if file.parent == folder and stat.S_IMODE(file.stat().st_mode) != mode:
                 file.chmod(mode)
 
 
 def free_name(path: Path) -> Path:
-    """The path with `.old-1` behind it, or the next number that is free."""
+    """Returns the path with the suffix `.old-1`, or the next free number."""
     number = 1
-    while (aside := path.with_name(f"{path.name}.old-{number}")).exists():
+    while (candidate := path.with_name(f"{path.name}.old-{number}")).exists():
         number += 1
-    return aside
+    return candidate
 
 
 def now() -> str:
-    """The time in UTC to the second, ISO 8601."""
+    """Returns the time in UTC to the second, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def fsync_path(path: Path) -> None:
-    """Makes what was written to a file, or renamed in a folder, last through a power cut.
+    """Flushes a file, or the names in a folder, to the disk, so that they survive a power cut.
 
-    A folder is passed over where the file system cannot do that for folders: nothing better can be had there.
+    Ignores a file system that cannot flush folders: there is no other way.
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -355,7 +362,7 @@ def fsync_path(path: Path) -> None:
 
 
 def fsync_tree(folder: Path) -> None:
-    """Makes a folder and everything in it last through a power cut."""
+    """Flushes a folder and everything in it to the disk."""
     for path in sorted(folder.rglob("*"), reverse=True):
         if not path.is_symlink():
             fsync_path(path)
@@ -363,18 +370,19 @@ def fsync_tree(folder: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Makes a private folder and those above it, unless they are there."""
-    made = [one for one in (path, *path.parents) if not one.exists()]
+    """Makes a private folder and the missing ones above it, unless it exists."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(PRIVATE, parents=True, exist_ok=True)
-    for one in reversed(made):
-        fsync_path(one.parent)
+    for folder in reversed(missing):
+        fsync_path(folder.parent)
 
 
 def replace_folder(partial: Path, folder: Path) -> None:
-    """Puts a finished folder into place once all of it has reached the disk; whoever reads sees the old or the new."""
+    """Puts a finished folder into place once all of it is on the disk; readers see the old one or the new one."""
     fsync_tree(partial)
     old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
+    # A folder that is not empty cannot be replaced by a rename, so the old one is renamed first.
     if folder.exists():
         folder.rename(old)
     partial.rename(folder)
@@ -383,7 +391,7 @@ def replace_folder(partial: Path, folder: Path) -> None:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Gives a file another name; where the file system has no hard links, a copy that has reached the disk."""
+    """Gives a file another name; if the file system has no hard links, copies it to the disk."""
     try:
         target.hardlink_to(source)
     except OSError:

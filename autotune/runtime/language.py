@@ -1,8 +1,8 @@
-"""The language in which people are addressed: English, or Portuguese by AUTOTUNE_LANG or the locale.
+"""Translates what the user sees: English, or Portuguese by AUTOTUNE_LANG or the locale.
 
-Code composes its messages in English, and log.txt and JSON get them so. Only where a message is shown to a person it
-is translated: the English templates of `assets/messages/pt.toml` are compared with its text, and the values that fill
-their places go into the Portuguese sentence. A message without a template is shown in English, so none is ever lost.
+Code composes its messages in English, and log.txt and JSON contain them in English. A message is translated only when it
+is shown: its text is matched against the English templates of `assets/messages/pt.toml`, and the values at their
+placeholders are filled into the Portuguese sentence. A message without a template is shown in English, so none is lost.
 """
 
 import os
@@ -22,58 +22,58 @@ LOCALE = ("LC_ALL", "LC_MESSAGES", "LANG")
 KNOWN = re.compile(r"(pt|en)(?:[_-][a-z]{2,3})?(?:[.@].*)?", re.IGNORECASE)
 CATALOGUE = Path(__file__).parents[1] / "assets" / "messages" / "pt.toml"
 FIELDS = ("places", "fixes", "pieces")
-"""Tables of the catalogue for one field of a message, or for the inside of one; in other texts they may fit data."""
+"""Tables of the catalogue that apply to one field or part of a message; elsewhere they could match the user's data."""
 MORE = re.compile(r", and (\d+) more$")
-"""How `errors.listing` ends a list that it cuts."""
+"""End of a list that `errors.listing` has shortened."""
 
 
 class Pieces(str):
-    """A line made of messages, each of which is translated by itself; as a string, the line in English."""
+    """A line of several messages, each translated by itself; as a string, the line in English."""
 
     parts: tuple[str, ...]
 
     def __new__(cls, *parts: str) -> Self:
-        """Joins the messages and what is between them."""
+        """Joins the messages and the texts between them."""
         line = super().__new__(cls, "".join(parts))
         line.parts = parts
         return line
 
 
 def check_language() -> None:
-    """To be called before the work.
+    """Checks the configured language before the work.
 
     Raises:
-        ConfigError: AUTOTUNE_LANG names a language that autotune does not speak.
+        ConfigError: AUTOTUNE_LANG names a language that autotune does not support.
     """
-    wished = os.environ.get(VARIABLE, "")
-    if wished and not KNOWN.fullmatch(wished):
+    language = os.environ.get(VARIABLE, "")
+    if language and not KNOWN.fullmatch(language):
         raise ConfigError(
             "autotune does not speak this language",
             where=f"the environment variable {VARIABLE}",
-            found=wished,
+            found=language,
             fix="AUTOTUNE_LANG=pt, or AUTOTUNE_LANG=en",
         )
 
 
 def local(text: str) -> str:
-    """A message in the user's language."""
-    return _translated(text) if _is_portuguese() else text
+    """Returns a message in the user's language."""
+    return _translate(text) if _is_portuguese() else text
 
 
 def word(text: str) -> str:
-    """A label of a table, the name of a column or the like, in the user's language."""
+    """Returns a single word, as a label of a table or the name of a column, in the user's language."""
     return _catalogue().words.get(text, text) if _is_portuguese() else text
 
 
 def shown(what: str, where: str | None = None, found: str | None = None, fix: str | None = None) -> str:
-    """A message with its details below, as errors and findings have them, in the user's language."""
+    """Returns an error or a finding with its details below, in the user's language."""
     if not _is_portuguese():
         return format_error(what, [("where", where), ("found", found), ("fix", fix)])
     details = (("where", where, "places"), ("found", found, ""), ("fix", fix, "fixes"))
     return format_error(
-        _translated(what),
+        _translate(what),
         [
-            (word(name), value if value is None else _translated(value, field))
+            (word(name), value if value is None else _translate(value, field))
             for name, value, field in details
         ],
     )
@@ -81,11 +81,12 @@ def shown(what: str, where: str | None = None, found: str | None = None, fix: st
 
 @dataclass(frozen=True)
 class Template:
-    """A sentence with places for values, in English and in Portuguese.
+    """A sentence with placeholders, in English and in Portuguese.
 
     Args:
-        english: `{name}` is a place; what fills `{name:said}` is a message or a word itself, and translated, too.
-        portuguese: with the same names.
+        english: English sentence; `{name}` is a placeholder. The value of `{name:said}` is itself a message or a word,
+            and is translated, too.
+        portuguese: Portuguese sentence with the same names.
     """
 
     english: str
@@ -93,7 +94,7 @@ class Template:
 
     @cached_property
     def chunks(self) -> list[str]:
-        """The text around the places: one more than there are places."""
+        """Texts around the placeholders: one more than there are placeholders."""
         chunks = [""]
         for text, name, _, _ in Formatter().parse(self.english):
             chunks[-1] += text
@@ -103,36 +104,36 @@ class Template:
 
     @cached_property
     def places(self) -> dict[str, bool]:
-        """Names of the places, and whether what fills them is translated."""
+        """Names of the placeholders, and whether their values are translated."""
         return {
             name: form == "said" for _, name, form, _ in Formatter().parse(self.english) if name is not None
         }
 
     def values(self, text: str) -> dict[str, str] | None:
-        """What fills the places in a text; None where the text is not made of this template."""
+        """Returns the values of the placeholders in a text; None if the text does not match the template."""
         first, last = self.chunks[0], self.chunks[-1]
         if len(self.chunks) == 1:
             return {} if text == first else None
         if not text.startswith(first) or not text.endswith(last) or len(text) < len(first) + len(last):
             return None
-        at, end, filled = len(first), len(text) - len(last), []
+        start, end, values = len(first), len(text) - len(last), []
         for chunk in self.chunks[1:-1]:
-            there = text.find(chunk, at, end)
-            if there < 0:
+            index = text.find(chunk, start, end)
+            if index < 0:
                 return None
-            filled.append(text[at:there])
-            at = there + len(chunk)
-        return dict(zip(self.places, [*filled, text[at:end]], strict=True))
+            values.append(text[start:index])
+            start = index + len(chunk)
+        return dict(zip(self.places, [*values, text[start:end]], strict=True))
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What is known of the other language."""
+    """Portuguese translations of words and messages."""
 
     words: Mapping[str, str]
     templates: Mapping[str, Sequence[Template]]
-    """Those of messages together with those of a field, by field; "" for none. The ones with most text come first, for
-    those with little fit more."""
+    """For each field ("" for none), its templates and those of all messages. The ones with the most text come first,
+    because those with little text match more messages."""
 
 
 @cache
@@ -140,28 +141,28 @@ def _catalogue() -> Catalogue:
     tables = tomllib.loads(CATALOGUE.read_text(encoding="utf-8"))
     words = tables.pop("words")
     fields = {"": {}} | {name: tables.pop(name) for name in FIELDS}
-    messages = {english: other for table in tables.values() for english, other in table.items()}
+    messages = {english: portuguese for table in tables.values() for english, portuguese in table.items()}
     templates = {
         field: sorted(
-            (Template(english, other) for english, other in (messages | own).items()),
+            (Template(english, portuguese) for english, portuguese in (messages | field_messages).items()),
             key=lambda template: -sum(map(len, template.chunks)),
         )
-        for field, own in fields.items()
+        for field, field_messages in fields.items()
     }
     return Catalogue(words, templates)
 
 
 def _is_portuguese() -> bool:
-    wished = os.environ.get(VARIABLE, "")
-    if not KNOWN.fullmatch(wished):
-        wished = next((os.environ[name] for name in LOCALE if os.environ.get(name)), "")
-    return wished.lower().startswith("pt")
+    language = os.environ.get(VARIABLE, "")
+    if not KNOWN.fullmatch(language):
+        language = next((os.environ[name] for name in LOCALE if os.environ.get(name)), "")
+    return language.lower().startswith("pt")
 
 
-def _translated(text: str, field: str = "") -> str:
-    """A text of a field in Portuguese."""
+def _translate(text: str, field: str = "") -> str:
+    """Returns a text of a field in Portuguese."""
     if isinstance(text, Pieces):
-        return _joined(text)
+        return _translate_pieces(text)
     catalogue = _catalogue()
     if field == "pieces" and text in catalogue.words:
         return catalogue.words[text]
@@ -169,26 +170,26 @@ def _translated(text: str, field: str = "") -> str:
         values = template.values(text)
         if values is not None:
             return template.portuguese.format_map({
-                name: _translated(value, "pieces") if template.places[name] else _rest(value)
+                name: _translate(value, "pieces") if template.places[name] else _translate_ending(value)
                 for name, value in values.items()
             })  # fmt: skip
     if "\n" in text:
-        return "\n".join(_translated(line, field) for line in text.split("\n"))
-    return _rest(text)
+        return "\n".join(_translate(line, field) for line in text.split("\n"))
+    return _translate_ending(text)
 
 
-def _joined(line: Pieces) -> str:
-    """Parts of blanks get longer or shorter, so that what is behind them stays in its column."""
-    joined, ahead = "", 0
+def _translate_pieces(line: Pieces) -> str:
+    """Translates each part; lengthens or shortens the blanks between them, so the columns of a table stay aligned."""
+    translated, surplus = "", 0
     for part in line.parts:
-        if len(part) > 1 and part.isspace() and joined:
-            joined += " " * max(1, len(part) - ahead)
-            ahead = 0
+        if len(part) > 1 and part.isspace() and translated:
+            translated += " " * max(1, len(part) - surplus)
+            surplus = 0
         else:
-            other = _translated(part, "pieces")
-            joined, ahead = joined + other, ahead + len(other) - len(part)
-    return joined
+            portuguese = _translate(part, "pieces")
+            translated, surplus = translated + portuguese, surplus + len(portuguese) - len(part)
+    return translated
 
 
-def _rest(text: str) -> str:
+def _translate_ending(text: str) -> str:
     return MORE.sub(r", e mais \1", text)

@@ -1,4 +1,4 @@
-"""Which of several processes this is, as torchrun and accelerate launch say it in the environment."""
+"""Reads rank and world size from the environment variables that torchrun and accelerate launch set."""
 
 import os
 from collections.abc import Mapping
@@ -11,22 +11,22 @@ PREFIXES = ("ROLE_", "TORCHELASTIC_")
 
 
 def rank() -> int:
-    """The number of this process, 0 for the one that speaks and writes."""
+    """Returns the rank of this process; rank 0 logs and writes."""
     return _number("RANK", 0)
 
 
 def world_size() -> int:
-    """How many processes there are."""
+    """Returns the number of processes."""
     return _number("WORLD_SIZE", 1)
 
 
 def local_world_size() -> int:
-    """How many of them are on this machine."""
+    """Returns the number of processes on this machine."""
     return _number("LOCAL_WORLD_SIZE", 1)
 
 
 def without_launcher_env(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment for a child process that is none of them."""
+    """Returns the environment without the launcher's variables, for a child process."""
     return {
         name: value
         for name, value in environment.items()

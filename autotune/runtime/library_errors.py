@@ -1,9 +1,9 @@
-"""Calls into libraries that read what people give: whatever these raise is told as a fault of what was read.
+"""Translates the errors of libraries that read the user's files into errors about the file.
 
-A damaged or hostile file makes parsers, model classes and code in Rust or C raise anything at all: TypeError,
-AttributeError, SystemError, a plain Exception, even pyo3's PanicException, which is no Exception. Naming the kinds
-at each call is a list that is never complete. So the call alone stands inside `library_errors`, and everything that comes out
-of the library is translated, while an error that one of our own functions raised further down is left: it is a bug.
+A damaged or hostile file can make parsers, model classes and code in Rust or C raise anything: TypeError,
+AttributeError, SystemError, a plain Exception, even pyo3's PanicException, which is not an Exception. A list of types at
+each call would never be complete. So only the call is placed inside `library_errors`, and every error of the library is
+translated. An error raised by one of our own functions further down is not: it is a bug.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,45 +13,45 @@ from types import TracebackType
 
 from autotune.errors import AutotuneError
 
-OURS = str(Path(__file__).parents[1])
+PACKAGE = str(Path(__file__).parents[1])
 PANIC = "PanicException"
-"""pyo3's name for a panic in Rust."""
+"""Name of pyo3's exception for a panic in Rust."""
 
 
 @contextmanager
 def library_errors(explain: Callable[[BaseException], AutotuneError]) -> Iterator[None]:
-    """Inside stands a call into a library, and as little else as possible.
+    """Translates errors of a call into a library; the context should contain little else.
 
     Args:
-        explain: makes the error that people see of what the library raised.
+        explain: returns the error for the user for one that the library raised.
 
     Raises:
-        AutotuneError: the library raised something.
+        AutotuneError: the library raised an error.
     """
     try:
         yield
     except AutotuneError:
         raise
     except BaseException as error:
-        if not (isinstance(error, Exception) or type(error).__name__ == PANIC) or _is_ours(
-            error.__traceback__
-        ):
+        # The other BaseExceptions are KeyboardInterrupt, SystemExit and the like, which must pass.
+        is_error = isinstance(error, Exception) or type(error).__name__ == PANIC
+        if not is_error or _is_ours(error.__traceback__):
             raise
         raise explain(error) from error
 
 
-def message_of(error: BaseException, most: int = 300) -> str:
-    """What a library said, on one line: the kind of error and the first line of its text."""
+def message_of(error: BaseException, max_length: int = 300) -> str:
+    """Returns an error of a library on one line: its type and the first line of its text."""
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return f"{type(error).__name__}: {first}"[:most].removesuffix(": ")
+    return f"{type(error).__name__}: {first}"[:max_length].removesuffix(": ")
 
 
 def _is_ours(trace: TracebackType | None) -> bool:
-    """Whether the error was raised in a function of ours that the guarded block called; the block itself, which only
+    """Whether the error was raised in a function of this package that the block called; the block itself, which only
     calls the library, does not count."""
     frames = []
     while trace is not None:
         frames.append(trace.tb_frame.f_code.co_filename)
         trace = trace.tb_next
     # The first is `library_errors` itself, the second the block.
-    return len(frames) > 2 and frames[-1].startswith(OURS)
+    return len(frames) > 2 and frames[-1].startswith(PACKAGE)

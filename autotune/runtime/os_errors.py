@@ -1,4 +1,4 @@
-"""What the operating system refuses, in words: what failed, where, whose the obstacle is, what to do."""
+"""Explains errors of the operating system: what failed, where, whose permission is missing, what to do."""
 
 import errno
 import os
@@ -12,13 +12,13 @@ from types import TracebackType
 
 from autotune.errors import DiskError, PathError, shell_words
 
-ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""Where there is too little room, and only there, making room helps."""
-RIGHTS = frozenset({errno.EACCES, errno.EPERM})
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors for too little space; only here does it help to free some."""
+NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM})
 WRONG_PATH = frozenset({errno.ENAMETOOLONG, errno.ELOOP})
-"""A path that can name nothing is a mistake in the call."""
+"""Errors for a path that cannot name anything: a mistake in the call."""
 LONGEST_NAME = 255
-"""Bytes of a file's name on nearly every file system."""
+"""Maximum bytes of a file name on nearly every file system."""
 
 ADVICE: Mapping[int, tuple[str, str]] = {
     errno.EROFS: ("the disk is mounted read-only", "choose a place that can be written: {elsewhere}"),
@@ -60,14 +60,16 @@ ADVICE: Mapping[int, tuple[str, str]] = {
     ),
     errno.ENODEV: ("it is a device that does not answer", "choose another place: {elsewhere}"),
 }
-"""What was found, and what to do, by what the system says."""
+"""What was found, and what to do, by error number."""
 
-REFUSALS = ROOM | RIGHTS | WRONG_PATH | frozenset(ADVICE) | {errno.ENOTDIR}
-"""What the system says of a place, whatever we do. That a file is missing may also be our mistake."""
-OF_ANY_FILE = (
-    ROOM | RIGHTS | {errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ENOTCONN}
+REFUSALS = NO_SPACE | NO_PERMISSION | WRONG_PATH | frozenset(ADVICE) | {errno.ENOTDIR}
+"""Errors that are due to the path and not to a bug. ENOENT is not one: a missing file may also be our mistake."""
+REFUSALS_WITHOUT_FILE = (
+    NO_SPACE
+    | NO_PERMISSION
+    | {errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ENOTCONN}
 )
-"""Likewise, where no file is named."""
+"""The ones of REFUSALS that count if the error names no file."""
 
 OPERATIONS: Mapping[str, str] = {
     "mkdir": "create the folder",
@@ -83,8 +85,9 @@ OPERATIONS: Mapping[str, str] = {
     "symlink_to": "make a link",
     "hardlink_to": "make a link",
 }
-"""What functions of Python's library do, by their name."""
+"""Descriptions of functions of Python's library, by name."""
 LIBRARY = frozenset({"pathlib.py", "shutil.py", "os.py", "tempfile.py", "_local.py"})
+"""Files of Python's library that hold these functions."""
 
 
 def system_error(
@@ -95,32 +98,32 @@ def system_error(
     doing: str = "write",
     elsewhere: str = "runs=FOLDER",
 ) -> DiskError:
-    """The error that says it to the user.
+    """Returns an error that explains an OSError to the user.
 
     Args:
-        error: of the system.
-        path: what we were at work on; None: the path in the error.
-        needed: bytes that it takes.
-        doing: "write", "read", …: what we wanted to do, where the error does not tell it better.
+        error: the error of the system.
+        path: path that was read or written; None for the path in the error.
+        needed: bytes to write.
+        doing: the operation ("write", "read", …), used if the traceback does not tell it more exactly.
         elsewhere: override or argument that names another place.
     """
-    said = error.strerror or str(error)
-    named = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else None
-    path = path or named or Path.cwd()
+    reason = error.strerror or str(error)
+    path_in_error = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else None
+    path = path or path_in_error or Path.cwd()
     operation = _operation(error)
-    what = f"cannot {operation or doing}: {said}"
+    what = f"cannot {operation or doing}: {reason}"
     number = error.errno or 0
     if number in WRONG_PATH:
-        return PathError(
-            what, where=_short(path), found=_unnamable(named or path, number), fix="correct the path"
-        )
-    if number in RIGHTS:
-        found, fix = _rights(named or path, reading=doing != "write", elsewhere=elsewhere)
-    elif number in ROOM:
+        found = _describe_wrong_path(path_in_error or path, number)
+        return PathError(what, where=_short(path), found=found, fix="correct the path")
+    if number in NO_PERMISSION:
+        found, fix = _explain_permission(path_in_error or path, reading=doing != "write", elsewhere=elsewhere)
+    elif number in NO_SPACE:
         found = room(path, needed)
         fix = f"make room, look at quota and rights, and run the same command again; or {elsewhere}, where there is room"
     elif number in (errno.ENOENT, errno.ENOTDIR):
-        found, fix = _missing(path, making=operation == OPERATIONS["mkdir"]), f"correct the path: {elsewhere}"
+        found = _describe_missing(path, making=operation == OPERATIONS["mkdir"])
+        fix = f"correct the path: {elsewhere}"
     else:
         found, fix = ADVICE.get(number, ("", "choose another place: {elsewhere}"))
         fix = fix.format(elsewhere=elsewhere)
@@ -130,77 +133,78 @@ def system_error(
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Whether an error is what the system says of a place, and no mistake of ours."""
+    """Whether the operating system refused a path, so the error is not a bug of ours."""
     if not isinstance(error, OSError):
         return False
-    return error.errno in (REFUSALS if error.filename is not None else OF_ANY_FILE)
+    return error.errno in (REFUSALS if error.filename is not None else REFUSALS_WITHOUT_FILE)
 
 
 def room(path: Path, needed: int | None = None) -> str:
-    """How much room there is where a path is, and how much would be needed."""
-    free = shutil.disk_usage(_standing(path)).free
+    """Describes how much space is free on the disk of a path, and how much is needed."""
+    free = shutil.disk_usage(_nearest_existing(path)).free
     return f"{_megabytes(free)} MB free" + (f", {_megabytes(needed)} MB needed" if needed is not None else "")
 
 
 def owned(path: Path) -> str:
-    """Whose a file is, its mode, and who we are."""
+    """Describes the owner and mode of a file, and the user of this process."""
     try:
-        about = path.stat()
+        status = path.stat()
     except OSError:
         return f"this process runs as {user_name(os.geteuid())}"
-    owner, mode = user_name(about.st_uid), stat.S_IMODE(about.st_mode)
+    owner, mode = user_name(status.st_uid), stat.S_IMODE(status.st_mode)
     return f"{path}: owner {owner}, mode {mode:04o}; this process runs as {user_name(os.geteuid())}"
 
 
 def user_name(number: int) -> str:
-    """A user's name; the number where the system knows no name."""
+    """Returns the name of a user; the number if the system knows no name for it."""
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:
         return str(number)
 
 
-def _rights(named: Path, *, reading: bool, elsewhere: str) -> tuple[str, str]:
-    """The obstacle on the way to a path and its owner, and what to ask of whom."""
-    obstacle = _obstacle(named.absolute(), reading=reading)
+def _explain_permission(path: Path, *, reading: bool, elsewhere: str) -> tuple[str, str]:
+    """Describes the file or folder that denies access and its owner, and what to ask of the owner."""
+    obstacle = _find_obstacle(path.absolute(), reading=reading)
     change = "chmod -R go+rX" if reading else "chmod go+rwX"
     try:
-        about = obstacle.stat()
+        status = obstacle.stat()
     except OSError:
         return owned(obstacle), f"ask its owner, or {elsewhere}"
-    if about.st_uid == os.geteuid() and os.geteuid():
+    if status.st_uid == os.geteuid() and os.geteuid():
         return owned(obstacle), f"chmod -R u+rwX {shell_words(obstacle)}; or {elsewhere}"
-    owner = user_name(about.st_uid)
+    owner = user_name(status.st_uid)
     return owned(obstacle), f"ask {owner} for: {change} {shell_words(obstacle)}; or {elsewhere}"
 
 
-def _obstacle(path: Path, *, reading: bool) -> Path:
-    """The folder that we may not enter, else the file or folder that we may not read or write."""
+def _find_obstacle(path: Path, *, reading: bool) -> Path:
+    """Returns the folder that this process may not enter, else the file or folder that it may not read or write."""
     for folder in reversed(path.parents):
         if not os.access(folder, os.X_OK):
-            return _standing(folder)
+            return _nearest_existing(folder)
     if reading or (os.access(path, os.F_OK) and not os.access(path, os.W_OK)):
         return path
-    return _standing(path.parent)
+    return _nearest_existing(path.parent)
 
 
-def _missing(path: Path, *, making: bool) -> str:
-    """How far a path leads."""
-    there = _standing(path)
-    if not there.is_dir():
-        return f"{there} is a file, a device or the like, and no folder"
-    below = path.absolute().relative_to(there.absolute()).parts
+def _describe_missing(path: Path, *, making: bool) -> str:
+    """Describes how far a path exists."""
+    existing = _nearest_existing(path)
+    if not existing.is_dir():
+        return f"{existing} is a file, a device or the like, and no folder"
+    below = path.absolute().relative_to(existing.absolute()).parts
     if not below:
-        return str(there)
-    return f"{there} has no {below[0]}" + (", and none can be made there" if making else "")
+        return str(existing)
+    return f"{existing} has no {below[0]}" + (", and none can be made there" if making else "")
 
 
-def _standing(path: Path) -> Path:
-    """The path, or the nearest folder above it that is there."""
-    return next((one for one in (path, *path.absolute().parents) if os.access(one, os.F_OK)), Path("/"))
+def _nearest_existing(path: Path) -> Path:
+    """Returns the path, or the nearest folder above it that exists."""
+    candidates = (path, *path.absolute().parents)
+    return next((candidate for candidate in candidates if os.access(candidate, os.F_OK)), Path("/"))
 
 
-def _unnamable(path: Path, number: int) -> str:
+def _describe_wrong_path(path: Path, number: int) -> str:
     if number == errno.ELOOP:
         return "its symbolic links lead round in a circle"
     longest = max(path.parts, key=lambda part: len(os.fsencode(part)), default="")
@@ -216,15 +220,15 @@ def _short(path: Path, longest: int = 200) -> str:
 
 
 def _operation(error: OSError) -> str | None:
-    """What the innermost function of Python's own library was doing; None where it was none of those."""
+    """Describes the innermost function of OPERATIONS in the traceback; None if there is none."""
     trace: TracebackType | None = error.__traceback__
-    known = None
+    operation = None
     while trace is not None:
         code = trace.tb_frame.f_code
         if Path(code.co_filename).name in LIBRARY:
-            known = OPERATIONS.get(code.co_name, known)
+            operation = OPERATIONS.get(code.co_name, operation)
         trace = trace.tb_next
-    return known
+    return operation
 
 
 def _megabytes(count: int) -> str:

@@ -1,7 +1,7 @@
-"""JSON and YAML from anybody: read within bounds, and refused in words instead of with whatever a parser raises.
+"""Parses untrusted JSON and YAML within limits, and explains what is invalid instead of raising a parser's own errors.
 
-Values come back as plain dicts, lists, texts and numbers that nest no deeper than `DEEPEST` and hold no cycle, so
-that code which walks them needs no guards of its own.
+Values are plain dicts, lists, texts and numbers that nest no deeper than `DEEPEST` and hold no cycle, so code that walks
+them needs no checks of its own.
 """
 
 import json
@@ -14,38 +14,38 @@ from typing import IO, Any
 import yaml
 
 DEEPEST = 64
-"""Levels of lists and objects; what people and programs write has fewer than ten."""
-LARGEST = 50_000_000
-"""Bytes of a file, or of a line where lines are read one by one."""
-MOST_NODES = 200_000
-"""Values of a YAML document once its aliases are written out; a few lines can stand for billions."""
+"""Maximum levels of lists and objects; real files have fewer than ten."""
+MAX_BYTES = 50_000_000
+"""Maximum bytes of a file, or of a line if lines are read one by one."""
+MAX_NODES = 200_000
+"""Maximum values of a YAML document with its aliases expanded; a few lines can expand to billions."""
 
 
 class Unreadable(ValueError):
-    """The text is not what its form demands, or exceeds the bounds; the message is for people."""
+    """The text is invalid or exceeds a limit; the message is for users."""
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a regular file of at most `LARGEST` bytes.
+    """Returns the content of a regular file of at most `MAX_BYTES` bytes.
 
     Raises:
         FileNotFoundError: there is no such file.
-        PermissionError: it may not be read.
-        Unreadable: it is no regular file, too large, or the system cannot read it.
+        PermissionError: the file may not be read.
+        Unreadable: it is not a regular file, is too large, or the system cannot read it.
     """
     with _open(path) as file:
-        content = file.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise Unreadable(f"it has more than {LARGEST:,} bytes")
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise Unreadable(f"it has more than {MAX_BYTES:,} bytes")
     return content
 
 
 def read_lines(path: Path) -> Iterator[bytes]:
-    """The lines of a regular file; each of at most `LARGEST` bytes. Raises as `read_bytes` does."""
+    """Yields the lines of a regular file, each of at most `MAX_BYTES` bytes. Raises the errors of `read_bytes`."""
     with _open(path) as file:
-        while line := file.readline(LARGEST + 1):
-            if len(line) > LARGEST:
-                raise Unreadable(f"a line has more than {LARGEST:,} bytes")
+        while line := file.readline(MAX_BYTES + 1):
+            if len(line) > MAX_BYTES:
+                raise Unreadable(f"a line has more than {MAX_BYTES:,} bytes")
             yield line
 
 
@@ -63,10 +63,10 @@ def _open(path: Path) -> Iterator[IO[bytes]]:
 
 
 def text_of(content: bytes) -> str:
-    """UTF-8 text.
+    """Decodes UTF-8 text.
 
     Raises:
-        Unreadable: it is not.
+        Unreadable: the content is not UTF-8.
     """
     try:
         return content.decode("utf-8")
@@ -77,34 +77,35 @@ def text_of(content: bytes) -> str:
 
 
 def parse_json(text: str, *, nan: bool = False, twice: bool = False) -> Any:
-    """The value of a JSON text.
+    """Parses a JSON text.
 
     Args:
         text: one JSON value.
-        nan: whether NaN and Infinity are numbers; JSON has none, but Python writes them.
-        twice: whether a key may occur twice in an object, of which the last counts.
+        nan: whether NaN and Infinity are numbers; JSON has neither, but Python writes them.
+        twice: whether a key may occur twice in an object; the last one counts.
 
     Raises:
-        Unreadable: it is no JSON, an object has a key twice, or it nests too deeply.
+        Unreadable: the text is not JSON, an object has a key twice, or it nests too deeply.
     """
     try:
         value = json.loads(
             text,
-            object_pairs_hook=None if twice else _object,
+            object_pairs_hook=None if twice else _make_object,
             parse_constant=None if nan else _refuse_constant,
         )
     except RecursionError as error:
         raise _too_deep() from error
     except Unreadable:
         raise
-    except ValueError as error:  # of which some are of numbers with more than 4300 digits
+    except ValueError as error:  # also for a number with more than 4300 digits
         raise Unreadable(f"it is no JSON: {error}") from error
     refuse_depth(value)
     return value
 
 
 def refuse_depth(value: Any) -> None:
-    """Raises Unreadable where lists and objects nest deeper than `DEEPEST`."""
+    """Raises Unreadable if lists and objects nest deeper than `DEEPEST`."""
+    # Level by level and not recursively: the values may be deep enough to exhaust Python's stack.
     level: list[Any] = [value]
     for _ in range(DEEPEST + 1):
         level = [
@@ -119,23 +120,24 @@ def refuse_depth(value: Any) -> None:
 
 
 def parse_yaml(text: str) -> Any:
-    """The value of a YAML document, without tags that build objects.
+    """Parses a YAML document; refuses tags that build objects.
 
     Raises:
-        Unreadable: it is no YAML, a mapping has a key twice, it nests too deeply, an alias contains itself or
-            aliases stand for too much.
+        Unreadable: the text is not YAML, a mapping has a key twice, it nests too deeply, an alias contains itself, or
+            aliases expand to too many values.
     """
     try:
         loader = _ShallowLoader(text)
         root = loader.get_single_node()
         if root is None:
             return None
-        _size(root, {})
+        # Before construction, which would expand the aliases.
+        _count_values(root, {})
         value = loader.construct_document(root)
     except yaml.YAMLError as error:
         raise Unreadable(f"it is no YAML: {_one_line(error)}") from error
     except (ValueError, TypeError, KeyError, OverflowError, AttributeError, IndexError) as error:
-        # 2024-13-45 and its like: the constructors of dates, numbers and sets trust their patterns.
+        # For example 2024-13-45: the constructors of dates, numbers and sets trust their patterns.
         if isinstance(error, Unreadable):
             raise
         raise Unreadable(f"it holds a value that is none: {error}") from error
@@ -143,14 +145,14 @@ def parse_yaml(text: str) -> Any:
     return value
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        raise _twice(name for name, _ in pairs)
-    return made
+def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise _duplicate_key(name for name, _ in pairs)
+    return values
 
 
-def _twice(names: Iterable[Hashable]) -> Unreadable:
+def _duplicate_key(names: Iterable[Hashable]) -> Unreadable:
     seen: set[Hashable] = set()
     for name in names:
         if name in seen:
@@ -168,7 +170,7 @@ def _too_deep() -> Unreadable:
 
 
 class _ShallowLoader(yaml.SafeLoader):
-    """Counts the levels while it reads, so that what nests too deeply ends before Python's own stack does."""
+    """Counts the levels as it reads, and stops before a deeply nested document exhausts Python's stack."""
 
     _depth = 0
 
@@ -183,31 +185,31 @@ class _ShallowLoader(yaml.SafeLoader):
         return event
 
 
-def _size(node: yaml.Node, known: dict[int, int | None]) -> int:
-    """Values below a node with aliases written out; nodes that are being counted are None in `known`."""
-    if id(node) in known:
-        size = known[id(node)]
-        if size is None:
+def _count_values(node: yaml.Node, counts: dict[int, int | None]) -> int:
+    """Counts the values below a node with aliases expanded; in `counts`, a node that is being counted is None."""
+    if id(node) in counts:
+        count = counts[id(node)]
+        if count is None:
             raise Unreadable("an alias stands inside of what it stands for")
-        return size
-    known[id(node)] = None
-    size = 1
+        return count
+    counts[id(node)] = None
+    count = 1
     if isinstance(node, yaml.MappingNode):
         names = [(key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         if len(set(names)) < len(names):
-            raise _twice(name for _, name in names)
-        size += sum(_size(key, known) + _size(value, known) for key, value in node.value)
+            raise _duplicate_key(name for _, name in names)
+        count += sum(_count_values(key, counts) + _count_values(value, counts) for key, value in node.value)
     elif isinstance(node, yaml.SequenceNode):
-        size += sum(_size(inner, known) for inner in node.value)
-    if size > MOST_NODES:
-        raise Unreadable(f"its aliases stand for more than {MOST_NODES:,} values")
-    known[id(node)] = size
-    return size
+        count += sum(_count_values(inner, counts) for inner in node.value)
+    if count > MAX_NODES:
+        raise Unreadable(f"its aliases stand for more than {MAX_NODES:,} values")
+    counts[id(node)] = count
+    return count
 
 
 def _one_line(error: yaml.YAMLError) -> str:
-    """What PyYAML says, with the line and without the excerpt."""
+    """Returns PyYAML's message with the line number and without the excerpt."""
     mark = getattr(error, "problem_mark", None)
-    at = f", line {mark.line + 1}" if mark is not None else ""
+    line = f", line {mark.line + 1}" if mark is not None else ""
     parts = [getattr(error, name, None) for name in ("context", "problem")]
-    return f"{', '.join(filter(None, parts)) or str(error).splitlines()[0]}{at}"
+    return f"{', '.join(filter(None, parts)) or str(error).splitlines()[0]}{line}"

@@ -1,4 +1,4 @@
-"""Where things are beside a run's folder: the tables that runs share, and the folder itself when somebody has moved it."""
+"""Finds folders: the cache that runs share, a run folder that was moved during the run, and the YAML files."""
 
 import os
 from pathlib import Path
@@ -11,8 +11,8 @@ CACHE = ".cache"
 
 
 def cache_of(runs: Path) -> Path:
-    """The folder of tables that a user's runs share: `.cache`, or one of the user's own where that is somebody else's
-    who does not share it."""
+    """Returns the cache folder that a user's runs share: `.cache`, or a folder with the user's name if `.cache` belongs to
+    another user and is not accessible."""
     shared = runs / CACHE
     if not os.access(shared, os.F_OK) or os.access(shared, os.R_OK | os.W_OK | os.X_OK):
         return shared
@@ -20,36 +20,36 @@ def cache_of(runs: Path) -> Path:
 
 
 def moved(folder: Path, lock: IO[str] | None) -> DiskError | None:
-    """The error for a run's folder that is no longer at its place; None where it is.
+    """Returns the error for a run folder that was moved or removed; None if it still exists.
 
     Args:
-        folder: of the run.
-        lock: its lock file, which is closed where the folder is gone; None in a process that does not hold it.
+        folder: folder of the run.
+        lock: its lock file, which is closed if the folder is gone; None in a process that does not hold it.
     """
     if lock is None or os.access(folder, os.F_OK):
         return None
     try:
-        # Linux knows where a file is that is open.
-        now = Path(f"/proc/self/fd/{lock.fileno()}").readlink()
+        # Linux tracks the path of an open file through renames.
+        lock_path = Path(f"/proc/self/fd/{lock.fileno()}").readlink()
     except OSError:
-        now = Path()
-    there = now.parent if now.name and now.exists() else None
+        lock_path = Path()
+    new_folder = lock_path.parent if lock_path.name and lock_path.exists() else None
     lock.close()
     return DiskError(
         "the run folder was moved or removed while the run was at work",
         where=str(folder),
-        found=f"it is now {there}" if there else None,
-        fix=f"autotune {format_override('resume', str(there))}"
-        if there
+        found=f"it is now {new_folder}" if new_folder else None,
+        fix=f"autotune {format_override('resume', str(new_folder))}"
+        if new_folder
         else "move it back, then the same command",
     )
 
 
 def config_folder() -> Path:
-    """Our YAML files: inside the installed package, or beside it in a checkout.
+    """Returns the folder of the YAML files: inside the installed package, or beside it in a checkout.
 
     Raises:
-        FileNotFoundError: in neither.
+        FileNotFoundError: there is no such folder.
     """
     package = Path(__file__).resolve().parents[1]
     candidates = [package / "configs", package.parent / "configs"]

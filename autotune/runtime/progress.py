@@ -1,4 +1,4 @@
-"""What a person sees while a run trains: a bar on a terminal, plain lines elsewhere."""
+"""Shows progress: a bar on a terminal, plain lines elsewhere."""
 
 import logging
 import sys
@@ -16,15 +16,15 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 SECONDS_BETWEEN_LINES = 30.0
-"""In a log file a bar would be one endless line, so a plain line is written this often."""
+"""Interval of plain lines; in a log file, a bar would be one endless line."""
 
 
 class Progress:
-    """Counts `total` pieces of work under a title."""
+    """Shows how many of `total` items are done, under a title."""
 
     def __init__(self, title: str, total: int, done: int = 0) -> None:
-        self.title, self.total, self.done, self._before = title, total, done, done
-        self.began = self.said = time.monotonic()
+        self.title, self.total, self.done, self._done_before = title, total, done, done
+        self.began = self.last_line = time.monotonic()
         self.bar = (
             tqdm(total=total, initial=done, desc=word(title), leave=False, dynamic_ncols=True)
             if sys.stderr.isatty() and launcher.rank() == 0
@@ -32,7 +32,7 @@ class Progress:
         )
 
     def step(self, **values: float) -> None:
-        """One more is done; values (loss, learning rate) are shown beside."""
+        """Counts one more item as done, and shows values (loss, learning rate) beside the count."""
         self.done += 1
         shown = {name: f"{value:.4g}" for name, value in values.items()}
         if self.bar is not None:
@@ -40,11 +40,13 @@ class Progress:
             self.bar.update()
             return
         now = time.monotonic()
-        if now - self.said >= SECONDS_BETWEEN_LINES:
-            self.said = now
-            left = (now - self.began) / (self.done - self._before) * (self.total - self.done)
-            rest = "".join(f", {name} {value}" for name, value in shown.items())
-            logger.info("%s %d/%d%s, about %s left", self.title, self.done, self.total, rest, duration(left))
+        if now - self.last_line >= SECONDS_BETWEEN_LINES:
+            self.last_line = now
+            left = (now - self.began) / (self.done - self._done_before) * (self.total - self.done)
+            suffix = "".join(f", {name} {value}" for name, value in shown.items())
+            logger.info(
+                "%s %d/%d%s, about %s left", self.title, self.done, self.total, suffix, duration(left)
+            )
 
     def close(self) -> None:
         """Removes the bar."""
@@ -53,7 +55,7 @@ class Progress:
 
 
 def watched(title: str, items: Sequence[T]) -> Iterator[T]:
-    """Items, one by one, with progress shown."""
+    """Yields items, and shows progress."""
     progress = Progress(title, len(items))
     for item in items:
         yield item
@@ -62,10 +64,10 @@ def watched(title: str, items: Sequence[T]) -> Iterator[T]:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: 8 s, 3 min 20 s, 2 h 5 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    """Formats seconds for people: 8 s, 3 min 20 s, 2 h 5 min."""
+    total = round(seconds)
+    if total < 60:
+        return f"{total} s"
+    if total < 3600:
+        return f"{total // 60} min {total % 60} s"
+    return f"{total // 3600} h {total % 3600 // 60} min"

@@ -1,8 +1,8 @@
-"""Several processes that do one run: the first goes ahead, the others follow, and all end together.
+"""Coordinates the processes of one run: rank 0 goes first, the others follow, and all end together.
 
-Waiting goes through a store beside the collectives of torch, so that it knows no time limit: the first process
-may tokenise for hours. Where one fails it leaves its error in the store and tears its connections down; the
-others, who then cannot go on either, read there why.
+Processes wait for each other through a store and not through collectives of torch, so no time limit applies: rank 0
+may tokenise for hours. A process that fails writes its error to the store and closes its connections; the others,
+which then cannot continue either, read the reason there.
 """
 
 import atexit
@@ -29,54 +29,56 @@ from autotune.runtime.language import local, word
 T = TypeVar("T")
 
 BUG = 70
+"""Exit code for an error that is not an AutotuneError."""
 WAIT_SECONDS = 0.05
+"""Pause between two reads of the store."""
 REASON_SECONDS = 5.0
-"""A process that lost its connections looks so long for the reason."""
+"""Time that a process that lost its connections waits for the reason."""
 PARTING_SECONDS = 20.0
-"""One that failed waits so long until the first has noted why: a launcher kills the others when one has left."""
+"""Time that a failed process waits until rank 0 has recorded why: a launcher kills the others once one has exited."""
 
 _runs = itertools.count()
-"""A sweep does several runs in the same processes; their keys in the store differ by this number."""
+"""Numbers of the runs; a sweep does several in the same processes, and their keys in the store differ by it."""
 
 
 class Ranks:
     """The processes of a run.
 
     Args:
-        rank: of this process; 0 goes first, speaks and writes.
-        size: how many there are.
-        store: what they share; None for a single one.
+        rank: rank of this process; 0 goes first, logs and writes.
+        size: number of processes.
+        store: key-value store that they share; None for a single process.
     """
 
     def __init__(self, rank: int, size: int, store: "torch.distributed.Store | None" = None) -> None:
         self.rank, self.size, self._store = rank, size, store
-        self._failed = self._first_is_gone = False
+        self._failed = self._rank0_is_gone = False
 
-    def rank0_first(self, name: str, ahead: Callable[[], T], then: Callable[[], T]) -> T:
-        """The first process does one thing; when that is done the others do another.
+    def rank0_first(self, name: str, on_rank0: Callable[[], T], on_others: Callable[[], T]) -> T:
+        """Calls a function on rank 0, and when that is done another one on the other ranks.
 
         Args:
-            name: of the occasion, once a run.
-            ahead: what the first process does.
-            then: what the others do.
+            name: key in the store, unique in a run.
+            on_rank0: function for rank 0.
+            on_others: function for the other ranks.
 
         Raises:
             AutotuneError: another process failed meanwhile.
         """
         if self.rank == 0:
-            result = ahead()
+            result = on_rank0()
             if self._store is not None:
                 self._store.set(name, "done")
             return result
-        self._wait(name)
-        return then()
+        self._wait_for_rank0(name)
+        return on_others()
 
     @contextmanager
     def share_errors(self) -> Iterator[None]:
-        """Inside, an error of one process becomes that of all.
+        """Turns an error of one process inside the context into an error of all.
 
         Raises:
-            AutotuneError: with the text and the exit code of the process that failed first.
+            AutotuneError: the error of the process that failed first, with its text and exit code.
         """
         try:
             yield
@@ -87,9 +89,9 @@ class Ranks:
             raise common from error
 
     def shutdown(self) -> None:
-        """The end. After an error the others leave when the first has noted it; else the first one leaves last,
-        for the store may be its own."""
-        if self._store is None or self._first_is_gone:
+        """Shuts down. Rank 0 exits last because it may host the store; after an error the others wait until rank 0 has
+        recorded it."""
+        if self._store is None or self._rank0_is_gone:
             return
         if self._failed and self.rank:
             if not self._wait_for_key("noted", PARTING_SECONDS):
@@ -102,7 +104,7 @@ class Ranks:
             for rank in range(1, self.size):
                 self._wait_for_key(f"left {rank}", PARTING_SECONDS)
 
-    def _wait(self, name: str) -> None:
+    def _wait_for_rank0(self, name: str) -> None:
         assert self._store is not None, "only where there are several"
         while not self._store.check([name]):
             if self._store.check(["error"]):
@@ -111,31 +113,32 @@ class Ranks:
             time.sleep(WAIT_SECONDS)
 
     def _wait_for_key(self, name: str, seconds: float) -> bool:
-        """Whether something is in the store before the time is up."""
+        """Whether a key is in the store before the time is up."""
         assert self._store is not None, "only where there are several"
-        until = time.monotonic() + seconds
-        while not (there := self._store.check([name])) and time.monotonic() < until:
+        deadline = time.monotonic() + seconds
+        while not (exists := self._store.check([name])) and time.monotonic() < deadline:
             time.sleep(WAIT_SECONDS)
-        return bool(there)
+        return bool(exists)
 
     def _missing_ranks(self) -> str:
-        """Which processes have neither failed nor noticed that another one is gone."""
+        """Describes the processes that have neither failed nor noticed that another one is gone."""
         assert self._store is not None, "only where there are several"
         ranks = range(self.size)
         silent = [str(rank) for rank in ranks if not self._store.check([f"lost {rank}"])]
-        self._first_is_gone = "0" in silent
+        self._rank0_is_gone = "0" in silent
         numbers = f"process {' and '.join(silent)} of {self.size}" if silent else "another process"
         return (
             f"{numbers}, counted from 0, did not answer: it died, hangs, or trainer.rank_timeout is too short"
         )
 
     def _error_of_first_failure(self, error: Exception) -> Exception:
-        """The error of the process that failed first, which may be this one's own."""
+        """Returns the error of the process that failed first, which may be this one."""
         if self._store is None or self._failed:
             return error
         self._failed = True
-        # A launcher ends the others as soon as one has left; they shall leave with the same exit code.
+        # A launcher sends SIGTERM to the others as soon as one has exited; all must exit with the same code.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        # A lost connection is the consequence of an error elsewhere: look for that one before reporting this.
         lost = isinstance(error, ConnectionError) or (
             isinstance(error, RuntimeError) and _is_connection_error(error)
         )
@@ -143,49 +146,51 @@ class Ranks:
             self._store.set(f"lost {self.rank}", "done")
             if not self._wait_for_key("error", REASON_SECONDS):
                 lost, error = False, Interrupted(self._missing_ranks())
-                if self._first_is_gone:  # which would have told it
+                if self._rank0_is_gone:  # it would have reported the error
                     sys.stderr.write(f"{word('error')}: {local(str(error))}\n")
+        # `add` is atomic: of several processes that fail at the same time, one is first.
         if not lost and self._store.add("errors", 1) == 1:
-            known = isinstance(error, AutotuneError)
-            text = str(error) if known else "".join(traceback.format_exception(error))
+            is_ours = isinstance(error, AutotuneError)
+            text = str(error) if is_ours else "".join(traceback.format_exception(error))
             code = error.exit_code if isinstance(error, AutotuneError) else BUG
             errors = _details(error) if isinstance(error, AutotuneError) else []
             self._store.set(
                 "error", json.dumps({"rank": self.rank, "code": code, "text": text, "errors": errors})
             )
-            mine = True
+            failed_first = True
         else:
-            mine = False
+            failed_first = False
+        # After the error is in the store: the others wake up when the connections break, and look for it there.
         _tear_down()
-        if mine and self.rank == 0:
+        if failed_first and self.rank == 0:
             return error
         self._wait_for_key("error", REASON_SECONDS)
-        found = json.loads(self._store.get("error"))
-        if not mine and isinstance(error, AutotuneError) and str(error) == found["text"]:
+        first_error = json.loads(self._store.get("error"))
+        if not failed_first and isinstance(error, AutotuneError) and str(error) == first_error["text"]:
             return error
-        common = _common_error(found)
-        common.exit_code = found["code"]
+        common = _common_error(first_error)
+        common.exit_code = first_error["code"]
         return common
 
 
 @contextmanager
 def init_process_group(timeout: float) -> Iterator[Ranks]:
-    """The processes that a launcher started, connected; a single one without a launcher.
+    """Connects the processes that a launcher started; without a launcher, there is a single one.
 
-    On a CPU they talk through gloo, on GPUs through NCCL.
+    They communicate through gloo on a CPU and through NCCL on GPUs.
 
     Args:
-        timeout: minutes after which one that does not answer in a collective is given up.
+        timeout: minutes after which a collective fails if a process does not answer.
 
     Raises:
-        AutotuneError: see `Ranks.united`.
+        AutotuneError: see `Ranks.share_errors`.
     """
     size = launcher.world_size()
     if size == 1:
         yield Ranks(0, 1)
         return
     PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(minutes=timeout))
-    # Threads of the connections that outlive the interpreter would abort the process.
+    # Threads of the connections that still run when the interpreter ends would abort the process.
     atexit.register(_tear_down)
     client = torch.distributed.TCPStore(
         os.environ["MASTER_ADDR"],
@@ -206,27 +211,28 @@ def init_process_group(timeout: float) -> Iterator[Ranks]:
 
 
 def _is_connection_error(error: RuntimeError) -> bool:
-    """Whether a collective failed because another process is gone."""
+    """Whether an error says that a collective failed because another process is gone."""
     signs = ("connection", "gloo", "nccl", "peer", "timed out", "process group", "socket")
     return isinstance(error, torch.distributed.DistError) or any(sign in str(error).lower() for sign in signs)
 
 
 def _tear_down() -> None:
-    """Ends this process's connections, which frees whoever waits for it in a collective."""
+    """Closes this process's connections, which frees the processes that wait for it in a collective."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
 
 def _details(error: AutotuneError) -> list[dict[str, str | None]]:
-    """What an error consists of, for another process to make the same of it."""
+    """Returns the parts of an error, from which another process builds the same error."""
     return [
-        {"what": one.what, "where": one.where, "found": one.found, "fix": one.fix} for one in error.errors
+        {"what": part.what, "where": part.where, "found": part.found, "fix": part.fix}
+        for part in error.errors
     ]
 
 
-def _common_error(found: Mapping[str, Any]) -> AutotuneError:
-    """The error of the process that failed first, for those that end with it."""
-    if found["code"] == BUG:
-        return AutotuneError(f"process {found['rank']} failed:\n{found['text']}")
-    errors = [AutotuneError(**details) for details in found["errors"]]
+def _common_error(record: Mapping[str, Any]) -> AutotuneError:
+    """Returns the error of the process that failed first, for the processes that end with it."""
+    if record["code"] == BUG:
+        return AutotuneError(f"process {record['rank']} failed:\n{record['text']}")
+    errors = [AutotuneError(**details) for details in record["errors"]]
     return errors[0] if len(errors) == 1 else Findings(errors)

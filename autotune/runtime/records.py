@@ -1,8 +1,7 @@
-"""The one place that reads files of a run or of a saved model: within bounds, against a schema, refused by name.
+"""The only place that reads files of a run or of a saved model: within limits, and checked against a schema.
 
-A schema is a `Record`; keys that it does not name are left as they are, for an older or newer version may write
-others. What comes back is the plain value, which has the types that the schema states, so that code behind it needs
-no guards of its own.
+A schema is a `Record`; keys that it does not name are kept, because an older or newer version may write others. The
+functions return the plain value, which has the types of the schema, so callers need no checks of their own.
 """
 
 import json
@@ -18,7 +17,7 @@ from autotune.runtime.parsing import Unreadable, parse_json, parse_yaml, read_by
 
 
 class Record(BaseModel):
-    """Schema of a JSON object: texts are not taken for numbers, nor numbers for truth values."""
+    """Schema of a JSON object; strict: "1" is not a number, and 1 is not a truth value."""
 
     model_config = ConfigDict(strict=True)
 
@@ -28,67 +27,69 @@ def read_record(
     schema: type[Record],
     *,
     fix: str,
-    kind: type[AutotuneError] = ModelError,
+    error_type: type[AutotuneError] = ModelError,
     nan: bool = False,
     twice: bool = False,
     needed: bool = False,
 ) -> dict[str, Any] | None:
-    """A JSON file that holds an object; None where there is no such file.
+    """Reads a JSON file that holds an object; returns None if there is no such file.
 
     Args:
-        path: of the file.
-        schema: of the object.
-        fix: what the user can do where the file is damaged.
-        kind: of the error.
+        path: path of the file.
+        schema: schema of the object.
+        fix: what the user can do if the file is damaged.
+        error_type: type of the error.
         nan: whether NaN and Infinity are numbers.
         twice: whether a key may occur twice.
-        needed: whether it is an error where there is no such file.
+        needed: whether a missing file is an error.
 
     Raises:
-        AutotuneError: of that kind: the file is damaged, or holds something else.
+        AutotuneError: `error_type`; the file is damaged, or holds something else.
     """
     try:
         value = parse_json(text_of(read_bytes(path)), nan=nan, twice=twice)
     except FileNotFoundError as error:
         if not needed:
             return None
-        raise kind(f"there is no {path.name}", where=str(path), fix=fix) from error
+        raise error_type(f"there is no {path.name}", where=str(path), fix=fix) from error
     except Unreadable as error:
-        raise damaged(path, str(error), fix, kind) from error
-    return checked(value, schema, path, fix=fix, kind=kind)
+        raise damaged(path, str(error), fix, error_type) from error
+    return checked(value, schema, path, fix=fix, error_type=error_type)
 
 
 def read_mapping(
-    path: Path, *, fix: str, kind: type[AutotuneError] = ConfigError, empty: bool = False
+    path: Path, *, fix: str, error_type: type[AutotuneError] = ConfigError, empty: bool = False
 ) -> dict[str, Any]:
-    """A YAML file that holds a mapping.
+    """Reads a YAML file that holds a mapping.
 
     Args:
-        path: of the file.
-        fix: what the user can do where the file is damaged.
-        kind: of the error.
-        empty: whether it may hold nothing.
+        path: path of the file.
+        fix: what the user can do if the file is damaged.
+        error_type: type of the error.
+        empty: whether the file may be empty.
 
     Raises:
         FileNotFoundError: there is no such file.
-        AutotuneError: of that kind: the file is damaged, or holds something else.
+        AutotuneError: `error_type`; the file is damaged, or holds something else.
     """
     try:
         value = parse_yaml(text_of(read_bytes(path)))
     except Unreadable as error:
-        raise damaged(path, str(error), fix, kind) from error
+        raise damaged(path, str(error), fix, error_type) from error
     if value is None and empty:
         return {}
     if not isinstance(value, dict):
-        raise damaged(path, f"it holds {_kind(value)}, not a mapping of keys to values", fix, kind)
+        raise damaged(path, f"it holds {_type_name(value)}, not a mapping of keys to values", fix, error_type)
     return value
 
 
-def read_lines(path: Path, *, fix: str, kind: type[AutotuneError] = ModelError) -> Iterator[dict[str, Any]]:
-    """The objects of a file with one a line; nothing where there is no such file.
+def read_lines(
+    path: Path, *, fix: str, error_type: type[AutotuneError] = ModelError
+) -> Iterator[dict[str, Any]]:
+    """Yields the JSON objects of a file with one per line; nothing if there is no such file.
 
     Raises:
-        AutotuneError: of that kind: a line is damaged.
+        AutotuneError: `error_type`; a line is damaged.
     """
     number = 0
     try:
@@ -96,30 +97,30 @@ def read_lines(path: Path, *, fix: str, kind: type[AutotuneError] = ModelError) 
             number += 1
             value = parse_json(text_of(line), nan=True)
             if not isinstance(value, dict):
-                raise Unreadable(f"it holds {_kind(value)}, not an object")
+                raise Unreadable(f"it holds {_type_name(value)}, not an object")
             yield value
     except FileNotFoundError:
         return
     except Unreadable as error:
-        raise damaged(path, f"line {number}: {error}", fix, kind) from error
+        raise damaged(path, f"line {number}: {error}", fix, error_type) from error
 
 
 def checked(
-    value: Any, schema: type[Record], path: Path, *, fix: str, kind: type[AutotuneError] = ModelError
+    value: Any, schema: type[Record], path: Path, *, fix: str, error_type: type[AutotuneError] = ModelError
 ) -> dict[str, Any]:
-    """A value of a file that has the types of a schema.
+    """Returns a value of a file after checking it against a schema.
 
     Raises:
-        AutotuneError: of that kind: it has not.
+        AutotuneError: `error_type`; the value does not match the schema.
     """
     fault = fault_of(value, schema)
     if fault is not None:
-        raise damaged(path, fault, fix, kind)
+        raise damaged(path, fault, fix, error_type)
     return cast(dict[str, Any], value)
 
 
 def fault_of(value: Any, schema: type[Record]) -> str | None:
-    """In what a value is not what a schema states; None where it is."""
+    """Describes the first mismatch between a value and a schema; None if there is none."""
     try:
         schema.model_validate(value)
     except ValidationError as error:
@@ -134,9 +135,9 @@ def fault_of(value: Any, schema: type[Record]) -> str | None:
     return None
 
 
-def damaged(path: Path, found: str, fix: str, kind: type[AutotuneError] = ModelError) -> AutotuneError:
-    """What is said of a file that is not as it was written."""
-    return kind(f"{path.name} is damaged", where=str(path), found=found, fix=fix)
+def damaged(path: Path, found: str, fix: str, error_type: type[AutotuneError] = ModelError) -> AutotuneError:
+    """Returns the error for a file whose content is not as it was written."""
+    return error_type(f"{path.name} is damaged", where=str(path), found=found, fix=fix)
 
 
 def _short(value: Any) -> str:
@@ -144,6 +145,6 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:80]}…"
 
 
-def _kind(value: Any) -> str:
+def _type_name(value: Any) -> str:
     names = {dict: "an object", list: "a list", str: "a text", bool: "a truth value", type(None): "nothing"}
     return names.get(type(value), "a number")

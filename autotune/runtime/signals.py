@@ -1,4 +1,4 @@
-"""Signals that ask a run to leave: handlers only note them, and whoever is at work asks where nothing is half done."""
+"""Signals that stop a run: handlers only record them, and the code checks for them where nothing is half done."""
 
 import os
 import signal
@@ -10,24 +10,25 @@ from types import FrameType
 from autotune.errors import Interrupted
 from autotune.runtime import launcher
 
-LEAVING = tuple(
+STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)
 )
 GRACE = 5.0
-"""Seconds after which a process leaves in the middle of what it does, where nobody has asked: a long call of a library.
-Outside of training nothing is lost by that, for files are written whole or not at all. Containers are given 10."""
+"""Seconds after which a process exits in the middle of its work if nothing has checked for the signal, as in a long
+call of a library. Outside of training nothing is lost, because files are written whole or not at all. Containers are
+killed after 10."""
 PAUSE = 0.2
-"""Seconds between two looks while something else is waited for."""
+"""Seconds between two checks for a signal while waiting for something else."""
 
 
 class _State:
-    """What has come so far."""
+    """The signal received so far."""
 
     name: str | None = None
     answered = True
-    """Whether somebody has asked since, and so leaves."""
+    """Whether the code has checked since the signal, and so stops."""
     deferred = False
-    """Whether work would be lost by leaving in the middle of it."""
+    """Whether exiting in the middle of the work would lose some of it."""
 
 
 _state = _State()
@@ -35,12 +36,13 @@ _state = _State()
 
 @contextmanager
 def handle_signals() -> Iterator[None]:
-    """Inside, a signal is noted; see `raise_if_stopped` and `stop_requested`. A second Ctrl-C or SIGTERM leaves at once.
+    """Records signals inside the context; see `raise_if_stopped` and `stop_requested`. A second Ctrl-C or SIGTERM exits
+    immediately.
 
-    One that nobody asked for before the end is kept for the next run of a sweep.
+    A signal that nothing has checked for before the end is kept for the next run of a sweep.
     """
-    before = {number: signal.signal(number, _on_signal) for number in LEAVING}
-    alarm = signal.signal(signal.SIGALRM, _on_second_signal)
+    before = {number: signal.signal(number, _on_signal) for number in STOP_SIGNALS}
+    alarm = signal.signal(signal.SIGALRM, _on_alarm)
     if _state.answered:
         _state.name = None
     _state.deferred = False
@@ -50,14 +52,14 @@ def handle_signals() -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, alarm)
         for number, handler in before.items():
-            # Who has come to ignore one meanwhile, as a process that must end with the others, goes on ignoring it.
+            # Only where it is still ours: a rank that must exit with the others ignores SIGTERM, and must continue to.
             if signal.getsignal(number) is _on_signal:
                 signal.signal(number, handler)
 
 
 @contextmanager
 def defer_signals() -> Iterator[None]:
-    """Inside, whoever is at work has all the time that it takes until it asks, and to save what was done then."""
+    """Suspends GRACE inside the context: the code has all the time it needs until it checks, and then to save its work."""
     before, _state.deferred = _state.deferred, True
     try:
         yield
@@ -68,7 +70,7 @@ def defer_signals() -> Iterator[None]:
 
 
 def stop_requested() -> bool:
-    """Whether a signal has come; who asks leaves."""
+    """Whether a signal has arrived; the caller must then stop."""
     if _state.name is None:
         return False
     _state.answered = True
@@ -76,22 +78,23 @@ def stop_requested() -> bool:
 
 
 def name() -> str | None:
-    """Of the signal that has come."""
+    """Returns the name of the signal that has arrived; None if there was none."""
     return _state.name
 
 
 def raise_if_stopped() -> None:
-    """Raises Interrupted where a signal has come."""
+    """Raises Interrupted if a signal has arrived."""
     if stop_requested():
         raise Interrupted(str(_state.name))
 
 
 def sleep(seconds: float) -> None:
-    """Waits; raises Interrupted when a signal comes."""
-    until = time.monotonic() + seconds
+    """Waits; raises Interrupted if a signal arrives."""
+    deadline = time.monotonic() + seconds
     raise_if_stopped()
-    while (left := until - time.monotonic()) > 0:
-        time.sleep(min(PAUSE, left))
+    # In short pauses: the handler only records the signal, so `time.sleep` sleeps on.
+    while (remaining := deadline - time.monotonic()) > 0:
+        time.sleep(min(PAUSE, remaining))
         raise_if_stopped()
 
 
@@ -101,11 +104,12 @@ def _on_signal(number: int, _: FrameType | None) -> None:
         if not _state.deferred:
             signal.setitimer(signal.ITIMER_REAL, GRACE)
     elif number == signal.SIGINT or (number == signal.SIGTERM and launcher.world_size() == 1):
-        # A launcher sends SIGTERM once more when the first of several processes has left; others may still be saving.
+        # A launcher sends SIGTERM once more when the first of several processes has exited; others may still be saving.
         os._exit(128 + number)
 
 
-def _on_second_signal(*_: object) -> None:
+def _on_alarm(*_: object) -> None:
+    """Exits after GRACE. Only `os.write` and `os._exit`: the handler may interrupt any code, also that of the streams."""
     if not (_state.answered or _state.deferred):
         os.write(2, f"error: {Interrupted(str(_state.name))}\n".encode())
         os._exit(Interrupted.exit_code)

@@ -1,4 +1,4 @@
-"""Standard output and standard error, in whatever state they are: closed, full, or in an encoding that lacks characters."""
+"""Standard output and standard error in any state: closed, full, or in an encoding that lacks characters."""
 
 import codecs
 import errno
@@ -11,23 +11,23 @@ from typing import Any, TextIO
 
 from autotune.errors import DiskError
 
-SIGNS: Mapping[str, str] = {
+REPLACEMENTS: Mapping[str, str] = {
     "…": "...", "–": "-", "—": "-", "→": "->", "←": "<-", "·": "-", "•": "-", "×": "x", "≤": "<=", "≥": ">=", "±": "+-",
     "“": '"', "”": '"', "‘": "'", "’": "'", "\u00a0": " ", "█": "#",
 }  # fmt: skip
-"""What is written in the place of signs that an encoding lacks."""
-PLAIN = "autotune.plain"
-"""Name of our handler of characters that an encoding lacks."""
+"""Replacements of characters that an encoding lacks."""
+ERROR_HANDLER = "autotune.plain"
+"""Name under which `_replace_characters` is registered as an error handler of codecs."""
 NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 class Stream:
-    """A standard stream that every text can be written to; everything but writing is the stream's own.
+    """A standard stream to which any text can be written; everything except writing is passed on to the stream.
 
     Args:
-        stream: of Python; None where it was closed when the process began.
-        name: for messages.
-        needed: whether what is written is the result that was asked for. If so, a stream that takes nothing is an
+        stream: Python's stream; None if it was closed when the process started.
+        name: name for messages.
+        needed: whether the text is the result that the user asked for. If so, a stream that cannot be written is an
             error; if not, its text is lost.
     """
 
@@ -36,14 +36,14 @@ class Stream:
         self._name, self._needed = name, needed
         self._closed = stream is None
         self.lost = self._closed
-        """Whether it takes nothing, as far as is known."""
+        """Whether the stream is known not to accept text."""
 
     def write(self, text: str) -> int:
         """Writes a text.
 
         Raises:
-            DiskError: the stream takes nothing, and what is written is needed.
-            BrokenPipeError: whoever read it has gone, likewise.
+            DiskError: the stream cannot be written, and the text is needed.
+            BrokenPipeError: the reader of the pipe has exited, and the text is needed.
         """
         try:
             if self._closed:
@@ -54,7 +54,7 @@ class Stream:
         return len(text)
 
     def flush(self) -> None:
-        """Hands over what was written.
+        """Flushes the stream.
 
         Raises:
             DiskError: see `write`.
@@ -66,14 +66,14 @@ class Stream:
             self._lose(error)
 
     def mute(self) -> None:
-        """What is still written, or flushed when the process ends, goes nowhere."""
+        """Discards all further text, also the buffered text that Python flushes at exit and that would fail again."""
         try:
             number = self._stream.fileno()
         except (AttributeError, OSError, ValueError):
-            return  # there is nothing behind it that could fail
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, number)
-        os.close(nowhere)
+            return  # a stream without a descriptor cannot fail
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, number)
+        os.close(null)
 
     def _lose(self, error: OSError | ValueError) -> None:
         self.lost = True
@@ -82,77 +82,78 @@ class Stream:
             return
         if isinstance(error, BrokenPipeError):
             raise error
-        raise _refusal(self._name, getattr(error, "strerror", None) or str(error)) from error
+        raise _write_error(self._name, getattr(error, "strerror", None) or str(error)) from error
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
 
 def need_stdout() -> None:
-    """To be called before the work where standard output takes the result.
+    """Checks standard output before the work whose result it takes.
 
     Raises:
-        DiskError: it takes nothing.
+        DiskError: standard output cannot be written.
     """
     if getattr(sys.stdout, "lost", False):
-        raise _refusal("standard output", "it is closed, or could not be written before")
+        raise _write_error("standard output", "it is closed, or could not be written before")
 
 
 def open_descriptors() -> None:
-    """Opens standard streams that were closed to nowhere, so that no file of ours gets their numbers."""
+    """Opens closed standard streams on the null device; otherwise the next file opened would get their number, and
+    libraries would print into it."""
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            nowhere = os.open(os.devnull, os.O_RDWR)
-            if nowhere != number:
-                os.dup2(nowhere, number)
-                os.close(nowhere)
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
 
 
 def fitting(text: str, encoding: str | None) -> str:
-    """The text with other signs, or `\\u` and a number, for the characters that an encoding lacks."""
+    """Returns the text with characters that an encoding lacks replaced by similar ones, or by `\\u` and a number."""
     if encoding is None:
         return text
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
-        return text.encode(encoding, PLAIN).decode(encoding)
+        return text.encode(encoding, ERROR_HANDLER).decode(encoding)
     except LookupError:
         return text
     return text
 
 
 def print_json(text: str) -> None:
-    """Prints JSON on standard output, which stays the same JSON in an encoding that lacks some of its characters."""
+    """Prints JSON on standard output, escaped if the encoding lacks some of its characters: the value is the same."""
     encoding = getattr(sys.stdout, "encoding", None)
     try:
         text.encode(encoding or "utf-8")
     except UnicodeEncodeError:
-        text = NOT_ASCII.sub(lambda found: _escaped(found[0]), text)
+        text = NOT_ASCII.sub(lambda match: _escape(match[0]), text)
     sys.stdout.write(text)
 
 
-def _refusal(name: str, why: str) -> DiskError:
+def _write_error(name: str, reason: str) -> DiskError:
     return DiskError(
-        f"cannot write {name}: {why}",
+        f"cannot write {name}: {reason}",
         where=name,
         fix="send it where it can be written: > FILE, or a pipe; predict and evaluate: -o FILE",
     )
 
 
-def _escaped(characters: str) -> str:
-    """As JSON and Python write what is not ASCII: two halves for what has a number above FFFF."""
+def _escape(characters: str) -> str:
+    """Escapes characters as JSON does: two halves (surrogates) for a code point above FFFF."""
     units = characters.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
+    return "".join(f"\\u{units[index]:02x}{units[index + 1]:02x}" for index in range(0, len(units), 2))
 
 
-def _plain(error: UnicodeError) -> tuple[str, int]:
+def _replace_characters(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    lacking = error.object[error.start : error.end]
-    signs = (SIGNS.get(character) or _escaped(character) for character in lacking)
-    return "".join(signs), error.end
+    missing = error.object[error.start : error.end]
+    replacements = (REPLACEMENTS.get(character) or _escape(character) for character in missing)
+    return "".join(replacements), error.end
 
 
-codecs.register_error(PLAIN, _plain)
+codecs.register_error(ERROR_HANDLER, _replace_characters)

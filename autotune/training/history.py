@@ -78,11 +78,11 @@ def read_history(path: Path) -> Iterator[dict[str, Any]]:
         ConfigError: a line is damaged.
     """
     fix = "correct or delete that line; resume=never begins again"
-    for record in read_lines(path, fix=fix, kind=ConfigError):
+    for record in read_lines(path, fix=fix, error_type=ConfigError):
         if "loss" in record:
-            yield checked(record, StepRecord, path, fix=fix, kind=ConfigError)
+            yield checked(record, StepRecord, path, fix=fix, error_type=ConfigError)
         elif "validation" in record:
-            yield checked(record, ValidationRecord, path, fix=fix, kind=ConfigError)
+            yield checked(record, ValidationRecord, path, fix=fix, error_type=ConfigError)
         elif "trouble" in record:
-            checked(record, AnomalyRecord, path, fix=fix, kind=ConfigError)
+            checked(record, AnomalyRecord, path, fix=fix, error_type=ConfigError)
             yield {name: record[name] for name in AnomalyRecord.model_fields}
