@@ -1,17 +1,17 @@
-"""Errors for people: what is wrong, where, what was found and what would fix it.
+"""Errors for users: what is wrong, where, what was found and what would fix it.
 
 AutotuneError
 ├── ConfigError     a key, value or combination of values in the configuration or the call      exit 2
 ├── DataError       a file, column, row or label                                                exit 2
 ├── ModelError      a base model, tokenizer, adapter or saved artefact                          exit 2
 ├── Findings        several of the above, shown at once                                         exit 2
-├── PluginError     code of a plug-in (autotune.cli.plugin_errors)                                  exit 2
-├── HubError        the Hub refused or cannot be reached; what was trained is safe              exit 69
-├── TrainingError   numbers that went bad after training began (NaN, failed round trip)         exit 65
+├── PluginError     code of a plug-in (autotune.cli.plugin_errors)                              exit 2
+├── HubError        the Hub refused or cannot be reached; the trained model is safe             exit 69
+├── TrainingError   training or its verification failed (NaN, failed round trip)                exit 65
 └── DiskError       no space, no permission, a path that cannot be written or read              exit 74
-    └── PathError   a path that can name nothing: too long, links in a circle                   exit 2
+    └── PathError   an invalid path: too long, or a loop of links                               exit 2
 
-Anything that is not an AutotuneError is a bug of ours: it keeps its traceback and exits with 70.
+Any other exception is a bug in autotune: it keeps its traceback and exits with 70.
 """
 
 import difflib
@@ -25,10 +25,10 @@ class AutotuneError(Exception):
     """A mistake that the user can correct. Shown without a traceback.
 
     Args:
-        what: one sentence that says what is wrong.
+        what: what is wrong, in one sentence.
         where: file and line, column, or config key.
-        found: what stands there now.
-        fix: what would fix it; overrides are written so that they can be pasted.
+        found: the value that is there now.
+        fix: what would fix it; overrides can be pasted as they are.
     """
 
     exit_code = 2
@@ -46,7 +46,7 @@ class AutotuneError(Exception):
 
     @property
     def errors(self) -> "Sequence[AutotuneError]":
-        """What it consists of: itself, or the errors of `Findings`."""
+        """The single errors: this one, or all errors of `Findings`."""
         return [self]
 
 
@@ -63,23 +63,23 @@ class ModelError(AutotuneError):
 
 
 class HubError(AutotuneError):
-    """The Hub refused, or cannot be reached; what was trained is safe."""
+    """The Hub refused, or cannot be reached; the trained model is safe."""
 
     exit_code = 69
 
 
 class TrainingError(AutotuneError):
-    """Training or the proof of its result went wrong."""
+    """Training, or the verification of its result, failed."""
 
     exit_code = 65
 
 
 class Interrupted(AutotuneError):
-    """A run was asked to leave before its end; the same command goes on with it.
+    """The run was stopped before its end; the same command resumes it.
 
     Args:
         why: name of the signal, or the limit that was reached.
-        step: optimizer steps that have been done; None outside of training.
+        step: optimizer steps done so far; None outside of training.
     """
 
     exit_code = 75
@@ -91,19 +91,19 @@ class Interrupted(AutotuneError):
 
 
 class DiskError(AutotuneError):
-    """The operating system refused to write or to read something."""
+    """The operating system refused to read or write something."""
 
     exit_code = 74
 
 
 class PathError(DiskError):
-    """A path can name nothing, so the call is wrong."""
+    """A path is invalid, so the call is wrong."""
 
     exit_code = 2
 
 
 class Findings(AutotuneError):
-    """Several errors found in one pass, so that the user corrects them in one go."""
+    """Several errors found in one pass, so that the user can correct them all at once."""
 
     def __init__(self, errors: Sequence[AutotuneError]) -> None:
         self._errors = list(errors)
@@ -112,12 +112,12 @@ class Findings(AutotuneError):
 
     @property
     def errors(self) -> Sequence[AutotuneError]:
-        """The errors, as they were found."""
+        """The errors, in the order in which they were found."""
         return self._errors
 
 
 def format_error(what: str, details: Sequence[tuple[str, str | None]]) -> str:
-    """A message with its details below it; those that are None are left out."""
+    """Returns a message with its details below it, one per line; details that are None are left out."""
     width = max(len(name) for name, _ in details) + 2
     lines = [what]
     for name, value in details:
@@ -128,7 +128,7 @@ def format_error(what: str, details: Sequence[tuple[str, str | None]]) -> str:
 
 
 def raise_all(errors: Sequence[AutotuneError]) -> None:
-    """Raises what was collected: nothing, the one error, or all of them together."""
+    """Raises the collected errors: the only one as it is, several as `Findings`; nothing if there are none."""
     if len(errors) == 1:
         raise errors[0]
     if errors:
@@ -136,52 +136,52 @@ def raise_all(errors: Sequence[AutotuneError]) -> None:
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate that most resembles `name`, or None when none comes near."""
+    """Returns the candidate most similar to `name`, or None if none is similar enough."""
     lowered = {candidate.lower(): candidate for candidate in candidates}
-    found = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
-    return lowered[found[0]] if found else None
+    matches = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    return lowered[matches[0]] if matches else None
 
 
 def listing(names: Iterable[object], limit: int = 12) -> str:
-    """Names joined by commas, cut after `limit` with the number left out."""
+    """Joins names with commas; after `limit` names, only the number of the rest follows."""
     items = [str(name) for name in names]
     rest = f", and {len(items) - limit} more" if len(items) > limit else ""
     return ", ".join(items[:limit]) + rest
 
 
-_PLAIN = re.compile(r"[^\s,:\[\]{}'\"#]([^,:\[\]{}'\"#]*[^\s,:\[\]{}'\"#])?")
-"""What needs no quotes inside a list or a map."""
+_UNQUOTED = re.compile(r"[^\s,:\[\]{}'\"#]([^,:\[\]{}'\"#]*[^\s,:\[\]{}'\"#])?")
+"""Text that needs no quotes inside a list or map."""
 
-_OTHER = re.compile(
+_NOT_TEXT = re.compile(
     r"(?!(0|[1-9]\d*)$)[+-]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(e[+-]?\d+)?"
     r"|[+-]?(inf|nan)|null|true|false|.*,.*|[\[{'\"].*|",
     re.IGNORECASE | re.DOTALL,
 )
-"""Texts that Hydra would read as something else: numbers, null, several values of a sweep, lists, maps. As a number, 12
-is 12; 012 is not."""
+"""Texts that Hydra would read as something else: numbers, null, values of a sweep, lists, maps. A plain integer such as
+12 is left out, as it turns back into the same text; 012 would become 12."""
 
-_SAFE = re.compile(r"[\w@%+=:,./-]+")
-"""What no shell reads as anything but itself; with letters of all languages, which shlex would put into quotes."""
+_SHELL_SAFE = re.compile(r"[\w@%+=:,./-]+")
+"""Words that no shell needs quoted. Includes letters of all languages, which shlex would quote."""
 
 
 def format_override(key: str, value: Any) -> str:
-    """`key=value`, in the shell's quotes where it needs them."""
+    """Returns `key=value`, quoted for the shell where necessary."""
     return shell_words(f"{key}={value if isinstance(value, str) else _literal(value)}")
 
 
 def format_text_override(key: str, text: str) -> str:
-    """`key=value` where the value is a text, whatever it looks like: the name of a column, of a file, of a split."""
-    return shell_words(f"{key}={hydra_quote(text) if _OTHER.fullmatch(text) else text}")
+    """Returns `key=value` for a value that must stay text (the name of a column, file or split), whatever it looks like."""
+    return shell_words(f"{key}={hydra_quote(text) if _NOT_TEXT.fullmatch(text) else text}")
 
 
 def hydra_quote(text: str) -> str:
-    """A text in the quotes of Hydra's grammar, where only a backslash before a quote is special."""
-    return "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + (found[2] and "\\'"), text) + "'"
+    """Quotes a text for Hydra's grammar, where a backslash is special only before a quote."""
+    return "'" + re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + (match[2] and "\\'"), text) + "'"
 
 
 def shell_words(*words: object) -> str:
-    """Words of a command line, each in the shell's quotes where it needs them."""
-    return " ".join(word if _SAFE.fullmatch(word) else shlex.quote(word) for word in map(str, words))
+    """Joins words to a command line, each quoted for the shell where necessary."""
+    return " ".join(word if _SHELL_SAFE.fullmatch(word) else shlex.quote(word) for word in map(str, words))
 
 
 def _literal(value: Any) -> str:
@@ -191,7 +191,7 @@ def _literal(value: Any) -> str:
         case bool():
             return str(value).lower()
         case str():
-            return value if _PLAIN.fullmatch(value) else "'" + value.replace("'", "''") + "'"
+            return value if _UNQUOTED.fullmatch(value) else "'" + value.replace("'", "''") + "'"
         case Mapping():
             return "{" + ", ".join(f"{_literal(key)}: {_literal(item)}" for key, item in value.items()) + "}"
         case list() | tuple():

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 _tasks: dict[str, type["Task"]] = {}
 plugins: list[str] = []
-"""Files that were given with --plugin."""
+"""Paths of the files passed with --plugin."""
 
 
 def register(task: type["Task"]) -> type["Task"]:
-    """Class decorator that makes a task known under its `name`.
+    """Registers a task class under its `name`; a class decorator.
 
     Raises:
-        ConfigError: another class has that name, or its Config is another task's.
+        ConfigError: another class has that name, or the Config belongs to another task.
     """
     if task.Config.name != task.name:
         raise ConfigError(
@@ -30,11 +30,11 @@ def register(task: type["Task"]) -> type["Task"]:
             where=f"{task.__module__}.{task.__qualname__}",
             fix=f"a dataclass of its own, derived from the other: name: str = {task.name!r}; Config = that class",
         )
-    known = _tasks.setdefault(task.name, task)
-    if known is not task:
+    existing = _tasks.setdefault(task.name, task)
+    if existing is not task:
         raise ConfigError(
             f"two tasks are called {task.name!r}",
-            found=f"{known.__module__}.{known.__qualname__} and {task.__module__}.{task.__qualname__}",
+            found=f"{existing.__module__}.{existing.__qualname__} and {task.__module__}.{task.__qualname__}",
             fix="give the plug-in's class another `name`",
         )
     return task
@@ -44,7 +44,9 @@ def load_plugin(path: str) -> None:
     """Imports a Python file that registers tasks.
 
     Raises:
-        ConfigError: there is no such file, it is no Python, or it fails when it is imported.
+        ConfigError: the file does not exist or is not a .py file.
+        SyntaxError: the file contains null bytes.
+        Exception: whatever the file raises on import.
     """
     file = Path(path)
     if not file.is_file():
@@ -53,19 +55,26 @@ def load_plugin(path: str) -> None:
         raise ConfigError("a plug-in is a Python file: its name ends in .py", where="--plugin", found=path)
     plugins.append(path)
     if b"\0" in file.read_bytes():
-        # Python says so too: up to 3.11.3 as a ValueError without the file's name, later as a SyntaxError without it.
+        # Python refuses these itself, but without the file's name: up to 3.11.3 with a ValueError, later with a
+        # SyntaxError.
         raise SyntaxError("source code cannot contain null bytes", (path, None, None, None))
     spec = importlib.util.spec_from_file_location(f"autotune_plugin_{file.stem}", file)
     assert spec is not None and spec.loader is not None, "a .py file always has a loader"
     module = importlib.util.module_from_spec(spec)
+    # Before it runs: dataclasses and type hints of the plug-in look their module up there.
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
 
 
 def tasks() -> dict[str, type["Task"]]:
-    """All registered tasks by name."""
+    """Returns all registered tasks by name, sorted.
+
+    Raises:
+        ConfigError: an installed plug-in cannot be imported.
+    """
     import autotune.tasks as package
 
+    # Importing a module registers its tasks. Here and not at the top: the task modules import this one.
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
     for entry in entry_points(group="autotune.tasks"):
@@ -83,23 +92,23 @@ def tasks() -> dict[str, type["Task"]]:
 
 
 def registered() -> list[type["Task"]]:
-    """The task classes that are known by now."""
+    """Returns the task classes registered so far, without importing more."""
     return list(_tasks.values())
 
 
 def task(name: str) -> type["Task"]:
-    """The task class called `name`.
+    """Returns the task class registered as `name`.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: no task has that name.
     """
-    known = _tasks if name in _tasks else tasks()
-    if name not in known:
-        near = nearest(name, known)
+    candidates = _tasks if name in _tasks else tasks()
+    if name not in candidates:
+        near = nearest(name, candidates)
         raise ConfigError(
             f"there is no task {name!r}",
             where="task",
-            found=f"registered: {listing(known)}",
+            found=f"registered: {listing(candidates)}",
             fix=format_override("task", near) if near else "choose one of these, or give --plugin FILE",
         )
-    return known[name]
+    return candidates[name]

@@ -1,4 +1,4 @@
-"""The roles that columns play, by whatever name the data call them."""
+"""The roles of columns, whatever their names in the data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ class Kind(StrEnum):
     label = "label"
     """str: the name of a class."""
     words = "words"
-    """list of str; with it come `text` (str) and `starts` (list of int): words[i] begins at text[starts[i]]."""
+    """list of str; the columns `text` (str) and `starts` (list of int) are added: words[i] begins at text[starts[i]]."""
     tags = "tags"
-    """list of str, IOB2, one a word."""
+    """list of str, IOB2, one per word."""
     number = "number"
     """float."""
     labels = "labels"
-    """list of str: the names of all classes of a row, perhaps of none."""
+    """list of str: the names of all classes of a row; may be empty."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One role of a task: its canonical name (a field of `dataset.columns`), what it holds, and whether it is
-    what the model learns to predict (and so may be missing in prediction)."""
+    """One role of a task: its canonical name (a field of `dataset.columns`), what it holds, and whether the model
+    learns to predict it (if so, it may be missing in prediction)."""
 
     role: str
     kind: Kind
@@ -37,10 +37,15 @@ class Column:
 
 
 def canonical_features(columns: Sequence[Column], *, given: bool = False) -> "Features":
-    """Types of all columns that rows of a task may have; `given`: those of `Converter`'s argument, too."""
+    """Returns the types of all columns that rows of a task may have.
+
+    Args:
+        columns: roles of the task.
+        given: adds the columns `given_*`, in which `Converter` keeps the original text where normalizing changed it.
+    """
     from datasets import Features, List, Value
 
-    kinds = {
+    types = {
         Kind.text: Value("string"),
         Kind.label: Value("string"),
         Kind.words: List(Value("string")),
@@ -48,11 +53,11 @@ def canonical_features(columns: Sequence[Column], *, given: bool = False) -> "Fe
         Kind.number: Value("float64"),
         Kind.labels: List(Value("string")),
     }
-    own = {column.role: kinds[column.kind] for column in columns}
-    words = {"text": Value("string"), "starts": List(Value("int32"))}
+    role_types = {column.role: types[column.kind] for column in columns}
+    word_types = {"text": Value("string"), "starts": List(Value("int32"))}
     has_words = any(column.kind is Kind.words for column in columns)
-    more = {f"given_{role}": Value("string") for role in (*own, *words)} if given else {}
+    extra = {f"given_{role}": Value("string") for role in (*role_types, *word_types)} if given else {}
     if given and has_words:
-        more |= dict.fromkeys(("given_starts", "given_ends"), List(Value("int32")))
-    words = words if has_words else {}
-    return Features({"id": Value("string"), **own, **words, **more, "group": Value("string")})
+        extra |= dict.fromkeys(("given_starts", "given_ends"), List(Value("int32")))
+    word_types = word_types if has_words else {}
+    return Features({"id": Value("string"), **role_types, **word_types, **extra, "group": Value("string")})

@@ -1,4 +1,4 @@
-"""Compressed text files: gzip, bzip2 and xz, read as they are and never unpacked without a limit."""
+"""Reads compressed text files (gzip, bzip2, xz) directly, and never unpacks more than a limit."""
 
 import bz2
 import gzip
@@ -12,35 +12,35 @@ from typing import Any, BinaryIO, cast
 from autotune.errors import DataError
 
 OPENERS: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-UNPACKED, RATIO = 100_000_000, 100
-"""A file of more bytes than this, packed more than RATIO times, is a bomb rather than data: text is packed some
-five to ten times."""
+MAX_UNPACKED_BYTES, MAX_COMPRESSION_RATIO = 100_000_000, 100
+"""A file that unpacks to more bytes than this and to more than MAX_COMPRESSION_RATIO times its size is treated as a zip bomb: text
+shrinks to about a fifth or a tenth."""
 
 
 def suffix_of(path: Path) -> str:
-    """The suffix that says the form, in lower case: .csv of train.csv.gz."""
-    return _bare(path).suffix.lower()
+    """Returns the suffix that tells the format, in lower case: .csv for train.csv.gz."""
+    return _without_compression(path).suffix.lower()
 
 
 def stem_of(path: Path) -> str:
-    """The name without suffixes: train of train.csv.gz."""
-    return _bare(path).stem
+    """Returns the name without suffixes: train for train.csv.gz."""
+    return _without_compression(path).stem
 
 
 def is_packed(path: Path) -> bool:
-    """Whether the name says that the file is compressed in a way that is read."""
+    """Whether the file has the suffix of a supported compression."""
     return path.suffix.lower() in OPENERS
 
 
-def _bare(path: Path) -> Path:
+def _without_compression(path: Path) -> Path:
     return path.with_suffix("") if is_packed(path) else path
 
 
 def open_bytes(path: Path) -> BinaryIO:
-    """The bytes of a file, unpacked.
+    """Opens a file for reading its bytes, decompressed.
 
     Raises:
-        OSError: it cannot be opened.
+        OSError: the file cannot be opened.
     """
     opener = OPENERS.get(path.suffix.lower())
     if opener is None:
@@ -49,36 +49,36 @@ def open_bytes(path: Path) -> BinaryIO:
 
 
 class _Limited(io.RawIOBase):
-    """Reads of a compressed file, up to a limit.
+    """A decompressing stream with a limit on its bytes.
 
     Raises:
-        DataError: there is more than a text has, or the file is damaged.
+        DataError: the file unpacks to more than the limit, or is damaged.
     """
 
     def __init__(self, path: Path, inner: Any) -> None:
         self.path, self.inner = path, inner
-        self.most = max(UNPACKED, RATIO * path.stat().st_size)
+        self.max_bytes = max(MAX_UNPACKED_BYTES, MAX_COMPRESSION_RATIO * path.stat().st_size)
 
     def readable(self) -> bool:
-        """Always."""
+        """Returns True."""
         return True
 
     def seekable(self) -> bool:
-        """Always, by reading again from the start."""
+        """Returns True; seeking back reads again from the start."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Goes to a position in the unpacked bytes."""
+        """Moves to a position in the decompressed bytes and returns it."""
         position: int = self.inner.seek(offset, whence)
         return position
 
     def tell(self) -> int:
-        """The position in the unpacked bytes."""
+        """Returns the position in the decompressed bytes."""
         position: int = self.inner.tell()
         return position
 
     def readinto(self, buffer: Any) -> int:
-        """Fills a buffer."""
+        """Fills a buffer and returns the number of bytes read."""
         try:
             block = self.inner.read(len(buffer))
         except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
@@ -88,11 +88,11 @@ class _Limited(io.RawIOBase):
                 found=str(error) or type(error).__name__,
                 fix="it was cut off, or is something else: copy or download it again",
             ) from error
-        if self.inner.tell() > self.most:
+        if self.inner.tell() > self.max_bytes:
             raise DataError(
                 "the compressed file would unpack to far more than a text has",
                 where=str(self.path),
-                found=f"more than {self.most / 1e6:,.0f} MB in a file of {self.path.stat().st_size / 1e6:.1f} MB",
+                found=f"more than {self.max_bytes / 1e6:,.0f} MB in a file of {self.path.stat().st_size / 1e6:.1f} MB",
                 fix="unpack it yourself, if you know where it comes from",
             )
         buffer[: len(block)] = block

@@ -1,6 +1,6 @@
-"""From plain values to a `RunConfig` and back: types, ranges and rules; what null stands for; YAML.
+"""Turns plain values into a checked `RunConfig` and back: types, ranges, rules, defaults for null, YAML.
 
-The same strict way serves what Hydra has just composed and a saved config.yaml. No Hydra here.
+Values just composed by Hydra and a saved config.yaml are checked equally strictly. Never import Hydra here.
 """
 
 import hashlib
@@ -30,15 +30,15 @@ NOT_IDENTITY = (
     "runs", "name", "hub", "resume", "check", "plan", "checkpoint", "guard", "report", "trainer.max_hours",
     "trainer.rank_timeout",
 )  # fmt: skip
-"""Keys that do not shape the result: two configurations that differ in these alone are the same run."""
+"""Keys that do not affect the result: two configurations that differ only in these are the same run."""
 
 
 def parse_config(values: Mapping[str, Any], *, to_run: bool = False) -> RunConfig:
-    """Checks plain values and makes the typed configuration of them; enums are enums again.
+    """Checks plain values and turns them into the typed configuration, with enum members for their values.
 
     Args:
         values: nested dicts, as in config.yaml; interpolations resolved.
-        to_run: whether this machine matters, too; it does not for a run that was saved, perhaps elsewhere.
+        to_run: whether to check this machine, too; not for a saved run, which may come from another machine.
 
     Raises:
         ConfigError: unknown keys (with the nearest one), wrong types, values out of range, sections that
@@ -48,25 +48,25 @@ def parse_config(values: Mapping[str, Any], *, to_run: bool = False) -> RunConfi
     task = values.get("task")
     if not isinstance(task, Mapping) or task.get("name", MISSING) == MISSING:
         raise ConfigError("no task is chosen", where="task", fix="task=sentiment")
-    values = _with_seed_of_splits(values)
+    values = _with_split_seed(values)
     dataset = values.get("dataset")
     if isinstance(dataset, Mapping) and isinstance(dataset.get("label_map"), str):
-        # As it was typed: Hydra reads keys as numbers, and its grammar has no accents in them.
+        # Parsed here and not by Hydra, which reads keys as numbers and allows no accents in them.
         values = {**values, "dataset": {**dataset, "label_map": read_map(dataset["label_map"])}}
-    kind = registry.task(str(task["name"])).Config
-    section, errors = _validate(kind, task, ("task",))
-    config, others = _validate(RunConfig, {**values, "task": section or kind()}, ())
-    raise_all(errors + others)
+    task_class = registry.task(str(task["name"])).Config
+    task_config, task_errors = _validate(task_class, task, ("task",))
+    config, other_errors = _validate(RunConfig, {**values, "task": task_config or task_class()}, ())
+    raise_all(task_errors + other_errors)
     assert isinstance(config, RunConfig), "without errors there is a configuration"
     raise_all(rules(config) + (machine_rules(config) if to_run else []))
     return config
 
 
 def fill_defaults(config: RunConfig, readable: str) -> RunConfig:
-    """Fills in what null stands for: learning rate, epochs and, from all that shapes the result, the name.
+    """Replaces null: learning rate and epochs by their defaults, the name by one with a hash of what affects the result.
 
     Args:
-        config: from `parse_config`; it is changed.
+        config: from `parse_config`; changed in place.
         readable: the part of the name before the hash.
     """
     trainer = config.trainer
@@ -80,23 +80,22 @@ def fill_defaults(config: RunConfig, readable: str) -> RunConfig:
 
 
 def digest(config: RunConfig) -> str:
-    """Eight hexadecimal digits of the SHA-256 over everything that shapes the result."""
+    """Returns the first eight hexadecimal digits of the SHA-256 over everything that affects the result."""
     identity = {key: value for key, value in to_dict(config).items() if key not in NOT_IDENTITY}
     identity["trainer"] = {
         key: value for key, value in identity["trainer"].items() if f"trainer.{key}" not in NOT_IDENTITY
     }
     if identity["dataset"]["seed"] == config.seed:
-        del identity["dataset"][
-            "seed"
-        ]  # As when splits had the run's own seed, so that folders of before are found.
-    # Through JSON once: keys of label_map may be numbers and text at once, which cannot be sorted.
+        # Older versions had no dataset.seed; without it the hash is the same, so their run folders are still found.
+        del identity["dataset"]["seed"]
+    # Through JSON first: label_map may have numbers and text as keys, which cannot be sorted together.
     canonical = json.dumps(json.loads(json.dumps(identity)), sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
 
 
 def diff(saved: Mapping[str, Any], config: RunConfig) -> list[str]:
-    """What shapes the result and differs: `key: old -> new`. A key that an older version lacked does not."""
-    old, new = _flat(_with_seed_of_splits(saved)), _flat(to_dict(config))
+    """Returns the changes that affect the result, as `key: old -> new`; keys that an older version lacked do not count."""
+    old, new = _flatten(_with_split_seed(saved)), _flatten(to_dict(config))
     shaping = [
         key for key in sorted(old.keys() | new.keys()) if not {key, key.split(".")[0]} & set(NOT_IDENTITY)
     ]
@@ -108,18 +107,18 @@ def diff(saved: Mapping[str, Any], config: RunConfig) -> list[str]:
 
 
 def changed_at(key: str, saved: Mapping[str, Any], config: RunConfig) -> list[str]:
-    """`diff` at a key or in the section of that name."""
+    """Returns the part of `diff` at a key or in the section of that name."""
     return [change for change in diff(saved, config) if f"{change.partition(': ')[0]}.".startswith(f"{key}.")]
 
 
 def to_dict(config: RunConfig) -> dict[str, Any]:
-    """The configuration as nested dicts, enums as their values."""
-    values: dict[str, Any] = _plain(asdict(config))
+    """Returns the configuration as nested dicts, with the values of enum members."""
+    values: dict[str, Any] = _enums_to_values(asdict(config))
     return values
 
 
 def dump_config(config: RunConfig) -> str:
-    """The configuration as YAML that `load_config` reads back."""
+    """Returns the configuration as YAML that `load_config` reads back."""
     text: str = yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True, width=110)
     return text
 
@@ -128,35 +127,35 @@ def load_config(path: Path) -> RunConfig:
     """Reads a saved config.yaml as strictly as a composed one.
 
     Raises:
-        ConfigError: there is no such file, it is no YAML, or `parse_config` refuses it.
+        ConfigError: the file is missing or invalid YAML, or `parse_config` refuses it.
     """
     values = load_values(path)
     try:
         return parse_config(values)
     except AutotuneError as error:
         first = error.errors[0]
-        raise damaged(path, str(first).replace("\n", "; "), _without(path), ConfigError) from error
+        raise damaged(path, str(first).replace("\n", "; "), _restore_advice(path), ConfigError) from error
 
 
 def load_values(path: Path) -> dict[str, Any]:
-    """The plain values of a saved config.yaml.
+    """Reads the plain values of a saved config.yaml.
 
     Raises:
-        ConfigError: there is no such file, or it is damaged.
+        ConfigError: the file is missing or damaged.
     """
     try:
         with read_errors(path, elsewhere="another run"):
-            return read_mapping(path, fix=_without(path))
+            return read_mapping(path, fix=_restore_advice(path))
     except OSError as error:
         raise ConfigError("the configuration cannot be read", where=str(path), found=str(error)) from error
 
 
-def _without(path: Path) -> str:
+def _restore_advice(path: Path) -> str:
     return f"bring it back from a copy; predict and evaluate work without it: mv {shell_words(path, f'{path}.damaged')}"
 
 
-def _with_seed_of_splits(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Runs that were saved before `dataset.seed` existed made their splits with the run's own seed."""
+def _with_split_seed(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Adds `dataset.seed` to a run saved before that key existed: its splits were made with the run's own seed."""
     dataset = values.get("dataset")
     if not isinstance(dataset, Mapping) or "seed" in dataset or "seed" not in values:
         return values
@@ -169,43 +168,43 @@ def _adapter(schema: type) -> TypeAdapter[Any]:
 
 
 def _validate(
-    schema: type, values: Mapping[str, Any], at: tuple[str, ...]
+    schema: type, values: Mapping[str, Any], prefix: tuple[str, ...]
 ) -> tuple[Any, list[AutotuneError]]:
-    """The section, or None and what is wrong with it."""
+    """Returns the section and no errors, or None and its errors."""
     try:
         return _adapter(schema).validate_python(dict(values)), []
     except ValidationError as error:
-        return None, [_finding(dict(detail), at) for detail in error.errors(include_url=False)]
+        return None, [_to_config_error(dict(detail), prefix) for detail in error.errors(include_url=False)]
 
 
-def _finding(detail: Mapping[str, Any], at: tuple[str, ...]) -> AutotuneError:
-    key = ".".join(str(part) for part in (*at, *detail["loc"]))
-    given = "null" if detail["input"] is None else str(detail["input"])
-    found = given if len(given) <= 200 else given[:200] + "…"
+def _to_config_error(detail: Mapping[str, Any], prefix: tuple[str, ...]) -> AutotuneError:
+    key = ".".join(str(part) for part in (*prefix, *detail["loc"]))
+    value = "null" if detail["input"] is None else str(detail["input"])
+    shown = value if len(value) <= 200 else value[:200] + "…"
     if detail["type"] == "unexpected_keyword_argument":
-        fix, note = proposal(key, given)
+        fix, note = proposal(key, value)
         return ConfigError(
-            f"there is no key {key}", where=key, found=f"{found}; {note}" if note else found, fix=fix
+            f"there is no key {key}", where=key, found=f"{shown}; {note}" if note else shown, fix=fix
         )
     message = str(detail["msg"]).replace("Input should", f"{key} should", 1)
-    return ConfigError(message, where=key, found=found)
+    return ConfigError(message, where=key, found=shown)
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested dicts as one, by dotted key."""
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns nested dicts as one dict with dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping) and value:
-            flat |= _flat(value, f"{prefix}{key}.")
+            flat |= _flatten(value, f"{prefix}{key}.")
         else:
             flat[f"{prefix}{key}"] = value
     return flat
 
 
-def _plain(value: Any) -> Any:
-    """Enums as their values, all the way down."""
+def _enums_to_values(value: Any) -> Any:
+    """Replaces enum members by their values, at every level."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):
-        return {_plain(key): _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+        return {_enums_to_values(key): _enums_to_values(item) for key, item in value.items()}
+    return [_enums_to_values(item) for item in value] if isinstance(value, list | tuple) else value

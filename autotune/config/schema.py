@@ -1,8 +1,9 @@
 """The typed configuration: every key, its type, its default and what it does.
 
-The text under a field is its reference manual. YAML files in configs/ hold only values that differ from
-the defaults here. OmegaConf enforces the types while Hydra composes; pydantic checks ranges afterwards
-(`autotune.config.compose`). No torch here: composing and refusing a bad override must take under a second.
+The string under a field is its manual: `autotune explain` and `autotune schema` print it, and the docstrings of the
+classes. YAML files in configs/ hold only values that differ from the defaults here. OmegaConf enforces the types while
+Hydra composes; pydantic checks ranges afterwards (`autotune.config.load`). Never import torch here: composing, or
+refusing a bad override, must take less than a second.
 """
 
 from dataclasses import dataclass, field

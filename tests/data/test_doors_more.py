@@ -45,7 +45,7 @@ def test_compressed_files_are_read_as_they_are(load, write, name, content):
 
 
 def test_a_compressed_file_that_unpacks_to_far_more_than_a_text_is_refused(load, write, monkeypatch):
-    monkeypatch.setattr(compression, "UNPACKED", 1000)
+    monkeypatch.setattr(compression, "MAX_UNPACKED_BYTES", 1000)
     with pytest.raises(DataError, match="far more than a text has"):
         load("sentiment", write("a.csv.gz", gzip.compress(("text,label\n" + "a" * 10**6).encode())))
 
