@@ -1,4 +1,4 @@
-"""Hydra in, `RunConfig` out. When `compose` returns, Hydra has left; nothing after it knows it was there."""
+"""Composes configurations with Hydra and returns them as `RunConfig`; nothing of Hydra reaches the callers."""
 
 import os
 import re
@@ -20,7 +20,7 @@ from autotune import registry
 from autotune.config.hydra_errors import translate_hydra_error
 from autotune.config.hydra_loader import open_hydra
 from autotune.config.load import fill_defaults, parse_config
-from autotune.config.overrides import SWEEP, key_of, normalize_argv
+from autotune.config.overrides import SWEEP_FLAGS, key_of, normalize_argv
 from autotune.config.schema import RunConfig, TaskConfig
 from autotune.config.user_files import with_user_files
 from autotune.errors import AutotuneError, ConfigError, raise_all
@@ -28,34 +28,34 @@ from autotune.runtime.library_errors import library_errors
 from autotune.runtime.places import config_folder
 
 PRIMARY = "run"
-"""The file that says what a run is made of."""
+"""Name of Hydra's primary config, with the defaults list."""
 USER_CONFIGS = "AUTOTUNE_CONFIGS"
-"""Environment variable: a folder whose files come before ours, so that they may replace them."""
+"""Environment variable: a folder of YAML files that take precedence over the shipped ones."""
 
 
 @dataclass(frozen=True)
 class Composed:
-    """What Hydra hands over for one run."""
+    """One run as Hydra composed it."""
 
     config: DictConfig
     choices: dict[str, str | None]
-    """Option of each group."""
+    """The option chosen from each group."""
     overridden: frozenset[str]
-    """Keys and groups that the command line names."""
+    """Keys and groups set on the command line."""
     folders: tuple[Path, ...]
-    """Of YAML files; the first that has an option counts."""
+    """Folders of YAML files; an option is read from the first one that has it."""
 
 
 class Member(NamedTuple):
-    """A run that a command line asks for: its only one, or one of a sweep."""
+    """A run of a command line: the only one, or one of a sweep."""
 
     config: RunConfig
     words: tuple[str, ...]
-    """Flags and overrides, without the command, that compose this configuration alone."""
+    """Flags and overrides, without the command, that compose only this configuration."""
 
 
 def compose(argv: Sequence[str]) -> list[RunConfig]:
-    """The configurations of `members`."""
+    """Returns the configurations of `members`."""
     return [member.config for member in members(argv)]
 
 
@@ -63,82 +63,82 @@ def members(argv: Sequence[str]) -> list[Member]:
     """Composes the configurations of a command line.
 
     Args:
-        argv: overrides and Hydra's flags, without the verb.
+        argv: overrides and Hydra's flags, without the command.
 
     Returns:
-        One run; with --multirun one per combination; none when a flag only asked for information, which Hydra has
-        printed.
+        One run; with --multirun one per combination; none if a flag only asked for information, which Hydra printed.
 
     Raises:
-        ConfigError: what is wrong with the command line or the YAML files; several are raised together.
+        ConfigError: the command line or a YAML file is wrong; several errors are raised together.
     """
     words = normalize_argv(argv)
     args = get_args_parser().parse_args(words)
-    flags = [word for word in words[: len(words) - len(args.overrides)] if word not in SWEEP]
-    runs, composed, plain = _read(argv, words, args)
+    flags = [word for word in words[: len(words) - len(args.overrides)] if word not in SWEEP_FLAGS]
+    runs, composed, plain = _compose_runs(argv, words, args)
     if runs is None:
         return []
     if not composed:
         raise ConfigError("the sweep has no runs: its glob or choice matches nothing", found=" ".join(words))
-    configs = _all_finished(composed, plain)
+    configs = _to_run_configs(composed, plain)
     return [Member(config, (*flags, *overrides)) for config, overrides in zip(configs, runs, strict=True)]
 
 
-def untyped(argv: Sequence[str]) -> tuple[dict[str, Any], frozenset[str]]:
+def compose_untyped(argv: Sequence[str]) -> tuple[dict[str, Any], frozenset[str]]:
     """Composes overrides of one run.
 
     Returns:
-        The values, before their types and ranges are checked, and the keys and groups that are named.
+        The values, with types and ranges unchecked, and the keys and groups that the overrides set.
 
     Raises:
         ConfigError: see `members`.
     """
     words = normalize_argv(argv)
-    _, (composed,), (values,) = _read(argv, words, get_args_parser().parse_args(words))
+    _, (composed,), (values,) = _compose_runs(argv, words, get_args_parser().parse_args(words))
     return values, composed.overridden
 
 
-def _read(
+def _compose_runs(
     argv: Sequence[str], words: list[str], args: Namespace
 ) -> tuple[list[list[str]] | None, list[Composed], list[Any]]:
-    """The overrides, the configuration and the plain values of each run; None where a flag only asked for information.
+    """Returns overrides, configuration and plain values of each run; None for the overrides if a flag only asked for
+    information.
 
     Args:
         argv: what the user typed, for messages.
-        words: what Hydra reads.
-        args: the flags among these.
+        words: the same, normalized for Hydra.
+        args: the parsed `words`.
     """
-    before = os.environ.get(USER_CONFIGS) or None
-    _refuse_missing_folders({USER_CONFIGS: before, "--config-dir": args.config_dir})
-    _register()
+    user_folder = os.environ.get(USER_CONFIGS) or None
+    _refuse_missing_folders({USER_CONFIGS: user_folder, "--config-dir": args.config_dir})
+    _register_schemas()
     try:
         with library_errors(lambda error: translate_hydra_error(error, argv, groups())):
-            hydra = open_hydra(config_folder(), before, args.config_dir)
-            if _answered(hydra, args):
+            hydra = open_hydra(config_folder(), user_folder, args.config_dir)
+            if _print_information(hydra, args):
                 return None, [], []
-            runs = _runs(hydra, args)
-            composed = [_composed(hydra, args, overrides) for overrides in runs]
-            return runs, composed, [OmegaConf.to_container(one.config, resolve=True) for one in composed]
-    except SystemExit as leaving:
-        if leaving.code:
+            runs = _sweep_overrides(hydra, args)
+            composed = [_compose_one(hydra, args, overrides) for overrides in runs]
+            return runs, composed, [OmegaConf.to_container(run.config, resolve=True) for run in composed]
+    except SystemExit as exit_request:
+        if exit_request.code:
             raise
         return None, [], []
 
 
-def _composed(hydra: Hydra, args: Namespace, overrides: list[str]) -> Composed:
-    """The configuration of one run."""
+def _compose_one(hydra: Hydra, args: Namespace, overrides: list[str]) -> Composed:
+    """Composes the configuration of one run."""
     config = hydra.compose_config(args.config_name or PRIMARY, overrides, RunMode.RUN)
-    chosen: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    task_overrides: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
     choices = dict(config.hydra.runtime.choices)
     sources = config.hydra.runtime.config_sources
     folders = tuple(Path(source.path) for source in sources if source.schema == "file")
     with open_dict(config):
         del config["hydra"]
-    return Composed(config, choices, frozenset(map(key_of, chosen)), folders)
+    return Composed(config, choices, frozenset(map(key_of, task_overrides)), folders)
 
 
-def _runs(hydra: Hydra, args: Namespace) -> list[list[str]]:
-    """The overrides of each run: with --multirun those of each combination."""
+def _sweep_overrides(hydra: Hydra, args: Namespace) -> list[list[str]]:
+    """Returns the overrides of each run; with --multirun, of each combination."""
     if not args.multirun:
         return [args.overrides]
     parsed = OverridesParser.create(hydra.config_loader).parse_overrides(args.overrides)
@@ -146,15 +146,16 @@ def _runs(hydra: Hydra, args: Namespace) -> list[list[str]]:
     return runs
 
 
-def _answered(hydra: Hydra, args: Namespace) -> bool:
-    """Answers what was asked instead of a run, on stdout; False where a run was asked for."""
+def _print_information(hydra: Hydra, args: Namespace) -> bool:
+    """Prints what --help, --cfg or --info asks for; returns False if there is no such flag."""
     name = args.config_name or PRIMARY
-    questions = [args.help, args.cfg is not None, args.info is not None]
-    if sum([*questions, args.run or args.multirun]) > 1:
+    information_flags = [args.help, args.cfg is not None, args.info is not None]
+    if sum([*information_flags, args.run or args.multirun]) > 1:
         raise ValueError("only one of --run, --multirun, --cfg, --info and --help can be asked for")
-    if not any(questions):
+    if not any(information_flags):
         return False
-    _composed(hydra, args, args.overrides)  # what is wrong is told by us
+    # Hydra would report mistakes in its own words; composing first raises ours.
+    _compose_one(hydra, args, args.overrides)
     if args.help:
         hydra.app_help(name, get_args_parser(), args)
     elif args.cfg is not None:
@@ -165,66 +166,67 @@ def _answered(hydra: Hydra, args: Namespace) -> bool:
 
 
 def compose_by_task(overrides: Sequence[str]) -> dict[str, RunConfig]:
-    """Composes overrides for the task that they name, else for every task that they suit.
+    """Composes overrides for the task that they set, or else for every task they are valid for.
 
     Raises:
-        ConfigError: they suit no task, or sweep.
+        ConfigError: they are valid for no task, or are a sweep.
     """
     named = any(key_of(word) == "task" for word in overrides)
     configs: dict[str, RunConfig] = {}
-    refused: list[AutotuneError] = []
+    errors: list[AutotuneError] = []
     for words in [[]] if named else [[f"task={name}"] for name in registry.tasks()]:
         try:
             (config,) = compose([*words, *overrides])
         except AutotuneError as error:
-            refused.append(error)
+            errors.append(error)
         else:
             configs[config.task.name] = config
     if not configs:
-        raise refused[0]
+        raise errors[0]
     return configs
 
 
-def _register() -> None:
+def _register_schemas() -> None:
+    """Stores the schemas of runs and tasks in Hydra, each once: plug-ins may add tasks between two calls."""
     store = ConfigStore.instance()
-    if not _registered:
+    if not _registered_schemas:
         store.store(group="schema", name="run", node=RunConfig, package="_global_")
     for name, task in registry.tasks().items():
-        if _registered.get(name) is not task.Config:
+        if _registered_schemas.get(name) is not task.Config:
             store.store(group="schema/task", name=name, node=task.Config)
-            _registered[name] = task.Config
+            _registered_schemas[name] = task.Config
 
 
-_registered: dict[str, type[TaskConfig]] = {}
-"""Configurations of tasks that Hydra knows."""
+_registered_schemas: dict[str, type[TaskConfig]] = {}
+"""Schemas of tasks that Hydra has, by name of the task."""
 
 
-def _all_finished(composed: Sequence[Composed], plain: Sequence[Any]) -> list[RunConfig]:
-    """The configurations of all runs; what is wrong with any of them is raised together, and once."""
+def _to_run_configs(composed: Sequence[Composed], plain: Sequence[Any]) -> list[RunConfig]:
+    """Returns the configurations of all runs; raises the errors of all of them together, each message once."""
     configs: list[RunConfig] = []
-    refused: dict[str, AutotuneError] = {}
-    for one, values in zip(composed, plain, strict=True):
+    errors: dict[str, AutotuneError] = {}
+    for run, values in zip(composed, plain, strict=True):
         try:
-            configs.append(_finished(one, values))
+            configs.append(_to_run_config(run, values))
         except AutotuneError as error:
-            refused |= {str(each): each for each in error.errors}
-    raise_all(list(refused.values()))
+            errors |= {str(single): single for single in error.errors}
+    raise_all(list(errors.values()))
     return configs
 
 
-def _finished(composed: Composed, values: Any) -> RunConfig:
-    chosen = composed.overridden
+def _to_run_config(composed: Composed, values: Any) -> RunConfig:
+    overridden = composed.overridden
     model = values.get("model")
-    if isinstance(model, dict) and model.get("name_or_path") and not chosen & {"model", "model.tiny"}:
-        # The tiny model is only there because nobody chose; now somebody has.
+    if isinstance(model, dict) and model.get("name_or_path") and not overridden & {"model", "model.tiny"}:
+        # The tiny model is only the default for when no model is chosen.
         model["tiny"] = None
-    values = with_user_files(values, composed.folders, config_folder(), composed.choices, chosen)
+    values = with_user_files(values, composed.folders, config_folder(), composed.choices, overridden)
     config = parse_config(values, to_run=True)
-    return fill_defaults(config, _readable(composed, config))
+    return fill_defaults(config, _readable_name(composed, config))
 
 
-def _readable(composed: Composed, config: RunConfig) -> str:
-    """The part of the run's name that people read: task, data set, model and adapter."""
+def _readable_name(composed: Composed, config: RunConfig) -> str:
+    """Returns the readable part of the run's name: task, data set, model and adapter."""
     options, named = composed.choices, composed.overridden
     data, base = Path(config.dataset.path).stem, Path(config.model.name_or_path or "").name
     parts = (
@@ -244,6 +246,6 @@ def _refuse_missing_folders(folders: Mapping[str, str | None]) -> None:
 
 
 def groups() -> tuple[str, ...]:
-    """Names of all groups of options."""
+    """Returns the names of all config groups."""
     folders = [config_folder(), Path(os.environ.get(USER_CONFIGS) or config_folder())]
     return tuple(sorted({path.name for folder in folders for path in folder.iterdir() if path.is_dir()}))

@@ -13,8 +13,8 @@ from autotune.errors import DataError
 
 OPENERS: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 MAX_UNPACKED_BYTES, MAX_COMPRESSION_RATIO = 100_000_000, 100
-"""A file that unpacks to more bytes than this and to more than MAX_COMPRESSION_RATIO times its size is treated as a zip bomb: text
-shrinks to about a fifth or a tenth."""
+"""A file that unpacks to more than this many bytes and to more than this many times its size is treated as a zip bomb:
+text shrinks to about a fifth or a tenth."""
 
 
 def suffix_of(path: Path) -> str:

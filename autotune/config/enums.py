@@ -1,4 +1,4 @@
-"""The values that keys of the configuration may have where only some are allowed."""
+"""Enums of the configuration: keys that allow only some values. `autotune schema` prints the docstrings of the classes."""
 
 from enum import StrEnum
 
@@ -54,7 +54,7 @@ class Dedup(StrEnum):
     repeats = "repeats"
     """Later copies within train."""
     leaks = "leaks"
-    """Rows of train that stand in validation or test, too."""
+    """Rows of train that are also in validation or test."""
     all = "all"
     """Both."""
 
@@ -63,11 +63,11 @@ class CheckLevel(StrEnum):
     """What becomes of what the check finds."""
 
     none = "none"
-    """Nothing is looked for but what makes a run impossible."""
+    """Only problems that make a run impossible are checked."""
     warn = "warn"
-    """Errors end the run, warnings are shown."""
+    """Errors stop the run, warnings are shown."""
     strict = "strict"
-    """Warnings end the run, too."""
+    """Warnings stop the run, too."""
 
 
 class CheckFormat(StrEnum):
@@ -139,11 +139,11 @@ class Batching(StrEnum):
     """Which rows an optimizer step learns from; every row once an epoch either way."""
 
     exact = "exact"
-    """Those that follow each other in a random order of all rows."""
+    """The next rows in a random order of all rows."""
     packed = "packed"
-    """The same, one after another in a single sequence, so that nothing is padded."""
+    """The same rows, concatenated into one sequence without padding."""
     bucketed = "bucketed"
-    """Rows of nearly equal length, out of some fifty steps of that order: less padding, another order of rows."""
+    """Rows of nearly equal length from about fifty steps of that order: less padding, another order of rows."""
 
 
 class Schedule(StrEnum):
@@ -174,9 +174,9 @@ class WhenOffline(StrEnum):
     """What becomes of a run that is to be pushed where the Hub cannot be reached."""
 
     refuse = "refuse"
-    """It is refused before training."""
+    """The run is refused before training."""
     queue = "queue"
-    """It is trained, and `autotune push RUN` sends it later."""
+    """The run is trained, and `autotune push RUN` uploads it later."""
 
 
 class CardLanguage(StrEnum):

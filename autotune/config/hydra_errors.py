@@ -1,4 +1,4 @@
-"""Hydra's errors in our words: what it knows about keys and options is kept, the nearest name is added."""
+"""Translates Hydra's errors: keeps what they say about keys and options, and adds the nearest name."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -25,62 +25,63 @@ from autotune.runtime.library_errors import message_of
 
 UNKNOWN_KEY = re.compile(r"Key '[^']*' (?:is not in struct|not in '\w*')\s+full_key: (\S+)")
 AMBIGUOUS = re.compile(r"Ambiguous value for argument '(.*)'")
-NO_SECTION = re.compile(r"^$|NoneType")
-"""What OmegaConf says where a key is set in a section that is null: an assertion without words, or with these."""
-NO_NEWS = re.compile(
+NULL_SECTION = re.compile(r"^$|NoneType")
+"""Messages of OmegaConf if a key is set in a section that is null: an assertion without a message, or with this one."""
+REDUNDANT_LINE = re.compile(
     r"(object_type|reference_type|full_key|To append|See http|Error merging|Could not override)"
 )
-"""Lines of Hydra's and OmegaConf's messages that say what `where` says, or nothing."""
+"""Lines of Hydra's and OmegaConf's messages that only repeat `where`, or say nothing useful."""
 
 
 def translate_hydra_error(error: BaseException, words: Sequence[str], groups: Sequence[str]) -> AutotuneError:
-    """Whatever Hydra, OmegaConf or the YAML reader raised, as a ConfigError.
+    """Returns the ConfigError for any error of Hydra, OmegaConf or the YAML reader.
 
     Args:
-        error: as it was raised.
-        words: the command line, as it was typed.
+        error: the error of the library.
+        words: the command line, as typed.
         groups: names of the config groups.
     """
     overrides = [word for word in words if "=" in word and not word.startswith("-")]
-    given = [word for word in words if not word.startswith("-")]
+    arguments = [word for word in words if not word.startswith("-")]
     if isinstance(error, MissingConfigException):
         return _unknown_option(error)
     if isinstance(error, yaml.YAMLError):
         return ConfigError("a configuration file is no YAML", found=str(error))
-    absent = next((override for override in given if key_of(override).startswith("peft.")), None)
-    if absent is not None and NO_SECTION.search(str(error)):
+    peft_override = next((override for override in arguments if key_of(override).startswith("peft.")), None)
+    if peft_override is not None and NULL_SECTION.search(str(error)):
         return ConfigError(
             "there is no adapter that this could set",
-            where=absent,
+            where=peft_override,
             found="peft=none",
-            fix=f"peft=lora {shell_words(absent.lstrip('+~'))}",
+            fix=f"peft=lora {shell_words(peft_override.lstrip('+~'))}",
         )
     if not isinstance(error, HydraException | OmegaConfBaseException | ValueError):
-        # What these libraries assert, or trip over, when words say what they do not expect.
+        # Failed assertions, TypeErrors and the like, which these libraries raise on input they do not expect.
         return ConfigError(
             "Hydra cannot compose this", where=listing(overrides)[:200] or None, found=message_of(error)
         )
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
     text = f"{error}\n{cause}" if cause else str(error)
-    if unknown := UNKNOWN_KEY.search(text):
-        return _unknown_keys(unknown[1], text, overrides, groups)
+    if unknown_match := UNKNOWN_KEY.search(text):
+        return _unknown_keys(unknown_match[1], text, overrides, groups)
     if "Incompatible key type 'NoneType'" in text:
-        found = re.search(r"full_key: (\S+)", text)
-        return ConfigError("a YAML file has a map with the key null", where=found[1] if found else None,
+        key_match = re.search(r"full_key: (\S+)", text)
+        return ConfigError("a YAML file has a map with the key null", where=key_match[1] if key_match else None,
                            fix="quotes around it: 'null': O")  # fmt: skip
-    if ambiguous := AMBIGUOUS.search(text):
-        return _several_values(ambiguous[1])
+    if sweep_match := AMBIGUOUS.search(text):
+        return _sweep_without_multirun(sweep_match[1])
     if "Config group override must be" in text:
-        return _option_without_name(overrides, groups)
+        return _option_is_null(overrides, groups)
     lines = [line.strip() for line in text.splitlines()]
-    key = re.search(r"full_key: (\S+)", text)
+    full_key = re.search(r"full_key: (\S+)", text)
     return ConfigError(
-        "\n".join(line for line in lines if not NO_NEWS.match(line)) or text,
-        where=_override_of(key[1], overrides) or key[1] if key else None,
+        "\n".join(line for line in lines if not REDUNDANT_LINE.match(line)) or text,
+        where=_find_override(full_key[1], overrides) or full_key[1] if full_key else None,
     )
 
 
-def _override_of(key: str, overrides: Sequence[str]) -> str | None:
+def _find_override(key: str, overrides: Sequence[str]) -> str | None:
+    """Returns the first override of a key, or of a key below it."""
     return next((override for override in overrides if f"{key_of(override)}.".startswith(f"{key}.")), None)
 
 
@@ -89,47 +90,45 @@ def unknown_key(
     where: str,
     value: str | None,
     groups: Sequence[str],
-    given: Mapping[str, str] | None = None,
+    values: Mapping[str, str] | None = None,
 ) -> ConfigError:
-    """The error for a key that there is not, with what was probably meant.
+    """Returns the error for an unknown key, with the key that was probably meant.
 
     Args:
-        key: as it was written, without + and ~.
+        key: as written, without + and ~.
         where: the override, or the file that has it.
-        value: as it was written; None in a file.
+        value: as written; None in a file.
         groups: names of the config groups.
-        given: all keys of the command line with their values.
+        values: all keys of the command line with their values.
     """
     section = key.rpartition(".")[0]
-    siblings = [
-        known.rpartition(".")[2] for known in keys() if section and known.rpartition(".")[0] == section
-    ]
-    fix, note = proposal(key if value is None else key_of(where), value, groups, given)
-    found = [note] if note else [f"keys of {section}: {listing(siblings, 40)}"] if siblings else []
+    siblings = [name.rpartition(".")[2] for name in keys() if section and name.rpartition(".")[0] == section]
+    fix, note = proposal(key if value is None else key_of(where), value, groups, values)
+    hints = [note] if note else [f"keys of {section}: {listing(siblings, 40)}"] if siblings else []
     return ConfigError(
         f"there is no key {key}" if section else f"there is no key and no group {key}",
         where=where,
-        found=found[0] if found else None,
+        found=hints[0] if hints else None,
         fix=fix,
     )
 
 
 def _unknown_keys(key: str, text: str, overrides: Sequence[str], groups: Sequence[str]) -> AutotuneError:
-    """The key that Hydra has stumbled over, and those after it that it did not come to."""
-    file = re.search(r"In '([^']+)'", text)
-    first = _override_of(key, overrides)
+    """Returns the error for the key that stopped Hydra, and for the unknown keys after it, which Hydra did not reach."""
+    file_match = re.search(r"In '([^']+)'", text)
+    first = _find_override(key, overrides)
     if first is None:
-        return unknown_key(key, f"{file[1]}.yaml" if file else key, None, groups)
-    given = {key_of(word): word.partition("=")[2] for word in overrides}
+        return unknown_key(key, f"{file_match[1]}.yaml" if file_match else key, None, groups)
+    values = {key_of(word): word.partition("=")[2] for word in overrides}
     sections = {name.rpartition(".")[0] for name in keys()} | {"hydra"}
-    words = [first]
+    unknown_words = [first]
     for word in overrides:
         name = key_of(word)
         if "." not in name and name not in (*groups, *keys(), *sections) and word != first:
-            words.append(word)
+            unknown_words.append(word)
     errors = [
-        unknown_key(key if word == first else key_of(word), word, word.partition("=")[2], groups, given)
-        for word in words
+        unknown_key(key if word == first else key_of(word), word, word.partition("=")[2], groups, values)
+        for word in unknown_words
     ]
     return errors[0] if len(errors) == 1 else Findings(errors)
 
@@ -154,7 +153,7 @@ def _unknown_option(error: MissingConfigException) -> ConfigError:
     )
 
 
-def _several_values(word: str) -> ConfigError:
+def _sweep_without_multirun(word: str) -> ConfigError:
     key, _, value = word.partition("=")
     return ConfigError(
         "several values are several runs",
@@ -163,8 +162,8 @@ def _several_values(word: str) -> ConfigError:
     )
 
 
-def _option_without_name(overrides: Sequence[str], groups: Sequence[str]) -> ConfigError:
-    """peft=null: an option that switches off is called none."""
-    chosen = next((override for override in overrides if key_of(override) in groups), "")
-    fix = f"{key_of(chosen)}=none, or another option"
-    return ConfigError("the option of a group is a name", where=chosen, fix=fix)
+def _option_is_null(overrides: Sequence[str], groups: Sequence[str]) -> ConfigError:
+    """Returns the error for peft=null: the option that switches a group off is called none."""
+    group_override = next((override for override in overrides if key_of(override) in groups), "")
+    fix = f"{key_of(group_override)}=none, or another option"
+    return ConfigError("the option of a group is a name", where=group_override, fix=fix)

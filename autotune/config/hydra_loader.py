@@ -1,7 +1,7 @@
-"""Hydra as a reader of configurations and nothing more: what would build, run, write or look into the environment is refused.
+"""Uses Hydra only to read configurations: refuses whatever would build, run or write something or read the environment.
 
-A configuration may come from somebody else. Hydra builds callbacks, launchers, sweepers and log handlers that it names;
-here none of that part of Hydra is called, and no file and no override may set its keys.
+A configuration may come from an untrusted source. Hydra instantiates the callbacks, launchers, sweepers and log handlers
+that a configuration names; that part of Hydra is never called here, and no file or override may set its keys.
 """
 
 import re
@@ -29,83 +29,86 @@ ALLOWED_OPTIONS = frozenset({
     "hydra/config", "hydra/env/default", "hydra/help/default", "hydra/hydra_help/default", "hydra/hydra_logging/none",
     "hydra/job_logging/none", "hydra/launcher/basic", "hydra/output/default", "hydra/sweeper/basic",
 })  # fmt: skip
-"""Options of Hydra's own groups: what it needs to compose, and no other. Of its keys none may be set but as our run.yaml
-sets it."""
+"""The only options allowed from Hydra's own groups: those that it needs to compose. Its keys may only have the values set
+in the shipped run.yaml."""
 
-INSTEAD = {
+ALTERNATIVES = {
     "hydra.mode": "--multirun",
     "hydra.sweeper": "--multirun key=1,2,3 on the command line",
     "hydra.run": "runs=FOLDER name=NAME, which say where a run is written",
     "hydra.sweep": "runs=FOLDER name=NAME, which say where a run is written",
     "hydra.searchpath": "--config-dir FOLDER, or the environment variable AUTOTUNE_CONFIGS",
 }
-"""What does instead what people set such keys for."""
+"""What to use instead of a refused section of Hydra."""
 
 TARGET = "_target_"
-"""The key by which Hydra builds what a configuration names."""
+"""The key that makes Hydra instantiate the object it names."""
 
 
 def open_hydra(configs: Path, before: str | None, after: str | None) -> Hydra:
-    """Hydra over folders of configurations.
+    """Opens Hydra on folders of configurations.
 
     Args:
-        configs: our own.
-        before: one whose files may replace ours.
-        after: one that only adds to ours.
+        configs: the shipped folder.
+        before: a folder whose files take precedence over the shipped ones.
+        after: a folder that can only add files.
     """
     version.setbase("1.3")
     search_path = create_config_search_path(str(configs))
     if before is not None:
         search_path.prepend("user", f"file://{Path(before).absolute()}")
     if after is not None:
+        # The schemas of the code must stay last, as Hydra has them.
         schema = search_path.get_path().pop()
         search_path.append("command-line", f"file://{Path(after).absolute()}")
         search_path.get_path().append(schema)
-    return Hydra("autotune", _Loader(search_path, frozenset(_leaves(_shipped(configs), "hydra"))))
+    return Hydra(
+        "autotune", _Loader(search_path, frozenset(_leaves(_shipped_hydra_section(configs), "hydra")))
+    )
 
 
-def refuse_foreign(value: Any, where: str, at: str = "") -> None:
-    """Looks for values that would build something, or that are looked up outside of the configuration.
+def refuse_foreign(value: Any, where: str, key_path: str = "") -> None:
+    """Refuses values that would instantiate something or read from outside the configuration.
 
     Args:
-        value: plain; interpolations as they were written.
-        where: file or override that it is from.
-        at: its key.
+        value: plain values, with interpolations unresolved.
+        where: the file or override that they are from.
+        key_path: dotted key of the value.
 
     Raises:
-        ConfigError: names the first.
+        ConfigError: there is such a value; the first one is named.
     """
     if isinstance(value, Mapping):
         for key, item in value.items():
             if key == TARGET:
                 raise ConfigError(
                     "nothing that a configuration names is built",
-                    where=f"{f'{at}.'.lstrip('.')}{TARGET} ({where})",
+                    where=f"{f'{key_path}.'.lstrip('.')}{TARGET} ({where})",
                     found=str(item),
                     fix=f"remove {TARGET}",
                 )
-            refuse_foreign(item, where, f"{at}.{key}".lstrip("."))
+            refuse_foreign(item, where, f"{key_path}.{key}".lstrip("."))
     elif isinstance(value, list | tuple):
         for item in value:
-            refuse_foreign(item, where, at)
+            refuse_foreign(item, where, key_path)
     elif isinstance(value, str):
-        for found in _resolvers(value):
+        for expression in _resolver_calls(value):
             raise ConfigError(
                 "a value may refer to other keys of the configuration, ${seed}, and to nothing outside of it",
-                where=f"{at} ({where})" if at else where,
-                found=found,
+                where=f"{key_path} ({where})" if key_path else where,
+                found=expression,
                 fix="write the value itself",
             )
 
 
-def _resolvers(text: str) -> Iterator[str]:
-    """Interpolations that are more than the name of a key: ${oc.env:HOME}."""
+def _resolver_calls(text: str) -> Iterator[str]:
+    """Yields interpolations that call a resolver, such as ${oc.env:HOME}."""
     if "${" not in text:
         return
     try:
         nodes = [parse(text)]
     except GrammarParseError:
-        return  # OmegaConf says so
+        return  # OmegaConf reports it
     while nodes:
         node = nodes.pop()
         if type(node).__name__ == "InterpolationResolverContext":
@@ -114,51 +117,53 @@ def _resolvers(text: str) -> Iterator[str]:
 
 
 class _Repository(ConfigRepository):
-    """Looks at each file before anything is made of it, be it a search for other files.
+    """Checks each file before Hydra uses it, even to search for other files.
 
     Args:
-        search_path: of the files.
-        ours: keys and values of Hydra's own that a file may have.
+        search_path: folders of the files.
+        allowed: keys and values of Hydra's own section that a file may have.
     """
 
-    def __init__(self, search_path: Any, ours: frozenset[tuple[str, str]]) -> None:
+    def __init__(self, search_path: Any, allowed: frozenset[tuple[str, str]]) -> None:
         super().__init__(search_path)
-        self._ours = ours
+        self._allowed = allowed
 
     def load_config(self, config_path: str) -> Any:
         source = self._find_object_source(config_path, ObjectType.CONFIG)
         if source is not None and source.scheme() == "file":
-            # Before OmegaConf reads it, for which aliases may stand for billions of values.
+            # Must come before OmegaConf reads the file: it expands YAML aliases, which may mean billions of values.
             file = Path(source.path, f"{config_path.removesuffix('.yaml')}.yaml")
             read_mapping(file, fix="correct the file", empty=True)
         loaded = super().load_config(config_path)
         if loaded is not None and loaded.path.startswith("file://"):
-            where = _file(loaded, config_path)
-            _refuse_hydra(loaded.config, where, self._ours)
-            refuse_foreign(_plain(loaded.config), where)
+            where = _source_name(loaded, config_path)
+            _refuse_hydra(loaded.config, where, self._allowed)
+            refuse_foreign(_to_container(loaded.config), where)
             refuse_foreign([str(vars(default)) for default in loaded.defaults_list or ()], where, "defaults")
         return loaded
 
 
 class _Loader(ConfigLoaderImpl):
-    """Hydra's loader, which gives a configuration away only when it is values and nothing else."""
+    """Hydra's loader, restricted to configurations that consist of plain values."""
 
-    def __init__(self, search_path: Any, ours: frozenset[tuple[str, str]]) -> None:
+    def __init__(self, search_path: Any, allowed: frozenset[tuple[str, str]]) -> None:
         super().__init__(search_path)
-        self.repository = _Repository(search_path, ours)
-        self._ours = ours
+        self.repository = _Repository(search_path, allowed)
+        self._allowed = allowed
 
     def load_configuration(self, *args: Any, **kwargs: Any) -> DictConfig:
-        """Composes; what the parts have become together is looked at once more."""
+        """Composes, then checks the result again: parts that are harmless alone may not be so together."""
         config: DictConfig = super().load_configuration(*args, **kwargs)
-        refuse_foreign({key: value for key, value in _plain(config).items() if key != "hydra"}, "composed")
+        refuse_foreign(
+            {key: value for key, value in _to_container(config).items() if key != "hydra"}, "composed"
+        )
         return config
 
     def _parse_overrides_and_create_caching_repo(self, config_name: str | None, overrides: list[str]) -> Any:
         for override in OverridesParser.create().parse_overrides(overrides):
             key, line = override.key_or_group, str(override.input_line)
-            own = re.match(r"hydra\b", key) is not None
-            if own and (override.is_delete() or f"{key}/{override.value()}" not in ALLOWED_OPTIONS):
+            is_hydra_key = re.match(r"hydra\b", key) is not None
+            if is_hydra_key and (override.is_delete() or f"{key}/{override.value()}" not in ALLOWED_OPTIONS):
                 raise _hydra_refused(key, line)
             if not override.is_sweep_override():
                 refuse_foreign(override.value(), line)
@@ -166,21 +171,21 @@ class _Loader(ConfigLoaderImpl):
 
     def _load_single_config(self, default: Any, repo: Any) -> Any:
         loaded, path = super()._load_single_config(default, repo), default.config_path
-        where = _file(loaded, path)
+        where = _source_name(loaded, path)
         if not path.startswith("hydra/"):
-            # Once more, for a file's values may have been put below `hydra` from outside of it.
-            _refuse_hydra(loaded.config, where, self._ours)
+            # Again, because `package` can put the values of a file below `hydra` from outside the file.
+            _refuse_hydra(loaded.config, where, self._allowed)
         elif path not in ALLOWED_OPTIONS or loaded.path.startswith("file://"):
             raise _hydra_refused(path.rpartition("/")[0], where)
         return loaded
 
 
-def _refuse_hydra(config: Any, where: str, ours: frozenset[tuple[str, str]]) -> None:
-    """Keys of Hydra's own are those of our run.yaml, which somebody may have copied."""
-    values = _plain(config)
+def _refuse_hydra(config: Any, where: str, allowed: frozenset[tuple[str, str]]) -> None:
+    """Refuses Hydra's own keys, except as in the shipped run.yaml, which users may have copied."""
+    values = _to_container(config)
     if isinstance(values, Mapping) and "hydra" in values:
         for key, value in _leaves(values["hydra"], "hydra"):
-            if (key, value) not in ours:
+            if (key, value) not in allowed:
                 raise _hydra_refused(key, where)
 
 
@@ -189,31 +194,31 @@ def _hydra_refused(key: str, where: str) -> ConfigError:
     return ConfigError(
         "keys and options of Hydra itself cannot be set: they could run code, or write elsewhere",
         where=f"{key} ({where})",
-        fix=INSTEAD.get(section, f"remove {key}"),
+        fix=ALTERNATIVES.get(section, f"remove {key}"),
     )
 
 
-def _file(loaded: Any, config_path: str) -> str:
+def _source_name(loaded: Any, config_path: str) -> str:
     if not loaded.path.startswith("file://"):
         return config_path
     return f"{loaded.path.removeprefix('file://')}/{config_path.removesuffix('.yaml')}.yaml"
 
 
-def _plain(config: Any) -> Any:
+def _to_container(config: Any) -> Any:
     return OmegaConf.to_container(config, resolve=False)
 
 
 @cache
-def _shipped(configs: Path) -> dict[str, Any]:
-    """The section `hydra` of our run.yaml."""
+def _shipped_hydra_section(configs: Path) -> dict[str, Any]:
+    """Returns the section `hydra` of the shipped run.yaml."""
     section: dict[str, Any] = yaml.safe_load((configs / "run.yaml").read_text("utf-8"))["hydra"]
     return section
 
 
-def _leaves(values: Any, at: str) -> Iterable[tuple[str, str]]:
-    """Dotted keys with their values as text."""
+def _leaves(values: Any, prefix: str) -> Iterable[tuple[str, str]]:
+    """Yields dotted keys with their values as text."""
     if isinstance(values, Mapping) and values:
         for key, value in values.items():
-            yield from _leaves(value, f"{at}.{key}")
+            yield from _leaves(value, f"{prefix}.{key}")
     else:
-        yield at, repr(values)
+        yield prefix, repr(values)

@@ -1,4 +1,4 @@
-"""Names of classes and tags, as far as the configuration knows them: `dataset.label_map`, and what a tag looks like."""
+"""Names of classes and tags in the configuration: `dataset.label_map`, and the form of a tag."""
 
 import re
 from collections.abc import Mapping
@@ -8,15 +8,15 @@ from autotune.config.schema import DatasetConfig
 from autotune.errors import ConfigError
 
 TAG = re.compile(r"O|[BIESLU]-.+")
-ALMOST = re.compile(r"(?P<first>[BIESLUbieslu])[-_](?P<after>.+)|(?P<before>.+)[-_](?P<last>[BIESLU])")
-"""Tags as some corpora write them: B_PER, b-per, PER-B."""
+MALFORMED_TAG = re.compile(r"(?P<first>[BIESLUbieslu])[-_](?P<after>.+)|(?P<before>.+)[-_](?P<last>[BIESLU])")
+"""Forms of tags in some corpora: B_PER, b-per, PER-B."""
 
 
 def label_map(config: DatasetConfig) -> dict[str, str | None]:
-    """`dataset.label_map` with canonical keys and values; the key of missing labels is `null`.
+    """Returns `dataset.label_map` with normalized keys and values; the key for missing labels is `null`.
 
     Raises:
-        ConfigError: it is not a map, or two of its keys are the same label.
+        ConfigError: the value is not a map, or two of its keys are the same label.
     """
     if config.label_map is None:
         return {}
@@ -27,32 +27,33 @@ def label_map(config: DatasetConfig) -> dict[str, str | None]:
             found=str(config.label_map),
             fix=EXAMPLE,
         )
-    given = merge_entries(
+    entries = merge_entries(
         [
             Entry(NULL if key is None else str(key), None if value is None else str(value))
             for key, value in config.label_map.items()
         ]
     )
-    return {normalize_label(key) or NULL: normalize_label(value) for key, value in given.items()}
+    return {normalize_label(key) or NULL: normalize_label(value) for key, value in entries.items()}
 
 
 def repaired_type(name: str) -> str | None:
-    """The name that can be scored in place of an entity type that cannot; None where it can.
+    """Returns the corrected name of an entity type that cannot be scored; None if it can be.
 
-    seqeval strips hyphens from both ends of a type, which makes one of two, and reads B- and the like as part of the tag.
+    seqeval strips hyphens from both ends of a type, so that two types become one, and reads a prefix such as B- as part
+    of the tag.
     """
-    plain = name.strip().strip("-").strip()
-    while re.match(r"[BI]-.", plain):
-        plain = plain[2:].strip("- ")
-    return None if plain == name else plain or "O"
+    repaired = name.strip().strip("-").strip()
+    while re.match(r"[BI]-.", repaired):
+        repaired = repaired[2:].strip("- ")
+    return None if repaired == name else repaired or "O"
 
 
 def repaired_tag(tag: str) -> str | None:
-    """B-PER for B_PER, b-per or PER-B, and O for o; None for what is written in another way.
+    """Returns B-PER for B_PER, b-per or PER-B, and O for o; None for any other form.
 
-    A type all in small letters behind a small prefix becomes one in capitals, as most corpora have it.
+    If prefix and type are both in lower case, the type becomes upper case, as in most corpora.
     """
-    match = ALMOST.fullmatch(tag)
+    match = MALFORMED_TAG.fullmatch(tag)
     if tag == "o" or match is None:
         return "O" if tag == "o" else None
     prefix, name = (match["first"], match["after"]) if match["first"] else (match["last"], match["before"])

@@ -18,8 +18,8 @@ MISSING = object()
 
 
 def origin_of(key: str, argv: Sequence[str]) -> tuple[str, Any]:
-    """Returns who gives a key its value under some overrides (an override, a file with its group, or the defaults), and the
-    value as it is written there.
+    """Returns where a key gets its value (an override, a file with its group, or the defaults), and the value as written
+    there.
 
     Args:
         key: dotted, with its section.
@@ -28,7 +28,7 @@ def origin_of(key: str, argv: Sequence[str]) -> tuple[str, Any]:
     Raises:
         ConfigError: the overrides do not compose.
     """
-    compose(argv)  # raises what is wrong with them, in our words
+    compose(argv)  # raises errors in our words, not Hydra's
     args = get_args_parser().parse_args(normalize_argv(argv))
     for word in reversed(args.overrides):
         if key_of(word) == key:

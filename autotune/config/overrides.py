@@ -1,6 +1,6 @@
-"""The command line before Hydra sees it: flags first, values that Hydra's grammar refuses put into quotes.
+"""Prepares the command line for Hydra: flags first, and quotes around values that Hydra's grammar refuses.
 
-What Hydra's own parser accepts stays as it is.
+What Hydra's parser accepts is left unchanged.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,25 +21,25 @@ from autotune.config.secrets import holds_token, secret_in
 from autotune.errors import ConfigError, hydra_quote, nearest
 from autotune.runtime.parsing import Unreadable, parse_yaml
 
-SWEEP = ("--multirun", "-m")
-SWITCHES = (*SWEEP, "--run", "-r", "--resolve", "--help", "-h")
-WITH_VALUE = ("--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn")
-INFO = ("--info", "-i")
-"""Its value may be missing."""
+SWEEP_FLAGS = ("--multirun", "-m")
+SWITCHES = (*SWEEP_FLAGS, "--run", "-r", "--resolve", "--help", "-h")
+FLAGS_WITH_VALUE = ("--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn")
+INFO_FLAGS = ("--info", "-i")
+"""Flags whose value is optional."""
 
-DEEPEST_VALUE = 20
-"""Levels of a value; Hydra's parser takes seconds for some hundreds and then overflows."""
-TOPICS = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+MAX_NESTING = 20
+"""Maximal levels of a value; for a few hundred, Hydra's parser takes seconds and then overflows the stack."""
+INFO_TOPICS = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 
 def normalize_argv(argv: Sequence[str]) -> list[str]:
-    """Words of a command line, in an order and a spelling that Hydra understands.
+    """Returns the words of a command line in an order and spelling that Hydra accepts.
 
     Args:
         argv: flags and overrides in any order.
 
     Raises:
-        ConfigError: an unknown flag, a word that is neither flag nor `key=value`, or a Hub token.
+        ConfigError: an unknown flag, a word that is neither flag nor `key=value`, a Hub token, or a secret.
     """
     words = list(argv)
     flags: list[str] = []
@@ -55,24 +55,24 @@ def normalize_argv(argv: Sequence[str]) -> list[str]:
             overrides.append(word)
             continue
         flag, _, value = word.partition("=")
-        if flag in INFO:
-            topic = value or (words.pop(0) if words and words[0] in TOPICS else "all")
+        if flag in INFO_FLAGS:
+            topic = value or (words.pop(0) if words and words[0] in INFO_TOPICS else "all")
             flags.append(f"--info={topic}")
-        elif flag in WITH_VALUE:
+        elif flag in FLAGS_WITH_VALUE:
             if not value and not words:
                 raise ConfigError("the flag needs a value", where=flag)
             flags += [flag, value or words.pop(0)]
         elif word in SWITCHES:
             flags.append(word)
         else:
-            raise _unknown_flag(flag, value or next((one for one in words if "=" not in one), ""))
-    sweeps = not set(SWEEP).isdisjoint(flags)
-    return flags + [_accepted(word, sweeps=sweeps) for word in overrides]
+            raise _unknown_flag(flag, value or next((other for other in words if "=" not in other), ""))
+    sweeps = not set(SWEEP_FLAGS).isdisjoint(flags)
+    return flags + [_to_hydra(word, sweeps=sweeps) for word in overrides]
 
 
 def _unknown_flag(flag: str, value: str) -> ConfigError:
-    """--learning-rate 3e-5, as other tools have it, is a key here."""
-    near = nearest(flag, (*SWITCHES, *WITH_VALUE, *INFO))
+    """Returns the error for an unknown flag: a flag of another tool (--learning-rate 3e-5) is a key here."""
+    near = nearest(flag, (*SWITCHES, *FLAGS_WITH_VALUE, *INFO_FLAGS))
     if near is not None:
         return ConfigError("there is no such flag", where=flag, fix=f"did you mean {near}?")
     fix, note = proposal(flag.lstrip("-").replace("-", "_"), value or "true")
@@ -80,31 +80,31 @@ def _unknown_flag(flag: str, value: str) -> ConfigError:
 
 
 def key_of(override: str) -> str:
-    """The key of an override, without + and ~."""
+    """Returns the key of an override, without + and ~."""
     return override.split("=", 1)[0].lstrip("+~").split("@")[0]
 
 
-def _accepted(override: str, *, sweeps: bool) -> str:
-    """The override, quoted when Hydra would refuse it, strip a tab off it or read a comma as a sweep."""
+def _to_hydra(override: str, *, sweeps: bool) -> str:
+    """Returns the override, quoted if Hydra would refuse it, strip a tab from it or read a comma as a sweep."""
     key, equals, value = override.partition("=")
-    if _depth(override) > DEEPEST_VALUE:
+    if _nesting_depth(override) > MAX_NESTING:
         raise ConfigError(
-            f"the value nests more than {DEEPEST_VALUE} levels of lists and maps",
+            f"the value nests more than {MAX_NESTING} levels of lists and maps",
             where=key[:80] or "the command line",
             found=f"{value[:40]}…",
             fix="a text that holds brackets stands in quotes: \"key='…'\"",
         )
     if key_of(override) == LABEL_MAP and (maps := _maps_in(value)):
-        # Hydra would read keys as numbers, of which 1e3 and 1_000 are one, and keep the last.
-        return f"{key}={','.join(map(_literal, maps))}"
-    if {key, key.rpartition(".")[0]} & _maps():
-        key = f"++{key}"  # What a map holds is the user's; Hydra takes it for misspelled keys of ours.
+        # Hydra would read 1e3 and 1_000 as the same number, and keep only the last of the two keys.
+        return f"{key}={','.join(map(_hydra_literal, maps))}"
+    if {key, key.rpartition(".")[0]} & _map_keys():
+        key = f"++{key}"  # The user chooses the keys of a map; without ++ Hydra refuses them as unknown.
     value = str(Path(value).expanduser()) if value.startswith("~/") else value
-    parsed = _parsed(f"{key}{equals}{value}")
+    parsed = _try_parse(f"{key}{equals}{value}")
     if parsed is not None:
         split = parsed.is_sweep_override() and not sweeps
         if (split or value != value.strip()) and keys().get(key_of(override)) in (str, str | None):
-            return f"{key}={_literal(value)}"
+            return f"{key}={_hydra_literal(value)}"
         return f"{key}{equals}{value}"
     if not equals and not override.startswith("~"):
         raise ConfigError(
@@ -112,47 +112,50 @@ def _accepted(override: str, *, sweeps: bool) -> str:
             where="the command line",
             fix="autotune [COMMAND] key=value …; autotune --help lists the commands",
         )
-    parts = _parts(value) if sweeps else [value]
+    parts = _split_sweep(value) if sweeps else [value]
     if len(parts) > 1:
-        return f"{key}={','.join(_readable(key, part.strip()) for part in parts)}"
-    return f"{key}={_readable(key, value)}"
+        return f"{key}={','.join(_quote_if_needed(key, part.strip()) for part in parts)}"
+    return f"{key}={_quote_if_needed(key, value)}"
 
 
-def _readable(key: str, value: str) -> str:
-    """A value as it is where Hydra's grammar takes it, else with every text of it in quotes."""
-    written = (value, _quoted(value)) if value else ()
-    return next((one for one in written if _parsed(f"{key}={one}") is not None), _literal(value))
+def _quote_if_needed(key: str, value: str) -> str:
+    """Returns the value unchanged if Hydra's grammar accepts it, or else with every text in it quoted."""
+    spellings = (value, _quote_texts(value)) if value else ()
+    return next(
+        (spelling for spelling in spellings if _try_parse(f"{key}={spelling}") is not None),
+        _hydra_literal(value),
+    )
 
 
-def _parts(value: str) -> list[str]:
-    """The values of a sweep: what commas separate that stand outside of brackets and quotes."""
+def _split_sweep(value: str) -> list[str]:
+    """Splits the values of a sweep at commas outside of brackets and quotes."""
     parts, depth, quote = [""], 0, ""
-    for mark in value:
+    for char in value:
         before = parts[-1].rstrip()[-1:]
         if quote:
-            quote = "" if mark == quote and parts[-1][-1:] != "\\" else quote
-        elif mark in "'\"" and before in ("", *"[{(,:"):  # not that of d'água
-            quote = mark
+            quote = "" if char == quote and parts[-1][-1:] != "\\" else quote
+        elif char in "'\"" and before in ("", *"[{(,:"):  # not the apostrophe in d'água
+            quote = char
         else:
-            depth += (mark in "[{(") - (mark in "]})" and depth > 0)
-        if mark == "," and not depth and not quote:
+            depth += (char in "[{(") - (char in "]})" and depth > 0)
+        if char == "," and not depth and not quote:
             parts.append("")
         else:
-            parts[-1] += mark
+            parts[-1] += char
     return parts
 
 
-def _depth(override: str) -> int:
-    """How deeply brackets nest; those in quotes count, too, for no name has so many."""
+def _nesting_depth(override: str) -> int:
+    """Returns how deeply brackets nest; those in quotes count, too, as no real text has so many."""
     depth = deepest = 0
-    for mark in override:
-        depth += (mark in "[{(") - (mark in "]})" and depth > 0)
+    for char in override:
+        depth += (char in "[{(") - (char in "]})" and depth > 0)
         deepest = max(deepest, depth)
     return deepest
 
 
 def _maps_in(value: str) -> list[str]:
-    """The maps that a value consists of: one, or several of a sweep; none where it is something else."""
+    """Returns the maps in a value: one, or several of a sweep; none if it is anything else."""
     text = f"[{value}]"
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -165,33 +168,33 @@ def _maps_in(value: str) -> list[str]:
 
 
 @cache
-def _maps() -> frozenset[str]:
-    """Keys whose values are maps."""
+def _map_keys() -> frozenset[str]:
+    """Returns the keys whose values are maps."""
     return frozenset(key for key, kind in keys().items() if get_origin(kind) is dict)
 
 
-def _parsed(override: str) -> Override | None:
+def _try_parse(override: str) -> Override | None:
     try:
         return OverridesParser.create().parse_override(override)
     except HydraException:
         return None
 
 
-def _quoted(value: str) -> str:
-    """A value in Hydra's grammar with every text in quotes; lists and dicts stay lists and dicts."""
+def _quote_texts(value: str) -> str:
+    """Writes a value in Hydra's grammar with every text in quotes; lists and maps stay lists and maps."""
     if value.startswith(("[", "{")):
         try:
-            return _literal(parse_yaml(value))
+            return _hydra_literal(parse_yaml(value))
         except Unreadable:
             pass  # It only looks like a list: [rascunho].csv
-    return _literal(value)
+    return _hydra_literal(value)
 
 
-def _literal(value: Any) -> str:
+def _hydra_literal(value: Any) -> str:
     if isinstance(value, str):
         return hydra_quote(value)
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {_literal(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {_hydra_literal(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(_literal(item) for item in value) + "]"
+        return "[" + ", ".join(_hydra_literal(item) for item in value) + "]"
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

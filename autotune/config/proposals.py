@@ -1,4 +1,4 @@
-"""What to write instead of a key that there is not: the words of other tools first, then the nearest name of ours.
+"""Proposes what to write instead of an unknown key: first the keys of other tools, then the nearest key of ours.
 
 A proposed value has the type of the proposed key.
 """
@@ -19,115 +19,119 @@ from autotune.config.keys import defaults, keys, suggest
 from autotune.config.synonyms import Synonym, synonym
 from autotune.errors import format_override, nearest
 
-ACCUMULATED = ("gradient_accumulation_steps", "accumulate_grad_batches")
-NAMED_BY_USERS = ("dataset.columns", "dataset.splits", "dataset.label_map")
-"""Sections whose keys other tools do not have; there, only a spelling can be wrong."""
+ACCUMULATION_KEYS = ("gradient_accumulation_steps", "accumulate_grad_batches")
+OWN_SECTIONS = ("dataset.columns", "dataset.splits", "dataset.label_map")
+"""Sections without a counterpart in other tools; an unknown key there can only be misspelled."""
 
 
 def proposal(
-    key: str, value: str | None, groups: Iterable[str] = (), given: Mapping[str, str] | None = None
+    key: str, value: str | None, groups: Iterable[str] = (), values: Mapping[str, str] | None = None
 ) -> tuple[str | None, str | None]:
-    """What probably was meant by a key that there is not.
+    """Returns what was probably meant by an unknown key.
 
     Args:
         key: as the user wrote it.
         value: as the user wrote it; None in a file, where only the name is proposed.
-        groups: names that may stand where keys do.
-        given: all keys of the command line with their values.
+        groups: names of config groups, which are candidates, too.
+        values: all keys of the command line with their values.
 
     Returns:
-        Overrides to paste, and what should be known of them; each may be None.
+        Overrides to paste, and a note about them; each may be None.
     """
-    found = None if key.rpartition(".")[0] in NAMED_BY_USERS else synonym(key)
-    if found is not None and value is None:
-        return found.key or found.values.get(""), found.note or None
-    if found is not None and value is not None:
-        return _translated(found, value, given or {}), found.note or None
+    alias = None if key.rpartition(".")[0] in OWN_SECTIONS else synonym(key)
+    if alias is not None and value is None:
+        return alias.key or alias.values.get(""), alias.note or None
+    if alias is not None and value is not None:
+        return _translate(alias, value, values or {}), alias.note or None
     near = suggest(key, groups)
     if near is None or value is None:
         return near, None
     if near in groups:
         return format_override(near, value), None
-    return _written(near, value) or format_override(near, _example(near, value)), _values_of(near)
+    fix = _valid_override(near, value) or format_override(near, _example(near, value))
+    return fix, _list_values(near)
 
 
-def fits(key: str, value: str) -> bool:
-    """Whether a value, as it is typed on a command line, has the type of a key and is in its range."""
-    kind = keys()[key]
-    if kind is Any and not value.startswith("{"):
+def is_valid(key: str, value: str) -> bool:
+    """Whether a value, as typed on a command line, has the type of a key and is in its range."""
+    value_type = keys()[key]
+    if value_type is Any and not value.startswith("{"):
         return False
-    if value.lower() in ("null", "none", "~") and NoneType in get_args(_bare(kind)):
+    if value.lower() in ("null", "none", "~") and NoneType in get_args(_bare_type(value_type)):
         return True
     try:
-        if _is_nested(kind):
+        if _is_nested(value_type):
             _adapter(key).validate_python(yaml.safe_load(value))
         else:
             _adapter(key).validate_strings(value)
     except (ValidationError, yaml.YAMLError):
         return False
-    return _bare(kind) is not bool or value.lower() in ("true", "false")
+    return _bare_type(value_type) is not bool or value.lower() in ("true", "false")
 
 
-def _translated(found: Synonym, value: str, given: Mapping[str, str]) -> str | None:
-    """The overrides that say in our words what was meant."""
-    if found.key == "trainer.batch_size":
-        value = _rows(value, given)
-    if found.key == "dataset.path" and (form := Path(value).suffix.lstrip(".")) in set(Format):
-        return f"dataset={form} {format_override(found.key, value)}"
-    table = found.values
-    own = _written(found.key, value, found.form) if found.key else None
-    # With true and 1, "1" may be a number; what is a value of the key stays one.
-    words = own or table.get(value.lower()) or table.get("")
-    if words is None and found.key:
-        words = format_override(found.key, _example(found.key, value))
-    return f"{found.also} {words}" if words and found.also and found.also not in words else words
+def _translate(alias: Synonym, value: str, values: Mapping[str, str]) -> str | None:
+    """Translates key and value of another tool into our overrides."""
+    if alias.key == "trainer.batch_size":
+        value = _rows_per_step(value, values)
+    if alias.key == "dataset.path" and (form := Path(value).suffix.lstrip(".")) in set(Format):
+        return f"dataset={form} {format_override(alias.key, value)}"
+    table = alias.values
+    override = _valid_override(alias.key, value, alias.form) if alias.key else None
+    # A value that is valid for our key comes first: "1" may be a number or mean true.
+    replacement = override or table.get(value.lower()) or table.get("")
+    if replacement is None and alias.key:
+        replacement = format_override(alias.key, _example(alias.key, value))
+    if replacement and alias.also and alias.also not in replacement:
+        return f"{alias.also} {replacement}"
+    return replacement
 
 
-def _written(key: str, value: str, form: str = "{}") -> str | None:
-    """The override, where the value is one for this key."""
+def _valid_override(key: str, value: str, form: str = "{}") -> str | None:
+    """Returns the override if the value is valid for the key, else None."""
     if form != "{}":
         if not re.fullmatch(r"\d+(\.\d+)?", value) or not float(value):
             return None
         form = "{}ep" if "." in value else form
-    written = form.format(value)
-    return format_override(key, written) if value and fits(key, written) else None
+    override_value = form.format(value)
+    return format_override(key, override_value) if value and is_valid(key, override_value) else None
 
 
-def _rows(value: str, given: Mapping[str, str]) -> str:
-    """Rows of an optimizer step, where others count those of a micro-batch."""
-    times = next((given[name] for name in ACCUMULATED if name in given), "1")
-    return str(int(value) * int(times)) if value.isdecimal() and times.isdecimal() else value
+def _rows_per_step(value: str, values: Mapping[str, str]) -> str:
+    """Returns the rows per optimizer step; other tools count the rows of a micro-batch."""
+    accumulation = next((values[name] for name in ACCUMULATION_KEYS if name in values), "1")
+    return str(int(value) * int(accumulation)) if value.isdecimal() and accumulation.isdecimal() else value
 
 
 def _example(key: str, value: str) -> Any:
-    """A value of the key's type: the nearest of its names, else its default."""
+    """Returns a value of the key's type: the nearest of its names, or else its default."""
     names = names_of(key)
     if names:
         return nearest(value, names) or names[0]
     return defaults()[key]
 
 
-def _values_of(key: str) -> str | None:
+def _list_values(key: str) -> str | None:
     names = names_of(key)
     return f"{key}: {', '.join(names)}" if names else None
 
 
 def names_of(key: str) -> list[str]:
-    """The values of a key that takes one of several."""
-    for kind in (_bare(keys()[key]), *get_args(_bare(keys()[key]))):
-        if isinstance(kind, type) and issubclass(kind, Enum):
-            return [str(one.value) for one in kind]
-    return ["true", "false"] if _bare(keys()[key]) is bool else []
+    """Returns the values of a key that takes one of a fixed set; empty for other keys."""
+    for value_type in (_bare_type(keys()[key]), *get_args(_bare_type(keys()[key]))):
+        if isinstance(value_type, type) and issubclass(value_type, Enum):
+            return [str(member.value) for member in value_type]
+    return ["true", "false"] if _bare_type(keys()[key]) is bool else []
 
 
-def _bare(kind: Any) -> Any:
-    """A type without what `Annotated` adds."""
-    return get_args(kind)[0] if hasattr(kind, "__metadata__") else kind
+def _bare_type(annotated: Any) -> Any:
+    """Returns a type without its `Annotated` metadata."""
+    return get_args(annotated)[0] if hasattr(annotated, "__metadata__") else annotated
 
 
-def _is_nested(kind: Any) -> bool:
-    """Whether values are lists or maps."""
-    return bool({get_origin(one) or one for one in (_bare(kind), *get_args(_bare(kind)))} & {list, dict, Any})
+def _is_nested(value_type: Any) -> bool:
+    """Whether values may be lists or maps."""
+    types = (_bare_type(value_type), *get_args(_bare_type(value_type)))
+    return bool({get_origin(member) or member for member in types} & {list, dict, Any})
 
 
 @cache

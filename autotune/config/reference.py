@@ -1,4 +1,4 @@
-"""The reference manual of the configuration: what each key does, its type and default, and the JSON Schema of all of them."""
+"""The reference manual of the configuration: description and type of each key, and the JSON Schema of all keys."""
 
 import ast
 import inspect
@@ -16,31 +16,33 @@ from autotune.config.schema import RunConfig
 
 NAMES = {str: "text", int: "integer", float: "number", bool: "true or false", dict: "map", list: "list"}
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-"""The version that pydantic writes."""
+"""Version of JSON Schema that pydantic writes."""
 
 
 @cache
 def descriptions() -> dict[str, str]:
-    """Returns the text under each field of the configuration, by key, the keys of all tasks included."""
-    found = _descriptions(RunConfig, "")
+    """Returns the string under each field of the configuration by key, including the keys of all tasks."""
+    texts = _descriptions(RunConfig, "")
     for task in registry.tasks().values():
-        found |= _descriptions(task.Config, "task.")
-    return found
+        texts |= _descriptions(task.Config, "task.")
+    return texts
 
 
-def type_name(kind: Any) -> str:
+def type_name(annotation: Any) -> str:
     """Returns a type in words: `integer or null`, `linear | cosine | constant`."""
-    if get_origin(kind) is Annotated:
-        return type_name(get_args(kind)[0])
-    if get_origin(kind) in (Union, UnionType):
-        members = [type_name(member) for member in get_args(kind) if member is not NoneType]
-        return " or ".join(members + ["null"] * (NoneType in get_args(kind)))
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return " | ".join(str(member) for member in kind)
-    if get_origin(kind) in (list, dict):
-        inner = [type_name(member) for member in get_args(kind)]
-        return f"list of {inner[0]}" if get_origin(kind) is list else f"map of {' to '.join(inner)}"
-    return NAMES.get(kind, "anything" if kind is Any else str(getattr(kind, "__name__", kind)))
+    if get_origin(annotation) is Annotated:
+        return type_name(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        members = [type_name(member) for member in get_args(annotation) if member is not NoneType]
+        return " or ".join(members + ["null"] * (NoneType in get_args(annotation)))
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return " | ".join(str(member) for member in annotation)
+    if get_origin(annotation) in (list, dict):
+        inner = [type_name(member) for member in get_args(annotation)]
+        return f"list of {inner[0]}" if get_origin(annotation) is list else f"map of {' to '.join(inner)}"
+    return NAMES.get(
+        annotation, "anything" if annotation is Any else str(getattr(annotation, "__name__", annotation))
+    )
 
 
 def json_schema() -> dict[str, Any]:
@@ -49,11 +51,11 @@ def json_schema() -> dict[str, Any]:
     definitions = schema.setdefault("$defs", {})
     tasks = []
     for name, task in registry.tasks().items():
-        of_task = TypeAdapter(task.Config).json_schema(ref_template="#/$defs/{model}")
-        definitions |= of_task.pop("$defs", {})
-        of_task["properties"]["name"] = {"const": name}
-        _describe(of_task, _descriptions(task.Config, ""))
-        definitions[task.Config.__name__] = of_task
+        task_schema = TypeAdapter(task.Config).json_schema(ref_template="#/$defs/{model}")
+        definitions |= task_schema.pop("$defs", {})
+        task_schema["properties"]["name"] = {"const": name}
+        _describe(task_schema, _descriptions(task.Config, ""))
+        definitions[task.Config.__name__] = task_schema
         tasks.append({"$ref": f"#/$defs/{task.Config.__name__}"})
     schema["properties"]["task"] = {"anyOf": tasks}
     _describe(schema, _own_descriptions(RunConfig))
@@ -65,32 +67,36 @@ def json_schema() -> dict[str, Any]:
 
 
 def _describe(schema: dict[str, Any], texts: dict[str, str]) -> None:
-    for name, about in schema.get("properties", {}).items():
+    """Adds texts to the properties of a JSON Schema."""
+    for name, property_schema in schema.get("properties", {}).items():
         if name in texts:
-            about["description"] = texts[name]
+            property_schema["description"] = texts[name]
 
 
 def _sections(schema: type) -> list[type]:
-    """Returns the dataclasses below a section."""
-    found = []
+    """Returns the dataclasses of all sections below a section."""
+    sections = []
     for member in get_type_hints(schema).values():
-        for kind in get_args(member) or (member,):
-            if isinstance(kind, type) and is_dataclass(kind):
-                found += [kind, *_sections(kind)]
-    return found
+        for candidate in get_args(member) or (member,):
+            if isinstance(candidate, type) and is_dataclass(candidate):
+                sections += [candidate, *_sections(candidate)]
+    return sections
 
 
 def _descriptions(schema: type, prefix: str) -> dict[str, str]:
+    """Returns the strings under the fields of a section and of those below it, by dotted key."""
     hints = get_type_hints(schema)
     texts: dict[str, str] = {}
-    own = _own_descriptions(schema)
+    own_texts = _own_descriptions(schema)
     for field in fields(schema):
-        kinds = get_args(hints[field.name]) or (hints[field.name],)
-        section = next((kind for kind in kinds if isinstance(kind, type) and is_dataclass(kind)), None)
+        options = get_args(hints[field.name]) or (hints[field.name],)
+        section = next(
+            (option for option in options if isinstance(option, type) and is_dataclass(option)), None
+        )
         if section is not None:
             texts |= _descriptions(section, f"{prefix}{field.name}.")
-        if field.name in own:
-            texts[f"{prefix}{field.name}"] = own[field.name]
+        if field.name in own_texts:
+            texts[f"{prefix}{field.name}"] = own_texts[field.name]
     return texts
 
 

@@ -1,7 +1,7 @@
-"""Keeps secrets out of everything that is printed or written: the Hub's tokens, and what the environment holds of others.
+"""Keeps secrets out of everything that is printed or written: tokens of the Hub, and secrets of the environment.
 
-A secret of the environment is the value of a variable whose name says so, in the forms in which it could stand in a text:
-as it is, in JSON, in a URL, in base64.
+A secret of the environment is the value of a variable whose name says so. It is found in a text as it is, in JSON, in a
+URL and in base64.
 """
 
 import base64
@@ -14,14 +14,14 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 TOKEN = re.compile(r"(?:hf|api_org)_[A-Za-z0-9]{16,}")
-"""What the Hub's tokens look like."""
+"""Form of the Hub's tokens."""
 
-NAME = re.compile(r"token|key|secret|passw|passphrase|credential", re.IGNORECASE)
-"""What the names of variables say that hold secrets."""
+SECRET_NAME = re.compile(r"token|key|secret|passw|passphrase|credential", re.IGNORECASE)
+"""Parts of the names of variables that hold secrets."""
 
-SHORTEST, SHORTEST_PLAIN = 8, 12
-"""Characters from which a value is a secret, and from which it is one where it is only letters or only digits: `true`, `1`
-and `sentiment` stand everywhere, and hiding them would tell that they are hidden."""
+MIN_LENGTH, MIN_LENGTH_PLAIN = 8, 12
+"""Minimal characters of a secret, and of one with only letters or only digits: `true`, `1` and `sentiment` occur everywhere,
+and hiding them would reveal that they are secret values."""
 
 HIDDEN = "hf_…"
 
@@ -32,63 +32,66 @@ def holds_token(text: str) -> bool:
 
 
 def secrets() -> dict[str, str]:
-    """Names of variables by their secret values, those of long values first."""
-    found = {
+    """Returns the names of variables by their secret values, longest value first."""
+    names = {
         part: name
         for name, value in os.environ.items()
-        if NAME.search(name)
+        if SECRET_NAME.search(name)
         for part in (value.strip(), *map(str.strip, value.splitlines()))
         if _is_secret(part)
     }
-    return dict(sorted(found.items(), key=lambda pair: len(pair[0]), reverse=True))
+    return dict(sorted(names.items(), key=lambda pair: len(pair[0]), reverse=True))
 
 
-def secret_in(text: str, known: Mapping[str, str] | None = None) -> str | None:
-    """The name of a variable whose secret value is in the text, in one form or another.
+def secret_in(text: str, names: Mapping[str, str] | None = None) -> str | None:
+    """Returns the name of a variable whose secret value is in the text, in any encoding; None if there is none.
 
     Args:
-        text: where it may be.
-        known: what `secrets` gave, for many texts; None: it is asked.
+        text: the text to search.
+        names: result of `secrets`, to avoid computing it for each text; None: computed here.
     """
-    known = secrets() if known is None else known
-    return next((name for secret, name in known.items() if any(f in text for f in _forms(secret))), None)
+    names = secrets() if names is None else names
+    return next(
+        (name for secret, name in names.items() if any(form in text for form in _encodings(secret))), None
+    )
 
 
 def redactor() -> Callable[[str], str]:
-    """A function that takes secrets out of texts: what looks like a token, and what is in the environment now."""
-    names = {form: name for secret, name in secrets().items() for form in _forms(secret)}
+    """Returns a function that removes secrets from texts: tokens of the Hub, and secrets now in the environment."""
+    names = {form: name for secret, name in secrets().items() for form in _encodings(secret)}
+    # Longest first: the pattern takes the first alternative that matches, and must not leave the rest of a longer one.
     forms = sorted(names, key=len, reverse=True)
-    own = re.compile("|".join(map(re.escape, forms))) if forms else None
+    pattern = re.compile("|".join(map(re.escape, forms))) if forms else None
 
     def hide(text: str) -> str:
-        if own is not None:
-            text = own.sub(lambda found: _hidden(names[found[0]]), text)
+        if pattern is not None:
+            text = pattern.sub(lambda match: _placeholder(names[match[0]]), text)
         return TOKEN.sub(HIDDEN, text)
 
     return hide
 
 
 def redact(text: str) -> str:
-    """The text without secrets."""
+    """Returns the text without secrets."""
     return redactor()(text)
 
 
-def _hidden(name: str) -> str:
-    """What takes the place of a secret."""
+def _placeholder(name: str) -> str:
+    """Returns the text that replaces a secret."""
     return HIDDEN if name.startswith(("HF_", "HUGGING")) else f"[{name}]"
 
 
 def _is_secret(value: str) -> bool:
-    """Long enough to be one, and not the path of a file that may hold one."""
-    shortest = SHORTEST_PLAIN if value.isalpha() or value.isdigit() else SHORTEST
+    """Whether a value is long enough to be a secret, and not the path of a file (which may hold a secret)."""
+    shortest = MIN_LENGTH_PLAIN if value.isalpha() or value.isdigit() else MIN_LENGTH
     if len(value) < shortest:
         return False
     return not (value.startswith(("/", "~")) and os.path.exists(os.path.expanduser(value)))  # noqa: PTH110, PTH111
 
 
 @cache
-def _forms(secret: str) -> tuple[str, ...]:
-    """How a secret could stand in a text."""
+def _encodings(secret: str) -> tuple[str, ...]:
+    """Returns the forms in which a secret may appear in a text."""
 
     def forms() -> Iterator[str]:
         yield secret
@@ -104,7 +107,7 @@ def _forms(secret: str) -> tuple[str, ...]:
 
 
 class RedactedStream:
-    """A text stream that hides secrets; everything but writing is the stream's own."""
+    """A text stream that hides secrets; everything except writing is passed to the wrapped stream."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream

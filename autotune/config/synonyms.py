@@ -1,30 +1,30 @@
-"""What other tools call our keys, and what they write as values: transformers, AutoTrain, Lightning and Hydra's templates."""
+"""Names and values that other tools use for our keys: transformers, AutoTrain, Lightning, Hydra templates."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 NO = ("false", "null", "none", "no", "0", "off")
-"""Values that switch something off."""
+"""Values that mean off, in lower case."""
 
 
 @dataclass(frozen=True)
 class Synonym:
-    """What we have for a key of another tool."""
+    """Our counterpart of a key of another tool."""
 
     key: str | None = None
-    """Ours; None: no key, what does it instead is in `note` or in `values`."""
+    """Our key; None: no single key, see `note` or `values`."""
     form: str = "{}"
-    """How a value of theirs is written here."""
+    """Format of our value, with {} for theirs."""
     values: Mapping[str, str] = field(default_factory=dict)
-    """Overrides of ours for some values of theirs, in lower case; that of "" for all that `key` does not take."""
+    """Our overrides by their value in lower case; the one of "" is for every value that is invalid for `key`."""
     also: str = ""
-    """An override that ours needs beside it."""
+    """An additional override that is needed."""
     note: str = ""
-    """What differs."""
+    """The difference, for the user."""
 
 
 def _switch(on: str, off: str, other: str | None = None) -> dict[str, str]:
-    """Overrides for true and false; `other` for any other value."""
+    """Returns the overrides for true and false, and `other` for any other value."""
     table = {"true": on, "yes": on, "1": on, "on": on} | dict.fromkeys(NO, off)
     return table if other is None else table | {"": other}
 
@@ -40,7 +40,7 @@ LAUNCHER = (
     "CUDA_VISIBLE_DEVICES= autotune …"
 )
 BEST = "the weights that score best on validation are saved; trainer.evaluate_every says how often they are scored"
-VERB = "train, check, evaluate and predict are commands: autotune evaluate RUN"
+COMMANDS = "train, check, evaluate and predict are commands: autotune evaluate RUN"
 WARMUP = "it is a share of all steps here"
 TOKEN = "the token comes from HF_TOKEN or hf auth login, and is written nowhere"
 
@@ -60,7 +60,7 @@ INT8 = "peft=lora peft.quantization=int8"
 PUSH = _switch("hub=private", "hub=none", "hub=private")
 LORA = _switch("peft=lora", "peft=none", "peft=lora")
 
-_ROWS: tuple[tuple[str, Synonym], ...] = (
+_TABLE: tuple[tuple[str, Synonym], ...] = (
     ("lr learning_rate base_lr max_lr peak_lr optimizer.lr optim.lr", Synonym("trainer.learning_rate")),
     ("epochs num_epochs num_train_epochs max_epochs n_epochs train_epochs", Synonym("trainer.epochs")),
     ("max_steps max_updates max_train_steps num_training_steps total_steps",
@@ -167,15 +167,15 @@ _ROWS: tuple[tuple[str, Synonym], ...] = (
     ("overfit_batches overfit", Synonym(values=_switch("debug=overfit", "debug=none", "debug=overfit"))),
     ("device accelerator use_cpu no_cuda gpus devices num_gpus n_gpu num_processes num_nodes strategy local_rank ddp",
      Synonym(note=LAUNCHER)),
-    ("do_train do_eval do_predict do_test mode stage", Synonym(note=VERB)),
+    ("do_train do_eval do_predict do_test mode stage", Synonym(note=COMMANDS)),
     ("lang locale", Synonym("dataset.language")),
 )  # fmt: skip
 
-SYNONYMS: Mapping[str, Synonym] = {name: synonym for names, synonym in _ROWS for name in names.split()}
-"""By the name of the key, or of its last part."""
+SYNONYMS: Mapping[str, Synonym] = {name: synonym for names, synonym in _TABLE for name in names.split()}
+"""Synonyms by full key or last part of the key."""
 
 
 def synonym(key: str) -> Synonym | None:
-    """What we have for a key, by all of its name or by its last part; None where no tool is known that has it."""
-    plain = key.lower().replace("-", "_")
-    return SYNONYMS.get(plain) or SYNONYMS.get(plain.rpartition(".")[2])
+    """Looks up a key of another tool, by its full name or else its last part; None if it is in no known tool."""
+    normalized = key.lower().replace("-", "_")
+    return SYNONYMS.get(normalized) or SYNONYMS.get(normalized.rpartition(".")[2])

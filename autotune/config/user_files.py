@@ -1,5 +1,5 @@
-"""What the YAML files of a user's own folder say and what Hydra makes of them no longer shows: the text of keys that look
-like numbers, and the folder that relative paths start at."""
+"""Restores what Hydra loses of the YAML files in a user's folder: the text of keys that look like numbers, and the folder
+that relative paths refer to."""
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
@@ -19,7 +19,7 @@ PATHS = (
     ("dataset", "splits", "test"),
     ("model", "name_or_path"),
 )
-"""Keys that may name a file or a folder."""
+"""Keys whose value may be a file or folder."""
 LABEL_MAP = ("dataset", "label_map")
 
 
@@ -30,46 +30,47 @@ def with_user_files(
     choices: Mapping[str, str | None],
     overridden: Set[str],
 ) -> Mapping[str, Any]:
-    """The composed values, with maps of labels as they were typed and with paths that start at the folder of their YAML.
+    """Returns the composed values with maps of labels as typed, and with paths relative to the folder of their YAML file.
 
     Args:
         values: nested dicts.
-        folders: of YAML files; the first that has an option counts.
+        folders: folders of YAML files; an option is read from the first one that has it.
         ours: the one of them that ships with autotune.
-        choices: option of each group.
-        overridden: keys that the command line names.
+        choices: the option chosen from each group.
+        overridden: keys set on the command line.
 
     Raises:
-        ConfigError: two keys of a map are one; a file is neither beside the YAML nor in the working folder.
+        ConfigError: two keys of a map are the same; a file is neither beside the YAML file nor in the working folder.
     """
-    for file, section, root in _chosen(folders, ours, choices):
+    for file, section, root in _user_files(folders, ours, choices):
         for keys in PATHS:
-            given = _at(values, keys)
+            value = _value_at(values, keys)
             if (
                 ".".join(keys) not in overridden
-                and isinstance(given, str)
-                and _node(root, keys, section) is not None
+                and isinstance(value, str)
+                and _find_node(root, keys, section) is not None
             ):
-                values = _with(values, keys, _placed(given, file, ".".join(keys)))
-        node = _node(root, LABEL_MAP, section)
-        if isinstance(node, yaml.MappingNode) and isinstance(_at(values, LABEL_MAP), Mapping):
+                values = _with_value(values, keys, _resolve_path(value, file, ".".join(keys)))
+        node = _find_node(root, LABEL_MAP, section)
+        if isinstance(node, yaml.MappingNode) and isinstance(_value_at(values, LABEL_MAP), Mapping):
             try:
                 typed = merge_entries(entries_of(node))
             except ConfigError as error:
                 raise ConfigError(error.what, where=f"{file}:{node.start_mark.line + 1}", found=error.found,
                                   fix="quotes around keys that are text: '01': a") from error  # fmt: skip
-            if len(typed) >= len(_at(values, LABEL_MAP)):
-                values = _with(values, LABEL_MAP, typed)
+            # With fewer keys than composed, some come from elsewhere (another file, the command line); keep those.
+            if len(typed) >= len(_value_at(values, LABEL_MAP)):
+                values = _with_value(values, LABEL_MAP, typed)
     return values
 
 
-def _chosen(
+def _user_files(
     folders: Sequence[Path], ours: Path, choices: Mapping[str, str | None]
 ) -> Iterator[tuple[Path, str, yaml.MappingNode]]:
-    """The user's files among the options that were chosen: file, group, content."""
+    """Yields the chosen options that are files of the user: file, group, content."""
     for group, option in choices.items():
         files = [folder / group / f"{option}.yaml" for folder in folders]
-        file = next((one for one in files if one.is_file()), None)
+        file = next((candidate for candidate in files if candidate.is_file()), None)
         if file is None or file.is_relative_to(ours):
             continue
         root = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
@@ -77,27 +78,27 @@ def _chosen(
             yield file, group, root
 
 
-def _placed(given: str, file: Path, key: str) -> str:
-    """The path beside the YAML, where something is there; else as it is."""
-    path = Path(given).expanduser()
-    if path.is_absolute() or given.startswith("sample/") or not given.strip():
-        return given
-    beside = (file.parent / path).resolve()
-    if beside.exists():
-        return str(beside)
-    local = suffix_of(path) in FORMS or given.startswith("./") or given.startswith("../")
+def _resolve_path(value: str, file: Path, key: str) -> str:
+    """Returns the path beside the YAML file if it exists there, else the value unchanged."""
+    path = Path(value).expanduser()
+    if path.is_absolute() or value.startswith("sample/") or not value.strip():
+        return value
+    candidate = (file.parent / path).resolve()
+    if candidate.exists():
+        return str(candidate)
+    local = suffix_of(path) in FORMS or value.startswith("./") or value.startswith("../")
     if local and not path.exists() and key == "dataset.path":
         raise ConfigError(
             "there is no such file or folder",
             where=f"{key} in {file}",
-            found=f"neither {beside} nor {path.absolute()}",
+            found=f"neither {candidate} nor {path.absolute()}",
             fix=f"correct it there, or {key}=FILE",
         )
-    return given
+    return value
 
 
-def _node(root: yaml.MappingNode, keys: Sequence[str], group: str) -> yaml.Node | None:
-    """What a file says at a key; a file of the group of that name begins inside of it."""
+def _find_node(root: yaml.MappingNode, keys: Sequence[str], group: str) -> yaml.Node | None:
+    """Returns the node of a key in a file, or None; in a file of a group, keys may start below the name of the group."""
     for path in (keys, keys[1:] if keys[0] == group else ()):
         node: yaml.Node | None = root if path else None
         for name in path:
@@ -108,13 +109,13 @@ def _node(root: yaml.MappingNode, keys: Sequence[str], group: str) -> yaml.Node 
     return None
 
 
-def _at(values: Mapping[str, Any], keys: Sequence[str]) -> Any:
+def _value_at(values: Mapping[str, Any], keys: Sequence[str]) -> Any:
     for key in keys:
-        found: Any = values.get(key) if isinstance(values, Mapping) else None
-        values = found
+        value: Any = values.get(key) if isinstance(values, Mapping) else None
+        values = value
     return values
 
 
-def _with(values: Mapping[str, Any], keys: Sequence[str], value: Any) -> dict[str, Any]:
+def _with_value(values: Mapping[str, Any], keys: Sequence[str], value: Any) -> dict[str, Any]:
     first, *rest = keys
-    return {**values, first: _with(values[first], rest, value) if rest else value}
+    return {**values, first: _with_value(values[first], rest, value) if rest else value}
