@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from autotune.cli.command import COMPOSED, Command
+from autotune.cli.command import COMMON, FILES, Command
 from autotune.errors import ConfigError, shell_words
 
 
@@ -19,7 +19,8 @@ def run(words: list[str], _: Sequence[str]) -> int:
     if not words or words[0].startswith("-") or "=" in words[0]:
         if {"--help", "-h"} & set(words):
             sys.stdout.write(f"example: autotune explain {COMMAND.example}\n\nusage: autotune explain {COMMAND.usage}\n\n"
-                             f"{COMMAND.help}.\n")  # fmt: skip
+                             f"{COMMAND.help}.\n\n"
+                             "  -h, --help        this text\n  --config-dir DIR  your own options\n")  # fmt: skip
             return 0
         raise ConfigError("which key?", where="autotune explain", fix=f"autotune explain {COMMAND.example}")
     key, *overrides = words
@@ -73,6 +74,6 @@ COMMAND = Command(
     "what a key does, and where its value comes from",
     run,
     "trainer.learning_rate peft=lora",
-    COMPOSED,
+    COMMON | {"--config-dir": FILES},
     writes_scratch=False,
 )
