@@ -27,13 +27,13 @@ def stem_of(path: Path) -> str:
     return _without_compression(path).stem
 
 
-def is_packed(path: Path) -> bool:
+def is_compressed(path: Path) -> bool:
     """Whether the file has the suffix of a supported compression."""
     return path.suffix.lower() in OPENERS
 
 
 def _without_compression(path: Path) -> Path:
-    return path.with_suffix("") if is_packed(path) else path
+    return path.with_suffix("") if is_compressed(path) else path
 
 
 def open_bytes(path: Path) -> BinaryIO:

@@ -20,7 +20,7 @@ from autotune import registry
 from autotune.config.keys import keys
 from autotune.config.label_maps import read_map
 from autotune.config.proposals import proposal
-from autotune.config.rules import machine_rules, own_secrets, rules, tokens
+from autotune.config.rules import environment_secrets, hub_tokens, machine_rules, rules
 from autotune.config.schema import RunConfig
 from autotune.errors import AutotuneError, ConfigError, raise_all, shell_words
 from autotune.runtime.files import read_errors
@@ -44,7 +44,7 @@ def parse_config(values: Mapping[str, Any], *, to_run: bool = False) -> RunConfi
         ConfigError: unknown keys (with the nearest one), wrong types, values out of range, sections that
             contradict each other, a Hub token, or (to_run) a secret of the environment. Several are raised together.
     """
-    raise_all([*tokens(values), *(own_secrets(values) if to_run else ())])
+    raise_all([*hub_tokens(values), *(environment_secrets(values) if to_run else ())])
     task = values.get("task")
     if not isinstance(task, Mapping) or task.get("name", MISSING) == MISSING:
         raise ConfigError("no task is chosen", where="task", fix="task=sentiment")

@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 from autotune.config.enums import Resume
 from autotune.config.load import diff, dump_config, load_values
-from autotune.config.rules import name
+from autotune.config.rules import run_name
 from autotune.config.schema import RunConfig
 from autotune.config.secrets import redact, redactor
 from autotune.errors import AutotuneError, ConfigError, DiskError, raise_all
@@ -80,7 +80,7 @@ class RunFolder:
             DiskError: the folder cannot be written.
         """
         assert config.name is not None, "names are resolved when the configuration is composed"
-        raise_all(list(name(config)))
+        raise_all(list(run_name(config)))
         path = Path(config.runs).expanduser() / config.name
         if path.exists() and not is_run(path):
             raise ConfigError("the folder exists and is no run folder", where=str(path),

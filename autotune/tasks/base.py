@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from autotune.config.columns import Column
-from autotune.config.rules.trainer import delta
+from autotune.config.rules.trainer import min_delta
 from autotune.config.schema import DatasetConfig, RunConfig, TaskConfig
 from autotune.errors import AutotuneError, ConfigError
 from autotune.models.spec import DEFAULT_MAX_LENGTH, Family, Head, ModelSpec
@@ -176,7 +176,7 @@ class Task(ABC):
 
         The section `task` is that of `Config`, which a class derived from another task may have replaced.
         """
-        yield from delta(config)
+        yield from min_delta(config)
 
     @classmethod
     @abstractmethod

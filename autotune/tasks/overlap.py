@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from autotune.config.rules.model import longest
+from autotune.config.rules.model import max_input_length
 from autotune.config.schema import RunConfig
 from autotune.errors import AutotuneError, ConfigError
 
@@ -12,7 +12,7 @@ USUAL = 512
 
 def overlap(config: RunConfig, given: int | None) -> Iterator[AutotuneError]:
     """Neighbouring windows share less than a whole one, so that each brings something new."""
-    window = config.task.max_length or min(longest(config) or USUAL, USUAL)
+    window = config.task.max_length or min(max_input_length(config) or USUAL, USUAL)
     if given is not None and given >= window:
         yield ConfigError(
             f"windows of {window} tokens cannot share so many and go on",

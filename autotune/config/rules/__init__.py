@@ -1,49 +1,50 @@
-"""What no type can say: keys that contradict each other or mean nothing. Rules yield what is wrong; none raises.
+"""Rules that types cannot express: keys that contradict each other or have no effect. Rules yield errors and never raise.
 
-Everything here is known from the configuration alone, in a moment, and holds on any machine: a saved
-configuration is read by the same rules. Only `machine_rules` looks around.
+A rule uses only the configuration, is fast, and gives the same result on any machine, as it also checks saved
+configurations. Only `machine_rules` may look at the machine.
 """
 
 from autotune import registry
 from autotune.config.rules import dataset, hub, labels, model, splits, trainer, warnings
-from autotune.config.rules.secrets import own_secrets, secret_refused, token_refused, tokens
-from autotune.config.rules.trainer import name
+from autotune.config.rules.secrets import environment_secrets, hub_tokens, secret_refused, token_refused
+from autotune.config.rules.trainer import run_name
 from autotune.config.schema import RunConfig
 from autotune.errors import AutotuneError
 
 __all__ = [
-    "machine_rules",
-    "name",
-    "own_secrets",
-    "rules",
-    "secret_refused",
     "config_warnings",
+    "environment_secrets",
+    "hub_tokens",
+    "machine_rules",
+    "rules",
+    "run_name",
+    "secret_refused",
     "token_refused",
-    "tokens",
 ]
 
 ERRORS = (
-    dataset.path, dataset.task_matches_dataset, dataset.hub_keys, dataset.reading, dataset.amounts, dataset.language,
-    splits.named, splits.splits_overlap, labels.columns, labels.tags, labels.labels, labels.mapped, labels.unused,
-    model.one_base_model, model.named, model.tiny_model_keys, model.lengths, model.tokenizer, model.targets, model.arithmetic,
-    trainer.rate, trainer.evaluations, trainer.kernels, trainer.seed, name, hub.published,
+    dataset.path, dataset.task_matches_dataset, dataset.hub_keys, dataset.format_options, dataset.row_counts, dataset.language,
+    splits.names, splits.splits_overlap, labels.columns, labels.tags, labels.labels, labels.label_map_targets,
+    labels.keys_without_labels, model.one_base_model, model.base_model_name, model.tiny_model_keys, model.lengths,
+    model.tokenizer, model.target_modules, model.t5_in_fp16, trainer.learning_rate, trainer.intervals,
+    trainer.compile_with_packing, trainer.seed, run_name, hub.push_keys,
 )  # fmt: skip
 WARNINGS = (
-    warnings.rates, warnings.optimizer, warnings.amounts, warnings.splits, warnings.adapters, warnings.arithmetic,
+    warnings.rates, warnings.optimizer, warnings.rows_and_tokens, warnings.splits, warnings.adapters, warnings.t5_in_fp16,
 )  # fmt: skip
 
 
 def rules(config: RunConfig) -> list[AutotuneError]:
-    """Everything that is wrong across sections."""
+    """Returns the errors of all rules, including those of the task, in a fixed order."""
     task = registry.task(config.task.name)
     return [error for rule in (*ERRORS, task.rules) for error in rule(config)]
 
 
 def machine_rules(config: RunConfig) -> list[AutotuneError]:
-    """What is wrong on this machine: asked of a configuration that is to be run, not of one that was saved."""
-    return [error for rule in (trainer.folders, trainer.local) for error in rule(config)]
+    """Returns the errors of rules about this machine, for a configuration that is about to run, not for a saved one."""
+    return [error for rule in (trainer.runs_folder, trainer.local_file) for error in rule(config)]
 
 
 def config_warnings(config: RunConfig) -> list[AutotuneError]:
-    """What is allowed and yet probably not meant; the check shows it as warnings."""
-    return [doubt for rule in WARNINGS for doubt in rule(config)]
+    """Returns warnings for settings that are allowed but probably not intended; the check shows them."""
+    return [warning for rule in WARNINGS for warning in rule(config)]

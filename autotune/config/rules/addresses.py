@@ -1,12 +1,14 @@
-"""Web addresses that were pasted where an id or a path is wanted."""
+"""Recognizes web addresses that were pasted instead of an id or a path."""
 
 import re
 from typing import NamedTuple
 
-HUB = re.compile(r"(?:(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/|hf://)(?P<path>[^?#\s]+)", re.I)
+HUB_ADDRESS = re.compile(
+    r"(?:(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/|hf://)(?P<path>[^?#\s]+)", re.I
+)
 URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.I)
-PAGES = ("tree", "blob", "resolve", "raw", "viewer", "discussions", "commits", "commit")
-"""What may follow the id in the address of a page of the Hub."""
+HUB_PAGES = ("tree", "blob", "resolve", "raw", "viewer", "discussions", "commits", "commit")
+"""Path segments that may follow the id in the address of a page of the Hub."""
 
 
 class HubAddress(NamedTuple):
@@ -18,10 +20,10 @@ class HubAddress(NamedTuple):
 
 
 def hub_address(text: str) -> HubAddress | None:
-    """The page of the Hub that a text is the address of, or None."""
-    found = HUB.fullmatch(text.strip())
-    parts = [part for part in found["path"].split("/") if part] if found is not None else []
+    """Returns the page of the Hub whose address the text is, or None."""
+    match = HUB_ADDRESS.fullmatch(text.strip())
+    parts = [part for part in match["path"].split("/") if part] if match is not None else []
     kind = parts.pop(0) if parts and parts[0] in ("datasets", "spaces", "models") else "models"
     if not parts:
         return None
-    return HubAddress(kind, "/".join(parts[:1] if parts[1:2] and parts[1] in PAGES else parts[:2]))
+    return HubAddress(kind, "/".join(parts[:1] if parts[1:2] and parts[1] in HUB_PAGES else parts[:2]))

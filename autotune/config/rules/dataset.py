@@ -1,4 +1,4 @@
-"""Where the data are, in which form, and how much of them is read."""
+"""Rules for the data: where they are, their format, and how much of them is read."""
 
 import re
 from collections.abc import Iterator
@@ -8,17 +8,17 @@ from omegaconf import MISSING
 
 from autotune import registry
 from autotune.config.columns import Kind
-from autotune.config.compression import is_packed, suffix_of
+from autotune.config.compression import is_compressed, suffix_of
 from autotune.config.enums import Format
 from autotune.config.rules.addresses import URL, hub_address
-from autotune.config.rules.splits import FILE, SPLITS, pieces
+from autotune.config.rules.splits import FILE_NAME, SPLITS, parse_slices
 from autotune.config.schema import DatasetConfig, RunConfig
 from autotune.errors import AutotuneError, ConfigError, format_override, listing, nearest
 
-PACKED = (".zip", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz")
-SHEETS = (".xls", ".ods", ".numbers")
+ARCHIVES = (".zip", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz")
+WORKBOOKS = (".xls", ".ods", ".numbers")
 DOCUMENTS = (".pdf", ".docx", ".doc", ".odt", ".rtf")
-FORMS = {
+FORMAT_OF_SUFFIX = {
     ".csv": Format.csv,
     ".tsv": Format.csv,
     ".json": Format.json,
@@ -32,7 +32,7 @@ FORMS = {
     ".fasttext": Format.fasttext,
 }
 BINARY = (Format.xlsx, Format.parquet, Format.arrow)
-"""Forms that no text file has, and that have no encoding."""
+"""Formats that are not text and therefore have no encoding."""
 NO_DELIMITER = (
     *BINARY,
     Format.json,
@@ -42,12 +42,12 @@ NO_DELIMITER = (
     Format.fasttext,
     Format.folders,
 )
-LANGUAGE = re.compile(r"(?:[A-Za-z]{2,8}|x)(?:-[A-Za-z0-9]{1,8})*")
-"""BCP 47 (RFC 5646) as far as its form goes."""
+LANGUAGE_TAG = re.compile(r"(?:[A-Za-z]{2,8}|x)(?:-[A-Za-z0-9]{1,8})*")
+"""The syntax of BCP 47 (RFC 5646)."""
 
 
 def path(config: RunConfig) -> Iterator[AutotuneError]:
-    """It is said where the data are, and that is neither a web address nor a file that cannot be read."""
+    """Checks that there is a path to the data, and that it is neither a web address nor an unsupported file."""
     data = config.dataset
     if data.path == MISSING or not data.path.strip():
         yield ConfigError(
@@ -58,82 +58,86 @@ def path(config: RunConfig) -> Iterator[AutotuneError]:
         )
         return
     files = {"dataset.path": data.path} | {
-        f"dataset.splits.{split}": piece.name
+        f"dataset.splits.{split}": part.name
         for split in SPLITS
-        for piece in pieces(getattr(data.splits, split))
+        for part in parse_slices(getattr(data.splits, split))
     }
-    for key, given in files.items():
-        yield from _address(key, given)
+    for key, name in files.items():
+        yield from _address(key, name)
         if key != "dataset.path" or data.format is not Format.hub:
-            yield from _unreadable(key, given)
-        yield from _form_and_name(key, given, data.format)
+            yield from _unreadable(key, name)
+        yield from _format_and_suffix(key, name, data.format)
 
 
-def _address(key: str, given: str) -> Iterator[AutotuneError]:
-    page = hub_address(given)
+def _address(key: str, value: str) -> Iterator[AutotuneError]:
+    page = hub_address(value)
     if page is not None and key == "dataset.path":
         yield ConfigError(
             "this is the address of a page; a data set of the Hub is named by its id",
             where=key,
-            found=given,
+            found=value,
             fix=format_override("dataset.path", page.id),
         )
-    elif given.startswith("file://"):
+    elif value.startswith("file://"):
         yield ConfigError(
             "a local file is named by its path, not by an address",
             where=key,
-            found=given,
-            fix=format_override(key, given.removeprefix("file://")),
+            found=value,
+            fix=format_override(key, value.removeprefix("file://")),
         )
-    elif URL.match(given):
-        name = Path(given.partition("?")[0]).name or "FILE"
+    elif URL.match(value):
+        file_name = Path(value.partition("?")[0]).name or "FILE"
         yield ConfigError(
             "data are not read from web addresses, so that a run can be repeated",
             where=key,
-            found=given,
-            fix=f"download it, then {format_override(key, name)}",
+            found=value,
+            fix=f"download it, then {format_override(key, file_name)}",
         )
 
 
-def _unreadable(key: str, given: str) -> Iterator[AutotuneError]:
-    file = Path(given)
-    if is_packed(file) and suffix_of(file) in FORMS and FORMS[suffix_of(file)] not in BINARY:
-        return
-    suffix, stem = file.suffix.lower(), str(file.with_suffix("")) if file.name else given
-    if URL.match(given) or suffix not in (*PACKED, *SHEETS, *DOCUMENTS):
-        return
-    if suffix in PACKED:
-        what, advice, instead = "compressed files are not read", "unpack it", stem.removesuffix(".tar")
-    elif suffix in SHEETS:
-        what, advice, instead = f"{suffix} workbooks are not read", "save it as .xlsx", f"{stem}.xlsx"
-    else:
-        what = f"a {suffix} document has no rows"
-        advice, instead = "make a table of it, one text and its label a row", f"{stem}.csv"
-    yield ConfigError(what, where=key, found=given, fix=f"{advice}, then {format_override(key, instead)}")
-
-
-def _form_and_name(key: str, given: str, form: Format) -> Iterator[AutotuneError]:
-    """Text may be in any file; what is binary is said by the suffix."""
-    named = FORMS.get(suffix_of(Path(given)))
+def _unreadable(key: str, value: str) -> Iterator[AutotuneError]:
+    file = Path(value)
     if (
-        named is None
-        or URL.match(given)
-        or form in (Format.auto, Format.hub, Format.brat, Format.folders, named)
+        is_compressed(file)
+        and suffix_of(file) in FORMAT_OF_SUFFIX
+        and FORMAT_OF_SUFFIX[suffix_of(file)] not in BINARY
     ):
         return
-    if form is Format.spans and named is not Format.xlsx:
+    suffix, stem = file.suffix.lower(), str(file.with_suffix("")) if file.name else value
+    if URL.match(value) or suffix not in (*ARCHIVES, *WORKBOOKS, *DOCUMENTS):
         return
-    if named in BINARY or form in BINARY:
+    if suffix in ARCHIVES:
+        what, advice, replacement = "compressed files are not read", "unpack it", stem.removesuffix(".tar")
+    elif suffix in WORKBOOKS:
+        what, advice, replacement = f"{suffix} workbooks are not read", "save it as .xlsx", f"{stem}.xlsx"
+    else:
+        what = f"a {suffix} document has no rows"
+        advice, replacement = "make a table of it, one text and its label a row", f"{stem}.csv"
+    yield ConfigError(what, where=key, found=value, fix=f"{advice}, then {format_override(key, replacement)}")
+
+
+def _format_and_suffix(key: str, value: str, format_: Format) -> Iterator[AutotuneError]:
+    """Checks a binary format against the suffix of the file; text may have any suffix."""
+    format_of_suffix = FORMAT_OF_SUFFIX.get(suffix_of(Path(value)))
+    if (
+        format_of_suffix is None
+        or URL.match(value)
+        or format_ in (Format.auto, Format.hub, Format.brat, Format.folders, format_of_suffix)
+    ):
+        return
+    if format_ is Format.spans and format_of_suffix is not Format.xlsx:
+        return
+    if format_of_suffix in BINARY or format_ in BINARY:
         yield ConfigError(
-            f"the name says {named}, the format {form}",
+            f"the name says {format_of_suffix}, the format {format_}",
             where="dataset.format",
-            found=f"dataset.format={form} and {key}={given}",
-            fix=f"dataset.format={named}",
+            found=f"dataset.format={format_} and {key}={value}",
+            fix=f"dataset.format={format_of_suffix}",
         )
 
 
 def task_matches_dataset(config: RunConfig) -> Iterator[AutotuneError]:
-    """The data are made for the task."""
+    """Checks that the data set was made for the task."""
     data = config.dataset
     if data.task is not None and data.task != config.task.name:
         yield ConfigError(
@@ -145,24 +149,28 @@ def task_matches_dataset(config: RunConfig) -> Iterator[AutotuneError]:
 
 
 def hub_keys(config: RunConfig) -> Iterator[AutotuneError]:
-    """Keys of the Hub come with data of the Hub, and each file that they name is a split's."""
+    """Checks that keys of the Hub are only set for data of the Hub, and that each of `data_files` belongs to a split."""
     data = config.dataset
-    never = data.path.startswith(("/", "./", "../", "~", "sample/")) or FORMS.get(suffix_of(Path(data.path)))
-    if data.format not in (Format.auto, Format.hub) or (data.format is Format.auto and never):
+    is_local = data.path.startswith(("/", "./", "../", "~", "sample/")) or FORMAT_OF_SUFFIX.get(
+        suffix_of(Path(data.path))
+    )
+    if data.format not in (Format.auto, Format.hub) or (data.format is Format.auto and is_local):
         yield from only_hub(data, "data of the Hub have these, and these data are local")
         return
-    used = {name for split in SPLITS for name in _names(data, split)}
+    used = {name for split in SPLITS for name in _split_names(data, split)}
     files = data.data_files
     if not files.keys() <= used:
-        meant = {key: key if key in used else nearest(key, used - files.keys()) for key in files}
+        targets = {key: key if key in used else nearest(key, used - files.keys()) for key in files}
         yield ConfigError(
             "files are named for splits that the run does not use",
             where="dataset.data_files",
             found=f"{listing(files)}; the run uses {listing(sorted(used))}",
-            fix=format_override("dataset.data_files", {key: files[old] for old, key in meant.items() if key}),
+            fix=format_override(
+                "dataset.data_files", {key: files[old] for old, key in targets.items() if key}
+            ),
         )
     elif files and not any(
-        piece.name in files or FILE.search(piece.name) for piece in pieces(data.splits.train)
+        part.name in files or FILE_NAME.search(part.name) for part in parse_slices(data.splits.train)
     ):
         yield ConfigError(
             "files are named, and none of them is for train",
@@ -172,81 +180,85 @@ def hub_keys(config: RunConfig) -> Iterator[AutotuneError]:
         )
 
 
-def _names(data: DatasetConfig, split: str) -> set[str]:
-    names = {piece.name for piece in pieces(getattr(data.splits, split))}
+def _split_names(data: DatasetConfig, split: str) -> set[str]:
+    names = {part.name for part in parse_slices(getattr(data.splits, split))}
     return names | {"valid", "val", "dev"} if "validation" in names else names
 
 
 def only_hub(data: DatasetConfig, what: str) -> Iterator[AutotuneError]:
-    """Refuses the keys that only data of the Hub have; those that a data set's own YAML brings are left."""
-    given = {"revision": data.revision, "name": data.name, "data_files": data.data_files}
-    meant = {key: value for key, value in given.items() if value}
-    if meant and data.task is None:
+    """Refuses keys that only data of the Hub have; those from the YAML file of a data set are ignored."""
+    hub_values = {"revision": data.revision, "name": data.name, "data_files": data.data_files}
+    values_set = {key: value for key, value in hub_values.items() if value}
+    if values_set and data.task is None:
         yield ConfigError(
             what,
-            where=", ".join(f"dataset.{key}" for key in meant),
-            found=f"{', '.join(f'{key}={value}' for key, value in meant.items())} with {data.path}",
+            where=", ".join(f"dataset.{key}" for key in values_set),
+            found=f"{', '.join(f'{key}={value}' for key, value in values_set.items())} with {data.path}",
             fix=" ".join(
-                format_override(f"dataset.{key}", {} if key == "data_files" else None) for key in meant
+                format_override(f"dataset.{key}", {} if key == "data_files" else None) for key in values_set
             ),
         )
 
 
-def reading(config: RunConfig) -> Iterator[AutotuneError]:
-    """Delimiter, encoding, header and columns by number are those of a form that has such."""
-    data, form = config.dataset, _form(config.dataset)
+def format_options(config: RunConfig) -> Iterator[AutotuneError]:
+    """Checks that delimiter, encoding, header and column numbers are only set for formats that have them."""
+    data, data_format = config.dataset, _format_of(config.dataset)
     if data.delimiter is not None:
-        fault = None
+        problem = None
         if data.delimiter == "" or re.search(r"[\r\n]", data.delimiter):
-            fault = "a delimiter is a mark within a line"
-        elif form in NO_DELIMITER:
-            fault = f"{form} data have no delimiter"
-        elif form is Format.csv and (len(data.delimiter.replace("\\t", "\t")) != 1 or data.delimiter == '"'):
-            fault = "a delimiter of CSV is one character, and no quote"
-        if fault:
+            problem = "a delimiter is a mark within a line"
+        elif data_format in NO_DELIMITER:
+            problem = f"{data_format} data have no delimiter"
+        elif data_format is Format.csv and (
+            len(data.delimiter.replace("\\t", "\t")) != 1 or data.delimiter == '"'
+        ):
+            problem = "a delimiter of CSV is one character, and no quote"
+        if problem:
             yield ConfigError(
-                fault, where="dataset.delimiter", found=repr(data.delimiter), fix="dataset.delimiter=null"
+                problem, where="dataset.delimiter", found=repr(data.delimiter), fix="dataset.delimiter=null"
             )
     if data.encoding is not None:
         try:
             "".encode(data.encoding)
-            fault = f"{form} data are no text, so they have no encoding" if form in BINARY else None
-        except (LookupError, ValueError):
-            fault = "there is no such encoding"
-        if fault:
-            yield ConfigError(
-                fault, where="dataset.encoding", found=data.encoding, fix="dataset.encoding=null"
+            problem = (
+                f"{data_format} data are no text, so they have no encoding" if data_format in BINARY else None
             )
-    if not data.header and form not in (None, Format.csv, Format.xlsx):
+        except (LookupError, ValueError):
+            problem = "there is no such encoding"
+        if problem:
+            yield ConfigError(
+                problem, where="dataset.encoding", found=data.encoding, fix="dataset.encoding=null"
+            )
+    if not data.header and data_format not in (None, Format.csv, Format.xlsx):
         yield ConfigError(
-            f"{form} data have no header",
+            f"{data_format} data have no header",
             where="dataset.header",
             found="false",
             fix="dataset.header=true",
         )
     if data.format in (Format.auto, Format.hub, Format.conll):
         return
-    for key, usual in (("token_column", 0), ("tag_column", -1)):
-        given = getattr(data, key)
-        if given != usual:
+    for key, default in (("token_column", 0), ("tag_column", -1)):
+        number = getattr(data, key)
+        if number != default:
             yield ConfigError(
                 f"columns have numbers in CoNLL files alone, and the data are {data.format}",
                 where=f"dataset.{key}",
-                found=str(given),
-                fix=f"dataset.{key}={usual}; columns with names: dataset.columns.tags=NAME",
+                found=str(number),
+                fix=f"dataset.{key}={default}; columns with names: dataset.columns.tags=NAME",
             )
 
 
-def _form(data: DatasetConfig) -> Format | None:
-    """The form of all files, where the configuration alone says it."""
+def _format_of(data: DatasetConfig) -> Format | None:
+    """Returns the format of all files, or None if the configuration does not determine it."""
     if data.format is not Format.auto:
         return data.format
-    names = [name for split in SPLITS for name in _names(data, split)]
-    return None if any(map(FILE.search, names)) else FORMS.get(suffix_of(Path(data.path)))
+    names = [name for split in SPLITS for name in _split_names(data, split)]
+    return None if any(map(FILE_NAME.search, names)) else FORMAT_OF_SUFFIX.get(suffix_of(Path(data.path)))
 
 
-def amounts(config: RunConfig) -> Iterator[AutotuneError]:
-    """Some rows are left to train on."""
+def row_counts(config: RunConfig) -> Iterator[AutotuneError]:
+    """Checks that rows are left to train on, and that training on a stream has an end."""
     data = config.dataset
     if data.validation_fraction + data.test_fraction >= 1:
         yield ConfigError(
@@ -274,13 +286,13 @@ def amounts(config: RunConfig) -> Iterator[AutotuneError]:
 
 
 def language(config: RunConfig) -> Iterator[AutotuneError]:
-    """The language is a tag."""
-    given = config.dataset.language
-    if not LANGUAGE.fullmatch(given):
-        mended = given.strip().replace("_", "-").partition(".")[0]
+    """Checks that the language is a BCP 47 tag."""
+    tag = config.dataset.language
+    if not LANGUAGE_TAG.fullmatch(tag):
+        repaired = tag.strip().replace("_", "-").partition(".")[0]
         yield ConfigError(
             "a language is written as a BCP 47 tag: pt, pt-BR",
             where="dataset.language",
-            found=repr(given),
-            fix=f"dataset.language={mended if LANGUAGE.fullmatch(mended) else 'pt'}",
+            found=repr(tag),
+            fix=f"dataset.language={repaired if LANGUAGE_TAG.fullmatch(repaired) else 'pt'}",
         )

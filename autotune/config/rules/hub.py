@@ -1,4 +1,4 @@
-"""Publishing: a repository that the Hub would accept, and keys that mean something together."""
+"""Rules for publishing: a repository that the Hub accepts, and consistent keys."""
 
 import re
 import unicodedata
@@ -11,24 +11,24 @@ from autotune.config.rules.licenses import LICENSES
 from autotune.config.schema import HubConfig, RunConfig
 from autotune.errors import AutotuneError, ConfigError, format_override, nearest
 
-PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
-LONGEST = 96
-"""Characters of a repository's id with its owner."""
+NAME_PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
+MAX_ID_LENGTH = 96
+"""Maximal characters of the id of a repository, including the owner."""
 BRANCH = re.compile(r"(?!.*(?:\.\.|//|@\{))[A-Za-z0-9][\w./-]*(?<![./])(?<!\.lock)", re.ASCII)
 
 
-def published(config: RunConfig) -> Iterator[AutotuneError]:
-    """The repository has a legal name, and the keys of a push are those of one."""
+def push_keys(config: RunConfig) -> Iterator[AutotuneError]:
+    """Checks that keys of a push are only set if there is one, and that they fit each other and the model."""
     hub = config.hub
     if hub.visibility is Visibility.none:
-        standard = HubConfig()
-        given = [key for key in ("repo", "tag", "create_pr", "adapter_only", "revision", "when_offline", "every",
+        defaults = HubConfig()
+        keys_set = [key for key in ("repo", "tag", "create_pr", "adapter_only", "revision", "when_offline", "every",
                                   "overwrite_card")
-                 if getattr(hub, key) != getattr(standard, key)]  # fmt: skip
-        if given:
+                 if getattr(hub, key) != getattr(defaults, key)]  # fmt: skip
+        if keys_set:
             yield ConfigError(
                 "nothing is pushed, so the other keys of hub mean nothing",
-                where=", ".join(f"hub.{key}" for key in given),
+                where=", ".join(f"hub.{key}" for key in keys_set),
                 found="hub=none",
                 fix="hub=private, or hub=public",
             )
@@ -73,14 +73,14 @@ def published(config: RunConfig) -> Iterator[AutotuneError]:
         )
 
 
-def push_keys_without_push(configs: Sequence[RunConfig]) -> Iterator[AutotuneError]:
-    """The runs of a sweep do not overwrite each other on the Hub."""
-    taken = Counter(
+def distinct_push_targets(configs: Sequence[RunConfig]) -> Iterator[AutotuneError]:
+    """Checks that the runs of a sweep do not overwrite each other on the Hub."""
+    targets = Counter(
         (config.hub.repo, config.hub.revision)
         for config in configs
         if config.hub.visibility is not Visibility.none and config.hub.repo and not config.hub.create_pr
     )
-    for (repo, revision), count in taken.items():
+    for (repo, revision), count in targets.items():
         if count > 1:
             yield ConfigError(
                 f"{count} runs of the sweep would be pushed to the same place, one over the other",
@@ -91,7 +91,7 @@ def push_keys_without_push(configs: Sequence[RunConfig]) -> Iterator[AutotuneErr
 
 
 def push_target(hub: HubConfig) -> Iterator[AutotuneError]:
-    """What can be said of a push without asking anybody."""
+    """Checks the target of a push without network access."""
     page = hub_address(hub.repo or "")
     if hub.repo is not None and page is not None:
         yield ConfigError(
@@ -100,10 +100,10 @@ def push_target(hub: HubConfig) -> Iterator[AutotuneError]:
             found=hub.repo,
             fix=format_override("hub.repo", page.id),
         )
-    elif hub.repo is not None and not legal(hub.repo):
+    elif hub.repo is not None and not is_valid_repo(hub.repo):
         yield ConfigError(
             "the Hub does not accept such a name: letters a to z, digits, - _ . and one / behind the owner, "
-            f"{LONGEST} characters at most, neither -- nor ..",
+            f"{MAX_ID_LENGTH} characters at most, neither -- nor ..",
             where="hub.repo",
             found=hub.repo,
             fix=format_override("hub.repo", "/".join(map(slug, hub.repo.split("/")[:2]))),
@@ -136,15 +136,20 @@ def push_target(hub: HubConfig) -> Iterator[AutotuneError]:
         )
 
 
-def legal(repo: str) -> bool:
-    """Whether the Hub accepts the id of a repository."""
+def is_valid_repo(repo: str) -> bool:
+    """Whether the Hub accepts the id of a repository, NAME or OWNER/NAME."""
     parts = repo.split("/")
-    odd = any(sign in repo for sign in ("--", "..")) or repo.endswith(".git")
-    return len(parts) <= 2 and len(repo) <= LONGEST and not odd and all(map(PART.fullmatch, parts))
+    has_forbidden = any(sign in repo for sign in ("--", "..")) or repo.endswith(".git")
+    return (
+        len(parts) <= 2
+        and len(repo) <= MAX_ID_LENGTH
+        and not has_forbidden
+        and all(map(NAME_PART.fullmatch, parts))
+    )
 
 
 def slug(name: str) -> str:
-    """A name that the Hub accepts and people recognise: avaliações (1) becomes avaliacoes_1."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    tidy = re.sub(r"([-.])\1+", r"\1", re.sub(r"[^\w.-]+", "_", plain))
-    return tidy[: LONGEST // 2].strip("-._").removesuffix(".git") or "model"
+    """Returns a similar name that the Hub accepts: avaliações (1) becomes avaliacoes_1."""
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    cleaned = re.sub(r"([-.])\1+", r"\1", re.sub(r"[^\w.-]+", "_", ascii_name))
+    return cleaned[: MAX_ID_LENGTH // 2].strip("-._").removesuffix(".git") or "model"

@@ -1,4 +1,4 @@
-"""Columns, labels and tags: what is said of them fits the task and itself."""
+"""Rules for columns, labels and tags: they must fit the task and each other."""
 
 from collections.abc import Iterator, Mapping
 from itertools import combinations
@@ -15,14 +15,14 @@ EXAMPLE = "'dataset.label_map={1: negativo, 2: negativo, 5: positivo}'"
 
 
 def columns(config: RunConfig) -> Iterator[AutotuneError]:
-    """Columns are named for roles that the task has, and each column plays one."""
+    """Checks that columns are named only for roles of the task, and that no column has two roles."""
     if config.dataset.task not in (None, config.task.name):
         return
-    given = {role: name for role, name in vars(config.dataset.columns).items() if name is not None}
+    names = {role: name for role, name in vars(config.dataset.columns).items() if name is not None}
     roles = [column.role for column in registry.task(config.task.name).columns]
-    forms = [roles, ["text", "spans"]] if Kind.words in _kinds(config) else [roles]
-    known = dict.fromkeys([role for form in forms for role in form] + ["id", "group"])
-    for role, name in given.items():
+    role_sets = [roles, ["text", "spans"]] if Kind.words in _column_kinds(config) else [roles]
+    allowed_roles = dict.fromkeys([role for role_set in role_sets for role in role_set] + ["id", "group"])
+    for role, name in names.items():
         if not name.strip():
             yield ConfigError(
                 "a column has no name",
@@ -30,28 +30,28 @@ def columns(config: RunConfig) -> Iterator[AutotuneError]:
                 found=repr(name),
                 fix=f"dataset.columns.{role}=null",
             )
-        elif role not in known:
+        elif role not in allowed_roles:
             yield ConfigError(
                 f"task={config.task.name} has no role {role}",
                 where=f"dataset.columns.{role}",
-                found=f"{name}; its roles: {listing(known)}",
+                found=f"{name}; its roles: {listing(allowed_roles)}",
                 fix=f"dataset.columns.{role}=null",
             )
-    for form in forms:
-        for one, other in combinations(form, 2):
-            name = given.get(one, one)
-            if name == given.get(other, other) and name.strip():
+    for role_set in role_sets:
+        for first, second in combinations(role_set, 2):
+            name = names.get(first, first)
+            if name == names.get(second, second) and name.strip():
                 yield ConfigError(
-                    f"one column cannot be {one} and {other}",
-                    where=f"dataset.columns.{other if other in given else one}",
-                    found=f"{one}: {name}, {other}: {name}",
-                    fix=f"dataset.columns.{other if other in given else one}=null, or another column",
+                    f"one column cannot be {first} and {second}",
+                    where=f"dataset.columns.{second if second in names else first}",
+                    found=f"{first}: {name}, {second}: {name}",
+                    fix=f"dataset.columns.{second if second in names else first}=null, or another column",
                 )
-    yield from _group(config.dataset.columns, config)
+    yield from _group_by_label(config.dataset.columns, config)
 
 
-def _group(columns: ColumnsConfig, config: RunConfig) -> Iterator[AutotuneError]:
-    if Kind.label in _kinds(config) and columns.group == (columns.label or "label"):
+def _group_by_label(columns: ColumnsConfig, config: RunConfig) -> Iterator[AutotuneError]:
+    if Kind.label in _column_kinds(config) and columns.group == (columns.label or "label"):
         yield ConfigError(
             "rows with the same label would stay together, so validation would have other labels than train",
             where="dataset.columns.group",
@@ -61,32 +61,32 @@ def _group(columns: ColumnsConfig, config: RunConfig) -> Iterator[AutotuneError]
 
 
 def tags(config: RunConfig) -> Iterator[AutotuneError]:
-    """How tags are read is said of tasks that have tags."""
+    """Checks that keys for tags are only set for tasks with tags."""
     data = config.dataset
-    if Kind.tags in _kinds(config):
+    if Kind.tags in _column_kinds(config):
         return
-    for key, given, usual in (
+    for key, value, default in (
         ("tag_scheme", data.tag_scheme, TagScheme.auto),
         ("tag_repair", data.tag_repair, TagRepair.repair),
     ):
-        if given is not usual:
+        if value is not default:
             yield ConfigError(
                 f"task={config.task.name} has no tags",
                 where=f"dataset.{key}",
-                found=str(given),
-                fix=f"dataset.{key}={usual}",
+                found=str(value),
+                fix=f"dataset.{key}={default}",
             )
 
 
 def labels(config: RunConfig) -> Iterator[AutotuneError]:
-    """The names are those of classes or entity types, each once."""
-    given = config.dataset.labels
-    if given is None or _without_labels(config):
+    """Checks that the labels are distinct names of classes or entity types."""
+    label_names = config.dataset.labels
+    if label_names is None or _without_labels(config):
         return
-    of_tags = Kind.tags in _kinds(config)
-    names = [normalize_label(name) or "" for name in given]
+    of_tags = Kind.tags in _column_kinds(config)
+    names = [normalize_label(name) or "" for name in label_names]
     tagged = [name for name in names if of_tags and (name == "O" or name[:2] in ("B-", "I-"))]
-    faults = [
+    problems = [
         "there are no labels" if not names else None,
         "a label has no name" if "" in names else None,
         "a label is named twice" if len(set(names)) < len(names) else None,
@@ -95,20 +95,20 @@ def labels(config: RunConfig) -> Iterator[AutotuneError]:
         if of_tags and any(repaired_type(name) for name in names if name and name not in tagged)
         else None,
     ]
-    if any(faults):
-        mended = [name[2:] if name in tagged and name != "O" else name for name in names]
-        mended = [repaired_type(name) or name if of_tags and name else name for name in mended]
-        left = list(dict.fromkeys(name for name in mended if name and not (of_tags and name == "O")))
+    if any(problems):
+        repaired = [name[2:] if name in tagged and name != "O" else name for name in names]
+        repaired = [repaired_type(name) or name if of_tags and name else name for name in repaired]
+        remaining = list(dict.fromkeys(name for name in repaired if name and not (of_tags and name == "O")))
         yield ConfigError(
-            "; ".join(fault for fault in faults if fault),
+            "; ".join(problem for problem in problems if problem),
             where="dataset.labels",
-            found=str(given),
-            fix=format_override("dataset.labels", left or None),
+            found=str(label_names),
+            fix=format_override("dataset.labels", remaining or None),
         )
 
 
-def mapped(config: RunConfig) -> Iterator[AutotuneError]:
-    """Labels become labels that there are."""
+def label_map_targets(config: RunConfig) -> Iterator[AutotuneError]:
+    """Checks that labels are mapped to existing labels that can be scored."""
     data = config.dataset
     if data.label_map is None or _without_labels(config):
         return
@@ -120,57 +120,57 @@ def mapped(config: RunConfig) -> Iterator[AutotuneError]:
             fix=EXAMPLE,
         )
         return
-    of_tags = Kind.tags in _kinds(config)
+    of_tags = Kind.tags in _column_kinds(config)
     targets = [name for name in label_map(data).values() if name is not None]
     if of_tags:
         targets = [name[2:] if TAG.fullmatch(name) and name != "O" else name for name in targets]
-    strange = [name for name in dict.fromkeys(targets) if not (of_tags and name == "O")]
-    unfit = {name: made for name in strange if of_tags and (made := repaired_type(name))}
-    if unfit:
+    new_names = [name for name in dict.fromkeys(targets) if not (of_tags and name == "O")]
+    unscorable = {name: repaired for name in new_names if of_tags and (repaired := repaired_type(name))}
+    if unscorable:
         yield ConfigError(
-            f"label_map makes entity types that cannot be scored: {listing(map(repr, unfit))}",
+            f"label_map makes entity types that cannot be scored: {listing(map(repr, unscorable))}",
             where="dataset.label_map",
             found="a hyphen or blank at an end, or the form of a tag",
             fix=format_override(
                 "dataset.label_map",
-                {key: value and _mended(value) for key, value in label_map(data).items()},
+                {key: value and _repaired_label(value) for key, value in label_map(data).items()},
             ),
         )
-    known = [normalize_label(name) for name in data.labels or ()]
-    strange = [name for name in strange if name not in known]
-    if known and strange:
+    known_labels = [normalize_label(name) for name in data.labels or ()]
+    unknown = [name for name in new_names if name not in known_labels]
+    if known_labels and unknown:
         yield ConfigError(
             "labels are mapped to names that dataset.labels does not have",
             where="dataset.label_map",
-            found=f"{listing(strange)}; dataset.labels: {listing(known)}",
-            fix=format_override("dataset.labels", [*known, *strange]),
+            found=f"{listing(unknown)}; dataset.labels: {listing(known_labels)}",
+            fix=format_override("dataset.labels", [*known_labels, *unknown]),
         )
 
 
-def _mended(name: str) -> str:
-    """The type, or the type in a tag, that can be scored."""
+def _repaired_label(name: str) -> str:
+    """Returns an entity type, or a tag with one, corrected so that it can be scored."""
     prefix = name[:2] if TAG.fullmatch(name) and name != "O" else ""
     return prefix + (repaired_type(name[len(prefix) :]) or name[len(prefix) :])
 
 
-def unused(config: RunConfig) -> Iterator[AutotuneError]:
-    """Labels are named for tasks that have labels."""
+def keys_without_labels(config: RunConfig) -> Iterator[AutotuneError]:
+    """Checks that keys for labels are only set for tasks with labels."""
     if not _without_labels(config) or config.dataset.task not in (None, config.task.name):
         return
     for key in ("labels", "label_map"):
-        given = getattr(config.dataset, key)
-        if given is not None:
+        value = getattr(config.dataset, key)
+        if value is not None:
             yield ConfigError(
                 f"task={config.task.name} has no labels",
                 where=f"dataset.{key}",
-                found=str(given),
+                found=str(value),
                 fix=f"dataset.{key}=null",
             )
 
 
-def _kinds(config: RunConfig) -> set[Kind]:
+def _column_kinds(config: RunConfig) -> set[Kind]:
     return {column.kind for column in registry.task(config.task.name).columns}
 
 
 def _without_labels(config: RunConfig) -> bool:
-    return not _kinds(config) & {Kind.label, Kind.tags}
+    return not _column_kinds(config) & {Kind.label, Kind.tags}

@@ -1,4 +1,4 @@
-"""Licence identifiers of the Hub."""
+"""License identifiers of the Hub."""
 
 _TEXT = """
 apache-2.0 mit openrail bigscience-openrail-m creativeml-openrail-m bigscience-bloom-rail-1.0

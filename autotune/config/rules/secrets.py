@@ -1,4 +1,4 @@
-"""No secret stands in a configuration: it would be saved with the run."""
+"""Rules that keep secrets out of a configuration, which is saved with the run."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,36 +7,36 @@ from autotune.config.secrets import holds_token, secret_in, secrets
 from autotune.errors import AutotuneError, ConfigError
 
 
-def tokens(value: Any, at: str = "") -> Iterator[AutotuneError]:
-    """No value and no key looks like a Hub token; the token is not repeated."""
-    for key, text in _texts(value, at):
+def hub_tokens(value: Any, prefix: str = "") -> Iterator[AutotuneError]:
+    """Checks that no value or key looks like a Hub token; the error does not repeat the token."""
+    for key, text in _texts(value, prefix):
         if holds_token(text):
             yield token_refused(key)
 
 
-def own_secrets(value: Any) -> Iterator[AutotuneError]:
-    """No value and no key holds a secret of the environment; the secret is not repeated."""
-    known = secrets()
+def environment_secrets(value: Any) -> Iterator[AutotuneError]:
+    """Checks that no value or key contains a secret of the environment; the error does not repeat the secret."""
+    names = secrets()
     for key, text in _texts(value, ""):
-        if (name := secret_in(text, known)) is not None and not holds_token(text):
+        if (name := secret_in(text, names)) is not None and not holds_token(text):
             yield secret_refused(key, name)
 
 
-def _texts(value: Any, at: str) -> Iterator[tuple[str, str]]:
-    """Every value and every key as text, with the key that it is at."""
+def _texts(value: Any, prefix: str) -> Iterator[tuple[str, str]]:
+    """Yields every value and every key as text, with the dotted key where it was found."""
     if isinstance(value, Mapping):
         for key, item in value.items():
-            yield at, str(key)
-            yield from _texts(item, f"{at}.{key}".strip("."))
+            yield prefix, str(key)
+            yield from _texts(item, f"{prefix}.{key}".strip("."))
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _texts(item, at)
+            yield from _texts(item, prefix)
     elif value is not None:
-        yield at, str(value)
+        yield prefix, str(value)
 
 
 def token_refused(where: str) -> ConfigError:
-    """What is said when a Hub token stands in the configuration or on the command line."""
+    """Returns the error for a Hub token in the configuration or on the command line."""
     return ConfigError(
         "a Hub token may not stand in the configuration: it would be saved with the run",
         where=where,
@@ -45,7 +45,7 @@ def token_refused(where: str) -> ConfigError:
 
 
 def secret_refused(where: str, name: str) -> ConfigError:
-    """What is said when the value of a variable stands in the configuration or on the command line."""
+    """Returns the error for the value of a secret variable in the configuration or on the command line."""
     return ConfigError(
         f"the value of the environment variable {name} may not stand in the configuration: it would be saved with the run",
         where=where,

@@ -1,4 +1,4 @@
-"""No row is in two splits, as far as their names and slices tell."""
+"""Rules for splits: no row may be in two of them, as far as names and slices tell."""
 
 import re
 from collections.abc import Iterator
@@ -9,28 +9,29 @@ from autotune.config.schema import RunConfig, SplitsConfig
 from autotune.errors import AutotuneError, ConfigError, format_override
 
 SPLITS = ("train", "validation", "test")
-PIECE = re.compile(r"(?P<name>.+?)(?:\[(?:(?P<first>\d+)(?P<a>%?))?:(?:(?P<last>\d+)(?P<b>%?))?\])?")
-SUFFIX = re.compile(
+SLICE = re.compile(r"(?P<name>.+?)(?:\[(?:(?P<first>\d+)(?P<a>%?))?:(?:(?P<last>\d+)(?P<b>%?))?\])?")
+DATA_SUFFIX = re.compile(
     r"\.(csv|tsv|jsonl?|ndjson|parquet|arrow|xls[xm]|conllu?|bio|iob|fasttext)(\.(gz|bz2|xz))?(\[[^]]*\])?$",
     re.I,
 )
-FILE = re.compile(f"/|{SUFFIX.pattern}", re.I)
-"""Names that are files; others are splits."""
+FILE_NAME = re.compile(f"/|{DATA_SUFFIX.pattern}", re.I)
+"""Names that are files; all others are names of splits."""
 
 
 @dataclass(frozen=True)
 class Slice:
-    """Rows of a named split, from the first to the last, which is exclusive."""
+    """Rows of a named split from `first` to `last`, which is exclusive."""
 
     name: str
     first: int = 0
     last: int | None = None
     unit: str | None = None
-    """% or nothing; None where there are no bounds, or bounds in both."""
+    """`%`, or the empty text for rows; None without bounds or if the bounds have different units."""
     mixed: bool = False
+    """Whether the bounds have different units."""
 
-    def meets(self, other: "Slice") -> bool:
-        """Whether they surely have rows in common."""
+    def overlaps(self, other: "Slice") -> bool:
+        """Whether both certainly have rows in common."""
         if self.name != other.name or self.mixed or other.mixed:
             return False
         if None not in (self.unit, other.unit) and self.unit != other.unit:
@@ -40,32 +41,32 @@ class Slice:
         return begin < min(ends, default=begin + 1)
 
     def text(self, first: int | None, last: int | None, unit: str) -> str:
-        """The split with other bounds."""
+        """Returns the split with other bounds, as text."""
         bounds = [f"{bound}{unit}" if bound else "" for bound in (first, last)]
         return f"{self.name}[{':'.join(bounds)}]"
 
 
-def pieces(split: str | None) -> list[Slice]:
-    """The parts of `train[:10%]+validation`; what is no slice is taken for a name."""
+def parse_slices(split: str | None) -> list[Slice]:
+    """Parses `train[:10%]+validation`; anything that is not a slice counts as a name."""
     parts = [part.strip() for part in (split or "").split("+") if part.strip()]
-    files = [SUFFIX.search(part) is not None for part in parts]
-    # The name of a file may hold a +, and so may that of its folder.
-    whole = FILE.search(split or "") is not None and not all(files)
-    return [_slice(part) for part in ([str(split).strip()] if whole else parts)]
+    files = [DATA_SUFFIX.search(part) is not None for part in parts]
+    # Names of files and folders may contain a +.
+    is_one_file = FILE_NAME.search(split or "") is not None and not all(files)
+    return [_parse_slice(part) for part in ([str(split).strip()] if is_one_file else parts)]
 
 
-def _slice(text: str) -> Slice:
-    found = PIECE.fullmatch(text)
-    if found is None or "[" in found["name"]:
+def _parse_slice(text: str) -> Slice:
+    match = SLICE.fullmatch(text)
+    if match is None or "[" in match["name"]:
         return Slice(text)
-    units = {found[mark] for bound, mark in (("first", "a"), ("last", "b")) if found[bound]}
+    units = {match[percent_group] for bound, percent_group in (("first", "a"), ("last", "b")) if match[bound]}
     unit = next(iter(units)) if len(units) == 1 else None
-    last = int(found["last"]) if found["last"] else None
-    return Slice(found["name"], int(found["first"] or 0), last, unit, mixed=len(units) > 1)
+    last = int(match["last"]) if match["last"] else None
+    return Slice(match["name"], int(match["first"] or 0), last, unit, mixed=len(units) > 1)
 
 
-def named(config: RunConfig) -> Iterator[AutotuneError]:
-    """There is a split to learn from, and what stands in their place are names."""
+def names(config: RunConfig) -> Iterator[AutotuneError]:
+    """Checks that there is a train split, and that no split has an empty name."""
     splits = config.dataset.splits
     if splits.train is None:
         yield ConfigError(
@@ -75,33 +76,33 @@ def named(config: RunConfig) -> Iterator[AutotuneError]:
             fix="dataset.splits.train=train",
         )
     for split in SPLITS:
-        given = getattr(splits, split)
-        if given is not None and not given.strip():
+        name = getattr(splits, split)
+        if name is not None and not name.strip():
             yield ConfigError(
                 "a split has no name",
                 where=f"dataset.splits.{split}",
-                found=repr(given),
+                found=repr(name),
                 fix=format_override(f"dataset.splits.{split}", split)
                 + (", or null for none" if split != "train" else ""),
             )
 
 
 def splits_overlap(config: RunConfig) -> Iterator[AutotuneError]:
-    """Rows that are learned do not choose the checkpoint, and neither kind is scored in the end.
+    """Checks that train, validation and test have no rows in common.
 
-    Learning the same rows that are scored, as debug=overfit does, is told by a test of null.
+    Train and validation may be the same, as in debug=overfit, if there is no test split.
     """
     splits = config.dataset.splits
-    for one, other in combinations(SPLITS, 2):
-        ours, theirs = pieces(getattr(splits, one)), pieces(getattr(splits, other))
+    for split, other in combinations(SPLITS, 2):
+        slices, other_slices = parse_slices(getattr(splits, split)), parse_slices(getattr(splits, other))
         if other == "validation" and _overfits(splits):
             continue
-        if any(mine.meets(yours) for mine in ours for yours in theirs):
+        if any(part.overlaps(other_part) for part in slices for other_part in other_slices):
             yield ConfigError(
-                f"{one} and {other} have rows in common, so the score on {other} would mean nothing",
+                f"{split} and {other} have rows in common, so the score on {other} would mean nothing",
                 where=f"dataset.splits.{other}",
-                found=f"{one}: {getattr(splits, one)}, {other}: {getattr(splits, other)}",
-                fix=_parted(one, ours, other, theirs),
+                found=f"{split}: {getattr(splits, split)}, {other}: {getattr(splits, other)}",
+                fix=_disjoint_fix(split, slices, other, other_slices),
             )
 
 
@@ -109,17 +110,21 @@ def _overfits(splits: SplitsConfig) -> bool:
     return splits.test is None and splits.validation in ("train", splits.train)
 
 
-def _parted(one: str, ours: list[Slice], other: str, theirs: list[Slice]) -> str:
-    """One of the two cut so that they do not meet."""
-    if len(ours) == len(theirs) == 1:
-        mine, yours = ours[0], theirs[0]
-        unit = mine.unit or yours.unit or ""
-        if mine.last is not None and (yours.last is None or yours.last > mine.last):
-            return format_override(f"dataset.splits.{other}", yours.text(mine.last, yours.last, unit))
-        if mine.first > yours.first:
-            return format_override(f"dataset.splits.{other}", yours.text(yours.first, mine.first, unit))
-        if yours.last is not None and (mine.last is None or mine.last > yours.last):
-            return format_override(f"dataset.splits.{one}", mine.text(yours.last, mine.last, unit))
-        if yours.first:
-            return format_override(f"dataset.splits.{one}", mine.text(mine.first, yours.first, unit))
+def _disjoint_fix(split: str, slices: list[Slice], other: str, other_slices: list[Slice]) -> str:
+    """Returns an override that cuts one of two splits so that they do not overlap; otherwise drops the second one."""
+    if len(slices) == len(other_slices) == 1:
+        part, other_part = slices[0], other_slices[0]
+        unit = part.unit or other_part.unit or ""
+        if part.last is not None and (other_part.last is None or other_part.last > part.last):
+            return format_override(
+                f"dataset.splits.{other}", other_part.text(part.last, other_part.last, unit)
+            )
+        if part.first > other_part.first:
+            return format_override(
+                f"dataset.splits.{other}", other_part.text(other_part.first, part.first, unit)
+            )
+        if other_part.last is not None and (part.last is None or part.last > other_part.last):
+            return format_override(f"dataset.splits.{split}", part.text(other_part.last, part.last, unit))
+        if other_part.first:
+            return format_override(f"dataset.splits.{split}", part.text(part.first, other_part.first, unit))
     return f"dataset.splits.{other}=null"

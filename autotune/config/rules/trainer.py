@@ -1,4 +1,4 @@
-"""Training, and the run as a whole: something is learned, looked at in time, and has a place."""
+"""Rules for training and for the run as a whole: learning rate, intervals, seed, name and folder."""
 
 import math
 import re
@@ -11,14 +11,14 @@ from autotune.config.schema import RunConfig
 from autotune.errors import AutotuneError, ConfigError, format_override
 
 EVALUATE_EVERY = re.compile(r"(?=.*[1-9])(\d+(\.\d+)?ep|\d+st)")
-LONGEST_NAME = 200
-"""Bytes; file systems allow 255, and the folder's files are written beside with longer names."""
-LARGEST_SEED = 2**63 - 1
-"""What all random generators take."""
+MAX_NAME_BYTES = 200
+"""File systems allow 255 bytes, and temporary files beside the run folder have longer names."""
+MAX_SEED = 2**63 - 1
+"""Largest seed that every random generator accepts."""
 
 
-def rate(config: RunConfig) -> Iterator[AutotuneError]:
-    """The learning rate is one: above 0, below 1."""
+def learning_rate(config: RunConfig) -> Iterator[AutotuneError]:
+    """Checks that learning rates are above 0 and at most 1."""
     if config.trainer.learning_rate == 0:
         yield ConfigError(
             "with a learning rate of 0 nothing is learned",
@@ -28,32 +28,32 @@ def rate(config: RunConfig) -> Iterator[AutotuneError]:
         )
     sections = {"trainer": config.trainer, "model": config.model, "peft": config.peft}
     for name, section in sections.items():
-        given = section.learning_rate if section is not None else None
-        if given is not None and given > 1:
-            exponent = math.floor(math.log10(given)) if math.isfinite(given) else 5
-            meant = f"{given / 10**exponent:g}e-{exponent}" if 3 <= exponent <= 6 else "5e-5"
+        value = section.learning_rate if section is not None else None
+        if value is not None and value > 1:
+            exponent = math.floor(math.log10(value)) if math.isfinite(value) else 5
+            suggestion = f"{value / 10**exponent:g}e-{exponent}" if 3 <= exponent <= 6 else "5e-5"
             yield ConfigError(
                 "with a learning rate above 1 nothing is learned; the sign of its exponent may be missing",
                 where=f"{name}.learning_rate",
-                found=f"{given:g}",
-                fix=f"{name}.learning_rate={meant}",
+                found=f"{value:g}",
+                fix=f"{name}.learning_rate={suggestion}",
             )
 
 
-def evaluations(config: RunConfig) -> Iterator[AutotuneError]:
-    """Evaluations and checkpoints come at times that can be understood, and there is something to evaluate on."""
+def intervals(config: RunConfig) -> Iterator[AutotuneError]:
+    """Checks the intervals of evaluations and checkpoints, and that early stopping has a validation split."""
     trainer, data = config.trainer, config.dataset
-    for what, where, given in (
+    for what, where, interval in (
         ("evaluations", "trainer.evaluate_every", trainer.evaluate_every),
         ("checkpoints", "checkpoint.every", config.checkpoint.every),
     ):
-        if not EVALUATE_EVERY.fullmatch(given):
+        if not EVALUATE_EVERY.fullmatch(interval):
             yield ConfigError(
                 f"{what} are counted in epochs (1ep, 0.5ep) or steps (200st)",
                 where=where,
-                found=given,
-                fix=f"{where}={re.sub('up$', 'st', given)}"
-                if re.fullmatch(r"[1-9]\d*up", given)
+                found=interval,
+                fix=f"{where}={re.sub('up$', 'st', interval)}"
+                if re.fullmatch(r"[1-9]\d*up", interval)
                 else f"{where}=1ep",
             )
     if trainer.patience is not None and data.splits.validation is None and not data.validation_fraction:
@@ -65,8 +65,8 @@ def evaluations(config: RunConfig) -> Iterator[AutotuneError]:
         )
 
 
-def delta(config: RunConfig) -> Iterator[AutotuneError]:
-    """Where scores go from 0 to 1, no score is better by 1."""
+def min_delta(config: RunConfig) -> Iterator[AutotuneError]:
+    """Checks `trainer.min_delta` of tasks whose scores go from 0 to 1: no score can be better by 1 or more."""
     if config.trainer.min_delta >= 1:
         yield ConfigError(
             "scores go from 0 to 1, so none would ever count as better than the first",
@@ -76,8 +76,8 @@ def delta(config: RunConfig) -> Iterator[AutotuneError]:
         )
 
 
-def kernels(config: RunConfig) -> Iterator[AutotuneError]:
-    """Kernels are compiled for lengths, and what is packed has none."""
+def compile_with_packing(config: RunConfig) -> Iterator[AutotuneError]:
+    """Checks that packing is off with `trainer.compile`: kernels are compiled per length, and packed sequences all differ."""
     if config.trainer.compile and config.trainer.batching is Batching.packed:
         yield ConfigError(
             "kernels are made for a few lengths, and every packed sequence has another",
@@ -88,29 +88,29 @@ def kernels(config: RunConfig) -> Iterator[AutotuneError]:
 
 
 def seed(config: RunConfig) -> Iterator[AutotuneError]:
-    """The seed is one that every generator takes."""
-    if config.seed > LARGEST_SEED:
+    """Checks that every random generator accepts the seed."""
+    if config.seed > MAX_SEED:
         yield ConfigError("a seed is smaller than 2**63", where="seed", found=str(config.seed), fix="seed=42")
 
 
-def name(config: RunConfig) -> Iterator[AutotuneError]:
-    """The name can be that of a folder inside the folder of runs."""
-    given = config.name
-    if given is None:
+def run_name(config: RunConfig) -> Iterator[AutotuneError]:
+    """Checks that the name of the run is valid for a folder inside the folder of runs."""
+    name = config.name
+    if name is None:
         return
-    plain = given.isprintable() and not re.search(r"[/\\]", given)
-    if not plain or given != given.strip() or given[:1] in ("", ".") or len(given.encode()) > LONGEST_NAME:
+    is_plain = name.isprintable() and not re.search(r"[/\\]", name)
+    if not is_plain or name != name.strip() or name[:1] in ("", ".") or len(name.encode()) > MAX_NAME_BYTES:
         yield ConfigError(
             "the name of a run becomes the name of a folder: no / or \\, no dot first, no blank at an end, "
-            f"{LONGEST_NAME} bytes at most",
+            f"{MAX_NAME_BYTES} bytes at most",
             where="name",
-            found=repr(given[:LONGEST_NAME]),
+            found=repr(name[:MAX_NAME_BYTES]),
             fix="name=my_run; where run folders are is said by runs=FOLDER",
         )
 
 
-def folders(config: RunConfig) -> Iterator[AutotuneError]:
-    """The folder of runs is a folder."""
+def runs_folder(config: RunConfig) -> Iterator[AutotuneError]:
+    """Checks that the folder of runs is not a file, nor inside one."""
     folder = Path(config.runs).expanduser()
     file = next((path for path in (folder, *folder.parents) if is_file(path)), None)
     if not config.runs.strip() or file is not None:
@@ -122,15 +122,15 @@ def folders(config: RunConfig) -> Iterator[AutotuneError]:
         )
 
 
-def local(config: RunConfig) -> Iterator[AutotuneError]:
-    """A file that is here has no revision."""
+def local_file(config: RunConfig) -> Iterator[AutotuneError]:
+    """Checks that no keys of the Hub are set for a file on this machine."""
     data = config.dataset
     if data.format is Format.auto and is_file(Path(data.path).expanduser()):
         yield from only_hub(data, f"data of the Hub have these, and {data.path} is a file on this machine")
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is such a file; what cannot be looked at is none."""
+    """Whether the path is an existing file; False if it cannot be accessed."""
     try:
         return path.is_file()
     except OSError:

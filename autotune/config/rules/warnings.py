@@ -1,34 +1,34 @@
-"""What is allowed and yet probably not meant. No default and no shipped option is doubted."""
+"""Warnings for settings that are allowed but probably not intended. Defaults and shipped options never cause one."""
 
 import math
 from collections.abc import Iterator
 
 from autotune.config.enums import PeftMethod, Precision, Quantization
-from autotune.config.rules.model import architecture, is_t5
+from autotune.config.rules.model import is_t5, tiny_architecture
 from autotune.config.schema import RunConfig
 from autotune.errors import AutotuneError, ConfigError
 
-FULL, ADAPTER = 1e-3, 1e-2
-"""Learning rates above these end most runs of pretrained models in noise."""
-TOO_LOW = 2e-5
-"""Usual for all weights; adapters, which begin at zero, hardly move with it."""
-SHORTEST = 8
-MANY_EPOCHS = 1000
+MAX_RATE_FULL, MAX_RATE_ADAPTERS = 1e-3, 1e-2
+"""Learning rates above these make most runs of pretrained models fail to learn."""
+MIN_RATE_ADAPTERS = 2e-5
+"""A usual learning rate for full fine-tuning; below it, adapters, which start at zero, hardly change."""
+MIN_LENGTH = 8
+MAX_EPOCHS = 1000
 
 
 def rates(config: RunConfig) -> Iterator[AutotuneError]:
-    """The learning rate is one of full fine-tuning or of adapters, as the run is."""
+    """Warns of a learning rate that does not suit full fine-tuning or adapters, whichever the run uses."""
     trainer, peft = config.trainer, config.peft
     rate = trainer.learning_rate or (peft or config.model).learning_rate
-    real = architecture(config) is None
-    if peft is not None and rate < TOO_LOW:
+    is_pretrained = tiny_architecture(config) is None
+    if peft is not None and rate < MIN_RATE_ADAPTERS:
         yield ConfigError(
             "the learning rate is one of full fine-tuning; adapters learn little with it",
             where="trainer.learning_rate",
             found=f"{rate:g} with peft.method={peft.method}",
             fix=f"trainer.learning_rate={max(peft.learning_rate, 1e-4):g}",
         )
-    if real and rate > (ADAPTER if peft is not None else FULL):
+    if is_pretrained and rate > (MAX_RATE_ADAPTERS if peft is not None else MAX_RATE_FULL):
         usual = (peft or config.model).learning_rate
         yield ConfigError(
             "so high a learning rate makes a pretrained model forget what it knows",
@@ -46,7 +46,7 @@ def rates(config: RunConfig) -> Iterator[AutotuneError]:
 
 
 def optimizer(config: RunConfig) -> Iterator[AutotuneError]:
-    """AdamW's numbers are in their places."""
+    """Warns of unusual values for AdamW and of too many epochs."""
     trainer = config.trainer
     if trainer.adam_beta1 > trainer.adam_beta2:
         yield ConfigError(
@@ -62,17 +62,17 @@ def optimizer(config: RunConfig) -> Iterator[AutotuneError]:
             found=str(trainer.weight_decay),
             fix="trainer.weight_decay=0.01",
         )
-    if (trainer.epochs or config.model.epochs) > MANY_EPOCHS and trainer.max_steps is None:
+    if (trainer.epochs or config.model.epochs) > MAX_EPOCHS and trainer.max_steps is None:
         yield ConfigError(
-            f"more than {MANY_EPOCHS} passes over the data; perhaps steps were meant",
+            f"more than {MAX_EPOCHS} passes over the data; perhaps steps were meant",
             where="trainer.epochs",
             found=f"{trainer.epochs or config.model.epochs:g}",
             fix=f"trainer.epochs=3, or trainer.max_steps={trainer.epochs or config.model.epochs:.0f}",
         )
 
 
-def amounts(config: RunConfig) -> Iterator[AutotuneError]:
-    """Rows, steps and tokens are enough for each other."""
+def rows_and_tokens(config: RunConfig) -> Iterator[AutotuneError]:
+    """Warns of rows, steps and tokens that do not fit together."""
     trainer, data = config.trainer, config.dataset
     if data.limit is not None and data.limit < trainer.batch_size and not data.streaming:
         yield ConfigError(
@@ -97,7 +97,7 @@ def amounts(config: RunConfig) -> Iterator[AutotuneError]:
             found=f"{budget} with task.max_length={longest}",
             fix=f"trainer.micro_batch_tokens={longest}",
         )
-    if longest is not None and longest < SHORTEST:
+    if longest is not None and longest < MIN_LENGTH:
         yield ConfigError(
             "hardly a word fits into so few tokens",
             where="task.max_length",
@@ -107,7 +107,7 @@ def amounts(config: RunConfig) -> Iterator[AutotuneError]:
 
 
 def splits(config: RunConfig) -> Iterator[AutotuneError]:
-    """A share of train becomes test only where a test is wanted."""
+    """Warns of a share of train for test if no test split is configured."""
     data = config.dataset
     overfits = data.splits.validation in ("train", data.splits.train)
     if data.splits.test is None and data.test_fraction and not overfits:
@@ -120,11 +120,11 @@ def splits(config: RunConfig) -> Iterator[AutotuneError]:
 
 
 def adapters(config: RunConfig) -> Iterator[AutotuneError]:
-    """Adapters of a strength that is usual."""
+    """Warns of unusual settings of adapters."""
     peft = config.peft
     if peft is None:
         return
-    if peft.quantization is not Quantization.none and architecture(config) is not None:
+    if peft.quantization is not Quantization.none and tiny_architecture(config) is not None:
         yield ConfigError(
             "nothing is gained by holding a tiny model in fewer bits",
             where="peft.quantization",
@@ -150,8 +150,8 @@ def adapters(config: RunConfig) -> Iterator[AutotuneError]:
         )
 
 
-def arithmetic(config: RunConfig) -> Iterator[AutotuneError]:
-    """Models whose names say T5 overflow in fp16."""
+def t5_in_fp16(config: RunConfig) -> Iterator[AutotuneError]:
+    """Warns of fp16 for models whose name says T5: they overflow in fp16."""
     base = config.model.name_or_path
     if config.trainer.precision is Precision.fp16 and base is not None and is_t5(base):
         yield ConfigError(

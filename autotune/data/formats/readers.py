@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autotune.config.compression import is_packed, suffix_of
+from autotune.config.compression import is_compressed, suffix_of
 from autotune.config.enums import Format
 from autotune.config.schema import DatasetConfig
 from autotune.data.formats.arrow import class_labels, rows_of
@@ -91,7 +91,7 @@ def format_of(path: Path, config: DatasetConfig) -> Format:
             fix="dataset.format=conll, or csv, json, jsonl, parquet, arrow, xlsx, spans, brat, fasttext, folders; "
             "predict: --format",
         )
-    if is_packed(path) and form in BINARY:
+    if is_compressed(path) and form in BINARY:
         raise DataError(f"{form} files are not read compressed", where=str(path), fix=f"unpack {path.name}")
     return form
 
