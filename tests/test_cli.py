@@ -304,6 +304,11 @@ def test_a_file_of_the_user_is_named_as_the_origin(tmp_path, capsys):
     assert f"{tmp_path}/trainer/mine.yaml (trainer=mine)" in capsys.readouterr().out
 
 
+def test_one_question_at_a_time(capsys):
+    assert main(["show", "--cfg", "job", "--info", "defaults"]) == 2
+    assert "only one of" in capsys.readouterr().err
+
+
 def test_a_key_that_is_misspelt_is_explained_with_the_right_one(capsys):
     assert main(["explain", "trainer.lerning_rate"]) == 2
     assert "autotune explain trainer.learning_rate" in capsys.readouterr().err

@@ -16,7 +16,8 @@ from torch import nn
 from autotune.checks.findings import Area, Finding, Report, Severity, note, warning
 from autotune.config.enums import Precision, Quantization
 from autotune.config.schema import RunConfig
-from autotune.models import count_parameters, hub_user
+from autotune.models.adapters import count_parameters
+from autotune.models.repository import hub_user
 from autotune.training import device
 
 PACKAGES = ("autotune", "torch", "transformers", "datasets", "accelerate", "peft", "tokenizers")

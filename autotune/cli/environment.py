@@ -48,9 +48,13 @@ HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 
 
 def set_defaults() -> None:
-    """Sets what the user has not set."""
+    """Sets the variables of the environment that the user has not set."""
     for name, value in (DEFAULTS if sys.stderr.isatty() else DEFAULTS | NOT_A_TERMINAL).items():
         os.environ.setdefault(name, value)
+
+
+def ignore_warnings() -> None:
+    """Ignores warnings of libraries, unless the user asked Python for them."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
 

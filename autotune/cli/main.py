@@ -59,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     err = cast(TextIO, RedactedStream(Stream(sys.stderr, "standard error", needed=False)))
     with redirect_stdout(out), redirect_stderr(err):
         environment.set_defaults()
+        environment.ignore_warnings()
         failures.tracebacks.set(take_switch(words, "--debug"))
         try:
             check_language()

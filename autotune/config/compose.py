@@ -151,7 +151,11 @@ def _print_information(hydra: Hydra, args: Namespace) -> bool:
     name = args.config_name or PRIMARY
     information_flags = [args.help, args.cfg is not None, args.info is not None]
     if sum([*information_flags, args.run or args.multirun]) > 1:
-        raise ValueError("only one of --run, --multirun, --cfg, --info and --help can be asked for")
+        raise ConfigError(
+            "only one of --run, --multirun, --cfg, --info and --help can be asked for",
+            where="the command line",
+            fix="one of them",
+        )
     if not any(information_flags):
         return False
     # Hydra would report mistakes in its own words; composing first raises ours.

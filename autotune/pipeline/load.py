@@ -3,13 +3,15 @@
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import nn
 
 from autotune.config.enums import Precision
 from autotune.config.schema import RunConfig
 from autotune.evaluation.evaluator import Evaluator
-from autotune.models import cast_frozen_to_bf16, load_saved_model
+from autotune.models.adapters import cast_frozen_to_bf16
+from autotune.models.saved_model import load_saved_model
 from autotune.run.folder import RunFolder
 from autotune.runtime.files import scratch
 from autotune.runtime.imports import uncollected
@@ -29,6 +31,10 @@ class SavedModel:
     evaluator: Evaluator
     scratch: "tempfile.TemporaryDirectory[str]"
     """For tables; nothing of what was predicted stays behind."""
+
+    def new_cache(self) -> Path:
+        """Returns an empty folder for the features of one call: other calls have other rows."""
+        return Path(tempfile.mkdtemp(dir=self.scratch.name))
 
 
 def load_saved(run: str, change: Callable[[RunConfig], RunConfig]) -> SavedModel:

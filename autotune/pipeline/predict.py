@@ -9,17 +9,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from datasets import Dataset
+
 from autotune.config.schema import RunConfig
 from autotune.data.gold import require_known_labels, require_targets, without_null_labels
 from autotune.data.sources import load_file, load_rows, original_rows, rows_from_texts
 from autotune.data.splits import scored_splits
 from autotune.errors import ConfigError, listing
 from autotune.metrics import recipe
-from autotune.pipeline.load import load_saved
+from autotune.pipeline.load import SavedModel, load_saved
 from autotune.pipeline.outputs import Output, inputs_of, kept, print_rows, refuse_input
 from autotune.pipeline.summary import log_scores
 from autotune.run.sweeps import dataset_of, warn_of_changed_rows
 from autotune.runtime.streams import need_stdout
+from autotune.tasks.base import Scores
 from autotune.training import device
 from autotune.training.features import prepare_features
 
@@ -50,37 +53,57 @@ def evaluate(
     loaded = load_saved(run, change)
     if output is not None and data is None:
         refuse_input(output.path, inputs_of(dataset_of(run, loaded.config)))
-    if data is None:
-        own = load_rows(dataset_of(run, loaded.config), loaded.task.columns, cache=Path(loaded.scratch.name))
-        warn_of_changed_rows(run, own.fingerprint)
-        splits = own.splits
-        split = split or scored_splits(splits)[-1]
-        if split not in splits:
-            raise ConfigError(f"the run has no split {split!r}", where="--split", found=listing(splits))
-        rows = splits[split]
-    else:
-        rows = load_file(
-            data, loaded.config.dataset, loaded.task.columns, cache=Path(loaded.scratch.name), form=form
-        )
-        rows = without_null_labels(loaded.task.columns, rows, loaded.config.dataset)
-        require_targets(loaded.task.columns, rows, data)
-        require_known_labels(loaded.task.columns, rows, loaded.task.labels(), loaded.config.dataset, data)
-    features = prepare_features(loaded.task, rows, Path(loaded.scratch.name), "evaluate")
-    scores = loaded.evaluator.score(loaded.model, features, rows)
-    logger.info(
-        "%s, %d rows, scored in %s on %s", data or split, len(rows), loaded.evaluator.precision, device.name()
-    )
+    scores = score(loaded, run, data=data, split=split, form=form)
     log_scores(scores)
     if output is None:
         need_stdout()
     else:
-        figures = {
-            **scores.as_dict(),
-            "recipe": recipe(scores.values),
-            "precision": loaded.evaluator.precision,
-        }
-        output.write_text(json.dumps(figures, ensure_ascii=False, indent=2) + "\n")
+        output.write_text(json.dumps(figures_of(loaded, scores), ensure_ascii=False, indent=2) + "\n")
     return 0
+
+
+def score(loaded: SavedModel, run: str, *, data: str | None, split: str | None, form: str | None) -> Scores:
+    """Scores a saved model on one of its run's splits or on a file.
+
+    Args:
+        loaded: the model.
+        run: its folder.
+        data: file to score instead of the run's own data.
+        split: of the run's own data; None: the one that is the run's result, test where there is one.
+        form: of `data`, where its name does not say it.
+
+    Raises:
+        ConfigError: the run has no such split.
+        DataError: the file has no gold values, or labels that the model does not know.
+    """
+    dataset, columns, cache = loaded.config.dataset, loaded.task.columns, Path(loaded.scratch.name)
+    if data is None:
+        own = load_rows(dataset_of(run, loaded.config), columns, cache=cache)
+        warn_of_changed_rows(run, own.fingerprint)
+        split = split or scored_splits(own.splits)[-1]
+        if split not in own.splits:
+            raise ConfigError(f"the run has no split {split!r}", where="--split", found=listing(own.splits))
+        rows = own.splits[split]
+    else:
+        rows = load_file(data, dataset, columns, cache=cache, form=form)
+        rows = without_null_labels(columns, rows, dataset)
+        require_targets(columns, rows, data)
+        require_known_labels(columns, rows, loaded.task.labels(), dataset, data)
+    features = prepare_features(loaded.task, rows, loaded.new_cache(), "evaluate")
+    scores = loaded.evaluator.score(loaded.model, features, rows)
+    logger.info(
+        "%s, %d rows, scored in %s on %s", data or split, len(rows), loaded.evaluator.precision, device.name()
+    )
+    return scores
+
+
+def figures_of(loaded: SavedModel, scores: Scores) -> dict[str, Any]:
+    """Returns scores as JSON, with how they are computed and in which precision."""
+    return {
+        **scores.as_dict(),
+        "recipe": recipe(scores.values),
+        "precision": loaded.evaluator.precision,
+    }
 
 
 def predict(
@@ -108,15 +131,8 @@ def predict(
         need_stdout()
     loaded = load_saved(run, change)
     columns = loaded.task.columns
-    rows = (
-        rows_from_texts(texts, columns, given=True)
-        if file is None
-        else load_file(
-            file, loaded.config.dataset, columns, cache=Path(loaded.scratch.name), form=form, given=True
-        )
-    )
-    features = prepare_features(loaded.task, rows, Path(loaded.scratch.name), "predict")
-    predictions: Iterable[Mapping[str, Any]] = loaded.evaluator.stream(loaded.model, features, rows)
+    rows = rows_to_predict(loaded, file, texts, form)
+    predictions = stream_predictions(loaded, rows)
     if file is not None and keep:
         predictions = kept(predictions, original_rows(file, loaded.config.dataset, columns, form), keep)
     if output is None:
@@ -128,3 +144,17 @@ def predict(
             "%d predictions in %s, made in %s on %s", len(rows), output.path, precision, device.name()
         )
     return 0
+
+
+def rows_to_predict(loaded: SavedModel, file: str | None, texts: Sequence[str], form: str | None) -> Dataset:
+    """Returns the rows of a file, or of texts where there is no file; gold values are not needed."""
+    columns, cache = loaded.task.columns, Path(loaded.scratch.name)
+    if file is None:
+        return rows_from_texts(texts, columns, given=True)
+    return load_file(file, loaded.config.dataset, columns, cache=cache, form=form, given=True)
+
+
+def stream_predictions(loaded: SavedModel, rows: Dataset) -> Iterable[Mapping[str, Any]]:
+    """Yields one prediction per row, in order."""
+    features = prepare_features(loaded.task, rows, loaded.new_cache(), "predict")
+    return loaded.evaluator.stream(loaded.model, features, rows)

@@ -32,16 +32,12 @@ from autotune.config.secrets import secret_in
 from autotune.data.sources import Rows, load_rows
 from autotune.errors import AutotuneError, DataError, Interrupted
 from autotune.evaluation.evaluator import Evaluator
-from autotune.models import (
-    build_meta_model,
-    count_parameters,
-    load_model,
-    open_base,
-    refuse_absent_weights,
-    refuse_without_checkpointing,
-)
+from autotune.models.adapters import count_parameters, refuse_without_checkpointing
+from autotune.models.base import open_base
 from autotune.models.packing import refuse_packing
+from autotune.models.repository import refuse_absent_weights
 from autotune.models.spec import ModelSpec
+from autotune.models.weights import build_meta_model, load_model
 from autotune.publishing.target import find, offline, tag_taken
 from autotune.runtime import signals
 from autotune.tasks.base import Task

@@ -9,7 +9,7 @@ from torch import nn
 from autotune.config.enums import Precision
 from autotune.config.schema import RunConfig
 from autotune.errors import format_override, shell_words
-from autotune.models import count_parameters
+from autotune.models.adapters import count_parameters
 from autotune.models.spec import ModelSpec
 from autotune.run.folder import RunFolder
 from autotune.runtime.language import Pieces

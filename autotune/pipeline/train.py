@@ -16,7 +16,8 @@ from autotune.data.cache_use import entries_in_use
 from autotune.data.splits import scored_splits
 from autotune.errors import shell_words
 from autotune.evaluation.evaluator import Evaluator
-from autotune.models import cast_frozen_to_bf16, merge_adapters, save_adapter, save_model
+from autotune.models.adapters import cast_frozen_to_bf16, merge_adapters
+from autotune.models.saved_model import save_adapter, save_model
 from autotune.pipeline.prepare import Prepared, run_preflight
 from autotune.pipeline.result import final_metrics, final_result
 from autotune.pipeline.round_trip import verify_round_trip

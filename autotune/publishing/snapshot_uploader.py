@@ -20,14 +20,8 @@ from torch import Tensor, nn
 
 from autotune.config.enums import Quantization, Visibility
 from autotune.config.schema import RunConfig
-from autotune.models import (
-    copy_to_cpu,
-    load_trainable_state,
-    merge_adapters,
-    save_adapter,
-    save_model,
-    trainable_state,
-)
+from autotune.models.adapters import copy_to_cpu, load_trainable_state, merge_adapters, trainable_state
+from autotune.models.saved_model import save_adapter, save_model
 from autotune.models.spec import ModelSpec
 from autotune.publishing.snapshot import SNAPSHOT, Snapshot, branch
 from autotune.publishing.target import offline

@@ -3,8 +3,6 @@
 import logging
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from typing import TypeVar
 
 from tqdm import tqdm
 
@@ -12,8 +10,6 @@ from autotune.runtime import launcher
 from autotune.runtime.language import word
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 SECONDS_BETWEEN_LINES = 30.0
 """Interval of plain lines; in a log file, a bar would be one endless line."""
@@ -27,7 +23,7 @@ class Progress:
         self.began = self.last_line = time.monotonic()
         self.bar = (
             tqdm(total=total, initial=done, desc=word(title), leave=False, dynamic_ncols=True)
-            if sys.stderr.isatty() and launcher.rank() == 0
+            if (sys.stderr.isatty() or "ipykernel" in sys.modules) and launcher.rank() == 0
             else None
         )
 
@@ -52,15 +48,6 @@ class Progress:
         """Removes the bar."""
         if self.bar is not None:
             self.bar.close()
-
-
-def watched(title: str, items: Sequence[T]) -> Iterator[T]:
-    """Yields items, and shows progress."""
-    progress = Progress(title, len(items))
-    for item in items:
-        yield item
-        progress.step()
-    progress.close()
 
 
 def duration(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,8 +40,12 @@ def handle_signals() -> Iterator[None]:
     """Records signals inside the context; see `raise_if_stopped` and `stop_requested`. A second Ctrl-C or SIGTERM exits
     immediately.
 
-    A signal that nothing has checked for before the end is kept for the next run of a sweep.
+    A signal that nothing has checked for before the end is kept for the next run of a sweep. Outside of the main thread,
+    where Python sets no handlers, it does nothing.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     before = {number: signal.signal(number, _on_signal) for number in STOP_SIGNALS}
     alarm = signal.signal(signal.SIGALRM, _on_alarm)
     if _state.answered:

@@ -13,7 +13,7 @@ from torch import nn
 from autotune.config.enums import Guard
 from autotune.config.schema import CheckpointConfig
 from autotune.errors import ConfigError, Interrupted, listing
-from autotune.models import load_trainable_state, trainable_state
+from autotune.models.adapters import load_trainable_state, trainable_state
 from autotune.run.checkpoints import read_tensors
 from autotune.run.folder import RunFolder
 from autotune.runtime import signals

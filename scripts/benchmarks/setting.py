@@ -11,7 +11,7 @@ from torch import nn
 
 from autotune.config.enums import CheckLevel, Precision
 from autotune.config.schema import CheckConfig, ModelConfig, PeftConfig, RunConfig, TrainerConfig
-from autotune.models import load_model
+from autotune.models.weights import load_model
 from autotune.pipeline.prepare import Prepared, run_preflight
 from autotune.registry import task as find
 from benchmarks import rows

@@ -15,7 +15,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from autotune.cli.main import main
 from autotune.config.enums import Batching, Precision
-from autotune.models import load_saved_model
+from autotune.models.saved_model import load_saved_model
 from autotune.runtime import child_process
 from autotune.runtime.memory import is_out_of_memory
 from gpu_parts.setting import (

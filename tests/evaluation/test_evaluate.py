@@ -12,7 +12,7 @@ from datasets import Dataset
 from autotune.config.enums import Precision
 from autotune.evaluation import evaluator
 from autotune.evaluation.evaluator import Evaluator, blocks
-from autotune.models import load_model
+from autotune.models.weights import load_model
 from autotune.run.folder import RunFolder
 from autotune.training import device
 from autotune.training.features import prepare_features
@@ -153,7 +153,7 @@ from autotune.config.enums import Architecture, Precision
 from autotune.config.schema import DatasetConfig, ModelConfig
 from autotune.data.cache import cached_table
 from autotune.evaluation.evaluator import Evaluator
-from autotune.models import open_base
+from autotune.models.base import open_base
 from autotune.registry import task as find
 from autotune.training import device
 from autotune.training.features import prepare_features

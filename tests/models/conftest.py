@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModelForMaskedLM
 
 from autotune.config.enums import Architecture
 from autotune.config.schema import ModelConfig
-from autotune.models import open_base
+from autotune.models.base import open_base
 from autotune.models.spec import Family, Head, ModelSpec
 
 HEADS = {

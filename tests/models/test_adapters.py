@@ -11,17 +11,16 @@ from transformers.pytorch_utils import Conv1D
 from autotune.config.enums import PeftMethod, Quantization
 from autotune.config.schema import PeftConfig
 from autotune.errors import ConfigError
-from autotune.models import (
+from autotune.models.adapters import (
     count_parameters,
-    load_model,
-    load_saved_model,
+    linear_layers,
     load_trainable_state,
     merge_adapters,
-    save_model,
     trainable_state,
 )
-from autotune.models.adapters import linear_layers
+from autotune.models.saved_model import load_saved_model, save_model
 from autotune.models.spec import Head
+from autotune.models.weights import load_model
 from tests.models.conftest import HEADS, LABELS
 from tests.models.test_weights import CELLS
 

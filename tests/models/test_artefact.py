@@ -9,8 +9,10 @@ from transformers import pipeline
 
 from autotune.config.schema import PeftConfig
 from autotune.errors import ModelError
-from autotune.models import load_model, load_saved_model, merge_adapters, save_adapter, save_model
+from autotune.models.adapters import merge_adapters
+from autotune.models.saved_model import load_saved_model, save_adapter, save_model
 from autotune.models.spec import Head
+from autotune.models.weights import load_model
 from tests.models.conftest import HEADS, LABELS, SENTENCES
 from tests.models.test_weights import CELLS
 

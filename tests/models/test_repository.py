@@ -10,8 +10,8 @@ from typing import ClassVar
 import pytest
 
 from autotune.errors import ModelError
-from autotune.models import load_model
 from autotune.models.spec import Head
+from autotune.models.weights import load_model
 from tests.forks import strangers
 
 OPEN = """
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import ClassVar
 from autotune.config.schema import ModelConfig
 from autotune.errors import ModelError
-from autotune.models import open_base
+from autotune.models.base import open_base
 from autotune.models.spec import Family, Head
 for name in sys.argv[1:]:
     try:

@@ -13,8 +13,10 @@ from autotune.config.schema import DatasetConfig, ModelConfig
 from autotune.data.sources import rows_from_texts
 from autotune.errors import TrainingError
 from autotune.evaluation.served import differences, rows_to_compare
-from autotune.models import load_model, load_saved_model, open_base, save_model
+from autotune.models.base import open_base
+from autotune.models.saved_model import load_saved_model, save_model
 from autotune.models.special_tokens import shaping_tokens
+from autotune.models.weights import load_model
 from autotune.pipeline.round_trip import verify_pipeline
 from autotune.registry import task as find
 from autotune.tasks.base import FeatureOutput

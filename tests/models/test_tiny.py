@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from autotune.config.enums import Architecture
-from autotune.models import load_model
 from autotune.models.spec import Family, Head
 from autotune.models.tiny import build_tiny
+from autotune.models.weights import load_model
 from tests.forks import forks
 
 ARCHITECTURES = [one for one in Architecture if one is not Architecture.auto]

@@ -9,8 +9,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, BertModel
 
 from autotune.errors import ModelError
-from autotune.models import checkpoint_labels, load_model
 from autotune.models.spec import Family, Head
+from autotune.models.weights import checkpoint_labels, load_model
 from tests.models.conftest import HEADS, LABELS
 
 CELLS = [

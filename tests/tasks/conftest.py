@@ -4,7 +4,7 @@ from pydantic import TypeAdapter
 
 from autotune.config.enums import Architecture
 from autotune.config.schema import DatasetConfig, ModelConfig
-from autotune.models import open_base
+from autotune.models.base import open_base
 from autotune.registry import task as find
 
 TEXT = (

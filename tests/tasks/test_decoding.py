@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from autotune.errors import ModelError
-from autotune.models import load_model
 from autotune.models.spec import padded_inputs
+from autotune.models.weights import load_model
 from autotune.tasks.greedy import greedy
 
 DOCUMENTS = [

@@ -42,7 +42,7 @@ def test_a_decoder_learns_nothing_on_the_prompt(make_task, architecture):
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama"])
 def test_left_padding_does_not_change_what_a_decoder_writes(make_task, architecture):
-    from autotune.models import load_model
+    from autotune.models.weights import load_model
 
     task = make_task("summarization", ROWS, architecture)
     model = load_model(task.base, task.heads[task.base.family], None, None, allow_pickle=False, seed=1).eval()

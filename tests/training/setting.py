@@ -15,7 +15,7 @@ from autotune.config.schema import (
     SplitsConfig,
     TrainerConfig,
 )
-from autotune.models import load_model
+from autotune.models.weights import load_model
 from autotune.pipeline.prepare import Prepared, run_preflight
 from autotune.registry import task
 from autotune.training import device

@@ -6,7 +6,7 @@ import torch
 from autotune.config.enums import PeftMethod
 from autotune.config.schema import PeftConfig
 from autotune.errors import ConfigError
-from autotune.models import (
+from autotune.models.adapters import (
     cast_frozen_to_bf16,
     load_trainable_state,
     merge_adapters,

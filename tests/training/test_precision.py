@@ -10,7 +10,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Bert
 
 from autotune.config.enums import Precision
 from autotune.config.schema import PeftConfig
-from autotune.models import cast_frozen_to_bf16, load_model, merge_adapters, save_adapter
+from autotune.models.adapters import cast_frozen_to_bf16, merge_adapters
+from autotune.models.saved_model import save_adapter
+from autotune.models.weights import load_model
 from autotune.training import device
 from tests.forks import forks
 from tests.training.setting import make_trainer, prepare, without_dropout

@@ -16,7 +16,7 @@ from datasets import Dataset
 from transformers import BertConfig, BertForSequenceClassification
 from autotune.config.enums import Architecture, Batching, Precision
 from autotune.config.schema import DatasetConfig, ModelConfig, TrainerConfig
-from autotune.models import open_base
+from autotune.models.base import open_base
 from autotune.registry import task as find
 from autotune.training import device
 from autotune.training.trainer import Trainer
