@@ -108,7 +108,7 @@ def test_metrics_of_the_working_folder_are_not_run(tmp_path):
 
 def test_telemetry_is_off_in_our_process():
     script = (
-        "from autotune import environment; environment.set_defaults(); import os; "
+        "from autotune.cli import environment; environment.set_defaults(); import os; "
         "print(os.environ['HF_HUB_DISABLE_TELEMETRY'])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -27,8 +27,8 @@ def shell(command: str, **env: str) -> "subprocess.CompletedProcess[str]":
     [
         ("AUTOTUNE --help >&-", 74, "", "cannot write standard output: it is closed"),
         ("AUTOTUNE --help >/dev/full", 74, "", "cannot write standard output: No space left on device"),
-        ("AUTOTUNE bogus 2>&-", 2, "there is no verb 'bogus'", ""),
-        ("AUTOTUNE bogus 2>/dev/full", 2, "there is no verb 'bogus'", ""),
+        ("AUTOTUNE bogus 2>&-", 2, "unknown command 'bogus'", ""),
+        ("AUTOTUNE bogus 2>/dev/full", 2, "unknown command 'bogus'", ""),
         ("AUTOTUNE bogus >&- 2>&-", 2, "", ""),
         ("AUTOTUNE --version <&- 2>&-", 0, "autotune ", ""),
         ("AUTOTUNE --help | true; exit ${PIPESTATUS[0]}", 141, "", ""),

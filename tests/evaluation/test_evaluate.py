@@ -167,7 +167,7 @@ with TemporaryDirectory() as scratch:
     kind = find("sentiment")
     made = lambda count: ({"id": str(i), "text": "Bom" * (i % 3 + 1), "label": "ab"[i % 2]} for i in range(count))
     config = kind.Config(max_length=16)
-    facts = kind.learn(config, DatasetConfig(path="memory"), {"train": Dataset.from_list(list(made(4)))})
+    facts = kind.fit_labels(config, DatasetConfig(path="memory"), {"train": Dataset.from_list(list(made(4)))})
     base = open_base(ModelConfig(tiny=Architecture("bert")), kind.heads, "sentiment", "", "bert",
                      lambda: ["Bom bom"], Path(scratch))
     task = kind(config, base, facts)

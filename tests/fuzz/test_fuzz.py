@@ -25,7 +25,7 @@ RUNS = {
     "adapter": ["task=ner", "peft=lora", "peft.merge=false", "dataset.limit=24", "trainer.max_steps=2"],
     "summarization": ["task=summarization", "dataset.limit=8", "trainer.max_steps=1"],
 }
-SAMPLES = Path(main.__code__.co_filename).parent / "assets" / "samples"
+SAMPLES = Path(main.__code__.co_filename).parents[1] / "assets" / "samples"
 TEXT = ["--text", "a obra não foi boa"]
 FUZZ = "from tests.fuzz.corpus import main; main()"
 

@@ -47,8 +47,8 @@ def summaries(base, tmp_path, **options):
     """A task, a model that seldom ends, and what it writes."""
     kind = find("summarization")
     own = kind.Config(max_new_tokens=NEW_TOKENS, **options)
-    task = kind(own, base, kind.learn(own, DatasetConfig(path="memory"), {}))
-    task.measure({"train": Dataset.from_list(ROWS)})
+    task = kind(own, base, kind.fit_labels(own, DatasetConfig(path="memory"), {}))
+    task.measure_tokens({"train": Dataset.from_list(ROWS)})
     model = load_model(base, task.heads[base.family], None, None, allow_pickle=False, seed=1).eval()
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():

@@ -60,8 +60,8 @@ def made(opened, tmp_path):
         rows = [{"id": str(number), **row} for number, row in enumerate(ROWS[name])]
         splits = {"train": Dataset.from_list(rows)}
         own = kind.Config(**options)
-        task = kind(own, base, kind.learn(own, DatasetConfig(path="memory"), splits))
-        task.measure(splits)
+        task = kind(own, base, kind.fit_labels(own, DatasetConfig(path="memory"), splits))
+        task.measure_tokens(splits)
         return task, rows
 
     return make

@@ -26,7 +26,7 @@ with TemporaryDirectory() as scratch:
     kind = find("sentiment")
     few = Dataset.from_list([{"id": str(i), "text": "Bom", "label": "ab"[i % 2]} for i in range(4)])
     config = kind.Config(max_length=64)
-    facts = kind.learn(config, DatasetConfig(path="memory"), {"train": few})
+    facts = kind.fit_labels(config, DatasetConfig(path="memory"), {"train": few})
     base = open_base(ModelConfig(tiny=Architecture("bert")), kind.heads, "sentiment", "", "bert",
                      lambda: ["Bom bom"], Path(scratch))
     task = kind(config, base, facts)
