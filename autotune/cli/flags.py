@@ -1,4 +1,4 @@
-"""Flags of every verb, taken out of a command line."""
+"""Flags of every command, taken out of a command line."""
 
 import os
 from typing import Any

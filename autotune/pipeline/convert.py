@@ -1,4 +1,4 @@
-"""The verb `convert`: reads a data set through the doors and writes its rows in another form."""
+"""`autotune convert`: reads a data set as training does, and writes its rows in another form."""
 
 import logging
 from collections.abc import Mapping

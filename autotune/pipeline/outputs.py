@@ -1,4 +1,4 @@
-"""What a verb writes for the user: looked at before the work, never over an input, in the form that its name says."""
+"""What a command writes for the user: looked at before the work, never over an input, in the form that its name says."""
 
 import json
 import os
