@@ -87,7 +87,7 @@ class Interrupted(AutotuneError):
     def __init__(self, why: str, step: int | None = None) -> None:
         self.why = why
         done = "" if step is None else f" after step {step}"
-        super().__init__(f"interrupted{done} ({why}); the same command goes on from there")
+        super().__init__(f"interrupted{done} ({why}); the same command resumes from there")
 
 
 class DiskError(AutotuneError):

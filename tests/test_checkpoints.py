@@ -89,7 +89,7 @@ def test_a_run_that_was_stopped_again_and_again_ends_with_the_same_bytes(start, 
     runs = undisturbed
     for life, (number, steps) in enumerate(STOPS):
         code, said = signalled(start(runs, "stopped", "task=sentiment", stops_after=steps), number)
-        assert ("going on after step" in said) == (life > 0), said
+        assert ("resuming after step" in said) == (life > 0), said
         name, found = signal.Signals(number).name, status(runs / "stopped")
         if number == signal.SIGKILL:
             assert code == -number and found["state"] == "running"
@@ -97,7 +97,7 @@ def test_a_run_that_was_stopped_again_and_again_ends_with_the_same_bytes(start, 
             assert code == 75 and "the same command goes on" in said, said
             assert found["state"] == "interrupted" and name in found["reason"]
     code, said = ended(start(runs, "stopped", "task=sentiment"))
-    assert code == 0 and "going on after step" in said, said
+    assert code == 0 and "resuming after step" in said, said
     assert result(runs / "stopped") == result(runs / "reference")
     assert not (runs / "stopped" / "checkpoints").exists()
     assert not (runs / "stopped" / "best.safetensors").exists()
@@ -161,7 +161,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_is_used(start, int
     code, said = ended(start(tmp_path, "left", "task=sentiment"))
     assert code == 0, said
     assert f"the checkpoint {newest.name} is damaged" in said
-    assert f"going on after step {int(before.name.removeprefix('step-'))} of" in said
+    assert f"resuming after step {int(before.name.removeprefix('step-'))} of" in said
     assert result(tmp_path / "left") == result(interrupted / "reference")
 
 
@@ -215,7 +215,7 @@ def test_a_run_goes_on_by_its_folder_alone(interrupted, tmp_path):
         code, text = resumed(*words)
         assert code == 2 and said in text, text
     code, text = resumed(f"resume={run}", "checkpoint.keep=3", "seed=42")
-    assert code == 0 and "going on after step" in text, text
+    assert code == 0 and "resuming after step" in text, text
     assert result(run) == result(interrupted / "reference")
     assert "keep: 3" in (run / "config.yaml").read_text()
     assert status(run)["command"] == before

@@ -164,7 +164,7 @@ def test_a_folder_of_somebody_else_is_refused_and_left_alone(tmp_path):
     own = tmp_path / "runs" / "run"
     own.mkdir(parents=True)
     (own / "metrics.json").write_text("mine")
-    with pytest.raises(ConfigError, match="no run folder"):
+    with pytest.raises(ConfigError, match="not a run folder"):
         RunFolder.open(config(tmp_path))
     assert [path.name for path in own.iterdir()] == ["metrics.json"]
 

@@ -94,7 +94,7 @@ def _rows_beyond_window(
     what = f"{split}: {overlong} of {rows} rows do not fit into {task.max_length} tokens"
     if cut:
         return warning(
-            Area.lengths, f"{what}; what stands behind is cut", found=f"lost: {lost}", count=overlong
+            Area.lengths, f"{what}; the rest is cut", found=f"lost: {lost}", count=overlong
         )
     return note(
         Area.lengths,

@@ -163,7 +163,7 @@ def _check_hub_user(report: Report) -> Iterator[Finding]:
     try:
         user = hub_user()
     except OSError as error:
-        yield note(Area.machine, "the Hub did not say who we are", found=str(error).splitlines()[0])
+        yield note(Area.machine, "the Hub user could not be determined", found=str(error).splitlines()[0])
         return
     report.figures["hub"] = {"user": user}
     if user == "an invalid token":

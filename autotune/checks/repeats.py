@@ -265,7 +265,7 @@ def _shared_groups(rows: Rows) -> Iterator[Finding]:
         if split != "train" and shared:
             yield warning(
                 Area.duplicates,
-                f"{len(shared)} groups stand in train and in {split}",
+                f"{len(shared)} groups are in both train and {split}",
                 where="dataset.columns.group",
                 found=listing(sorted(shared)),
                 fix="make the splits anew: dataset.splits.validation=null dataset.splits.test=null",

@@ -147,7 +147,7 @@ def _sweep_overrides(hydra: Hydra, args: Namespace) -> list[list[str]]:
 
 
 def _print_information(hydra: Hydra, args: Namespace) -> bool:
-    """Prints what --help, --cfg or --info asks for; returns False if there is no such flag."""
+    """Prints what --help, --cfg or --info asks for; returns False if unknown flag."""
     name = args.config_name or PRIMARY
     information_flags = [args.help, args.cfg is not None, args.info is not None]
     if sum([*information_flags, args.run or args.multirun]) > 1:

@@ -46,7 +46,7 @@ def translate_hydra_error(error: BaseException, words: Sequence[str], groups: Se
     if isinstance(error, MissingConfigException):
         return _unknown_option(error)
     if isinstance(error, yaml.YAMLError):
-        return ConfigError("a configuration file is no YAML", found=str(error))
+        return ConfigError("a configuration file is not valid YAML", found=str(error))
     peft_override = next((override for override in arguments if key_of(override).startswith("peft.")), None)
     if peft_override is not None and NULL_SECTION.search(str(error)):
         return ConfigError(

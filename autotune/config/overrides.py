@@ -74,9 +74,9 @@ def _unknown_flag(flag: str, value: str) -> ConfigError:
     """Returns the error for an unknown flag: a flag of another tool (--learning-rate 3e-5) is a key here."""
     near = nearest(flag, (*SWITCHES, *FLAGS_WITH_VALUE, *INFO_FLAGS))
     if near is not None:
-        return ConfigError("there is no such flag", where=flag, fix=f"did you mean {near}?")
+        return ConfigError("unknown flag", where=flag, fix=f"did you mean {near}?")
     fix, note = proposal(flag.lstrip("-").replace("-", "_"), value or "true")
-    return ConfigError("there is no such flag", where=flag, found=note, fix=fix or "autotune --help")
+    return ConfigError("unknown flag", where=flag, found=note, fix=fix or "autotune --help")
 
 
 def key_of(override: str) -> str:

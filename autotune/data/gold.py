@@ -24,7 +24,7 @@ def require_targets(columns: Sequence[Column], rows: Dataset, source: str) -> No
             continue
         if column.role not in rows.column_names:
             raise ConfigError(
-                f"without gold values there is nothing to score: no column {column.role}",
+                f"cannot score without gold values: no column {column.role}",
                 where=source,
                 found=f"columns {listing(rows.column_names)}",
                 fix="autotune predict RUN FILE, which needs none",

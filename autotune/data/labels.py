@@ -275,7 +275,7 @@ def _not_tags_error(
             f"if these are no entity types, {column}",
         )
     return DataError(
-        "what stands in the column of tags is not O, B-… or I-…",
+        "the column of tags holds values other than O, B-… and I-…",
         where=where,
         found=examples,
         fix=f"{column}; if these are tags: {map_override(config, corrected)}" if corrected else column,

@@ -77,7 +77,7 @@ def _parse_part(text: str, split: str) -> Part:
         return Part(match["name"], match["first"], match["last"])
     if not text or (text.endswith("]") and not Path(text).exists()):
         raise DataError(
-            "what stands in brackets is no slice" if text else "a + has nothing on one side",
+            "invalid slice" if text else "a + has nothing on one side",
             where="dataset.splits",
             found=split,
             fix="train[:1000], train[1000:], train[:10%], train[10%:20%] or a sum, train[:10%]+validation",

@@ -92,7 +92,7 @@ def _find(
 ) -> tuple[str, tuple[str, str | None]]:
     if (config.name_or_path is None) == (config.tiny is None):
         raise ConfigError(
-            "a base model is needed, and only one",
+            "exactly one base model is required",
             where="model",
             found=f"name_or_path={config.name_or_path}, tiny={config.tiny}",
             fix="model=bertimbau_base, or model.name_or_path=ID_OR_FOLDER, or model=tiny",

@@ -145,7 +145,7 @@ class Checkpoints:
             damaged = _unused_path(path.with_name(f"damaged-{path.name}"))
             path.rename(damaged)
             logger.warning(
-                "the checkpoint %s is damaged: %s; it was set aside as %s, and the one before is used",
+                "the checkpoint %s is damaged: %s; it was renamed to %s, and the previous one is used",
                 path.name, corruption, damaged.name,
             )  # fmt: skip
         return None
@@ -163,8 +163,8 @@ class Checkpoints:
         """Returns a sentence that says from which checkpoint a run that failed to write will resume."""
         newest = next(iter(self._all()), None)
         if newest is None:
-            return "there is no checkpoint; once it can be written, the same command begins anew"
-        return f"the checkpoint {newest} stands; once it can be written, the same command goes on from there"
+            return "there is no checkpoint; once it can be written, the same command starts again"
+        return f"the checkpoint {newest} stands; once it can be written, the same command resumes from there"
 
     def remove(self) -> None:
         """Removes all checkpoints."""

@@ -83,7 +83,7 @@ class RunFolder:
         raise_all(list(run_name(config)))
         path = Path(config.runs).expanduser() / config.name
         if path.exists() and not is_run(path):
-            raise ConfigError("the folder exists and is no run folder", where=str(path),
+            raise ConfigError("the folder exists and is not a run folder", where=str(path),
                               fix="name=ANOTHER or runs=ANOTHER_FOLDER")  # fmt: skip
         with disk_errors(path):
             if path.is_dir():

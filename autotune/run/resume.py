@@ -49,7 +49,7 @@ def load_resumed_config(run: Path, words: Sequence[str]) -> RunConfig:
     overrides = [word for word in words if key_of(word) != "resume"]
     if flags := [word for word in overrides if word.startswith("-")]:
         raise ConfigError(
-            "one run goes on, as it was configured",
+            "resume=RUN continues one run, as it was configured",
             where=f"resume={run}",
             found=" ".join(flags),
             fix=f"autotune {format_text_override('resume', str(run))}",
@@ -69,7 +69,7 @@ def load_resumed_config(run: Path, words: Sequence[str]) -> RunConfig:
         elif differences := changed_at(key, values, requested):
             errors.append(
                 ConfigError(
-                    "a run goes on with the settings that it began with",
+                    "a run resumes with the settings that it was started with",
                     where=str(run / CONFIG),
                     found="\n".join(differences),
                     fix=f"autotune {format_text_override('resume', str(run))}, or a new run without resume=",
@@ -86,12 +86,12 @@ def _load_saved_config(run: Path) -> dict[str, Any]:
     runs = sorted(path.parent.name for path in run.parent.glob(f"*/{CONFIG}"))
     similar = nearest(run.name, runs)
     raise ConfigError(
-        "there is no run to go on with",
+        "there is no run to resume",
         where=f"resume={run}",
         found=f"runs in {run.parent}: {listing(runs)}" if runs else f"no {CONFIG} in {run}",
         fix=format_text_override("resume", str(run.parent / similar))
         if similar
-        else "resume=auto, which goes on where the run's folder exists, or resume=never",
+        else "resume=auto, which resumes if the run's folder exists, or resume=never",
     )
 
 

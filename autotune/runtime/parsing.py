@@ -98,7 +98,7 @@ def parse_json(text: str, *, nan: bool = False, twice: bool = False) -> Any:
     except Unreadable:
         raise
     except ValueError as error:  # also for a number with more than 4300 digits
-        raise Unreadable(f"it is no JSON: {error}") from error
+        raise Unreadable(f"it is not JSON: {error}") from error
     refuse_depth(value)
     return value
 
@@ -135,7 +135,7 @@ def parse_yaml(text: str) -> Any:
         _count_values(root, {})
         value = loader.construct_document(root)
     except yaml.YAMLError as error:
-        raise Unreadable(f"it is no YAML: {_one_line(error)}") from error
+        raise Unreadable(f"it is not YAML: {_one_line(error)}") from error
     except (ValueError, TypeError, KeyError, OverflowError, AttributeError, IndexError) as error:
         # For example 2024-13-45: the constructors of dates, numbers and sets trust their patterns.
         if isinstance(error, Unreadable):

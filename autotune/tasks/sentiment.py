@@ -101,7 +101,7 @@ class Sentiment(Task):
                 )
         if labels is not None and len(labels) == 1:
             yield ConfigError(
-                "with one class there is nothing to tell apart",
+                "classification needs at least two classes",
                 where="dataset.labels",
                 found=str(labels),
                 fix="dataset.labels=null",

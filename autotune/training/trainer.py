@@ -310,8 +310,8 @@ class Trainer:
             self._shrink_micro_batches(index, single_example=totals.single_example)
         if self.plan.budget < budget:
             logger.warning(
-                "memory was not enough for micro-batches of %d padded tokens: step %d was done again with %d, and "
-                "the run goes on with that (trainer.micro_batch_tokens=%d begins with it)",
+                "memory was not enough for micro-batches of %d padded tokens: step %d was repeated with %d, and "
+                "the run continues with that (trainer.micro_batch_tokens=%d begins with it)",
                 budget, step + 1, self.plan.budget, self.plan.budget,
             )  # fmt: skip
         if totals.has_gradient is not None and self.accelerator.num_processes > 1:

@@ -92,7 +92,7 @@ def test_rows_that_stand_in_train_are_scored_apart(reviews, here):
     reviews([*GOOD[:6], ("nada disso foi visto antes", "bom"), ("outra frase nova", "ruim")], "d/test.csv")
     done = forks().start(*CSV, "dataset.path=d", "debug=smoke", "name=r", cwd=here).ended()
     assert done.returncode == 0, done.stderr
-    assert "on the 2 rows whose text does not stand in train: macro_f1" in done.stdout
+    assert "on the 2 rows whose text is not in train: macro_f1" in done.stdout
     metrics = json.loads((here / "runs" / "r" / "metrics.json").read_text("utf-8"))
     assert metrics["unseen"]["test"]["rows"] == 2
     assert metrics["unseen"]["test"]["macro_f1"] in (0.0, 1 / 3, 1.0)
@@ -236,7 +236,7 @@ class TestDuplicates:
             "d/test.jsonl", "".join(row.format(n, "ab"[n % 2], f"autor {n % 2 + 4}") for n in range(30, 36))
         )
         found = check("dataset=jsonl", "dataset.path=d", "dataset.columns.group=autor")
-        assert found.one("groups stand in train")["found"] == "autor 4"
+        assert found.one("groups are in both train")["found"] == "autor 4"
 
 
 class TestTokenizer:

@@ -131,7 +131,7 @@ def test_rows_of_json_that_nest_deeply_are_told(tmp_path, depth):
     deep = '{"text": ' + "[" * depth + "]" * depth + ', "label": "a"}'
     for name, content in (("r.jsonl", deep), ("r.json", f"[{deep}]")):
         (tmp_path / name).write_text(content)
-        assert "no valid JSON" in refused(tmp_path / name)
+        assert "not valid JSON" in refused(tmp_path / name)
 
 
 @pytest.mark.parametrize(

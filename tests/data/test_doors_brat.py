@@ -93,12 +93,12 @@ def test_lines_of_other_kinds_are_counted(load, document):
         ([*LINES, "T3\tLOCAL 5 10\tSilva"], ["a.ann:3", "overlap", "T1"]),
         (
             [LINES[0], "T2\tLOCAL 18 26\tSão Luís"],
-            ["a.ann:2", "not what stands at its offsets", "'São Luís'"],
+            ["a.ann:2", "not the text at its offsets", "'São Luís'"],
         ),
         (["T1\tLOCAL 90 99\tSão Luís"], ["a.ann:1", "not what stands"]),
-        (["T1 PESSOA 0 4 João"], ["a.ann:1", "no annotation of brat"]),
-        (["T1\tPESSOA 0\tJoão"], ["a.ann:1", "no annotation of brat"]),
-        (["", "solto"], ["a.ann:2", "no annotation of brat"]),
+        (["T1 PESSOA 0 4 João"], ["a.ann:1", "not a brat annotation"]),
+        (["T1\tPESSOA 0\tJoão"], ["a.ann:1", "not a brat annotation"]),
+        (["", "solto"], ["a.ann:2", "not a brat annotation"]),
     ],
 )
 def test_what_is_wrong_is_refused_with_its_line(load, document, lines, parts):

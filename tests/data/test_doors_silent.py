@@ -114,8 +114,8 @@ def test_half_characters_in_names_are_replaced():
     [
         ("a.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "pointer of git-lfs"),
         ("a.jsonl", "<!DOCTYPE html>\n<html></html>\n", "web page"),
-        ("a.jsonl", '{"text": ' + "1" * 5000 + "}\n", "no valid JSON"),
-        ("a.json", '[{"text": ' + "1" * 5000 + "}]\n", "no valid JSON"),
+        ("a.jsonl", '{"text": ' + "1" * 5000 + "}\n", "not valid JSON"),
+        ("a.json", '[{"text": ' + "1" * 5000 + "}]\n", "not valid JSON"),
         ("a.jsonl", "{'text': 'bom'}\n", "double quotes"),
     ],
 )

@@ -238,7 +238,7 @@ def test_a_task_without_annotations_is_refused_in_training_only(load, write):
         ({"text": "Ana", "spans": [[0, 9, "A"]]}, ["leaves its text", "0..9"]),
         (
             {"text": "Ana Sá", "spans": [{"start": 0, "end": 3, "label": "A", "text": "Sá"}]},
-            ["not what stands at its offsets", "'Sá'", "'Ana'"],
+            ["not the text at its offsets", "'Sá'", "'Ana'"],
         ),
         ({"text": "Ana", "spans": None}, ["no spans", "row 0"]),
         (studio({"result": [{"value": {"start": "/p[1]", "startOffset": 3}}]}), ["HTML", "row 0"]),

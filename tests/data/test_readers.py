@@ -67,7 +67,7 @@ def test_json_rows_are_a_list_or_in_one(write, value):
         ('{"a": 1}\n{"a": 2}', "dataset.format=jsonl"),
         ('{"a": [1], "b": [2]}', "a, b"),
         ('[{"a": 1}, 7]', "row 1"),
-        ("[" * 100_000, "no valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
     ],
 )
 def test_json_that_holds_no_rows_is_refused(write, text, part):

@@ -28,7 +28,7 @@ def test_a_full_disk_loses_nothing(train, small_disk, reference):
     for place, (at, file) in PLACES.items():
         code, said = train(runs, "full", TASK, at=at, event=f"full:{small_disk}")
         assert code == 74, f"{place}: {said}"
-        assert place == "feature cache" or ("going on after step" in said) == bool(standing), said
+        assert place == "feature cache" or ("resuming after step" in said) == bool(standing), said
         refused = said[said.index("error: ") :]
         assert "No space left on device" in refused and file in refused and "0.0 MB free" in refused, said
         assert "Traceback" not in said and "run the same command again" in said
@@ -41,7 +41,7 @@ def test_a_full_disk_loses_nothing(train, small_disk, reference):
         (small_disk / "ballast").unlink()
     assert standing
     code, said = train(runs, "full", TASK)
-    assert code == 0 and "going on after step" in said, said
+    assert code == 0 and "resuming after step" in said, said
     assert result(runs / "full") == reference
 
 

@@ -126,7 +126,7 @@ def test_after_a_power_cut_the_run_is_whole_or_continues(tmp_path, loop_disk, fi
     assert autotune(tmp_path, "predict", runs / "run", "--text", "bom")[0] == 0
     loop_disk(copies / "retention")
     code, said = train(runs)
-    assert code == 0 and "going on after step" in said, said
+    assert code == 0 and "resuming after step" in said, said
     assert "history.jsonl has" not in said and "cannot be used" not in said
     assert result(runs / "run") == result(finished / "run")
 

@@ -35,9 +35,9 @@ def test_a_signal_at_any_time_loses_nothing(train, tmp_path, reference):
     runs = tmp_path / "runs"
     for life, at in enumerate(PLACES.values()):
         said = left(train, runs, at, "task=sentiment")
-        assert ("going on after step" in said) == (life > 0), said
+        assert ("resuming after step" in said) == (life > 0), said
     code, said = train(runs, "left", "task=sentiment")
-    assert code == 0 and "going on after step" in said, said
+    assert code == 0 and "resuming after step" in said, said
     assert result(runs / "left") == reference
 
 
@@ -62,5 +62,5 @@ def test_a_second_signal_leaves_at_once_and_damages_nothing(train, tmp_path, ref
         )
         assert code == code_of_it and "damaged" not in said, said
     code, said = train(runs, "left", "task=sentiment")
-    assert code == 0 and "going on after step" in said and "damaged" not in said, said
+    assert code == 0 and "resuming after step" in said and "damaged" not in said, said
     assert result(runs / "left") == reference

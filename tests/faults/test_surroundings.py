@@ -68,4 +68,4 @@ def test_data_that_changed_or_vanished_are_refused_and_nothing_is_lost(train, tm
     assert code == 2 and str(file) in said and status(runs / "left")["state"] == "failed", said
     file.write_text(rows)
     code, said = train(runs, "left", *words)
-    assert code == 0 and "going on after step" in said, said
+    assert code == 0 and "resuming after step" in said, said

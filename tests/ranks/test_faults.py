@@ -97,10 +97,10 @@ def test_whatever_happens_to_one_process_ends_all_and_the_same_command_goes_on(t
     done = None
     for fault in faults:
         said = fault()
-        assert done is None or f"going on after step {done} of" in said, said
+        assert done is None or f"resuming after step {done} of" in said, said
         done = newest(tmp_path)
     code, said = ended(start(2, tmp_path))
-    assert code == 0 and f"going on after step {done} of" in said, said
+    assert code == 0 and f"resuming after step {done} of" in said, said
     assert result(tmp_path / "shared") == undisturbed
 
 

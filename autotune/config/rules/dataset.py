@@ -51,7 +51,7 @@ def path(config: RunConfig) -> Iterator[AutotuneError]:
     data = config.dataset
     if data.path == MISSING or not data.path.strip():
         yield ConfigError(
-            "it is not said where the data are",
+            "no data set is given",
             where="dataset.path",
             found=repr(data.path) if data.path != MISSING else None,
             fix="dataset.path=FILE, a folder, or with dataset=hub a Hub id; dataset=sample to try things out",
@@ -224,7 +224,7 @@ def format_options(config: RunConfig) -> Iterator[AutotuneError]:
                 f"{data_format} data are no text, so they have no encoding" if data_format in BINARY else None
             )
         except (LookupError, ValueError):
-            problem = "there is no such encoding"
+            problem = "unknown encoding"
         if problem:
             yield ConfigError(
                 problem, where="dataset.encoding", found=data.encoding, fix="dataset.encoding=null"

@@ -27,7 +27,7 @@ def push_keys(config: RunConfig) -> Iterator[AutotuneError]:
                  if getattr(hub, key) != getattr(defaults, key)]  # fmt: skip
         if keys_set:
             yield ConfigError(
-                "nothing is pushed, so the other keys of hub mean nothing",
+                "hub.* keys are set, but hub=none",
                 where=", ".join(f"hub.{key}" for key in keys_set),
                 found="hub=none",
                 fix="hub=private, or hub=public",

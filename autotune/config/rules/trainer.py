@@ -80,7 +80,7 @@ def compile_with_packing(config: RunConfig) -> Iterator[AutotuneError]:
     """Checks that packing is off with `trainer.compile`: kernels are compiled per length, and packed sequences all differ."""
     if config.trainer.compile and config.trainer.batching is Batching.packed:
         yield ConfigError(
-            "kernels are made for a few lengths, and every packed sequence has another",
+            "trainer.compile does not work with trainer.batching=packed",
             where="trainer.batching",
             found="packed, with trainer.compile=true",
             fix="trainer.batching=exact, or trainer.compile=false",

@@ -87,7 +87,7 @@ def _entities(
         if not _text_matches(entity, text):
             start, end = entity["start"], entity["end"]
             raise DataError(
-                "the text of an entity is not what stands at its offsets",
+                "the text of an entity is not the text at its offsets",
                 where=f"{file}:{number}",
                 found=f"{entity['text'][:60]!r}, and at {start}..{end} {text[start:end][:60]!r}",
                 fix=f"was {file.stem}.txt changed after it was annotated? offsets count characters from 0",
@@ -115,7 +115,7 @@ def _entity(line: str, at: str) -> dict[str, Any]:
     match = ENTITY.fullmatch(fields[1].strip()) if len(fields) > 1 else None
     if line[0] != "T" or match is None:
         raise DataError(
-            "the line is no annotation of brat",
+            "the line is not a brat annotation",
             where=at,
             found=repr(line[:120]),
             fix="T1<tab>LABEL START END<tab>TEXT; other lines begin with R, E, A, M, N, # or *",

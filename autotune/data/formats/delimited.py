@@ -75,7 +75,7 @@ def read_delimited(path: Path, config: DatasetConfig, notes: list[str]) -> Itera
                 line = last + 1
         except csv.Error as error:
             raise DataError(
-                "the row is no valid CSV",
+                "invalid CSV",
                 where=f"{path}:{line}",
                 found=f"{error}, in line {skipped + reader.line_num}",
                 fix=f"{FIX}; a field with a line break is quoted",

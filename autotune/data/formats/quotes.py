@@ -119,7 +119,7 @@ class QuoteNormalizer:
         if line[end - 1 : end] == "\\":
             fix = rf"""quotes inside are written twice, not with a backslash: sed 's/\\"/""/g' {self.path.name} > new.csv"""
         return DataError(
-            "the row is no valid CSV: text follows a closing quote",
+            "invalid CSV: text follows a closing quote",
             where=f"{self.path}:{open_line}",
             found=f"line {number}, column {self._column_name()}, character {end + 1}: "
             f"{line[max(0, end - 20) : end + 20].strip()}",

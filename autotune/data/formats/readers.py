@@ -202,14 +202,14 @@ def _json(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
             line = getattr(error, "lineno", 1)
             fix = "dataset.format=jsonl for one object a line" if "Extra data" in str(error) else None
             raise DataError(
-                "the file is no valid JSON", where=f"{path}:{line}", found=str(error), fix=fix
+                "the file is not valid JSON", where=f"{path}:{line}", found=str(error), fix=fix
             ) from error
     if isinstance(value, dict) and not is_export(value):
         value = _rows_in_object(value, path)
     for number, item in enumerate(value if isinstance(value, list) else [value]):
         row = _json_row(item)
         if row is None:
-            raise DataError("a row is no object", where=f"{path}, row {number}", found=json.dumps(item)[:80])
+            raise DataError("a row is not an object", where=f"{path}, row {number}", found=json.dumps(item)[:80])
         yield row
 
 
@@ -250,12 +250,12 @@ def _jsonl(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
                 if line.lstrip().startswith("{'"):
                     fix = "keys and texts in double quotes, as json.dumps writes them; print(row) does not"
                 raise DataError(
-                    "the line is no valid JSON", where=f"{path}:{number}", found=str(error), fix=fix
+                    "the line is not valid JSON", where=f"{path}:{number}", found=str(error), fix=fix
                 ) from error
             row = _json_row(item)
             if row is None:
                 raise DataError(
-                    "the line is no JSON object", where=f"{path}:{number}", found=line.strip()[:80]
+                    "the line is not a JSON object", where=f"{path}:{number}", found=line.strip()[:80]
                 )
             yield row
 

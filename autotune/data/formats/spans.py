@@ -214,7 +214,7 @@ class _Reader:
         offsets = len(before(start)), len(before(end))
         if not _same_text(text[slice(*offsets)], covered):
             raise DataError(
-                "the text of an entity is not what stands at its offsets",
+                "the text of an entity is not the text at its offsets",
                 where=at,
                 found=f"{covered[:60]!r}, and at {start}..{end} {text[start:end][:60]!r}",
                 fix="offsets count characters from 0, the end is exclusive; was the text changed after annotation?",
