@@ -93,9 +93,7 @@ def _rows_beyond_window(
     lost = ", ".join(f"{count} of {units[unit]} {unit}" for unit, count in tokens_lost.items() if count)
     what = f"{split}: {overlong} of {rows} rows do not fit into {task.max_length} tokens"
     if cut:
-        return warning(
-            Area.lengths, f"{what}; the rest is cut", found=f"lost: {lost}", count=overlong
-        )
+        return warning(Area.lengths, f"{what}; the rest is cut", found=f"lost: {lost}", count=overlong)
     return note(
         Area.lengths,
         f"{what}; they are read in overlapping windows, so nothing is lost",

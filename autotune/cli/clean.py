@@ -16,10 +16,10 @@ def run(words: list[str], _: Sequence[str]) -> int:
         "--older-than", metavar="DAYS", type=days, default=0, help="keep what was used since then"
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
-    given = parser.parse_intermixed_args(words)
+    arguments = parser.parse_intermixed_args(words)
     from autotune.pipeline.clean import clean
 
-    return clean(given.runs.removeprefix("runs="), given.older_than, dry_run=given.dry_run)
+    return clean(arguments.runs.removeprefix("runs="), arguments.older_than, dry_run=arguments.dry_run)
 
 
 COMMAND = Command(

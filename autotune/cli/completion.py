@@ -61,12 +61,12 @@ def answer(shell: str, line: str, folders: Sequence[Path]) -> str:
         folders: of configurations.
     """
     *before, word = split(line)
-    found = candidates(before[1:], word.text, folders)
+    options = candidates(before[1:], word.text, folders)
     if shell == "fish":  # which quotes by itself, and adds blanks
-        return "".join(f"{one.rstrip(' ')}\n" for one in found)
+        return "".join(f"{one.rstrip(' ')}\n" for one in options)
     written = (
         one if word.quote else ESCAPED.sub(r"\\\g<0>", one.rstrip(" ")) + " " * one.endswith(" ")
-        for one in found
+        for one in options
     )
     cut = word.cut(os.environ.get("AUTOTUNE_BREAKS", "")) if shell == "bash" else 0
     return "".join(f"{one[cut:]}\n" for one in written)

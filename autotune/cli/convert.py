@@ -21,13 +21,17 @@ def run(words: list[str], _: Sequence[str]) -> int:
     )
     parser.offer("--force")
     overrides = parser.take_overrides(words)
-    given = parser.parse_intermixed_args(words)
+    arguments = parser.parse_intermixed_args(words)
     from autotune.pipeline import outputs
 
-    output = outputs.checked(given.target, inputs=[given.source], to=given.to, force=given.force, name="OUT")
+    output = outputs.checked(
+        arguments.target, inputs=[arguments.source], to=arguments.to, force=arguments.force, name="OUT"
+    )
     from autotune.config.compose import compose_by_task
 
-    configs = compose_by_task([f"dataset.path={given.source}", *overrides, "dataset.validation_fraction=0"])
+    configs = compose_by_task(
+        [f"dataset.path={arguments.source}", *overrides, "dataset.validation_fraction=0"]
+    )
     set_offline_mode(list(configs.values()))
     from autotune.pipeline import convert
 

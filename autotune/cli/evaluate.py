@@ -20,21 +20,21 @@ def run(words: list[str], _: Sequence[str]) -> int:
     parser.add_argument("-o", "--output", metavar="OUT", help="JSON file for the figures")
     parser.offer("--format", "--force")
     overrides = parser.take_overrides(words)
-    given = parser.parse_intermixed_args(words)
+    arguments = parser.parse_intermixed_args(words)
     from autotune.config.saved_overrides import saved_overrides
     from autotune.pipeline import outputs
 
     changed = saved_overrides(overrides, "evaluate")
-    data = given.data and (changed.path or given.data)
-    output = given.output and outputs.checked(
-        given.output, inputs=[data], allowed=[Form.json], default=Form.json, force=given.force
+    data = arguments.data and (changed.path or arguments.data)
+    output = arguments.output and outputs.checked(
+        arguments.output, inputs=[data], allowed=[Form.json], default=Form.json, force=arguments.force
     )
-    set_modes_for(given.run)
+    set_modes_for(arguments.run)
     with uncollected():
         from autotune.pipeline import predict
 
-    change, form = changed.changer(data), given.format or changed.form
-    return predict.evaluate(given.run, change, data=data, split=given.split, output=output, form=form)
+    change, form = changed.changer(data), arguments.format or changed.form
+    return predict.evaluate(arguments.run, change, data=data, split=arguments.split, output=output, form=form)
 
 
 COMMAND = Command(

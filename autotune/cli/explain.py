@@ -22,7 +22,9 @@ def run(words: list[str], _: Sequence[str]) -> int:
                              f"{COMMAND.help}.\n\n"
                              "  -h, --help        this text\n  --config-dir DIR  your own options\n")  # fmt: skip
             return 0
-        raise ConfigError("which key?", where="autotune explain", fix="autotune explain trainer.learning_rate")
+        raise ConfigError(
+            "which key?", where="autotune explain", fix="autotune explain trainer.learning_rate"
+        )
     key, *overrides = words
     texts = descriptions()
     inside = [name for name in keys() if name.startswith(f"{key}.")]

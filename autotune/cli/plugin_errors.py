@@ -16,18 +16,18 @@ def plugin_error(error: BaseException) -> PluginError | None:
     """What an exception is to be told as where code of a plug-in is among the calls that led to it; else None."""
     plugins = _files()
     frames = traceback.extract_tb(error.__traceback__)
-    own = [number for number, frame in enumerate(frames) if _absolute(frame.filename) in plugins]
-    if own:
-        last, lines = frames[own[-1]], traceback.format_list(frames[own[0] :])
+    plugin_frames = [number for number, frame in enumerate(frames) if _absolute(frame.filename) in plugins]
+    if plugin_frames:
+        last, lines = frames[plugin_frames[-1]], traceback.format_list(frames[plugin_frames[0] :])
         file, where = last.filename, f"{last.filename}, line {last.lineno}, in {last.name}"
     elif isinstance(error, SyntaxError) and _absolute(error.filename or "") in plugins:
         file, lines = str(error.filename), traceback.format_exception_only(error)[:-1]
         where = f"{file}, line {error.lineno}" if error.lineno else file
     else:
         return None
-    said = "".join(traceback.format_exception_only(error)[-1:]).strip()
+    message = "".join(traceback.format_exception_only(error)[-1:]).strip()
     return PluginError(
-        f"error in plugin {file}: {said}",
+        f"error in plugin {file}: {message}",
         where=where,
         found="the plug-in's lines:\n" + "".join(lines).rstrip(),
         fix="correct the plug-in; what autotune asks of a task is in autotune/tasks/base.py",

@@ -31,41 +31,49 @@ def run(words: list[str], _: Sequence[str]) -> int:
                         help="columns of FILE to write beside the predictions (default: all others)")  # fmt: skip
     parser.offer("--format", "--force")
     overrides = parser.take_overrides(words)
-    given = parser.parse_intermixed_args(words)
+    arguments = parser.parse_intermixed_args(words)
     from autotune.config.saved_overrides import saved_overrides
     from autotune.pipeline import outputs
 
     changed = saved_overrides(overrides, "predict")
-    file = changed.path or given.file
-    if (file is None) == (not given.text):
+    file = changed.path or arguments.file
+    if (file is None) == (not arguments.text):
         raise ConfigError(
             "give a file or --text",
             where="autotune predict",
             fix="autotune predict RUN file.csv -o out.jsonl",
         )
-    if given.text and given.keep:
+    if arguments.text and arguments.keep:
         raise ConfigError("texts have no other columns", where="--keep", fix="leave it out, or give a file")
     inputs = [file]
-    output = given.output and outputs.checked(
-        given.output,
+    output = arguments.output and outputs.checked(
+        arguments.output,
         inputs=inputs,
-        to=given.to,
+        to=arguments.to,
         allowed=outputs.PREDICTIONS,
         default=Form.jsonl,
-        force=given.force,
+        force=arguments.force,
     )
     if output is None:
-        if given.to not in (None, Form.jsonl):
-            raise ConfigError("what is printed is JSONL", where=f"--to {given.to}", fix=f"-o out.{given.to}")
+        if arguments.to not in (None, Form.jsonl):
+            raise ConfigError(
+                "what is printed is JSONL", where=f"--to {arguments.to}", fix=f"-o out.{arguments.to}"
+            )
         outputs.refuse_stdout(inputs)
-    set_modes_for(given.run)
+    set_modes_for(arguments.run)
     with uncollected():
         from autotune.pipeline import predict
 
-    texts = [decoded(text) for text in given.text]
-    form = given.format or changed.form
+    texts = [decoded(text) for text in arguments.text]
+    form = arguments.format or changed.form
     return predict.predict(
-        given.run, changed.changer(file), file=file, texts=texts, output=output, keep=given.keep, form=form
+        arguments.run,
+        changed.changer(file),
+        file=file,
+        texts=texts,
+        output=output,
+        keep=arguments.keep,
+        form=form,
     )
 
 

@@ -25,13 +25,13 @@ def run(words: list[str], _: Sequence[str]) -> int:
         "--overwrite-card", action="store_true", default=None, help="give up edits of the card's own part"
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what would be sent")
-    given = vars(parser.parse_args(words))
+    options = vars(parser.parse_args(words))
     set_push_mode()
     # No torch: a push begins at once, and needs no room for a model.
     from autotune.publishing.publish import push_run
 
-    folder, public, dry_run = (given.pop(name) for name in ("run", "public", "dry_run"))
-    return push_run(folder, given, public=public, dry_run=dry_run)
+    folder, public, dry_run = (options.pop(name) for name in ("run", "public", "dry_run"))
+    return push_run(folder, options, public=public, dry_run=dry_run)
 
 
 COMMAND = Command(

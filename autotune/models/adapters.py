@@ -56,7 +56,7 @@ def has_adapters(model: nn.Module) -> "TypeGuard[peft.PeftModel]":
     return "peft" in sys.modules and isinstance(model, sys.modules["peft"].PeftModel)
 
 
-def add_adapters(model: Any, head: Head, config: PeftConfig, fresh: Iterable[str]) -> nn.Module:
+def add_adapters(model: Any, head: Head, config: PeftConfig, new_modules: Iterable[str]) -> nn.Module:
     """Puts adapters on a model; only they and `fresh` remain trainable.
 
     Args:
@@ -70,9 +70,11 @@ def add_adapters(model: Any, head: Head, config: PeftConfig, fresh: Iterable[str
     """
     import peft
 
-    whole = sorted(fresh)
+    modules_to_save = sorted(new_modules)
     linear = linear_layers(model)
-    inside = [name for name in linear if any(name == one or name.startswith(f"{one}.") for one in whole)]
+    inside = [
+        name for name in linear if any(name == one or name.startswith(f"{one}.") for one in modules_to_save)
+    ]
     output = model.get_output_embeddings()
     open_to_adapters = {
         name for name in linear if name not in inside and model.get_submodule(name) is not output
@@ -80,7 +82,7 @@ def add_adapters(model: Any, head: Head, config: PeftConfig, fresh: Iterable[str
     common: dict[str, Any] = {
         "task_type": peft.TaskType[TASK_TYPE[head]],
         "exclude_modules": sorted(inside) or None,
-        "modules_to_save": whole or None,
+        "modules_to_save": modules_to_save or None,
         "fan_in_fan_out": any(isinstance(module, Conv1D) for module in model.modules()),
     }
     if config.method is PeftMethod.ia3:

@@ -121,14 +121,14 @@ def family_of(config: PretrainedConfig, name: str) -> Family:
     Raises:
         ModelError: it is no language model that transformers can put a head on.
     """
-    kind = type(config)
-    if config.is_encoder_decoder and kind in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING:
+    config_class = type(config)
+    if config.is_encoder_decoder and config_class in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING:
         return Family.encoder_decoder
-    if kind in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False):
+    if config_class in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False):
         return Family.encoder
-    if kind in MODEL_FOR_CAUSAL_LM_MAPPING:
+    if config_class in MODEL_FOR_CAUSAL_LM_MAPPING:
         return Family.decoder
-    if kind in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
+    if config_class in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
         return Family.encoder
     raise ModelError(
         f"a {config.model_type} model is not a text encoder, encoder-decoder or decoder",
@@ -193,8 +193,10 @@ def longest_input(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase, 
                 fix=f"model.max_length={rows}",
             )  # fmt: skip
         return wanted
-    said = tokenizer.model_max_length if tokenizer.model_max_length < MAX_PLAUSIBLE_LENGTH else None
-    limits = [limit for limit in (rows, said) if limit is not None]
+    tokenizer_limit = (
+        tokenizer.model_max_length if tokenizer.model_max_length < MAX_PLAUSIBLE_LENGTH else None
+    )
+    limits = [limit for limit in (rows, tokenizer_limit) if limit is not None]
     return min(limits, default=UNKNOWN_LIMIT)
 
 

@@ -71,8 +71,8 @@ def refuse_foreign_code(
         for key, value in _keys(read(file)):
             refused = _code(key, value, file, is_tokenizer) or _size(key, value)
             if refused is not None:
-                found = f"{key}: {json.dumps(value, ensure_ascii=False)}"
-                raise ModelError(refused, where=f"{file} of {name}", found=found[:200], fix=FIX)
+                entry = f"{key}: {json.dumps(value, ensure_ascii=False)}"
+                raise ModelError(refused, where=f"{file} of {name}", found=entry[:200], fix=FIX)
 
 
 def read_folder(folder: Path) -> Callable[[str], Any]:
@@ -110,8 +110,8 @@ def _code(key: str, value: Any, file: str, is_tokenizer: Callable[[str], bool] |
         if text not in IMPLEMENTATIONS[implementation]:
             return "the model asks for an implementation from the Hub, which autotune never runs"
     if key == "quantization_config" and value:
-        given = value.get("quant_method") if isinstance(value, Mapping) else value
-        if given is not None and given not in QUANTIZATION:
+        method = value.get("quant_method") if isinstance(value, Mapping) else value
+        if method is not None and method not in QUANTIZATION:
             return "the model is quantized by a package that autotune does not use"
     known = is_tokenizer is None or value is None or (isinstance(value, str) and is_tokenizer(value))
     if key == "tokenizer_class" and not known:

@@ -60,14 +60,14 @@ def _is_tokenizer(name: str) -> bool:
     """Whether transformers has a tokenizer class of this name, slow or fast."""
     if not re.search(r"Tokenizer|Backend$", name):
         return False  # transformers has functions and models, too
-    return any(tokenizer_class_from_name(one) is not None for one in (name, f"{name}Fast"))
+    return any(tokenizer_class_from_name(class_name) is not None for class_name in (name, f"{name}Fast"))
 
 
 def _located(name: str, revision: str | None) -> tuple[str, str | None]:
     if name.startswith(PREFIX):
         name, _, stated = name.removeprefix(PREFIX).partition("@")
-        found = resolve_revision(name, stated or revision)
-        return name, getattr(found, "resolved", found)
+        resolved = resolve_revision(name, stated or revision)
+        return name, getattr(resolved, "resolved", resolved)
     folder = Path(name).expanduser()
     if folder.is_dir():
         refuse_broken_files(folder)
@@ -86,8 +86,8 @@ def _located(name: str, revision: str | None) -> tuple[str, str | None]:
             found=f"{name} (here: {Path.cwd()})",
             fix="correct the path, or give the id of a model on the Hub",
         )
-    found = resolve_revision(name, revision)
-    return name, getattr(found, "resolved", found)
+    resolved = resolve_revision(name, revision)
+    return name, getattr(resolved, "resolved", resolved)
 
 
 def refuse_absent_weights(name: str, path: str, revision: str | None, *, allow_pickle: bool) -> None:
@@ -372,22 +372,22 @@ def to_model_error(name: str, error: BaseException, file: str | None = None) -> 
     while link is not None:
         chain.append(link)
         link = link.__cause__ or link.__context__
-    kinds = {kind.__name__ for item in chain for kind in type(item).__mro__}
+    type_names = {kind.__name__ for item in chain for kind in type(item).__mro__}
     text = str(error).strip() or type(error).__name__
     folder = Path(name).expanduser()
-    if "SafetensorError" in kinds:
+    if "SafetensorError" in type_names:
         file = next((each for each in (WEIGHTS, ADAPTER_WEIGHTS) if (folder / each).exists()), None)
     elif file == TOKENIZER and _is_whole(folder / TOKENIZER):
         file = "tokenizer_config.json"
     inside = folder / file if file is not None else None
     where = str(inside) if inside is not None and inside.exists() else f"model.name_or_path={name}"
     for reason in REASONS:
-        if kinds & reason.kinds or any(phrase in text for phrase in reason.phrases):
-            found = text.splitlines()[0] if reason.quote else None
+        if type_names & reason.kinds or any(phrase in text for phrase in reason.phrases):
+            message = text.splitlines()[0] if reason.quote else None
             return ModelError(
-                reason.what, where=where, found=found, fix=reason.fix.format(name=shell_words(name))
+                reason.what, where=where, found=message, fix=reason.fix.format(name=shell_words(name))
             )
     advice = re.compile(r"pip install|trust_remote_code|allow_all_kernels")
     lines = [line for line in str(error).splitlines() if line.strip() and not advice.search(line)]
-    found = f"{type(error).__name__}: {lines[0].strip()}"[:300] if lines else type(error).__name__
-    return ModelError("the model cannot be opened", where=where, found=found, fix=AGAIN)
+    message = f"{type(error).__name__}: {lines[0].strip()}"[:300] if lines else type(error).__name__
+    return ModelError("the model cannot be opened", where=where, found=message, fix=AGAIN)

@@ -88,8 +88,8 @@ def _case_kept(
     pieces = set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens)
     if sum(piece != piece.lower() for piece in pieces) < CASED_PIECES * len(pieces):
         return {}
-    said = read_json(path, "tokenizer_config.json", revision) or {}
-    if "do_lower_case" in said:
+    settings = read_json(path, "tokenizer_config.json", revision) or {}
+    if "do_lower_case" in settings:
         logger.warning(
             "the tokenizer turns 'São' into %r although its vocabulary has capitals; to keep them: "
             "'model.tokenizer_kwargs={do_lower_case: false}'",
@@ -135,12 +135,12 @@ def _set_pad_token(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig,
         tokenizer.eos_token,
         tokenizer.unk_token,
     ]
-    found = next((token for token in candidates if token is not None and token in vocabulary), None)
-    if found is None:
+    pad_token = next((token for token in candidates if token is not None and token in vocabulary), None)
+    if pad_token is None:
         raise ModelError(
             "the tokenizer has no token to pad with",
             where=f"model.name_or_path={name}",
             fix="name one that it has: 'model.tokenizer_kwargs={pad_token: TOKEN}'",
         )
-    logger.info("the tokenizer has no padding token: %s is used, masked out", found)
-    tokenizer.pad_token = found
+    logger.info("the tokenizer has no padding token: %s is used, masked out", pad_token)
+    tokenizer.pad_token = pad_token

@@ -57,8 +57,8 @@ def load_model(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model, whole = _with_head(base, head, labels, peft, problem_type, allow_pickle=allow_pickle)
-        return model if peft is None else add_adapters(model, head, peft, whole)
+        model, new_modules = _with_head(base, head, labels, peft, problem_type, allow_pickle=allow_pickle)
+        return model if peft is None else add_adapters(model, head, peft, new_modules)
 
 
 def build_meta_model(
@@ -83,9 +83,9 @@ def build_meta_model(
         model = empty_model(config, head)
     if peft is None:
         return model
-    whole = set() if labels is None else {head_module(model, f"{output_layer(model)[0]}.weight")}
+    new_modules = set() if labels is None else {head_module(model, f"{output_layer(model)[0]}.weight")}
     with torch.device("meta"):
-        return add_adapters(model, head, peft, whole)
+        return add_adapters(model, head, peft, new_modules)
 
 
 def checkpoint_labels(base: ModelSpec) -> list[str] | None:
@@ -109,39 +109,41 @@ def _with_head(
 ) -> tuple[nn.Module, set[str]]:
     """The plain model, and the names of its modules that adapters would not do for: new ones and the head."""
     config = copy.deepcopy(base.config)
-    own = checkpoint_labels(base)
+    own_labels = checkpoint_labels(base)
     if labels is not None:
-        kept = own is not None and sorted(own) == sorted(labels)
-        set_labels(config, own if kept and own is not None else labels, head, problem_type)
+        kept = own_labels is not None and sorted(own_labels) == sorted(labels)
+        set_labels(config, own_labels if kept and own_labels is not None else labels, head, problem_type)
     arguments = quantization_arguments(peft, config, head)
     model, report = read_weights(base, head, config, allow_pickle=allow_pickle, **arguments)
     absent = report["missing_keys"] | {key for key, *_ in report["mismatched_keys"]}
     check_missing_keys(model, absent, head, base.name)
     check_finite(model, base.name)
     new = {head_module(model, key) for key in absent if not key.endswith(ZERO_IF_MISSING)}
-    whole = set(new)
+    new_modules = set(new)
     if labels is None:
         model.generation_config = token_ids(model.generation_config, base)
         if hasattr(model.config, "forced_eos_token_id"):
             model.config.forced_eos_token_id = None
     else:
         name, layer = output_layer(model)
-        whole.add(head_module(model, f"{name}.weight"))
+        new_modules.add(head_module(model, f"{name}.weight"))
         if f"{name}.weight" not in absent:
-            _reuse_or_reset_classifier(layer, own, labels)
+            _reuse_or_reset_classifier(layer, own_labels, labels)
         set_labels(model.config, labels, head, problem_type)
     if new:
         logger.info("new weights, to be learned: %s", listing(sorted(new)))
-    return model, whole
+    return model, new_modules
 
 
-def _reuse_or_reset_classifier(layer: nn.Linear, own: list[str] | None, labels: list[str]) -> None:
+def _reuse_or_reset_classifier(layer: nn.Linear, own_labels: list[str] | None, labels: list[str]) -> None:
     """Puts the outputs of a checkpoint's own classifier into our order, or starts them anew."""
-    if own is None or sorted(own) != sorted(labels):
+    if own_labels is None or sorted(own_labels) != sorted(labels):
         layer.reset_parameters()
-        logger.info("the model's own classifier starts anew: its labels are %s", listing(own or ["unnamed"]))
+        logger.info(
+            "the model's own classifier starts anew: its labels are %s", listing(own_labels or ["unnamed"])
+        )
         return
-    order = [own.index(label) for label in labels]
+    order = [own_labels.index(label) for label in labels]
     with torch.no_grad():
         layer.weight.copy_(layer.weight[order].clone())
         if layer.bias is not None:

@@ -106,11 +106,11 @@ def find_entries(cache: Path) -> tuple[list[Entry], int]:
         if match is None or not fitting(state.st_mode):
             others += path.name != LOCK
             continue
-        kind = "part" if match["part"] or match["unfinished"] else match["rows"] or "tiny"
+        entry_kind = "part" if match["part"] or match["unfinished"] else match["rows"] or "tiny"
         files = [path, *path.rglob("*")] if match["tiny"] else [path]
         size = sum(file.lstat().st_size for file in files if not file.is_dir())
         name = match["table"] or match["part"] or match["tiny"]
-        entries.append(Entry(path, kind, name, size, state.st_mtime))
+        entries.append(Entry(path, entry_kind, name, size, state.st_mtime))
     return entries, others
 
 

@@ -50,9 +50,9 @@ def load_saved(run: str, change: Callable[[RunConfig], RunConfig]) -> SavedModel
     """
     with uncollected():  # transformers imports the model's own module
         base, model, saved = load_saved_model(RunFolder.saved_model_path(run))
-    config, kind = task_of(saved, base)
+    config, task_class = task_of(saved, base)
     config = change(config)
-    task = kind(config.task, base, saved["facts"])
+    task = task_class(config.task, base, saved["facts"])
     precision = device.inference_precision(Precision(saved["precision"]))
     if precision is Precision.bf16:
         cast_frozen_to_bf16(model)

@@ -65,9 +65,9 @@ class Output:
         spool = scratch / "predictions.jsonl"
         with spool.open("wb") as lines:
             lines.writelines(_line(row) for row in rows)
-        made = scratch / f"made.{self.form}"
+        written = scratch / f"made.{self.form}"
         try:
-            _write_form(spool, made, self.form)
+            _write_form(spool, written, self.form)
         except DataError as error:
             rescued = self.path.with_suffix(".jsonl")
             if not os.path.lexists(rescued):
@@ -75,7 +75,7 @@ class Output:
                 fix = f"the predictions are in {rescued}; {error.fix or 'another form: --to jsonl'}"
                 raise DataError(error.what, where=error.where, found=error.found, fix=fix) from error
             raise
-        deliver(made, self.path)
+        deliver(written, self.path)
 
 
 def checked(
@@ -148,13 +148,13 @@ def refuse_input(path: Path, inputs: Iterable[str | None]) -> None:
     """
     with suppress(OSError):
         about = path.stat()
-        for given in filter(None, inputs):
-            source = Path(given).expanduser()
+        for input_path in filter(None, inputs):
+            source = Path(input_path).expanduser()
             if _is_part(source, about):
                 raise ConfigError(
                     "the output is the input, which is never overwritten",
                     where=str(path),
-                    found=f"the input {given}",
+                    found=f"the input {input_path}",
                     fix="another name for the output",
                 )
 
@@ -208,11 +208,15 @@ def kept(predictions: Iterable[Row], originals: Iterable[Row], wanted: Sequence[
         yield {**prediction, **{name: _plain(original.get(name)) for name in chosen}}
 
 
-def _names(wanted: Sequence[str], columns: Sequence[str], own: Sequence[str]) -> list[str]:
+def _names(wanted: Sequence[str], columns: Sequence[str], own_columns: Sequence[str]) -> list[str]:
     """The columns to keep."""
     names: list[str] = []
-    for given in wanted:
-        names += [given] if given in columns or given == ALL else [part.strip() for part in given.split(",")]
+    for name_list in wanted:
+        names += (
+            [name_list]
+            if name_list in columns or name_list == ALL
+            else [part.strip() for part in name_list.split(",")]
+        )
     if ALL in names and ALL not in columns:
         return [ALL]
     for name in names:
@@ -224,11 +228,11 @@ def _names(wanted: Sequence[str], columns: Sequence[str], own: Sequence[str]) ->
                 found=f"columns: {listing(columns, 30)}",
                 fix=shell_words(f"--keep={near}") if near else "--keep=all",
             )
-        if name in own:
+        if name in own_columns:
             raise ConfigError(
                 f"predictions have a column {name!r} of their own",
                 where="--keep",
-                found=f"columns of predictions: {listing(own)}",
+                found=f"columns of predictions: {listing(own_columns)}",
                 fix="leave it out, or rename it in the input",
             )
     return names

@@ -78,12 +78,14 @@ def score(loaded: SavedModel, run: str, *, data: str | None, split: str | None, 
     """
     dataset, columns, cache = loaded.config.dataset, loaded.task.columns, Path(loaded.scratch.name)
     if data is None:
-        own = load_rows(dataset_of(run, loaded.config), columns, cache=cache)
-        warn_of_changed_rows(run, own.fingerprint)
-        split = split or scored_splits(own.splits)[-1]
-        if split not in own.splits:
-            raise ConfigError(f"the run has no split {split!r}", where="--split", found=listing(own.splits))
-        rows = own.splits[split]
+        own_rows = load_rows(dataset_of(run, loaded.config), columns, cache=cache)
+        warn_of_changed_rows(run, own_rows.fingerprint)
+        split = split or scored_splits(own_rows.splits)[-1]
+        if split not in own_rows.splits:
+            raise ConfigError(
+                f"the run has no split {split!r}", where="--split", found=listing(own_rows.splits)
+            )
+        rows = own_rows.splits[split]
     else:
         rows = load_file(data, dataset, columns, cache=cache, form=form)
         rows = without_null_labels(columns, rows, dataset)

@@ -124,7 +124,7 @@ class PreflightState:
 def run_preflight(config: RunConfig, cache: Path) -> PreflightState:
     """Reads, tokenises and checks; finds everything and raises nothing that a user can mend."""
     began = time.perf_counter()
-    found = PreflightState(config, cache)
+    state = PreflightState(config, cache)
     stages: tuple[tuple[Area, Callable[[PreflightState], None]], ...] = (
         (Area.data, _read),
         (Area.labels, _fit_labels),
@@ -139,158 +139,163 @@ def run_preflight(config: RunConfig, cache: Path) -> PreflightState:
     for area, stage in stages:
         signals.raise_if_stopped()
         try:
-            stage(found)
+            stage(state)
         except Interrupted:
             raise
         except AutotuneError as error:
-            found.report.refuse(area, error)
+            state.report.refuse(area, error)
     if config.check.level is not CheckLevel.none:
-        _audit(found)
-    if found.rows is not None:
-        found.report.merge_label_maps(config.dataset, found.rows.names)
-    found.report.figures["seconds"] = round(time.perf_counter() - began, 1)
-    return found
+        _audit(state)
+    if state.rows is not None:
+        state.report.merge_label_maps(config.dataset, state.rows.names)
+    state.report.figures["seconds"] = round(time.perf_counter() - began, 1)
+    return state
 
 
-def _read(found: PreflightState) -> None:
-    config, kind = found.config, registry.task(found.config.task.name)
-    found.rows = load_rows(config.dataset, kind.columns, cache=found.cache)
-    found.report.add(note(Area.data, text) for text in found.rows.notes)
-    found.report.figures["fingerprint"] = found.rows.fingerprint
-    found.report.figures["source"] = found.rows.source
+def _read(state: PreflightState) -> None:
+    config, task_class = state.config, registry.task(state.config.task.name)
+    state.rows = load_rows(config.dataset, task_class.columns, cache=state.cache)
+    state.report.add(note(Area.data, text) for text in state.rows.notes)
+    state.report.figures["fingerprint"] = state.rows.fingerprint
+    state.report.figures["source"] = state.rows.source
 
 
-def _fit_labels(found: PreflightState) -> None:
-    if found.rows is not None:
-        kind = registry.task(found.config.task.name)
-        facts = kind.fit_labels(found.config.task, found.config.dataset, found.rows.splits)
+def _fit_labels(state: PreflightState) -> None:
+    if state.rows is not None:
+        task_class = registry.task(state.config.task.name)
+        facts = task_class.fit_labels(state.config.task, state.config.dataset, state.rows.splits)
         if name := secret_in(json.dumps(facts, ensure_ascii=False)):
             raise DataError(
                 f"the value of the environment variable {name} is in a label: it would be saved with the model",
-                where=found.config.dataset.path,
+                where=state.config.dataset.path,
                 fix="rename the label in the data",
             )
-        found.facts = facts
+        state.facts = facts
 
 
-def _open(found: PreflightState) -> None:
+def _open(state: PreflightState) -> None:
     """Config and tokenizer; a tiny model is built from the texts, so it needs them."""
-    config, kind, rows = found.config, registry.task(found.config.task.name), found.rows
+    config, task_class, rows = state.config, registry.task(state.config.task.name), state.rows
     if rows is None and config.model.tiny is not None:
         return
-    found.base = open_base(
+    state.base = open_base(
         config.model,
-        kind.heads,
-        kind.name,
-        kind.alternatives,
-        kind.tiny,
-        lambda: kind.texts(rows.splits["train"]) if rows is not None else iter(()),
-        found.cache,
+        task_class.heads,
+        task_class.name,
+        task_class.alternatives,
+        task_class.tiny,
+        lambda: task_class.texts(rows.splits["train"]) if rows is not None else iter(()),
+        state.cache,
     )
 
 
-def _find_weights(found: PreflightState) -> None:
-    if found.base is not None:
+def _find_weights(state: PreflightState) -> None:
+    if state.base is not None:
         refuse_absent_weights(
-            found.base.name,
-            found.base.path,
-            found.base.revision,
-            allow_pickle=found.config.model.allow_pickle,
+            state.base.name,
+            state.base.path,
+            state.base.revision,
+            allow_pickle=state.config.model.allow_pickle,
         )
 
 
-def _resolve_precision(found: PreflightState) -> None:
+def _resolve_precision(state: PreflightState) -> None:
     """Precision, and the task with its rules for this model."""
-    if found.base is None:
+    if state.base is None:
         return
-    found.precision = device.resolve_precision(found.config.trainer.precision, found.base.config)
-    if found.facts is not None:
-        kind = registry.task(found.config.task.name)
-        found.task = kind(found.config.task, found.base, found.facts)
+    state.precision = device.resolve_precision(state.config.trainer.precision, state.base.config)
+    if state.facts is not None:
+        task_class = registry.task(state.config.task.name)
+        state.task = task_class(state.config.task, state.base, state.facts)
 
 
-def _try_metric(found: PreflightState) -> None:
-    if found.task is not None and found.rows is not None:
-        try_metric(found.task, found.rows.splits)
+def _try_metric(state: PreflightState) -> None:
+    if state.task is not None and state.rows is not None:
+        try_metric(state.task, state.rows.splits)
 
 
-def _tokenise(found: PreflightState) -> None:
-    task, rows = found.task, found.rows
+def _tokenise(state: PreflightState) -> None:
+    task, rows = state.task, state.rows
     if task is None or rows is None:
         return
     task.measure_tokens({split: data for split, data in rows.splits.items() if split != "test"})
     tokenised: list[str] = []
     began = time.perf_counter()
-    found.features = {
+    state.features = {
         split: prepare_features(
-            task, data, found.cache, f"{rows.fingerprint}-{split}", partial(tokenised.append, split)
+            task, data, state.cache, f"{rows.fingerprint}-{split}", partial(tokenised.append, split)
         )
         for split, data in rows.splits.items()
     }
-    windows = sum(len(table) for table in found.features.values())
+    windows = sum(len(table) for table in state.features.values())
     how = f"tokenised in {time.perf_counter() - began:.1f} s" if tokenised else "found in the cache"
     logger.info("features of data %s: %d windows, %s", rows.fingerprint, windows, how)
 
 
-def _build_meta_model(found: PreflightState) -> None:
-    if found.base is not None and found.task is not None:
-        head = found.task.heads[found.base.family]
-        found.model = build_meta_model(
-            found.base, head, found.task.labels(), found.config.peft, found.task.problem_type
+def _build_meta_model(state: PreflightState) -> None:
+    if state.base is not None and state.task is not None:
+        head = state.task.heads[state.base.family]
+        state.model = build_meta_model(
+            state.base, head, state.task.labels(), state.config.peft, state.task.problem_type
         )
-        if found.config.trainer.gradient_checkpointing:
-            refuse_without_checkpointing(found.model)
-        if found.config.trainer.batching is Batching.packed:
-            refuse_packing(found.model)
+        if state.config.trainer.gradient_checkpointing:
+            refuse_without_checkpointing(state.model)
+        if state.config.trainer.batching is Batching.packed:
+            refuse_packing(state.model)
 
 
-def _check_push_target(found: PreflightState) -> None:
+def _check_push_target(state: PreflightState) -> None:
     """Whether the Hub would let the finished run be pushed: found out before hours of training."""
-    wish = found.config.hub
+    wish = state.config.hub
     if wish.visibility is Visibility.none:
         return
     if offline() and wish.when_offline is WhenOffline.queue:
-        found.report.add([note(Area.hub, "the Hub is not asked: the run is left for autotune push RUN")])
+        state.report.add([note(Area.hub, "the Hub is not asked: the run is left for autotune push RUN")])
         return
-    target = find(wish, str(found.config.name))
+    target = find(wish, str(state.config.name))
     if wish.tag is not None and target.tagged is not None:
         raise tag_taken(target.repo, wish.tag, target.tagged)
-    seen, made = (
+    seen, creation = (
         "private" if target.private else "public",
         "there already" if target.exists else "will be made",
     )
-    size = f", about {4e-6 * count_parameters(found.model)[1]:.0f} MB" if found.model is not None else ""
-    found.report.figures["push"] = {"repo": target.repo, "user": target.user, "private": target.private}
-    found.report.add(
-        [note(Area.hub, f"the run will be pushed to {target.repo} ({seen}, {made}{size}) as {target.user}")]
+    size = f", about {4e-6 * count_parameters(state.model)[1]:.0f} MB" if state.model is not None else ""
+    state.report.figures["push"] = {"repo": target.repo, "user": target.user, "private": target.private}
+    state.report.add(
+        [
+            note(
+                Area.hub,
+                f"the run will be pushed to {target.repo} ({seen}, {creation}{size}) as {target.user}",
+            )
+        ]
     )
     if target.private and wish.visibility is Visibility.public:
-        found.report.add([warning(Area.hub, "the repository is private and stays so: its settings change that",
+        state.report.add([warning(Area.hub, "the repository is private and stays so: its settings change that",
                                   where=f"hub.repo={target.repo}")])  # fmt: skip
 
 
-def _audit(found: PreflightState) -> None:
+def _audit(state: PreflightState) -> None:
     """Looks at everything that the stages have brought."""
-    report, config = found.report, found.config
+    report, config = state.report, state.config
     for doubt in config_warnings(config):
         report.add(
             [warning(Area.configuration, doubt.what, where=doubt.where, found=doubt.found, fix=doubt.fix)]
         )
-    kind = registry.task(config.task.name)
-    if found.rows is not None:
-        names = (found.facts or {}).get("labels", [])
-        report.add(audit_texts(found.rows, kind.columns, report))
-        report.add(audit_ids(found.rows))
-        report.add(audit_labels(found.rows, kind.columns, config, names, report))
-        report.add(audit_repeats(found.rows, kind.columns, config.check.near_duplicates, report))
-    if found.task is not None and found.rows is not None and found.features is not None:
-        report.add(audit_lengths(found.task, found.rows.splits, found.features, report))
+    task_class = registry.task(config.task.name)
+    if state.rows is not None:
+        names = (state.facts or {}).get("labels", [])
+        report.add(audit_texts(state.rows, task_class.columns, report))
+        report.add(audit_ids(state.rows))
+        report.add(audit_labels(state.rows, task_class.columns, config, names, report))
+        report.add(audit_repeats(state.rows, task_class.columns, config.check.near_duplicates, report))
+    if state.task is not None and state.rows is not None and state.features is not None:
+        report.add(audit_lengths(state.task, state.rows.splits, state.features, report))
         report.add(
             audit_spelling(
-                found.task, found.rows.splits, found.features, report, tiny=config.model.tiny is not None
+                state.task, state.rows.splits, state.features, report, tiny=config.model.tiny is not None
             )
         )
-    from_hub = bool(found.base and found.base.revision) or bool(
-        found.rows and found.rows.source.get("commit")
+    from_hub = bool(state.base and state.base.revision) or bool(
+        state.rows and state.rows.source.get("commit")
     )
-    report.add(audit_machine(config, found.model, found.precision, report, from_hub=from_hub))
+    report.add(audit_machine(config, state.model, state.precision, report, from_hub=from_hub))

@@ -44,8 +44,11 @@ def verify_round_trip(
     inputs = [column.role for column in task.columns if not column.target]
     some = rows.select(range(min(PROOF_ROWS, len(rows))))
     with scratch() as folder_of_rows:
-        given, answered = Path(folder_of_rows, "rows.jsonl"), Path(folder_of_rows, "predictions.jsonl")
-        given.write_text(
+        rows_file, answers_file = (
+            Path(folder_of_rows, "rows.jsonl"),
+            Path(folder_of_rows, "predictions.jsonl"),
+        )
+        rows_file.write_text(
             "".join(json.dumps({role: row[role] for role in ("id", *inputs)}) + "\n" for row in some),
             encoding="utf-8",
         )
@@ -53,7 +56,9 @@ def verify_round_trip(
         model.to("cpu")
         free_memory()  # the other process needs the GPU's memory
         options = [word for plugin in plugins for word in ("--plugin", plugin)]
-        done = child_process.run([*options, "predict", str(folder.path), str(given), "-o", str(answered)])
+        done = child_process.run(
+            [*options, "predict", str(folder.path), str(rows_file), "-o", str(answers_file)]
+        )
         if done.returncode:
             raise TrainingError(
                 "a fresh process could not read the saved model back",
@@ -61,7 +66,7 @@ def verify_round_trip(
                 found=done.output.strip(),
                 fix="the trained weights are safe in the run folder; please report this with the log",
             )
-        actual = [json.loads(line) for line in answered.read_text(encoding="utf-8").splitlines()]
+        actual = [json.loads(line) for line in answers_file.read_text(encoding="utf-8").splitlines()]
     different = [
         index for index, pair in enumerate(zip(expected, actual, strict=True)) if not _same_prediction(*pair)
     ]

@@ -301,8 +301,8 @@ class Task(ABC):
         """Compares predictions with uncut references, one by one."""
         metric = self.metric()
         for row, prediction in zip(rows, predictions, strict=True):
-            reference, said = self.to_metric_inputs(row, prediction)
-            metric.add(reference=reference, prediction=said)
+            reference, answer = self.to_metric_inputs(row, prediction)
+            metric.add(reference=reference, prediction=answer)
         return self.scores(metric)
 
     def scores(self, metric: "OfflineMetric[Any]") -> Scores:

@@ -96,10 +96,10 @@ class Ner(Task):
             )
         types = label_names(dataset, counts["train"])
         unfit = {
-            name: made
+            name: repaired
             for names in (types, *counts.values())
             for name in names
-            if (made := repaired_type(name))
+            if (repaired := repaired_type(name))
         }
         if unfit:
             raise RelabelError(
@@ -161,7 +161,7 @@ class Ner(Task):
                 first_pieces = {word: position for position, word in reversed(list(enumerate(words)))}
                 owners = {position: most_central(position, spans) for position in first_pieces.values()}
                 for index, (start, end) in enumerate(spans):
-                    own = [
+                    window_words = [
                         words[position] if owners.get(position) == index else NOT_A_WORD
                         for position in range(start, end)
                     ]
@@ -169,15 +169,16 @@ class Ner(Task):
                         [NOT_A_WORD] * len(self.encoder.prefix),
                         [NOT_A_WORD] * len(self.encoder.suffix),
                     )
-                    own = before + own + after or [NOT_A_WORD]
+                    window_words = before + window_words + after or [NOT_A_WORD]
                     yield {
                         "row": number,
                         "input_ids": self.encoder.wrap(ids[start:end]),
                         "length": len(ids) + self.encoder.specials,
                         "lost": 0,
-                        "words": own,
+                        "words": window_words,
                         "labels": [
-                            tags[word] if tags is not None and word != NOT_A_WORD else IGNORED for word in own
+                            tags[word] if tags is not None and word != NOT_A_WORD else IGNORED
+                            for word in window_words
                         ],
                     }
                 number += 1
@@ -196,10 +197,10 @@ class Ner(Task):
             for row, (ids, words) in zip(chunk, self._pieces(chunk), strict=True):
                 inside = set(words[:room])
                 first = min((word for word in words[room:] if word not in inside), default=len(row["tokens"]))
-                found = entities(row["tags"]) if row.get("tags") is not None else []
+                spans = entities(row["tags"]) if row.get("tags") is not None else []
                 lost["tokens"] += max(0, len(ids) - room)
                 lost["words"] += len(row["tokens"]) - first
-                lost["entities"] += sum(end > first for _, _, end in found)
+                lost["entities"] += sum(end > first for _, _, end in spans)
         return lost
 
     def _pieces(self, rows: Sequence[Row]) -> Iterator[tuple[list[int], list[int]]]:
@@ -211,7 +212,7 @@ class Ner(Task):
         together, the first has it.
         """
         units = [self.encoder.count_units(row["text"], row["tokens"], row["starts"]) for row in rows]
-        texts = [" ".join(text for _, text in own) for own in units]
+        texts = [" ".join(text for _, text in unit) for unit in units]
         encoded = self.tokenizer(
             texts,
             add_special_tokens=False,
@@ -219,14 +220,14 @@ class Ner(Task):
             return_offsets_mapping=True,
             verbose=False,
         )
-        for index, own in enumerate(units):
+        for index, unit in enumerate(units):
             ids = list(encoded["input_ids"][index])
-            ends = list(accumulate((len(text) for _, text in own), lambda end, length: end + 1 + length))
+            ends = list(accumulate((len(text) for _, text in unit), lambda end, length: end + 1 + length))
             words = [
-                own[min(bisect(ends, start), len(own) - 1)][0]
+                unit[min(bisect(ends, start), len(unit) - 1)][0]
                 for start, _ in encoded["offset_mapping"][index]
             ]
-            for word in sorted({word for word, _ in own} - set(words)):
+            for word in sorted({word for word, _ in unit} - set(words)):
                 at = next((i for i, other in enumerate(words) if other > word), len(words))
                 ids.insert(at, self._unknown)
                 words.insert(at, word)

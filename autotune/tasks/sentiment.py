@@ -135,8 +135,10 @@ class Sentiment(Task):
                 )
             )
         for split, data in rows.items():
-            found = Counter(iter_column(data, "label"))
-            strange = Counter({label: number for label, number in found.items() if label not in counts})
+            label_counts = Counter(iter_column(data, "label"))
+            strange = Counter(
+                {label: number for label, number in label_counts.items() if label not in counts}
+            )
             if len(strange) > MOST_STRANGE:
                 raise _no_classes(column, split, strange)
             near = {label: same_spelling(label, counts) for label in strange}

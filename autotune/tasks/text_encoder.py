@@ -31,16 +31,23 @@ class TextEncoder:
     def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
         self.tokenizer = tokenizer
         bare = self.ids(["a"])[0]
-        whole = list(tokenizer("a")["input_ids"])
-        at = next((i for i in range(len(whole) + 1) if whole[i : i + len(bare)] == bare), None)
+        with_special_tokens = list(tokenizer("a")["input_ids"])
+        at = next(
+            (
+                i
+                for i in range(len(with_special_tokens) + 1)
+                if with_special_tokens[i : i + len(bare)] == bare
+            ),
+            None,
+        )
         if at is None:
             raise ModelError(
                 "the tokenizer reads a text in another way when it adds its special tokens",
                 where="tokenizer.json",
-                found=f"{bare} and {whole} for 'a'",
+                found=f"{bare} and {with_special_tokens} for 'a'",
                 fix="download or copy the model's folder again",
             )
-        self.prefix, self.suffix = whole[:at], whole[at + len(bare) :]
+        self.prefix, self.suffix = with_special_tokens[:at], with_special_tokens[at + len(bare) :]
         self.specials = len(self.prefix) + len(self.suffix)
         added = [token.content for token in tokenizer.added_tokens_decoder.values() if not token.special]
         self.words = sorted(added, key=len, reverse=True)

@@ -94,7 +94,9 @@ def list_of(value: Any, name: str, at: str) -> list[Any]:
         try:
             parsed = ast.literal_eval(value.strip())
         except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
-            raise DataError("the text is not a list", where=f"{at}, column {name}", found=value[:80]) from error
+            raise DataError(
+                "the text is not a list", where=f"{at}, column {name}", found=value[:80]
+            ) from error
         if isinstance(parsed, list):
             return parsed
     raise DataError(

@@ -209,7 +209,9 @@ def _json(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
     for number, item in enumerate(value if isinstance(value, list) else [value]):
         row = _json_row(item)
         if row is None:
-            raise DataError("a row is not an object", where=f"{path}, row {number}", found=json.dumps(item)[:80])
+            raise DataError(
+                "a row is not an object", where=f"{path}, row {number}", found=json.dumps(item)[:80]
+            )
         yield row
 
 
