@@ -22,18 +22,11 @@ from autotune.config.schema import PeftConfig
 from autotune.errors import ConfigError, listing
 from autotune.models.base import AUTO_CLASS
 from autotune.models.repository import quiet, translate_errors
-from autotune.models.spec import Head, ModelSpec
+from autotune.models.spec import HEADS, Head, ModelSpec
 
 if TYPE_CHECKING:
     import peft
 
-TASK_TYPE: Mapping[Head, str] = {
-    Head.sequence: "SEQ_CLS",
-    Head.token: "TOKEN_CLS",
-    Head.seq2seq: "SEQ_2_SEQ_LM",
-    Head.causal: "CAUSAL_LM",
-}
-"""Names in `peft.TaskType`."""
 KEYS_AND_VALUES = (
     "key", "value", "k", "v", "k_proj", "v_proj", "key_proj", "value_proj", "k_lin", "v_lin",
     "in_proj", "c_attn", "query_key_value", "qkv_proj", "Wqkv",
@@ -80,7 +73,7 @@ def add_adapters(model: Any, head: Head, config: PeftConfig, new_modules: Iterab
         name for name in linear if name not in inside and model.get_submodule(name) is not output
     }
     common: dict[str, Any] = {
-        "task_type": peft.TaskType[TASK_TYPE[head]],
+        "task_type": peft.TaskType[HEADS[head].peft_task_type],
         "exclude_modules": sorted(inside) or None,
         "modules_to_save": modules_to_save or None,
         "fan_in_fan_out": any(isinstance(module, Conv1D) for module in model.modules()),

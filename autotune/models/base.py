@@ -4,14 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from transformers import (
-    AutoModelForCausalLM,
-    AutoModelForSeq2SeqLM,
-    AutoModelForSequenceClassification,
-    AutoModelForTokenClassification,
-    PretrainedConfig,
-    PreTrainedTokenizerBase,
-)
+import transformers
+from transformers import PretrainedConfig, PreTrainedTokenizerBase
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     MODEL_FOR_MASKED_LM_MAPPING,
@@ -24,15 +18,12 @@ from autotune.config.schema import ModelConfig
 from autotune.errors import ConfigError, ModelError
 from autotune.models.opening import open_config, refuse_small_vocabulary
 from autotune.models.repository import locate, read_json, refuse_code, translate_errors
-from autotune.models.spec import Family, Head, ModelSpec
+from autotune.models.spec import HEADS, Family, Head, ModelSpec
 from autotune.models.tiny import build_tiny
 from autotune.models.tokenizer import open_tokenizer
 
 AUTO_CLASS: Mapping[Head, Any] = {
-    Head.sequence: AutoModelForSequenceClassification,
-    Head.token: AutoModelForTokenClassification,
-    Head.seq2seq: AutoModelForSeq2SeqLM,
-    Head.causal: AutoModelForCausalLM,
+    head: getattr(transformers, info.auto_class) for head, info in HEADS.items()
 }
 UNKNOWN_LIMIT = 512
 """Longest input of a model that names no limit: T5's relative positions were trained on 512 tokens."""

@@ -1,9 +1,9 @@
 """What is known of a base model before its weights are read, and the padding of its inputs. Imports no torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,26 @@ class Head(StrEnum):
     token = "token classification"
     seq2seq = "sequence to sequence"
     causal = "causal language modelling"
+
+
+class HeadInfo(NamedTuple):
+    """What libraries call a head."""
+
+    auto_class: str
+    """Class of transformers that loads a model with the head."""
+    peft_task_type: str
+    """Name in `peft.TaskType`."""
+    pipeline_tag: str
+    """Pipeline of transformers, and tag of the Hub."""
+
+
+HEADS: Mapping[Head, HeadInfo] = {
+    Head.sequence: HeadInfo("AutoModelForSequenceClassification", "SEQ_CLS", "text-classification"),
+    Head.token: HeadInfo("AutoModelForTokenClassification", "TOKEN_CLS", "token-classification"),
+    Head.seq2seq: HeadInfo("AutoModelForSeq2SeqLM", "SEQ_2_SEQ_LM", "summarization"),
+    Head.causal: HeadInfo("AutoModelForCausalLM", "CAUSAL_LM", "text-generation"),
+}
+"""The one table of heads: a new head is added here."""
 
 
 @dataclass(frozen=True)

@@ -325,10 +325,6 @@ class Task(ABC):
         text = row[inputs[0]] if len(inputs) == 1 else None
         return text if isinstance(text, str) else None
 
-    def prompt_of(self, text: str) -> str:
-        """What the model reads for a text."""
-        return text
-
     def generation(self) -> dict[str, Any]:
         """Arguments of `generate` that reproduce the predictions; empty for classification."""
         return {}

@@ -239,10 +239,6 @@ class Summarization(Task):
         )
         return LossSum(loss, batch.num_targets)
 
-    def prompt_of(self, text: str) -> str:
-        """The prompt with the document in its place."""
-        return self.prompt.replace("{document}", text)
-
     def generation(self) -> dict[str, Any]:
         """Search and length; nothing else of a search is in force, see `autotune.models.weights.token_ids`."""
         start = (

@@ -18,6 +18,7 @@ from autotune.config.rules.hub import slug
 from autotune.config.rules.licenses import LICENSES
 from autotune.config.secrets import redact
 from autotune.errors import HubError
+from autotune.models.spec import HEADS, Head
 from autotune.publishing.card import metadata
 from autotune.publishing.card.facts import Facts
 from autotune.publishing.card.markdown import SafeMarkdown, block, code, escaped, link
@@ -30,20 +31,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PIPELINES = {
-    "sequence classification": "text-classification",
-    "token classification": "token-classification",
-    "sequence to sequence": "summarization",
-    "causal language modelling": "text-generation",
-}
-"""The Hub's pipeline tag for each head."""
-CLASSES = {
-    "sequence classification": "AutoModelForSequenceClassification",
-    "token classification": "AutoModelForTokenClassification",
-    "sequence to sequence": "AutoModelForSeq2SeqLM",
-    "causal language modelling": "AutoModelForCausalLM",
-}
-"""Auto class of transformers for each head."""
 SAMPLE_TEXTS = {
     "text-classification": "O atendimento não foi bom em São Luís.",
     "token-classification": "A Câmara de São Luís não aprovou a obra.",
@@ -97,7 +84,7 @@ def render(facts: Facts, model: str, *, adapter_only: bool) -> str:
         "model": model,
         "title": _title(facts, model),
         "adapter_only": adapter_only,
-        "pipeline": PIPELINES[head],
+        "pipeline": HEADS[Head(head)].pipeline_tag,
         "usage": block(_usage(facts, model, adapter_only=adapter_only), "python"),
         "figures": _score_rows(facts),
         "classes": {
@@ -206,7 +193,7 @@ def _model_metadata(facts: Facts, *, adapter_only: bool) -> dict[str, Any]:
         "language": language.lower(),
         "license": licence.id if licence.id in (None, *LICENSES) else "other",
         "library_name": "peft" if adapter_only else "transformers",
-        "pipeline_tag": PIPELINES[facts.saved["head"]],
+        "pipeline_tag": HEADS[Head(facts.saved["head"])].pipeline_tag,
         "base_model": facts.base if origins.model else None,
         "base_model_relation": ("adapter" if adapter_only else "finetune") if origins.model else None,
         "datasets": [facts.dataset] if origins.dataset else None,
@@ -222,7 +209,7 @@ def _score_metadata(facts: Facts, model: str) -> dict[str, Any]:
     """Returns the metadata of the scores; an empty dict if the Hub has no name for any metric of the task."""
     results = metadata.results(
         facts.scores,
-        task=PIPELINES[facts.saved["head"]],
+        task=HEADS[Head(facts.saved["head"])].pipeline_tag,
         data=" ".join(facts.dataset.split()),
         data_id=facts.dataset if facts.origins.dataset else slug(facts.dataset),
         config=facts.config.dataset.name,
@@ -246,9 +233,9 @@ def _title(facts: Facts, model: str) -> str:
 def _usage(facts: Facts, model: str, *, adapter_only: bool, revision: str | None = None) -> str:
     """Returns Python code that loads and calls the model and works without changes."""
     revision_argument = f', revision="{revision}"' if revision is not None else ""
-    head, pipeline = facts.saved["head"], PIPELINES[facts.saved["head"]]
+    head, pipeline = facts.saved["head"], HEADS[Head(facts.saved["head"])].pipeline_tag
     lines = [f"MODEL = {json.dumps(model, ensure_ascii=False)}", ""]
-    auto_class = CLASSES[head]
+    auto_class = HEADS[Head(head)].auto_class
     if adapter_only:
         lines[:0] = [
             "from peft import PeftConfig, PeftModel",
