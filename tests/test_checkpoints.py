@@ -94,7 +94,7 @@ def test_a_run_that_was_stopped_again_and_again_ends_with_the_same_bytes(start, 
         if number == signal.SIGKILL:
             assert code == -number and found["state"] == "running"
         else:
-            assert code == 75 and "the same command goes on" in said, said
+            assert code == 75 and "the same command resumes" in said, said
             assert found["state"] == "interrupted" and name in found["reason"]
     code, said = ended(start(runs, "stopped", "task=sentiment"))
     assert code == 0 and "resuming after step" in said, said

@@ -265,5 +265,5 @@ PLACES = {
 def test_no_signal_is_lost_between_the_stages(unfinished, tmp_path, place):
     at, event = PLACES[place]
     code, said = train(unfinished, **struck(at, event, tmp_path / "once"))
-    assert code == 75 and "the same command goes on" in said and "Traceback" not in said, said
+    assert code == 75 and "the same command resumes" in said and "Traceback" not in said, said
     assert status(unfinished / "run")["state"] == ("running" if event.startswith("stuck") else "interrupted")

@@ -24,7 +24,7 @@ SUMMARIES = [
 def left(train, runs: Path, at: str, *words: str) -> str:
     """A run leaves when a signal comes at a place; what was said."""
     code, said = train(runs, "left", *words, at=at, event="SIGTERM")
-    assert code == 75 and "the same command goes on" in said, f"{at}: {said}"
+    assert code == 75 and "the same command resumes" in said, f"{at}: {said}"
     assert status(runs / "left")["state"] == "interrupted" and "SIGTERM" in status(runs / "left")["reason"]
     return said
 

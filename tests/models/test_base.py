@@ -41,7 +41,7 @@ def test_a_model_that_does_not_read_text_is_refused(tmp_path, opened):
 
 @pytest.mark.parametrize("named", [{}, {"name_or_path": "x", "tiny": "bert"}])
 def test_one_model_must_be_named(named, texts, cache):
-    with pytest.raises(ConfigError, match="only one"):
+    with pytest.raises(ConfigError, match="exactly one base model"):
         open_base(
             ModelConfig(**named), HEADS["sentiment"], "sentiment", INSTEAD, "bert", lambda: texts, cache
         )
