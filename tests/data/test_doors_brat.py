@@ -95,7 +95,7 @@ def test_lines_of_other_kinds_are_counted(load, document):
             [LINES[0], "T2\tLOCAL 18 26\tSão Luís"],
             ["a.ann:2", "not the text at its offsets", "'São Luís'"],
         ),
-        (["T1\tLOCAL 90 99\tSão Luís"], ["a.ann:1", "not what stands"]),
+        (["T1\tLOCAL 90 99\tSão Luís"], ["a.ann:1", "not the text at"]),
         (["T1 PESSOA 0 4 João"], ["a.ann:1", "not a brat annotation"]),
         (["T1\tPESSOA 0\tJoão"], ["a.ann:1", "not a brat annotation"]),
         (["", "solto"], ["a.ann:2", "not a brat annotation"]),
