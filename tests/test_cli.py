@@ -287,7 +287,7 @@ def test_help_fits_a_screen_and_every_command_shows_an_example_first(capsys):
         (["trainer.epochs", "trainer.epochs=2"], ["value    2.0", "from     the command line: trainer.epochs=2"]),
         (["dataset.path", "task=ner", "dataset=lener_br"], ["lener_br.yaml (dataset=lener_br)"]),
         (["trainer.max_steps", "debug=smoke"], ["value    4", "debug/smoke.yaml (debug=smoke)"]),
-        (["trainer"], ["trainer.batch_size: Rows"]),
+        (["trainer"], ["trainer.batch_size: Rows per"]),
         (["task.overlap", "task=summarization"], ["value    null"]),
     ],
 )  # fmt: skip

@@ -47,7 +47,7 @@ class Strict:
 
 @dataclass
 class TaskConfig(Strict):
-    """What every task has; each task module derives its own class from this one."""
+    """Keys of every task; each task module derives its own class from this one."""
 
     name: str = MISSING
     """Registered name of the task."""
@@ -57,7 +57,7 @@ class TaskConfig(Strict):
 
 @dataclass
 class ColumnsConfig(Strict):
-    """Which column of the data plays which role. null: the column is called like the role."""
+    """Names of the columns. null: the column has the name of its role."""
 
     id: str | None = None
     """Identifier of a row, kept in predictions. Without one, rows are numbered from 0 in each split."""
@@ -68,7 +68,7 @@ class ColumnsConfig(Strict):
     tokens: str | None = None
     """NER: list of words."""
     tags: str | None = None
-    """NER: list of tags, one a word."""
+    """NER: list of tags, one per word."""
     spans: str | None = None
     """NER from character offsets: list of {start, end, label}; `end` is exclusive."""
     document: str | None = None
@@ -103,30 +103,32 @@ class DatasetConfig(Strict):
     revision: str | None = None
     """Branch, tag or commit of a Hub data set."""
     format: Format = Format.auto
-    """Form of the files; `auto` goes by their names."""
+    """Format of the files. auto: by their names."""
     data_files: dict[str, str] = field(default_factory=dict)
-    """Hub: which files are which split, when a repository holds several forms: {train: train.jsonl, test: test.jsonl}."""
+    """Hub: the files of each split, for repositories with several formats: {train: train.jsonl, test: test.jsonl}."""
     splits: SplitsConfig = field(default_factory=SplitsConfig)
+    """Names or files of the splits."""
     columns: ColumnsConfig = field(default_factory=ColumnsConfig)
+    """Names of the columns."""
     delimiter: str | None = None
-    """CSV: between fields; CoNLL: between columns. null: found in the first lines (CSV), any blank or tab (CoNLL)."""
+    """Separator of fields (CSV) or columns (CoNLL). null: detected in the first lines (CSV), any blank or tab (CoNLL)."""
     header: bool = True
-    """CSV, Excel: the first row names the columns. false: it is a row, and the columns are called 0, 1, 2 …, so that
-    dataset.columns.text=0 dataset.columns.label=1 name them."""
+    """CSV, Excel: whether the first row holds the names of the columns. false: the columns are named 0, 1, 2 …, as in
+    dataset.columns.text=0 dataset.columns.label=1."""
     encoding: str | None = None
-    """Text files. null: UTF-8, with or without a byte order mark, else cp1252 with a warning."""
+    """Encoding of text files. null: UTF-8, with or without a byte order mark, else cp1252 with a warning."""
     token_column: int = 0
-    """CoNLL: which column holds the word, from 0; negative counts from the right."""
+    """CoNLL: column of the word, from 0; negative numbers count from the right."""
     tag_column: int = -1
-    """CoNLL: which column holds the tag."""
+    """CoNLL: column of the tag, counted likewise."""
     tag_scheme: TagScheme = TagScheme.auto
-    """How the tags are written; all become IOB2."""
+    """Scheme of the tags; all are converted to IOB2. auto: detected."""
     tag_repair: TagRepair = TagRepair.repair
-    """Illegal transitions in gold tags: read as conlleval reads them and counted, or refused."""
+    """Illegal transitions in gold tags: repaired as conlleval reads them, and counted; or refused."""
     normalize: Normalize = Normalize.nfc
-    """Unicode normal form. Of ã there are two spellings, and a cased vocabulary reads the longer one as [UNK]."""
+    """Unicode normal form of all texts. A decomposed ã becomes [UNK] in many cased vocabularies."""
     dedup: Dedup = Dedup.none
-    """Rows of train that are left out because their text occurs again: repeats within train, leaks from test, all."""
+    """Rows of train to leave out because their text occurs again: repeats within train, leaks of validation and test, or all."""
     labels: list[str] | None = None
     """Names of the classes or entity types in the order of their ids. null: sorted."""
     label_map: Any = None
@@ -138,19 +140,19 @@ class DatasetConfig(Strict):
     """Share of train that becomes test when there is none. Taken before train is sliced, so that runs with other slices
     are scored on the same rows."""
     seed: Annotated[int, Field(ge=0)] = 42
-    """Of the splits that are made from train. The run's own `seed` does not change them, so runs with other seeds are
-    scored on the same rows."""
+    """Seed of the splits that are made from train. The run's own `seed` does not change them, so runs with other seeds
+    are scored on the same rows."""
     limit: OptionalPositive = None
-    """At most so many rows a split, the first ones; for trying things out."""
+    """Uses only the first rows of each split, at most this many; for trying things out."""
     streaming: bool = False
-    """For train sets larger than the disk: rows are read section by section while training goes on, and only the
-    section that is being learned from is kept. Needs trainer.max_steps; a pass of the schedule is a section."""
+    """For train splits larger than the disk: rows are read section by section during training, and only the current
+    section is kept. Needs trainer.max_steps; an epoch is a pass over one section."""
     section_rows: Positive = 100_000
-    """Rows of a section. They are shuffled within it."""
+    """Rows per section; they are shuffled within it."""
     task: str | None = None
-    """The task that the data are made for; another `task=` is refused."""
+    """Task of the data; another `task=` is refused."""
     license: str | None = None
-    """Licence identifier, for the model card."""
+    """License identifier of the data, for the model card."""
     language: str = "pt"
     """Language tag (BCP 47) of the texts."""
 
@@ -160,15 +162,15 @@ class ModelConfig(Strict):
     """The base model that is fine-tuned."""
 
     name_or_path: str | None = None
-    """Hub id or local folder; hub:ORG/NAME@REVISION says both at once."""
+    """Hub id or local folder, or hub:ORG/NAME@REVISION."""
     tiny: Architecture | None = None
-    """Instead of a base model: a tiny random one of this architecture, built from the training text."""
+    """Builds a tiny random model of this architecture from the training texts, instead of loading a base model."""
     revision: str | None = None
     """Branch, tag or commit on the Hub."""
     tokenizer_kwargs: dict[str, Any] = field(default_factory=dict)
-    """Passed to the tokenizer, for repositories that do not say it themselves: {do_lower_case: false}."""
+    """Arguments of the tokenizer that its repository lacks: {do_lower_case: false}."""
     max_length: OptionalPositive = None
-    """Longest input the model can take, where its configuration does not tell."""
+    """Longest input of the model in tokens, if its configuration does not say."""
     allow_pickle: bool = False
     """Reads weights that exist only as pytorch_model.bin (through torch's weights_only reader)."""
     learning_rate: Annotated[float, Field(gt=0)] = 5e-5
@@ -182,14 +184,15 @@ class PeftConfig(Strict):
     """Adapters instead of full fine-tuning."""
 
     method: PeftMethod = PeftMethod.lora
+    """Kind of adapter."""
     r: Positive = 16
-    """Rank of the update (not for ia3)."""
+    """Rank of the adapter matrices (not for ia3)."""
     alpha: Positive = 32
-    """The update is scaled by alpha / r (rslora: alpha / sqrt(r))."""
+    """The adapter's output is scaled by alpha / r (rslora: alpha / sqrt(r))."""
     dropout: Fraction = 0.05
     """Dropout before the adapter (not for ia3)."""
     target_modules: list[str] = field(default_factory=lambda: ["auto"])
-    """Names of the layers that get an adapter. auto: every linear layer but the new head (ia3: keys, values, feed-forward)."""
+    """Layers that get an adapter. auto: every linear layer but the new head (ia3: keys, values, feed-forward)."""
     merge: bool = True
     """`model/` holds the merged plain model and `adapter/` the adapter; false: `model/` holds the adapter alone."""
     quantization: Quantization = Quantization.none
@@ -205,68 +208,72 @@ class TrainerConfig(Strict):
     epochs: Annotated[float | None, Field(gt=0)] = None
     """Passes over the training rows. null: model.epochs."""
     max_steps: OptionalPositive = None
-    """Stops after so many optimizer steps; the schedule ends there."""
+    """Stops after this many optimizer steps; the schedule ends there. null: no limit but `epochs`."""
     batch_size: Positive = 32
-    """Rows an optimizer step, over all processes. What fits into memory at once is micro_batch_tokens' business."""
+    """Rows per optimizer step, over all processes. `micro_batch_tokens` decides how many are in memory at once."""
     batching: Batching = Batching.exact
     """exact: a step's rows are drawn at random; packed: the same rows one after another in a single sequence, without
     any padding, where the architecture allows it; bucketed: rows of nearly equal length, another order of examples."""
     micro_batch_tokens: OptionalPositive = None
-    """Padded tokens in one forward. null: what fits into the CPU's cache, or into the GPU's memory by a measurement.
-    Changes speed and memory; of the result only the random numbers of dropout."""
+    """Padded tokens per forward pass. null: derived from the CPU's cache, or measured on the GPU. Changes speed and
+    memory; of the result only the random numbers of dropout."""
     gradient_checkpointing: bool = False
     """Computes each layer's activations a second time in the backward pass instead of keeping them: about a third
     more work, much less memory."""
     compile: bool = False
-    """Lets torch.compile make kernels for this model: minutes at the start, and every length is rounded up to one of
-    eight. For long runs on a GPU."""
+    """Compiles the model with torch.compile: takes minutes at the start, and rounds every length up to one of eight.
+    For long runs on a GPU."""
     learning_rate: Annotated[float | None, Field(ge=0)] = None
     """Peak learning rate. null: peft.learning_rate with an adapter, else model.learning_rate."""
     schedule: Schedule = Schedule.linear
+    """Shape of the learning rate after warm-up."""
     warmup_ratio: Fraction = 0.1
     """Share of the steps in which the learning rate rises from 0."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    """Decoupled (AdamW, Loshchilov & Hutter 2019); not on biases and norms."""
+    """Decoupled weight decay (AdamW, Loshchilov & Hutter 2019); not on biases and norms."""
     adam_beta1: Fraction = 0.9
+    """Decay of AdamW's mean of gradients."""
     adam_beta2: Fraction = 0.999
+    """Decay of AdamW's mean of squared gradients."""
     adam_epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    """Term added to AdamW's denominator."""
     max_grad_norm: Annotated[float | None, Field(gt=0)] = 1.0
-    """Clips the norm of the gradient of the whole step. null: no clipping."""
+    """Clips the norm of the gradient of a whole step. null: no clipping."""
     precision: Precision = Precision.auto
     """auto: bf16 on GPUs since Ampere and on CPUs with AMX from a hidden size of 384, else fp32. tf32: fp32 numbers
     whose products a GPU rounds to 10 bits."""
     evaluate_every: str = "1ep"
-    """Between evaluations on validation: epochs (1ep, 0.5ep) or steps (200st)."""
+    """Interval of evaluations on validation: epochs (1ep, 0.5ep) or steps (200st)."""
     patience: OptionalPositive = None
-    """Early stopping: ends after so many evaluations without a better score. Those in warm-up, or before the model has
-    done more than guess, do not count. null: never."""
+    """Early stopping: ends after this many evaluations without a better score. Evaluations in warm-up, or before the model
+    does more than guess, do not count. null: never."""
     min_delta: Annotated[float, Field(ge=0)] = 0.0
-    """What counts as better: more than this above the best score."""
+    """A score is better if it exceeds the best one by more than this."""
     max_hours: Annotated[float | None, Field(gt=0)] = None
-    """The run is interrupted after so long a training, with a checkpoint: a job's limit, less what saving takes."""
+    """Interrupts the run after this many hours of training, with a checkpoint: a job's limit, less what saving takes."""
     rank_timeout: Annotated[float, Field(gt=0)] = 30.0
-    """Minutes after which a process of several that does not answer is given up, and all end."""
+    """Minutes to wait for another process that does not answer, before all end."""
 
 
 @dataclass
 class CheckpointConfig(Strict):
-    """What a run goes on from after it was killed or interrupted."""
+    """What a killed or interrupted run resumes from."""
 
     every: str = "1ep"
-    """Between checkpoints: epochs (1ep, 0.5ep) or steps (200st)."""
+    """Interval of checkpoints: epochs (1ep, 0.5ep) or steps (200st)."""
     minutes: Annotated[float, Field(gt=0)] = 15.0
-    """A checkpoint is also written when the last one is so old."""
+    """A checkpoint is also written when the last one is this many minutes old."""
     keep: Positive = 2
-    """How many remain while the run goes on; each has weights, two moments of Adam and the best weights so far."""
+    """Number of checkpoints to keep; each holds weights, both moments of Adam and the best weights so far."""
 
 
 @dataclass
 class ReportConfig(Strict):
-    """What is told of a run beside its figures."""
+    """What a report shows beside the scores."""
 
     examples: Annotated[int, Field(ge=0)] = 0
-    """So many rows of the scored split stand in the model card, with gold and prediction; e-mail addresses, phone
-    numbers, CPF, CNPJ, names of users and URLs in them are masked. 0: no text of the data leaves the run folder."""
+    """Rows of the scored split to quote in the model card, with gold value and prediction; e-mail addresses, phone numbers,
+    CPF, CNPJ, user names and URLs in them are masked. 0: no text of the data leaves the run folder."""
 
 
 @dataclass
@@ -279,41 +286,42 @@ class HubConfig(Strict):
     """Whether the finished run is pushed, and who may see it. A repository that is already public is refused
     unless this says so."""
     repo: str | None = None
-    """Where to: NAME or OWNER/NAME. null: your own namespace and the name of the run."""
+    """Repository: NAME or OWNER/NAME. null: your own namespace and the name of the run."""
     revision: str = "main"
-    """Branch; made where it does not exist."""
+    """Branch; created if it does not exist."""
     every: Annotated[int | None, Field(ge=1)] = None
-    """Evaluations after which the weights of the moment go to the branch `last`, while training goes on. null: only
-    the last weights, when the run is finished, and only where they are not the best ones."""
+    """Pushes the current weights to the branch `last` after every this many evaluations, during training. null: only the
+    final weights, when the run is finished, and only if they are not the best ones."""
     create_pr: bool = False
-    """Opens a pull request to main instead of writing to it; a second push goes on with the open one."""
+    """Opens a pull request instead of a commit on `revision`; a second push adds to the open one."""
     tag: str | None = None
-    """Name of a tag on the commit."""
+    """Tag for the commit."""
     adapter_only: bool = False
-    """With peft: the adapter alone, which needs its base model; otherwise the merged model, the adapter beside it."""
+    """With peft: pushes the adapter alone, which needs its base model. false: the merged model with the adapter beside it."""
     overwrite_card: bool = False
-    """Gives up what people changed in autotune's own part of the card on the Hub; text of theirs above and below it, and
-    metadata of theirs, stay in any case."""
+    """Overwrites what people changed in autotune's own part of the card on the Hub; their text around it and their metadata
+    stay in any case."""
     when_offline: WhenOffline = WhenOffline.refuse
-    """Hub out of reach: the run is refused before training, or trained and left for `autotune push RUN`."""
+    """If the Hub cannot be reached: refuse the run before training, or train it and leave it for `autotune push RUN`."""
     patience: Annotated[float, Field(ge=0)] = 300.0
-    """Seconds for which a push tries again where the Hub is busy or away."""
+    """Seconds for which a push retries transient errors of the Hub."""
     language: CardLanguage = CardLanguage.pt
-    """Of the model card."""
+    """Language of the model card."""
     license: str | None = None
-    """Licence identifier of the model. null: carried over from base model and data."""
+    """License identifier of the model. null: derived from base model and data."""
 
 
 @dataclass
 class CheckConfig(Strict):
-    """What is looked for before a model is loaded, and what becomes of it."""
+    """Checks before a model is loaded."""
 
     level: CheckLevel = CheckLevel.warn
+    """What ends a run: errors (warn), warnings too (strict), errors alone without looking for warnings (none)."""
     format: CheckFormat = CheckFormat.text
-    """Of `autotune check` and `autotune plan`: a table for people, JSON for programs."""
+    """Output of `autotune check` and `autotune plan`: tables for people (text), or json for programs."""
     near_duplicates: Annotated[float | None, Field(gt=0, lt=1)] = 0.8
     """Texts whose sets of five-letter pieces have at least this Jaccard similarity are near duplicates. null: not
-    looked for."""
+    searched for."""
 
 
 @dataclass
@@ -321,11 +329,11 @@ class BudgetConfig(Strict):
     """What a run may cost; `autotune plan` ends with exit code 3 where its estimate is more. null: no limit."""
 
     hours: Annotated[float | None, Field(gt=0)] = None
-    """Of training and evaluation together."""
+    """Hours of training and evaluation together."""
     memory_gb: Annotated[float | None, Field(gt=0)] = None
-    """Of the GPU where there is one, else of the process."""
+    """Memory of the GPU if there is one, else of the process, in GB."""
     disk_gb: Annotated[float | None, Field(gt=0)] = None
-    """Of the run folder and the cached tables."""
+    """Disk space of the run folder and the cached tables, in GB."""
 
 
 @dataclass
@@ -350,15 +358,15 @@ class RunConfig(Strict):
     check: CheckConfig = field(default_factory=CheckConfig)
     plan: PlanConfig = field(default_factory=PlanConfig)
     seed: Annotated[int, Field(ge=0)] = 42
-    """Of the order of rows, new weights and dropout. The splits have a seed of their own, dataset.seed."""
+    """Seed of the order of rows, new weights and dropout. The splits have their own, dataset.seed."""
     name: str | None = None
     """Folder of the run. null: task, data set, model and a hash of everything that shapes the result."""
     runs: str = "runs"
-    """Where run folders are."""
+    """Folder of all run folders."""
     guard: Guard = Guard.warn
-    """Losses that are no number, collapse to one class, a flat loss, exploding gradients, summaries that are empty or do
-    not end. warn: told once, with advice, and three steps in a row that are not finite stop the run; stop: any
-    of them stops it; none: nothing is told. A step that is not finite is never done."""
+    """What to do about non-finite losses, collapse to one class, a flat loss, exploding gradients, empty or endless
+    summaries. warn: reports each once, with advice; three non-finite steps in a row stop the run. stop: any of them stops
+    it. none: reports nothing. A non-finite step is always skipped."""
     resume: Resume = Resume.auto
-    """auto: a run whose folder exists goes on, and a finished one is not trained again; never: the old folder is
-    set aside and the run starts anew. On the command line also a run folder, which goes on as it was configured."""
+    """auto: resumes a run whose folder exists, and leaves a finished one alone; never: sets the old folder aside and starts
+    again. On the command line also a run folder, which resumes with its own configuration."""
