@@ -1,12 +1,12 @@
-"""The contract of a task: everything that training, evaluation, the report and the card ask of it.
+"""The contract of a task: everything that training, evaluation, the report and the model card need from it.
 
 A task is one module in this package (or a plug-in) with a config dataclass and a class decorated with
 `autotune.registry.register`, plus one YAML in configs/task. Importing a task module loads no torch.
 
-The way of the data: rows (a `datasets.Dataset` with canonical columns) -> `prepare` -> features (windows of
-at most `max_length` tokens, each with the number of its row) -> `collate` -> batch -> `loss`, or
-`predict` -> pieces (one a feature) -> `join` -> predictions (one a row, in order) -> `metric`. Predictions are
-streams from `predict` on: no step holds those of a whole split.
+Data flow: rows (a `datasets.Dataset` with canonical columns) -> `prepare` -> features (windows of at most
+`max_length` tokens, each with the number of its row) -> `collate` -> batch -> `loss`, or `predict` -> outputs
+(one per feature) -> `join` -> predictions (one per row, in order) -> `metric`. Predictions are streamed from
+`predict` on: no stage holds those of a whole split.
 """
 
 from abc import ABC, abstractmethod
@@ -48,12 +48,12 @@ class Batch:
     inputs: "dict[str, Tensor]"
     """Arguments of the model's forward: int64, (features, padded length)."""
     targets: "dict[str, Tensor]" = field(default_factory=dict)
-    """What `loss` compares with; its keys are the task's own business."""
+    """What `loss` compares with; each task chooses its own keys."""
     num_targets: float = 0.0
-    """Sum of the weights of all targets, known before the forward."""
+    """Sum of the weights of all targets, known before the forward pass."""
 
     def to(self, device: Any) -> "Batch":
-        """The batch on another device."""
+        """Returns a copy of the batch on another device."""
         return Batch(
             {name: tensor.to(device) for name, tensor in self.inputs.items()},
             {name: tensor.to(device) for name, tensor in self.targets.items()},
@@ -61,26 +61,27 @@ class Batch:
         )
 
     def pad_to_multiple(self, multiple: int, pad_id: int) -> "Batch":
-        """The batch with lengths that are multiples: nothing attends to what is added, nothing is learned from it."""
+        """Returns the batch padded to a multiple of a length: added positions get no attention and no loss."""
         from torch.nn.functional import pad as pad_tensor
 
-        def wide(tensor: "Tensor", value: int) -> "Tensor":
+        def padded(tensor: "Tensor", value: int) -> "Tensor":
+            # Tensors of one dimension hold one value per feature and have no length.
             missing = -tensor.shape[1] % multiple if tensor.ndim == 2 else 0
             return pad_tensor(tensor, (0, missing), value=value) if missing else tensor
 
         return Batch(
             {
-                name: wide(tensor, 0 if name == "attention_mask" else pad_id)
+                name: padded(tensor, 0 if name == "attention_mask" else pad_id)
                 for name, tensor in self.inputs.items()
             },
-            {name: wide(tensor, IGNORED) for name, tensor in self.targets.items()},
+            {name: padded(tensor, IGNORED) for name, tensor in self.targets.items()},
             self.num_targets,
         )
 
 
 @dataclass(frozen=True)
 class LossSum:
-    """Loss of a micro-batch before division: the step divides by the count of all its micro-batches."""
+    """Loss of a micro-batch before division: the step divides by the count over all its micro-batches and ranks."""
 
     sum: "Tensor"
     """float32 scalar: sum over targets of weight times loss."""
@@ -89,36 +90,37 @@ class LossSum:
 
 
 class FeatureOutput(NamedTuple):
-    """What the model says of one feature."""
+    """Output of the model for one feature."""
 
     row: int
     feature: int
-    """Number of the feature; those of a row follow each other."""
+    """Number of the feature; the features of a row are consecutive."""
     value: Any
-    """As `Task.predict` gave it."""
+    """Result of `Task.predict` for the feature."""
 
 
 @dataclass
 class Scores:
-    """The figures of one split."""
+    """Metric values of one split."""
 
     main: str
-    """Name of the figure that chooses the best checkpoint; higher is better."""
+    """Name of the metric that chooses the best checkpoint; higher is better."""
     values: dict[str, float]
+    """Metric values by name."""
     per_class: dict[str, dict[str, float]] = field(default_factory=dict)
-    """By class or entity type: precision, recall, f1, support."""
+    """Precision, recall, f1 and support of each class or entity type."""
     confusion: dict[str, dict[str, int]] = field(default_factory=dict)
-    """Rows by gold class, then predicted class."""
+    """Number of rows by gold class, then predicted class."""
     counts: dict[str, int] = field(default_factory=dict)
-    """Of rows, entities and the like."""
+    """Numbers of rows, entities and so on."""
 
     @property
     def best(self) -> float:
-        """The main figure."""
+        """Value of the main metric."""
         return self.values[self.main]
 
     def as_dict(self) -> dict[str, Any]:
-        """For metrics.json."""
+        """Returns the content of metrics.json; empty tables are left out."""
         extra = {"per_class": self.per_class, "confusion": self.confusion}
         return {**self.values, **{name: value for name, value in extra.items() if value}}
 
@@ -129,32 +131,34 @@ class Task(ABC):
     Args:
         config: the section `task`.
         base: config and tokenizer of the base model; no weights.
-        facts: JSON that `fit_labels` (and `measure_tokens`) took from the training rows; saved with the model.
+        facts: JSON that `fit_labels` (and `measure_tokens`) derived from the training rows; saved with the model.
 
     Raises:
-        ConfigError: `task.max_length` is more than the model takes.
+        ConfigError: `task.max_length` exceeds the model's limit.
     """
 
     name: ClassVar[str]
     """Key in the registry and name of the file in configs/task."""
     Config: ClassVar[type[TaskConfig]]
+    """Class of the section `task`."""
     Facts: ClassVar[type[Record]] = Record
-    """Schema of `facts`, by which those of a saved model are checked."""
+    """Schema of `facts`; the facts of a saved model are checked against it."""
     columns: ClassVar[tuple[Column, ...]]
     """Canonical columns of the rows."""
     heads: ClassVar[Mapping[Family, Head]]
-    """The families that can do this task, and with which head."""
+    """Supported model families and the head that each gets."""
     alternatives: ClassVar[str]
-    """For the families that cannot: what to use, as overrides."""
+    """Overrides that name supported models, suggested when a model of another family is chosen."""
     example_overrides: ClassVar[str]
-    """Overrides of a real run, for people who have tried the tiny one."""
+    """Overrides of a real run, suggested after a run with the tiny model."""
     tiny: ClassVar[str]
     """Architecture of the tiny model when model.tiny is auto."""
     main_metric: ClassVar[str]
+    """Name of the metric that chooses the best checkpoint; higher is better."""
     pipeline: ClassVar[str | None] = None
-    """The `transformers.pipeline` that answers for a text as the saved model does; None: none is promised to."""
+    """The `transformers.pipeline` that gives the same predictions as the saved model; None if there is none."""
     problem_type: ClassVar[str] = "single_label_classification"
-    """Of a sequence head: what that pipeline makes of its outputs; also `multi_label_classification`, `regression`."""
+    """How that pipeline reads the outputs of a sequence head; also `multi_label_classification`, `regression`."""
 
     def __init__(self, config: Any, base: ModelSpec, facts: dict[str, Any]) -> None:
         self.config, self.base, self.facts = config, base, facts
@@ -172,35 +176,35 @@ class Task(ABC):
 
     @classmethod
     def rules(cls, config: RunConfig) -> Iterator[AutotuneError]:
-        """What only the task knows to be wrong in a configuration. By default: scores go from 0 to 1.
+        """Yields the errors in a configuration that only the task can know. By default: scores are between 0 and 1.
 
-        The section `task` is that of `Config`, which a class derived from another task may have replaced.
+        The section `task` is an instance of `Config`; a subclass of another task may use a different one.
         """
         yield from min_delta(config)
 
     @classmethod
     @abstractmethod
     def fit_labels(cls, config: Any, dataset: DatasetConfig, rows: "Mapping[str, Dataset]") -> dict[str, Any]:
-        """Facts of the training rows that the model is built on (label names and their order).
+        """Returns the facts of the training rows that the model depends on (label names and their order).
 
-        Runs before any model or tokenizer is opened.
+        Called before any model or tokenizer is opened.
 
         Raises:
-            DataError: labels that cannot be learned or scored.
+            DataError: labels cannot be learned or scored.
         """
 
     @classmethod
     @abstractmethod
     def texts(cls, rows: "Dataset") -> Iterator[str]:
-        """The texts of rows, from which the tokenizer of a tiny model is trained."""
+        """Yields the texts of rows; the tokenizer of a tiny model is trained on them."""
 
     @abstractmethod
     def labels(self) -> list[str] | None:
-        """Names of the model's outputs in the order of their ids; None for generation."""
+        """Returns the names of the model's outputs in the order of their ids; None for generation."""
 
     @abstractmethod
     def prepare(self, rows: "Iterable[Row]", first: int = 0) -> Iterator[dict[str, Any]]:
-        """Features of rows. Deterministic, so that they can be cached.
+        """Yields the features of rows. Must be deterministic, because features are cached.
 
         Args:
             rows: rows with canonical columns; targets may be missing in prediction.
@@ -213,49 +217,49 @@ class Task(ABC):
 
     @classmethod
     def count_units(cls, rows: "Dataset") -> dict[str, int]:
-        """How much of what this task counts the rows hold, besides tokens. Nothing by default."""
+        """Returns how many units other than tokens (words, entities) the rows hold. Empty by default."""
         return {}
 
     def exceeds_window(self, features: "Dataset") -> "NDArray[np.bool_]":
-        """Whether more stands in the row of a feature than in its first window: bool (features,)."""
+        """Returns whether the row of a feature does not fit in its first window: bool (features,)."""
         table = features.data.table
         rows = table["row"].to_numpy()
-        several = np.append(False, rows[1:] == rows[:-1])
-        return several | (table["lost"].to_numpy() > 0)
+        is_later_window = np.append(False, rows[1:] == rows[:-1])
+        return is_later_window | (table["lost"].to_numpy() > 0)
 
     def reference_too_long(self, features: "Dataset") -> "NDArray[np.bool_]":
-        """Whether the reference of a feature is longer than what the model may write: bool (features,)."""
+        """Returns whether the reference of a feature is longer than the model may generate: bool (features,)."""
         return np.zeros(len(features), dtype=np.bool_)
 
     def tokens_lost(self, rows: "Iterable[Row]") -> Counter[str]:
-        """What stands behind the end of the first window, and so would be lost without others: tokens and units.
+        """Counts the tokens and units after the first window, which would be lost without further windows.
 
         Args:
-            rows: those that are `overlong` or `unreachable`.
+            rows: rows for which `exceeds_window` or `reference_too_long` is true.
         """
         return Counter()
 
-    def truncation_advice(self, wanted: int) -> str:
-        """What to do where rows of `wanted` tokens are cut because the model takes no more."""
+    def truncation_advice(self, needed: int) -> str:
+        """Returns advice for the case that rows of `needed` tokens are cut at the model's limit."""
         return (
-            f"model.max_length={wanted} task.max_length={wanted} where positions have no end, as in T5; "
+            f"model.max_length={needed} task.max_length={needed} where positions have no end, as in T5; "
             "else a base model that takes longer inputs"
         )
 
     def measure_tokens(self, rows: "Mapping[str, Dataset]") -> None:
-        """Adds to `facts` what can only be measured in tokens. Nothing by default.
+        """Adds to `facts` what can only be measured in tokens. Does nothing by default.
 
         Args:
-            rows: the splits whose gold values may be looked at: train and validation.
+            rows: the splits whose gold values may be used: train and validation.
         """
 
     @abstractmethod
     def collate(self, features: Sequence[Feature]) -> Batch:
-        """Training batch of features that have targets, padded to the longest."""
+        """Builds a training batch from features that have targets, padded to the longest."""
 
     @staticmethod
     def lengths(features: "Dataset") -> "NDArray[np.int64]":
-        """Tokens of each feature, one column a padded tensor: int64 (features, tensors)."""
+        """Returns the tokens of each feature, one column per padded tensor: int64 (features, tensors)."""
         import pyarrow.compute as pc
 
         columns = [name for name in ("input_ids", "target_ids") if name in features.column_names]
@@ -266,39 +270,39 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, model: "nn.Module", batch: Batch) -> LossSum:
-        """Loss of a batch in float32, with gradient."""
+        """Returns the loss of a batch in float32, with gradient."""
 
     @abstractmethod
     def predict(self, model: "nn.Module", features: Sequence[Feature]) -> list[Any]:
-        """What the model says of each feature, in their order, as plain Python and numpy values."""
+        """Returns the model's output for each feature, in order, as plain Python and numpy values."""
 
     @abstractmethod
     def join(self, rows: "Iterable[Row]", pieces: Sequence[FeatureOutput]) -> Iterator[Prediction]:
-        """One prediction for every row, in order; windows are merged, nothing is left out.
+        """Merges the windows of each row; yields one prediction for every row, in order.
 
         Args:
             rows: some rows of a split, in order.
-            pieces: one for each feature of these rows, in the order of the features.
+            pieces: one output for each feature of these rows, in the order of the features.
 
         Yields:
-            JSON objects with `id`, `prediction` and, where the rows have it, the gold value under its role.
+            JSON objects with `id`, `prediction` and, if the rows have it, the gold value under its role.
         """
 
     @abstractmethod
     def metric(self) -> "OfflineMetric[Any]":
-        """An `evaluate.Metric` without rows, whose figures `main_metric` is one of."""
+        """Returns an empty `evaluate.Metric`; `main_metric` is one of its values."""
 
     def to_metric_inputs(self, row: Row, prediction: Prediction) -> tuple[Any, Any]:
-        """Reference and prediction in the form that `metric` takes. By default as they stand.
+        """Returns reference and prediction in the form that `metric` takes. By default unchanged.
 
         Raises:
-            DataError: the reference is none that the model can give.
+            DataError: the model cannot give the reference as an answer, such as an unseen label.
         """
         (target,) = (column.role for column in self.columns if column.target)
         return row[target], prediction["prediction"]
 
     def score(self, rows: "Iterable[Row]", predictions: Iterable[Prediction]) -> Scores:
-        """Compares predictions with uncut references, one by one."""
+        """Scores predictions against uncut references, one row at a time."""
         metric = self.metric()
         for row, prediction in zip(rows, predictions, strict=True):
             reference, answer = self.to_metric_inputs(row, prediction)
@@ -306,7 +310,7 @@ class Task(ABC):
         return self.scores(metric)
 
     def scores(self, metric: "OfflineMetric[Any]") -> Scores:
-        """The figures of the rows that a metric has been given."""
+        """Returns the scores of the rows that were added to a metric."""
         values = metric.compute()
         tables = (values.pop(name, {}) for name in ("per_class", "confusion", "counts"))
         return Scores(self.main_metric, values, *tables)
@@ -314,21 +318,21 @@ class Task(ABC):
     @classmethod
     @abstractmethod
     def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, Iterator[Prediction]]:
-        """Predictions for rows by methods that need no neural network, by name; the most trivial first."""
+        """Returns predictions by methods that need no neural network, by name; the most trivial first."""
 
     def in_pipeline(self, row: Row) -> str | None:
-        """What `pipeline` is given for a row; None where it cannot read the row as the task does.
+        """Returns the input of `pipeline` for a row; None if the pipeline cannot read the row as the task does.
 
-        By default the text, where it is the only column beside targets.
+        By default the text, if it is the only column besides targets.
         """
         inputs = [column.role for column in self.columns if not column.target]
         text = row[inputs[0]] if len(inputs) == 1 else None
         return text if isinstance(text, str) else None
 
     def generation(self) -> dict[str, Any]:
-        """Arguments of `generate` that reproduce the predictions; empty for classification."""
+        """Returns the arguments of `generate` that reproduce the predictions; empty for classification."""
         return {}
 
     def serving_config(self) -> dict[str, Any]:
-        """What a server needs to know besides the model; empty where `transformers.pipeline` serves it."""
+        """Returns what a server needs besides the model; empty if `transformers.pipeline` can serve it."""
         return {}
