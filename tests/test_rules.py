@@ -423,6 +423,6 @@ def test_tiny_models_are_as_long_as_the_rules_say():
 
 def test_the_usual_window_is_that_of_the_tasks():
     from autotune.models.spec import DEFAULT_MAX_LENGTH
-    from autotune.tasks.overlap import USUAL
+    from autotune.tasks.overlap import DEFAULT_WINDOW
 
-    assert USUAL == DEFAULT_MAX_LENGTH
+    assert DEFAULT_WINDOW == DEFAULT_MAX_LENGTH

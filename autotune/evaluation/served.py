@@ -39,7 +39,7 @@ def rows_to_compare(task: Task, rows: Sequence[Row]) -> list[Row]:
         return []
     sample = texts[0][:200]
     special = [] if is_unigram(task.tokenizer) else sorted(shaping_tokens(task.tokenizer))
-    made_up = [" ".join([sample, *task.encoder.words[:20], *special[:20], sample])]
+    made_up = [" ".join([sample, *task.encoder.added_words[:20], *special[:20], sample])]
     if task.max_length <= MAX_WINDOW:
         tokens = max(1, len(task.encoder.ids([sample])[0]))
         made_up.append(" ".join([sample] * (1 + task.max_length // tokens)))

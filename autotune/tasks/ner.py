@@ -1,4 +1,4 @@
-"""Named entity recognition: one IOB2 tag for each word, over documents of any length."""
+"""Named entity recognition: one IOB2 tag per word, in documents of any length."""
 
 from bisect import bisect
 from collections import Counter
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from autotune.metrics.entities import Entities
 
 NOT_A_WORD = -1
-"""In `words`: the position does not answer for a word."""
+"""Value in `words` of a position that does not predict the tag of a word."""
 
 
 @dataclass
@@ -46,18 +46,20 @@ class NerConfig(TaskConfig):
 
 
 class Facts(Record):
-    """What the model is built on."""
+    """Facts of the training rows that the model depends on."""
 
     labels: Annotated[list[str], Field(min_length=2)]
+    """Tags in the order of their ids."""
     counts: dict[str, Annotated[int, Field(ge=0)]]
+    """Entities of train by type."""
 
 
 @register
 class Ner(Task):
-    """words -> tags.
+    """Task: words -> tags.
 
-    The first piece of a word carries its tag (Devlin et al. 2019); in overlapping windows a word is learned
-    and predicted only where it is most central, so every gold word counts exactly once.
+    The first token of a word carries its tag (Devlin et al. 2019). In overlapping windows a word is learned and
+    predicted only where it is most central, so every gold word counts exactly once.
     """
 
     name = "ner"
@@ -79,14 +81,14 @@ class Ner(Task):
 
     @classmethod
     def rules(cls, config: RunConfig) -> Iterator[AutotuneError]:
-        """Windows overlap by less than a window."""
+        """Yields the errors in the section `task`: windows must overlap by less than a window."""
         yield from super().rules(config)
         if isinstance(config.task, NerConfig):
             yield from overlap(config, config.task.overlap)
 
     @classmethod
     def fit_labels(cls, config: Any, dataset: DatasetConfig, rows: "Mapping[str, Dataset]") -> dict[str, Any]:
-        """Tags in the order of their ids (O first), and how many entities of each type train has."""
+        """Returns the tags in the order of their ids (O first), and the entities of each type in train."""
         counts = {split: _entity_counts(data) for split, data in rows.items()}
         if not counts["train"]:
             raise DataError(
@@ -95,24 +97,24 @@ class Ner(Task):
                 fix="check dataset.columns.tags (or dataset.tag_column) and dataset.label_map",
             )
         types = label_names(dataset, counts["train"])
-        unfit = {
+        bad_types = {
             name: repaired
             for names in (types, *counts.values())
             for name in names
             if (repaired := repaired_type(name))
         }
-        if unfit:
+        if bad_types:
             raise RelabelError(
-                f"entity types that cannot be scored, for the metric would read them as others: {listing(map(repr, unfit))}",
+                f"entity types that cannot be scored, for the metric would read them as others: {listing(map(repr, bad_types))}",
                 where="column tags, dataset.label_map or dataset.labels",
                 found="a hyphen or blank at an end, or the form of a tag",
                 config=dataset,
-                relabel=unfit,
+                relabel=bad_types,
             )
-        strange = {
+        unseen_types = {
             name: same_spelling(name, types) or "O"
-            for found in counts.values()
-            for name in found
+            for type_counts in counts.values()
+            for name in type_counts
             if name not in types
         }
         errors: list[AutotuneError] = [
@@ -121,10 +123,10 @@ class Ner(Task):
                 where=f"{split}, column tags",
                 found=f"types of train: {listing(types)}",
                 config=dataset,
-                relabel=strange,
+                relabel=unseen_types,
             )
-            for split, found in counts.items()
-            for name, number in found.items()
+            for split, type_counts in counts.items()
+            for name, number in type_counts.items()
             if name not in types
         ]
         raise_all(errors)
@@ -133,33 +135,34 @@ class Ner(Task):
 
     @classmethod
     def texts(cls, rows: "Dataset") -> Iterator[str]:
-        """The words joined by blanks."""
+        """Yields the words of each row, joined by blanks."""
         return (" ".join(tokens) for tokens in iter_column(rows, "tokens"))
 
     def labels(self) -> list[str]:
-        """The tags."""
+        """Returns the tags in the order of their ids."""
         return list(self.facts["labels"])
 
     def prepare(self, rows: Iterable[Row], first: int = 0) -> Iterator[dict[str, Any]]:
-        """One feature a window.
+        """Yields one feature per window.
 
         Yields:
             `row`, `input_ids`, `length`, `lost` (always 0), `words`: at each position the number of the word whose tag
-            the position gives, else -1; `labels`: the tag's id there, else -100.
+            the position predicts, else -1; `labels`: the id of that tag, else -100.
         """
-        room = self.encoder.max_content_tokens(self.max_length)
-        shared = min(self.config.overlap or self.max_length // 4, room - 1)
+        window_size = self.encoder.max_content_tokens(self.max_length)
+        overlap_tokens = min(self.config.overlap or self.max_length // 4, window_size - 1)
         number = first
         for chunk in chunks(rows):
-            for row, (ids, words) in zip(chunk, self._pieces(chunk), strict=True):
+            for row, (ids, words) in zip(chunk, self._tokenize(chunk), strict=True):
                 tags = (
                     [self.ids.get(tag, IGNORED) for tag in row["tags"]]
                     if row.get("tags") is not None
                     else None
                 )
-                spans = windows(len(ids), room, shared)
-                first_pieces = {word: position for position, word in reversed(list(enumerate(words)))}
-                owners = {position: most_central(position, spans) for position in first_pieces.values()}
+                spans = windows(len(ids), window_size, overlap_tokens)
+                # In reverse order, so that the first token of a word overwrites its later ones.
+                first_tokens = {word: position for position, word in reversed(list(enumerate(words)))}
+                owners = {position: most_central(position, spans) for position in first_tokens.values()}
                 for index, (start, end) in enumerate(spans):
                     window_words = [
                         words[position] if owners.get(position) == index else NOT_A_WORD
@@ -173,7 +176,7 @@ class Ner(Task):
                     yield {
                         "row": number,
                         "input_ids": self.encoder.wrap(ids[start:end]),
-                        "length": len(ids) + self.encoder.specials,
+                        "length": len(ids) + self.encoder.num_special_tokens,
                         "lost": 0,
                         "words": window_words,
                         "labels": [
@@ -185,33 +188,36 @@ class Ner(Task):
 
     @classmethod
     def count_units(cls, rows: "Dataset") -> dict[str, int]:
-        """Words and entities."""
+        """Counts words and entities."""
         words = sum(len(tokens) for tokens in iter_column(rows, "tokens"))
         return {"words": words, "entities": _entity_counts(rows).total()}
 
     def tokens_lost(self, rows: Iterable[Row]) -> Counter[str]:
-        """Tokens, words and entities behind the first window; an entity is lost with one of its words."""
-        room = self.encoder.max_content_tokens(self.max_length)
+        """Counts tokens, words and entities after the first window; an entity is lost with any of its words."""
+        window_size = self.encoder.max_content_tokens(self.max_length)
         lost: Counter[str] = Counter()
         for chunk in chunks(rows):
-            for row, (ids, words) in zip(chunk, self._pieces(chunk), strict=True):
-                inside = set(words[:room])
-                first = min((word for word in words[room:] if word not in inside), default=len(row["tokens"]))
+            for row, (ids, words) in zip(chunk, self._tokenize(chunk), strict=True):
+                kept_words = set(words[:window_size])
+                first_lost = min(
+                    (word for word in words[window_size:] if word not in kept_words),
+                    default=len(row["tokens"]),
+                )
                 spans = entities(row["tags"]) if row.get("tags") is not None else []
-                lost["tokens"] += max(0, len(ids) - room)
-                lost["words"] += len(row["tokens"]) - first
-                lost["entities"] += sum(end > first for _, _, end in spans)
+                lost["tokens"] += max(0, len(ids) - window_size)
+                lost["words"] += len(row["tokens"]) - first_lost
+                lost["entities"] += sum(end > first_lost for _, _, end in spans)
         return lost
 
-    def _pieces(self, rows: Sequence[Row]) -> Iterator[tuple[list[int], list[int]]]:
-        """Token ids of each row and the word that each belongs to.
+    def _tokenize(self, rows: Sequence[Row]) -> Iterator[tuple[list[int], list[int]]]:
+        """Yields the token ids of each row, and the number of the word that each token belongs to.
 
         Words are read as `transformers.pipeline` reads them in a text with one blank between them; a blank that is a
         token belongs to the word after it. A word that the tokenizer drops (a lone control or private-use character)
-        becomes the unknown token, so that it is predicted like every other word. Of words that are one token
-        together, the first has it.
+        becomes the unknown token, so that it is predicted like every other word. If several words form one token, the
+        token belongs to the first.
         """
-        units = [self.encoder.count_units(row["text"], row["tokens"], row["starts"]) for row in rows]
+        units = [self.encoder.split_units(row["text"], row["tokens"], row["starts"]) for row in rows]
         texts = [" ".join(text for _, text in unit) for unit in units]
         encoded = self.tokenizer(
             texts,
@@ -227,25 +233,26 @@ class Ner(Task):
                 unit[min(bisect(ends, start), len(unit) - 1)][0]
                 for start, _ in encoded["offset_mapping"][index]
             ]
+            # Words that the tokenizer dropped: without a token they would have no position that predicts them.
             for word in sorted({word for word, _ in unit} - set(words)):
-                at = next((i for i, other in enumerate(words) if other > word), len(words))
-                ids.insert(at, self._unknown)
-                words.insert(at, word)
+                position = next((i for i, other in enumerate(words) if other > word), len(words))
+                ids.insert(position, self._unknown_id)
+                words.insert(position, word)
             yield ids, words
 
     def in_pipeline(self, row: Row) -> str | None:
-        """The words with one blank between them."""
-        units = [text for _, text in self.encoder.count_units(row["text"], row["tokens"], row["starts"])]
+        """Returns the words with one blank between them; None if the tokenizer drops a word."""
+        units = [text for _, text in self.encoder.split_units(row["text"], row["tokens"], row["starts"])]
         return " ".join(units) if all(self.encoder.ids(units)) else None
 
     @property
-    def _unknown(self) -> int:
-        """What stands for a word without pieces: byte-level vocabularies have no unknown token."""
+    def _unknown_id(self) -> int:
+        """Id of a word without tokens; the padding id in byte-level vocabularies, which have no unknown token."""
         unknown = self.tokenizer.unk_token_id
         return self.tokenizer.pad_token_id if unknown is None else unknown
 
     def collate(self, features: Sequence[Feature]) -> Batch:
-        """Targets: `labels` int64 (features, length), -100 where no word begins."""
+        """Builds a batch with targets `labels`, int64 (features, length), -100 where no word begins."""
         return Batch(
             padded_inputs([feature["input_ids"] for feature in features], self.tokenizer.pad_token_id),
             {"labels": pad([feature["labels"] for feature in features], IGNORED)},
@@ -253,7 +260,7 @@ class Ner(Task):
         )
 
     def loss(self, model: "nn.Module", batch: Batch) -> LossSum:
-        """Cross-entropy summed over words."""
+        """Returns the cross-entropy summed over words."""
         from torch.nn.functional import cross_entropy
 
         labels = batch.targets["labels"]
@@ -264,23 +271,23 @@ class Ner(Task):
         return LossSum(loss, batch.num_targets)
 
     def predict(self, model: "nn.Module", features: Sequence[Feature]) -> list[Any]:
-        """(words int32, tags int16, probabilities float32) of the words that each window answers for."""
+        """Returns (words int32, tags int16, probabilities float32) of the words that each window predicts."""
         inputs = padded_inputs([feature["input_ids"] for feature in features], self.tokenizer.pad_token_id)
         logits = model(**Batch(inputs).to(model.device).inputs).logits.float()
         probabilities, tags = (tensor.cpu() for tensor in logits.softmax(-1).max(-1))
         words = pad([feature["words"] for feature in features], NOT_A_WORD)
         return [
-            tuple(part[asked != NOT_A_WORD].numpy() for part in parts)
-            for asked, *parts in zip(words, words.int(), tags.short(), probabilities, strict=True)
+            tuple(tensor[window_words != NOT_A_WORD].numpy() for tensor in tensors)
+            for window_words, *tensors in zip(words, words.int(), tags.short(), probabilities, strict=True)
         ]
 
     def join(self, rows: Iterable[Row], pieces: Sequence[FeatureOutput]) -> Iterator[Prediction]:
-        """A tag for every word; `entities` with offsets into `text`, which is as it was given, and the mean probability
-        of their words."""
+        """Yields a tag for every word, and `entities` with the mean probability of their words and with offsets into
+        `text`, the text before normalization."""
         names = self.labels()
-        for row, (_, group) in zip(rows, groupby(pieces, key=lambda piece: piece.row), strict=True):
-            tags, certain = _of_all_words(group, names, len(row["tokens"]))
-            text, starts, ends = _places(row)
+        for row, (_, outputs) in zip(rows, groupby(pieces, key=lambda output: output.row), strict=True):
+            tags, word_probabilities = _merge_windows(outputs, names, len(row["tokens"]))
+            text, starts, ends = _original_text(row)
             yield {
                 "id": row["id"],
                 "text": text,
@@ -293,57 +300,58 @@ class Ner(Task):
                         "start": starts[first],
                         "end": ends[last - 1],
                         "text": text[starts[first] : ends[last - 1]],
-                        "probability": sum(certain[first:last]) / (last - first),
+                        "probability": sum(word_probabilities[first:last]) / (last - first),
                     }
                     for name, first, last in entities(tags)
                 ],
             }
 
     def metric(self) -> "Entities":
-        """Entity F1 over every gold word: strict IOB2, conlleval beside it, per entity type."""
+        """Returns entity F1 over all gold words: strict IOB2, also as conlleval counts, and per entity type."""
         from autotune.metrics import entity_metric
 
         return entity_metric()
 
     @classmethod
     def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, Iterator[Prediction]]:
-        """For each word the tag it has most often in train; O for words that train does not have."""
+        """Returns for each word its most frequent tag in train; O for words that train does not have."""
         tags: dict[str, Counter[str]] = {}
         for row in iter_rows(train):
             for word, tag in zip(row["tokens"], row["tags"], strict=True):
                 tags.setdefault(word, Counter())[tag] += 1
-        usual = {word: counter.most_common(1)[0][0] for word, counter in tags.items()}
+        most_frequent = {word: counter.most_common(1)[0][0] for word, counter in tags.items()}
         return {
             "most frequent tag of each word": (
-                {"prediction": [usual.get(word, "O") for word in tokens]}
+                {"prediction": [most_frequent.get(word, "O") for word in tokens]}
                 for tokens in iter_column(rows, "tokens")
             )
         }
 
 
-def _places(row: Row) -> tuple[str, Sequence[int], Sequence[int]]:
-    """The text as it was given, and where each word begins and ends in it."""
+def _original_text(row: Row) -> tuple[str, Sequence[int], Sequence[int]]:
+    """Returns the text before normalization, and where each word begins and ends in it."""
     if row.get("given_starts") is not None:
         return row["given_text"], row["given_starts"], row["given_ends"]
     ends = [start + len(token) for start, token in zip(row["starts"], row["tokens"], strict=True)]
     return row["text"], row["starts"], ends
 
 
-def _of_all_words(
-    pieces: Iterable[FeatureOutput], names: Sequence[str], count: int
+def _merge_windows(
+    outputs: Iterable[FeatureOutput], names: Sequence[str], count: int
 ) -> tuple[list[str], list[float]]:
-    """Tag and probability of each word; a word without a token of its own continues the one before it."""
-    tags, certain = [""] * count, [0.0] * count
-    for piece in pieces:
-        for word, tag, probability in zip(*piece.value, strict=True):
-            tags[word], certain[word] = names[tag], float(probability)
+    """Returns tag and probability of each word; a word that shares its token continues the word before it."""
+    tags, probabilities = [""] * count, [0.0] * count
+    for output in outputs:
+        for word, tag, probability in zip(*output.value, strict=True):
+            tags[word], probabilities[word] = names[tag], float(probability)
     for word, tag in enumerate(tags):
         if not tag:
-            before = tags[word - 1]
-            tags[word], certain[word] = f"I-{before[2:]}" if before != "O" else "O", certain[word - 1]
-    return tags, certain
+            previous = tags[word - 1]
+            tags[word] = f"I-{previous[2:]}" if previous != "O" else "O"
+            probabilities[word] = probabilities[word - 1]
+    return tags, probabilities
 
 
 def _entity_counts(data: "Dataset") -> Counter[str]:
-    """Entities of each type."""
+    """Counts the entities of each type."""
     return Counter(name for tags in iter_column(data, "tags") for name, _, _ in entities(tags))

@@ -1,4 +1,4 @@
-"""Windows over long texts, for the tasks that read in windows."""
+"""The rule for `task.overlap`, shared by the tasks that cut long texts into windows."""
 
 from collections.abc import Iterator
 
@@ -6,17 +6,17 @@ from autotune.config.rules.model import max_input_length
 from autotune.config.schema import RunConfig
 from autotune.errors import AutotuneError, ConfigError
 
-USUAL = 512
-"""Longest window when nobody says; `autotune.tasks.base.DEFAULT_MAX_LENGTH`."""
+DEFAULT_WINDOW = 512
+"""Longest window by default, like `autotune.models.spec.DEFAULT_MAX_LENGTH`."""
 
 
-def overlap(config: RunConfig, given: int | None) -> Iterator[AutotuneError]:
-    """Neighbouring windows share less than a whole one, so that each brings something new."""
-    window = config.task.max_length or min(max_input_length(config) or USUAL, USUAL)
-    if given is not None and given >= window:
+def overlap(config: RunConfig, value: int | None) -> Iterator[AutotuneError]:
+    """Yields an error if neighbouring windows share a whole window or more, because the next one would add nothing."""
+    window = config.task.max_length or min(max_input_length(config) or DEFAULT_WINDOW, DEFAULT_WINDOW)
+    if value is not None and value >= window:
         yield ConfigError(
             f"windows of {window} tokens cannot share so many and go on",
             where="task.overlap",
-            found=str(given),
+            found=str(value),
             fix=f"task.overlap={max(1, window // 4)}",
         )

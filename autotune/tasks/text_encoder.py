@@ -1,4 +1,4 @@
-"""Texts to token ids, with the special tokens that a tokenizer adds to whole texts."""
+"""Encodes texts as token ids, with the special tokens that a tokenizer adds to whole texts."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def chunks(rows: Iterable[T], size: int = 512) -> Iterator[list[T]]:
-    """Rows in lists, so that the tokenizer can work on many texts at once."""
+    """Yields rows in lists, because a tokenizer is faster on many texts at once."""
     remaining = iter(rows)
     while chunk := list(islice(remaining, size)):
         yield chunk
@@ -24,15 +24,15 @@ def chunks(rows: Iterable[T], size: int = 512) -> Iterator[list[T]]:
 class TextEncoder:
     """Turns texts into token ids and adds the special tokens that the tokenizer's own template adds.
 
-    The template is read off an example, so that windows can be cut by us and still look to the model like
-    whole texts.
+    The template is read from an encoded example: windows are cut from token ids, and each must still look like a
+    whole text to the model.
     """
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
         self.tokenizer = tokenizer
         bare = self.ids(["a"])[0]
         with_special_tokens = list(tokenizer("a")["input_ids"])
-        at = next(
+        start = next(
             (
                 i
                 for i in range(len(with_special_tokens) + 1)
@@ -40,69 +40,72 @@ class TextEncoder:
             ),
             None,
         )
-        if at is None:
+        if start is None:
             raise ModelError(
                 "the tokenizer reads a text in another way when it adds its special tokens",
                 where="tokenizer.json",
                 found=f"{bare} and {with_special_tokens} for 'a'",
                 fix="download or copy the model's folder again",
             )
-        self.prefix, self.suffix = with_special_tokens[:at], with_special_tokens[at + len(bare) :]
-        self.specials = len(self.prefix) + len(self.suffix)
+        self.prefix, self.suffix = with_special_tokens[:start], with_special_tokens[start + len(bare) :]
+        self.num_special_tokens = len(self.prefix) + len(self.suffix)
         added = [token.content for token in tokenizer.added_tokens_decoder.values() if not token.special]
-        self.words = sorted(added, key=len, reverse=True)
+        self.added_words = sorted(added, key=len, reverse=True)
         """Added tokens that are words of texts, such as [URL]; the longest first."""
-        self._words = re.compile("|".join(map(re.escape, self.words)) or r"(?!)")
+        # An alternation takes the first alternative that matches, hence the order; `(?!)` matches nothing.
+        self._added_word_pattern = re.compile("|".join(map(re.escape, self.added_words)) or r"(?!)")
 
     def max_content_tokens(self, max_length: int) -> int:
-        """Tokens of text that fit beside the special tokens.
+        """Returns how many tokens of text fit next to the special tokens.
 
         Raises:
-            ConfigError: none fit.
+            ConfigError: no token fits.
         """
-        if max_length <= self.specials:
+        if max_length <= self.num_special_tokens:
             raise ConfigError(
-                f"no room is left for text: {self.specials} tokens of each input are special tokens",
+                f"no room is left for text: {self.num_special_tokens} tokens of each input are special tokens",
                 where="task.max_length",
                 found=str(max_length),
-                fix=f"task.max_length={self.specials + 64}",
+                fix=f"task.max_length={self.num_special_tokens + 64}",
             )
-        return max_length - self.specials
+        return max_length - self.num_special_tokens
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, uncut, without special tokens."""
+        """Returns the token ids of each text, uncut, without special tokens."""
         if not texts:
             return []
-        # "</s>" in a text is text: read as the special token it would end the input.
+        # "</s>" in a text is text: read as a special token it would end the input.
         encoded = self.tokenizer(
             list(texts), add_special_tokens=False, split_special_tokens=True, verbose=False
         )
         return list(encoded["input_ids"])
 
-    def count_units(self, text: str, words: Sequence[str], starts: Sequence[int]) -> list[tuple[int, str]]:
-        """What is tokenised by itself: each word of a text, or the words together that are one token ([, URL, ]).
+    def split_units(self, text: str, words: Sequence[str], starts: Sequence[int]) -> list[tuple[int, str]]:
+        """Splits a text into units that are tokenized separately: a word, or several words that form one added token
+        ([, URL, ]).
 
         Args:
-            text: whole.
-            words: of the text, in order.
+            text: the whole text.
+            words: the words of the text, in order.
             starts: words[i] begins at text[starts[i]].
 
         Returns:
             The number of the first word of each unit, and its text.
         """
         units = list(enumerate(words))
-        if not self.words:
+        if not self.added_words:
             return units
-        begins = {start: number for number, start in enumerate(starts)}
-        ends = {
+        word_at_start = {start: number for number, start in enumerate(starts)}
+        word_at_end = {
             start + len(word): number for number, (word, start) in enumerate(zip(words, starts, strict=True))
         }
-        for match in reversed(list(self._words.finditer(text))):
-            first, last = begins.get(match.start()), ends.get(match.end())
+        # From the last match to the first: replacing a slice shifts only the units after it.
+        for match in reversed(list(self._added_word_pattern.finditer(text))):
+            first, last = word_at_start.get(match.start()), word_at_end.get(match.end())
             if first is not None and last is not None and first < last:
                 units[first : last + 1] = [(first, match[0])]
         return units
 
     def wrap(self, ids: Sequence[int]) -> list[int]:
-        """The ids with special tokens around them; never empty."""
+        """Adds the special tokens around ids; the result is never empty."""
         return [*self.prefix, *ids, *self.suffix] or [self.tokenizer.pad_token_id]

@@ -1,28 +1,28 @@
-"""Texts longer than the model: overlapping windows over their tokens, and which window answers for a token."""
+"""Overlapping windows over texts that are longer than the model's input, and the window that predicts each token."""
 
 from collections.abc import Sequence
 
 
-def windows(length: int, room: int, overlap: int) -> list[tuple[int, int]]:
-    """Cuts `length` tokens into windows of at most `max_content_tokens`, neighbours sharing at least `overlap`.
+def windows(length: int, size: int, overlap: int) -> list[tuple[int, int]]:
+    """Cuts `length` tokens into windows of at most `size`; neighbours share at least `overlap` tokens.
 
-    The last window ends with the text and is as long as the others, so that its tokens have full context.
+    The last window ends with the text and is as long as the others, which gives its tokens full context.
 
     Returns:
         (first, end) of each window, end exclusive; one empty window for an empty text.
     """
-    if length <= room:
+    if length <= size:
         return [(0, length)]
-    step = room - overlap
-    starts = list(range(0, length - room, step)) + [length - room]
-    return [(start, start + room) for start in starts]
+    stride = size - overlap
+    starts = list(range(0, length - size, stride)) + [length - size]
+    return [(start, start + size) for start in starts]
 
 
 def most_central(position: int, spans: Sequence[tuple[int, int]]) -> int:
-    """Number of the window in which a token has the most context on its poorer side.
+    """Returns the number of the window in which a token has the most context on the side that has less.
 
-    The rule of BERT's SQuAD evaluation (Devlin et al. 2019) that BERTimbau uses for NER (Souza et al. 2019,
-    section 6.2.2). Ties go to the earlier window. At least one span holds the position.
+    This is the rule of BERT's SQuAD evaluation (Devlin et al. 2019), which BERTimbau uses for NER (Souza et al. 2019,
+    section 6.2.2). Ties go to the earlier window. At least one span must contain the position.
     """
     return max(
         (index for index, (start, end) in enumerate(spans) if start <= position < end),

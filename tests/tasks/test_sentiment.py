@@ -32,7 +32,7 @@ def test_truncation_counts_what_it_cut_and_error_refuses(make_task):
     task = make_task("sentiment", ROWS, max_length=20, on_overflow="truncate")
     features = list(task.prepare(ROWS))
     whole = len(task.tokenizer(ROWS[1]["text"], add_special_tokens=False)["input_ids"])
-    assert [feature["lost"] for feature in features] == [0, whole - (20 - task.encoder.specials), 0]
+    assert [feature["lost"] for feature in features] == [0, whole - (20 - task.encoder.num_special_tokens), 0]
     with pytest.raises(DataError, match=r"(?s)row 1 \(id b\).*task.on_overflow=window"):
         list(make_task("sentiment", ROWS, max_length=20, on_overflow="error").prepare(ROWS))
 
