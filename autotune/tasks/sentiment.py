@@ -1,4 +1,4 @@
-"""Sentiment analysis: one class for each text. Works for any single-label text classification."""
+"""Sentiment analysis: one class per text. Works for any single-label text classification."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,10 +31,11 @@ if TYPE_CHECKING:
     from autotune.metrics.classification import Classification
 
 TFIDF_ROWS = 50_000
-"""The TF-IDF baseline learns from at most so many rows, so that it takes seconds on any data set; it reads as many at a time."""
+"""Rows from which the TF-IDF baseline learns at most, so that it takes seconds on any data set; also its batch size."""
 
-MOST_STRANGE = 20
-"""More labels than this that train lacks, or that hardly recur in train, are no classes."""
+MAX_UNSEEN_LABELS = 20
+"""With more labels than this that are missing in train, or that hardly recur in it, the column is probably not a label
+column."""
 
 
 @dataclass
@@ -53,15 +54,17 @@ class SentimentConfig(TaskConfig):
 
 
 class Facts(Record):
-    """What the model is built on."""
+    """Facts of the training rows that the model depends on."""
 
     labels: Annotated[list[str], Field(min_length=1)]
+    """Classes in the order of their ids."""
     counts: dict[str, Annotated[int, Field(ge=0)]]
+    """Rows of train by class."""
 
 
 @register
 class Sentiment(Task):
-    """text -> label."""
+    """Task: text -> label."""
 
     name = "sentiment"
     Config = SentimentConfig
@@ -87,7 +90,7 @@ class Sentiment(Task):
 
     @classmethod
     def rules(cls, config: RunConfig) -> Iterator[AutotuneError]:
-        """Windows overlap where there are windows, and there is something to tell apart."""
+        """Yields the errors in the section `task`, and one if there is only one class."""
         yield from super().rules(config)
         task, labels = config.task, config.dataset.labels
         if isinstance(task, SentimentConfig):
@@ -109,11 +112,11 @@ class Sentiment(Task):
 
     @classmethod
     def fit_labels(cls, config: Any, dataset: DatasetConfig, rows: "Mapping[str, Dataset]") -> dict[str, Any]:
-        """Class names in the order of their ids, and how often each occurs in train."""
+        """Returns the class names in the order of their ids, and how often each occurs in train."""
         counts = Counter(iter_column(rows["train"], "label"))
         column = dataset.columns.label or "label"
-        if len(counts) > MOST_STRANGE and len(counts) > counts.total() / 2:
-            raise _no_classes(column, "train", counts)
+        if len(counts) > MAX_UNSEEN_LABELS and len(counts) > counts.total() / 2:
+            raise _not_a_label_column(column, "train", counts)
         names = label_names(dataset, counts)
         errors: list[AutotuneError] = []
         if len(counts) < 2:
@@ -136,13 +139,11 @@ class Sentiment(Task):
             )
         for split, data in rows.items():
             label_counts = Counter(iter_column(data, "label"))
-            strange = Counter(
-                {label: number for label, number in label_counts.items() if label not in counts}
-            )
-            if len(strange) > MOST_STRANGE:
-                raise _no_classes(column, split, strange)
-            near = {label: same_spelling(label, counts) for label in strange}
-            for label, number in strange.items():
+            unseen = Counter({label: number for label, number in label_counts.items() if label not in counts})
+            if len(unseen) > MAX_UNSEEN_LABELS:
+                raise _not_a_label_column(column, split, unseen)
+            spellings = {label: same_spelling(label, counts) for label in unseen}
+            for label, number in unseen.items():
                 first = list(iter_column(data, "label")).index(label)
                 errors.append(
                     RelabelError(
@@ -150,7 +151,7 @@ class Sentiment(Task):
                         where=f"{split}, first in row {first} (id {data[first]['id']})",
                         found=f"labels of train: {listing(names)}",
                         config=dataset,
-                        relabel=near,
+                        relabel=spellings,
                     )
                 )
         raise_all(errors)
@@ -158,57 +159,58 @@ class Sentiment(Task):
 
     @classmethod
     def texts(cls, rows: "Dataset") -> Iterator[str]:
-        """The column `text`."""
+        """Yields the column `text`."""
         return iter_column(rows, "text")
 
     def labels(self) -> list[str]:
-        """Names of the classes."""
+        """Returns the class names in the order of their ids."""
         return list(self.facts["labels"])
 
     def prepare(self, rows: Iterable[Row], first: int = 0) -> Iterator[dict[str, Any]]:
-        """One feature a window: `row`, `input_ids`, `length`, `lost`, `label` (id, -1 where unknown), `weight` (1 / windows)."""
-        room = self.encoder.max_content_tokens(self.max_length)
-        shared = min(self.config.overlap or self.max_length // 4, room - 1)
+        """Yields one feature per window: `row`, `input_ids`, `length`, `lost`, `label` (id, -1 if unknown) and `weight`
+        (1 / windows of the row)."""
+        window_size = self.encoder.max_content_tokens(self.max_length)
+        overlap_tokens = min(self.config.overlap or self.max_length // 4, window_size - 1)
         number = first
         for chunk in chunks(rows):
             for row, ids in zip(chunk, self.encoder.ids([row["text"] for row in chunk]), strict=True):
-                lost = max(0, len(ids) - room)
+                lost = max(0, len(ids) - window_size)
                 if lost and self.config.on_overflow is Overflow.error:
                     raise DataError(
-                        f"a text has {len(ids)} tokens, more than the {room} that fit",
+                        f"a text has {len(ids)} tokens, more than the {window_size} that fit",
                         where=f"row {number} (id {row['id']})",
                         fix="task.on_overflow=window or task.on_overflow=truncate",
                     )
                 spans = (
-                    [(0, room)]
+                    [(0, window_size)]
                     if self.config.on_overflow is Overflow.truncate
-                    else windows(len(ids), room, shared)
+                    else windows(len(ids), window_size, overlap_tokens)
                 )
                 for index, (start, end) in enumerate(spans):
                     yield {
                         "row": number,
                         "input_ids": self.encoder.wrap(ids[start:end]),
-                        "length": len(ids) + self.encoder.specials,
+                        "length": len(ids) + self.encoder.num_special_tokens,
                         "lost": lost if self.config.on_overflow is Overflow.truncate and index == 0 else 0,
                         "label": self.ids.get(row.get("label"), -1),
                         "weight": 1 / len(spans),
                     }
                 number += 1
 
-    def truncation_advice(self, wanted: int) -> str:
-        """Windows read everything."""
+    def truncation_advice(self, needed: int) -> str:
+        """Returns the override that reads long texts in windows, which lose nothing."""
         return "task.on_overflow=window"
 
     def tokens_lost(self, rows: Iterable[Row]) -> Counter[str]:
-        """Tokens behind the first window."""
-        room = self.encoder.max_content_tokens(self.max_length)
+        """Counts the tokens after the first window."""
+        window_size = self.encoder.max_content_tokens(self.max_length)
         lengths = (
             len(ids) for chunk in chunks(rows) for ids in self.encoder.ids([row["text"] for row in chunk])
         )
-        return Counter(tokens=sum(max(0, length - room) for length in lengths))
+        return Counter(tokens=sum(max(0, length - window_size) for length in lengths))
 
     def collate(self, features: Sequence[Feature]) -> Batch:
-        """Targets: `labels` int64 (features,) and `weights` float32 (features,)."""
+        """Builds a batch with targets `labels`, int64 (features,), and `weights`, float32 (features,)."""
         import torch
 
         weights = [feature["weight"] * self.weights[feature["label"]] for feature in features]
@@ -222,7 +224,7 @@ class Sentiment(Task):
         )
 
     def loss(self, model: "nn.Module", batch: Batch) -> LossSum:
-        """Cross-entropy of each window, weighted so that every row counts once (times its class weight)."""
+        """Returns the sum of the windows' cross-entropy, weighted so that every row counts once (times its class weight)."""
         from torch.nn.functional import cross_entropy
 
         logits = model(**batch.inputs).logits.float()
@@ -232,17 +234,18 @@ class Sentiment(Task):
         return LossSum((losses * batch.targets["weights"]).sum(), batch.num_targets)
 
     def predict(self, model: "nn.Module", features: Sequence[Feature]) -> list[Any]:
-        """Logits of each window, float32 (classes,)."""
+        """Returns the logits of each window, float32 (classes,)."""
         inputs = padded_inputs([feature["input_ids"] for feature in features], self.tokenizer.pad_token_id)
         return list(model(**Batch(inputs).to(model.device).inputs).logits.float().cpu().numpy())
 
     def join(self, rows: Iterable[Row], pieces: Sequence[FeatureOutput]) -> Iterator[Prediction]:
-        """Mean of the windows' logits; `prediction` is the likeliest class, `probabilities` by class."""
+        """Averages the logits of each row's windows; yields the most probable class as `prediction`, and `probabilities`
+        by class."""
         import numpy as np
 
         names = self.labels()
-        for row, (_, group) in zip(rows, groupby(pieces, key=lambda piece: piece.row), strict=True):
-            logits = np.mean([piece.value for piece in group], axis=0, dtype=np.float64)
+        for row, (_, outputs) in zip(rows, groupby(pieces, key=lambda output: output.row), strict=True):
+            logits = np.mean([output.value for output in outputs], axis=0, dtype=np.float64)
             exponentials = np.exp(logits - logits.max())
             probabilities = exponentials / exponentials.sum()
             yield {
@@ -256,13 +259,13 @@ class Sentiment(Task):
             }
 
     def metric(self) -> "Classification":
-        """Macro-F1, accuracy and weighted F1 over rows; per class; confusion matrix."""
+        """Returns macro-F1, accuracy and weighted F1 over rows, the scores per class and the confusion matrix."""
         from autotune.metrics import class_metric
 
         return class_metric(self.labels())
 
     def to_metric_inputs(self, row: Row, prediction: Prediction) -> tuple[int, int]:
-        """Ids of the classes."""
+        """Returns the ids of the gold and the predicted class."""
         from autotune.metrics import class_id
 
         gold = class_id(row["label"], self.facts["labels"], where=f"id {row['id']}")
@@ -270,36 +273,38 @@ class Sentiment(Task):
 
     @classmethod
     def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, Iterator[Prediction]]:
-        """The most frequent class of train, and TF-IDF of words and word pairs with logistic regression."""
+        """Returns the most frequent class of train, and TF-IDF of words and word pairs with logistic regression."""
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
 
         majority = Counter(iter_column(train, "label")).most_common(1)[0][0]
         trivial = ({"prediction": majority} for _ in range(len(rows)))
-        # In memory: datasets would leave the order in a file of the cache and read it unseen the next time.
-        drawn = train.shuffle(seed=0, keep_in_memory=True, load_from_cache_file=False)
-        learn = drawn.select(range(min(len(train), TFIDF_ROWS)))
-        if len(set(learn["label"])) < 2:
-            return {"majority class": trivial}  # A rare class that is not among them leaves nothing to learn.
+        # In memory: datasets would write the order to a cache file and read it unchecked the next time.
+        shuffled = train.shuffle(seed=0, keep_in_memory=True, load_from_cache_file=False)
+        sample = shuffled.select(range(min(len(train), TFIDF_ROWS)))
+        if len(set(sample["label"])) < 2:
+            return {
+                "majority class": trivial
+            }  # The sample may miss a rare class, and one class cannot be learned.
         model = make_pipeline(
             TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+|[^\w\s]", sublinear_tf=True),
             LogisticRegression(C=10, class_weight="balanced", max_iter=1000),
         )
-        model.fit(list(iter_column(learn, "text")), list(iter_column(learn, "label")))
+        model.fit(list(iter_column(sample, "text")), list(iter_column(sample, "label")))
         texts = iter_column(rows, "text")
         return {
             "majority class": trivial,
             "TF-IDF + logistic regression": (
                 {"prediction": str(label)}
-                for some in iter(lambda: list(islice(texts, TFIDF_ROWS)), [])
-                for label in model.predict(some)
+                for batch in iter(lambda: list(islice(texts, TFIDF_ROWS)), [])
+                for label in model.predict(batch)
             ),
         }
 
 
-def _no_classes(column: str, split: str, labels: Counter[str]) -> DataError:
-    """Texts, ids or numbers stand where classes are expected."""
+def _not_a_label_column(column: str, split: str, labels: Counter[str]) -> DataError:
+    """Returns the error for a column that holds texts, ids or numbers instead of classes."""
     return DataError(
         f"the column {column} holds no classes: {len(labels)} different values in {labels.total()} rows"
         + ("" if split == "train" else " that train does not have"),
