@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from autotune.metrics.rouge import Rouge
 
 DECODER_PROMPT = "{document}\n\nResumo: "
-"""What a decoder reads before it writes the summary."""
+"""Input of a decoder, which then continues with the summary."""
 
 
 @dataclass
@@ -55,23 +55,25 @@ class SummarizationConfig(TaskConfig):
 
 @dataclass(frozen=True)
 class GeneratedSummary:
-    """A summary."""
+    """A summary that the model has generated."""
 
     text: str
     cut: bool
-    """Whether its greatest length came before the end that the model itself writes; the search writes none."""
+    """True if the summary reached the maximum length before the model ended it."""
 
 
 class Facts(Record):
-    """What the model is built on, once it has been measured in tokens."""
+    """Facts that `measure_tokens` derived from the training and validation rows."""
 
     longest_summary: Positive
+    """Longest reference in tokens, with the end token."""
     max_new_tokens: Positive
+    """Longest summary that is generated, in tokens."""
 
 
 @register
 class Summarization(Task):
-    """document -> summary."""
+    """Task: document -> summary."""
 
     name = "summarization"
     Config = SummarizationConfig
@@ -87,131 +89,133 @@ class Summarization(Task):
 
     def __init__(self, config: SummarizationConfig, base: ModelSpec, facts: dict[str, Any]) -> None:
         super().__init__(config, base, facts)
-        self.writes_after_prompt = base.family is Family.decoder
-        raise_all(list(_faults(config)))
-        _refuse_without_borders(base)
-        prompt = config.prompt or (DECODER_PROMPT if self.writes_after_prompt else "{document}")
+        self.is_decoder_only = base.family is Family.decoder
+        raise_all(list(_config_errors(config)))
+        _check_start_and_end_tokens(base)
+        prompt = config.prompt or (DECODER_PROMPT if self.is_decoder_only else "{document}")
         self.prompt = prompt
-        self.before, self.after = self.encoder.ids(prompt.split("{document}"))
+        self.prompt_start, self.prompt_end = self.encoder.ids(prompt.split("{document}"))
 
     @classmethod
     def rules(cls, config: RunConfig) -> Iterator[AutotuneError]:
-        """The prompt holds the document, and the search is one."""
+        """Yields the errors in the section `task`: the prompt, the overflow and the settings of the search."""
         yield from super().rules(config)
         if isinstance(config.task, SummarizationConfig):
-            yield from _faults(config.task)
+            yield from _config_errors(config.task)
 
     @classmethod
     def fit_labels(cls, config: Any, dataset: DatasetConfig, rows: "Mapping[str, Dataset]") -> dict[str, Any]:
-        """Nothing before the tokenizer is known: see `measure_tokens`."""
+        """Returns no facts: all need the tokenizer, see `measure_tokens`."""
         return {}
 
     @classmethod
     def texts(cls, rows: "Dataset") -> Iterator[str]:
-        """Documents and summaries."""
+        """Yields documents and summaries, and the text of the default prompt."""
         for row in iter_rows(rows):
             yield row["document"]
             yield row["summary"]
         yield DECODER_PROMPT
 
     def labels(self) -> None:
-        """The outputs are the vocabulary."""
+        """Returns None: the outputs are the vocabulary."""
         return
 
     def measure_tokens(self, rows: "Mapping[str, Dataset]") -> None:
-        """`longest_summary` of the splits, in tokens, with its end; `max_new_tokens` unless the config says it."""
+        """Sets `longest_summary` (in tokens, with the end token) and, unless configured, `max_new_tokens` in `facts`."""
         longest = max(
             len(ids)
             for data in rows.values()
             for chunk in chunks(iter_rows(data))
-            for ids in self._targets([row["summary"] for row in chunk])
+            for ids in self._target_ids([row["summary"] for row in chunk])
         )
         self.facts["longest_summary"] = longest
         self.facts["max_new_tokens"] = self.config.max_new_tokens or longest
 
     @property
     def max_document_tokens(self) -> int:
-        """Tokens of a document that fit beside the prompt's own tokens and, in a decoder, the summary."""
-        room = self.max_length - self.encoder.specials - len(self.before) - len(self.after)
-        summary = max(self.facts["longest_summary"], self.facts["max_new_tokens"])
-        if self.writes_after_prompt:
-            prompt = self.encoder.specials + len(self.before) + len(self.after)
-            room = min(room, self.base.max_length - summary - prompt)
+        """Maximum tokens of a document, next to the prompt's own tokens and, in a decoder, the summary."""
+        prompt_tokens = self.encoder.num_special_tokens + len(self.prompt_start) + len(self.prompt_end)
+        limit = self.max_length - prompt_tokens
+        summary_tokens = max(self.facts["longest_summary"], self.facts["max_new_tokens"])
+        if self.is_decoder_only:
+            # A decoder writes into its own context: document, prompt and summary share the positions.
+            limit = min(limit, self.base.max_length - summary_tokens - prompt_tokens)
         positions = getattr(self.base.config, "max_position_embeddings", None)
-        if room < 1 or (positions is not None and summary >= positions):
+        if limit < 1 or (positions is not None and summary_tokens >= positions):
             raise DataError(
                 f"no room is left: the model takes and writes {self.base.max_length} tokens, the longest "
-                f"summary has {summary}",
+                f"summary has {summary_tokens}",
                 where="column summary",
                 fix="a base model with a longer input, or shorter summaries",
             )
-        return room
+        return limit
 
     def prepare(self, rows: Iterable[Row], first: int = 0) -> Iterator[dict[str, Any]]:
-        """One feature a row: `row`, `input_ids` (the prompt), `length`, `lost`, `target_ids`: the whole summary,
-        empty where it is unknown."""
-        room = self.max_document_tokens
+        """Yields one feature per row: `row`, `input_ids` (the prompt), `length`, `lost` and `target_ids` (the whole
+        summary, empty if it is unknown)."""
+        limit = self.max_document_tokens
         number = first
         for chunk in chunks(rows):
             documents = self.encoder.ids([row["document"] for row in chunk])
             summaries = [row.get("summary") for row in chunk]
-            targets = iter(self._targets([summary for summary in summaries if summary is not None]))
+            targets = iter(self._target_ids([summary for summary in summaries if summary is not None]))
             for row, ids, summary in zip(chunk, documents, summaries, strict=True):
-                lost = max(0, len(ids) - room)
+                lost = max(0, len(ids) - limit)
                 if lost and self.config.on_overflow is Overflow.error:
                     raise DataError(
-                        f"a document has {len(ids)} tokens, more than the {room} that fit",
+                        f"a document has {len(ids)} tokens, more than the {limit} that fit",
                         where=f"row {number} (id {row['id']})",
                         fix="task.on_overflow=truncate, or a larger task.max_length where the model can take it",
                     )
                 yield {
                     "row": number,
-                    "input_ids": self._prompt(ids[:room]),
-                    "length": len(self._prompt(ids)),
+                    "input_ids": self._prompt_ids(ids[:limit]),
+                    "length": len(self._prompt_ids(ids)),
                     "lost": lost,
                     "target_ids": next(targets) if summary is not None else [],
                 }
                 number += 1
 
     def reference_too_long(self, features: "Dataset") -> "NDArray[np.bool_]":
-        """References that are longer than what may be written."""
-        over: NDArray[np.bool_] = self.lengths(features)[:, 1] > self.facts["max_new_tokens"]
-        return over
+        """Returns whether each reference has more than `max_new_tokens` tokens: bool (features,)."""
+        too_long: NDArray[np.bool_] = self.lengths(features)[:, 1] > self.facts["max_new_tokens"]
+        return too_long
 
     def tokens_lost(self, rows: Iterable[Row]) -> Counter[str]:
-        """Tokens of documents that are cut, and tokens of references beyond the longest summary that is written."""
-        room, longest = self.max_document_tokens, self.facts["max_new_tokens"]
+        """Counts the tokens cut from documents, and the tokens of references after `max_new_tokens`."""
+        max_document, max_summary = self.max_document_tokens, self.facts["max_new_tokens"]
         lost: Counter[str] = Counter()
         for chunk in chunks(rows):
             documents = self.encoder.ids([row["document"] for row in chunk])
-            summaries = self._targets([row["summary"] for row in chunk if row.get("summary") is not None])
-            lost["tokens"] += sum(max(0, len(ids) - room) for ids in documents)
-            lost["reference tokens"] += sum(max(0, len(ids) - longest) for ids in summaries)
+            summaries = self._target_ids([row["summary"] for row in chunk if row.get("summary") is not None])
+            lost["tokens"] += sum(max(0, len(ids) - max_document) for ids in documents)
+            lost["reference tokens"] += sum(max(0, len(ids) - max_summary) for ids in summaries)
         return lost
 
-    def _prompt(self, document: list[int]) -> list[int]:
-        """A decoder goes on writing after the prompt, so nothing that marks an end may follow it."""
-        ids = [*self.before, *document, *self.after]
-        return [*self.encoder.prefix, *ids] if self.writes_after_prompt else self.encoder.wrap(ids)
+    def _prompt_ids(self, document: list[int]) -> list[int]:
+        """Returns the ids of the prompt with a document in it, special tokens included."""
+        ids = [*self.prompt_start, *document, *self.prompt_end]
+        # A decoder continues the prompt, so no end token may follow it: prefix only.
+        return [*self.encoder.prefix, *ids] if self.is_decoder_only else self.encoder.wrap(ids)
 
-    def _targets(self, summaries: Sequence[str]) -> list[list[int]]:
-        """Summaries as the model must write them, whole, with the end token."""
+    def _target_ids(self, summaries: Sequence[str]) -> list[list[int]]:
+        """Returns the ids of whole summaries as the model must generate them, with the end token."""
         end = self.tokenizer.eos_token_id
         bare = self.encoder.ids(summaries)
-        if self.writes_after_prompt:
+        if self.is_decoder_only:
             return [[*ids, end] for ids in bare]
         return [ids if ids and ids[-1] == end else [*ids, end] for ids in map(self.encoder.wrap, bare)]
 
     def collate(self, features: Sequence[Feature]) -> Batch:
-        """Targets: `labels` int64 (features, length), -100 on the prompt and on padding."""
+        """Builds a batch with targets `labels`, int64 (features, length), -100 on the prompt and on padding."""
         pad_id = self.tokenizer.pad_token_id
         num_targets = float(sum(len(feature["target_ids"]) for feature in features))
-        if self.writes_after_prompt:
+        if self.is_decoder_only:
             sequences = [[*feature["input_ids"], *feature["target_ids"]] for feature in features]
             labels = [
                 [IGNORED] * len(feature["input_ids"]) + list(feature["target_ids"]) for feature in features
             ]
-            # What stands at a position is predicted from the one before.
+            # Shifted here, not by the model: the logits at a position predict the next token.
             shifted = [[*row[1:], IGNORED] for row in labels]
             return Batch(padded_inputs(sequences, pad_id), {"labels": pad(shifted, IGNORED)}, num_targets)
         inputs = padded_inputs([feature["input_ids"] for feature in features], pad_id)
@@ -224,15 +228,15 @@ class Summarization(Task):
         )
 
     def loss(self, model: "nn.Module", batch: Batch) -> LossSum:
-        """Cross-entropy summed over the tokens of the summaries."""
+        """Returns the cross-entropy summed over the tokens of the summaries."""
         from torch.nn.functional import cross_entropy
 
         labels = batch.targets["labels"]
         options = {}
-        if self.writes_after_prompt:
-            # A vocabulary of scores at every position would cost more than some layers, and prompts need none.
-            options["logits_to_keep"] = written = (labels != IGNORED).any(dim=0).nonzero().flatten()
-            labels = labels[:, written]
+        if self.is_decoder_only:
+            # Logits over the whole vocabulary at every position cost more than some layers, and prompts need none.
+            options["logits_to_keep"] = positions = (labels != IGNORED).any(dim=0).nonzero().flatten()
+            labels = labels[:, positions]
         logits = model(**batch.inputs, **options).logits[labels != IGNORED].float()
         loss = cross_entropy(
             logits, labels[labels != IGNORED], reduction="sum", label_smoothing=self.config.label_smoothing
@@ -240,10 +244,10 @@ class Summarization(Task):
         return LossSum(loss, batch.num_targets)
 
     def generation(self) -> dict[str, Any]:
-        """Search and length; nothing else of a search is in force, see `autotune.models.weights.token_ids`."""
+        """Returns all settings of the search; those of the checkpoint are dropped, see `autotune.models.weights.token_ids`."""
         start = (
             {}
-            if self.writes_after_prompt
+            if self.is_decoder_only
             else {"decoder_start_token_id": self.base.config.decoder_start_token_id}
         )
         return {
@@ -258,27 +262,27 @@ class Summarization(Task):
         }
 
     def serving_config(self) -> dict[str, Any]:
-        """The prompt, and how many tokens of a document it leaves room for."""
+        """Returns the prompt and the maximum tokens of a document."""
         return {"prompt": self.prompt, "room": self.max_document_tokens}
 
     def predict(self, model: "nn.Module", features: Sequence[Feature]) -> list[Any]:
-        """The summary of each document, as `GeneratedSummary`."""
+        """Generates the summary of each document, as `GeneratedSummary`."""
         inputs = padded_inputs(
             [feature["input_ids"] for feature in features],
             self.tokenizer.pad_token_id,
-            left=self.writes_after_prompt,
+            left=self.is_decoder_only,
         )
-        # Beams leave the batch together, as `generate` has it.
+        # `greedy` removes finished rows from the batch; the beams of a row depend on each other and stay together.
         search = {"custom_generate": greedy} if self.config.num_beams == 1 else {}
-        written = model.generate(**Batch(inputs).to(model.device).inputs, **self.generation(), **search)
-        # What was given: the prompt, or the token that decoding starts from, which may be that of the end, too.
-        written = written[:, inputs["input_ids"].shape[1] if self.writes_after_prompt else 1 :]
-        ended = (written == self.tokenizer.eos_token_id).any(dim=1).tolist()
-        texts = self.tokenizer.batch_decode(written, skip_special_tokens=True)
+        generated = model.generate(**Batch(inputs).to(model.device).inputs, **self.generation(), **search)
+        # Remove what was given: the prompt, or the start token of the decoder, which may equal the end token.
+        generated = generated[:, inputs["input_ids"].shape[1] if self.is_decoder_only else 1 :]
+        ended = (generated == self.tokenizer.eos_token_id).any(dim=1).tolist()
+        texts = self.tokenizer.batch_decode(generated, skip_special_tokens=True)
         return [GeneratedSummary(text.strip(), cut=not end) for text, end in zip(texts, ended, strict=True)]
 
     def join(self, rows: Iterable[Row], pieces: Sequence[FeatureOutput]) -> Iterator[Prediction]:
-        """The summaries beside their references."""
+        """Yields each summary with its reference; `cut` marks those that reached the maximum length."""
         for row, piece in zip(rows, pieces, strict=True):
             yield {
                 "id": row["id"],
@@ -288,36 +292,39 @@ class Summarization(Task):
             }
 
     def metric(self) -> "Rouge":
-        """ROUGE on Unicode words against whole references, rouge_score's own tokenizer beside it."""
+        """Returns ROUGE on Unicode words against whole references, also with the tokenizer of rouge_score."""
         from autotune.metrics import rouge_metric
 
         return rouge_metric()
 
     @classmethod
     def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, Iterator[Prediction]]:
-        """The document's first sentences until the mean length of train's summaries is reached."""
-        wanted = sum(len(summary.split()) for summary in iter_column(train, "summary")) / len(train)
+        """Returns the first sentences of each document, up to the mean length of the summaries of train."""
+        num_words = sum(len(summary.split()) for summary in iter_column(train, "summary")) / len(train)
         return {
             "first sentences": (
-                {"prediction": _lead(document, wanted)} for document in iter_column(rows, "document")
+                {"prediction": _first_sentences(document, num_words)}
+                for document in iter_column(rows, "document")
             )
         }
 
 
-def _refuse_without_borders(base: ModelSpec) -> None:
-    """A summary has a first token, from which it is written, and an end.
+def _check_start_and_end_tokens(base: ModelSpec) -> None:
+    """Checks that the base model names a token that starts a summary and one that ends it.
 
     Raises:
-        ModelError: the base model names none.
+        ModelError: one of them is missing.
     """
-    starts = base.family is Family.decoder or getattr(base.config, "decoder_start_token_id", None) is not None
+    has_start = (
+        base.family is Family.decoder or getattr(base.config, "decoder_start_token_id", None) is not None
+    )
     missing = [
         name
-        for name, known in (
-            ("token that summaries begin with (decoder_start_token_id)", starts),
+        for name, present in (
+            ("token that summaries begin with (decoder_start_token_id)", has_start),
             ("end token (eos_token)", base.tokenizer.eos_token_id is not None),
         )
-        if not known
+        if not present
     ]
     if missing:
         raise ModelError(
@@ -328,18 +335,18 @@ def _refuse_without_borders(base: ModelSpec) -> None:
         )
 
 
-def _lead(document: str, wanted: float) -> str:
-    """The first sentences, until they have so many words."""
-    lead = ""
+def _first_sentences(document: str, num_words: float) -> str:
+    """Returns the first sentences that together have at least `num_words` words."""
+    summary = ""
     for sentence in re.split(r"(?<=[.!?])\s+", document):
-        lead = f"{lead} {sentence}".strip()
-        if len(lead.split()) >= wanted:
+        summary = f"{summary} {sentence}".strip()
+        if len(summary.split()) >= num_words:
             break
-    return lead
+    return summary
 
 
-def _faults(task: SummarizationConfig) -> Iterator[AutotuneError]:
-    """What is wrong in the section, whatever the model."""
+def _config_errors(task: SummarizationConfig) -> Iterator[AutotuneError]:
+    """Yields the errors in the section `task` that do not depend on the model."""
     if task.prompt and task.prompt.count("{document}") != 1:
         yield ConfigError(
             "the prompt must hold {document} exactly once",

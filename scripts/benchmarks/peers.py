@@ -32,7 +32,7 @@ IGNORED = -100
 def rows_for_trainer(opened: Opened, features: Dataset) -> Dataset:
     """Features under the names that models and collators of transformers know."""
     task = opened.prepared.task
-    prompt_first = getattr(task, "writes_after_prompt", None)
+    prompt_first = getattr(task, "is_decoder_only", None)
 
     def convert(feature: dict[str, Any]) -> dict[str, Any]:
         ids = list(feature["input_ids"])

@@ -43,11 +43,11 @@ def written(task, model, features, **options) -> list[list[int]]:
     inputs = padded_inputs(
         [feature["input_ids"] for feature in features],
         task.tokenizer.pad_token_id,
-        left=task.writes_after_prompt,
+        left=task.is_decoder_only,
     )
     with torch.inference_mode():
         out = model.generate(**inputs, **task.generation() | options)
-    out = out[:, inputs["input_ids"].shape[1] if task.writes_after_prompt else 1 :]
+    out = out[:, inputs["input_ids"].shape[1] if task.is_decoder_only else 1 :]
     ends = options.get("eos_token_id") or [task.tokenizer.eos_token_id]
     rows = []
     for row in out.tolist():
