@@ -1,4 +1,4 @@
-"""Opens a base model: its family, its head for the task, its tokenizer and how long inputs may be."""
+"""Opens a base model: family, head for the task, tokenizer and maximum input length."""
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -25,22 +25,22 @@ from autotune.models.tokenizer import open_tokenizer
 AUTO_CLASS: Mapping[Head, Any] = {
     head: getattr(transformers, info.auto_class) for head, info in HEADS.items()
 }
-UNKNOWN_LIMIT = 512
-"""Longest input of a model that names no limit: T5's relative positions were trained on 512 tokens."""
+DEFAULT_LIMIT = 512
+"""Longest input of a model without a stated limit: T5's relative positions were trained on 512 tokens."""
 MAX_PLAUSIBLE_LENGTH = 1_000_000
-"""transformers writes int(1e30) for 'unknown'; no tokenizer means a limit above this."""
+"""Largest `model_max_length` that is taken as a limit; transformers writes int(1e30) for 'unknown'."""
 OFFSET_POSITION_TYPES = (
     "roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "roberta-prelayernorm", "data2vec-text",
     "longformer", "mpnet", "xmod", "ibert", "luke", "esm",
 )  # fmt: skip
-"""Kinds that number positions from pad_token_id + 1, so that a table of 514 rows serves 512 tokens."""
+"""Model types that number positions from pad_token_id + 1, so that a table of 514 rows serves 512 tokens."""
 
 
 def open_base(
     config: ModelConfig,
     head_of: Mapping[Family, Head],
     task_name: str,
-    instead: str,
+    alternatives: str,
     tiny: str,
     texts: Callable[[], Iterable[str]],
     cache: Path,
@@ -49,27 +49,27 @@ def open_base(
 
     Args:
         config: the section `model`.
-        head_of: the head that the task puts on each family it can use.
-        task_name: for messages.
-        instead: overrides that name models fit for the task.
+        head_of: the task's head for each supported family.
+        task_name: name of the task, for messages.
+        alternatives: overrides that name models suitable for the task, for messages.
         tiny: architecture of the tiny model when `model.tiny` is auto.
-        texts: training texts, from which a tiny model's tokenizer is built; called only for tiny models.
-        cache: folder that keeps tiny models.
+        texts: returns the training texts that a tiny model's tokenizer is trained on; called only for tiny models.
+        cache: folder in which tiny models are kept.
 
     Returns:
-        `max_length` is the hard limit of the model: rows of its position table, else what the tokenizer
-        says, else 512; `model.max_length` replaces the latter two.
+        The specification. Its `max_length` is the hard limit of the model: rows of its position table, else the
+        tokenizer's limit, else 512; `model.max_length` replaces the latter two.
 
     Raises:
         ModelError: the model does not exist, cannot be read or does not fit the task.
-        ConfigError: none or two models are named, or `model.max_length` is more than the model has.
+        ConfigError: no model or two models are named, or `model.max_length` exceeds the model's positions.
     """
-    name, (path, revision) = _find(config, tiny, texts, cache)
+    name, (path, revision) = _locate_or_build(config, tiny, texts, cache)
     model_config = open_config(name, path, revision)
     family = family_of(model_config, name)
-    head = head_for(model_config, family, head_of, name=name, task_name=task_name, instead=instead)
+    head = head_for(model_config, family, head_of, name=name, task_name=task_name, alternatives=alternatives)
     tokenizer = open_tokenizer(
-        name, path, revision, model_config, kwargs=config.tokenizer_kwargs, words=head is Head.token
+        name, path, revision, model_config, kwargs=config.tokenizer_kwargs, pretokenized=head is Head.token
     )
     set_padding(model_config, tokenizer, family)
     refuse_small_vocabulary(model_config, tokenizer, name)
@@ -78,9 +78,10 @@ def open_base(
     return ModelSpec(name, path, revision, model_config, tokenizer, family, max_length)
 
 
-def _find(
+def _locate_or_build(
     config: ModelConfig, tiny: str, texts: Callable[[], Iterable[str]], cache: Path
 ) -> tuple[str, tuple[str, str | None]]:
+    """Returns the name of the base model, and its path and revision; builds a tiny model if one is configured."""
     if (config.name_or_path is None) == (config.tiny is None):
         raise ConfigError(
             "exactly one base model is required",
@@ -92,7 +93,7 @@ def _find(
         architecture = Architecture(tiny) if config.tiny is Architecture.auto else config.tiny
         name, folder = f"tiny-{architecture}", str(build_tiny(architecture, texts(), cache))
         with translate_errors(name):
-            refuse_code(name, folder, None)  # the cache may be somebody else's
+            refuse_code(name, folder, None)  # others may be able to write to the cache
         return name, (folder, None)
     assert config.name_or_path is not None, "checked above"
     with translate_errors(config.name_or_path):
@@ -107,10 +108,10 @@ def _find(
 
 
 def family_of(config: PretrainedConfig, name: str) -> Family:
-    """Family of a model.
+    """Returns the family of a model.
 
     Raises:
-        ModelError: it is no language model that transformers can put a head on.
+        ModelError: it is not a language model that transformers can put a head on.
     """
     config_class = type(config)
     if config.is_encoder_decoder and config_class in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING:
@@ -135,12 +136,12 @@ def head_for(
     *,
     name: str,
     task_name: str,
-    instead: str,
+    alternatives: str,
 ) -> Head:
-    """The task's head on this model.
+    """Returns the task's head for this model.
 
     Raises:
-        ModelError: the task cannot use the family, or transformers has no such head for this kind of model.
+        ModelError: the task does not support the family, or transformers has no such head for this type of model.
     """
     head = head_of.get(family)
     if head is not None and type(config) in AUTO_CLASS[head]._model_mapping:
@@ -154,15 +155,15 @@ def head_for(
         f"the model cannot be used for task={task_name}: {problem}",
         where=f"model.name_or_path={name}",
         found=f"{config.model_type}, family {family}",
-        fix=instead,
+        fix=alternatives,
     )
 
 
 def set_padding(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase, family: Family) -> None:
-    """Gives the config the tokenizer's padding id where it has none of its own.
+    """Copies the tokenizer's padding id into the config if the config has none.
 
-    Decoders take it in any case: they find the last real token of a row by it. Elsewhere an id that stands is
-    kept, because some kinds number their positions from it.
+    Decoders always get the tokenizer's id, because they find the last real token of a row by it. In other families an
+    existing id is kept, because some models number their positions from it (`OFFSET_POSITION_TYPES`).
     """
     text_config = config.get_text_config()
     unset = text_config.pad_token_id is None or text_config.pad_token_id < 0
@@ -170,29 +171,34 @@ def set_padding(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase, fa
         text_config.pad_token_id = config.pad_token_id = tokenizer.pad_token_id
 
 
-def longest_input(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase, wanted: int | None) -> int:
-    """Hard limit of the input in tokens, special tokens included.
+def longest_input(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase, override: int | None) -> int:
+    """Returns the hard limit of the input in tokens, special tokens included.
+
+    Args:
+        config: config of the model.
+        tokenizer: tokenizer of the model; its limit counts as well as that of the position table.
+        override: `model.max_length`.
 
     Raises:
-        ConfigError: `wanted` is more than the model's table of positions holds.
+        ConfigError: `override` exceeds the model's position table.
     """
     rows = position_rows(config)
-    if wanted is not None:
-        if rows is not None and wanted > rows:
+    if override is not None:
+        if rows is not None and override > rows:
             raise ConfigError(
-                "the model has fewer positions", where="model.max_length", found=f"{wanted}, of {rows}",
+                "the model has fewer positions", where="model.max_length", found=f"{override}, of {rows}",
                 fix=f"model.max_length={rows}",
             )  # fmt: skip
-        return wanted
+        return override
     tokenizer_limit = (
         tokenizer.model_max_length if tokenizer.model_max_length < MAX_PLAUSIBLE_LENGTH else None
     )
     limits = [limit for limit in (rows, tokenizer_limit) if limit is not None]
-    return min(limits, default=UNKNOWN_LIMIT)
+    return min(limits, default=DEFAULT_LIMIT)
 
 
 def position_rows(config: PretrainedConfig) -> int | None:
-    """Inputs that the model's positions reach; None for relative positions without end (T5, ALiBi)."""
+    """Returns the longest input that the position table allows; None for unlimited relative positions (T5, ALiBi)."""
     text_config = config.get_text_config()
     if hasattr(text_config, "relative_attention_num_buckets"):
         return None

@@ -1,4 +1,4 @@
-"""Opens a tokenizer and corrects what repositories leave unsaid: case, word borders, padding, special tokens."""
+"""Opens a tokenizer and sets what its files leave open: case, spaces before words, padding, special tokens."""
 
 import logging
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from autotune.models.special_tokens import read_as_text
 logger = logging.getLogger(__name__)
 
 CASED_PIECES = 0.01
-"""Share of pieces with capitals from which a vocabulary is cased. BERTimbau's has 18 %, uncased ones none."""
+"""Share of tokens with capitals above which a vocabulary is cased: 18 % in BERTimbau, none in uncased vocabularies."""
 
 
 def open_tokenizer(
@@ -24,33 +24,33 @@ def open_tokenizer(
     config: PretrainedConfig,
     *,
     kwargs: Mapping[str, Any],
-    words: bool,
+    pretokenized: bool,
 ) -> PreTrainedTokenizerBase:
-    """The model's fast tokenizer, with a padding token, and case kept where the vocabulary is cased.
+    """Opens the model's fast tokenizer, with a padding token; case is kept if the vocabulary is cased.
 
     Args:
-        name: as the user called the model, for messages.
+        name: the user's name for the model, for messages.
         path: Hub id or folder.
         revision: commit on the Hub.
-        config: of the model; its kind chooses the tokenizer class.
-        kwargs: `model.tokenizer_kwargs`; what stands there is never second-guessed.
-        words: whether the task gives words instead of text. Byte-level vocabularies then get a space before
-            every word, as in running text; without one "São" "Paulo" would read "SãoPaulo".
+        config: config of the model; its type determines the tokenizer class.
+        kwargs: `model.tokenizer_kwargs`; they take precedence over every correction made here.
+        pretokenized: whether the task passes words instead of text. Byte-level vocabularies then get a space before
+            every word, as in running text; without it "São" "Paulo" would be read as "SãoPaulo".
 
     Raises:
-        ModelError: no tokenizer, a missing package, or no token that could pad.
+        ModelError: no tokenizer, a missing package, or no token that can pad.
     """
 
-    def load(**more: Any) -> PreTrainedTokenizerBase:
+    def load(**options: Any) -> PreTrainedTokenizerBase:
         with translate_errors(name), quiet():
             loaded: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-                path, revision=revision, config=config, trust_remote_code=False, **{**more, **kwargs}
+                path, revision=revision, config=config, trust_remote_code=False, **{**options, **kwargs}
             )
         return loaded
 
     tokenizer = load()
     if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
-        # transformers makes an empty one where a repository has none.
+        # transformers creates an empty tokenizer for a repository that has none.
         raise ModelError(
             "the model has no tokenizer: its vocabulary is empty",
             where=f"model.name_or_path={name}",
@@ -63,25 +63,27 @@ def open_tokenizer(
             found=type(tokenizer).__name__,
             fix="choose a model with a tokenizer.json, vocab.txt or sentencepiece file",
         )
-    case = _case_kept(tokenizer, path, revision, kwargs)
-    if case:
-        tokenizer = load(**case)
-    if words and "add_prefix_space" not in kwargs and _glues_words(tokenizer):
-        tokenizer = load(**case, add_prefix_space=True)
-        if _glues_words(tokenizer):
+    case_options = _case_options(tokenizer, path, revision, kwargs)
+    if case_options:
+        tokenizer = load(**case_options)
+    if pretokenized and "add_prefix_space" not in kwargs and _ignores_word_boundaries(tokenizer):
+        tokenizer = load(**case_options, add_prefix_space=True)
+        if _ignores_word_boundaries(tokenizer):
             _prepend_space(tokenizer)
     _set_pad_token(tokenizer, config, name)
-    # As windows are cut: what is too long loses its end.
+    # The saved tokenizer must truncate as training did: at the end.
     tokenizer.truncation_side = tokenizer.init_kwargs["truncation_side"] = "right"
     read_as_text(tokenizer)
     return tokenizer
 
 
-def _case_kept(
+def _case_options(
     tokenizer: PreTrainedTokenizerBase, path: str, revision: str | None, kwargs: Mapping[str, Any]
 ) -> dict[str, bool]:
-    """Arguments that stop a tokenizer from lower-casing into a cased vocabulary, as BertTokenizer does by
-    default when a repository has vocab.txt but does not say `do_lower_case`; empty where all is well."""
+    """Returns the arguments that stop a tokenizer from lower-casing text for a cased vocabulary; empty if none are needed.
+
+    BertTokenizer lower-cases by default if a repository has vocab.txt but does not set `do_lower_case`.
+    """
     normalizer = tokenizer.backend_tokenizer.normalizer
     if "do_lower_case" in kwargs or normalizer is None or normalizer.normalize_str("São") == "São":
         return {}
@@ -97,22 +99,24 @@ def _case_kept(
         )
         return {}
     logger.info("the vocabulary is cased and its repository does not say so: capitals and accents are kept")
-    case = {"do_lower_case": False}
-    return {**case, "keep_accents": True} if hasattr(tokenizer, "keep_accents") else case
+    options = {"do_lower_case": False}
+    return {**options, "keep_accents": True} if hasattr(tokenizer, "keep_accents") else options
 
 
-def _glues_words(tokenizer: PreTrainedTokenizerBase) -> bool:
-    """Whether a byte-level vocabulary reads the second of two words as if no space stood before it."""
+def _ignores_word_boundaries(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Returns whether a byte-level tokenizer reads the second of two words as if there were no space before it."""
     if "ByteLevel" not in repr(tokenizer.backend_tokenizer.pre_tokenizer):
         return False
-    running = tokenizer("a a", add_special_tokens=False)["input_ids"]
-    split = tokenizer(["a", "a"], is_split_into_words=True, add_special_tokens=False)["input_ids"]
-    return bool(running[-1] != split[-1])
+    from_text = tokenizer("a a", add_special_tokens=False)["input_ids"]
+    from_words = tokenizer(["a", "a"], is_split_into_words=True, add_special_tokens=False)["input_ids"]
+    return bool(from_text[-1] != from_words[-1])
 
 
 def _prepend_space(tokenizer: PreTrainedTokenizerBase) -> None:
-    """Puts a space before every word where the tokenizer's class has no say (ModernBERT, Llama 3): the
-    normalizer is part of tokenizer.json and so of the saved model."""
+    """Puts a space before every word if the tokenizer class has no option for it (ModernBERT, Llama 3).
+
+    The normalizer is part of tokenizer.json, and therefore of the saved model.
+    """
     backend = tokenizer.backend_tokenizer
     space = normalizers.Prepend(" ")
     backend.normalizer = (
@@ -121,15 +125,15 @@ def _prepend_space(tokenizer: PreTrainedTokenizerBase) -> None:
 
 
 def _set_pad_token(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig, name: str) -> None:
-    """Chooses a token that exists already, so that the embedding table keeps its size."""
+    """Sets a missing padding token to an existing token, because a new one would resize the embedding table."""
     if tokenizer.pad_token is not None:
         return
-    stated = config.get_text_config().pad_token_id
+    config_pad_id = config.get_text_config().pad_token_id
     vocabulary = tokenizer.get_vocab()
     special = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
     candidates = [
-        tokenizer.convert_ids_to_tokens(stated)
-        if stated is not None and 0 <= stated < len(vocabulary)
+        tokenizer.convert_ids_to_tokens(config_pad_id)
+        if config_pad_id is not None and 0 <= config_pad_id < len(vocabulary)
         else None,
         *(token for token in special if "pad" in token.lower()),
         tokenizer.eos_token,

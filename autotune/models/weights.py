@@ -1,4 +1,4 @@
-"""Reads a base model's weights and makes sure that they are what they seem to be."""
+"""Reads the weights of a base model and checks them: missing, damaged or non-finite tensors are errors."""
 
 import copy
 import logging
@@ -11,7 +11,7 @@ from transformers import GenerationConfig, PretrainedConfig
 
 from autotune.config.schema import PeftConfig
 from autotune.errors import ModelError, listing
-from autotune.models.adapters import add_adapters, empty_model, need_bitsandbytes, quantization_arguments
+from autotune.models.adapters import add_adapters, empty_model, quantization_arguments, require_bitsandbytes
 from autotune.models.base import AUTO_CLASS
 from autotune.models.repository import only_pickled, quiet, translate_errors
 from autotune.models.spec import Head, ModelSpec
@@ -22,7 +22,7 @@ CLASSIFIERS = (Head.sequence, Head.token)
 SINGLE_LABEL = "single_label_classification"
 UNNAMED = re.compile(r"LABEL_\d+")
 ZERO_IF_MISSING = "final_logits_bias"
-"""BART's buffer of zeros, which older checkpoints do not store."""
+"""Name of BART's buffer of zeros, which older checkpoints do not store."""
 
 
 def load_model(
@@ -35,29 +35,30 @@ def load_model(
     seed: int,
     problem_type: str = SINGLE_LABEL,
 ) -> nn.Module:
-    """The base model with the task's head, and with adapters where `peft` is given.
+    """Loads the base model with the task's head, and with adapters if `peft` is given.
 
-    Weights are float32 whatever type they were stored in. New weights depend on `seed` alone; torch's own CPU
-    generator is left as it was. A checkpoint's own classifier is kept when it has the same labels, its
-    outputs put into the order of `labels`; with other labels its last layer starts anew. The model is in
-    evaluation mode.
+    Weights are float32, whatever their stored type. New weights depend only on `seed`; the state of torch's CPU generator
+    does not change. The classifier of a checkpoint is kept if it has the same labels, with its outputs reordered like
+    `labels`; with other labels its last layer is initialised again. The model is in evaluation mode.
 
     Args:
-        base: from `open_base`.
-        head: what the task puts on top.
+        base: result of `open_base`.
+        head: the task's head.
         labels: names of the outputs in the order of their ids; None for generation.
         peft: the section `peft`, or None for full fine-tuning.
-        allow_pickle: read pytorch_model.bin where there is no safetensors (with torch's weights_only reader).
-        seed: of new weights.
-        problem_type: of a sequence head, as transformers calls it.
+        allow_pickle: whether to read pytorch_model.bin if there is no safetensors file (with torch's weights_only reader).
+        seed: seed of new weights.
+        problem_type: type of a sequence head, in the terms of transformers.
 
     Raises:
-        ModelError: weights that are missing, damaged, not a number, or of another model.
-        ConfigError: adapters that cannot be put on this model.
+        ModelError: weights are missing, damaged, not finite, or belong to another model.
+        ConfigError: the adapters do not fit this model.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model, new_modules = _with_head(base, head, labels, peft, problem_type, allow_pickle=allow_pickle)
+        model, new_modules = _load_with_head(
+            base, head, labels, peft, problem_type, allow_pickle=allow_pickle
+        )
         return model if peft is None else add_adapters(model, head, peft, new_modules)
 
 
@@ -68,14 +69,14 @@ def build_meta_model(
     peft: PeftConfig | None,
     problem_type: str = SINGLE_LABEL,
 ) -> nn.Module:
-    """The model that `load_model` would make, without weights: parameters are counted and adapters placed by it.
+    """Builds the model of `load_model` without weights, to count parameters and to check the adapters.
 
     Raises:
-        ConfigError: adapters that cannot be put on this model, or a package that they need is not installed.
+        ConfigError: the adapters do not fit this model, or a package that they need is not installed.
         ModelError: transformers cannot build the model.
     """
     if peft is not None:
-        need_bitsandbytes(peft)
+        require_bitsandbytes(peft)
     config = copy.deepcopy(base.config)
     if labels is not None:
         set_labels(config, labels, head, problem_type)
@@ -89,16 +90,16 @@ def build_meta_model(
 
 
 def checkpoint_labels(base: ModelSpec) -> list[str] | None:
-    """Labels of a checkpoint that is a classifier already, in the order of its outputs; None when it is none
-    or its labels have no names (LABEL_0)."""
-    classifier = ("ForSequenceClassification", "ForTokenClassification")
-    if not any(name.endswith(classifier) for name in base.config.architectures or ()):
+    """Returns the labels of a checkpoint that is already a classifier, in the order of its outputs; None if it is not
+    one or its labels have no names (LABEL_0)."""
+    suffixes = ("ForSequenceClassification", "ForTokenClassification")
+    if not any(name.endswith(suffixes) for name in base.config.architectures or ()):
         return None
     names = [base.config.id2label[index] for index in sorted(base.config.id2label)]
     return None if any(UNNAMED.fullmatch(name) for name in names) else names
 
 
-def _with_head(
+def _load_with_head(
     base: ModelSpec,
     head: Head,
     labels: list[str] | None,
@@ -107,19 +108,22 @@ def _with_head(
     *,
     allow_pickle: bool,
 ) -> tuple[nn.Module, set[str]]:
-    """The plain model, and the names of its modules that adapters would not do for: new ones and the head."""
+    """Loads the plain model; returns it with the names of the modules to train in full: new ones and the head."""
     config = copy.deepcopy(base.config)
     own_labels = checkpoint_labels(base)
     if labels is not None:
-        kept = own_labels is not None and sorted(own_labels) == sorted(labels)
-        set_labels(config, own_labels if kept and own_labels is not None else labels, head, problem_type)
+        # The checkpoint's own order while its classifier is read; outputs and names are reordered together below.
+        same_labels = own_labels is not None and sorted(own_labels) == sorted(labels)
+        set_labels(
+            config, own_labels if same_labels and own_labels is not None else labels, head, problem_type
+        )
     arguments = quantization_arguments(peft, config, head)
     model, report = read_weights(base, head, config, allow_pickle=allow_pickle, **arguments)
-    absent = report["missing_keys"] | {key for key, *_ in report["mismatched_keys"]}
-    check_missing_keys(model, absent, head, base.name)
+    missing_keys = report["missing_keys"] | {key for key, *_ in report["mismatched_keys"]}
+    check_missing_keys(model, missing_keys, head, base.name)
     check_finite(model, base.name)
-    new = {head_module(model, key) for key in absent if not key.endswith(ZERO_IF_MISSING)}
-    new_modules = set(new)
+    initialized = {head_module(model, key) for key in missing_keys if not key.endswith(ZERO_IF_MISSING)}
+    new_modules = set(initialized)
     if labels is None:
         model.generation_config = token_ids(model.generation_config, base)
         if hasattr(model.config, "forced_eos_token_id"):
@@ -127,16 +131,16 @@ def _with_head(
     else:
         name, layer = output_layer(model)
         new_modules.add(head_module(model, f"{name}.weight"))
-        if f"{name}.weight" not in absent:
+        if f"{name}.weight" not in missing_keys:
             _reuse_or_reset_classifier(layer, own_labels, labels)
         set_labels(model.config, labels, head, problem_type)
-    if new:
-        logger.info("new weights, to be learned: %s", listing(sorted(new)))
+    if initialized:
+        logger.info("new weights, to be learned: %s", listing(sorted(initialized)))
     return model, new_modules
 
 
 def _reuse_or_reset_classifier(layer: nn.Linear, own_labels: list[str] | None, labels: list[str]) -> None:
-    """Puts the outputs of a checkpoint's own classifier into our order, or starts them anew."""
+    """Reorders the outputs of a checkpoint's classifier like `labels`; initialises them again if the labels differ."""
     if own_labels is None or sorted(own_labels) != sorted(labels):
         layer.reset_parameters()
         logger.info(
@@ -154,7 +158,7 @@ def _reuse_or_reset_classifier(layer: nn.Linear, own_labels: list[str] | None, l
 def read_weights(
     base: ModelSpec, head: Head, config: PretrainedConfig, *, allow_pickle: bool, **arguments: Any
 ) -> tuple[Any, dict[str, Any]]:
-    """The model in float32 and transformers' report on what was loaded.
+    """Reads the model in float32; returns it with transformers' report of what was loaded.
 
     Raises:
         ModelError: no readable weights.
@@ -179,28 +183,31 @@ def read_weights(
     return model, report
 
 
-def token_ids(stated: GenerationConfig, base: ModelSpec) -> GenerationConfig:
-    """The checkpoint's generation config without its search settings (sampling of chat models, the lengths of
-    summaries of CNN news, tokens that are suppressed), which are the task's business.
+def token_ids(config: GenerationConfig, base: ModelSpec) -> GenerationConfig:
+    """Returns the token ids of the checkpoint's generation config, without its search settings.
 
-    No token is forced, or the search would write what the model has not said: an end at the greatest length (BART), or
-    a first token (mBART) with which the references do not begin. One with which all of them begin stays.
+    The task chooses these itself: sampling of chat models, lengths for summaries of CNN news and suppressed tokens are
+    dropped. No token is forced, because the search would add tokens that the model did not predict: an end token at the
+    maximum length (BART), or a first token (mBART) that the references do not begin with. A forced first token remains if
+    all references begin with it.
     """
-    kept = {name: value for name, value in stated.to_dict().items() if name.endswith("_token_id")}
-    kept["forced_eos_token_id"] = None
-    first = kept.get("forced_bos_token_id")
-    begins = base.tokenizer("a")["input_ids"][:1] == [first] and first != base.tokenizer.eos_token_id
+    ids = {name: value for name, value in config.to_dict().items() if name.endswith("_token_id")}
+    ids["forced_eos_token_id"] = None
+    first = ids.get("forced_bos_token_id")
+    starts_every_text = (
+        base.tokenizer("a")["input_ids"][:1] == [first] and first != base.tokenizer.eos_token_id
+    )
     return GenerationConfig(
         **{
-            **kept,
-            "forced_bos_token_id": first if begins else None,
+            **ids,
+            "forced_bos_token_id": first if starts_every_text else None,
             "pad_token_id": base.tokenizer.pad_token_id,
         }
     )
 
 
 def set_labels(config: PretrainedConfig, labels: list[str], head: Head, problem_type: str) -> None:
-    """Writes the names of the outputs and what they mean, as `transformers.pipeline` reads them."""
+    """Writes the names and the type of the outputs into the config, where `transformers.pipeline` reads them."""
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: index for index, label in enumerate(labels)}
     if head is Head.sequence:
@@ -208,53 +215,56 @@ def set_labels(config: PretrainedConfig, labels: list[str], head: Head, problem_
 
 
 def head_module(model: Any, key: str) -> str:
-    """The part of the head that a tensor belongs to: a direct child of the model, or a pooler in its base."""
+    """Returns the module of the head that a tensor belongs to: a direct child of the model, or a pooler in its base."""
     parts = key.split(".")
     if parts[0] != model.base_model_prefix:
         return parts[0]
     return ".".join(parts[: parts.index("pooler") + 1]) if "pooler" in parts else key.rpartition(".")[0]
 
 
-def check_missing_keys(model: Any, absent: set[str], head: Head, name: str) -> None:
-    """Raises ModelError where more than the head was missing: transformers fills the rest with random numbers
-    and goes on, for instance when all names in a checkpoint are off by a prefix."""
-    inside = f"{model.base_model_prefix}."
+def check_missing_keys(model: Any, missing_keys: set[str], head: Head, name: str) -> None:
+    """Raises ModelError if tensors outside the head were missing in the checkpoint.
 
-    def expected(key: str) -> bool:
+    transformers fills them with random numbers and continues, for example if every name in a checkpoint has an extra
+    prefix.
+    """
+    base_prefix = f"{model.base_model_prefix}."
+
+    def may_be_missing(key: str) -> bool:
         if head not in CLASSIFIERS:
             return key.endswith(ZERO_IF_MISSING)
-        return not key.startswith(inside) or "pooler" in key.split(".")
+        return not key.startswith(base_prefix) or "pooler" in key.split(".")
 
-    strays = sorted(key for key in absent if not expected(key))
-    if strays:
+    unexpected = sorted(key for key in missing_keys if not may_be_missing(key))
+    if unexpected:
         raise ModelError(
-            f"{len(strays)} of {len(model.state_dict())} tensors were not found in the checkpoint "
+            f"{len(unexpected)} of {len(model.state_dict())} tensors were not found in the checkpoint "
             "and would be random",
             where=f"model.name_or_path={name}",
-            found=f"without: {listing(strays, 4)}",
+            found=f"without: {listing(unexpected, 4)}",
             fix=f"choose a checkpoint of a {type(model).__name__.split('For')[0]} model"
             + ("" if head in CLASSIFIERS else " with its language modelling head"),
         )
 
 
 def check_finite(model: nn.Module, name: str) -> None:
-    """Raises ModelError where a weight is NaN or infinite."""
-    bad = [
+    """Raises ModelError if a weight is NaN or infinite."""
+    nonfinite = [
         key
         for key, tensor in model.named_parameters()
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all())
     ]
-    if bad:
+    if nonfinite:
         raise ModelError(
-            f"{len(bad)} tensors of the model hold NaN or infinite numbers",
+            f"{len(nonfinite)} tensors of the model hold NaN or infinite numbers",
             where=f"model.name_or_path={name}",
-            found=listing(bad, 4),
+            found=listing(nonfinite, 4),
             fix="download the model again, or choose another revision: model.revision=COMMIT",
         )
 
 
 def output_layer(model: Any) -> tuple[str, Any]:
-    """Name and module of the linear layer that makes the class scores: the last outside the base."""
+    """Returns name and module of the linear layer that computes the class scores: the last one outside the base."""
     outside = [
         (name, module)
         for name, module in model.named_modules()
