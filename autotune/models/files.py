@@ -1,7 +1,7 @@
-"""What the JSON files of a model may say: no code that transformers or peft would import or fetch, no absurd sizes.
+"""Checks the JSON files of a model: no code that transformers or peft would import or fetch, no implausible sizes.
 
-They are looked at before either library sees them. A base model, and what autotune saved and somebody else sends back,
-are data of others.
+The files are checked before either library reads them. A base model is untrusted input, and so is a model that autotune
+saved and somebody else sends back.
 """
 
 import json
@@ -14,8 +14,8 @@ from autotune.errors import ModelError
 from autotune.runtime.records import Record, read_record
 
 ADAPTER = "adapter_config.json"
-FILES = ("config.json", "tokenizer_config.json", "generation_config.json", ADAPTER)
-CODE = {
+CHECKED_FILES = ("config.json", "tokenizer_config.json", "generation_config.json", ADAPTER)
+CODE_KEYS = {
     "auto_map": "classes of its own",
     "custom_pipelines": "pipelines of its own",
     "custom_generate": "a `generate` of its own",
@@ -24,31 +24,31 @@ CODE = {
     "compression_config": "a package that would have to unpack it",
     "megatron_config": "a module that peft would import",
 }
-"""Keys by which a model asks for code or for other files, and what each asks for."""
-IMPLEMENTATIONS = {
+"""Keys with which a model asks for code or for other files, and what each asks for."""
+BUILTIN_IMPLEMENTATIONS = {
     "attn_implementation": ("eager", "sdpa", "flex_attention"),
     "experts_implementation": ("eager", "batched_mm", "grouped_mm"),
 }
-"""What transformers computes by itself. It fetches the others from the Hub: flash_attention_2 where it is not installed, and
-whatever is written ORG/NAME."""
-QUANTIZATION = ("bitsandbytes",)
-"""Methods whose package is one of ours; those of others are imported, or fetched."""
+"""Implementations that are part of transformers. It fetches others from the Hub: flash_attention_2 if it is not installed,
+and every name of the form ORG/NAME."""
+QUANTIZATION_METHODS = ("bitsandbytes",)
+"""Methods whose package autotune depends on; packages of other methods are imported, or fetched."""
 PEFT_TYPES = ("LORA", "IA3")
-"""Adapters that autotune makes. Those of other kinds fetch tokenizers and adapters that they name."""
-LARGEST = {
+"""Types of adapters that autotune creates. Other types fetch the tokenizers and adapters that they name."""
+MAX_VALUES = {
     r"n_layers?|depth|.*_groups|inner_group_num|num_blocks|(?!.*(size|dim|norm)).*layers?(_num)?|num_.*layers?": 1_000,
     r"(?!.*(size|dim)).*experts": 10_000,
     r"num_labels": 100_000,
     r"r": 65_536,
 }
-"""Numbers for which transformers makes a Python object each, long before memory is asked for: names of keys, and what is
-beyond every model that there is."""
-AGAIN = "download or copy the model's folder again"
+"""Limits, above those of every existing model, by pattern of the key. transformers creates a Python object per unit of
+these numbers, long before it allocates tensors."""
+COPY_AGAIN = "download or copy the model's folder again"
 FIX = "choose another model, or remove the key in a copy of its folder"
 
 
 class AdapterFile(Record):
-    """adapter_config.json, as far as it is read by us."""
+    """Schema of the fields of adapter_config.json that autotune reads."""
 
     base_model_name_or_path: str
     revision: str | None = None
@@ -57,64 +57,65 @@ class AdapterFile(Record):
 def refuse_foreign_code(
     name: str, read: Callable[[str], Any], is_tokenizer: Callable[[str], bool] | None = None
 ) -> None:
-    """Looks through the files of a model.
+    """Checks the files of a model.
 
     Args:
-        name: of the model, for messages.
-        read: content of a JSON file by its name; None where there is none.
-        is_tokenizer: whether transformers has a tokenizer class of a name; None: tokenizers are not opened.
+        name: name of the model, for messages.
+        read: returns the content of a JSON file by its name; None if it does not exist.
+        is_tokenizer: returns whether transformers has a tokenizer class of this name; None if tokenizers are not opened.
 
     Raises:
-        ModelError: names the file and the key.
+        ModelError: a key asks for code or is implausibly large; names the file and the key.
     """
-    for file in FILES:
-        for key, value in _keys(read(file)):
-            refused = _code(key, value, file, is_tokenizer) or _size(key, value)
-            if refused is not None:
+    for file in CHECKED_FILES:
+        for key, value in _iter_items(read(file)):
+            reason = _foreign_code(key, value, file, is_tokenizer) or _implausible_size(key, value)
+            if reason is not None:
                 entry = f"{key}: {json.dumps(value, ensure_ascii=False)}"
-                raise ModelError(refused, where=f"{file} of {name}", found=entry[:200], fix=FIX)
+                raise ModelError(reason, where=f"{file} of {name}", found=entry[:200], fix=FIX)
 
 
 def read_folder(folder: Path) -> Callable[[str], Any]:
-    """Reads JSON files of a folder by their names."""
+    """Returns a function that reads a JSON file of a folder by its name."""
 
     def read(file: str) -> Any:
-        return read_record(folder / file, Record, fix=AGAIN, nan=True, twice=True)
+        return read_record(folder / file, Record, fix=COPY_AGAIN, nan=True, twice=True)
 
     return read
 
 
-def _keys(content: Any) -> Iterator[tuple[str, Any]]:
-    """Every key with its value, all the way down."""
+def _iter_items(content: Any) -> Iterator[tuple[str, Any]]:
+    """Yields every key with its value, at all levels."""
     if isinstance(content, Mapping):
         for key, value in content.items():
             yield key, value
-            yield from _keys(value)
+            yield from _iter_items(value)
     elif isinstance(content, list):
         for item in content:
-            yield from _keys(item)
+            yield from _iter_items(item)
 
 
-def _texts(value: Any) -> list[str]:
-    """Texts in a value, be it one or a map of them."""
+def _values(value: Any) -> list[str]:
+    """Returns the texts of a value that is a text or a map of texts."""
     values = value.values() if isinstance(value, Mapping) else [value]
     return [text for text in values if text is not None]
 
 
-def _code(key: str, value: Any, file: str, is_tokenizer: Callable[[str], bool] | None) -> str | None:
-    """What the value of a key would bring in; None where that is nothing."""
-    if key in CODE and value:
-        return f"the model asks for {CODE[key]}, which autotune never runs"
+def _foreign_code(key: str, value: Any, file: str, is_tokenizer: Callable[[str], bool] | None) -> str | None:
+    """Describes the code that the value of a key would load; None if it loads none."""
+    if key in CODE_KEYS and value:
+        return f"the model asks for {CODE_KEYS[key]}, which autotune never runs"
+    # transformers also reads these keys in their internal spelling, such as `_attn_implementation_internal`.
     implementation = key.removeprefix("_").removesuffix("_internal")
-    for text in _texts(value) if implementation in IMPLEMENTATIONS else ():
-        if text not in IMPLEMENTATIONS[implementation]:
+    for text in _values(value) if implementation in BUILTIN_IMPLEMENTATIONS else ():
+        if text not in BUILTIN_IMPLEMENTATIONS[implementation]:
             return "the model asks for an implementation from the Hub, which autotune never runs"
     if key == "quantization_config" and value:
         method = value.get("quant_method") if isinstance(value, Mapping) else value
-        if method is not None and method not in QUANTIZATION:
+        if method is not None and method not in QUANTIZATION_METHODS:
             return "the model is quantized by a package that autotune does not use"
-    known = is_tokenizer is None or value is None or (isinstance(value, str) and is_tokenizer(value))
-    if key == "tokenizer_class" and not known:
+    is_known = is_tokenizer is None or value is None or (isinstance(value, str) and is_tokenizer(value))
+    if key == "tokenizer_class" and not is_known:
         return "the model asks for a tokenizer that transformers does not have"
     if file == ADAPTER and key == "peft_type" and value not in PEFT_TYPES:
         return "the adapter is of a kind that autotune does not make"
@@ -123,9 +124,9 @@ def _code(key: str, value: Any, file: str, is_tokenizer: Callable[[str], bool] |
     return None
 
 
-def _size(key: str, value: Any) -> str | None:
-    """Whether a number is beyond every model that there is."""
+def _implausible_size(key: str, value: Any) -> str | None:
+    """Describes a number that is larger than in any existing model; None if it is plausible."""
     if not isinstance(value, int | float):
         return None
-    limit = next((limit for names, limit in LARGEST.items() if re.fullmatch(names, key)), value)
+    limit = next((limit for names, limit in MAX_VALUES.items() if re.fullmatch(names, key)), value)
     return f"{key} is beyond every model that there is: more than {limit:,}" if value > limit else None

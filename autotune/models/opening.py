@@ -1,4 +1,4 @@
-"""Config, tokenizer and first batch of a model: what code of ours relies on is looked at before it relies on it."""
+"""Checks config, tokenizer and a first batch of a model before other code relies on them."""
 
 from typing import Annotated, Any
 
@@ -7,19 +7,19 @@ from pydantic import Field
 from transformers import AutoConfig, PretrainedConfig, PreTrainedTokenizerBase
 
 from autotune.errors import ModelError
-from autotune.models.files import AGAIN
+from autotune.models.files import COPY_AGAIN
 from autotune.models.repository import quiet, translate_errors
 from autotune.models.spec import Family, Head, ModelSpec, padded_inputs
 from autotune.runtime.records import Record, fault_of
 
-TRIED = ("a", "a a a a")
-"""Of two lengths, so that one is padded."""
+PROBE_TEXTS = ("a", "a a a a")
+"""Texts of two lengths, so that one is padded."""
 
 Size = Annotated[int, Field(gt=0)]
 
 
-class Shape(Record):
-    """What our code reads of a model's config."""
+class ConfigFields(Record):
+    """Schema of the fields of a model's config that autotune reads."""
 
     vocab_size: Size | None
     hidden_size: Size | None
@@ -32,32 +32,32 @@ class Shape(Record):
 
 
 def open_config(name: str, path: str, revision: str | None) -> PretrainedConfig:
-    """The config of a model.
+    """Reads and checks the config of a model.
 
     Args:
-        name: as the user called it.
+        name: the user's name for the model.
         path: Hub id or folder.
         revision: commit on the Hub.
 
     Raises:
-        ModelError: it cannot be read, or what our code relies on is not what it should be.
+        ModelError: it cannot be read, or a field that autotune reads is invalid.
     """
     with translate_errors(name, "config.json"), quiet():
         config = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False)
-        text = config.get_text_config()
-        values = {key: getattr(text, key, None) for key in Shape.model_fields}
+        text_config = config.get_text_config()
+        values = {key: getattr(text_config, key, None) for key in ConfigFields.model_fields}
     values |= {key: bool(values[key]) for key in ("is_encoder_decoder", "is_decoder") if values[key] is None}
-    fault = fault_of(values, Shape)
+    fault = fault_of(values, ConfigFields)
     if fault is not None:
         raise ModelError(
             "the model's config.json is damaged", where=f"model.name_or_path={name}",
-            found=fault, fix=AGAIN,
+            found=fault, fix=COPY_AGAIN,
         )  # fmt: skip
     return config
 
 
 def refuse_small_vocabulary(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
-    """Raises ModelError where the tokenizer makes ids that the embedding table does not have, or none at all."""
+    """Raises ModelError if the tokenizer has no ids, or ids outside the embedding table."""
     with translate_errors(name, "tokenizer.json"):
         ids = tokenizer.get_vocab().values()
     rows, highest = config.get_text_config().vocab_size or 0, max(ids, default=0)
@@ -70,11 +70,11 @@ def refuse_small_vocabulary(config: PretrainedConfig, tokenizer: PreTrainedToken
         )
 
 
-def try_out(model: Any, base: ModelSpec, head: Head) -> None:
-    """One small batch through a model that was read back, so that what is wrong with its files is told as that.
+def check_forward(model: Any, base: ModelSpec, head: Head) -> None:
+    """Runs one small batch through a loaded model, so that damaged files are reported here and not as a later crash.
 
     Raises:
-        ModelError: the model does not take it.
+        ModelError: the model cannot process the batch.
     """
     tokenizer = base.tokenizer
     if not isinstance(tokenizer.pad_token_id, int):
@@ -82,10 +82,10 @@ def try_out(model: Any, base: ModelSpec, head: Head) -> None:
             "the tokenizer has no token to pad with",
             where=base.path,
             found="tokenizer_config.json",
-            fix=AGAIN,
+            fix=COPY_AGAIN,
         )
     with translate_errors(base.path, "tokenizer.json"):
-        ids = tokenizer(list(TRIED), truncation=True, max_length=base.max_length)["input_ids"]
+        ids = tokenizer(list(PROBE_TEXTS), truncation=True, max_length=base.max_length)["input_ids"]
     inputs = padded_inputs(ids, tokenizer.pad_token_id, left=base.family is Family.decoder)
     with translate_errors(base.path, "config.json"), quiet(), torch.inference_mode():
         if head in (Head.seq2seq, Head.causal):

@@ -17,7 +17,7 @@ from transformers.utils import logging as transformers_logging
 from transformers.utils.hub import cached_file, resolve_revision
 
 from autotune.errors import AutotuneError, ModelError, format_text_override, listing, shell_words
-from autotune.models.files import AGAIN, refuse_foreign_code
+from autotune.models.files import COPY_AGAIN, refuse_foreign_code
 from autotune.runtime.library_errors import library_errors, message_of
 from autotune.runtime.os_errors import is_refusal, system_error
 from autotune.runtime.records import Record, read_record
@@ -176,9 +176,9 @@ def refuse_broken_files(folder: Path) -> None:
                     fix="download the folder again: hf download ID --local-dir FOLDER",
                 )
     for name in READ_BY_US:
-        read_record(folder / name, Record, fix=AGAIN, nan=True, twice=True)
+        read_record(folder / name, Record, fix=COPY_AGAIN, nan=True, twice=True)
     for index in folder.glob("*.index.json"):
-        about = read_record(index, Index, fix=AGAIN, nan=True, twice=True) or {}
+        about = read_record(index, Index, fix=COPY_AGAIN, nan=True, twice=True) or {}
         for shard in about.get("weight_map", {}).values():
             if Path(shard).name != shard:
                 raise ModelError("the index names a file outside the folder", where=str(index), found=shard)
@@ -202,7 +202,7 @@ def read_json(
     )
     if found is None:
         return None
-    return read_record(Path(found), schema, fix=AGAIN, nan=True, twice=True)
+    return read_record(Path(found), schema, fix=COPY_AGAIN, nan=True, twice=True)
 
 
 def license_of(path: str, revision: str | None) -> str | None:
@@ -390,4 +390,4 @@ def to_model_error(name: str, error: BaseException, file: str | None = None) -> 
     advice = re.compile(r"pip install|trust_remote_code|allow_all_kernels")
     lines = [line for line in str(error).splitlines() if line.strip() and not advice.search(line)]
     message = f"{type(error).__name__}: {lines[0].strip()}"[:300] if lines else type(error).__name__
-    return ModelError("the model cannot be opened", where=where, found=message, fix=AGAIN)
+    return ModelError("the model cannot be opened", where=where, found=message, fix=COPY_AGAIN)

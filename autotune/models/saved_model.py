@@ -16,8 +16,8 @@ from autotune.config.secrets import redact
 from autotune.errors import ModelError, listing
 from autotune.models.adapters import has_adapters, quantization_arguments
 from autotune.models.base import AUTO_CLASS, family_of, position_rows
-from autotune.models.files import ADAPTER, AGAIN, FILES, AdapterFile
-from autotune.models.opening import open_config, refuse_small_vocabulary, try_out
+from autotune.models.files import ADAPTER, CHECKED_FILES, COPY_AGAIN, AdapterFile
+from autotune.models.opening import check_forward, open_config, refuse_small_vocabulary
 from autotune.models.record import RECORD, SavedModelRecord
 from autotune.models.repository import license_of, locate, quiet, read_json, translate_errors
 from autotune.models.spec import Head, ModelSpec
@@ -87,7 +87,7 @@ def _save_model(
         **extra,
     }
     (partial / RECORD).write_text(json.dumps(record, ensure_ascii=False, indent=2) + "\n", "utf-8")
-    for file in (RECORD, *FILES):
+    for file in (RECORD, *CHECKED_FILES):
         if (partial / file).exists():
             text = (partial / file).read_text("utf-8")
             (partial / file).write_text(redact(text), "utf-8")
@@ -169,7 +169,7 @@ def load_saved_model(
             f"{RECORD} is damaged",
             where=name,
             found=f"max_length: {record['max_length']} of {rows} positions",
-            fix=AGAIN,
+            fix=COPY_AGAIN,
         )
     base = ModelSpec(
         name=record["base_model"]["name"],
@@ -182,7 +182,7 @@ def load_saved_model(
     )
     if adapter is not None:
         adapted = _with_adapter(base, head, adapter, record)
-        try_out(adapted, base, head)
+        check_forward(adapted, base, head)
         return base, adapted, record
     model, report = read_weights(base, head, copy.deepcopy(config), allow_pickle=False)
     absent = report["missing_keys"] | {key for key, *_ in report["mismatched_keys"]}
@@ -193,7 +193,7 @@ def load_saved_model(
             found=listing(sorted(absent), 4),
             fix="copy the folder again, or train again",
         )
-    try_out(model, base, head)
+    check_forward(model, base, head)
     return base, model, record
 
 
