@@ -1,4 +1,4 @@
-"""Where a model comes from: a folder or the Hub, what is wrong with its files, and that in plain words."""
+"""Locates a model in a folder or on the Hub, checks its files, and translates errors of libraries into messages."""
 
 import re
 import warnings
@@ -23,50 +23,51 @@ from autotune.runtime.os_errors import is_refusal, system_error
 from autotune.runtime.records import Record, read_record
 
 TOKENIZER, WEIGHTS, ADAPTER_WEIGHTS = "tokenizer.json", "model.safetensors", "adapter_model.safetensors"
-POINTER = b"version https://git-lfs.github.com"
-PAGES = (b"<!doctype html", b"<html")
-READ_BY_US = ("config.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json",
-              "added_tokens.json", "adapter_config.json")  # fmt: skip
-"""Objects in JSON that transformers takes for granted; tokenizer.json is large, and the Rust reader is strict."""
+LFS_POINTER = b"version https://git-lfs.github.com"
+HTML_STARTS = (b"<!doctype html", b"<html")
+CHECKED_JSON_FILES = ("config.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json",
+                      "added_tokens.json", "adapter_config.json")  # fmt: skip
+"""Files that transformers expects to be JSON objects; tokenizer.json is large, and its Rust reader checks it."""
 HUB = "https://huggingface.co"
-PREFIX = "hub:"
+HUB_PREFIX = "hub:"
 
 
 def locate(name: str, revision: str | None) -> tuple[str, str | None]:
-    """Path to load from and its revision: an absolute folder and None, or a Hub id and its commit.
+    """Returns the path to load from and its revision: an absolute folder and None, or a Hub id and its commit.
 
     Args:
-        name: folder or Hub id; hub:ORG/NAME or hub:ORG/NAME@REVISION is a Hub id whatever lies here.
-        revision: branch, tag or commit; what stands behind @ comes first.
+        name: folder or Hub id; hub:ORG/NAME or hub:ORG/NAME@REVISION is always a Hub id, even if such a folder exists.
+        revision: branch, tag or commit; a revision after @ takes precedence.
 
     Raises:
-        ModelError: a folder that does not exist, is a file, or holds what is not a model; or a model that asks for code.
+        ModelError: the folder does not exist, is a file or does not hold a model; or the model asks for code.
     """
-    path, commit = _located(name, revision)
+    path, commit = _resolve(name, revision)
     refuse_code(name, path, commit)
     return path, commit
 
 
 def refuse_code(name: str, path: str, revision: str | None) -> None:
-    """Looks for what the files of a folder or Hub repository would have transformers import or fetch.
+    """Checks that the files of a folder or Hub repository do not make transformers import or fetch code.
 
     Raises:
-        ModelError: there is something.
+        ModelError: a file asks for code.
     """
     refuse_foreign_code(name, lambda file: read_json(path, file, revision), _is_tokenizer)
 
 
 def _is_tokenizer(name: str) -> bool:
-    """Whether transformers has a tokenizer class of this name, slow or fast."""
+    """Returns whether transformers has a tokenizer class of this name, slow or fast."""
     if not re.search(r"Tokenizer|Backend$", name):
-        return False  # transformers has functions and models, too
+        return False  # `tokenizer_class_from_name` also finds functions and models of transformers.
     return any(tokenizer_class_from_name(class_name) is not None for class_name in (name, f"{name}Fast"))
 
 
-def _located(name: str, revision: str | None) -> tuple[str, str | None]:
-    if name.startswith(PREFIX):
-        name, _, stated = name.removeprefix(PREFIX).partition("@")
-        resolved = resolve_revision(name, stated or revision)
+def _resolve(name: str, revision: str | None) -> tuple[str, str | None]:
+    """Returns path and revision like `locate`, without the search for code."""
+    if name.startswith(HUB_PREFIX):
+        name, _, revision_in_name = name.removeprefix(HUB_PREFIX).partition("@")
+        resolved = resolve_revision(name, revision_in_name or revision)
         return name, getattr(resolved, "resolved", resolved)
     folder = Path(name).expanduser()
     if folder.is_dir():
@@ -91,16 +92,16 @@ def _located(name: str, revision: str | None) -> tuple[str, str | None]:
 
 
 def refuse_absent_weights(name: str, path: str, revision: str | None, *, allow_pickle: bool) -> None:
-    """Looks for files of weights by their names alone; nothing is downloaded.
+    """Checks by file names that a model has weights; downloads nothing.
 
     Args:
-        name: as the user called the model.
+        name: the user's name for the model.
         path: Hub id or folder.
         revision: commit on the Hub.
         allow_pickle: `model.allow_pickle`.
 
     Raises:
-        ModelError: there are none, or only pickled ones and these were not allowed.
+        ModelError: there are no weights, or only pickled ones without `allow_pickle`.
     """
     files = _file_names(path, revision)
     if files is None or any(file.endswith(".safetensors") for file in files):
@@ -114,11 +115,11 @@ def refuse_absent_weights(name: str, path: str, revision: str | None, *, allow_p
             fix="a folder or repository with model.safetensors",
         )
     if not allow_pickle:
-        raise only_pickled(name)
+        raise pickled_weights_error(name)
 
 
-def only_pickled(name: str) -> ModelError:
-    """What is said where weights could only be read by unpickling."""
+def pickled_weights_error(name: str) -> ModelError:
+    """Returns the error for a model whose weights can only be read by unpickling."""
     return ModelError(
         "the model has no weights in safetensors form",
         where=f"model.name_or_path={name}",
@@ -127,7 +128,7 @@ def only_pickled(name: str) -> ModelError:
 
 
 def _file_names(path: str, revision: str | None) -> list[str] | None:
-    """Names of the files of a folder or a Hub repository; None where the Hub does not say."""
+    """Returns the names of the files of a folder or a Hub repository; None if the Hub cannot be asked."""
     if Path(path).is_dir():
         return [file.name for file in Path(path).iterdir()]
     try:
@@ -137,7 +138,7 @@ def _file_names(path: str, revision: str | None) -> list[str] | None:
 
 
 def hub_user() -> str | None:
-    """Who the Hub takes us for: a name, "an invalid token", or None without a token.
+    """Returns the user that the Hub knows by our token: a name, "an invalid token", or None without a token.
 
     Raises:
         OSError: the Hub cannot be asked.
@@ -154,32 +155,32 @@ def hub_user() -> str | None:
 
 
 def refuse_broken_files(folder: Path) -> None:
-    """Refuses downloads that are git-lfs pointers or web pages, and indexes that lead out of the folder.
+    """Refuses downloads that are git-lfs pointers or web pages, and indexes with paths outside the folder.
 
     Raises:
-        ModelError: names the file.
+        ModelError: a file is broken; names it.
     """
     for file in sorted(folder.iterdir()):
         if file.is_file():
             with file.open("rb") as stream:
                 head = stream.read(64).lstrip().lower()
-            if head.startswith(POINTER):
+            if head.startswith(LFS_POINTER):
                 raise ModelError(
                     "the file is a git-lfs pointer, not what it points to",
                     where=str(file),
                     fix=f"git -C {shell_words(folder)} lfs pull",
                 )
-            if head.startswith(PAGES):
+            if head.startswith(HTML_STARTS):
                 raise ModelError(
                     "the file is a web page, not a part of a model",
                     where=str(file),
                     fix="download the folder again: hf download ID --local-dir FOLDER",
                 )
-    for name in READ_BY_US:
+    for name in CHECKED_JSON_FILES:
         read_record(folder / name, Record, fix=COPY_AGAIN, nan=True, twice=True)
     for index in folder.glob("*.index.json"):
-        about = read_record(index, Index, fix=COPY_AGAIN, nan=True, twice=True) or {}
-        for shard in about.get("weight_map", {}).values():
+        content = read_record(index, Index, fix=COPY_AGAIN, nan=True, twice=True) or {}
+        for shard in content.get("weight_map", {}).values():
             if Path(shard).name != shard:
                 raise ModelError("the index names a file outside the folder", where=str(index), found=shard)
 
@@ -187,12 +188,12 @@ def refuse_broken_files(folder: Path) -> None:
 def read_json(
     path: str, file: str, revision: str | None, schema: type[Record] = Record
 ) -> dict[str, Any] | None:
-    """A JSON file of a folder or a Hub repository; None where there is no such file.
+    """Reads a JSON file of a folder or a Hub repository; returns None if it does not exist.
 
     Raises:
-        ModelError: it is damaged.
+        ModelError: the file is damaged.
     """
-    found = cached_file(
+    cached_path = cached_file(
         path,
         file,
         revision=revision,
@@ -200,13 +201,13 @@ def read_json(
         _raise_exceptions_for_connection_errors=False,
         _raise_exceptions_for_gated_repo=False,
     )
-    if found is None:
+    if cached_path is None:
         return None
-    return read_record(Path(found), schema, fix=COPY_AGAIN, nan=True, twice=True)
+    return read_record(Path(cached_path), schema, fix=COPY_AGAIN, nan=True, twice=True)
 
 
 def license_of(path: str, revision: str | None) -> str | None:
-    """Licence identifier that the card of a folder or Hub repository states; None where none is stated."""
+    """Returns the licence identifier in the card of a folder or Hub repository; None if there is none."""
     card = cached_file(
         path,
         "README.md",
@@ -217,16 +218,17 @@ def license_of(path: str, revision: str | None) -> str | None:
     )
     try:
         with translate_errors(path):
-            stated = (metadata_load(card) or {}).get("license") if card is not None else None
-    except ModelError:  # a card is for people; what cannot be read states nothing
+            license_id = (metadata_load(card) or {}).get("license") if card is not None else None
+    except ModelError:  # A card is written for people: a damaged one must not stop a run.
         return None
-    return stated if isinstance(stated, str) else None
+    return license_id if isinstance(license_id, str) else None
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps load reports, progress bars and deprecation warnings between libraries off the screen."""
-    verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    """Hides load reports, progress bars and deprecation warnings that libraries raise about each other."""
+    verbosity = transformers_logging.get_verbosity()
+    had_progress_bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:
@@ -236,38 +238,38 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         transformers_logging.set_verbosity(verbosity)
-        if bars:
+        if had_progress_bars:
             transformers_logging.enable_progress_bar()
 
 
 def translate_errors(name: str, file: str | None = None) -> AbstractContextManager[None]:
-    """Turns what transformers, the Hub, tokenizers and safetensors raise while a model is opened into a ModelError.
+    """Turns errors of transformers, the Hub, tokenizers and safetensors, raised while a model is opened, into ModelError.
 
     Args:
-        name: of the model: a Hub id or a folder.
-        file: of the model that is read inside.
+        name: Hub id or folder of the model.
+        file: file of the model that is read in the block.
 
     Raises:
-        ModelError: what is wrong with the model, and what to do.
+        ModelError: says what is wrong with the model, and what to do.
     """
 
-    def told(error: BaseException) -> AutotuneError:
-        refusal = _refusal(error)
-        if refusal is not None:
-            return system_error(refusal, doing="read", elsewhere="model.name_or_path=FOLDER")
+    def translate(error: BaseException) -> AutotuneError:
+        os_error = _find_os_error(error)
+        if os_error is not None:
+            return system_error(os_error, doing="read", elsewhere="model.name_or_path=FOLDER")
         return to_model_error(name, error, file)
 
-    return library_errors(told)
+    return library_errors(translate)
 
 
 class Index(Record):
-    """The index of weights in several files."""
+    """Schema of the index of weights in several files."""
 
     weight_map: dict[str, str] = {}
 
 
-def _refusal(error: BaseException | None) -> OSError | None:
-    """What the system said, which transformers may have put into words of its own."""
+def _find_os_error(error: BaseException | None) -> OSError | None:
+    """Returns the error of the operating system in a chain of exceptions, because transformers may have rephrased it."""
     while error is not None:
         if isinstance(error, OSError) and is_refusal(error):
             return error
@@ -277,18 +279,20 @@ def _refusal(error: BaseException | None) -> OSError | None:
 
 @dataclass(frozen=True)
 class Reason:
-    """One way in which opening a model fails, known by the names of exception classes or by a phrase."""
+    """One way in which opening a model fails, recognised by names of exception classes or by a phrase."""
 
-    kinds: frozenset[str]
+    error_types: frozenset[str]
     phrases: tuple[str, ...]
     what: str
     fix: str
     quote: bool = False
-    """Whether the library's own first line helps."""
+    """Whether the message quotes the first line of the library's error."""
 
 
-def _reason(kinds: str, phrases: tuple[str, ...], what: str, fix: str, *, quote: bool = False) -> Reason:
-    return Reason(frozenset(kinds.split()), phrases, what, fix, quote)
+def _reason(
+    error_types: str, phrases: tuple[str, ...], what: str, fix: str, *, quote: bool = False
+) -> Reason:
+    return Reason(frozenset(error_types.split()), phrases, what, fix, quote)
 
 
 REASONS = (
@@ -346,11 +350,11 @@ REASONS = (
         quote=True,
     ),
 )  # fmt: skip
-"""The first that applies is told."""
+"""Reasons in order of precedence: the first that applies is reported."""
 
 
-def _is_whole(tokenizer: Path) -> bool:
-    """Whether a tokenizer.json can be read, so that it is not what is wrong with a tokenizer."""
+def _is_readable(tokenizer: Path) -> bool:
+    """Returns whether a tokenizer.json can be read; if it can, another file is the cause of an error."""
     try:
         with library_errors(lambda error: ModelError(message_of(error))):
             Tokenizer.from_file(str(tokenizer))
@@ -360,33 +364,35 @@ def _is_whole(tokenizer: Path) -> bool:
 
 
 def to_model_error(name: str, error: BaseException, file: str | None = None) -> ModelError:
-    """The ModelError that says what `error` means for the user.
+    """Returns the ModelError that explains an error of a library.
 
     Args:
-        name: of the model.
-        error: of a library.
-        file: that was being read, if it is known.
+        name: Hub id or folder of the model.
+        error: error of a library.
+        file: file that was being read, if known.
     """
+    # transformers wraps errors of the Hub, so the type that identifies the reason may be anywhere in the chain.
     chain: list[BaseException] = []
     link: BaseException | None = error
     while link is not None:
         chain.append(link)
         link = link.__cause__ or link.__context__
-    type_names = {kind.__name__ for item in chain for kind in type(item).__mro__}
+    type_names = {error_type.__name__ for item in chain for error_type in type(item).__mro__}
     text = str(error).strip() or type(error).__name__
     folder = Path(name).expanduser()
     if "SafetensorError" in type_names:
-        file = next((each for each in (WEIGHTS, ADAPTER_WEIGHTS) if (folder / each).exists()), None)
-    elif file == TOKENIZER and _is_whole(folder / TOKENIZER):
+        file = next((weights for weights in (WEIGHTS, ADAPTER_WEIGHTS) if (folder / weights).exists()), None)
+    elif file == TOKENIZER and _is_readable(folder / TOKENIZER):
         file = "tokenizer_config.json"
-    inside = folder / file if file is not None else None
-    where = str(inside) if inside is not None and inside.exists() else f"model.name_or_path={name}"
+    path = folder / file if file is not None else None
+    where = str(path) if path is not None and path.exists() else f"model.name_or_path={name}"
     for reason in REASONS:
-        if type_names & reason.kinds or any(phrase in text for phrase in reason.phrases):
+        if type_names & reason.error_types or any(phrase in text for phrase in reason.phrases):
             message = text.splitlines()[0] if reason.quote else None
             return ModelError(
                 reason.what, where=where, found=message, fix=reason.fix.format(name=shell_words(name))
             )
+    # Advice of libraries is left out: it may tell the user to install or trust what autotune refuses.
     advice = re.compile(r"pip install|trust_remote_code|allow_all_kernels")
     lines = [line for line in str(error).splitlines() if line.strip() and not advice.search(line)]
     message = f"{type(error).__name__}: {lines[0].strip()}"[:300] if lines else type(error).__name__

@@ -13,7 +13,7 @@ from autotune.config.schema import PeftConfig
 from autotune.errors import ModelError, listing
 from autotune.models.adapters import add_adapters, empty_model, quantization_arguments, require_bitsandbytes
 from autotune.models.base import AUTO_CLASS
-from autotune.models.repository import only_pickled, quiet, translate_errors
+from autotune.models.repository import pickled_weights_error, quiet, translate_errors
 from autotune.models.spec import Head, ModelSpec
 
 logger = logging.getLogger(__name__)
@@ -179,7 +179,7 @@ def read_weights(
     except ModelError as error:
         if allow_pickle or error.found is None or "safetensors" not in error.found:
             raise
-        raise only_pickled(base.name) from error
+        raise pickled_weights_error(base.name) from error
     return model, report
 
 
