@@ -1,8 +1,8 @@
-"""Base models: opened, checked, given a head and perhaps adapters, saved and loaded again.
+"""Base models: opens and checks them, adds heads and adapters, saves and loads fine-tuned models.
 
-The way of a model: `open_base` (config and tokenizer) -> `load_model` (weights) -> training, with
-`trainable_state` for cheap snapshots -> `save_adapter` and `merge_adapters` -> `save_model` -> `load_saved_model`.
-peft is imported in this package alone.
+Order of the calls: `open_base` (config and tokenizer) -> `load_model` (weights) -> training, with `trainable_state` for
+cheap snapshots -> `save_adapter` and `merge_adapters` -> `save_model` -> `load_saved_model`. Only this package imports
+peft.
 
-This file imports nothing: `spec` and `record` are read where torch is not.
+This file imports nothing, because `spec` and `record` are also imported where torch must not be loaded.
 """

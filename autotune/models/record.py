@@ -1,4 +1,4 @@
-"""autotune.json, which is saved beside a model: what the model alone needs of it."""
+"""Schema of autotune.json, which is saved with a model: the part that loading the model needs."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ FIX = "copy the whole folder of the model again, or train again"
 
 
 class Origin(Record):
-    """The base model."""
+    """Name, revision and licence of the base model."""
 
     name: str
     revision: str | None = None
@@ -21,7 +21,7 @@ class Origin(Record):
 
 
 class SavedModelRecord(Record):
-    """autotune.json, as far as the model alone needs it."""
+    """Fields of autotune.json that loading the model needs."""
 
     base_model: Origin
     head: Annotated[Head, Field(strict=False)]

@@ -1,4 +1,4 @@
-"""The folder of a fine-tuned model: what `transformers.pipeline` reads, and autotune.json beside it."""
+"""Saves and loads the folder of a fine-tuned model: what `transformers.pipeline` reads, and autotune.json."""
 
 import copy
 import json
@@ -39,15 +39,15 @@ def save_model(
 ) -> None:
     """Writes weights (safetensors), config, tokenizer, generation config and autotune.json.
 
-    A plain model's folder works in `transformers.pipeline`. A model with adapters (`peft.merge=false`) is
-    saved as adapter and config; reading it back needs the base model. Written beside and renamed into place,
-    an older folder being replaced.
+    The folder of a plain model works in `transformers.pipeline`. A model with adapters (`peft.merge=false`) is saved as
+    adapter and config; loading it needs the base model. The folder is written under a temporary name and then renamed;
+    an existing folder is replaced.
 
     Args:
-        model: from `finish`.
+        model: result of `merge_adapters`.
         base: the base model.
-        folder: to write.
-        extra: JSON that comes back from `load_saved_model`.
+        folder: folder to write.
+        extra: further JSON for autotune.json; `load_saved_model` returns it.
         generation: arguments of `generate` that become the model's defaults.
     """
     with rust_disk_errors(folder):
@@ -57,7 +57,7 @@ def save_model(
 def _save_model(
     model: nn.Module, base: ModelSpec, folder: Path, extra: Mapping[str, Any], generation: Mapping[str, Any]
 ) -> None:
-    partial = _empty_beside(folder)
+    partial = _make_partial(folder)
     plain: Any = model.get_base_model() if has_adapters(model) else model
     if generation:
         plain.generation_config.update(**generation)
@@ -87,6 +87,7 @@ def _save_model(
         **extra,
     }
     (partial / RECORD).write_text(json.dumps(record, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    # Paths and names in these files may hold secrets, such as a token in a URL, and the folder may be published.
     for file in (RECORD, *CHECKED_FILES):
         if (partial / file).exists():
             text = (partial / file).read_text("utf-8")
@@ -96,17 +97,17 @@ def _save_model(
 
 
 def save_adapter(model: nn.Module, base: ModelSpec, folder: Path) -> None:
-    """Writes adapter_config.json (with the base's path and revision) and adapter_model.safetensors, the
-    modules learned whole included; no model card. An older folder is replaced.
+    """Writes adapter_config.json (with the base's path and revision) and adapter_model.safetensors, which includes the
+    modules trained in full; no model card. An existing folder is replaced.
 
     Raises:
         TypeError: the model has no adapters.
-        DiskError: the system refused.
+        DiskError: the system refused to write.
     """
     if not has_adapters(model):
         raise TypeError(f"a {type(model).__name__} has no adapters")
     with rust_disk_errors(folder):
-        partial = _empty_beside(folder)
+        partial = _make_partial(folder)
         _write_adapter(model, base, partial)
         replace_folder(partial, folder)
 
@@ -114,21 +115,23 @@ def save_adapter(model: nn.Module, base: ModelSpec, folder: Path) -> None:
 def _write_adapter(model: "peft.PeftModel", base: ModelSpec, folder: Path) -> None:
     for adapter in model.peft_config.values():
         adapter.base_model_name_or_path, adapter.revision = base.path, base.revision
-    # peft would otherwise ask the Hub whether the vocabulary was resized; it never is.
+    # By default peft would ask the Hub whether the vocabulary was resized; it never is.
     model.save_pretrained(str(folder), save_embedding_layers=False)
     follow_umask(*folder.glob("*.safetensors"))
     (folder / "README.md").unlink(missing_ok=True)
-    # peft holds names of modules in sets, whose order differs from process to process.
-    stated = json.loads((folder / ADAPTER).read_text("utf-8"))
-    ordered = {key: sorted(set(value)) if _are_names(value) else value for key, value in stated.items()}
+    # peft keeps module names in sets, whose order differs between processes: without sorting, equal runs differ.
+    content = json.loads((folder / ADAPTER).read_text("utf-8"))
+    ordered = {key: sorted(set(value)) if _is_name_list(value) else value for key, value in content.items()}
     (folder / ADAPTER).write_text(json.dumps(ordered, ensure_ascii=False, indent=2) + "\n", "utf-8")
 
 
-def _are_names(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+def _is_name_list(value: Any) -> bool:
+    """Returns whether a JSON value is a list of texts."""
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-def _empty_beside(folder: Path) -> Path:
+def _make_partial(folder: Path) -> Path:
+    """Creates an empty folder next to `folder`, on the same file system, so that it can be renamed into place."""
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -138,14 +141,14 @@ def _empty_beside(folder: Path) -> Path:
 def load_saved_model(
     folder: str | Path, *, revision: str | None = None
 ) -> tuple[ModelSpec, nn.Module, dict[str, Any]]:
-    """Reads a folder (or Hub repository) of `save_model` back.
+    """Loads a folder (or Hub repository) that `save_model` wrote.
 
     Returns:
-        The base as it was in training (its `path` is the artefact), the model in float32 and evaluation mode,
-        and the content of autotune.json.
+        The specification of the base as in training (its `path` is the saved model), the model in float32 and
+        evaluation mode, and the content of autotune.json.
 
     Raises:
-        ModelError: it is not an artefact of autotune, or parts of it are missing or damaged.
+        ModelError: autotune did not save this model, or parts of it are missing or damaged.
     """
     name = str(folder)
     with translate_errors(name):
@@ -181,32 +184,35 @@ def load_saved_model(
         max_length=record["max_length"],
     )
     if adapter is not None:
-        adapted = _with_adapter(base, head, adapter, record)
+        adapted = _load_with_adapter(base, head, adapter, record)
         check_forward(adapted, base, head)
         return base, adapted, record
     model, report = read_weights(base, head, copy.deepcopy(config), allow_pickle=False)
-    absent = report["missing_keys"] | {key for key, *_ in report["mismatched_keys"]}
-    if absent:
+    missing_keys = report["missing_keys"] | {key for key, *_ in report["mismatched_keys"]}
+    if missing_keys:
         raise ModelError(
-            f"{len(absent)} tensors of the saved model are missing",
+            f"{len(missing_keys)} tensors of the saved model are missing",
             where=name,
-            found=listing(sorted(absent), 4),
+            found=listing(sorted(missing_keys), 4),
             fix="copy the folder again, or train again",
         )
     check_forward(model, base, head)
     return base, model, record
 
 
-def _with_adapter(base: ModelSpec, head: Head, adapter: dict[str, Any], record: dict[str, Any]) -> nn.Module:
-    """The base model of an adapter with the adapter on it; what the checkpoint lacks is in the adapter."""
+def _load_with_adapter(
+    base: ModelSpec, head: Head, adapter: dict[str, Any], record: dict[str, Any]
+) -> nn.Module:
+    """Loads the base model of an adapter, and the adapter on it."""
     import peft
 
     origin = adapter["base_model_name_or_path"]
     with translate_errors(base.name):
         path, revision = locate(origin, adapter.get("revision"))
     root = ModelSpec(origin, path, revision, base.config, base.tokenizer, base.family, base.max_length)
-    held = PeftConfig(quantization=Quantization(record["quantization"]))
-    arguments = quantization_arguments(held, base.config, head)
+    peft_config = PeftConfig(quantization=Quantization(record["quantization"]))
+    arguments = quantization_arguments(peft_config, base.config, head)
+    # Missing keys are no error here: the adapter holds the modules that the base checkpoint lacks.
     model, _ = read_weights(root, head, copy.deepcopy(base.config), allow_pickle=False, **arguments)
     with translate_errors(base.path, "adapter_model.safetensors"), quiet():
         adapted: nn.Module = peft.PeftModel.from_pretrained(model, base.path, revision=base.revision)
@@ -214,6 +220,7 @@ def _with_adapter(base: ModelSpec, head: Head, adapter: dict[str, Any], record: 
 
 
 def _head(model: Any) -> Head:
+    """Returns the head of a model by its class."""
     return next(
         head
         for head, auto_class in AUTO_CLASS.items()
@@ -223,7 +230,8 @@ def _head(model: Any) -> Head:
 
 
 def _quantization(model: Any) -> Quantization:
-    stated = getattr(model.config, "quantization_config", None)
-    if stated is None:
+    """Returns how the weights of a model are quantized."""
+    config = getattr(model.config, "quantization_config", None)
+    if config is None:
         return Quantization.none
-    return Quantization.int8 if stated.load_in_8bit else Quantization.nf4
+    return Quantization.int8 if config.load_in_8bit else Quantization.nf4

@@ -1,4 +1,4 @@
-"""What is known of a base model before its weights are read, and the padding of its inputs. Imports no torch."""
+"""Specification of a base model before its weights are read, and the padding of its inputs. Imports no torch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 DEFAULT_MAX_LENGTH = 512
-"""What `task.max_length` is when nobody says: most base models learned from texts of that length."""
+"""Default of `task.max_length`: most base models were trained on texts of that length."""
 
 
 class Family(StrEnum):
-    """How a base model reads and writes."""
+    """Architecture family of a base model."""
 
     encoder = "encoder"
     encoder_decoder = "encoder-decoder"
@@ -24,7 +24,7 @@ class Family(StrEnum):
 
 
 class Head(StrEnum):
-    """What is put on top of the base model."""
+    """Head on top of the base model."""
 
     sequence = "sequence classification"
     token = "token classification"
@@ -33,14 +33,14 @@ class Head(StrEnum):
 
 
 class HeadInfo(NamedTuple):
-    """What libraries call a head."""
+    """Names of a head in other libraries."""
 
     auto_class: str
     """Class of transformers that loads a model with the head."""
     peft_task_type: str
     """Name in `peft.TaskType`."""
     pipeline_tag: str
-    """Pipeline of transformers, and tag of the Hub."""
+    """Pipeline of transformers, and tag on the Hub."""
 
 
 HEADS: Mapping[Head, HeadInfo] = {
@@ -49,15 +49,15 @@ HEADS: Mapping[Head, HeadInfo] = {
     Head.seq2seq: HeadInfo("AutoModelForSeq2SeqLM", "SEQ_2_SEQ_LM", "summarization"),
     Head.causal: HeadInfo("AutoModelForCausalLM", "CAUSAL_LM", "text-generation"),
 }
-"""The one table of heads: a new head is added here."""
+"""The only table of heads: add a new head here."""
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What is known of a base model before its weights are read."""
+    """Everything about a base model except its weights."""
 
     name: str
-    """As the user called it."""
+    """Name that the user gave."""
     path: str
     """Hub id or folder to load from."""
     revision: str | None
@@ -70,7 +70,7 @@ class ModelSpec:
 
 
 def pad(sequences: Sequence[Sequence[int]], value: int, *, left: bool = False) -> "Tensor":
-    """Sequences padded to the longest: int64 (sequences, length)."""
+    """Pads sequences to the longest: int64 (sequences, length)."""
     import torch
 
     width = max(len(sequence) for sequence in sequences)
@@ -86,7 +86,7 @@ def pad(sequences: Sequence[Sequence[int]], value: int, *, left: bool = False) -
 def padded_inputs(
     sequences: Sequence[Sequence[int]], pad_id: int, *, left: bool = False
 ) -> "dict[str, Tensor]":
-    """`input_ids` and `attention_mask` of sequences, padded to the longest."""
+    """Returns `input_ids` and `attention_mask` of sequences, padded to the longest: int64 (sequences, length)."""
     return {
         "input_ids": pad(sequences, pad_id, left=left),
         "attention_mask": pad([[1] * len(sequence) for sequence in sequences], 0, left=left),
