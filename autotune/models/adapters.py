@@ -1,6 +1,6 @@
 """LoRA and its relatives: which layers get adapters, which modules are trained in full, and merging.
 
-peft freezes newly initialised modules whose names it does not know (the pooler of DeBERTa-v2, ALBERT and of BERT
+peft freezes newly initialized modules whose names it does not know (the pooler of DeBERTa-v2, ALBERT and of BERT
 checkpoints without one, T5's classification head) and leaves them out of the saved adapter, so a reloaded model would
 predict something else. Here their names come from the report of the weights that were missing in the checkpoint.
 """

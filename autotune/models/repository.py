@@ -279,7 +279,7 @@ def _find_os_error(error: BaseException | None) -> OSError | None:
 
 @dataclass(frozen=True)
 class Reason:
-    """One way in which opening a model fails, recognised by names of exception classes or by a phrase."""
+    """One way in which opening a model fails, recognized by names of exception classes or by a phrase."""
 
     error_types: frozenset[str]
     phrases: tuple[str, ...]

@@ -1,7 +1,6 @@
-"""Tiny random models with a tokenizer trained on the run's own texts: for trying things out and for tests.
+"""Builds tiny random models with a tokenizer trained on the texts of the run, for experiments and tests.
 
-They are saved like checkpoints of pretraining, without a task's head, and opened by the same road as a model
-from the Hub.
+They are saved like pretrained checkpoints, without a task's head, and opened by the same code as a model from the Hub.
 """
 
 import hashlib
@@ -40,23 +39,23 @@ from autotune.runtime.files import follow_umask, fsync_path, fsync_tree, make_fo
 
 logger = logging.getLogger(__name__)
 
-VERSION = 2
-"""Part of the key of the cache: raise it when what is built changes."""
-CHARACTERS = 2_000_000
-"""As much text as the tokenizer is trained on."""
+CACHE_VERSION = 2
+"""Part of the cache key: increase it when the built models change."""
+MAX_CHARACTERS = 2_000_000
+"""Characters of text that the tokenizer is trained on at most."""
 HIDDEN, HEADS, LAYERS, FEED_FORWARD = 128, 4, 2, 256
 INITIAL_RANGE = 0.05
 """Standard deviation of new weights. The usual 0.02 suits hidden sizes of 768: with 128, signals fade and training
-stalls for epochs; with 0.09 the model learns rows by heart and generalizes worse."""
+stalls for epochs; with 0.09 the model memorizes rows and generalizes worse."""
 
 
 def build_tiny(architecture: Architecture, texts: Iterable[str], cache: Path) -> Path:
-    """Folder of the tiny model for these texts; built in a second or two, or found in the cache.
+    """Returns the folder of the tiny model for these texts; takes it from the cache or builds it in a second or two.
 
-    The first 2 million characters count. The same texts give the same files.
+    Only the first 2 million characters are used. The same texts give the same files.
     """
     sample = _sample(texts)
-    content = "\0".join([str(VERSION), architecture, *sample])
+    content = "\0".join([str(CACHE_VERSION), architecture, *sample])
     key = hashlib.sha256(content.encode()).hexdigest()[:16]
     folder = cache / f"tiny-{architecture}-{key}"
     hold(folder)
@@ -71,19 +70,22 @@ def build_tiny(architecture: Architecture, texts: Iterable[str], cache: Path) ->
         partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=cache))
         try:
             tokenizer = TOKENIZERS[architecture](sample)
-            auto_class, config = _configuration(architecture, tokenizer)
+            auto_class, config = _class_and_config(architecture, tokenizer)
+            # With a fixed seed, and without a change to the state of the caller's generator.
             with torch.random.fork_rng(devices=[]), quiet():
                 torch.manual_seed(0)
                 auto_class.from_config(config).save_pretrained(partial)
                 tokenizer.save_pretrained(partial)
             write_manifest(partial)
             follow_umask(*partial.glob("*.safetensors"))
-            partial.chmod(stat.S_IMODE(cache.stat().st_mode))  # who shares the cache shares what is in it
+            # `mkdtemp` makes private folders: users who share the cache must be able to read what is in it.
+            partial.chmod(stat.S_IMODE(cache.stat().st_mode))
+            # Content before the rename: after a crash, a folder under its final name is complete.
             fsync_tree(partial)
             os.replace(partial, folder)
             fsync_path(cache)
         except OSError:
-            # Of two processes that build at once the later finds the folder in its place; both built the same.
+            # If two processes build at the same time, the second rename fails; both have built the same files.
             if find_folder_fault(folder) is not None:
                 raise
         finally:
@@ -93,17 +95,18 @@ def build_tiny(architecture: Architecture, texts: Iterable[str], cache: Path) ->
 
 
 def _sample(texts: Iterable[str]) -> list[str]:
-    sample, room = [], CHARACTERS
+    """Returns the first `MAX_CHARACTERS` characters of the texts, normalized."""
+    sample, remaining = [], MAX_CHARACTERS
     for text in texts:
-        sample.append(normalize("NFC", text)[:room])
-        room -= len(sample[-1])
-        if room <= 0:
+        sample.append(normalize("NFC", text)[:remaining])
+        remaining -= len(sample[-1])
+        if remaining <= 0:
             break
     return sample
 
 
-def _configuration(architecture: Architecture, tokenizer: PreTrainedTokenizerBase) -> tuple[Any, Any]:
-    """Auto class and config. Without dropout: so small a model, trained for a minute, underfits."""
+def _class_and_config(architecture: Architecture, tokenizer: PreTrainedTokenizerBase) -> tuple[Any, Any]:
+    """Returns auto class and config. Without dropout, because such a small model, trained for a minute, underfits."""
     ids = {
         "vocab_size": len(tokenizer),
         "pad_token_id": tokenizer.pad_token_id,

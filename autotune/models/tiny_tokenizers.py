@@ -1,7 +1,6 @@
-"""Tokenizers of tiny models: the real classes of each architecture, trained on a run's texts in a moment.
+"""Trains the tokenizers of tiny models: the real class of each architecture, on the texts of a run, in a moment.
 
-The same texts give the same files in every process, which the trainers of the tokenizers library alone do not
-promise.
+The same texts give the same files in every process; the trainers of the tokenizers library alone do not guarantee it.
 """
 
 import json
@@ -26,13 +25,12 @@ from transformers import (
 from autotune.config.enums import Architecture
 
 VOCABULARY = 3000
-"""Pieces besides the special ones."""
+"""Number of tokens, without the special ones."""
 MIN_FREQUENCY = 4
-"""Pairs that occur less often are not merged: rare words stay in parts, so the model learns the parts of which
-words that it never saw are made. Without it every word of a small train is one piece, and nothing is learned
-of the pieces of new words."""
+"""Lowest frequency of a pair that is merged. Rare words stay split, so the model learns the parts that unseen words
+consist of. Without the limit every word of a small train is one token, and the tokens of new words are never trained."""
 SHORT, LONG = 256, 512
-"""Positions of encoders (documents that need windows exist in every data set) and of models that generate."""
+"""Positions of encoders (short enough that every data set has documents that need windows) and of generating models."""
 
 Vocabulary = dict[str, int]
 Merges = list[tuple[str, str]]
@@ -46,6 +44,7 @@ def _train(
     specials: Sequence[str],
     **options: Any,
 ) -> Tokenizer:
+    """Trains a tokenizer of `VOCABULARY` tokens and the special ones."""
     tokenizer = Tokenizer(model)
     tokenizer.pre_tokenizer = pre_tokenizer
     tokenizer.train_from_iterator(
@@ -62,16 +61,17 @@ def _train(
 
 
 def _vocabulary(tokenizer: Tokenizer) -> Vocabulary:
+    """Returns the tokens with their ids, in the order of the ids."""
     return dict(sorted(tokenizer.get_vocab().items(), key=lambda item: item[1]))
 
 
 def _merges(tokenizer: Tokenizer) -> Merges:
-    """The merges of a trained BPE, in order."""
+    """Returns the merges of a trained BPE, in order."""
     return [tuple(pair) for pair in json.loads(tokenizer.to_str())["model"]["merges"]]
 
 
 def _word_piece(texts: Sequence[str]) -> PreTrainedTokenizerBase:
-    # The trainer numbers continuations in the order of a hash map; naming them first makes that repeatable.
+    # The trainer numbers continuations in the order of a hash map; as special tokens they get fixed ids.
     alphabet = [f"##{letter}" for letter in sorted(set("".join(texts))) if not letter.isspace()]
     trained = _train(
         texts,
@@ -102,8 +102,8 @@ def _metaspace(texts: Sequence[str], specials: Sequence[str]) -> Tokenizer:
 
 
 def _unigram(texts: Sequence[str], specials: Sequence[str]) -> list[tuple[str, float]]:
-    """Pieces of a BPE with their log frequencies. The Unigram trainer sums floats in the order of threads, so
-    that two runs would differ; this is the same model from whole numbers."""
+    """Returns the tokens of a BPE with their log frequencies, as the vocabulary of a Unigram model."""
+    # Not with the Unigram trainer: it sums floats in the order of its threads, so two runs would differ. Counts do not.
     trained = _metaspace(texts, ["<unk>"])
     counts = Counter(piece for text in texts for piece in trained.encode(text).tokens)
     pieces = [piece for piece in _vocabulary(trained) if piece != "<unk>"]

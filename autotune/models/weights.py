@@ -39,7 +39,7 @@ def load_model(
 
     Weights are float32, whatever their stored type. New weights depend only on `seed`; the state of torch's CPU generator
     does not change. The classifier of a checkpoint is kept if it has the same labels, with its outputs reordered like
-    `labels`; with other labels its last layer is initialised again. The model is in evaluation mode.
+    `labels`; with other labels its last layer is initialized again. The model is in evaluation mode.
 
     Args:
         base: result of `open_base`.
