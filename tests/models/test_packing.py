@@ -129,7 +129,7 @@ def test_a_model_whose_rows_would_mix_is_found_by_trying(opened, monkeypatch):
 
 def test_any_padding_goes_and_comes_back():
     mask = torch.tensor([[0, 1, 1], [1, 1, 1], [0, 0, 0], [1, 1, 0]])
-    rows = PackedRows.of(mask)
+    rows = PackedRows.from_mask(mask)
     values = torch.arange(12.0).view(4, 3, 1) + 1
     assert rows.runs == ((2, 2), (1, 3))
     assert rows.pack(values).flatten().tolist() == [2, 3, 10, 11, 4, 5, 6]
