@@ -57,6 +57,7 @@ def save_model(
 def _save_model(
     model: nn.Module, base: ModelSpec, folder: Path, extra: Mapping[str, Any], generation: Mapping[str, Any]
 ) -> None:
+    """Does the work of `save_model`, whose block turns errors of Rust libraries into disk errors."""
     partial = _make_partial(folder)
     plain: Any = model.get_base_model() if has_adapters(model) else model
     if generation:
@@ -113,6 +114,7 @@ def save_adapter(model: nn.Module, base: ModelSpec, folder: Path) -> None:
 
 
 def _write_adapter(model: "peft.PeftModel", base: ModelSpec, folder: Path) -> None:
+    """Writes config and weights of the adapter into an existing folder."""
     for adapter in model.peft_config.values():
         adapter.base_model_name_or_path, adapter.revision = base.path, base.revision
     # By default peft would ask the Hub whether the vocabulary was resized; it never is.

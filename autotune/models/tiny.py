@@ -140,6 +140,7 @@ def _class_and_config(architecture: Architecture, tokenizer: PreTrainedTokenizer
 
 
 def _encoder(architecture: Architecture, common: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> Any:
+    """Returns the config of an encoder."""
     no_dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     match architecture:
         case Architecture.bert:
@@ -166,6 +167,7 @@ def _encoder(architecture: Architecture, common: dict[str, Any], tokenizer: PreT
 def _encoder_decoder(
     architecture: Architecture, ids: dict[str, Any], tokenizer: PreTrainedTokenizerBase
 ) -> Any:
+    """Returns the config of an encoder-decoder."""
     if architecture is Architecture.t5:
         return T5Config(
             **ids, d_model=HIDDEN, d_kv=HIDDEN // HEADS, d_ff=FEED_FORWARD, num_layers=LAYERS,
