@@ -21,7 +21,7 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     [
         ("[" * 100_000, "64 levels"), ("[" * 70 + "]" * 70, "64 levels"),
         ('{"a": 1, "b": 2, "a": 3}', "the key 'a' occurs twice"),
-        ('{"a": NaN}', "NaN"), ("[-Infinity]", "-Infinity"), ("9" * 5000, "4300 digits"), ("", "no JSON"), ("{", "no JSON"),
+        ('{"a": NaN}', "NaN"), ("[-Infinity]", "-Infinity"), ("9" * 5000, "4300 digits"), ("", "not JSON"), ("{", "not JSON"),
     ],
 )  # fmt: skip
 def test_json_beyond_the_bounds_is_refused_in_words(text, found):
@@ -36,8 +36,8 @@ def test_json_beyond_the_bounds_is_refused_in_words(text, found):
         ("&a {b: *a}", "inside of what it stands for"),
         ("&a [&b [*a]]", "inside"), (BOMB, "200,000 values"), ("<<: &a {b: 1}\n<<: *a", "twice"),
         ("a: 1\na: 2", "the key 'a' occurs twice"),
-        ("!!python/object/apply:os.getcwd []", "no YAML"), ("2024-13-45", "a value that is none"), ("a: [1", "line 1"),
-        ("? [1, 2]\n: 3", "no YAML"), ("--- 1\n--- 2", "single document"),
+        ("!!python/object/apply:os.getcwd []", "not YAML"), ("2024-13-45", "a value that is none"), ("a: [1", "line 1"),
+        ("? [1, 2]\n: 3", "not YAML"), ("--- 1\n--- 2", "single document"),
     ],
 )  # fmt: skip
 def test_yaml_beyond_the_bounds_is_refused_in_words(text, found):
@@ -67,7 +67,7 @@ class Pair(Record):
     [
         (b'{"number": "1"}', 'number: input should be a valid integer, found "1"'), (b"{}", "number: the key is missing"),
         (b'{"number": true}', "number"), (b"[1]", "valid dictionary"), (b"\xff", "not UTF-8 text: byte 0 is 0xff"),
-        (b'{"number": 1, "name": null}', "name"), (b"", "no JSON"),
+        (b'{"number": 1, "name": null}', "name"), (b"", "not JSON"),
     ],
 )  # fmt: skip
 def test_a_record_of_other_types_is_refused_with_file_key_and_fix(tmp_path, content, found):

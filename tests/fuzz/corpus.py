@@ -130,20 +130,21 @@ class Cases:
     """
 
     def __init__(self, folder: Path) -> None:
-        from autotune.config.schema import compose as module
+        from autotune.config import compose as module
 
-        self.folder, self.real = folder, module.compose
+        self.folder, self.real = folder, module.members
         self.composed: dict[tuple[str, ...], Any] = {}
         self.whole: dict[Path, bytes] = {}
 
-    def compose(self, words: list[str]) -> list[Any]:
+    def members(self, words: list[str]) -> list[Any]:
         """What Hydra would compose, with the path of the data set put in afterwards."""
         path = next(word for word in words if word.startswith("dataset.path="))
         rest = tuple(word for word in words if word != path)
         if rest not in self.composed:
             self.composed[rest] = self.real([*rest, "dataset.path=r.csv"])[0]
-        config = self.composed[rest]
-        return [replace(config, dataset=replace(config.dataset, path=path.partition("=")[2]))]
+        member = self.composed[rest]
+        dataset = replace(member.config.dataset, path=path.partition("=")[2])
+        return [member._replace(config=replace(member.config, dataset=dataset))]
 
     def run(self, words: list[str], case: dict[str, Any]) -> dict[str, Any]:
         """The case with its exit code and what was said."""
@@ -164,7 +165,7 @@ class Cases:
 
     def inputs(self, seed: int) -> dict[str, Any]:
         """`check` on a mutated input."""
-        from autotune.config.schema import compose as module
+        from autotune.config import compose as module
 
         rng = random.Random(f"inputs {seed}")
         door = list(DOORS)[seed % len(DOORS)]
@@ -177,7 +178,7 @@ class Cases:
         model = self.folder / "runs" / "sentiment" / "model"
         words = ["check", f"task={task}", "model=custom", f"model.name_or_path={model}", f"runs={scratch / 'runs'}",
                  "check.level=warn", f"dataset.path={scratch / door}"]  # fmt: skip
-        module.compose = self.compose  # type: ignore[assignment]
+        module.members = self.members  # type: ignore[assignment]
         return self.run(words, {"seed": seed, "file": name})
 
     def runs(self, seed: int) -> dict[str, Any]:
@@ -218,9 +219,9 @@ class Cases:
 
     def tables(self, seed: int) -> dict[str, Any]:
         """`check` with a damaged table in its cache; what is learned from afterwards has to be what it was."""
-        from autotune.config.schema import compose as module
+        from autotune.config import compose as module
 
-        module.compose = self.compose  # type: ignore[assignment]
+        module.members = self.members  # type: ignore[assignment]
         rng = random.Random(f"tables {seed}")
         scratch = self.folder / "table"
         model = self.folder / "runs" / "sentiment" / "model"
@@ -240,9 +241,9 @@ class Cases:
 
     def configs(self, seed: int) -> dict[str, Any]:
         """`show` of a mutated command line or YAML of somebody's."""
-        from autotune.config.schema import compose as module
+        from autotune.config import compose as module
 
-        module.compose = self.real
+        module.members = self.real
         rng = random.Random(f"configs {seed}")
         folder = self.folder / "configs"
         shutil.rmtree(folder, ignore_errors=True)
