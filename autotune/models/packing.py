@@ -295,7 +295,13 @@ def _window_mask(module: Any, query: Tensor) -> Tensor | None:
         else create_bidirectional_sliding_window_mask
     )
     row = query.new_zeros((1, query.shape[2], 1))
-    arguments = {"config": config, "inputs_embeds": row, "attention_mask": None, "past_key_values": None}
+    arguments = {
+        "config": config,
+        "inputs_embeds": row,
+        "attention_mask": None,
+        "cache": None,
+        "past_key_values": None,
+    }
     # The parameters differ between the two functions and between versions of transformers.
     parameters = inspect.signature(make_mask).parameters
     return make_mask(**{name: argument for name, argument in arguments.items() if name in parameters})

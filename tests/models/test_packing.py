@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from transformers import MistralConfig, MistralForCausalLM
 
 from autotune.config.schema import PeftConfig
 from autotune.errors import ConfigError
@@ -60,6 +61,20 @@ def test_logits_and_gradients_are_those_of_padded_rows(opened, kind, head):
         assert found.keys() == expected.keys()
         for name, gradient in expected.items():
             assert (found[name] - gradient).abs().max() < tolerance, name
+
+
+def test_a_decoder_with_a_sliding_window_is_packed_too(opened):
+    config = MistralConfig(
+        vocab_size=len(opened("llama").tokenizer), hidden_size=16, intermediate_size=32, num_hidden_layers=2,
+        num_attention_heads=2, num_key_value_heads=1, sliding_window=8, pad_token_id=opened("llama").tokenizer.pad_token_id,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = MistralForCausalLM(config).double().eval()
+    refuse_packing(model)
+    inputs = batch(opened("llama"))
+    plain = real_logits(model, inputs, Head.causal)
+    with packed(model):
+        assert (plain - real_logits(model, inputs, Head.causal)).abs().max() < 1e-12
 
 
 def test_adapters_and_gradient_checkpointing_are_packed_too(opened):
