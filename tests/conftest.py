@@ -21,7 +21,7 @@ os.environ |= {
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.machine import pretend
+from tests.support.machine import pretend
 
 pretend()
 

@@ -12,7 +12,7 @@ import autotune
 from autotune.api import Run
 from autotune.errors import AutotuneError, ConfigError
 from autotune.runtime.signals import STOP_SIGNALS
-from tests.forks import forks
+from tests.support.forks import forks
 
 WORDS = ["task=sentiment", "dataset.limit=16", "trainer.max_steps=2", "guard=none"]
 

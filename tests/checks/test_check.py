@@ -6,7 +6,7 @@ import os
 import pytest
 
 from autotune.cli.main import main
-from tests.forks import forks
+from tests.support.forks import forks
 
 GOOD = [(f"texto número {n} sobre {what}", "bom" if n % 2 else "ruim") for n in range(40)
         for what in ("a entrega da loja", "o sabor do almoço")]  # fmt: skip

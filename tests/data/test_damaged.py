@@ -18,7 +18,7 @@ from autotune.data.formats.readers import load_saved_dataset
 from autotune.data.local import file_source, with_known_columns
 from autotune.errors import DataError
 from autotune.registry import task
-from tests.fuzz.corpus import DOORS, ROWS
+from tests.integration.fuzz.corpus import DOORS, ROWS
 
 
 def rows(path: Path, name: str = "sentiment", form: Format = Format.auto) -> list[dict[str, object]]:

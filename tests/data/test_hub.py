@@ -13,7 +13,7 @@ from datasets import ClassLabel, Dataset, Features, List, Value
 
 from autotune.config.enums import Format
 from autotune.errors import DataError
-from tests.forks import strangers
+from tests.support.forks import strangers
 
 CARD = """---
 configs:

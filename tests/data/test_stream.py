@@ -9,7 +9,7 @@ from autotune.config.enums import Format
 from autotune.data.local import Source
 from autotune.data.stream import Sections, slice_source
 from autotune.errors import ConfigError
-from tests.forks import forks
+from tests.support.forks import forks
 
 
 def rows(count: int, labels: str = "ab") -> list[dict[str, str]]:

@@ -23,6 +23,15 @@ LABELS = {
     "ner": ["O", "B-LOCAL", "I-LOCAL"],
     "summarization": None,
 }
+CELLS = [
+    (architecture, task)
+    for task, architectures in {
+        "sentiment": ["bert", "roberta", "deberta", "modernbert", "t5", "bart", "gpt2", "llama"],
+        "ner": ["bert", "roberta", "deberta", "modernbert", "gpt2", "llama"],
+        "summarization": ["t5", "bart", "gpt2", "llama"],
+    }.items()
+    for architecture in architectures
+]
 INSTEAD = "model=bertimbau_base"
 SENTENCES = [
     "São Paulo não é a única cidade grande do país, mas é a maior.",

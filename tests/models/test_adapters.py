@@ -21,8 +21,7 @@ from autotune.models.adapters import (
 from autotune.models.saved_model import load_saved_model, save_model
 from autotune.models.spec import Head
 from autotune.models.weights import load_model
-from tests.models.conftest import HEADS, LABELS
-from tests.models.test_weights import CELLS
+from tests.models.conftest import CELLS, HEADS, LABELS
 
 
 def adapted(base, head, labels, **peft):

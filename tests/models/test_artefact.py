@@ -13,8 +13,7 @@ from autotune.models.adapters import merge_adapters
 from autotune.models.saved_model import load_saved_model, save_adapter, save_model
 from autotune.models.spec import Head
 from autotune.models.weights import load_model
-from tests.models.conftest import HEADS, LABELS, SENTENCES
-from tests.models.test_weights import CELLS
+from tests.models.conftest import CELLS, HEADS, LABELS, SENTENCES
 
 
 def trained(base, shake, head=Head.sequence, labels=("negativo", "positivo"), peft=None):

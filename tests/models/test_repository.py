@@ -12,7 +12,7 @@ import pytest
 from autotune.errors import ModelError
 from autotune.models.spec import Head
 from autotune.models.weights import load_model
-from tests.forks import strangers
+from tests.support.forks import strangers
 
 OPEN = """
 import sys

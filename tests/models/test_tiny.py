@@ -7,7 +7,7 @@ from autotune.config.enums import Architecture
 from autotune.models.spec import Family, Head
 from autotune.models.tiny import build_tiny
 from autotune.models.weights import load_model
-from tests.forks import forks
+from tests.support.forks import forks
 
 ARCHITECTURES = [one for one in Architecture if one is not Architecture.auto]
 FAMILIES = {

@@ -11,17 +11,7 @@ from transformers import AutoModelForSequenceClassification, BertModel
 from autotune.errors import ModelError
 from autotune.models.spec import Family, Head
 from autotune.models.weights import checkpoint_labels, load_model
-from tests.models.conftest import HEADS, LABELS
-
-CELLS = [
-    (architecture, task)
-    for task, architectures in {
-        "sentiment": ["bert", "roberta", "deberta", "modernbert", "t5", "bart", "gpt2", "llama"],
-        "ner": ["bert", "roberta", "deberta", "modernbert", "gpt2", "llama"],
-        "summarization": ["t5", "bart", "gpt2", "llama"],
-    }.items()
-    for architecture in architectures
-]
+from tests.models.conftest import CELLS, HEADS, LABELS
 
 
 def load(base, head=Head.sequence, labels=("a", "b"), seed=1, allow_pickle=False):

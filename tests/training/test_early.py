@@ -13,7 +13,7 @@ from autotune.pipeline.summary import log_result
 from autotune.tasks.base import Scores
 from autotune.training.fit import FitResult
 from autotune.training.guards import TrainingMonitor
-from tests.training.setting import make_fit
+from tests.support.setting import make_fit
 
 ONE_CLASS = Scores("f", {"f": 0.4}, confusion={"a": {"a": 9, "b": 0}, "b": {"a": 4, "b": 0}})
 NO_ENTITY = Scores("f", {"f": 0.0}, counts={"rows": 9, "entities": 7, "predicted": 0})

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from autotune.training import embeddings
-from tests.training.setting import make_fit, make_trainer, weights, without_dropout
+from tests.support.setting import make_fit, make_trainer, weights, without_dropout
 
 
 @pytest.mark.parametrize("task_name", ["sentiment", "ner", "summarization"])

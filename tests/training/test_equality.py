@@ -7,7 +7,7 @@ from autotune.config.enums import Architecture, Batching
 from autotune.config.schema import PeftConfig
 from autotune.data.batches import MicroBatchCost
 from autotune.errors import ConfigError
-from tests.training.setting import make_trainer, prepare, weights, without_dropout
+from tests.support.setting import make_trainer, prepare, weights, without_dropout
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,7 @@ from autotune.tasks.base import Scores
 from autotune.training.fit import Fit
 from autotune.training.guards import GUESSING, TrainingMonitor
 from autotune.training.trainer import StepResult
-from tests.training.setting import make_fit, make_trainer, weights
+from tests.support.setting import make_fit, make_trainer, weights
 
 
 def history(folder) -> list[dict]:

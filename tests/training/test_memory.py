@@ -7,7 +7,7 @@ import torch
 
 from autotune.errors import TrainingError
 from autotune.runtime.memory import is_out_of_memory
-from tests.training.setting import make_trainer, weights, without_dropout
+from tests.support.setting import make_trainer, weights, without_dropout
 
 
 def small(trainer, room: int, *, only_in_step: int | None = None, error: Exception | None = None):

@@ -14,7 +14,7 @@ from autotune.models.adapters import (
     trainable_state,
 )
 from autotune.training.compiling import SIZES, length_multiple, pad_to_multiple
-from tests.training.setting import make_trainer, prepare, weights, without_dropout
+from tests.support.setting import make_trainer, prepare, weights, without_dropout
 
 KINDS = [("sentiment", "bert"), ("ner", "modernbert"), ("summarization", "t5"), ("summarization", "llama")]
 

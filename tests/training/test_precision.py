@@ -14,8 +14,8 @@ from autotune.models.adapters import cast_frozen_to_bf16, merge_adapters
 from autotune.models.saved_model import save_adapter
 from autotune.models.weights import load_model
 from autotune.training import device
-from tests.forks import forks
-from tests.training.setting import make_trainer, prepare, without_dropout
+from tests.support.forks import forks
+from tests.support.setting import make_trainer, prepare, without_dropout
 
 
 @pytest.mark.parametrize(

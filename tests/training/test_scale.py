@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.forks import forks
+from tests.support.forks import forks
 
 SCRIPT = """
 import json, sys

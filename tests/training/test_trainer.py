@@ -9,7 +9,7 @@ from autotune.errors import ConfigError
 from autotune.tasks.base import Scores
 from autotune.training import device
 from autotune.training.optimizer import interval
-from tests.training.setting import make_fit, make_trainer, weights, without_dropout
+from tests.support.setting import make_fit, make_trainer, weights, without_dropout
 
 
 @pytest.mark.parametrize(

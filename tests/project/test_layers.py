@@ -1,0 +1,189 @@
+"""The order of the layers, the fences around libraries, sizes, and what the command line imports."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import autotune
+from tests.support import ROOMS
+
+PACKAGE = Path(autotune.__file__).parent
+CONFIGS = PACKAGE.parent / "configs"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+FENCES = {
+    "hydra": (
+        "config.compose",
+        "config.overrides",
+        "config.hydra_errors",
+        "config.hydra_loader",
+        "config.origin",
+    ),
+    "accelerate": ("runtime.ranks", "training", "evaluation.evaluator", "pipeline"),
+    "peft": ("models",),
+    "huggingface_hub": ("data", "models", "publishing"),
+    "argparse": ("cli.arguments", "config.compose"),
+    "pickle": (),
+    "joblib": (),
+}
+"""Which modules may import a library."""
+
+HEAVY = (
+    "torch",
+    "transformers",
+    "datasets",
+    "accelerate",
+    "peft",
+    "evaluate",
+    "sklearn",
+    "pandas",
+    "pyarrow",
+)
+
+
+def module_of(file: Path) -> str:
+    """Dotted name inside the package: data.readers, tasks."""
+    parts = file.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+def within(module: str, names: tuple[str, ...]) -> bool:
+    return any(f"{module}.".startswith(f"{name}.") for name in names)
+
+
+def running_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those that only type checkers see."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            continue
+        yield node
+        yield from running_nodes(node)
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Absolute names of what a file imports when it runs, imports inside functions too."""
+    for node in running_nodes(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[0]
+
+
+def test_there_are_no_other_rooms():
+    found = {room_of(module_of(file)) for file in FILES} - {"__init__", "__main__"}
+    assert found == set(ROOMS)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        file
+        for file in FILES
+        if file.stem not in ("__init__", "__main__", "registry") or file.parent != PACKAGE
+    ],
+    ids=module_of,
+)
+def test_a_module_imports_only_from_its_own_room_and_those_before(file):
+    own = room_of(module_of(file))
+    imported = [name.removeprefix("autotune.") for name in imports(file) if name.startswith("autotune.")]
+    rooms = {room_of(name) for name in imported} - {"__version__"}
+    assert rooms <= set(ROOMS[: ROOMS.index(own) + 1])
+
+
+def test_the_registry_alone_imports_from_above_and_only_when_it_is_asked():
+    """`registry.tasks` imports the task modules; type checkers see `Task` there."""
+    above = {
+        (module_of(file), room_of(name.removeprefix("autotune.")))
+        for file in FILES
+        if file.parent == PACKAGE and file.stem in ("errors", "registry")
+        for name in imports(file)
+        if name.startswith("autotune.")
+    }
+    assert above == {("registry", "errors"), ("registry", "tasks")}
+
+
+@pytest.mark.parametrize("file", FILES, ids=module_of)
+def test_libraries_stay_behind_their_fences(file):
+    for name in imports(file):
+        allowed = FENCES.get(name.split(".")[0])
+        assert allowed is None or within(module_of(file), allowed), name
+
+
+@pytest.mark.parametrize("file", FILES, ids=module_of)
+def test_no_code_but_a_task_knows_a_task_by_name(file):
+    if within(module_of(file), ("tasks",)):
+        return
+    for node in running_nodes(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Compare):
+            constants = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
+            assert not {"sentiment", "ner", "summarization"} & set(map(str, constants)), ast.unparse(node)
+
+
+@pytest.mark.parametrize("file", FILES, ids=module_of)
+def test_files_and_functions_stay_small(file):
+    text = file.read_text(encoding="utf-8")
+    assert text.count("\n") <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            documented = ast.get_docstring(node, clean=False)
+            lines = node.end_lineno - node.lineno + 1 - (documented.count("\n") + 1 if documented else 0)
+            assert lines <= 80, node.name
+
+
+@pytest.mark.parametrize("file", FILES, ids=module_of)
+def test_every_file_and_every_public_thing_says_what_it_is(file):
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    if not tree.body:
+        return
+    assert ast.get_docstring(tree), "the file"
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), node.name
+
+
+def test_no_file_of_odds_and_ends():
+    assert not [file for file in FILES if file.stem in ("utils", "helpers", "common", "misc")]
+
+
+def test_configurations_hold_values_and_no_code():
+    for file in CONFIGS.rglob("*"):
+        assert file.is_dir() or file.suffix == ".yaml", file
+        if file.is_file():
+            assert not re.search(r"_target_|\bhf_\w{8}|/home/", file.read_text(encoding="utf-8")), file
+
+
+def run(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import autotune.cli.main",
+        "from autotune.config.compose import compose; compose(['task=ner', 'peft=lora'])",
+        "from autotune.cli.main import main; main(['show', 'task=nerr', 'trainer.lerning_rate=1'])",
+        "from autotune.cli.main import main; main(['task=ner', 'trainer.lerning_rate=1'])",
+    ],
+)
+def test_composing_and_refusing_load_nothing_heavy(code):
+    loaded = run(f"{code}\nimport sys; print([name for name in {HEAVY} if name in sys.modules])")
+    assert loaded.splitlines()[-1] == "[]"
+
+
+def test_help_does_not_even_load_hydra():
+    said = run(
+        "from autotune.cli.main import main; main(['--help']); import sys; print('hydra' in sys.modules)"
+    )
+    assert said.splitlines()[-1] == "False"

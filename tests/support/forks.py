@@ -1,0 +1,311 @@
+"""Command lines in forks of a process that has imported what they need, so that imports are paid once.
+
+`python -m tests.support.forks MODULE …` is that process: it reads one JSON object a line and answers each with one.
+"""
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import IO, Any
+
+from tests.support import ROOT
+from tests.support.machine import pretend
+
+FREE = (
+    "torch", "torch._dynamo", "torch.distributed.run", "numpy", "pandas", "pyarrow.dataset", "scipy.stats",
+    "sklearn.feature_extraction.text", "sklearn.linear_model", "sklearn.pipeline", "nltk", "omegaconf", "pydantic",
+    "jinja2", "rouge_score.rouge_scorer", "hydra.main",
+)  # fmt: skip
+"""What runs import and what does not read the Hugging Face variables of the environment."""
+
+NEEDED = (
+    *FREE,
+    "autotune.pipeline.train", "autotune.pipeline.check", "autotune.publishing.publish", "autotune.metrics.classification",
+    "autotune.metrics.entities", "autotune.metrics.rouge", "datasketch",
+    "transformers.models.bert.modeling_bert", "transformers.models.t5.modeling_t5", "tests.integration.chaos.points",
+)  # fmt: skip
+"""What runs import."""
+
+
+@dataclass(frozen=True)
+class Fork:
+    """A command line that was started."""
+
+    owner: "Forks"
+    pid: int
+    folder: Path
+    """Where its output goes."""
+
+    def send_signal(self, number: int) -> None:
+        """Sends the process a signal."""
+        os.kill(self.pid, number)
+
+    def poll(self) -> int | None:
+        """The exit code; None while it is going on."""
+        code: int | None = self.owner.ask({"poll": self.pid})
+        return code
+
+    def until(self, true: Callable[[], bool]) -> None:
+        """Waits, while it is going on; a file that is not there yet is waited for, too."""
+
+        def happened() -> bool:
+            try:
+                return true()
+            except FileNotFoundError:
+                return False
+
+        while not happened():
+            assert self.poll() is None, self.ended()
+            time.sleep(0.01)
+
+    def stopped(self) -> None:
+        """Waits until it has stopped itself, as with SIGSTOP."""
+        self.until(lambda: state_of(self.pid) == "T")
+
+    def ended(self) -> "subprocess.CompletedProcess[str]":
+        """Waits for the end."""
+        while (code := self.poll()) is None:
+            time.sleep(0.01)
+        out, err = ((self.folder / name).read_text() for name in ("out", "err"))
+        return subprocess.CompletedProcess([], code, out, err)
+
+
+def state_of(pid: int) -> str:
+    """A letter, as in ps: T for a process that is stopped; none where it is gone."""
+    file = Path(f"/proc/{pid}/stat")
+    return file.read_text().rpartition(")")[2].split()[0] if file.exists() else ""
+
+
+class Forks:
+    """Starts command lines.
+
+    Args:
+        environment: of the process; HF_ENDPOINT and the like are read when libraries are imported, so they hold for
+            all command lines, unless only what is `FREE` of them is imported.
+        modules: what is imported once.
+        base: others, of whose process this one is a fork, so that what they have imported is there already.
+    """
+
+    def __init__(
+        self, environment: Mapping[str, str], modules: Sequence[str] = NEEDED, base: "Forks | None" = None
+    ) -> None:
+        self._scratch = tempfile.TemporaryDirectory()
+        self._process: subprocess.Popen[str] | None = None
+        self._count = 0
+        self._one_at_a_time = threading.Lock()
+        self._orders: IO[str]
+        self._answers: IO[str]
+        if base is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.support.forks", *modules],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                env={**environment, "PYTHONSAFEPATH": ""},  # `tests` is found in its working folder
+                cwd=ROOT,
+            )  # fmt: skip
+            assert self._process.stdin is not None and self._process.stdout is not None
+            self._orders, self._answers = self._process.stdin, self._process.stdout
+        else:
+            pipes = [str(Path(self._scratch.name, name)) for name in ("orders", "answers")]
+            for pipe in pipes:
+                os.mkfifo(pipe)
+            base.ask({"modules": list(modules), "only": dict(environment), "pipes": pipes})
+            self._orders, self._answers = Path(pipes[0]).open("w"), Path(pipes[1]).open()  # noqa: SIM115 - `close`
+
+    def ask(self, asked: Mapping[str, object]) -> int | None:
+        """Sends an order and gives its answer."""
+        with self._one_at_a_time:
+            self._orders.write(json.dumps(asked) + "\n")
+            self._orders.flush()
+            answer: int | None = json.loads(self._answers.readline())
+        return answer
+
+    def start(
+        self,
+        *words: object,
+        cwd: Path,
+        code: str = "",
+        ranks: int = 0,
+        only: Mapping[str, str] | None = None,
+        armed: Mapping[str, object] | None = None,
+        limits: Mapping[str, int] | None = None,
+        **env: str,
+    ) -> Fork:
+        """`autotune` with these words.
+
+        Args:
+            words: of the command line.
+            cwd: its working folder.
+            code: Python that is run instead, with these words as its arguments.
+            ranks: torchrun starts so many processes of it; 0: without torchrun.
+            only: its whole environment.
+            armed: arguments of `tests.integration.chaos.points.arm`, which then is called in its process first.
+            limits: of the system, by their name after RLIMIT_.
+            env: more of its environment.
+        """
+        with self._one_at_a_time:
+            self._count += 1
+            folder = Path(self._scratch.name, str(self._count))
+        folder.mkdir()
+        pid = self.ask(
+            {
+                "words": list(map(str, words)), "cwd": str(cwd), "output": str(folder), "code": code, "ranks": ranks,
+                "only": None if only is None else dict(only), "env": env, "armed": armed, "limits": dict(limits or {}),
+            }
+        )  # fmt: skip
+        assert pid is not None
+        return Fork(self, pid, folder)
+
+    def close(self) -> None:
+        """Lets the process end."""
+        self._orders.close()
+        # Its forks may still hold the other end of this pipe: what is waited for is the process, where it is ours.
+        self._answers.close()
+        if self._process is not None:
+            self._process.wait()
+        self._scratch.cleanup()
+
+
+@cache
+def forks() -> Forks:
+    """Everything imported, with the environment of the tests, a thread each."""
+    return _to_be_closed(Forks({**os.environ, "OMP_NUM_THREADS": "1"}, base=strangers()))
+
+
+@cache
+def strangers() -> Forks:
+    """For processes with an environment of their own (`only`): of the libraries none is imported that reads it."""
+    return _to_be_closed(Forks({**os.environ, "OMP_NUM_THREADS": "1"}, FREE))
+
+
+def _to_be_closed(made: Forks) -> Forks:
+    atexit.register(made.close)
+    return made
+
+
+def main() -> None:
+    """Answers until its input ends."""
+    _serve(sys.argv[1:], sys.stdin, sys.stdout)
+
+
+def _serve(modules: Sequence[str], orders: IO[str], answers: IO[str]) -> None:
+    for module in modules:
+        importlib.import_module(module)
+    pretend()
+    gc.freeze()
+    codes: dict[int, int] = {}
+    for line in orders:
+        asked = json.loads(line)
+        if "poll" not in asked:
+            answer: int | None = os.fork()
+            if not answer:
+                (_become if "words" in asked else _branch_off)(asked)
+            codes.pop(answer, None)  # of an earlier process with this number
+        else:
+            pid = asked["poll"]
+            if pid not in codes:
+                done, status = os.waitpid(pid, os.WNOHANG)
+                if done:
+                    codes[pid] = os.waitstatus_to_exitcode(status)
+            answer = codes.get(pid)
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def _branch_off(asked: dict[str, Any]) -> None:
+    """Serves others from this process on, with an environment and modules of their own."""
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    os.environ.clear()
+    os.environ.update(asked["only"])
+    with Path(asked["pipes"][0]).open() as orders, Path(asked["pipes"][1]).open("w") as answers:
+        _end(lambda: _serve(asked["modules"], orders, answers))
+
+
+def _become(asked: dict[str, Any]) -> None:
+    """`python -m autotune`, or what else is asked for, in this process."""
+    os.setsid()
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for number, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(Path(asked["output"], name), os.O_WRONLY | os.O_CREAT), number)
+    os.chdir(asked["cwd"])
+    if asked["only"] is not None:
+        os.environ.clear()
+        os.environ.update(asked["only"])
+    os.environ.update(asked["env"])
+    for name, most in asked["limits"].items():
+        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (most, most))
+    if asked["ranks"]:
+        _end(lambda: _torchrun(asked))
+    _work(asked)
+
+
+def _work(asked: dict[str, Any]) -> None:
+    """A command line, to its end."""
+    if asked["code"]:
+        sys.argv = ["-c", *asked["words"]]
+        _end(lambda: exec(compile(asked["code"], "<string>", "exec"), {"__name__": "__main__"}))
+    from autotune.cli.main import main as command
+    from autotune.runtime import child_process
+
+    child_process.prepare()
+    if asked["armed"] is not None:
+        from tests.integration.chaos.points import arm
+
+        arm(**asked["armed"])
+    _end(lambda: command(asked["words"]))
+
+
+def _end(work: Callable[[], int | None]) -> None:
+    """Does it and leaves, as the interpreter would."""
+    try:
+        code = work()
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int | None) else 1
+    except BaseException:  # noqa: BLE001, as the interpreter does
+        traceback.print_exc()
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code or 0)
+
+
+def _torchrun(asked: dict[str, Any]) -> None:
+    """torchrun, whose processes are forks of this one, too."""
+    from torch.distributed import run
+    from torch.distributed.elastic.multiprocessing.subprocess_handler import subprocess_handler
+
+    class Rank(subprocess.Popen[bytes]):
+        def _execute_child(self, *_: object) -> None:
+            self.pid = os.fork()
+            self._child_created = True
+            if not self.pid:
+                os.setsid()
+                os.environ.clear()
+                os.environ.update(environment)
+                _work(asked)
+
+    environment: dict[str, str] = {}
+
+    def popen(args: object, env: dict[str, str], **_: object) -> Rank:
+        environment.update(env)
+        return Rank(args)  # type: ignore[arg-type]
+
+    subprocess_handler.Popen = popen
+    run.main(["--standalone", f"--nproc-per-node={asked['ranks']}", "-m", "autotune"])
+
+
+if __name__ == "__main__":
+    main()
