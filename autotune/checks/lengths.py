@@ -8,8 +8,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from autotune.checks.findings import Area, Finding, Report, note, warning
-from autotune.data.cache import iter_rows
-from autotune.tasks.base import Task
+from autotune.tasks.base import Task, padded_lengths
 
 EDGES = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 """Upper limit, in tokens, of each bar of the histogram; one more bar has no limit."""
@@ -22,43 +21,42 @@ def audit_lengths(
     figures: dict[str, Any] = {}
     longest = 0
     cut_anywhere = False
+    fix: str | None = None
     for split, table in features.items():
         lengths = row_lengths(table)
         longest = max(longest, int(lengths.max()))
-        numbers = table.data.table["row"].to_numpy()
-        overlong, too_long_references = (
-            np.unique(numbers[mask(table)]) for mask in (task.exceeds_window, task.reference_too_long)
-        )
-        affected = np.union1d(overlong, too_long_references)
-        tokens_lost = dict(task.tokens_lost(iter_rows(rows[split].select(affected)))) if len(affected) else {}
+        beyond = task.length_report(rows[split], table)
         is_cut = bool(table.data.table["lost"].to_numpy().any())
         cut_anywhere = cut_anywhere or is_cut
-        units = {"tokens": int(lengths.sum()), **task.count_units(rows[split])}
+        fix = fix or beyond.fix
+        units = {"tokens": int(lengths.sum()), **beyond.units}
         figures[split] = {
             "median": int(np.median(lengths)),
             "p95": int(np.percentile(lengths, 95)),
             "longest": int(lengths.max()),
-            "rows_beyond": len(overlong),
-            "beyond": tokens_lost,
+            "rows_beyond": len(beyond.overlong),
+            "beyond": dict(beyond.lost) if len(beyond.overlong) or len(beyond.long_references) else {},
             "units": units,
             "windows": len(table),
             "histogram": histogram(lengths),
         }
-        if len(overlong):
-            lost = {unit: count for unit, count in tokens_lost.items() if unit in units}
-            yield _rows_beyond_window(task, split, len(lengths), len(overlong), lost, units, cut=is_cut)
-        if len(too_long_references):
-            longest_reference = int(task.lengths(table)[:, -1].max())
+        if len(beyond.overlong):
+            lost = {unit: count for unit, count in beyond.lost.items() if unit in units}
+            yield _rows_beyond_window(
+                task, split, len(lengths), len(beyond.overlong), lost, units, cut=is_cut
+            )
+        if len(beyond.long_references):
+            longest_reference = int(padded_lengths(table)[:, -1].max())
             yield _references_too_long(
                 split,
                 len(lengths),
-                len(too_long_references),
-                tokens_lost["reference tokens"],
+                len(beyond.long_references),
+                beyond.lost["reference tokens"],
                 longest_reference,
             )
     report.figures["lengths"] = {"max_length": task.max_length, "splits": figures}
     if longest > task.max_length:
-        yield from _suggest_max_length(task, longest, cut=cut_anywhere)
+        yield from _suggest_max_length(task, longest, fix, cut=cut_anywhere)
 
 
 def row_lengths(features: Dataset) -> NDArray[np.int64]:
@@ -113,7 +111,7 @@ def _references_too_long(split: str, rows: int, count: int, tokens: int, longest
     )
 
 
-def _suggest_max_length(task: Task, longest: int, *, cut: bool) -> Iterator[Finding]:
+def _suggest_max_length(task: Task, longest: int, fix: str | None, *, cut: bool) -> Iterator[Finding]:
     """Yields a finding with a `max_length` that loses less, if the model supports one."""
     needed = -(-longest // 8) * 8
     suggested = min(needed, task.base.max_length)
@@ -131,5 +129,7 @@ def _suggest_max_length(task: Task, longest: int, *, cut: bool) -> Iterator[Find
             f"the longest row has {longest} tokens, and {task.base.name} takes no more than {task.base.max_length}",
             where="task.max_length",
             found=str(task.max_length),
-            fix=task.truncation_advice(needed),
+            fix=fix
+            or f"model.max_length={needed} task.max_length={needed} where positions have no end, as in T5; "
+            "else a base model that takes longer inputs",
         )

@@ -181,7 +181,7 @@ def _unknown(task: Task, shares: Mapping[str, float], lost: Counter[str], *, tin
             f"the vocabulary has no {', '.join(sorted(latin)[:MAX_LISTED])}: these letters can be neither read nor written",
             where=task.base.name,
             found=f"in the texts: {_with_counts(letters)}",
-            fix=f"a base model with a Portuguese vocabulary: {task.alternatives}",
+            fix=f"a base model with a Portuguese vocabulary: {task.examples.models}",
             count=letters.total(),
         )
     if lost:

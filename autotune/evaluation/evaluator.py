@@ -27,7 +27,7 @@ from autotune.data.cache import iter_rows
 from autotune.runtime import signals
 from autotune.runtime.memory import free_memory, is_out_of_memory
 from autotune.runtime.progress import Progress
-from autotune.tasks.base import FeatureOutput, Prediction, Row, Scores, Task
+from autotune.tasks.base import FeatureOutput, Prediction, Row, Scores, Task, padded_lengths
 from autotune.training.features import take
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Evaluator:
         """Returns the scores over the rows of all processes; all of them must call it."""
         if self.accelerator.num_processes > 1:
             metric.merge(gather_object([metric.state]))
-        return self.task.scores(metric)
+        return Scores.of(metric, self.task.main_metric)
 
     def score(self, model: nn.Module, features: Dataset, rows: Dataset) -> Scores:
         """Returns the scores of a split that has gold values; keeps no prediction."""
@@ -125,7 +125,7 @@ class Evaluator:
     ) -> dict[int, Any]:
         """Returns the outputs of the model for some of the features, by index; predicts the longest first."""
         values: dict[int, Any] = {}
-        lengths = self.task.lengths(features)[indices, :1]
+        lengths = padded_lengths(features)[indices, :1]
         mixed = AutocastKwargs(enabled=self.precision in (Precision.bf16, Precision.fp16))
         with _evaluating(model), self.accelerator.autocast(mixed):
             for batch in prediction_batches(lengths, self.budget):

@@ -8,7 +8,7 @@ from datasets import Dataset
 
 from autotune.data.cache import iter_rows
 from autotune.data.duplicates import is_duplicate_of, text_column
-from autotune.tasks.base import Scores, Task
+from autotune.tasks.base import Scores, Task, score
 
 
 def unseen_scores(task: Task, train: Dataset, rows: Dataset, predictions: Path) -> tuple[int, Scores] | None:
@@ -28,4 +28,4 @@ def unseen_scores(task: Task, train: Dataset, rows: Dataset, predictions: Path) 
         return None
     with predictions.open(encoding="utf-8") as lines:
         kept_predictions = (json.loads(line) for line, keep in zip(lines, kept, strict=True) if keep)
-        return int(kept.sum()), task.score(iter_rows(rows.select(np.flatnonzero(kept))), kept_predictions)
+        return int(kept.sum()), score(task, iter_rows(rows.select(np.flatnonzero(kept))), kept_predictions)

@@ -22,6 +22,7 @@ from autotune.config.schema import RunConfig
 from autotune.data.batches import BatchPlan, Indices, padded_tokens, partition_by_length, prediction_batches
 from autotune.pipeline.prepare import Prepared
 from autotune.runtime.progress import duration
+from autotune.tasks.base import padded_lengths
 from autotune.training import device
 from autotune.training.budget import prediction_token_budget
 from autotune.training.features import take
@@ -151,7 +152,7 @@ def _tokens(plan: BatchPlan, batches: list[Indices]) -> int:
 def _prediction_seconds(prepared: Prepared, accelerator: Accelerator, model: nn.Module, split: str) -> float:
     """Time to predict a split, from one batch in the middle of its lengths."""
     table, task = prepared.features[split], prepared.task
-    lengths = task.lengths(table)[:, :1]
+    lengths = padded_lengths(table)[:, :1]
     batches = list(prediction_batches(lengths, prediction_token_budget(task.base.config)))
     middle = batches[len(batches) // 2]
     bare = accelerator.unwrap_model(model).eval()

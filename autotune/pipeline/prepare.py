@@ -182,8 +182,8 @@ def _open(state: PreflightState) -> None:
         config.model,
         task_class.heads,
         task_class.name,
-        task_class.alternatives,
-        task_class.tiny,
+        task_class.examples.models,
+        task_class.examples.tiny,
         lambda: task_class.texts(rows.splits["train"]) if rows is not None else iter(()),
         state.cache,
     )

@@ -12,7 +12,7 @@ from autotune.metrics import recipe
 from autotune.pipeline.prepare import Prepared
 from autotune.run.folder import RunFolder
 from autotune.runtime.files import json_lines
-from autotune.tasks.base import Scores
+from autotune.tasks.base import Scores, score
 from autotune.training.fit import FitResult
 
 
@@ -41,7 +41,7 @@ def final_result(prepared: Prepared, scores: Mapping[str, Scores], folder: RunFo
     split, figures = list(scores.items())[-1]
     task, rows = prepared.task, prepared.rows.splits
     baselines = {
-        name: task.score(iter_rows(rows[split]), predictions)
+        name: score(task, iter_rows(rows[split]), predictions)
         for name, predictions in task.baselines(rows["train"], rows[split]).items()
     }
     unseen = None

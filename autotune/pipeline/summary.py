@@ -99,4 +99,4 @@ def log_next_steps(folder: RunFolder, config: RunConfig, task: Task) -> None:
     logger.info("  autotune evaluate %s --data FILE", shell_words(folder.path))
     if config.model.tiny is not None:
         logger.info("  this was a tiny model that knows no Portuguese, for trying things out; a real one:")
-        logger.info("  autotune %s %s", format_override("task", task.name), task.example_overrides)
+        logger.info("  autotune %s %s", format_override("task", task.name), task.examples.run)

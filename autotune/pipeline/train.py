@@ -152,7 +152,7 @@ def _set_up(config: RunConfig, prepared: Prepared, folder: RunFolder) -> tuple[F
         config,
         prepared.base,
         _record(config, prepared),
-        prepared.task.generation(),
+        dict(prepared.task.serving().generation),
         evaluates=validates,
     )
     fit = Fit(
@@ -170,7 +170,7 @@ def _set_up(config: RunConfig, prepared: Prepared, folder: RunFolder) -> tuple[F
 def _record(config: RunConfig, prepared: Prepared) -> dict[str, Any]:
     """Returns what the saved model needs in autotune.json to predict as it did in training."""
     return {"config": to_dict(config), "facts": prepared.task.facts, "precision": prepared.precision,
-            "serving": prepared.task.serving_config()}  # fmt: skip
+            "serving": dict(prepared.task.serving().config)}  # fmt: skip
 
 
 def _save(
@@ -183,7 +183,7 @@ def _save(
     if config.peft is not None and config.peft.merge:
         save_adapter(model, prepared.base, folder.adapter)
     model = merge_adapters(model, prepared.base, config.peft)
-    generation = prepared.task.generation()
+    generation = dict(prepared.task.serving().generation)
     save_model(model, prepared.base, folder.model, _record(config, prepared), generation=generation)
     folder.seal()
     return model.to(trainer.accelerator.device)

@@ -10,7 +10,6 @@ Data flow: rows (a `datasets.Dataset` with canonical columns) -> `prepare` -> fe
 """
 
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -114,6 +113,18 @@ class Scores:
     counts: dict[str, int] = field(default_factory=dict)
     """Numbers of rows, entities and so on."""
 
+    @classmethod
+    def of(cls, metric: "OfflineMetric[Any]", main: str) -> "Scores":
+        """Returns the scores of the rows that were added to a metric.
+
+        Args:
+            metric: the metric.
+            main: see `Scores.main`.
+        """
+        values = metric.compute()
+        tables = (values.pop(name, {}) for name in ("per_class", "confusion", "counts"))
+        return cls(main, values, *tables)
+
     @property
     def best(self) -> float:
         """Value of the main metric."""
@@ -123,6 +134,44 @@ class Scores:
         """Returns the content of metrics.json; empty tables are left out."""
         extra = {"per_class": self.per_class, "confusion": self.confusion}
         return {**self.values, **{name: value for name, value in extra.items() if value}}
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What messages suggest for a task."""
+
+    models: str
+    """Overrides that name supported models, suggested when a model of another family is chosen."""
+    run: str
+    """Overrides of a real run, suggested after a run with the tiny model."""
+    tiny: str
+    """Architecture of the tiny model when model.tiny is auto."""
+
+
+@dataclass(frozen=True)
+class LengthReport:
+    """Rows of a split that are longer than the model reads or writes at once."""
+
+    overlong: "NDArray[np.int64]"
+    """Numbers of the rows that do not fit into one window: (rows,), sorted."""
+    long_references: "Sequence[int] | NDArray[np.int64]" = ()
+    """Numbers of the rows whose reference is longer than the model may generate: (rows,), sorted."""
+    lost: Mapping[str, int] = field(default_factory=dict)
+    """Tokens and other units after the first window, which are lost without further windows; and `reference tokens`."""
+    units: Mapping[str, int] = field(default_factory=dict)
+    """Units other than tokens (words, entities) in the whole split."""
+    fix: str | None = None
+    """Override with which cut rows are read whole; None: only a model that takes longer inputs can read them."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What predicts with a saved model as the task does."""
+
+    generation: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of `generate`."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """What a server needs besides the model; empty if `transformers.pipeline` can serve it."""
 
 
 class Task(ABC):
@@ -147,12 +196,8 @@ class Task(ABC):
     """Canonical columns of the rows."""
     heads: ClassVar[Mapping[Family, Head]]
     """Supported model families and the head that each gets."""
-    alternatives: ClassVar[str]
-    """Overrides that name supported models, suggested when a model of another family is chosen."""
-    example_overrides: ClassVar[str]
-    """Overrides of a real run, suggested after a run with the tiny model."""
-    tiny: ClassVar[str]
-    """Architecture of the tiny model when model.tiny is auto."""
+    examples: ClassVar[Examples]
+    """Models and data that messages suggest."""
     main_metric: ClassVar[str]
     """Name of the metric that chooses the best checkpoint; higher is better."""
     pipeline: ClassVar[str | None] = None
@@ -215,36 +260,14 @@ class Task(ABC):
             included) and `lost` (tokens of the row that no window holds, counted in its first window).
         """
 
-    @classmethod
-    def count_units(cls, rows: "Dataset") -> dict[str, int]:
-        """Returns how many units other than tokens (words, entities) the rows hold. Empty by default."""
-        return {}
-
-    def exceeds_window(self, features: "Dataset") -> "NDArray[np.bool_]":
-        """Returns whether the row of a feature does not fit in its first window: bool (features,)."""
-        table = features.data.table
-        rows = table["row"].to_numpy()
-        is_later_window = np.append(False, rows[1:] == rows[:-1])
-        return is_later_window | (table["lost"].to_numpy() > 0)
-
-    def reference_too_long(self, features: "Dataset") -> "NDArray[np.bool_]":
-        """Returns whether the reference of a feature is longer than the model may generate: bool (features,)."""
-        return np.zeros(len(features), dtype=np.bool_)
-
-    def tokens_lost(self, rows: "Iterable[Row]") -> Counter[str]:
-        """Counts the tokens and units after the first window, which would be lost without further windows.
+    def length_report(self, rows: "Dataset", features: "Dataset") -> LengthReport:
+        """Reports the rows of a split that one window does not hold; a task adds what is lost with them.
 
         Args:
-            rows: rows for which `exceeds_window` or `reference_too_long` is true.
+            rows: the split.
+            features: its features.
         """
-        return Counter()
-
-    def truncation_advice(self, needed: int) -> str:
-        """Returns advice for the case that rows of `needed` tokens are cut at the model's limit."""
-        return (
-            f"model.max_length={needed} task.max_length={needed} where positions have no end, as in T5; "
-            "else a base model that takes longer inputs"
-        )
+        return LengthReport(rows_beyond_window(features))
 
     def measure_tokens(self, rows: "Mapping[str, Dataset]") -> None:
         """Adds to `facts` what can only be measured in tokens. Does nothing by default.
@@ -256,17 +279,6 @@ class Task(ABC):
     @abstractmethod
     def collate(self, features: Sequence[Feature]) -> Batch:
         """Builds a training batch from features that have targets, padded to the longest."""
-
-    @staticmethod
-    def lengths(features: "Dataset") -> "NDArray[np.int64]":
-        """Returns the tokens of each feature, one column per padded tensor: int64 (features, tensors)."""
-        import pyarrow.compute as pc
-
-        columns = [name for name in ("input_ids", "target_ids") if name in features.column_names]
-        table = features.data.table
-        return np.stack(
-            [pc.list_value_length(table[name]).to_numpy().astype(np.int64) for name in columns], axis=1
-        )
 
     @abstractmethod
     def loss(self, model: "nn.Module", batch: Batch) -> LossSum:
@@ -301,20 +313,6 @@ class Task(ABC):
         (target,) = (column.role for column in self.columns if column.target)
         return row[target], prediction["prediction"]
 
-    def score(self, rows: "Iterable[Row]", predictions: Iterable[Prediction]) -> Scores:
-        """Scores predictions against uncut references, one row at a time."""
-        metric = self.metric()
-        for row, prediction in zip(rows, predictions, strict=True):
-            reference, answer = self.to_metric_inputs(row, prediction)
-            metric.add(reference=reference, prediction=answer)
-        return self.scores(metric)
-
-    def scores(self, metric: "OfflineMetric[Any]") -> Scores:
-        """Returns the scores of the rows that were added to a metric."""
-        values = metric.compute()
-        tables = (values.pop(name, {}) for name in ("per_class", "confusion", "counts"))
-        return Scores(self.main_metric, values, *tables)
-
     @classmethod
     @abstractmethod
     def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, Iterator[Prediction]]:
@@ -329,10 +327,34 @@ class Task(ABC):
         text = row[inputs[0]] if len(inputs) == 1 else None
         return text if isinstance(text, str) else None
 
-    def generation(self) -> dict[str, Any]:
-        """Returns the arguments of `generate` that reproduce the predictions; empty for classification."""
-        return {}
+    def serving(self) -> Serving:
+        """Returns what reproduces the predictions of the saved model; empty for classification."""
+        return Serving()
 
-    def serving_config(self) -> dict[str, Any]:
-        """Returns what a server needs besides the model; empty if `transformers.pipeline` can serve it."""
-        return {}
+
+def padded_lengths(features: "Dataset") -> "NDArray[np.int64]":
+    """Returns the tokens of each feature, one column per padded tensor: int64 (features, tensors)."""
+    import pyarrow.compute as pc
+
+    columns = [name for name in ("input_ids", "target_ids") if name in features.column_names]
+    table = features.data.table
+    return np.stack(
+        [pc.list_value_length(table[name]).to_numpy().astype(np.int64) for name in columns], axis=1
+    )
+
+
+def rows_beyond_window(features: "Dataset") -> "NDArray[np.int64]":
+    """Returns the numbers of the rows that do not fit into one window: int64 (rows,), sorted."""
+    table = features.data.table
+    rows = table["row"].to_numpy()
+    is_later_window = np.append(False, rows[1:] == rows[:-1])
+    return np.unique(rows[is_later_window | (table["lost"].to_numpy() > 0)])
+
+
+def score(task: Task, rows: "Iterable[Row]", predictions: Iterable[Prediction]) -> Scores:
+    """Scores predictions against uncut references, one row at a time."""
+    metric = task.metric()
+    for row, prediction in zip(rows, predictions, strict=True):
+        reference, answer = task.to_metric_inputs(row, prediction)
+        metric.add(reference=reference, prediction=answer)
+    return Scores.of(metric, task.main_metric)

@@ -20,7 +20,20 @@ from autotune.errors import AutotuneError, DataError, listing, raise_all
 from autotune.models.spec import Family, Head, ModelSpec, pad, padded_inputs
 from autotune.registry import register
 from autotune.runtime.records import Record
-from autotune.tasks.base import IGNORED, Batch, Feature, FeatureOutput, LossSum, Prediction, Row, Task, chunks
+from autotune.tasks.base import (
+    IGNORED,
+    Batch,
+    Examples,
+    Feature,
+    FeatureOutput,
+    LengthReport,
+    LossSum,
+    Prediction,
+    Row,
+    Task,
+    chunks,
+    rows_beyond_window,
+)
 from autotune.tasks.overlap import overlap
 from autotune.tasks.windows import most_central, windows
 
@@ -68,9 +81,11 @@ class Ner(Task):
     columns = (Column("tokens", Kind.words), Column("tags", Kind.tags, target=True))
     heads = {Family.encoder: Head.token, Family.decoder: Head.token}
     pipeline = "token-classification"
-    alternatives = "an encoder, model=bertimbau_base, or a decoder, model=tucano_160m"
-    example_overrides = "dataset=lener_br model=bertimbau_base"
-    tiny = "bert"
+    examples = Examples(
+        models="an encoder, model=bertimbau_base, or a decoder, model=tucano_160m",
+        run="dataset=lener_br model=bertimbau_base",
+        tiny="bert",
+    )
     main_metric = "entity_f1"
 
     config: NerConfig
@@ -186,17 +201,12 @@ class Ner(Task):
                     }
                 number += 1
 
-    @classmethod
-    def count_units(cls, rows: "Dataset") -> dict[str, int]:
-        """Counts words and entities."""
-        words = sum(len(tokens) for tokens in iter_column(rows, "tokens"))
-        return {"words": words, "entities": _entity_counts(rows).total()}
-
-    def tokens_lost(self, rows: Iterable[Row]) -> Counter[str]:
+    def length_report(self, rows: "Dataset", features: "Dataset") -> LengthReport:
         """Counts tokens, words and entities after the first window; an entity is lost with any of its words."""
+        overlong = rows_beyond_window(features)
         window_size = self.encoder.max_content_tokens(self.max_length)
         lost: Counter[str] = Counter()
-        for chunk in chunks(rows):
+        for chunk in chunks(iter_rows(rows.select(overlong))):
             for row, (ids, words) in zip(chunk, self._tokenize(chunk), strict=True):
                 kept_words = set(words[:window_size])
                 first_lost = min(
@@ -207,7 +217,9 @@ class Ner(Task):
                 lost["tokens"] += max(0, len(ids) - window_size)
                 lost["words"] += len(row["tokens"]) - first_lost
                 lost["entities"] += sum(end > first_lost for _, _, end in spans)
-        return lost
+        word_count = sum(len(tokens) for tokens in iter_column(rows, "tokens"))
+        units = {"words": word_count, "entities": _entity_counts(rows).total()}
+        return LengthReport(overlong, lost=lost, units=units)
 
     def _tokenize(self, rows: Sequence[Row]) -> Iterator[tuple[list[int], list[int]]]:
         """Yields the token ids of each row, and the number of the word that each token belongs to.

@@ -12,7 +12,7 @@ from pydantic import Field
 from autotune.config.columns import Column, Kind
 from autotune.config.enums import ClassWeights, Overflow
 from autotune.config.schema import DatasetConfig, OptionalPositive, RunConfig, TaskConfig
-from autotune.data.cache import iter_column
+from autotune.data.cache import iter_column, iter_rows
 from autotune.data.given import as_given
 from autotune.data.labels import RelabelError, label_names
 from autotune.data.spelling import same_spelling
@@ -20,7 +20,19 @@ from autotune.errors import AutotuneError, ConfigError, DataError, format_overri
 from autotune.models.spec import Family, Head, ModelSpec, padded_inputs
 from autotune.registry import register
 from autotune.runtime.records import Record
-from autotune.tasks.base import Batch, Feature, FeatureOutput, LossSum, Prediction, Row, Task, chunks
+from autotune.tasks.base import (
+    Batch,
+    Examples,
+    Feature,
+    FeatureOutput,
+    LengthReport,
+    LossSum,
+    Prediction,
+    Row,
+    Task,
+    chunks,
+    rows_beyond_window,
+)
 from autotune.tasks.overlap import overlap
 from autotune.tasks.windows import windows
 
@@ -72,9 +84,11 @@ class Sentiment(Task):
     columns = (Column("text", Kind.text), Column("label", Kind.label, target=True))
     heads = dict.fromkeys(Family, Head.sequence)
     pipeline = "text-classification"
-    alternatives = "model=bertimbau_base"
-    example_overrides = "dataset=tweetsentbr model=bertimbau_base"
-    tiny = "bert"
+    examples = Examples(
+        models="model=bertimbau_base",
+        run="dataset=tweetsentbr model=bertimbau_base",
+        tiny="bert",
+    )
     main_metric = "macro_f1"
 
     config: SentimentConfig
@@ -197,17 +211,16 @@ class Sentiment(Task):
                     }
                 number += 1
 
-    def truncation_advice(self, needed: int) -> str:
-        """Returns the override that reads long texts in windows, which lose nothing."""
-        return "task.on_overflow=window"
-
-    def tokens_lost(self, rows: Iterable[Row]) -> Counter[str]:
-        """Counts the tokens after the first window."""
+    def length_report(self, rows: "Dataset", features: "Dataset") -> LengthReport:
+        """Counts the tokens after the first window; reading in windows loses none of them."""
+        overlong = rows_beyond_window(features)
         window_size = self.encoder.max_content_tokens(self.max_length)
-        lengths = (
-            len(ids) for chunk in chunks(rows) for ids in self.encoder.ids([row["text"] for row in chunk])
+        lost = sum(
+            max(0, len(ids) - window_size)
+            for chunk in chunks(iter_rows(rows.select(overlong)))
+            for ids in self.encoder.ids([row["text"] for row in chunk])
         )
-        return Counter(tokens=sum(max(0, length - window_size) for length in lengths))
+        return LengthReport(overlong, lost={"tokens": lost}, fix="task.on_overflow=window")
 
     def collate(self, features: Sequence[Feature]) -> Batch:
         """Builds a batch with targets `labels`, int64 (features,), and `weights`, float32 (features,)."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 from pydantic import Field
 
 from autotune.config.columns import Column, Kind
@@ -16,13 +17,26 @@ from autotune.errors import AutotuneError, ConfigError, DataError, ModelError, r
 from autotune.models.spec import Family, Head, ModelSpec, pad, padded_inputs
 from autotune.registry import register
 from autotune.runtime.records import Record
-from autotune.tasks.base import IGNORED, Batch, Feature, FeatureOutput, LossSum, Prediction, Row, Task, chunks
+from autotune.tasks.base import (
+    IGNORED,
+    Batch,
+    Examples,
+    Feature,
+    FeatureOutput,
+    LengthReport,
+    LossSum,
+    Prediction,
+    Row,
+    Serving,
+    Task,
+    chunks,
+    padded_lengths,
+    rows_beyond_window,
+)
 from autotune.tasks.greedy import greedy
 
 if TYPE_CHECKING:
-    import numpy as np
     from datasets import Dataset
-    from numpy.typing import NDArray
     from torch import nn
 
     from autotune.metrics.rouge import Rouge
@@ -80,9 +94,11 @@ class Summarization(Task):
     Facts = Facts
     columns = (Column("document", Kind.text), Column("summary", Kind.text, target=True))
     heads = {Family.encoder_decoder: Head.seq2seq, Family.decoder: Head.causal}
-    alternatives = "an encoder-decoder, model=ptt5_base, or a decoder, model=tucano_160m"
-    example_overrides = "dataset=recognasumm model=ptt5_base"
-    tiny = "t5"
+    examples = Examples(
+        models="an encoder-decoder, model=ptt5_base, or a decoder, model=tucano_160m",
+        run="dataset=recognasumm model=ptt5_base",
+        tiny="t5",
+    )
     main_metric = "rougeL"
 
     config: SummarizationConfig
@@ -176,21 +192,19 @@ class Summarization(Task):
                 }
                 number += 1
 
-    def reference_too_long(self, features: "Dataset") -> "NDArray[np.bool_]":
-        """Returns whether each reference has more than `max_new_tokens` tokens: bool (features,)."""
-        too_long: NDArray[np.bool_] = self.lengths(features)[:, 1] > self.facts["max_new_tokens"]
-        return too_long
-
-    def tokens_lost(self, rows: Iterable[Row]) -> Counter[str]:
+    def length_report(self, rows: "Dataset", features: "Dataset") -> LengthReport:
         """Counts the tokens cut from documents, and the tokens of references after `max_new_tokens`."""
         max_document, max_summary = self.max_document_tokens, self.facts["max_new_tokens"]
+        overlong = rows_beyond_window(features)
+        numbers = features.data.table["row"].to_numpy()
+        long_references = np.unique(numbers[padded_lengths(features)[:, 1] > max_summary])
         lost: Counter[str] = Counter()
-        for chunk in chunks(rows):
+        for chunk in chunks(iter_rows(rows.select(np.union1d(overlong, long_references)))):
             documents = self.encoder.ids([row["document"] for row in chunk])
             summaries = self._target_ids([row["summary"] for row in chunk if row.get("summary") is not None])
             lost["tokens"] += sum(max(0, len(ids) - max_document) for ids in documents)
             lost["reference tokens"] += sum(max(0, len(ids) - max_summary) for ids in summaries)
-        return lost
+        return LengthReport(overlong, long_references, lost)
 
     def _prompt_ids(self, document: list[int]) -> list[int]:
         """Returns the ids of the prompt with a document in it, special tokens included."""
@@ -243,14 +257,17 @@ class Summarization(Task):
         )
         return LossSum(loss, batch.num_targets)
 
-    def generation(self) -> dict[str, Any]:
-        """Returns all settings of the search; those of the checkpoint are dropped, see `autotune.models.weights.token_ids`."""
+    def serving(self) -> Serving:
+        """Returns all settings of the search, the prompt and the maximum tokens of a document.
+
+        Settings of the checkpoint are dropped, see `autotune.models.weights.token_ids`.
+        """
         start = (
             {}
             if self.is_decoder_only
             else {"decoder_start_token_id": self.base.config.decoder_start_token_id}
         )
-        return {
+        generation = {
             **start,
             "max_new_tokens": self.facts["max_new_tokens"],
             "num_beams": self.config.num_beams,
@@ -260,10 +277,7 @@ class Summarization(Task):
             "eos_token_id": self.tokenizer.eos_token_id,
             "pad_token_id": self.tokenizer.pad_token_id,
         }
-
-    def serving_config(self) -> dict[str, Any]:
-        """Returns the prompt and the maximum tokens of a document."""
-        return {"prompt": self.prompt, "room": self.max_document_tokens}
+        return Serving(generation, {"prompt": self.prompt, "room": self.max_document_tokens})
 
     def predict(self, model: "nn.Module", features: Sequence[Feature]) -> list[Any]:
         """Generates the summary of each document, as `GeneratedSummary`."""
@@ -274,7 +288,9 @@ class Summarization(Task):
         )
         # `greedy` removes finished rows from the batch; the beams of a row depend on each other and stay together.
         search = {"custom_generate": greedy} if self.config.num_beams == 1 else {}
-        generated = model.generate(**Batch(inputs).to(model.device).inputs, **self.generation(), **search)
+        generated = model.generate(
+            **Batch(inputs).to(model.device).inputs, **self.serving().generation, **search
+        )
         # Remove what was given: the prompt, or the start token of the decoder, which may equal the end token.
         generated = generated[:, inputs["input_ids"].shape[1] if self.is_decoder_only else 1 :]
         ended = (generated == self.tokenizer.eos_token_id).any(dim=1).tolist()

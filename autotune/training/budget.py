@@ -13,7 +13,7 @@ from torch import nn
 from autotune.data.batches import Indices, Lengths, padded_tokens
 from autotune.runtime.cpu import cache_bytes
 from autotune.runtime.memory import free_memory, is_out_of_memory
-from autotune.tasks.base import Task
+from autotune.tasks.base import Task, padded_lengths
 from autotune.training.device import hidden_size
 from autotune.training.features import take
 from autotune.training.gradients import is_distributed
@@ -57,7 +57,7 @@ def find_token_budget(task: Task, model: nn.Module, features: Dataset, accelerat
     # Gradients and moments do not exist yet, so the free memory must still hold them.
     optimizer_bytes = BYTES_PER_TRAINED_NUMBER * sum(parameter.numel() for parameter in trained)
     free, _ = torch.cuda.mem_get_info()
-    return gpu_token_budget(task.lengths(features), peak_bytes, free - optimizer_bytes)
+    return gpu_token_budget(padded_lengths(features), peak_bytes, free - optimizer_bytes)
 
 
 def prediction_token_budget(config: Any) -> int:

@@ -20,7 +20,7 @@ from autotune.data.batches import BatchPlan, Indices
 from autotune.errors import Interrupted, TrainingError
 from autotune.models.packing import packed, refuse_packing
 from autotune.runtime.memory import free_memory, is_out_of_memory
-from autotune.tasks.base import Task
+from autotune.tasks.base import Task, padded_lengths
 from autotune.training.budget import find_token_budget
 from autotune.training.compiling import compile_model, length_multiple, pad_to_multiple
 from autotune.training.device import micro_batch_cost
@@ -48,7 +48,7 @@ def batch_plan(task: Task, features: Dataset, config: TrainerConfig, seed: int, 
         seed: of the order of rows.
         budget: padded tokens a micro-batch.
     """
-    lengths = task.lengths(features)
+    lengths = padded_lengths(features)
     return BatchPlan(
         np.asarray(features.data.table["row"]),
         pad_to_multiple(lengths, length_multiple(lengths)) if config.compile else lengths,
@@ -124,7 +124,7 @@ class Trainer:
         self.embeddings = EmbeddingGradients([] if config.compile else model.modules())
         if config.compile:
             self.model = compile_model(self.model)
-            self.loader.multiple = length_multiple(task.lengths(features))
+            self.loader.multiple = length_multiple(padded_lengths(features))
         self.optimizer = accelerator.prepare_optimizer(optimizer(model, config))
         self.schedule = schedule(self.optimizer, config, self.total_steps)
 

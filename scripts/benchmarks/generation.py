@@ -10,6 +10,7 @@ from transformers import LogitsProcessor, LogitsProcessorList, Seq2SeqTrainer, S
 
 from autotune.config.enums import Precision
 from autotune.evaluation.evaluator import Evaluator
+from autotune.tasks.base import score
 from autotune.training import device
 from autotune.training.budget import prediction_token_budget
 from benchmarks.cells import AUTOTUNE, Cell
@@ -72,7 +73,7 @@ def predict(name: str, opened: Opened, cell: Cell, folder: str) -> dict[str, Any
     features, rows = opened.held_out
     work = _ours if name == AUTOTUNE else _peer
     took, texts = work(opened, model, folder)
-    scores = opened.prepared.task.score(list(rows), [{"prediction": text} for text in texts])
+    scores = score(opened.prepared.task, list(rows), [{"prediction": text} for text in texts])
     written = sum(len(target) for target in features["target_ids"])
     return {**took, "tokens": written, "score": scores.best, "texts": texts, "calls": calls["generate"]}
 
@@ -97,7 +98,7 @@ def _peer(opened: Opened, model: Any, folder: str) -> tuple[dict[str, float], li
         disable_tqdm=True,
         report_to="none",
     )
-    model.generation_config.update(**task.generation())
+    model.generation_config.update(**task.serving().generation)
     trainer = Seq2SeqTrainer(
         model=model,
         args=arguments,
@@ -105,7 +106,7 @@ def _peer(opened: Opened, model: Any, folder: str) -> tuple[dict[str, float], li
         processing_class=task.tokenizer,
     )
     rows = rows_for_trainer(opened, opened.held_out[0])
-    longest = task.generation()["max_new_tokens"]
+    longest = task.serving().generation["max_new_tokens"]
     took, output = _timed(lambda: trainer.predict(rows, max_new_tokens=longest, num_beams=1))
     tokens = np.where(output.predictions < 0, task.tokenizer.pad_token_id, output.predictions)
     return took, [text.strip() for text in task.tokenizer.batch_decode(tokens, skip_special_tokens=True)]

@@ -22,6 +22,7 @@ from transformers import (
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from autotune.data.batches import Indices, padded_tokens
+from autotune.tasks.base import padded_lengths
 from benchmarks.cells import AUTOTRAIN, BF16, GROUPED, MAX_LENGTH, SUMMARIES_AT_ONCE
 from benchmarks.ours import Run, steps
 from benchmarks.setting import SEED, Opened
@@ -63,7 +64,7 @@ def collator(opened: Opened, model: Any, padding: bool | str) -> Any:
 def grouped_epoch(opened: Opened) -> list[Indices]:
     """The steps of an epoch that is grouped by length, the least padded tokens first."""
     prepared = opened.prepared
-    lengths = prepared.task.lengths(prepared.features["train"])
+    lengths = padded_lengths(prepared.features["train"])
     size = opened.config.trainer.batch_size
     sampler = LengthGroupedSampler(
         size, lengths=lengths.sum(axis=1).tolist(), generator=torch.Generator().manual_seed(SEED)
@@ -80,7 +81,7 @@ def grouped_steps(opened: Opened, count: int) -> list[Indices]:
     would miss the longest.
     """
     epoch = grouped_epoch(opened)
-    lengths = opened.prepared.task.lengths(opened.prepared.features["train"])
+    lengths = padded_lengths(opened.prepared.features["train"])
     share = np.cumsum([padded_tokens(lengths[batch]) for batch in epoch], dtype=np.float64)
     return [epoch[int(np.searchsorted(share / share[-1], (number + 0.5) / count))] for number in range(count)]
 

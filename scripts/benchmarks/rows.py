@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from autotune.config.schema import DatasetConfig, SplitsConfig
+from autotune.tasks.base import padded_lengths
 from benchmarks.shapes import word
 
 LENGTHS = Path(__file__).with_name("lengths.json")
@@ -96,7 +97,7 @@ def _measure(folder: Path) -> None:
     for task, widths in BUCKET.items():
         shape = "t5" if task == "summarization" else "minilm"
         prepared = open_cell(task, shape, folder, real_data()).prepared
-        lengths = prepared.task.lengths(prepared.features["train"])
+        lengths = padded_lengths(prepared.features["train"])
         counts = Counter(
             tuple(int(n) // width for n, width in zip(row, widths, strict=True)) for row in lengths
         )

@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from autotune.tasks.base import padded_lengths
+
 
 def peak_megabytes() -> float:
     """Most resident memory so far."""
@@ -165,7 +167,7 @@ class Worker:
         from autotune.data.batches import padded_tokens
 
         prepared = self.opened.prepared
-        lengths = prepared.task.lengths(prepared.features["train"])
+        lengths = padded_lengths(prepared.features["train"])
         work = self._flops()
         return {
             "tokens": int(sum(lengths[step].sum() for step in steps)),

@@ -12,6 +12,7 @@ from benchmarks.setting import fresh_model
 from benchmarks.worker import probe_of
 
 from autotune.config.enums import Batching, Precision
+from autotune.tasks.base import padded_lengths
 from gpu_parts.setting import Figures, Part, Setting, peak_gb
 
 CELLS = {
@@ -30,7 +31,7 @@ def beside_trainer(cell: Cell, setting: Setting) -> Figures:
     """autotune, exact and packed, and Trainer, all in bf16, in turns."""
     steps, rounds = (2, 1) if setting.rehearse else (STEPS, ROUNDS)
     opened = setting.open(cell, steps=steps, batch_size=8 if setting.rehearse else CELLS[cell])
-    lengths = opened.prepared.task.lengths(opened.prepared.features["train"])
+    lengths = padded_lengths(opened.prepared.features["train"])
     work = Work(
         fresh_model(opened, cell, dropout=False).train(),
         probe_of(opened.prepared),

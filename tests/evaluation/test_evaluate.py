@@ -14,6 +14,7 @@ from autotune.evaluation import evaluator
 from autotune.evaluation.evaluator import Evaluator, blocks
 from autotune.models.weights import load_model
 from autotune.run.folder import RunFolder
+from autotune.tasks.base import padded_lengths
 from autotune.training import device
 from autotune.training.features import prepare_features
 from tests.tasks.conftest import make_task, words_row  # noqa: F401 - a fixture
@@ -107,7 +108,7 @@ def test_memory_that_is_not_enough_halves_the_batch(setting, monkeypatch):
     evaluator = Evaluator(task, device.accelerator(Precision.fp32), 4096)
     whole = evaluator.predict(model, features, rows)
     predict, sizes = task.predict, []
-    enough = 2 * int(task.lengths(features)[:, 0].max())
+    enough = 2 * int(padded_lengths(features)[:, 0].max())
 
     def small(model, features):
         sizes.append(len(features) * max(len(row["input_ids"]) for row in features))

@@ -12,7 +12,7 @@ from autotune.config.schema import DatasetConfig
 from autotune.models.saved_model import save_model
 from autotune.models.weights import load_model
 from autotune.registry import task as find
-from autotune.tasks.base import FeatureOutput
+from autotune.tasks.base import FeatureOutput, Scores
 from autotune.training.guards import TrainingMonitor
 from tests.models.conftest import SENTENCES
 
@@ -56,7 +56,7 @@ def summaries(base, tmp_path, **options):
             if parameter.ndim > 1:
                 parameter += 0.3 * torch.randn(parameter.shape, generator=generator)
         written = task.predict(model, list(task.prepare(ROWS)))
-    save_model(model, base, tmp_path / "model", {}, generation=task.generation())
+    save_model(model, base, tmp_path / "model", {}, generation=task.serving().generation)
     return task, written
 
 
@@ -87,7 +87,9 @@ def test_summaries_that_only_the_search_would_end_are_told(opened, tmp_path):
         metric.add(reference=row["summary"], prediction=prediction["prediction"])
         metric.state.add_extra(prediction)
     guards = TrainingMonitor(Guard.warn, labels=0, per_epoch=9, scaled=False)
-    assert [one.trouble for one in guards.validated(9, task.scores(metric))] == ["summaries without end"]
+    assert [one.trouble for one in guards.validated(9, Scores.of(metric, task.main_metric))] == [
+        "summaries without end"
+    ]
 
 
 def test_a_beginning_that_all_references_have_stays(opened, checkpoint):

@@ -52,8 +52,8 @@ def made(opened, tmp_path):
             ModelConfig(name_or_path=str(folder)),
             kind.heads,
             name,
-            kind.alternatives,
-            kind.tiny,
+            kind.examples.models,
+            kind.examples.tiny,
             lambda: [],
             tmp_path,
         )

@@ -72,7 +72,7 @@ def prepare(
             splits=SplitsConfig(train=str(file), validation=None, test=None),
             validation_fraction=0.0,
         ),
-        model=ModelConfig(tiny=Architecture(architecture or kind.tiny)),
+        model=ModelConfig(tiny=Architecture(architecture or kind.examples.tiny)),
         peft=peft,
         trainer=TrainerConfig(**settings),
         check=CheckConfig(level=CheckLevel.none),

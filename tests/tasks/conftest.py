@@ -31,11 +31,11 @@ def make_task(tmp_path_factory):
         splits = {"train": Dataset.from_list(rows)}
         facts = kind.fit_labels(config, DatasetConfig(path="memory"), splits)
         base = open_base(
-            ModelConfig(tiny=Architecture(architecture or kind.tiny)),
+            ModelConfig(tiny=Architecture(architecture or kind.examples.tiny)),
             kind.heads,
             name,
-            kind.alternatives,
-            kind.tiny,
+            kind.examples.models,
+            kind.examples.tiny,
             lambda: [TEXT] * 3,
             cache,
         )

@@ -46,7 +46,7 @@ def written(task, model, features, **options) -> list[list[int]]:
         left=task.is_decoder_only,
     )
     with torch.inference_mode():
-        out = model.generate(**inputs, **task.generation() | options)
+        out = model.generate(**inputs, **task.serving().generation | options)
     out = out[:, inputs["input_ids"].shape[1] if task.is_decoder_only else 1 :]
     ends = options.get("eos_token_id") or [task.tokenizer.eos_token_id]
     rows = []

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from autotune.config.schema import DatasetConfig
 from autotune.errors import DataError
 from autotune.registry import task as find
-from autotune.tasks.base import IGNORED, FeatureOutput
+from autotune.tasks.base import IGNORED, FeatureOutput, score
 from tests.tasks.conftest import words_row
 
 ROWS = [
@@ -58,7 +58,7 @@ def test_every_word_is_learned_once_and_predicted_once(make_task, architecture, 
         assert all(len(feature["input_ids"]) <= task.max_length for feature in features)
         (prediction,) = task.join([row], answer(task, features))
         assert prediction["prediction"] == tags
-        assert task.score([row], [prediction]).values["entity_f1"] == (1.0 if set(tags) != {"O"} else 0.0)
+        assert score(task, [row], [prediction]).values["entity_f1"] == (1.0 if set(tags) != {"O"} else 0.0)
 
     check()
 

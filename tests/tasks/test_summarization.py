@@ -56,8 +56,8 @@ def test_left_padding_does_not_change_what_a_decoder_writes(make_task, architect
 def test_summaries_may_be_as_long_as_the_longest_reference(make_task):
     task = make_task("summarization", ROWS)
     longest = max(len(task.tokenizer(row["summary"])["input_ids"]) for row in ROWS)
-    assert task.generation()["max_new_tokens"] == longest
-    assert make_task("summarization", ROWS, max_new_tokens=7).generation()["max_new_tokens"] == 7
+    assert task.serving().generation["max_new_tokens"] == longest
+    assert make_task("summarization", ROWS, max_new_tokens=7).serving().generation["max_new_tokens"] == 7
 
 
 @pytest.mark.parametrize("architecture", ["t5", "gpt2"])

@@ -42,7 +42,7 @@ T5_NAME = re.compile(r"(pt|m|um|by|long|code|flan)?t5(v?\d.*)?")
 def tiny_architecture(config: RunConfig) -> Architecture | None:
     """Returns the architecture of the tiny model, or None if the base model is another one."""
     tiny = config.model.tiny
-    return Architecture(registry.task(config.task.name).tiny) if tiny is Architecture.auto else tiny
+    return Architecture(registry.task(config.task.name).examples.tiny) if tiny is Architecture.auto else tiny
 
 
 def max_input_length(config: RunConfig) -> int | None:
