@@ -119,9 +119,8 @@ class Fit:
         """
         trainer = self.trainer
         self._restore()
-        broadcast_int(
-            0
-        )  # rank 0 has cut the history back to what the checkpoint knows; now all ranks may read it
+        # A barrier: rank 0 has cut the history back to what the checkpoint knows; now all ranks may read it.
+        broadcast_int(0)
         for record in read_history(self.folder.history):
             self.monitor.remember([record])
             self._keep_loss(record)
