@@ -3,6 +3,7 @@
 from autotune.cli import (
     check,
     clean,
+    compare,
     completion,
     convert,
     evaluate,
@@ -23,6 +24,7 @@ COMMANDS = {
         show.COMMAND,
         explain.COMMAND,
         evaluate.COMMAND,
+        compare.COMMAND,
         predict.COMMAND,
         push.COMMAND,
         convert.COMMAND,

@@ -1,16 +1,20 @@
-"""Percentile bootstrap (Efron 1979): how much a score would vary with another test set of the same size.
+"""Percentile bootstrap (Efron 1979): how much a score would vary with another test set of the same size."""
 
-It resamples blocks of rows instead of rows: the metric state of a block is computed once, so the cost does not grow
-with the split. Rows are distributed over the blocks in turn; with few rows, each row is a block.
-"""
-
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
+from autotune.metrics.accumulator import MetricState, Numbers
 from autotune.tasks.base import Prediction, Row, Task
 
-BLOCKS, RESAMPLES, LEVEL = 200, 500, 0.95
+RESAMPLES, LEVEL = 2000, 0.95
+BLOCKS = 5000
+"""Most blocks that are resampled: with more rows, each block has several, and the cost does not grow with the rows."""
+MERGED_BLOCKS, MERGED_RESAMPLES = 200, 500
+"""The same for a metric that is not a function of sums, whose states are merged one by one."""
+CHUNK = 2**23
+"""Weights in memory at once: 64 MiB."""
 
 
 def intervals(
@@ -24,20 +28,98 @@ def intervals(
         predictions: one per row, in order.
         seed: seed of the resampling.
     """
-    metric = task.metric()
-    blocks = []
+    resampling = Resampling([block_states(task, rows, predictions)], task.metric().empty)
+    return {name: interval(values) for name, values in resampling.bootstrap(seed).items()}
+
+
+def block_states(task: Task, rows: Iterable[Row], predictions: Iterable[Prediction]) -> list[MetricState]:
+    """Returns the metric state of each row, or of each of `BLOCKS` blocks, over which rows are distributed in turn."""
+    metric, blocks = task.metric(), list[MetricState]()
     for number, (row, prediction) in enumerate(zip(rows, predictions, strict=True)):
         if number < BLOCKS:
             blocks.append(metric.empty())
         blocks[number % BLOCKS].add(*task.to_metric_inputs(row, prediction))
-    generator, resampled = np.random.default_rng(seed), []
-    for _ in range(RESAMPLES):
-        state = metric.empty()
-        for block in generator.integers(len(blocks), size=len(blocks)):
-            state.merge(blocks[block])
-        resampled.append(state.values())
-    names = list(resampled[0])
+    return blocks
+
+
+def interval(values: Numbers) -> list[float]:
+    """Returns the lower and the upper end of the 95 % percentile interval of resampled values: (resamples,)."""
     tail = 100 * (1 - LEVEL) / 2
-    table = [[values[name] for name in names] for values in resampled]
-    ends = np.percentile(table, [tail, 100 - tail], axis=0)
-    return {name: [float(low), float(high)] for name, low, high in zip(names, *ends, strict=True)}
+    low, high = np.percentile(values, [tail, 100 - tail])
+    return [float(low), float(high)]
+
+
+class Resampling:
+    """Scores test sets that are put together from the blocks of one or several systems.
+
+    Args:
+        systems: for each system, its metric state of each block of rows.
+        empty: returns a state without rows.
+    """
+
+    def __init__(self, systems: Sequence[Sequence[MetricState]], empty: Callable[[], Any]) -> None:
+        self._empty = empty
+        # One table for all systems: its columns depend on what occurs in the states.
+        self._table = type(systems[0][0]).table([state for states in systems for state in states])
+        if self._table is None:
+            systems = [self._in_blocks(states, MERGED_BLOCKS) for states in systems]
+        self._systems = systems
+        self.blocks = len(systems[0])
+        self.resamples = RESAMPLES if self._table is not None else MERGED_RESAMPLES
+
+    def bootstrap(self, seed: int) -> dict[str, Numbers]:
+        """Returns every metric of test sets drawn from the first system's blocks with replacement: (resamples,) each."""
+        generator = np.random.default_rng(seed)
+        return joined(
+            [self.values(weights) for weights in bootstrap_weights(generator, self.resamples, self.blocks)]
+        )
+
+    def values(self, *weights: Numbers) -> dict[str, Numbers]:
+        """Returns every metric of test sets: (test sets,) each.
+
+        Args:
+            weights: for each system, how often each of its blocks is in each test set: whole numbers, (test sets, blocks).
+        """
+        if self._table is not None:
+            parts = np.split(self._table.counts, len(self._systems))
+            sums: list[Numbers] = [weight @ part for weight, part in zip(weights, parts, strict=False)]
+            return self._table.values(np.sum(sums, axis=0))
+        lines = []
+        for of_systems in zip(*weights, strict=True):
+            drawn = [
+                state
+                for states, times in zip(self._systems, of_systems, strict=False)
+                for state, count in zip(states, times.astype(int), strict=True)
+                for _ in range(count)
+            ]
+            lines.append(self._merged(drawn).values())
+        return {name: np.array([line[name] for line in lines]) for name in lines[0]}
+
+    def _in_blocks(self, states: Sequence[MetricState], blocks: int) -> list[MetricState]:
+        return [self._merged(states[first::blocks]) for first in range(min(blocks, len(states)))]
+
+    def _merged(self, states: Sequence[MetricState]) -> MetricState:
+        """Returns the sum of states, which stay as they are."""
+        total: MetricState = self._empty()
+        for state in states:
+            total.merge(state)
+        return total
+
+
+def bootstrap_weights(generator: np.random.Generator, resamples: int, blocks: int) -> Iterator[Numbers]:
+    """Yields how often each block is drawn, for some resamples at a time: (resamples, blocks)."""
+    for size in chunk_sizes(resamples, blocks):
+        drawn = generator.integers(blocks, size=(size, blocks)) + blocks * np.arange(size)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=size * blocks).reshape(size, blocks).astype(np.float64)
+
+
+def chunk_sizes(resamples: int, blocks: int) -> Iterator[int]:
+    """Yields numbers of resamples whose weights fit into memory together; their sum is `resamples`."""
+    most = max(1, CHUNK // blocks)
+    for first in range(0, resamples, most):
+        yield min(most, resamples - first)
+
+
+def joined(parts: Sequence[dict[str, Numbers]]) -> dict[str, Numbers]:
+    """Returns the values of all parts, (resamples,) each."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

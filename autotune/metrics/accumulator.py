@@ -1,8 +1,22 @@
 """The state of a metric: counts and sums over the rows scored so far, whose size does not grow with the rows."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float64]
+
+
+class CountTable(NamedTuple):
+    """Counts of many rows as a matrix, so that thousands of resampled test sets are scored by one product."""
+
+    counts: Numbers
+    """What each row adds to the sums: (rows, counts)."""
+    values: Callable[[Numbers], dict[str, Numbers]]
+    """Takes sums of counts, (resamples, counts), and returns every metric: (resamples,)."""
 
 
 class MetricState(ABC):
@@ -36,6 +50,14 @@ class MetricState(ABC):
         Needs at least one row.
         """
 
+    @classmethod
+    def table(cls, states: Sequence[Self]) -> CountTable | None:
+        """Returns the counts of one state per row as a matrix; None where a metric is not a function of sums.
+
+        Resampling then merges states, which is slower.
+        """
+        return None
+
     def values(self) -> dict[str, float]:
-        """Returns only the floats of `figures`, the same to the bit; the bootstrap calls it hundreds of times."""
+        """Returns only the floats of `figures`, the same to the bit."""
         return {name: value for name, value in self.figures().items() if isinstance(value, float)}

@@ -9,7 +9,7 @@ from datasets import Value
 from sklearn.metrics import precision_recall_fscore_support
 
 from autotune.errors import DataError
-from autotune.metrics.accumulator import MetricState
+from autotune.metrics.accumulator import CountTable, MetricState, Numbers
 from autotune.metrics.base import OfflineMetric
 
 
@@ -72,16 +72,27 @@ class ClassificationState(MetricState):
             "counts": {"rows": self.rows},
         }
 
-    def values(self) -> dict[str, float]:
-        """Returns macro-F1, accuracy and weighted F1 by scikit-learn's own formula, without its checks of the input."""
-        correct, gold, predicted = self.matrix.diagonal(), self.matrix.sum(axis=1), self.matrix.sum(axis=0)
-        total = gold + predicted
-        f1 = np.divide(2.0 * correct, total, out=np.zeros(len(total)), where=total > 0)
-        return {
-            "macro_f1": float(f1[total > 0].mean()),
-            "accuracy": float(correct.sum() / gold.sum()),
-            "weighted_f1": float(np.average(f1, weights=gold)),
-        }
+    @classmethod
+    def table(cls, states: Sequence[Self]) -> CountTable:
+        """Returns correct, gold and predicted rows of each class: (rows, 3 · classes)."""
+        counts = [
+            [*state.matrix.diagonal(), *state.matrix.sum(axis=1), *state.matrix.sum(axis=0)]
+            for state in states
+        ]
+        return CountTable(np.array(counts, dtype=np.float64), _values)
+
+
+def _values(sums: Numbers) -> dict[str, Numbers]:
+    """Returns macro-F1, accuracy and weighted F1 by scikit-learn's own formula, without its checks of the input."""
+    correct, gold, predicted = np.split(sums, 3, axis=1)
+    total = gold + predicted
+    f1 = np.divide(2 * correct, total, out=np.zeros_like(total), where=total > 0)
+    rows = gold.sum(axis=1)
+    return {
+        "macro_f1": f1.sum(axis=1) / (total > 0).sum(axis=1),
+        "accuracy": correct.sum(axis=1) / rows,
+        "weighted_f1": (f1 * gold).sum(axis=1) / rows,
+    }
 
 
 class Classification(OfflineMetric[ClassificationState]):

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any, Self
 
+import numpy as np
 from datasets import List, Value
 from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import IOB2, Tokens
 
 from autotune.errors import DataError
-from autotune.metrics.accumulator import MetricState
+from autotune.metrics.accumulator import CountTable, MetricState, Numbers
 from autotune.metrics.base import OfflineMetric
 
 Tags = Sequence[str]
@@ -102,6 +103,20 @@ class EntityState(MetricState):
             },
         }
 
+    @classmethod
+    def table(cls, states: Sequence[Self]) -> CountTable:
+        """Returns correct, predicted and gold entities of each type, and as conlleval counts them: (rows, 3 · (types + 1))."""
+        types = sorted(set().union(*(state.gold.keys() | state.predicted.keys() for state in states)))
+        counts = [
+            [
+                number
+                for name in ("correct", "predicted", "gold")
+                for number in (*map(getattr(state, name).__getitem__, types), state.conll[name])
+            ]
+            for state in states
+        ]
+        return CountTable(np.array(counts, dtype=np.float64), _values)
+
     def _check(self, tags: list[str], role: str) -> None:
         for word, tag in enumerate(tags if not self._valid_tags.issuperset(tags) else ()):
             if not TAG.fullmatch(tag):
@@ -140,6 +155,29 @@ def _strict_entities(tags: list[str]) -> set[tuple[str, int, int]]:
 def _conll_entities(tags: list[str]) -> set[tuple[str, int, int]]:
     """Returns (type, first word, last word) of the entities as conlleval reads them."""
     return set() if all(tag == "O" for tag in tags) else set(get_entities(tags))
+
+
+def _values(sums: Numbers) -> dict[str, Numbers]:
+    """Returns the metrics of `EntityState.figures` for each line of sums."""
+    correct, predicted, gold = np.split(sums, 3, axis=1)
+    by_type, conll = (
+        (2 * correct[:, :-1], (predicted + gold)[:, :-1]),
+        (correct[:, -1], predicted[:, -1], gold[:, -1]),
+    )
+    all_correct, all_predicted, all_gold = (part[:, :-1].sum(axis=1) for part in (correct, predicted, gold))
+    occurring = (by_type[1] > 0).sum(axis=1)
+    return {
+        "entity_f1": _ratio(2 * all_correct, all_predicted + all_gold),
+        "entity_precision": _ratio(all_correct, all_predicted),
+        "entity_recall": _ratio(all_correct, all_gold),
+        "macro_entity_f1": _ratio(_ratio(*by_type).sum(axis=1), occurring),
+        "entity_f1_conll": _ratio(2 * conll[0], conll[1] + conll[2]),
+    }
+
+
+def _ratio(numerator: Numbers, denominator: Any) -> Numbers:
+    """Returns a quotient, 0 where the denominator is 0."""
+    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
 
 
 def _precision_recall_f1(correct: int, predicted: int, gold: int) -> dict[str, float]:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, pairwise
 from typing import Any, Self
 
+import numpy as np
 from datasets import Value
 from rouge_score.scoring import fmeasure
 from rouge_score.tokenizers import DefaultTokenizer
 from sacrebleu.metrics.chrf import CHRF
 
-from autotune.metrics.accumulator import MetricState
+from autotune.metrics.accumulator import CountTable, MetricState, Numbers
 from autotune.metrics.base import OfflineMetric
 from autotune.metrics.lcs import Candidate
 
@@ -95,6 +96,24 @@ class RougeState(MetricState):
         self.empty += other.empty
         self.cut += other.cut
         self.rows += other.rows
+
+    @classmethod
+    def table(cls, states: Sequence[Self]) -> CountTable:
+        """Returns the number of rows, the sums of each ROUGE and the n-gram counts of chrF: (rows, 29)."""
+        names = list(states[0].sums)
+        counts = [
+            [state.rows, *(state.sums[name] / UNITS for name in names), *state.chrf_counts]
+            for state in states
+        ]
+
+        def values(sums: Numbers) -> dict[str, Numbers]:
+            means = sums[:, 1 : len(names) + 1] / sums[:, :1]
+            chrf = [
+                CHRF()._compute_score_from_stats(list(stats)).score for stats in sums[:, len(names) + 1 :]
+            ]
+            return {**dict(zip(names, means.T, strict=True)), "chrf": np.array(chrf) / 100}
+
+        return CountTable(np.array(counts, dtype=np.float64), values)
 
     def figures(self) -> dict[str, Any]:
         """Returns means over rows, and chrF2 of all rows together; 0..1."""

@@ -140,14 +140,14 @@ def _make_partial(folder: Path) -> Path:
     return partial
 
 
-def load_saved_model(
+def open_saved_model(
     folder: str | Path, *, revision: str | None = None
-) -> tuple[ModelSpec, nn.Module, dict[str, Any]]:
-    """Loads a folder (or Hub repository) that `save_model` wrote.
+) -> tuple[ModelSpec, dict[str, Any], dict[str, Any] | None]:
+    """Opens a folder (or Hub repository) that `save_model` wrote, without its weights.
 
     Returns:
-        The specification of the base as in training (its `path` is the saved model), the model in float32 and
-        evaluation mode, and the content of autotune.json.
+        The specification of the base as in training (its `path` is the saved model), the content of autotune.json, and
+        that of adapter_config.json where the folder holds an adapter alone.
 
     Raises:
         ModelError: autotune did not save this model, or parts of it are missing or damaged.
@@ -168,7 +168,7 @@ def load_saved_model(
         tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=False)
         read_as_text(tokenizer)
     refuse_small_vocabulary(config, tokenizer, path)
-    head, rows = Head(record["head"]), position_rows(config)
+    rows = position_rows(config)
     if rows is not None and record["max_length"] > rows:
         raise ModelError(
             f"{RECORD} is damaged",
@@ -185,11 +185,28 @@ def load_saved_model(
         family=family_of(config, name),
         max_length=record["max_length"],
     )
+    return base, record, adapter
+
+
+def load_saved_model(
+    folder: str | Path, *, revision: str | None = None
+) -> tuple[ModelSpec, nn.Module, dict[str, Any]]:
+    """Loads a folder (or Hub repository) that `save_model` wrote.
+
+    Returns:
+        The specification as `open_saved_model` returns it, the model in float32 and evaluation mode, and the content of
+        autotune.json.
+
+    Raises:
+        ModelError: see `open_saved_model`; or weights are missing or damaged.
+    """
+    base, record, adapter = open_saved_model(folder, revision=revision)
+    name, head = str(folder), Head(record["head"])
     if adapter is not None:
         adapted = _load_with_adapter(base, head, adapter, record)
         check_forward(adapted, base, head)
         return base, adapted, record
-    model, report = read_weights(base, head, copy.deepcopy(config), allow_pickle=False)
+    model, report = read_weights(base, head, copy.deepcopy(base.config), allow_pickle=False)
     missing_keys = report["missing_keys"] | {key for key, *_ in report["mismatched_keys"]}
     if missing_keys:
         raise ModelError(
