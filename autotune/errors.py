@@ -7,6 +7,7 @@ AutotuneError
 ├── Findings        several of the above, shown at once                                         exit 2
 ├── PluginError     code of a plug-in (autotune.cli.plugin_errors)                              exit 2
 ├── HubError        the Hub refused or cannot be reached; the trained model is safe             exit 69
+├── GateError       the result misses a condition of `gate`; the run is finished and saved      exit 3
 ├── TrainingError   training or its verification failed (NaN, failed round trip)                exit 65
 └── DiskError       no space, no permission, a path that cannot be written or read              exit 74
     └── PathError   an invalid path: too long, or a loop of links                               exit 2
@@ -66,6 +67,12 @@ class HubError(AutotuneError):
     """The Hub refused, or cannot be reached; the trained model is safe."""
 
     exit_code = 69
+
+
+class GateError(AutotuneError):
+    """The result misses a condition of `gate`; the run is finished and saved."""
+
+    exit_code = 3
 
 
 class TrainingError(AutotuneError):

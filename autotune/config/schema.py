@@ -357,6 +357,11 @@ class RunConfig(Strict):
     report: ReportConfig = field(default_factory=ReportConfig)
     check: CheckConfig = field(default_factory=CheckConfig)
     plan: PlanConfig = field(default_factory=PlanConfig)
+    gate: dict[str, str] = field(default_factory=dict)
+    """Conditions on the result, checked when it is known; a run that misses one ends with exit code 3 and is not pushed. A
+    limit for a metric: gate.macro_f1=">=0.85" (>=, >, <=, <). gate.not_worse_than: a run folder or its metrics.json, of which
+    the main score may fall short only by chance (paired tests on the same rows; of a file alone, our 95 % interval).
+    gate.better_than=baseline: the best one without a neural network."""
     seed: Annotated[int, Field(ge=0)] = 42
     """Seed of the order of rows, new weights and dropout. The splits have their own, dataset.seed."""
     name: str | None = None

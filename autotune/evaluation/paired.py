@@ -76,6 +76,14 @@ def differences(
     }
 
 
+def is_worse(difference: Difference, level: float = 0.05) -> bool:
+    """Returns whether the second system is worse beyond chance: by its interval and by randomization.
+
+    The interval alone is too narrow where only a few rows differ; then randomization decides.
+    """
+    return difference.interval[1] < 0 and difference.p_randomization <= level
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Returns p-values corrected for the number of comparisons, in the same order (Holm 1979)."""
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from autotune import registry
 from autotune.checks.machine import environment_info, installed_packages
 from autotune.checks.show import log_report
 from autotune.config.enums import CheckLevel, Precision
@@ -18,6 +19,7 @@ from autotune.errors import shell_words
 from autotune.evaluation.evaluator import Evaluator
 from autotune.models.adapters import cast_frozen_to_bf16, merge_adapters
 from autotune.models.saved_model import save_adapter, save_model
+from autotune.pipeline import gate
 from autotune.pipeline.prepare import Prepared, run_preflight
 from autotune.pipeline.result import final_metrics, final_result
 from autotune.pipeline.round_trip import verify_round_trip
@@ -73,6 +75,7 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
         folder.finish()
         log_result(fitted, result, trial=config.dataset.limit is not None)
         log_next_steps(folder, config, prepared.task)
+        gate.require(config, folder, prepared.task.main_metric)
         publish(folder, config)  # last, so that nothing the Hub does can cost the run
     return 0
 
@@ -84,6 +87,7 @@ def _publish_again(config: RunConfig, folder: RunFolder, ranks: Ranks) -> None:
         "see it with: autotune evaluate %s; train it again with: resume=never", shell_words(folder.path)
     )
     if not ranks.rank:
+        gate.require(config, folder, registry.task(config.task.name).main_metric)
         publish(folder, config)
 
 

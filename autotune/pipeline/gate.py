@@ -1,0 +1,159 @@
+"""The gate: whether a result is good enough, for people, for CI, and for the step that would push it."""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from autotune.config.rules.gate import BETTER_THAN, LIMIT, NOT_WORSE_THAN, OPERATORS
+from autotune.config.schema import RunConfig
+from autotune.errors import ConfigError, Findings, GateError, listing
+from autotune.evaluation.paired import is_worse
+from autotune.pipeline.compare import SPLITS, compare
+from autotune.run.folder import RunFolder
+
+logger = logging.getLogger(__name__)
+
+JUNIT, ACTIONS, SUMMARY = "gate.xml", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"
+"""File in the run folder, and the environment variables of GitHub Actions."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A condition and whether the result meets it."""
+
+    key: str
+    condition: str
+    """What the configuration asks for."""
+    seen: str
+    """The figures that were compared."""
+    passed: bool
+
+
+def require(config: RunConfig, folder: RunFolder, main: str) -> None:
+    """Checks the conditions of `gate`, and writes gate.xml (JUnit) into the run folder.
+
+    In GitHub Actions, each missed condition is an annotation, and the table is in the summary of the job.
+
+    Args:
+        config: its section `gate` has the conditions.
+        folder: of the finished run.
+        main: name of the task's main metric.
+
+    Raises:
+        GateError: the result misses a condition.
+        ConfigError: a metric does not exist, or the run to compare with cannot be read.
+    """
+    if not config.gate:
+        return
+    metrics = json.loads((folder.path / "metrics.json").read_text("utf-8"))
+    split = next(split for split in SPLITS if split in metrics)
+    outcomes = list(_outcomes(config.gate, metrics, split, main, folder))
+    folder.write_text(JUNIT, _junit(outcomes))
+    _report_to_github(outcomes)
+    for outcome in outcomes:
+        logger.info("gate.%s=%s: %s", outcome.key, outcome.condition, outcome.seen)
+    missed = [
+        GateError(
+            "the result does not meet a condition",
+            where=f"gate.{outcome.key}",
+            found=f"{outcome.condition}: {outcome.seen}",
+            fix="the run is finished and saved, and was not pushed; without this condition: autotune push RUN",
+        )
+        for outcome in outcomes
+        if not outcome.passed
+    ]
+    if missed:
+        raise missed[0] if len(missed) == 1 else _together(missed)
+
+
+def _outcomes(
+    gate: Mapping[str, str], metrics: Mapping[str, Any], split: str, main: str, folder: RunFolder
+) -> Iterator[Outcome]:
+    scores = {name: value for name, value in metrics[split].items() if isinstance(value, float)}
+    for key, condition in gate.items():
+        if key == BETTER_THAN:
+            baselines = {name: values[main] for name, values in metrics["baseline"][split].items()}
+            best = max(baselines, key=lambda name: baselines[name])
+            seen = f"{main} {scores[main]:.4f}, {best} {baselines[best]:.4f}"
+            yield Outcome(key, condition, seen, scores[main] > baselines[best])
+        elif key == NOT_WORSE_THAN:
+            yield _not_worse(condition, metrics, split, main, folder)
+        elif key in scores:
+            sign, limit = LIMIT.fullmatch(condition).groups()  # type: ignore[union-attr]  # the rules have checked it
+            yield Outcome(key, condition, f"{scores[key]:.4f}", OPERATORS[sign](scores[key], float(limit)))
+        else:
+            raise ConfigError(
+                "the result has no such metric",
+                where=f"gate.{key}",
+                found=f"metrics of {split}: {listing(scores)}",
+            )
+
+
+def _not_worse(
+    reference: str, metrics: Mapping[str, Any], split: str, main: str, folder: RunFolder
+) -> Outcome:
+    """Compares with another run: paired on its rows where its folder is given, else by its figures alone."""
+    path = Path(reference).expanduser()
+    if path.is_dir():
+        (pair,) = compare([str(path), str(folder.path)], split).pairs
+        difference = pair.differences[main]
+        low, high = difference.interval
+        seen = f"{main} {difference.value:+.4f} [{low:+.4f}, {high:+.4f}], p {difference.p_randomization:.4f}"
+        return Outcome(NOT_WORSE_THAN, reference, seen, not is_worse(difference))
+    try:
+        value = float(json.loads(path.read_text("utf-8"))[split][main])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            "the score to compare with cannot be read",
+            where=f"gate.{NOT_WORSE_THAN}",
+            found=f"{reference}: {error}",
+            fix=f"gate.not_worse_than=RUN, the folder of a finished run, or its metrics.json with {split}.{main}",
+        ) from error
+    low, high = metrics["interval"][split][main]
+    seen = f"{main} {metrics[split][main]:.4f} [{low:.4f}, {high:.4f}], {reference} {value:.4f}"
+    return Outcome(NOT_WORSE_THAN, reference, seen, high >= value)
+
+
+def _together(missed: list[GateError]) -> Findings:
+    findings = Findings(missed)
+    findings.exit_code = GateError.exit_code
+    return findings
+
+
+def _junit(outcomes: list[Outcome]) -> str:
+    """Returns the outcomes as JUnit XML, which CI systems show."""
+    failures = str(sum(not outcome.passed for outcome in outcomes))
+    suite = ElementTree.Element(
+        "testsuite", name="autotune gate", tests=str(len(outcomes)), failures=failures
+    )
+    for outcome in outcomes:
+        case = ElementTree.SubElement(
+            suite, "testcase", classname="gate", name=f"{outcome.key}={outcome.condition}"
+        )
+        if not outcome.passed:
+            ElementTree.SubElement(case, "failure", message=outcome.seen)
+    ElementTree.indent(suite)
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _report_to_github(outcomes: list[Outcome]) -> None:
+    """Prints annotations and appends to the job's summary, where GitHub Actions runs this."""
+    if os.environ.get(ACTIONS) != "true":
+        return
+    for outcome in outcomes:
+        if not outcome.passed:
+            text = f"gate.{outcome.key}={outcome.condition}: {outcome.seen}"
+            sys.stdout.write(f"::error title=autotune gate::{text.replace('%', '%25')}\n")
+    if summary := os.environ.get(SUMMARY):
+        rows = "".join(
+            f"| {'✅' if outcome.passed else '❌'} | `{outcome.key}` | `{outcome.condition}` | {outcome.seen} |\n"
+            for outcome in outcomes
+        )
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(f"### autotune gate\n\n| | | | |\n| --- | --- | --- | --- |\n{rows}\n")
