@@ -13,17 +13,17 @@ from datasets import Dataset
 from autotune.config.columns import Column, Kind, canonical_features
 from autotune.config.compression import suffix_of
 from autotune.config.enums import Dedup, Format, TagScheme
+from autotune.config.formats import READABLE
 from autotune.config.labels import label_map
 from autotune.config.schema import DatasetConfig
+from autotune.config.split_spec import SPLITS
 from autotune.data.cache import cache_key, cached_table_with_metadata
 from autotune.data.canonical import Converter
 from autotune.data.duplicates import removes, text_column, without_leaks, without_repeats
 from autotune.data.formats.cells import raw_tags
 from autotune.data.formats.plain import has_one_text_per_line
-from autotune.data.formats.readers import SUFFIXES
 from autotune.data.labels import Tags, detect_tag_scheme, map_override
 from autotune.data.local import (
-    SPLITS,
     Source,
     file_source,
     lines_source,
@@ -171,7 +171,7 @@ def _first_section(located: dict[str, list[SourcePart]], config: DatasetConfig) 
         ConfigError: train consists of slices or several parts, which cannot be streamed.
     """
     train = located["train"][0]
-    if len(located["train"]) > 1 or (train.part.first, train.part.last) != (None, None):
+    if len(located["train"]) > 1 or not train.part.is_whole:
         raise ConfigError(
             "a train set that streams is one whole split",
             where="dataset.splits.train",
@@ -287,7 +287,7 @@ def _file_and_config(path: str, config: DatasetConfig, form: str | None) -> tupl
         return file, replace(config, format=Format(form))
     if not is_pipe(file) and not file.exists():
         raise DataError("there is no such file", where=path, fix=suggest_path(file))
-    file_format = SUFFIXES.get(suffix_of(file), config.format)
+    file_format = READABLE.get(suffix_of(file), config.format)
     as_spans = config.format is Format.spans and file_format in (Format.json, Format.jsonl)
     return file, replace(config, format=Format.spans if as_spans else file_format)
 

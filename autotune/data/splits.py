@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
+from autotune.config.split_spec import Slice
 from autotune.data.cache import iter_column
 from autotune.data.duplicates import alike_form, first_positions, hashes
-from autotune.data.parts import Part, concatenate_parts
+from autotune.data.parts import concatenate_parts
 from autotune.errors import DataError, listing
 
 
@@ -18,7 +19,7 @@ from autotune.errors import DataError, listing
 class SourceSlice:
     """A slice of a source, with all rows of that source."""
 
-    part: Part
+    part: Slice
     source: str
     """Identity of the source: slices with the same value have the same `data`."""
     data: Dataset
@@ -52,7 +53,7 @@ def take_test(
         The splits without the rows of test, the test set, and a description of how it was chosen.
     """
     sources = {item.source: item for item in splits["train"]}
-    pool = concatenate_parts([(Part(item.part.name), item.data) for item in sources.values()])
+    pool = concatenate_parts([(Slice(item.part.name), item.data) for item in sources.values()])
     candidates = np.arange(len(pool))
     if distinct is not None:
         candidates = np.flatnonzero(

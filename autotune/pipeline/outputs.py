@@ -12,8 +12,8 @@ from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
+from autotune.config.formats import WRITABLE, Form, form_of
 from autotune.config.schema import DatasetConfig
-from autotune.data.formats.forms import SUFFIXES, Form, form_of
 from autotune.errors import ConfigError, DataError, listing, nearest, shell_words
 from autotune.runtime.files import OUTPUT, atomic_write, deliver
 from autotune.runtime.os_errors import system_error
@@ -113,7 +113,7 @@ def checked(
         raise system_error(error, path, elsewhere=OUTPUT) from error
     special = _is_special(path, about)
     form = form_of(
-        path if path.suffix.lower() in SUFFIXES or not special else Path("special"), to, allowed, default
+        path if path.suffix.lower() in WRITABLE or not special else Path("special"), to, allowed, default
     )
     if form is Form.xlsx and find_spec("openpyxl") is None:
         raise DataError(
