@@ -48,7 +48,7 @@ def find(hub_config: HubConfig, run: str) -> Target:
     """
     if offline():
         raise HubError(
-            "the Hub cannot be asked", where="hub", found="offline", fix="hub.when_offline=queue, or hub=none"
+            "the Hub cannot be reached", where="hub", found="offline", fix="hub.when_offline=queue, or hub=none"
         )  # fmt: skip
     if get_token() is None:
         raise HubError("there is no token, and without one nothing can be pushed", where="hub", fix=LOGIN)

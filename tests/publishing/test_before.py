@@ -42,7 +42,7 @@ CASES = {
     "not a member": (["hub.repo=acme/x"], {"HF_TOKEN": STRANGER}, "eva does not write for acme"),
     "public already": (["hub.repo=acme/open"], {}, "the repository is public"),
     "a tag that is taken": (["hub.repo=acme/mine", "hub.tag=v1"], {}, "tags stay where they are"),
-    "offline": ([], {"HF_HUB_OFFLINE": "1"}, "cannot be asked"),
+    "offline": ([], {"HF_HUB_OFFLINE": "1"}, "cannot be reached"),
 }
 
 
@@ -62,7 +62,7 @@ def test_a_hub_that_is_away(forks, tmp_path):
     with forks.hub.away():
         code, _, said = look(forks, tmp_path, "hub=private")
         queued, _, then = look(forks, tmp_path, "hub=private", "hub.when_offline=queue")
-    assert code == 69 and "cannot be asked" in said and "hub.when_offline=queue" in said
+    assert code == 69 and "cannot be reached" in said and "hub.when_offline=queue" in said
     assert queued == 0 and "left for autotune push" in then
 
 

@@ -220,7 +220,7 @@ REFUSED = {
     "no token": ({"HF_TOKEN": ""}, [], "there is no token"),
     "nobody's token": ({"HF_TOKEN": "hf_nobodyNobodyNobody"}, [], "does not accept the token"),
     "somebody else's namespace": ({}, ["--repo", "eva/run"], "ana does not write for eva"),
-    "offline": ({"HF_HUB_OFFLINE": "1"}, [], "cannot be asked"),
+    "offline": ({"HF_HUB_OFFLINE": "1"}, [], "cannot be reached"),
 }
 
 
