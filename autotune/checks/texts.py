@@ -148,10 +148,10 @@ def audit_ids(rows: Rows) -> Iterator[Finding]:
         if shared:
             yield warning(
                 Area.data,
-                f"{len(shared)} ids of {split} stand in train, too: the same rows may be in both",
+                f"{len(shared)} ids of {split} are also in train: the same rows may be in both",
                 where=f"column {_id_name(rows, split)}",
                 found=listing(sorted(shared), MAX_EXAMPLES),
-                fix="if the ids begin anew in each file, nothing; else take these rows out of train",
+                fix="nothing, if ids restart in each file; else remove these rows from train",
                 count=len(shared),
             )
 

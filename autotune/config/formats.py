@@ -112,11 +112,13 @@ def form_of(
     by_name = WRITABLE.get(suffix)
     suffixes = listing([name for name, form in WRITABLE.items() if form in allowed], 20)
     if requested is not None and requested not in list(allowed):
-        raise ConfigError(f"there is no form {requested!r}", where="--to", found=f"forms: {listing(allowed)}")
+        raise ConfigError(
+            f"unknown output format {requested!r}", where="--to", found=f"forms: {listing(allowed)}"
+        )
     form = Form(requested) if requested is not None else by_name or (None if suffix else default)
     if form is None or form not in allowed:
         raise ConfigError(
-            "the name of what is written does not say its form",
+            "the output name has no known suffix",
             where=str(target),
             found=f"known suffixes: {suffixes}",
             fix=f"a name with one of them, or --to FORM, one of {listing(allowed)}",

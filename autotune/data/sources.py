@@ -122,12 +122,12 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, cache: Path) 
     # when all other splits exist.
     splits = _slice_and_limit(slices, notes, config, columns)
     if removes(config.dedup, Dedup.repeats):
-        _replace_train(splits, without_repeats(splits["train"], text), "stand in train before", notes)
+        _replace_train(splits, without_repeats(splits["train"], text), "occur earlier in train", notes)
     _make_validation(splits, notes, config, columns)
     held_out = [data for split, data in splits.items() if split != "train"]
     if removes(config.dedup, Dedup.leaks) and held_out:
         kept = without_leaks(splits["train"], held_out, text)
-        _replace_train(splits, kept, "stand in validation or test, too", notes)
+        _replace_train(splits, kept, "are also in validation or test", notes)
     rows = {split: splits[split] for split in SPLITS if split in splits}
     sections = None
     if stream is not None:

@@ -64,7 +64,7 @@ def log_result(fitted: "FitResult", result: "Result", *, trial: bool = False) ->
     logger.info("result on %s (%d steps, %s of training)", split, fitted.steps, duration(fitted.seconds))
     if split == "validation":
         logger.info(
-            "  there is no test split: validation chose the checkpoint, so these figures flatter the model"
+            "  there is no test split: validation chose the checkpoint, so these scores are optimistic"
         )
     if split == "train":
         logger.info(

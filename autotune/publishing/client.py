@@ -35,14 +35,17 @@ LOGIN = "hf auth login, or the environment variable HF_TOKEN"
 STATUS_MESSAGES = {
     400: ("the Hub does not accept what was sent", None),
     401: ("the Hub does not accept the token", f"{LOGIN}, with a token that may write"),
-    402: ("the Hub asks for payment or room", "make room at https://huggingface.co/settings/billing"),
+    402: (
+        "the Hub account has no storage or credit left",
+        "make room at https://huggingface.co/settings/billing",
+    ),
     403: ("the token may not do this", f"{LOGIN}, with a token that may write to this repository"),
     404: ("the Hub does not have it, or not for this token", "check hub.repo and hub.revision"),
-    409: ("the Hub says that it is there already, or that somebody else is writing", None),
-    412: ("somebody else was faster: the repository has changed meanwhile", None),
-    413: ("the Hub finds it too large", None),
+    409: ("it already exists on the Hub, or somebody else is writing to it", None),
+    412: ("the repository was changed by somebody else in the meantime", None),
+    413: ("it is too large for the Hub", None),
     422: ("the Hub does not accept what was sent", None),
-    429: ("the Hub asks for patience: too many requests", None),
+    429: ("too many requests to the Hub", None),
 }
 """Meaning of each status, and how to fix it; `classify_error` handles all other statuses."""
 
@@ -118,7 +121,7 @@ def classify_error(error: BaseException) -> HubProblem:
     if diagnosis.status is not None:
         status, response = diagnosis.status, diagnosis.response
         what, fix = STATUS_MESSAGES.get(
-            status, ("the Hub is in trouble" if status >= 500 else "the Hub refuses", None)
+            status, ("the Hub has an internal error" if status >= 500 else "the Hub refuses", None)
         )
         wait = _retry_after(response.headers) if response is not None else None
         return HubProblem(what, f"status {status}: {found}", fix, status in RETRYABLE_STATUSES, wait)
@@ -127,9 +130,7 @@ def classify_error(error: BaseException) -> HubProblem:
     # Any other OSError, too: each way of sending has its own errors for a broken connection.
     if diagnosis.failure is HubFailure.unreachable or "OSError" in diagnosis.type_names:
         return HubProblem("the Hub cannot be reached", found, "try again when there is a network", True)
-    return HubProblem(
-        "the Hub, or its client, did not do as asked", f"{type(error).__name__}: {found}", None, False
-    )
+    return HubProblem("the request to the Hub failed", f"{type(error).__name__}: {found}", None, False)
 
 
 def _first_line(diagnosis: HubDiagnosis) -> str:

@@ -63,7 +63,7 @@ def publish(folder: RunFolder, config: RunConfig) -> None:
     command = retry_command(folder, hub_config)
     if offline() and hub_config.when_offline is WhenOffline.queue:
         _record_push(folder, hub_config, state="pending", reason="offline", command=command)
-        logger.info("the Hub is not asked; when there is a network: %s", command)
+        logger.info("offline; once there is a network: %s", command)
         return
     # Recorded before the push: if the process is killed, status.json already holds the command that repeats it.
     _record_push(folder, hub_config, state="pending", reason="begun", command=command)

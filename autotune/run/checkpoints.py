@@ -164,7 +164,7 @@ class Checkpoints:
         newest = next(iter(self._all()), None)
         if newest is None:
             return "there is no checkpoint; once it can be written, the same command starts again"
-        return f"the checkpoint {newest} stands; once it can be written, the same command resumes from there"
+        return f"the checkpoint {newest} is safe; once it can be written, the same command resumes from there"
 
     def remove(self) -> None:
         """Removes all checkpoints."""

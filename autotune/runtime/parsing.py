@@ -140,7 +140,7 @@ def parse_yaml(text: str) -> Any:
         # For example 2024-13-45: the constructors of dates, numbers and sets trust their patterns.
         if isinstance(error, Unreadable):
             raise
-        raise Unreadable(f"it holds a value that is none: {error}") from error
+        raise Unreadable(f"it holds an invalid value: {error}") from error
     refuse_depth(value)
     return value
 

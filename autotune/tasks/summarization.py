@@ -328,7 +328,7 @@ def _check_start_and_end_tokens(base: ModelSpec) -> None:
     ]
     if missing:
         raise ModelError(
-            f"the model has no {' and no '.join(missing)}, so it cannot learn to write",
+            f"the model has no {' and no '.join(missing)}, so it cannot be trained to generate text",
             where=f"model.name_or_path={base.name}",
             found=f"{base.config.model_type}, {type(base.tokenizer).__name__}",
             fix="model=ptt5_base; or a copy of the model in a folder whose config.json and tokenizer_config.json name them",

@@ -145,8 +145,8 @@ class TrainingMonitor:
             yield Anomaly(
                 "not finite",
                 step.step,
-                f"the loss or its gradient is no finite number (loss {step.loss:.4g}, gradient norm {step.grad_norm:.4g}; "
-                f"{where}); this step was not done, {self._skipped_in_a_row} in a row",
+                f"the loss or its gradient is not finite (loss {step.loss:.4g}, gradient norm {step.grad_norm:.4g}; "
+                f"{where}); this step was skipped, {self._skipped_in_a_row} in a row",
                 f"{rate if step.learning_rate else 'look at these rows'}, or trainer.precision=fp32",
             )
         elif step.grad_norm > EXPLODING_FACTOR * median_norm:

@@ -159,7 +159,7 @@ def spoiled(token: str, **more):
         ("ner", spoiled(""), "conll", ["no empty word", "tokens, 1"]),
         ("ner", spoiled("ri", tags=["B-P Q", "O"]), "conll", ["no blank", "tags, 0"]),
         ("ner", spoiled("ri", tokens=[], tags=[], starts=[], text=""), "conll", ["no row without words"]),
-        ("ner", spoiled("\ufeff", id="a/b"), "brat", ["no name of one", "a/b"]),
+        ("ner", spoiled("\ufeff", id="a/b"), "brat", ["not a valid file name", "a/b"]),
         ("ner", spoiled("ri", tags=["B-P Q", "O"]), "brat", ["no blank in a label", "'P Q'"]),
         ("ner", spoiled("\u00a0"), "spans", ["cannot hold this tokens", "row 0 (id 0)"]),
         ("sentiment", {**REVIEW, "text": "a\0b"}, "csv", ["csv cannot hold", "NUL"]),

@@ -99,7 +99,7 @@ def test_an_entity_without_a_type_is_refused(label):
 
 def test_bytes_are_read_as_utf8_or_refused():
     assert converted([{"text": "ação".encode(), "label": b"1"}])[0]["text"] == "ação"
-    with pytest.raises(DataError, match="no UTF-8 text"):
+    with pytest.raises(DataError, match="not valid UTF-8"):
         converted([{"text": "ação".encode("latin-1"), "label": "1"}])
 
 

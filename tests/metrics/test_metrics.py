@@ -148,7 +148,7 @@ class TestClassification:
 
     @pytest.mark.parametrize("wrong", [-1, 4])
     def test_an_id_that_no_class_has_is_refused(self, wrong, tmp_path):
-        with pytest.raises(DataError, match="no class id"):
+        with pytest.raises(DataError, match="not a class id"):
             Classification(LABELS, tmp_path).compute(predictions=[0, 1], references=[0, wrong])
 
 

@@ -225,7 +225,7 @@ def test_other_columns_are_kept_in_the_order_that_is_asked_for(run, rows, capsys
         (["--text", "a", "--keep"], "no other columns"),
         (["--to", "csv"], "-o out.csv"),
         (["-o", "out.csv", "--to", "xlsx"], "the name says csv"),
-        (["-o", "out", "--to", "brat"], "there is no form 'brat'"),
+        (["-o", "out", "--to", "brat"], "unknown output format 'brat'"),
     ],
 )
 def test_a_wrong_wish_is_refused(run, rows, capsys, words, said):

@@ -63,7 +63,7 @@ def test_a_hub_that_is_away(forks, tmp_path):
         code, _, said = look(forks, tmp_path, "hub=private")
         queued, _, then = look(forks, tmp_path, "hub=private", "hub.when_offline=queue")
     assert code == 69 and "cannot be reached" in said and "hub.when_offline=queue" in said
-    assert queued == 0 and "left for autotune push" in then
+    assert queued == 0 and "kept for autotune push" in then
 
 
 @pytest.mark.parametrize(

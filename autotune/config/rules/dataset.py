@@ -169,7 +169,7 @@ def format_options(config: RunConfig) -> Iterator[AutotuneError]:
     if data.delimiter is not None:
         problem = None
         if data.delimiter == "" or re.search(r"[\r\n]", data.delimiter):
-            problem = "a delimiter is a mark within a line"
+            problem = "a delimiter cannot be empty or a line break"
         elif data_format in NO_DELIMITER:
             problem = f"{data_format} data have no delimiter"
         elif data_format is Format.csv and (
@@ -184,7 +184,9 @@ def format_options(config: RunConfig) -> Iterator[AutotuneError]:
         try:
             "".encode(data.encoding)
             problem = (
-                f"{data_format} data are no text, so they have no encoding" if data_format in BINARY else None
+                f"{data_format} data are not text, so they have no encoding"
+                if data_format in BINARY
+                else None
             )
         except (LookupError, ValueError):
             problem = "unknown encoding"
@@ -234,14 +236,14 @@ def row_counts(config: RunConfig) -> Iterator[AutotuneError]:
     classes = max(2, len(data.labels or ()))
     if Kind.label in kinds and data.limit is not None and data.limit < classes and not data.streaming:
         yield ConfigError(
-            f"with {data.limit} rows not every one of {classes} classes can have a row",
+            f"{data.limit} rows are too few for {classes} classes",
             where="dataset.limit",
             found=str(data.limit),
             fix=f"dataset.limit={max(100, 10 * classes)}",
         )
     if data.streaming and config.trainer.max_steps is None:
         yield ConfigError(
-            "rows that stream have no number, so it must be said when training ends",
+            "the number of streamed rows is unknown, so the number of steps must be set",
             where="trainer.max_steps",
             found="dataset.streaming=true and trainer.max_steps=null",
             fix="trainer.max_steps=10000",

@@ -43,7 +43,7 @@ def push_keys(config: RunConfig) -> Iterator[AutotuneError]:
         )
     if hub.adapter_only and config.peft is None:
         yield ConfigError(
-            "without an adapter there is none to push", where="hub.adapter_only", found="peft=none", fix="peft=lora"
+            "there is no adapter to push", where="hub.adapter_only", found="peft=none", fix="peft=lora"
         )  # fmt: skip
     if hub.every is not None and hub.create_pr:
         yield ConfigError(

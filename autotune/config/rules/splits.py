@@ -13,7 +13,7 @@ def names(config: RunConfig) -> Iterator[AutotuneError]:
     splits = config.dataset.splits
     if splits.train is None:
         yield ConfigError(
-            "there must be rows to learn from",
+            "a train split is required",
             where="dataset.splits.train",
             found="null",
             fix="dataset.splits.train=train",

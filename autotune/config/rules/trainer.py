@@ -58,7 +58,7 @@ def intervals(config: RunConfig) -> Iterator[AutotuneError]:
             )
     if trainer.patience is not None and data.splits.validation is None and not data.validation_fraction:
         yield ConfigError(
-            "without validation nothing says when to stop early",
+            "early stopping needs a validation split",
             where="trainer.patience",
             found=f"{trainer.patience}, with dataset.splits.validation=null and dataset.validation_fraction=0",
             fix="trainer.patience=null, or dataset.validation_fraction=0.1",

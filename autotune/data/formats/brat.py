@@ -63,7 +63,7 @@ def read_brat(folder: Path, config: DatasetConfig, notes: list[str]) -> Iterator
         yield {"id": stem, "text": text, "spans": spans, "annotated_in": str(texts[stem].with_suffix(".ann"))}
     if ignored:
         what = ", ".join(f"{name} {count}" for name, count in sorted(ignored.items()))
-        notes.append(f"{folder}: lines of .ann files that are no entities were left out: {what}")
+        notes.append(f"{folder}: lines of .ann files that are not entities were left out: {what}")
 
 
 def _entities(

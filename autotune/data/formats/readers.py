@@ -60,7 +60,7 @@ def format_of(path: Path, config: DatasetConfig) -> Format:
         form = Format.fasttext
     if form is None:
         raise DataError(
-            "the name of the file does not say what form it has",
+            "the format of the file is unknown",
             where=str(path),
             found=f"known suffixes: {listing(READABLE, 20)}",
             fix="dataset.format=conll, or csv, json, jsonl, parquet, arrow, xlsx, spans, brat, fasttext, folders; "
@@ -175,7 +175,7 @@ def _json(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
             RecursionError,
         ) as error:  # json raises ValueError for numbers of more than 4300 digits
             line = getattr(error, "lineno", 1)
-            fix = "dataset.format=jsonl for one object a line" if "Extra data" in str(error) else None
+            fix = "dataset.format=jsonl for one object per line" if "Extra data" in str(error) else None
             raise DataError(
                 "the file is not valid JSON", where=f"{path}:{line}", found=str(error), fix=fix
             ) from error
@@ -238,7 +238,7 @@ def _jsonl(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
 
 
 def _duplicate_key_error(error: DuplicateKeyError, where: str) -> DataError:
-    return DataError(str(error), where=where, fix="rename one, or delete the one that is not meant")
+    return DataError(str(error), where=where, fix="rename one of them, or delete the wrong one")
 
 
 def _json_row(item: Any) -> RawRow | None:
@@ -295,7 +295,7 @@ def _damaged(form: str, path: Path, error: BaseException) -> AutotuneError:
     if isinstance(error, OSError) and is_refusal(error):
         return system_error(error, path, doing="read", elsewhere="dataset.path=FILE")
     return DataError(
-        f"the file is no readable {form}",
+        f"the file is not readable as {form}",
         where=str(path),
         found=message_of(error),
         fix="it was cut off, or is something else: copy or download it again",
