@@ -68,7 +68,7 @@ def audit_labels(
             f"the column of labels holds {len(train)} different values in {train.total()} rows of train",
             where=f"column {rows.columns['train']['roles'].get('label')}",
             found=listing(name for name, _ in train.most_common()),
-            fix="dataset.columns.label=ANOTHER, if these are no classes",
+            fix="dataset.columns.label=ANOTHER, if these are not classes",
             count=len(train),
         )
 

@@ -346,7 +346,7 @@ class Converter:
             ) from error
         if label in ("None", NULL, "O") or TAG.fullmatch(label):
             raise DataError(
-                "an entity has no type",
+                "an entity type is missing",
                 where=at,
                 found=str(span)[:120],
                 fix="a name such as PESSOA, without O, B- or I-; delete it if it is not an entity",

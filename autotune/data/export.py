@@ -181,7 +181,7 @@ def _lost_information(rows: Dataset, columns: Sequence[Column], form: Form) -> t
     if form is Form.brat:
         has_own_words = any(row["tokens"] != writers.default_words(row) for row in rows)
         return [
-            "brat holds no words, so texts are parted as usual; --to spans keeps yours"
+            "brat holds no words, so texts are split as usual; --to spans keeps yours"
         ] if has_own_words else [], [
             "id",
             "text",

@@ -49,7 +49,7 @@ def _to_data_error(config: DatasetConfig, error: Exception) -> DataError:
         )
     if diagnosis.failure is HubFailure.gated:
         return DataError(
-            "the data set is gated: its owners must let you in",
+            "the data set is gated: its owners ask you to accept their terms first",
             where=where,
             fix=f"accept the terms at https://huggingface.co/datasets/{config.path}, then hf auth login (or HF_TOKEN)",
         )

@@ -255,7 +255,7 @@ def _not_tags_error(
             "the tags are numbers, and their names are unknown",
             where=where,
             found=examples,
-            fix=f"'dataset.label_map={{{names}}}' with their true names; if these are no tags, {column}",
+            fix=f"'dataset.label_map={{{names}}}' with their true names; if these are not tags, {column}",
         )
     corrected = {tag: tag_in_iob for tag in non_iob if (tag_in_iob := repaired_tag(tag)) is not None}
     if corrected and len(corrected) >= len(non_iob) / 2:
@@ -264,7 +264,7 @@ def _not_tags_error(
             where=where,
             found=examples,
             fix=f"{map_override(config, corrected)}; if these are whole names of types: dataset.tag_scheme=io; "
-            f"if these are no tags, {column}",
+            f"if these are not tags, {column}",
         )
     if not prefixes and len(non_iob) <= MAX_TYPES:
         return DataError(
@@ -272,7 +272,7 @@ def _not_tags_error(
             where=where,
             found=examples,
             fix="dataset.tag_scheme=io, which reads neighbouring words with the same tag as one entity; "
-            f"if these are no entity types, {column}",
+            f"if these are not entity types, {column}",
         )
     return DataError(
         "the column of tags holds values other than O, B-… and I-…",

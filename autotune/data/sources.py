@@ -173,7 +173,7 @@ def _first_section(located: dict[str, list[SourcePart]], config: DatasetConfig) 
     train = located["train"][0]
     if len(located["train"]) > 1 or not train.part.is_whole:
         raise ConfigError(
-            "a train set that streams is one whole split",
+            "a streamed train set must be one whole split",
             where="dataset.splits.train",
             found=config.splits.train,
             fix=f"{format_text_override('dataset.splits.train', train.part.name)}, or dataset.streaming=false",

@@ -113,7 +113,7 @@ def _choose_rows(
     """Returns the positions of the rows to hold out and a description of how they were chosen."""
     if len(data) < 2:
         raise DataError(
-            "one row cannot be parted into train and another split", fix="dataset.validation_fraction=0"
+            "one row cannot be split into train and another split", fix="dataset.validation_fraction=0"
         )
     count = min(max(1, round(fraction * len(data))), len(data) - 1)
     rng = np.random.default_rng(seed)
@@ -159,7 +159,7 @@ def _rows_of_groups(groups: Sequence[Any], count: int, rng: np.random.Generator)
     members = _rows_by_value(groups)
     if len(members) < 2:
         raise DataError(
-            "all rows are in one group, which cannot be parted",
+            "all rows are in one group, which cannot be split",
             where="dataset.columns.group",
             found=str(next(iter(members))),
             fix="dataset.columns.group=null",

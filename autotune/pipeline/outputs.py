@@ -129,7 +129,7 @@ def checked(
         refuse_input(path, inputs)
     if about is not None and not (special or force):
         raise ConfigError(
-            "the output exists, and nothing is overwritten unless you say so",
+            "the output exists and is only overwritten with --force",
             where=str(path),
             fix="another name, or --force",
         )
@@ -198,7 +198,7 @@ def kept(predictions: Iterable[Row], originals: Iterable[Row], wanted: Sequence[
     for prediction, original in zip_longest(predictions, originals):
         if prediction is None or original is None:
             raise DataError(
-                "the input has another number of rows than predictions",
+                "the input and the predictions differ in their number of rows",
                 where="--keep",
                 fix="leave out --keep",
             )

@@ -68,7 +68,7 @@ def log_result(fitted: "FitResult", result: "Result", *, trial: bool = False) ->
         )
     if split == "train":
         logger.info(
-            "  there is neither validation nor test: these figures only say how well train was learned"
+            "  there is neither validation nor test: these scores only show how well train was learned"
         )
     log_scores(scores)
     if unseen is not None:

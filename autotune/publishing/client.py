@@ -33,18 +33,18 @@ RETRYABLE_STATUSES = (408, 409, 412, 425, 429, 500, 502, 503, 504)
 LOGIN = "hf auth login, or the environment variable HF_TOKEN"
 
 STATUS_MESSAGES = {
-    400: ("the Hub does not accept what was sent", None),
+    400: ("the Hub rejected the request", None),
     401: ("the Hub does not accept the token", f"{LOGIN}, with a token that may write"),
     402: (
         "the Hub account has no storage or credit left",
         "make room at https://huggingface.co/settings/billing",
     ),
-    403: ("the token may not do this", f"{LOGIN}, with a token that may write to this repository"),
-    404: ("the Hub does not have it, or not for this token", "check hub.repo and hub.revision"),
+    403: ("the token has no permission for this", f"{LOGIN}, with a token that may write to this repository"),
+    404: ("it does not exist on the Hub, or this token has no access", "check hub.repo and hub.revision"),
     409: ("it already exists on the Hub, or somebody else is writing to it", None),
     412: ("the repository was changed by somebody else in the meantime", None),
     413: ("it is too large for the Hub", None),
-    422: ("the Hub does not accept what was sent", None),
+    422: ("the Hub rejected the request", None),
     429: ("too many requests to the Hub", None),
 }
 """Meaning of each status, and how to fix it; `classify_error` handles all other statuses."""

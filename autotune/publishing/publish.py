@@ -170,7 +170,7 @@ def _record_push(folder: RunFolder, hub_config: HubConfig, **facts: Any) -> None
 
 def _report_interrupted(folder: RunFolder, hub_config: HubConfig, command: str) -> None:
     _record_push(folder, hub_config, state="pending", reason="interrupted", command=command)
-    logger.warning("not pushed; the run is finished and safe. To go on: %s", command)
+    logger.warning("not pushed; the run is finished and safe. To push it: %s", command)
 
 
 def _log_pushed(pushed: Pushed) -> None:

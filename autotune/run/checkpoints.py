@@ -247,7 +247,7 @@ def read_tensors(path: Path) -> "dict[str, Tensor]":
     """
     from safetensors.torch import load_file
 
-    fix = "resume=never trains again from the beginning"
+    fix = "resume=never trains from the start"
     with library_errors(
         lambda error: ModelError(f"{path.name} is damaged", where=str(path), found=message_of(error), fix=fix)
     ):

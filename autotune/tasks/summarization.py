@@ -363,7 +363,7 @@ def _config_errors(task: SummarizationConfig) -> Iterator[AutotuneError]:
         )
     if task.length_penalty != 1 and task.num_beams == 1:
         yield ConfigError(
-            "the length counts in beam search alone, and task.num_beams=1 is none",
+            "task.length_penalty only affects beam search, and task.num_beams=1 is greedy",
             where="task.length_penalty",
             found=str(task.length_penalty),
             fix="task.num_beams=4, or task.length_penalty=1",

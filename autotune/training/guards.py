@@ -141,7 +141,7 @@ class TrainingMonitor:
         rate = f"trainer.learning_rate={step.learning_rate / 10:.1g}"
         finite = math.isfinite(step.loss)
         if self._skipped_in_a_row == self.max_skipped or (self._skipped_in_a_row == 1 and not finite):
-            where = f"rows {listing(step.rows, 5)}" if step.rows else "no row alone has such a loss"
+            where = f"rows {listing(step.rows, 5)}" if step.rows else "no single row has such a loss"
             yield Anomaly(
                 "not finite",
                 step.step,

@@ -117,7 +117,7 @@ class TestTexts:
 
     def test_a_column_of_numbers_in_place_of_texts(self, check, write):
         write("r.jsonl", "".join(json.dumps({"text": n, "label": "ab"[n % 2]}) + "\n" for n in range(20)))
-        finding = check("dataset=jsonl", "dataset.path=r.jsonl").one("one of numbers")
+        finding = check("dataset=jsonl", "dataset.path=r.jsonl").one("holds numbers")
         assert "text, int" in finding["where"]
 
     def test_ids_that_stand_twice(self, check, write):

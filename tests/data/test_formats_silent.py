@@ -93,7 +93,7 @@ def test_shifted_offsets_are_refused_and_few_cuts_told():
 
 @pytest.mark.parametrize("label", [None, "", "O", "B-PER"])
 def test_an_entity_without_a_type_is_refused(label):
-    with pytest.raises(DataError, match="an entity has no type"):
+    with pytest.raises(DataError, match="an entity type is missing"):
         converted([{"text": "Ana foi", "spans": [{"start": 0, "end": 3, "label": label}]}], ENTITIES)
 
 

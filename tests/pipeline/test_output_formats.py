@@ -145,7 +145,7 @@ def test_standard_output_that_leads_into_the_input(rows, capsys, append):
         ("out.csv.gz", "known suffixes"),
         (".", "a folder of this name"),
         ("x" * 300 + ".csv", "a name of 304 bytes"),
-        ("ring/out.csv", "links lead round in a circle"),
+        ("ring/out.csv", "links form a loop"),
     ],
 )
 def test_what_cannot_be_written_is_found_before_the_work(rows, capsys, target, said):

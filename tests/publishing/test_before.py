@@ -35,13 +35,13 @@ def test_what_will_happen_is_said(forks, tmp_path):
 
 
 CASES = {
-    "no token": ([], {"HF_TOKEN": ""}, "there is no token"),
+    "no token": ([], {"HF_TOKEN": ""}, "pushing needs a token"),
     "nobody's": ([], {"HF_TOKEN": "hf_nobodyNobodyNobody"}, "does not accept the token"),
-    "may only read": ([], {"HF_TOKEN": READER}, "may only read"),
+    "a read token": ([], {"HF_TOKEN": READER}, "token is read-only"),
     "another namespace": (["hub.repo=eva/x"], {}, "ana does not write for eva"),
     "not a member": (["hub.repo=acme/x"], {"HF_TOKEN": STRANGER}, "eva does not write for acme"),
     "public already": (["hub.repo=acme/open"], {}, "the repository is public"),
-    "a tag that is taken": (["hub.repo=acme/mine", "hub.tag=v1"], {}, "tags stay where they are"),
+    "a tag that is taken": (["hub.repo=acme/mine", "hub.tag=v1"], {}, "tags are not moved"),
     "offline": ([], {"HF_HUB_OFFLINE": "1"}, "cannot be reached"),
 }
 

@@ -175,7 +175,7 @@ def format_options(config: RunConfig) -> Iterator[AutotuneError]:
         elif data_format is Format.csv and (
             len(data.delimiter.replace("\\t", "\t")) != 1 or data.delimiter == '"'
         ):
-            problem = "a delimiter of CSV is one character, and no quote"
+            problem = "a CSV delimiter is one character and not a quote"
         if problem:
             yield ConfigError(
                 problem, where="dataset.delimiter", found=repr(data.delimiter), fix="dataset.delimiter=null"
@@ -207,7 +207,7 @@ def format_options(config: RunConfig) -> Iterator[AutotuneError]:
         number = getattr(data, key)
         if number != default:
             yield ConfigError(
-                f"columns have numbers in CoNLL files alone, and the data are {data.format}",
+                f"columns are numbered only in CoNLL files, but the format is {data.format}",
                 where=f"dataset.{key}",
                 found=str(number),
                 fix=f"dataset.{key}={default}; columns with names: dataset.columns.tags=NAME",

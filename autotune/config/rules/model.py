@@ -98,7 +98,7 @@ def base_model_name(config: RunConfig) -> Iterator[AutotuneError]:
         )
     elif file.suffix.lower() in (".gguf", ".ggml"):
         yield ConfigError(
-            f"a {file.suffix} file is quantized for reading alone and cannot be trained",
+            f"a {file.suffix} file is quantized for inference and cannot be trained",
             where="model.name_or_path",
             found=name_or_path,
             fix="model.name_or_path=ID_OF_THE_MODEL_THAT_IT_WAS_MADE_FROM",

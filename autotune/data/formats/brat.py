@@ -122,7 +122,7 @@ def _entity(line: str, at: str) -> dict[str, Any]:
         )
     if ";" in match["offsets"]:
         raise DataError(
-            "the entity is in several pieces, which tags cannot say",
+            "the entity is discontinuous, which tags cannot express",
             where=at,
             found=repr(line[:120]),
             fix="one piece a T line, or one entity from the first to the last piece",

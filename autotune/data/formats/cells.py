@@ -100,7 +100,7 @@ def list_of(value: Any, name: str, at: str) -> list[Any]:
         if isinstance(parsed, list):
             return parsed
     raise DataError(
-        "the cell holds no list",
+        "the cell does not hold a list",
         where=f"{at}, column {name}",
         found=repr(value)[:80],
         fix="a list of words and a list of tags, one a word; for texts with offsets: dataset=spans",

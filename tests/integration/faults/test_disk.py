@@ -36,7 +36,7 @@ def test_a_full_disk_loses_nothing(train, small_disk, reference):
         assert (
             f"the checkpoint {standing[-1]} is safe" in said if standing else "there is no checkpoint" in said
         )
-        assert status(runs / "full")["state"] == "failed" or "could not be noted" in said
+        assert status(runs / "full")["state"] == "failed" or "could not be written to" in said
         assert not (runs / "full" / "model").exists() or place in ("predictions", "metrics")
         (small_disk / "ballast").unlink()
     assert standing
