@@ -52,7 +52,7 @@ def audit_labels(
         if missing:
             yield warning(
                 Area.labels,
-                f"{split} lacks {what} that train has, so its figures say nothing of them",
+                f"{split} lacks {what} that train has, so its scores do not cover them",
                 where=f"{split}, {len(rows.splits[split])} rows",
                 found=listing(missing),
                 fix="more rows for it: dataset.validation_fraction=0.2, or another file",
@@ -68,7 +68,7 @@ def audit_labels(
             f"the column of labels holds {len(train)} different values in {train.total()} rows of train",
             where=f"column {rows.columns['train']['roles'].get('label')}",
             found=listing(name for name, _ in train.most_common()),
-            fix="dataset.columns.label=ANOTHER, if these are no classes",
+            fix="dataset.columns.label=ANOTHER, if these are not classes",
             count=len(train),
         )
 
@@ -117,7 +117,7 @@ def _spelled_twice(train: Mapping[str, int], what: str) -> Iterator[Finding]:
             most_frequent = max(variants, key=lambda name: train[name])
             yield warning(
                 Area.labels,
-                f"{what} that differ in case or accents alone are learned as different ones",
+                f"{what} that differ only in case or accents are learned as separate ones",
                 where="train",
                 found=listing(f"{name} ({train[name]})" for name in sorted(variants)),
                 relabel={name: most_frequent for name in sorted(variants) if name != most_frequent},

@@ -158,7 +158,7 @@ def _check_memory_and_disk(
 def _check_hub_user(report: Report) -> Iterator[Finding]:
     """Yields the user that the Hub recognizes, or why the Hub was not asked."""
     if os.environ.get("HF_HUB_OFFLINE") == "1":
-        yield note(Area.machine, "the Hub is not asked: what is not on this machine is not found")
+        yield note(Area.machine, "offline: models and data must already be on this machine")
         return
     try:
         user = hub_user()

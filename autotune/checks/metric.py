@@ -34,7 +34,7 @@ def try_metric(task: Task, splits: Mapping[str, Dataset]) -> None:
                 f"the metric of task={task.name} does not take the gold values of {split}",
                 where=f"{type(task).__module__}.{type(task).__name__}.metric",
                 found=f"{type(error).__name__}: {error}"[:200],
-                fix="mend the plug-in, or the values",
+                fix="correct the plug-in, or the values",
             ) from error
         if figures is not None and task.main_metric not in figures:
             raise DataError(

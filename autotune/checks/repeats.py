@@ -147,11 +147,7 @@ def _leak_finding(
     return (warning if sure else note)(
         Area.duplicates,
         f"{total} of {len(data)} rows of {split} "
-        + (
-            "stand in train, too, so their score is partly one of memory"
-            if sure
-            else "resemble rows of train"
-        ),
+        + ("are also in train, so their score partly measures memory" if sure else "resemble rows of train"),
         where=f"{split}, {leaks['exact_texts']} different texts word for word" if sure else split,
         found=f"{_degrees(leaks)}; such as {quoted}",
         fix=f"dataset.dedup=leaks leaves {sure} of them out of train" if sure else None,
@@ -268,6 +264,6 @@ def _shared_groups(rows: Rows) -> Iterator[Finding]:
                 f"{len(shared)} groups are in both train and {split}",
                 where="dataset.columns.group",
                 found=listing(sorted(shared)),
-                fix="make the splits anew: dataset.splits.validation=null dataset.splits.test=null",
+                fix="make new splits: dataset.splits.validation=null dataset.splits.test=null",
                 count=len(shared),
             )

@@ -117,7 +117,7 @@ def _numeric_column(split: str, column_info: dict[str, Any], role: str) -> Itera
     if dtype in NUMERIC_TYPES:
         yield warning(
             Area.data,
-            f"{split}: the column that holds the {role} is one of numbers, not of texts",
+            f"{split}: the column for {role} holds numbers, not texts",
             where=f"column {name}, {dtype}",
             found=f"columns: {listing(column_info['types'], 30)}",
             fix=f"dataset.columns.{role}=ANOTHER, if that is not meant",
@@ -139,7 +139,7 @@ def audit_ids(rows: Rows) -> Iterator[Finding]:
                 f"{split}: {duplicates} rows have an id that an earlier row has",
                 where=f"column {_id_name(rows, split)}",
                 found=listing(frequent),
-                fix="dataset.columns.id=ANOTHER, or make them unique: predictions are told apart by them",
+                fix="dataset.columns.id=ANOTHER, or make them unique: they identify the predictions",
                 count=duplicates,
             )
     # Splits taken out of train cannot share its row numbers, so only splits that were read are compared.
@@ -148,10 +148,10 @@ def audit_ids(rows: Rows) -> Iterator[Finding]:
         if shared:
             yield warning(
                 Area.data,
-                f"{len(shared)} ids of {split} stand in train, too: the same rows may be in both",
+                f"{len(shared)} ids of {split} are also in train: the same rows may be in both",
                 where=f"column {_id_name(rows, split)}",
                 found=listing(sorted(shared), MAX_EXAMPLES),
-                fix="if the ids begin anew in each file, nothing; else take these rows out of train",
+                fix="nothing, if ids restart in each file; else remove these rows from train",
                 count=len(shared),
             )
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from autotune.cli.arguments import Parser
 from autotune.cli.command import COMMON, FILES, FORMATS, Command
 from autotune.cli.environment import set_modes_for
-from autotune.data.formats.forms import Form
+from autotune.config.formats import Form
 from autotune.runtime.imports import uncollected
 
 

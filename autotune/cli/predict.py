@@ -6,7 +6,7 @@ from autotune.cli.arguments import Parser
 from autotune.cli.command import COMMON, FILES, FORMATS, Command
 from autotune.cli.environment import set_modes_for
 from autotune.cli.flags import decoded
-from autotune.data.formats.forms import Form
+from autotune.config.formats import Form
 from autotune.errors import ConfigError
 from autotune.runtime.imports import uncollected
 

@@ -92,7 +92,7 @@ def _to_hydra(override: str, *, sweeps: bool) -> str:
             f"the value nests more than {MAX_NESTING} levels of lists and maps",
             where=key[:80] or "the command line",
             found=f"{value[:40]}…",
-            fix="a text that holds brackets stands in quotes: \"key='…'\"",
+            fix="a text with brackets needs quotes: \"key='…'\"",
         )
     if key_of(override) == LABEL_MAP and (maps := _maps_in(value)):
         # Hydra would read 1e3 and 1_000 as the same number, and keep only the last of the two keys.
@@ -108,7 +108,7 @@ def _to_hydra(override: str, *, sweeps: bool) -> str:
         return f"{key}{equals}{value}"
     if not equals and not override.startswith("~"):
         raise ConfigError(
-            f"{override!r} is no key=value",
+            f"{override!r} is not key=value",
             where="the command line",
             fix="autotune [COMMAND] key=value …; autotune --help lists the commands",
         )

@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from autotune.config.compression import suffix_of
+from autotune.config.formats import READABLE
 from autotune.config.label_maps import entries_of, merge_entries
-from autotune.config.rules.dataset import FORMAT_OF_SUFFIX
 from autotune.errors import ConfigError
 
 PATHS = (
@@ -86,7 +86,7 @@ def _resolve_path(value: str, file: Path, key: str) -> str:
     candidate = (file.parent / path).resolve()
     if candidate.exists():
         return str(candidate)
-    local = suffix_of(path) in FORMAT_OF_SUFFIX or value.startswith("./") or value.startswith("../")
+    local = suffix_of(path) in READABLE or value.startswith("./") or value.startswith("../")
     if local and not path.exists() and key == "dataset.path":
         raise ConfigError(
             "there is no such file or folder",

@@ -147,7 +147,7 @@ class Converter:
         """Returns sentences that describe the changes."""
         counts = dict(self.counts)
         if self.tags is not None and self.tags.repaired:
-            counts["tags continued an entity that was not begun and were read as its beginning"] = (
+            counts["tags continued an entity that had not started and were read as its start"] = (
                 self.tags.repaired
             )
         notes = [
@@ -346,10 +346,10 @@ class Converter:
             ) from error
         if label in ("None", NULL, "O") or TAG.fullmatch(label):
             raise DataError(
-                "an entity has no type",
+                "an entity type is missing",
                 where=at,
                 found=str(span)[:120],
-                fix="a name such as PESSOA, without O, B- or I-; delete the entity if it is none",
+                fix="a name such as PESSOA, without O, B- or I-; delete it if it is not an entity",
             )
         inside = raw[start:end]
         if not 0 <= start < end <= len(raw):

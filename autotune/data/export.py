@@ -14,9 +14,9 @@ from datasets import Dataset, DatasetDict
 
 from autotune.config.columns import Column, Kind
 from autotune.config.enums import Format, Normalize, TagScheme
+from autotune.config.formats import WRITABLE, Form
 from autotune.config.schema import DatasetConfig
 from autotune.data.formats import writers
-from autotune.data.formats.forms import SUFFIXES, Form
 from autotune.data.sources import load_file
 from autotune.data.words import entities
 from autotune.errors import ConfigError, DataError, listing, shell_words
@@ -58,7 +58,7 @@ def export(
         DataError: the form cannot hold a row.
         DiskError: the target cannot be written.
     """
-    one_file = target.suffix.lower() in SUFFIXES
+    one_file = target.suffix.lower() in WRITABLE
     if not overwrite:
         refuse_existing(target)
     one_file = one_file or special
@@ -181,7 +181,7 @@ def _lost_information(rows: Dataset, columns: Sequence[Column], form: Form) -> t
     if form is Form.brat:
         has_own_words = any(row["tokens"] != writers.default_words(row) for row in rows)
         return [
-            "brat holds no words, so texts are parted as usual; --to spans keeps yours"
+            "brat holds no words, so texts are split as usual; --to spans keeps yours"
         ] if has_own_words else [], [
             "id",
             "text",

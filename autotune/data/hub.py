@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 from datasets import Dataset, IterableDataset, load_dataset_builder
-from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled, RepositoryNotFoundError
 
 from autotune.config.schema import DatasetConfig
 from autotune.errors import DataError, format_text_override
+from autotune.runtime.hub_errors import HubDiagnosis, HubFailure, classify_hub_error
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -37,13 +37,8 @@ def load_hub(config: DatasetConfig) -> tuple[dict[str, Dataset | IterableDataset
 
 def _to_data_error(config: DatasetConfig, error: Exception) -> DataError:
     """Translates an error of `datasets` or the Hub into one with a fix."""
-    # `datasets` wraps the Hub's errors, so the cause may be anywhere in the chain.
-    chain: list[BaseException] = []
-    cause: BaseException | None = error
-    while cause is not None and cause not in chain:
-        chain.append(cause)
-        cause = cause.__cause__ or cause.__context__
-    text = " ".join(str(link) for link in chain)
+    diagnosis = classify_hub_error(error)
+    text = diagnosis.text
     where = f"dataset.path={config.path}"
     if "Dataset scripts are no longer supported" in text:
         return DataError(
@@ -52,28 +47,29 @@ def _to_data_error(config: DatasetConfig, error: Exception) -> DataError:
             fix="dataset.revision=refs/convert/parquet, the Hub's own conversion; "
             "or download the data files and give their path",
         )
-    if any(isinstance(link, GatedRepoError) for link in chain) or "gated dataset" in text:
+    if diagnosis.failure is HubFailure.gated:
         return DataError(
-            "the data set is gated: its owners must let you in",
+            "the data set is gated: its owners ask you to accept their terms first",
             where=where,
             fix=f"accept the terms at https://huggingface.co/datasets/{config.path}, then hf auth login (or HF_TOKEN)",
         )
-    if any(isinstance(link, ConnectionError | OfflineModeIsEnabled) for link in chain):
+    if diagnosis.failure in (HubFailure.offline, HubFailure.unreachable):
         return DataError(
-            "the data set is not in the cache, and the Hub cannot be asked",
+            "the data set is not in the cache, and the Hub cannot be reached",
             where=where,
             fix="download it where there is a network, or give the path of local files: dataset=csv dataset.path=FILE",
         )
-    return _missing_data_error(config, error, text) or DataError(
+    return _missing_data_error(config, error, diagnosis) or DataError(
         "the data set could not be read",
         where=where,
-        found=f"{type(chain[-1]).__name__}: {chain[-1]}"[:400],
+        found=f"{type(diagnosis.chain[-1]).__name__}: {diagnosis.chain[-1]}"[:400],
     )
 
 
-def _missing_data_error(config: DatasetConfig, error: Exception, text: str) -> DataError | None:
+def _missing_data_error(config: DatasetConfig, error: Exception, diagnosis: HubDiagnosis) -> DataError | None:
     """Returns the error for a missing repository, configuration, revision or data file; None for other errors."""
     where = f"dataset.path={config.path}"
+    text = diagnosis.text
     names = re.findall(r"'([^']+)'", text.partition("vailable")[2])
     if "Config name is missing" in text or "BuilderConfig" in text:
         return DataError(
@@ -96,7 +92,7 @@ def _missing_data_error(config: DatasetConfig, error: Exception, text: str) -> D
             found=str(error)[:300],
             fix="'dataset.data_files={train: train.jsonl}' names the files; local files: dataset=csv dataset.path=FILE",
         )
-    if isinstance(error, FileNotFoundError | RepositoryNotFoundError):
+    if isinstance(error, FileNotFoundError) or diagnosis.failure is HubFailure.no_repository:
         return DataError(
             "there is no such data set on the Hub, or it is private and you are not logged in",
             where=where,

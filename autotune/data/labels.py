@@ -150,7 +150,7 @@ class Tags:
         if repaired and self.config.tag_repair is TagRepair.error:
             index = repaired[0]
             raise DataError(
-                f"the tag {tags[index]} continues an entity that was not begun",
+                f"the tag {tags[index]} continues an entity that has not started",
                 where=f"{where}, word {index}",
                 found=f"{tags[index - 1]} before it" if index else "the first word",
                 fix="dataset.tag_repair=repair reads it as the beginning of one",
@@ -252,10 +252,10 @@ def _not_tags_error(
     if all(re.fullmatch(r"-?\d+", tag) for tag in non_iob):
         names = ", ".join(f"{number}: {name}" for number, name in enumerate(("O", "B-PESSOA", "I-PESSOA")))
         return DataError(
-            "the tags are numbers, and it is not said what they stand for",
+            "the tags are numbers, and their names are unknown",
             where=where,
             found=examples,
-            fix=f"'dataset.label_map={{{names}}}' with their true names; if these are no tags, {column}",
+            fix=f"'dataset.label_map={{{names}}}' with their true names; if these are not tags, {column}",
         )
     corrected = {tag: tag_in_iob for tag in non_iob if (tag_in_iob := repaired_tag(tag)) is not None}
     if corrected and len(corrected) >= len(non_iob) / 2:
@@ -264,15 +264,15 @@ def _not_tags_error(
             where=where,
             found=examples,
             fix=f"{map_override(config, corrected)}; if these are whole names of types: dataset.tag_scheme=io; "
-            f"if these are no tags, {column}",
+            f"if these are not tags, {column}",
         )
     if not prefixes and len(non_iob) <= MAX_TYPES:
         return DataError(
-            "the tags have no B- and I-, so it is not said where an entity begins",
+            "the tags have no B- and I- prefixes, so the start of an entity is unknown",
             where=where,
             found=examples,
             fix="dataset.tag_scheme=io, which reads neighbouring words with the same tag as one entity; "
-            f"if these are no entity types, {column}",
+            f"if these are not entity types, {column}",
         )
     return DataError(
         "the column of tags holds values other than O, B-… and I-…",

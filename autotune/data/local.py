@@ -12,18 +12,19 @@ from typing import Any
 from autotune.config.columns import Column
 from autotune.config.compression import stem_of, suffix_of
 from autotune.config.enums import Format
+from autotune.config.formats import READABLE, TEXT_SUFFIX
 from autotune.config.schema import DatasetConfig
+from autotune.config.split_spec import SPLITS
 from autotune.data.columns import plain_name
 from autotune.data.formats.annotation_tools import to_canonical_columns
 from autotune.data.formats.brat import is_brat
 from autotune.data.formats.conll import line_of
 from autotune.data.formats.plain import is_class_folder, read_texts
-from autotune.data.formats.readers import SUFFIXES, format_of, read_rows
+from autotune.data.formats.readers import format_of, read_rows
 from autotune.data.pipes import is_pipe, spooled, with_pipe_name
 from autotune.errors import AutotuneError, DataError, format_override, format_text_override, listing, nearest
 from autotune.runtime.files import read_errors
 
-SPLITS = ("train", "validation", "test")
 SPLIT_SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "train": ("train", "training", "treino", "treinamento"),
     "validation": ("validation", "valid", "val", "dev", "validacao", "desenvolvimento"),
@@ -122,7 +123,7 @@ def explicit_file(name: str, split: str, config: DatasetConfig) -> Source | None
     Raises:
         DataError: the file does not exist.
     """
-    if suffix_of(Path(name)) not in SUFFIXES and "/" not in name:
+    if suffix_of(Path(name)) not in READABLE and "/" not in name:
         return None
     in_folder = Path(config.path).expanduser() / name
     file = in_folder if in_folder.exists() else Path(name).expanduser()
@@ -300,7 +301,7 @@ def _missing_file_error(folder: Path, split: str, name: str, files: Sequence[Pat
     taken = {
         path for other in SPLITS if other != split for path in _files_of_split(files, split_names(other))
     }
-    has_nested_data = any(SUFFIXES.get(suffix_of(path)) for path in folder.glob("*/*"))
+    has_nested_data = any(READABLE.get(suffix_of(path)) for path in folder.glob("*/*"))
     unused = [path.name for path in files if path not in taken]
     return DataError(
         f"the folder has no file for {name}",
@@ -327,14 +328,16 @@ def _data_files(folder: Path, config: DatasetConfig) -> list[Path]:
 
 def _is_data(path: Path, config: DatasetConfig) -> bool:
     """Whether the suffix belongs to the format; names that begin with a dot or ~$ are system and lock files."""
-    suffix_format = SUFFIXES.get(suffix_of(path))
+    suffix_format = READABLE.get(suffix_of(path))
     if path.name.startswith((".", "~$")):
         return False
     if config.format is Format.auto:
         return suffix_format is not None
     if config.format is Format.spans:
         return suffix_format in (Format.json, Format.jsonl)
-    is_text_file = config.format in (Format.csv, Format.conll, Format.fasttext) and suffix_of(path) == ".txt"
+    is_text_file = (
+        config.format in (Format.csv, Format.conll, Format.fasttext) and suffix_of(path) == TEXT_SUFFIX
+    )
     return suffix_format is config.format or is_text_file
 
 

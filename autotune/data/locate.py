@@ -10,12 +10,13 @@ from datasets import Dataset, DatasetDict, IterableDataset
 from autotune.config.columns import Column
 from autotune.config.compression import suffix_of
 from autotune.config.enums import Format
+from autotune.config.formats import READABLE
 from autotune.config.schema import DatasetConfig
+from autotune.config.split_spec import SPLITS, Slice
 from autotune.data.columns import plain_name
-from autotune.data.formats.readers import SUFFIXES, load_saved_dataset, with_label_names
+from autotune.data.formats.readers import load_saved_dataset, with_label_names
 from autotune.data.hub import load_hub
 from autotune.data.local import (
-    SPLITS,
     Source,
     corpus_format,
     corpus_splits,
@@ -26,7 +27,7 @@ from autotune.data.local import (
     suggest_path,
     with_known_columns,
 )
-from autotune.data.parts import Part, parse_split
+from autotune.data.parts import parts_of
 from autotune.data.pipes import is_pipe
 from autotune.errors import DataError, format_text_override, listing, nearest
 from autotune.runtime.files import read_errors
@@ -41,7 +42,7 @@ class SourcePart:
     """A slice of a source."""
 
     source: Source
-    part: Part
+    part: Slice
 
 
 def resolve_splits(
@@ -63,7 +64,7 @@ def _resolve(
     config: DatasetConfig, columns: Sequence[Column]
 ) -> tuple[dict[str, list[SourcePart]], dict[str, Any]]:
     folder = Path(config.path).expanduser()
-    requested = {split: parse_split(getattr(config.splits, split), folder) for split in SPLITS}
+    requested = {split: parts_of(getattr(config.splits, split), folder) for split in SPLITS}
     origin: dict[str, Any] = {"path": config.path}
     located: dict[str, list[SourcePart]] = {split: [] for split in SPLITS}
     for number in range(max(map(len, requested.values()))):
@@ -95,7 +96,7 @@ def _resolve(
     return {split: items for split, items in located.items() if items}, origin
 
 
-def _raise_part_missing(split: str, parts: Sequence[Part], config: DatasetConfig) -> None:
+def _raise_part_missing(split: str, parts: Sequence[Slice], config: DatasetConfig) -> None:
     """Raises DataError for a sum with a missing part, even a part that could be missing on its own."""
     raise DataError(
         f"a part of {split} does not exist",
@@ -134,7 +135,7 @@ def _sources_of_path(
         return folder_splits(path, names_by_split, config), {}
     if path.exists():
         return single_file_splits(path, names_by_split, config), {}
-    local = suffix_of(path) in SUFFIXES or config.path.startswith((".", "/", "~")) or len(path.parts) > 2
+    local = suffix_of(path) in READABLE or config.path.startswith((".", "/", "~")) or len(path.parts) > 2
     if local or config.format is not Format.auto:
         raise DataError(
             "there is no such file or folder", where=f"dataset.path={config.path}", fix=suggest_path(path)

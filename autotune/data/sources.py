@@ -13,17 +13,17 @@ from datasets import Dataset
 from autotune.config.columns import Column, Kind, canonical_features
 from autotune.config.compression import suffix_of
 from autotune.config.enums import Dedup, Format, TagScheme
+from autotune.config.formats import READABLE
 from autotune.config.labels import label_map
 from autotune.config.schema import DatasetConfig
+from autotune.config.split_spec import SPLITS
 from autotune.data.cache import cache_key, cached_table_with_metadata
 from autotune.data.canonical import Converter
 from autotune.data.duplicates import removes, text_column, without_leaks, without_repeats
 from autotune.data.formats.cells import raw_tags
 from autotune.data.formats.plain import has_one_text_per_line
-from autotune.data.formats.readers import SUFFIXES
 from autotune.data.labels import Tags, detect_tag_scheme, map_override
 from autotune.data.local import (
-    SPLITS,
     Source,
     file_source,
     lines_source,
@@ -122,12 +122,12 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, cache: Path) 
     # when all other splits exist.
     splits = _slice_and_limit(slices, notes, config, columns)
     if removes(config.dedup, Dedup.repeats):
-        _replace_train(splits, without_repeats(splits["train"], text), "stand in train before", notes)
+        _replace_train(splits, without_repeats(splits["train"], text), "occur earlier in train", notes)
     _make_validation(splits, notes, config, columns)
     held_out = [data for split, data in splits.items() if split != "train"]
     if removes(config.dedup, Dedup.leaks) and held_out:
         kept = without_leaks(splits["train"], held_out, text)
-        _replace_train(splits, kept, "stand in validation or test, too", notes)
+        _replace_train(splits, kept, "are also in validation or test", notes)
     rows = {split: splits[split] for split in SPLITS if split in splits}
     sections = None
     if stream is not None:
@@ -171,9 +171,9 @@ def _first_section(located: dict[str, list[SourcePart]], config: DatasetConfig) 
         ConfigError: train consists of slices or several parts, which cannot be streamed.
     """
     train = located["train"][0]
-    if len(located["train"]) > 1 or (train.part.first, train.part.last) != (None, None):
+    if len(located["train"]) > 1 or not train.part.is_whole:
         raise ConfigError(
-            "a train set that streams is one whole split",
+            "a streamed train set must be one whole split",
             where="dataset.splits.train",
             found=config.splits.train,
             fix=f"{format_text_override('dataset.splits.train', train.part.name)}, or dataset.streaming=false",
@@ -287,7 +287,7 @@ def _file_and_config(path: str, config: DatasetConfig, form: str | None) -> tupl
         return file, replace(config, format=Format(form))
     if not is_pipe(file) and not file.exists():
         raise DataError("there is no such file", where=path, fix=suggest_path(file))
-    file_format = SUFFIXES.get(suffix_of(file), config.format)
+    file_format = READABLE.get(suffix_of(file), config.format)
     as_spans = config.format is Format.spans and file_format in (Format.json, Format.jsonl)
     return file, replace(config, format=Format.spans if as_spans else file_format)
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
+from autotune.config.split_spec import Slice
 from autotune.data.cache import iter_column
 from autotune.data.duplicates import alike_form, first_positions, hashes
-from autotune.data.parts import Part, concatenate_parts
+from autotune.data.parts import concatenate_parts
 from autotune.errors import DataError, listing
 
 
@@ -18,7 +19,7 @@ from autotune.errors import DataError, listing
 class SourceSlice:
     """A slice of a source, with all rows of that source."""
 
-    part: Part
+    part: Slice
     source: str
     """Identity of the source: slices with the same value have the same `data`."""
     data: Dataset
@@ -52,7 +53,7 @@ def take_test(
         The splits without the rows of test, the test set, and a description of how it was chosen.
     """
     sources = {item.source: item for item in splits["train"]}
-    pool = concatenate_parts([(Part(item.part.name), item.data) for item in sources.values()])
+    pool = concatenate_parts([(Slice(item.part.name), item.data) for item in sources.values()])
     candidates = np.arange(len(pool))
     if distinct is not None:
         candidates = np.flatnonzero(
@@ -112,7 +113,7 @@ def _choose_rows(
     """Returns the positions of the rows to hold out and a description of how they were chosen."""
     if len(data) < 2:
         raise DataError(
-            "one row cannot be parted into train and another split", fix="dataset.validation_fraction=0"
+            "one row cannot be split into train and another split", fix="dataset.validation_fraction=0"
         )
     count = min(max(1, round(fraction * len(data))), len(data) - 1)
     rng = np.random.default_rng(seed)
@@ -158,7 +159,7 @@ def _rows_of_groups(groups: Sequence[Any], count: int, rng: np.random.Generator)
     members = _rows_by_value(groups)
     if len(members) < 2:
         raise DataError(
-            "all rows are in one group, which cannot be parted",
+            "all rows are in one group, which cannot be split",
             where="dataset.columns.group",
             found=str(next(iter(members))),
             fix="dataset.columns.group=null",

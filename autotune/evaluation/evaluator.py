@@ -149,7 +149,7 @@ class Evaluator:
             # Outside of `except`: the traceback of the error would keep the tensors of the failed batch alive.
             if self.oom_tokens == math.inf:
                 logger.warning(
-                    "memory was not enough to predict %d padded tokens at once: batches become smaller",
+                    "out of memory while predicting %d padded tokens at once: batches become smaller",
                     tokens,
                 )
             self.oom_tokens = tokens

@@ -34,7 +34,7 @@ class ClassificationState(MetricState):
         for role, number in (("reference", reference), ("prediction", prediction)):
             if not 0 <= number < len(self.labels):
                 raise DataError(
-                    f"a {role} is no class id",
+                    f"a {role} is not a class id",
                     where=f"row {self.rows}",
                     found=str(number),
                     fix=f"an id from 0 to {len(self.labels) - 1}",

@@ -50,7 +50,7 @@ class EntityState(MetricState):
         gold, predicted = list(reference), list(prediction)
         if len(gold) != len(predicted):
             raise DataError(
-                "a prediction has another length than its reference",
+                "a prediction and its reference differ in length",
                 where=f"row {self.rows}",
                 found=f"{len(predicted)} predicted tags for {len(gold)} words",
                 fix="one tag for each word",

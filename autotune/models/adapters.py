@@ -261,7 +261,7 @@ def refuse_without_checkpointing(model: Any) -> None:
     plain = model.get_base_model() if has_adapters(model) else model
     if not plain.supports_gradient_checkpointing:
         raise ConfigError(
-            "this kind of model cannot compute activations a second time",
+            "this kind of model does not support gradient checkpointing",
             where="trainer.gradient_checkpointing",
             found=type(plain).__name__,
             fix="trainer.gradient_checkpointing=false; trainer.micro_batch_tokens=512 saves memory, too",

@@ -157,7 +157,7 @@ def _unsupported_architecture(base: Any) -> str | None:
             "over the whole sequence"
         )
     if "position_ids" not in inspect.signature(base.forward).parameters:
-        return "positions that begin anew with each row cannot be given to it"
+        return "it does not accept positions that restart with each row"
     if not base._supports_sdpa:
         return (
             "it computes attention in its own way (as DeBERTa does), through which rows cannot be kept apart"

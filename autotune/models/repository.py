@@ -18,6 +18,7 @@ from transformers.utils.hub import cached_file, resolve_revision
 
 from autotune.errors import AutotuneError, ModelError, format_text_override, listing, shell_words
 from autotune.models.files import COPY_AGAIN, refuse_foreign_code
+from autotune.runtime.hub_errors import HubFailure, cause_chain, classify_hub_error
 from autotune.runtime.library_errors import library_errors, message_of
 from autotune.runtime.os_errors import is_refusal, system_error
 from autotune.runtime.records import Record, read_record
@@ -128,7 +129,7 @@ def pickled_weights_error(name: str) -> ModelError:
 
 
 def _file_names(path: str, revision: str | None) -> list[str] | None:
-    """Returns the names of the files of a folder or a Hub repository; None if the Hub cannot be asked."""
+    """Returns the names of the files of a folder or a Hub repository; None if the Hub cannot be reached."""
     if Path(path).is_dir():
         return [file.name for file in Path(path).iterdir()]
     try:
@@ -141,7 +142,7 @@ def hub_user() -> str | None:
     """Returns the user that the Hub knows by our token: a name, "an invalid token", or None without a token.
 
     Raises:
-        OSError: the Hub cannot be asked.
+        OSError: the Hub cannot be reached.
     """
     token = get_token()
     if token is None:
@@ -254,7 +255,8 @@ def translate_errors(name: str, file: str | None = None) -> AbstractContextManag
     """
 
     def translate(error: BaseException) -> AutotuneError:
-        os_error = _find_os_error(error)
+        # transformers may have rephrased an error of the operating system.
+        os_error = next((e for e in cause_chain(error) if isinstance(e, OSError) and is_refusal(e)), None)
         if os_error is not None:
             return system_error(os_error, doing="read", elsewhere="model.name_or_path=FOLDER")
         return to_model_error(name, error, file)
@@ -268,19 +270,11 @@ class Index(Record):
     weight_map: dict[str, str] = {}
 
 
-def _find_os_error(error: BaseException | None) -> OSError | None:
-    """Returns the error of the operating system in a chain of exceptions, because transformers may have rephrased it."""
-    while error is not None:
-        if isinstance(error, OSError) and is_refusal(error):
-            return error
-        error = error.__cause__ or error.__context__
-    return None
-
-
 @dataclass(frozen=True)
 class Reason:
-    """One way in which opening a model fails, recognized by names of exception classes or by a phrase."""
+    """One way in which opening a model fails, recognized by the failure of the Hub, names of exception classes or a phrase."""
 
+    failures: tuple[HubFailure, ...]
     error_types: frozenset[str]
     phrases: tuple[str, ...]
     what: str
@@ -289,27 +283,31 @@ class Reason:
     """Whether the message quotes the first line of the library's error."""
 
 
+def _hub_reason(*failures: HubFailure, what: str, fix: str) -> Reason:
+    return Reason(failures, frozenset(), (), what, fix)
+
+
 def _reason(
     error_types: str, phrases: tuple[str, ...], what: str, fix: str, *, quote: bool = False
 ) -> Reason:
-    return Reason(frozenset(error_types.split()), phrases, what, fix, quote)
+    return Reason((), frozenset(error_types.split()), phrases, what, fix, quote)
 
 
 REASONS = (
-    _reason(
-        "GatedRepoError", ("gated repo",),
-        "the model is gated: its owners ask you to accept their terms first",
-        f"open {HUB}/{{name}}, accept the terms, then: hf auth login",
+    _hub_reason(
+        HubFailure.gated,
+        what="the model is gated: its owners ask you to accept their terms first",
+        fix=f"open {HUB}/{{name}}, accept the terms, then: hf auth login",
     ),
-    _reason(
-        "RevisionNotFoundError", (),
-        "the model has no such revision",
-        f"choose one of {HUB}/{{name}}/commits or model.revision=main",
+    _hub_reason(
+        HubFailure.no_revision,
+        what="the model has no such revision",
+        fix=f"choose one of {HUB}/{{name}}/commits or model.revision=main",
     ),
-    _reason(
-        "RepositoryNotFoundError HFValidationError", (),
-        "there is no folder and no public model of this name on the Hub",
-        "correct the name; for a private model: hf auth login",
+    _hub_reason(
+        HubFailure.no_repository,
+        what="there is no folder and no public model of this name on the Hub",
+        fix="correct the name; for a private model: hf auth login",
     ),
     _reason("SafetensorError", (), "the weights are damaged", "download the model again", quote=True),
     _reason(
@@ -317,10 +315,10 @@ REASONS = (
         "the weights are not only numbers: reading them would run code, which autotune never does",
         "choose a model with safetensors weights",
     ),
-    _reason(
-        "LocalEntryNotFoundError OfflineModeIsEnabled TransportError", ("couldn't connect",),
-        "the model is not on this machine and the Hub cannot be asked",
-        "with network: hf download {name}; or model.name_or_path=FOLDER; or model=tiny",
+    _hub_reason(
+        HubFailure.offline, HubFailure.unreachable,
+        what="the model is not on this machine and the Hub cannot be reached",
+        fix="with network: hf download {name}; or model.name_or_path=FOLDER; or model=tiny",
     ),
     _reason(
         "", ("sentencepiece", "tiktoken", "protobuf"),
@@ -371,13 +369,8 @@ def to_model_error(name: str, error: BaseException, file: str | None = None) -> 
         error: error of a library.
         file: file that was being read, if known.
     """
-    # transformers wraps errors of the Hub, so the type that identifies the reason may be anywhere in the chain.
-    chain: list[BaseException] = []
-    link: BaseException | None = error
-    while link is not None:
-        chain.append(link)
-        link = link.__cause__ or link.__context__
-    type_names = {error_type.__name__ for item in chain for error_type in type(item).__mro__}
+    diagnosis = classify_hub_error(error)
+    type_names = diagnosis.type_names
     text = str(error).strip() or type(error).__name__
     folder = Path(name).expanduser()
     if "SafetensorError" in type_names:
@@ -387,7 +380,11 @@ def to_model_error(name: str, error: BaseException, file: str | None = None) -> 
     path = folder / file if file is not None else None
     where = str(path) if path is not None and path.exists() else f"model.name_or_path={name}"
     for reason in REASONS:
-        if type_names & reason.error_types or any(phrase in text for phrase in reason.phrases):
+        if (
+            diagnosis.failure in reason.failures
+            or type_names & reason.error_types
+            or any(phrase in text for phrase in reason.phrases)
+        ):
             message = text.splitlines()[0] if reason.quote else None
             return ModelError(
                 reason.what, where=where, found=message, fix=reason.fix.format(name=shell_words(name))

@@ -144,7 +144,8 @@ def _reuse_or_reset_classifier(layer: nn.Linear, own_labels: list[str] | None, l
     if own_labels is None or sorted(own_labels) != sorted(labels):
         layer.reset_parameters()
         logger.info(
-            "the model's own classifier starts anew: its labels are %s", listing(own_labels or ["unnamed"])
+            "the model's own classifier is replaced by a new one: its labels are %s",
+            listing(own_labels or ["unnamed"]),
         )
         return
     order = [own_labels.index(label) for label in labels]

@@ -12,8 +12,8 @@ from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
+from autotune.config.formats import WRITABLE, Form, form_of
 from autotune.config.schema import DatasetConfig
-from autotune.data.formats.forms import SUFFIXES, Form, form_of
 from autotune.errors import ConfigError, DataError, listing, nearest, shell_words
 from autotune.runtime.files import OUTPUT, atomic_write, deliver
 from autotune.runtime.os_errors import system_error
@@ -113,7 +113,7 @@ def checked(
         raise system_error(error, path, elsewhere=OUTPUT) from error
     special = _is_special(path, about)
     form = form_of(
-        path if path.suffix.lower() in SUFFIXES or not special else Path("special"), to, allowed, default
+        path if path.suffix.lower() in WRITABLE or not special else Path("special"), to, allowed, default
     )
     if form is Form.xlsx and find_spec("openpyxl") is None:
         raise DataError(
@@ -129,7 +129,7 @@ def checked(
         refuse_input(path, inputs)
     if about is not None and not (special or force):
         raise ConfigError(
-            "the output exists, and nothing is overwritten unless you say so",
+            "the output exists and is only overwritten with --force",
             where=str(path),
             fix="another name, or --force",
         )
@@ -198,7 +198,7 @@ def kept(predictions: Iterable[Row], originals: Iterable[Row], wanted: Sequence[
     for prediction, original in zip_longest(predictions, originals):
         if prediction is None or original is None:
             raise DataError(
-                "the input has another number of rows than predictions",
+                "the input and the predictions differ in their number of rows",
                 where="--keep",
                 fix="leave out --keep",
             )

@@ -250,7 +250,7 @@ def _check_push_target(state: PreflightState) -> None:
     if wish.visibility is Visibility.none:
         return
     if offline() and wish.when_offline is WhenOffline.queue:
-        state.report.add([note(Area.hub, "the Hub is not asked: the run is left for autotune push RUN")])
+        state.report.add([note(Area.hub, "offline: the run is kept for autotune push RUN")])
         return
     target = find(wish, str(state.config.name))
     if wish.tag is not None and target.tagged is not None:

@@ -64,11 +64,11 @@ def log_result(fitted: "FitResult", result: "Result", *, trial: bool = False) ->
     logger.info("result on %s (%d steps, %s of training)", split, fitted.steps, duration(fitted.seconds))
     if split == "validation":
         logger.info(
-            "  there is no test split: validation chose the checkpoint, so these figures flatter the model"
+            "  there is no test split: validation chose the checkpoint, so these scores are optimistic"
         )
     if split == "train":
         logger.info(
-            "  there is neither validation nor test: these figures only say how well train was learned"
+            "  there is neither validation nor test: these scores only show how well train was learned"
         )
     log_scores(scores)
     if unseen is not None:

@@ -4,7 +4,7 @@ import logging
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -15,6 +15,7 @@ from huggingface_hub.errors import HfHubHTTPError
 
 from autotune.errors import AutotuneError, HubError
 from autotune.runtime import signals
+from autotune.runtime.hub_errors import HubDiagnosis, HubFailure, classify_hub_error
 
 logger = logging.getLogger(__name__)
 
@@ -32,16 +33,19 @@ RETRYABLE_STATUSES = (408, 409, 412, 425, 429, 500, 502, 503, 504)
 LOGIN = "hf auth login, or the environment variable HF_TOKEN"
 
 STATUS_MESSAGES = {
-    400: ("the Hub does not accept what was sent", None),
+    400: ("the Hub rejected the request", None),
     401: ("the Hub does not accept the token", f"{LOGIN}, with a token that may write"),
-    402: ("the Hub asks for payment or room", "make room at https://huggingface.co/settings/billing"),
-    403: ("the token may not do this", f"{LOGIN}, with a token that may write to this repository"),
-    404: ("the Hub does not have it, or not for this token", "check hub.repo and hub.revision"),
-    409: ("the Hub says that it is there already, or that somebody else is writing", None),
-    412: ("somebody else was faster: the repository has changed meanwhile", None),
-    413: ("the Hub finds it too large", None),
-    422: ("the Hub does not accept what was sent", None),
-    429: ("the Hub asks for patience: too many requests", None),
+    402: (
+        "the Hub account has no storage or credit left",
+        "make room at https://huggingface.co/settings/billing",
+    ),
+    403: ("the token has no permission for this", f"{LOGIN}, with a token that may write to this repository"),
+    404: ("it does not exist on the Hub, or this token has no access", "check hub.repo and hub.revision"),
+    409: ("it already exists on the Hub, or somebody else is writing to it", None),
+    412: ("the repository was changed by somebody else in the meantime", None),
+    413: ("it is too large for the Hub", None),
+    422: ("the Hub rejected the request", None),
+    429: ("too many requests to the Hub", None),
 }
 """Meaning of each status, and how to fix it; `classify_error` handles all other statuses."""
 
@@ -111,60 +115,28 @@ def _raise_creation_conflict(response: Any) -> None:
 
 
 def classify_error(error: BaseException) -> HubProblem:
-    """Returns what an exception of the client means.
-
-    The chain of causes may hold the Hub's response; xet uploads only mention its status in their message.
-    """
-    chain = list(_cause_chain(error))
-    response: Any = next(filter(None.__ne__, (getattr(cause, "response", None) for cause in chain)), None)
-    messages = " ".join(str(cause) for cause in chain)
-    status: int | None = response.status_code if response is not None else _status_in(messages)
-    found = _first_line(chain, response)
-    if status is not None:
+    """Returns what an exception of the client means."""
+    diagnosis = classify_hub_error(error)
+    found = _first_line(diagnosis)
+    if diagnosis.status is not None:
+        status, response = diagnosis.status, diagnosis.response
         what, fix = STATUS_MESSAGES.get(
-            status, ("the Hub is in trouble" if status >= 500 else "the Hub refuses", None)
+            status, ("the Hub has an internal error" if status >= 500 else "the Hub refuses", None)
         )
         wait = _retry_after(response.headers) if response is not None else None
         return HubProblem(what, f"status {status}: {found}", fix, status in RETRYABLE_STATUSES, wait)
-    if any(type(cause).__name__ == "OfflineModeIsEnabled" for cause in chain):
-        return HubProblem(
-            "the Hub is not asked: this process works offline",
-            "HF_HUB_OFFLINE=1",
-            "unset HF_HUB_OFFLINE",
-            False,
-        )
-    if any(
-        isinstance(cause, OSError) or "Timeout" in type(cause).__name__ or _is_transport_error(cause)
-        for cause in chain
-    ):
+    if diagnosis.failure is HubFailure.offline:
+        return HubProblem("the Hub cannot be reached", "HF_HUB_OFFLINE=1", "unset HF_HUB_OFFLINE", False)
+    # Any other OSError, too: each way of sending has its own errors for a broken connection.
+    if diagnosis.failure is HubFailure.unreachable or "OSError" in diagnosis.type_names:
         return HubProblem("the Hub cannot be reached", found, "try again when there is a network", True)
-    return HubProblem(
-        "the Hub, or its client, did not do as asked", f"{type(error).__name__}: {found}", None, False
-    )
+    return HubProblem("the request to the Hub failed", f"{type(error).__name__}: {found}", None, False)
 
 
-def _cause_chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yields an exception and its causes, outermost first; stops at cycles."""
-    seen: list[BaseException] = []
-    while error is not None and error not in seen:
-        seen.append(error)
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _is_transport_error(error: BaseException) -> bool:
-    """Whether httpx reports a failed connection; compared by name, as its module differs between client versions."""
-    return any(base.__name__ == "TransportError" for base in type(error).__mro__)
-
-
-def _status_in(text: str) -> int | None:
-    match = re.search(r"(?:status(?: code)?\W{1,3}|HTTP[^()]*?\()\(?([45]\d\d)\b", text)
-    return int(match[1]) if match else None
-
-
-def _first_line(chain: list[BaseException], response: Any) -> str:
+def _first_line(diagnosis: HubDiagnosis) -> str:
     """Returns the first line of the Hub's message or else of the innermost exception, without URL queries, which
     hold the signatures of upload addresses."""
+    chain, response = diagnosis.chain, diagnosis.response
     message = response.headers.get("X-Error-Message") if response is not None else None
     text = message or next(
         (str(cause).strip() for cause in reversed(chain) if str(cause).strip()), type(chain[0]).__name__

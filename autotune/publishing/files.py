@@ -65,7 +65,7 @@ def files_to_push(model: Path, adapter: Path, *, adapter_only: bool) -> dict[str
         raise ModelError("there are no weights to push", where=str(model), found=listing(sorted(paths)))
     if ADAPTER[0] in paths and not _has_public_base(paths):
         raise ModelError(
-            "the adapter alone helps nobody: its base model is on this machine only",
+            "the adapter alone is useless to others: its base model is only on this machine",
             where=str(paths[ADAPTER[0]]),
             fix="push the merged model: hub.adapter_only=false, and peft.merge=true in training",
         )

@@ -63,7 +63,7 @@ def publish(folder: RunFolder, config: RunConfig) -> None:
     command = retry_command(folder, hub_config)
     if offline() and hub_config.when_offline is WhenOffline.queue:
         _record_push(folder, hub_config, state="pending", reason="offline", command=command)
-        logger.info("the Hub is not asked; when there is a network: %s", command)
+        logger.info("offline; once there is a network: %s", command)
         return
     # Recorded before the push: if the process is killed, status.json already holds the command that repeats it.
     _record_push(folder, hub_config, state="pending", reason="begun", command=command)
@@ -170,7 +170,7 @@ def _record_push(folder: RunFolder, hub_config: HubConfig, **facts: Any) -> None
 
 def _report_interrupted(folder: RunFolder, hub_config: HubConfig, command: str) -> None:
     _record_push(folder, hub_config, state="pending", reason="interrupted", command=command)
-    logger.warning("not pushed; the run is finished and safe. To go on: %s", command)
+    logger.warning("not pushed; the run is finished and safe. To push it: %s", command)
 
 
 def _log_pushed(pushed: Pushed) -> None:

@@ -109,7 +109,7 @@ class _Sender:
             # Check before anything is sent: the Hub may have created a public repository all the same.
             if private and not self._call(lambda: self.api.model_info(self.repo), "looking at it").private:
                 raise HubError(
-                    "the repository was to be private, and the Hub made it public",
+                    "the repository should be private, but the Hub made it public",
                     where=f"hub.repo={self.repo}",
                     fix="make it private in its settings",
                 )
@@ -233,7 +233,7 @@ class _Sender:
         ]
         if wrong:
             raise HubError(
-                "the Hub does not hold what was sent",
+                "the Hub does not have the files that were sent",
                 where=f"{self.repo} at {commit}",
                 found=listing(sorted(wrong)),
             )

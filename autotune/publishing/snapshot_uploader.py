@@ -204,6 +204,6 @@ class SnapshotUploader(TrainingListener):
                 return
             self._warned = True
         logger.warning(
-            "the weights of step %d did not reach the branch %s: %s; training goes on, later ones are tried again, "
-            "and no more is said of those that fail", snapshot.step, branch(self._config.hub), reason,
+            "the weights of step %d did not reach the branch %s: %s; training continues, later snapshots are tried again, "
+            "and further failures are not reported", snapshot.step, branch(self._config.hub), reason,
         )  # fmt: skip

@@ -48,15 +48,15 @@ def find(hub_config: HubConfig, run: str) -> Target:
     """
     if offline():
         raise HubError(
-            "the Hub cannot be asked", where="hub", found="offline", fix="hub.when_offline=queue, or hub=none"
+            "the Hub cannot be reached", where="hub", found="offline", fix="hub.when_offline=queue, or hub=none"
         )  # fmt: skip
     if get_token() is None:
-        raise HubError("there is no token, and without one nothing can be pushed", where="hub", fix=LOGIN)
+        raise HubError("pushing needs a token, and there is none", where="hub", fix=LOGIN)
     api = HfApi()
     account: dict[str, Any] = _call(lambda: api.whoami(cache=True), "asking who we are", "token", hub_config)
     repo = _repo_id(hub_config, run, account)
     if account.get("auth", {}).get("accessToken", {}).get("role") == "read":
-        raise HubError("the token may only read", where="token", found=f"that of {account['name']}",
+        raise HubError("the token is read-only", where="token", found=f"that of {account['name']}",
                        fix=f"{LOGIN}, with a token that may write")  # fmt: skip
     where, private = f"hub.repo={repo}", hub_config.visibility is Visibility.private
     info = _call(lambda: _repo_info(api, repo), "asking for the repository", where, hub_config)
@@ -64,7 +64,7 @@ def find(hub_config: HubConfig, run: str) -> Target:
         return Target(repo, account["name"], exists=False, private=private)
     if not info.private and private:
         raise HubError(
-            "the repository is public, and what is pushed there everybody may see",
+            "the repository is public: everybody can see what is pushed there",
             where=where,
             fix="hub=public (autotune push RUN --public), or another hub.repo",
         )
@@ -81,7 +81,7 @@ def find(hub_config: HubConfig, run: str) -> Target:
 def tag_taken(repo: str, tag: str, commit: str) -> HubError:
     """Returns the error for a tag that exists on another commit."""
     return HubError(
-        "there is such a tag on another commit, and tags stay where they are",
+        "the tag already exists on another commit, and tags are not moved",
         where=f"hub.tag={tag}",
         found=f"{repo} at {commit}",
         fix="another hub.tag",

@@ -164,7 +164,7 @@ class Checkpoints:
         newest = next(iter(self._all()), None)
         if newest is None:
             return "there is no checkpoint; once it can be written, the same command starts again"
-        return f"the checkpoint {newest} stands; once it can be written, the same command resumes from there"
+        return f"the checkpoint {newest} is safe; once it can be written, the same command resumes from there"
 
     def remove(self) -> None:
         """Removes all checkpoints."""
@@ -247,7 +247,7 @@ def read_tensors(path: Path) -> "dict[str, Tensor]":
     """
     from safetensors.torch import load_file
 
-    fix = "resume=never trains again from the beginning"
+    fix = "resume=never trains from the start"
     with library_errors(
         lambda error: ModelError(f"{path.name} is damaged", where=str(path), found=message_of(error), fix=fix)
     ):

@@ -190,7 +190,9 @@ class RunFolder:
             if not self._state_is_final:
                 self._write_state(*status.final_state(error))
         except (OSError, DiskError) as write_error:  # raising would hide the original error
-            logger.warning("how the run ended could not be noted in %s: %s", self.path / STATUS, write_error)
+            logger.warning(
+                "the final state of the run could not be written to %s: %s", self.path / STATUS, write_error
+            )
         finally:
             if self._lock is not None:
                 self._lock.close()

@@ -67,7 +67,7 @@ def refuse_changed(run: Path) -> None:
             "the saved model has changed on the disk since it was written",
             where=str(run),
             found=damage,
-            fix="look after the disk; the same command makes the model again from the last checkpoint",
+            fix="check the disk; the same command makes the model again from the last checkpoint",
         )
 
 

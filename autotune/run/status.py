@@ -94,7 +94,7 @@ def _repair(path: Path) -> str:
     file = shell_words(path / STATUS)
     comment = {
         State.finished: "the run seems to have finished",
-        State.interrupted: "the command that began the run then goes on with it",
+        State.interrupted: "the command that started the run then resumes it",
     }
     return f"""rm -rf {file}; echo '{{"state": "{state}"}}' > {file}  # {comment[state]}"""
 

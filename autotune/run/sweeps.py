@@ -39,7 +39,7 @@ def warn_of_other_rows(
         return
     keys = sorted({change.partition(": ")[0] for config in configs[1:]
                    for change in changed_at("dataset", to_dict(configs[0]), config)})  # fmt: skip
-    logger.warning("the runs of this sweep are scored on different rows, so their figures do not compare%s:",
+    logger.warning("the runs of this sweep are scored on different rows, so their scores cannot be compared%s:",
                    f" ({listing(keys)})" if keys else "")  # fmt: skip
     for (split, fingerprint), runs in names.items():
         logger.warning("  %s %s: %s", split, fingerprint, listing(runs))

@@ -114,7 +114,9 @@ def refuse_ways_out(folder: Path) -> None:
                 continue  # removed meanwhile by another process
             inside = stat.S_ISLNK(mode) and Path(os.path.realpath(entry)).is_relative_to(home)
             if not (inside or stat.S_ISREG(mode)):
-                found = f"a link to {entry.readlink()}" if stat.S_ISLNK(mode) else "no file and no folder"
+                found = (
+                    f"a link to {entry.readlink()}" if stat.S_ISLNK(mode) else "neither a file nor a folder"
+                )
                 raise ConfigError("the run folder holds what no run writes", where=str(entry), found=found,
                                   fix="remove it")  # fmt: skip
 

@@ -48,7 +48,7 @@ def check_language() -> None:
     language = os.environ.get(VARIABLE, "")
     if language and not KNOWN.fullmatch(language):
         raise ConfigError(
-            "autotune does not speak this language",
+            "autotune has no messages in this language",
             where=f"the environment variable {VARIABLE}",
             found=language,
             fix="AUTOTUNE_LANG=pt, or AUTOTUNE_LANG=en",

@@ -32,12 +32,15 @@ ADVICE: Mapping[int, tuple[str, str]] = {
         "end other programs, then the same command again",
     ),
     errno.ENOLCK: (
-        "the file system gives no locks, as a network drive without its lock service",
+        "the file system does not support locks, for example a network drive without its lock service",
         "choose a place on a local disk: {elsewhere}",
     ),
-    errno.EINVAL: ("the file system does not do this", "choose a place on another file system: {elsewhere}"),
+    errno.EINVAL: (
+        "the file system does not support this",
+        "choose a place on another file system: {elsewhere}",
+    ),
     errno.EOPNOTSUPP: (
-        "the file system does not do this",
+        "the file system does not support this",
         "choose a place on another file system: {elsewhere}",
     ),
     errno.ESTALE: (
@@ -191,7 +194,7 @@ def _describe_missing(path: Path, *, making: bool) -> str:
     """Describes how far a path exists."""
     existing = _nearest_existing(path)
     if not existing.is_dir():
-        return f"{existing} is a file, a device or the like, and no folder"
+        return f"{existing} is not a folder but a file or a device"
     below = path.absolute().relative_to(existing.absolute()).parts
     if not below:
         return str(existing)
@@ -206,7 +209,7 @@ def _nearest_existing(path: Path) -> Path:
 
 def _describe_wrong_path(path: Path, number: int) -> str:
     if number == errno.ELOOP:
-        return "its symbolic links lead round in a circle"
+        return "its symbolic links form a loop"
     longest = max(path.parts, key=lambda part: len(os.fsencode(part)), default="")
     length = len(os.fsencode(longest))
     if length > LONGEST_NAME:

@@ -140,7 +140,7 @@ def parse_yaml(text: str) -> Any:
         # For example 2024-13-45: the constructors of dates, numbers and sets trust their patterns.
         if isinstance(error, Unreadable):
             raise
-        raise Unreadable(f"it holds a value that is none: {error}") from error
+        raise Unreadable(f"it holds an invalid value: {error}") from error
     refuse_depth(value)
     return value
 
@@ -190,7 +190,7 @@ def _count_values(node: yaml.Node, counts: dict[int, int | None]) -> int:
     if id(node) in counts:
         count = counts[id(node)]
         if count is None:
-            raise Unreadable("an alias stands inside of what it stands for")
+            raise Unreadable("an alias refers to itself")
         return count
     counts[id(node)] = None
     count = 1
@@ -202,7 +202,7 @@ def _count_values(node: yaml.Node, counts: dict[int, int | None]) -> int:
     elif isinstance(node, yaml.SequenceNode):
         count += sum(_count_values(inner, counts) for inner in node.value)
     if count > MAX_NODES:
-        raise Unreadable(f"its aliases stand for more than {MAX_NODES:,} values")
+        raise Unreadable(f"its aliases expand to more than {MAX_NODES:,} values")
     counts[id(node)] = count
     return count
 

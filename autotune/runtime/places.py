@@ -36,7 +36,7 @@ def moved(folder: Path, lock: IO[str] | None) -> DiskError | None:
     new_folder = lock_path.parent if lock_path.name and lock_path.exists() else None
     lock.close()
     return DiskError(
-        "the run folder was moved or removed while the run was at work",
+        "the run folder was moved or removed during the run",
         where=str(folder),
         found=f"it is now {new_folder}" if new_folder else None,
         fix=f"autotune {format_override('resume', str(new_folder))}"

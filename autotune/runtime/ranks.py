@@ -95,7 +95,9 @@ class Ranks:
             return
         if self._failed and self.rank:
             if not self._wait_for_key("noted", PARTING_SECONDS):
-                sys.stderr.write(local("error: process 0, which would have told why, did not answer") + "\n")
+                sys.stderr.write(
+                    local("error: process 0, which would have reported the reason, did not answer") + "\n"
+                )
         elif self._failed:
             self._store.set("noted", "done")
         elif self.rank:

@@ -120,7 +120,7 @@ class Ner(Task):
         }
         if bad_types:
             raise RelabelError(
-                f"entity types that cannot be scored, for the metric would read them as others: {listing(map(repr, bad_types))}",
+                f"the metric would confuse these entity types with others: {listing(map(repr, bad_types))}",
                 where="column tags, dataset.label_map or dataset.labels",
                 found="a hyphen or blank at an end, or the form of a tag",
                 config=dataset,

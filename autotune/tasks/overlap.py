@@ -15,7 +15,7 @@ def overlap(config: RunConfig, value: int | None) -> Iterator[AutotuneError]:
     window = config.task.max_length or min(max_input_length(config) or DEFAULT_WINDOW, DEFAULT_WINDOW)
     if value is not None and value >= window:
         yield ConfigError(
-            f"windows of {window} tokens cannot share so many and go on",
+            f"windows of {window} tokens cannot overlap by that much",
             where="task.overlap",
             found=str(value),
             fix=f"task.overlap={max(1, window // 4)}",

@@ -319,7 +319,7 @@ class Sentiment(Task):
 def _not_a_label_column(column: str, split: str, labels: Counter[str]) -> DataError:
     """Returns the error for a column that holds texts, ids or numbers instead of classes."""
     return DataError(
-        f"the column {column} holds no classes: {len(labels)} different values in {labels.total()} rows"
+        f"the column {column} does not hold classes: {len(labels)} different values in {labels.total()} rows"
         + ("" if split == "train" else " that train does not have"),
         where=f"{split}, column {column}",
         found=listing((repr(shorten(label, 60, placeholder=" …")) for label in labels), 3),

@@ -344,7 +344,7 @@ def _check_start_and_end_tokens(base: ModelSpec) -> None:
     ]
     if missing:
         raise ModelError(
-            f"the model has no {' and no '.join(missing)}, so it cannot learn to write",
+            f"the model has no {' and no '.join(missing)}, so it cannot be trained to generate text",
             where=f"model.name_or_path={base.name}",
             found=f"{base.config.model_type}, {type(base.tokenizer).__name__}",
             fix="model=ptt5_base; or a copy of the model in a folder whose config.json and tokenizer_config.json name them",
@@ -379,7 +379,7 @@ def _config_errors(task: SummarizationConfig) -> Iterator[AutotuneError]:
         )
     if task.length_penalty != 1 and task.num_beams == 1:
         yield ConfigError(
-            "the length counts in beam search alone, and task.num_beams=1 is none",
+            "task.length_penalty only affects beam search, and task.num_beams=1 is greedy",
             where="task.length_penalty",
             found=str(task.length_penalty),
             fix="task.num_beams=4, or task.length_penalty=1",

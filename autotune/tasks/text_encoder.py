@@ -42,7 +42,7 @@ class TextEncoder:
         )
         if start is None:
             raise ModelError(
-                "the tokenizer reads a text in another way when it adds its special tokens",
+                "the tokenizer splits a text differently when it adds its special tokens",
                 where="tokenizer.json",
                 found=f"{bare} and {with_special_tokens} for 'a'",
                 fix="download or copy the model's folder again",
@@ -63,7 +63,7 @@ class TextEncoder:
         """
         if max_length <= self.num_special_tokens:
             raise ConfigError(
-                f"no room is left for text: {self.num_special_tokens} tokens of each input are special tokens",
+                f"there is no room for text: {self.num_special_tokens} tokens of each input are special tokens",
                 where="task.max_length",
                 found=str(max_length),
                 fix=f"task.max_length={self.num_special_tokens + 64}",

@@ -315,14 +315,14 @@ class Fit:
                 "the data have changed since the checkpoint was written",
                 where=str(checkpoint.path),
                 found=f"fingerprint {record['fingerprint']}, now {self.fingerprint}",
-                fix="bring the old data back, or resume=never, which starts again",
+                fix="bring the old data back, or resume=never, which starts over",
             )
         if record["labels"] != trainer.task.labels():
             raise ConfigError(
                 "the labels or their order have changed since the checkpoint was written",
                 where=str(checkpoint.path),
                 found=f"{listing(record['labels'] or ())}; now {listing(trainer.task.labels() or ())}",
-                fix="dataset.label_map as it was, or resume=never, which starts again",
+                fix="dataset.label_map as it was, or resume=never, which starts over",
             )
         here = environment_fingerprint(trainer.accelerator)
         other = [
@@ -343,7 +343,7 @@ class Fit:
                 "the checkpoint does not fit the model",
                 where=str(checkpoint.path),
                 found=str(error).splitlines()[0],
-                fix="resume=never, which starts again",
+                fix="resume=never, which starts over",
             ) from error
         state = {field.name: record["standing"][field.name] for field in fields(TrainerState)}
         trainer.restore_position(TrainerState(**state), record["budget"])

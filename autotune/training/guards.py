@@ -141,12 +141,12 @@ class TrainingMonitor:
         rate = f"trainer.learning_rate={step.learning_rate / 10:.1g}"
         finite = math.isfinite(step.loss)
         if self._skipped_in_a_row == self.max_skipped or (self._skipped_in_a_row == 1 and not finite):
-            where = f"rows {listing(step.rows, 5)}" if step.rows else "no row alone has such a loss"
+            where = f"rows {listing(step.rows, 5)}" if step.rows else "no single row has such a loss"
             yield Anomaly(
                 "not finite",
                 step.step,
-                f"the loss or its gradient is no finite number (loss {step.loss:.4g}, gradient norm {step.grad_norm:.4g}; "
-                f"{where}); this step was not done, {self._skipped_in_a_row} in a row",
+                f"the loss or its gradient is not finite (loss {step.loss:.4g}, gradient norm {step.grad_norm:.4g}; "
+                f"{where}); this step was skipped, {self._skipped_in_a_row} in a row",
                 f"{rate if step.learning_rate else 'look at these rows'}, or trainer.precision=fp32",
             )
         elif step.grad_norm > EXPLODING_FACTOR * median_norm:

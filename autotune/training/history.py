@@ -77,7 +77,7 @@ def read_history(path: Path) -> Iterator[dict[str, Any]]:
     Raises:
         ConfigError: a line is damaged.
     """
-    fix = "correct or delete that line; resume=never begins again"
+    fix = "correct or delete that line; resume=never starts over"
     for record in read_lines(path, fix=fix, error_type=ConfigError):
         if "loss" in record:
             yield checked(record, StepRecord, path, fix=fix, error_type=ConfigError)

@@ -260,7 +260,7 @@ class Trainer:
             if not is_out_of_memory(error):
                 raise
             raise TrainingError(
-                "memory is not enough for the optimizer, which keeps two numbers for each one that is learned",
+                "out of memory for the optimizer, which keeps two values per trained parameter",
                 where=f"{sum(parameter.numel() for parameter in self.parameters):,} trainable parameters",
                 fix="peft=lora, or a smaller model",
             ) from error
@@ -310,7 +310,7 @@ class Trainer:
             self._shrink_micro_batches(index, single_example=totals.single_example)
         if self.plan.budget < budget:
             logger.warning(
-                "memory was not enough for micro-batches of %d padded tokens: step %d was repeated with %d, and "
+                "out of memory with micro-batches of %d padded tokens: step %d was repeated with %d, and "
                 "the run continues with that (trainer.micro_batch_tokens=%d begins with it)",
                 budget, step + 1, self.plan.budget, self.plan.budget,
             )  # fmt: skip
@@ -332,7 +332,7 @@ class Trainer:
         )
         if single_example:
             raise TrainingError(
-                "memory is not enough for a single text, so smaller micro-batches do not help",
+                "out of memory with a single text, so smaller micro-batches do not help",
                 where=f"step {index + 1}, up to {largest} tokens",
                 fix=f"task.max_length={max(1, largest // 2)}, trainer.gradient_checkpointing=true, peft=lora, or a "
                 "smaller model",

@@ -117,7 +117,7 @@ class TestTexts:
 
     def test_a_column_of_numbers_in_place_of_texts(self, check, write):
         write("r.jsonl", "".join(json.dumps({"text": n, "label": "ab"[n % 2]}) + "\n" for n in range(20)))
-        finding = check("dataset=jsonl", "dataset.path=r.jsonl").one("one of numbers")
+        finding = check("dataset=jsonl", "dataset.path=r.jsonl").one("holds numbers")
         assert "text, int" in finding["where"]
 
     def test_ids_that_stand_twice(self, check, write):
@@ -126,7 +126,7 @@ class TestTexts:
         write("d/test.jsonl", "".join(row.format(n, n + 50, "ab"[n % 2]) for n in range(15, 25)))
         found = check("dataset=jsonl", "dataset.path=d")
         assert found.one("an id that an earlier row has")["count"] == 2
-        assert found.one("ids of test stand in train")["count"] == 3
+        assert found.one("ids of test are also in train")["count"] == 3
 
 
 class TestLabels:
@@ -142,10 +142,10 @@ class TestLabels:
 
     def test_names_that_differ_in_case_alone(self, check, reviews):
         rows = [(f"texto {n}", ["Bom", "bom", "ruim"][n % 3]) for n in range(31)]
-        fix = check(*CSV, f"dataset.path={reviews(rows)}").one("differ in case")["fix"]
+        fix = check(*CSV, f"dataset.path={reviews(rows)}").one("differ only in case")["fix"]
         assert fix == "'dataset.label_map={bom: Bom}'"
         mended = check(*CSV, "dataset.path=reviews.csv", fix.strip("'"))
-        assert not mended.says("differ in case")
+        assert not mended.says("differ only in case")
 
     def test_a_column_with_too_many_classes(self, check, reviews):
         rows = [(f"texto {n}", f"pessoa {n % 60}") for n in range(120)]
@@ -203,7 +203,7 @@ class TestDuplicates:
         found = check(*CSV, "dataset.path=d", "check.near_duplicates=0.8")
         leaks = found.report["duplicates"]["test in train"]
         assert leaks == {"exact": 1, "alike": 1, "near": 1, "exact_texts": 1}
-        assert found.one("3 of 4 rows of test stand in train")["fix"].startswith(
+        assert found.one("3 of 4 rows of test are also in train")["fix"].startswith(
             "dataset.dedup=leaks leaves 2"
         )
         assert found.report["duplicates"]["train"]["exact"] == 1
@@ -227,7 +227,7 @@ class TestDuplicates:
             found = check(*CSV, "dataset.path=d", f"dataset.dedup={how}", "dataset.validation_fraction=0")
             sizes[how] = [split["rows"] for split in found.report["splits"].values()]
         assert sizes == {"none": [84, 2], "repeats": [82, 2], "leaks": [82, 2], "all": [81, 2]}
-        assert not found.says("rows of test stand in train")
+        assert not found.says("rows of test are also in train")
 
     def test_groups_that_are_in_two_splits(self, check, write):
         row = '{{"text": "texto {}", "label": "{}", "autor": "{}"}}\n'

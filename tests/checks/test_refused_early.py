@@ -36,7 +36,7 @@ def test_types_that_the_metric_would_read_as_others(name, made):
 @pytest.mark.parametrize("name", ["PER-", "-PER", "-", "B-PER"])
 def test_a_type_of_any_split_is_refused_before_training(where, name):
     tags = {"train": "B-PER", "validation": "B-PER", "test": "B-PER"} | {where: f"B-{name}"}
-    with pytest.raises(AutotuneError, match="cannot be scored") as caught:
+    with pytest.raises(AutotuneError, match="confuse these entity types") as caught:
         NER.fit_labels(None, DatasetConfig(), splits(**tags))
     assert f"{name}: {repaired_type(name)}" in caught.value.fix
 

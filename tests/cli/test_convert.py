@@ -71,7 +71,7 @@ def test_a_folder_of_splits_becomes_one(write, tmp_path):
     ("words", "parts"),
     [
         (["b.csv"], ["columns of no task", "ner:", "sentiment:", "summarization:", "task=NAME"]),
-        (["b.doc"], ["does not say its form", "--to FORM"]),
+        (["b.doc"], ["has no known suffix", "--to FORM"]),
         (["a.jsonl"], ["never overwritten"]),
         (["b.csv", "--to", "doc"], ["no form 'doc'"]),
         (["b.csv", "task=nerr"], ["nerr"]),

@@ -12,8 +12,8 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
 )
 
 YAML = {
-    "an alias that holds itself": (b"x: &a [*a]\n", "an alias stands inside"),
-    "a merge that holds itself": (b"x: &a {<<: *a}\n", "an alias stands inside"),
+    "an alias that holds itself": (b"x: &a [*a]\n", "an alias refers to itself"),
+    "a merge that holds itself": (b"x: &a {<<: *a}\n", "an alias refers to itself"),
     "nine lines that stand for billions": (BOMB.encode(), "200,000 values"),
     "deep": (b"x: " + b"[" * 100_000, "64 levels"),
     "no UTF-8": (b"path: S\xe3o.csv\n", "byte 7 is 0xe3"),

@@ -87,7 +87,7 @@ def test_text_that_leads_out_of_its_buffer_is_not_followed(tmp_path):
         damaged = good.replace(starts, starts[:4] + struct.pack("<i", wrong) + starts[8:])
         assert damaged != good
         (tmp_path / "r.arrow").write_bytes(damaged)
-        assert "no readable Arrow" in refused(tmp_path / "r.arrow")
+        assert "not readable as Arrow" in refused(tmp_path / "r.arrow")
         saved = tmp_path / f"saved{wrong}"
         Dataset.from_list(ROWS).save_to_disk(str(saved))
         file = next(saved.glob("*.arrow"))
@@ -110,10 +110,10 @@ def test_text_that_leads_out_of_its_buffer_is_not_followed(tmp_path):
 def test_a_damaged_note_of_datasets_inside_parquet_and_arrow_is_told(tmp_path, metadata):
     table = pa.Table.from_pylist(ROWS).replace_schema_metadata({"huggingface": metadata})
     pq.write_table(table, tmp_path / "r.parquet")
-    assert "no readable Parquet" in refused(tmp_path / "r.parquet")
+    assert "not readable as Parquet" in refused(tmp_path / "r.parquet")
     with pa.ipc.new_stream(str(tmp_path / "r.arrow"), table.schema) as writer:
         writer.write_table(table)
-    assert "no readable Arrow" in refused(tmp_path / "r.arrow")
+    assert "not readable as Arrow" in refused(tmp_path / "r.arrow")
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from autotune.config.columns import canonical_features
 from autotune.config.enums import Format, Normalize
+from autotune.config.formats import WRITABLE, Form, form_of
 from autotune.config.schema import DatasetConfig
 from autotune.data.export import export
-from autotune.data.formats.forms import SUFFIXES, Form, form_of
 from autotune.data.sources import load_rows
 from autotune.data.words import Span, words_from_spans
 from autotune.errors import ConfigError, DataError
@@ -35,7 +35,7 @@ def dataset(task: str, rows) -> Dataset:
 
 def target_of(folder: Path, form: Form) -> Path:
     """A file where the form has a suffix, else a folder."""
-    names = {Form.spans: "a.jsonl"} | {form: f"a{suffix}" for suffix, form in reversed(SUFFIXES.items())}
+    names = {Form.spans: "a.jsonl"} | {form: f"a{suffix}" for suffix, form in reversed(WRITABLE.items())}
     return folder / names.get(form, "a")
 
 
@@ -159,7 +159,7 @@ def spoiled(token: str, **more):
         ("ner", spoiled(""), "conll", ["no empty word", "tokens, 1"]),
         ("ner", spoiled("ri", tags=["B-P Q", "O"]), "conll", ["no blank", "tags, 0"]),
         ("ner", spoiled("ri", tokens=[], tags=[], starts=[], text=""), "conll", ["no row without words"]),
-        ("ner", spoiled("\ufeff", id="a/b"), "brat", ["no name of one", "a/b"]),
+        ("ner", spoiled("\ufeff", id="a/b"), "brat", ["not a valid file name", "a/b"]),
         ("ner", spoiled("ri", tags=["B-P Q", "O"]), "brat", ["no blank in a label", "'P Q'"]),
         ("ner", spoiled("\u00a0"), "spans", ["cannot hold this tokens", "row 0 (id 0)"]),
         ("sentiment", {**REVIEW, "text": "a\0b"}, "csv", ["csv cannot hold", "NUL"]),

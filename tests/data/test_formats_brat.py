@@ -89,7 +89,7 @@ def test_lines_of_other_kinds_are_counted(load, document):
 @pytest.mark.parametrize(
     ("lines", "parts"),
     [
-        (["T1\tPESSOA 0 4;5 10\tJoão Silva"], ["a.ann:1", "several pieces"]),
+        (["T1\tPESSOA 0 4;5 10\tJoão Silva"], ["a.ann:1", "discontinuous"]),
         ([*LINES, "T3\tLOCAL 5 10\tSilva"], ["a.ann:3", "overlap", "T1"]),
         (
             [LINES[0], "T2\tLOCAL 18 26\tSão Luís"],

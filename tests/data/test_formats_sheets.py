@@ -97,7 +97,7 @@ def test_merged_cells_in_the_header_are_refused(load, book):
 
 
 def test_a_file_that_is_no_workbook_is_refused(load, write, book):
-    assert "no readable Excel" in refused(load, write("b.xlsx", "text,label\na,b\n"))
+    assert "not a readable Excel" in refused(load, write("b.xlsx", "text,label\na,b\n"))
     whole = book(folha=[HEADER, *[["a" * 99, "x"]] * 99]).read_bytes()
     assert "CSV UTF-8" in refused(load, write("c.xlsx", whole[: len(whole) // 2]))
 

@@ -93,13 +93,13 @@ def test_shifted_offsets_are_refused_and_few_cuts_told():
 
 @pytest.mark.parametrize("label", [None, "", "O", "B-PER"])
 def test_an_entity_without_a_type_is_refused(label):
-    with pytest.raises(DataError, match="an entity has no type"):
+    with pytest.raises(DataError, match="an entity type is missing"):
         converted([{"text": "Ana foi", "spans": [{"start": 0, "end": 3, "label": label}]}], ENTITIES)
 
 
 def test_bytes_are_read_as_utf8_or_refused():
     assert converted([{"text": "ação".encode(), "label": b"1"}])[0]["text"] == "ação"
-    with pytest.raises(DataError, match="no UTF-8 text"):
+    with pytest.raises(DataError, match="not valid UTF-8"):
         converted([{"text": "ação".encode("latin-1"), "label": "1"}])
 
 

@@ -126,7 +126,7 @@ def test_a_folder_without_data_is_refused(load, write):
 def test_an_id_that_is_not_in_the_cache_is_refused_when_offline(load):
     message = refused(load, "ninguem/nada")
     assert "dataset.path=ninguem/nada" in message
-    assert "cannot be asked" in message
+    assert "cannot be reached" in message
 
 
 def test_a_split_of_our_own_stands_beside_those_of_the_repository(load, reviews, write):

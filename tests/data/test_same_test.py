@@ -95,7 +95,7 @@ def test_runs_of_a_sweep_that_were_scored_on_other_rows_are_named(tmp_path, capl
         folder.mkdir()
         (folder / "data.json").write_text(json.dumps({"fingerprints": fingerprints}))
     warn_of_other_rows(configs)
-    assert ("different rows, so their figures do not compare (dataset.seed)" in caplog.text) is told
+    assert ("different rows, so their scores cannot be compared (dataset.seed)" in caplog.text) is told
     assert ("run1" in caplog.text) is told
 
 

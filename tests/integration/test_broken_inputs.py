@@ -137,7 +137,7 @@ JSON_FILES: dict[str, Case] = {
         ["dataset=xlsx", "dataset.path=r.xlsx"], {"r.xlsx": sheet(["frase", "label"], ["a", "b"])},
         ["dataset.columns.text=frase"],
     ),
-    "an unknown suffix": (["dataset.path=r.dat"], {"r.dat": REVIEWS}, ["what form", "dataset.format="]),
+    "an unknown suffix": (["dataset.path=r.dat"], {"r.dat": REVIEWS}, ["format of the file is unknown", "dataset.format="]),
     "references that are missing": (
         ["task=summarization", "dataset=jsonl", "dataset.path=d"],
         {"d/train.jsonl": lines({"document": "a b", "summary": "a"}) * 9,

@@ -124,5 +124,5 @@ def test_check_names_the_runs_of_a_sweep_that_are_scored_on_other_rows(tmp_path,
     words = ["-m", "debug=smoke", f"runs={tmp_path}", "dataset.splits.test=test[:9],test[:8]", "check=none"]
     assert main(["check", *words]) == 0
     said = capsys.readouterr().err
-    assert "scored on different rows, so their figures do not compare (dataset.splits.test)" in said
+    assert "scored on different rows, so their scores cannot be compared (dataset.splits.test)" in said
     assert len(re.findall(r"test \w{16}: sentiment-\S+", said)) == 2

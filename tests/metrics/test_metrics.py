@@ -22,10 +22,11 @@ from sklearn.metrics import classification_report as class_report
 from sklearn.metrics import confusion_matrix
 
 from autotune.errors import DataError
-from autotune.metrics import classification_scores, entity_scores, recipe, rouge_scores
+from autotune.metrics import recipe
 from autotune.metrics.classification import Classification
 from autotune.metrics.entities import Entities
 from autotune.metrics.rouge import Rouge, sentences, words
+from tests.support.scores import classification_scores, entity_scores, rouge_scores
 
 LABELS = ["negativo", "neutro", "positivo", "nunca visto"]
 
@@ -147,7 +148,7 @@ class TestClassification:
 
     @pytest.mark.parametrize("wrong", [-1, 4])
     def test_an_id_that_no_class_has_is_refused(self, wrong, tmp_path):
-        with pytest.raises(DataError, match="no class id"):
+        with pytest.raises(DataError, match="not a class id"):
             Classification(LABELS, tmp_path).compute(predictions=[0, 1], references=[0, wrong])
 
 
@@ -470,7 +471,7 @@ def refuse(event, args):
         raise RuntimeError(event)
 
 sys.addaudithook(refuse)
-from autotune.metrics import classification_scores, entity_scores, rouge_scores
+from tests.support.scores import classification_scores, entity_scores, rouge_scores
 print(json.dumps([
     classification_scores(["a", "b"], ["a", "b"], ["a", "b"])["values"]["macro_f1"],
     entity_scores([["B-LOCAL"]], [["B-LOCAL"]])["values"]["entity_f1"],

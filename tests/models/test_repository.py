@@ -84,7 +84,7 @@ def test_the_hub_s_refusals_are_said_in_plain_words(tmp_path):
 
 def test_offline_the_message_names_the_ways_out(tmp_path):
     (said,) = say(tmp_path, ["org/model"], HF_HUB_OFFLINE="1")
-    assert "Hub cannot be asked" in said and "hf download org/model" in said and "model=tiny" in said
+    assert "Hub cannot be reached" in said and "hf download org/model" in said and "model=tiny" in said
 
 
 @pytest.mark.parametrize("name", ["./modelos/não", "/nowhere/model", "~/nothing-here-at-all", "a/b/c"])

@@ -161,7 +161,9 @@ def test_a_classifier_with_other_labels_starts_anew(opened, classifier, caplog, 
     assert torch.equal(
         model.bert.pooler.dense.weight, load_file(folder / "model.safetensors")["bert.pooler.dense.weight"]
     )
-    assert ("starts anew" if len(labels) == 3 else "new weights, to be learned: classifier") in caplog.text
+    assert (
+        "is replaced by a new one" if len(labels) == 3 else "new weights, to be learned: classifier"
+    ) in caplog.text
 
 
 def test_labels_without_names_are_not_labels(opened, classifier):

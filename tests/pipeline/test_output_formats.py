@@ -145,7 +145,7 @@ def test_standard_output_that_leads_into_the_input(rows, capsys, append):
         ("out.csv.gz", "known suffixes"),
         (".", "a folder of this name"),
         ("x" * 300 + ".csv", "a name of 304 bytes"),
-        ("ring/out.csv", "links lead round in a circle"),
+        ("ring/out.csv", "links form a loop"),
     ],
 )
 def test_what_cannot_be_written_is_found_before_the_work(rows, capsys, target, said):
@@ -225,7 +225,7 @@ def test_other_columns_are_kept_in_the_order_that_is_asked_for(run, rows, capsys
         (["--text", "a", "--keep"], "no other columns"),
         (["--to", "csv"], "-o out.csv"),
         (["-o", "out.csv", "--to", "xlsx"], "the name says csv"),
-        (["-o", "out", "--to", "brat"], "there is no form 'brat'"),
+        (["-o", "out", "--to", "brat"], "unknown output format 'brat'"),
     ],
 )
 def test_a_wrong_wish_is_refused(run, rows, capsys, words, said):

@@ -35,14 +35,14 @@ def test_what_will_happen_is_said(forks, tmp_path):
 
 
 CASES = {
-    "no token": ([], {"HF_TOKEN": ""}, "there is no token"),
+    "no token": ([], {"HF_TOKEN": ""}, "pushing needs a token"),
     "nobody's": ([], {"HF_TOKEN": "hf_nobodyNobodyNobody"}, "does not accept the token"),
-    "may only read": ([], {"HF_TOKEN": READER}, "may only read"),
+    "a read token": ([], {"HF_TOKEN": READER}, "token is read-only"),
     "another namespace": (["hub.repo=eva/x"], {}, "ana does not write for eva"),
     "not a member": (["hub.repo=acme/x"], {"HF_TOKEN": STRANGER}, "eva does not write for acme"),
     "public already": (["hub.repo=acme/open"], {}, "the repository is public"),
-    "a tag that is taken": (["hub.repo=acme/mine", "hub.tag=v1"], {}, "tags stay where they are"),
-    "offline": ([], {"HF_HUB_OFFLINE": "1"}, "cannot be asked"),
+    "a tag that is taken": (["hub.repo=acme/mine", "hub.tag=v1"], {}, "tags are not moved"),
+    "offline": ([], {"HF_HUB_OFFLINE": "1"}, "cannot be reached"),
 }
 
 
@@ -62,8 +62,8 @@ def test_a_hub_that_is_away(forks, tmp_path):
     with forks.hub.away():
         code, _, said = look(forks, tmp_path, "hub=private")
         queued, _, then = look(forks, tmp_path, "hub=private", "hub.when_offline=queue")
-    assert code == 69 and "cannot be asked" in said and "hub.when_offline=queue" in said
-    assert queued == 0 and "left for autotune push" in then
+    assert code == 69 and "cannot be reached" in said and "hub.when_offline=queue" in said
+    assert queued == 0 and "kept for autotune push" in then
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_a_card_that_was_there_before_us(forks, run, there, code):
     assert done.returncode == code and "Traceback" not in done.stderr, done.stderr
     if code:
         assert card(forks) == there
-        assert ("cannot be read" if "{" in there else "somebody has edited") in done.stderr
+        assert ("cannot be read" if "{" in there else "autotune writes was edited") in done.stderr
     else:
         assert ("Nosso projeto." in card(forks)) == ("Nosso" in there) and "## Uso" in card(forks)
         assert matter(card(forks)).get("thumbnail") == ("a.png" if "thumbnail" in there else None)

@@ -216,11 +216,11 @@ def test_xet_that_is_down_is_given_up(xet_forks, impatient, status):
 
 
 REFUSED = {
-    "a read token": ({"HF_TOKEN": READER}, [], "may only read"),
-    "no token": ({"HF_TOKEN": ""}, [], "there is no token"),
+    "a read token": ({"HF_TOKEN": READER}, [], "token is read-only"),
+    "no token": ({"HF_TOKEN": ""}, [], "pushing needs a token"),
     "nobody's token": ({"HF_TOKEN": "hf_nobodyNobodyNobody"}, [], "does not accept the token"),
     "somebody else's namespace": ({}, ["--repo", "eva/run"], "ana does not write for eva"),
-    "offline": ({"HF_HUB_OFFLINE": "1"}, [], "cannot be asked"),
+    "offline": ({"HF_HUB_OFFLINE": "1"}, [], "cannot be reached"),
 }
 
 
@@ -243,7 +243,7 @@ def test_what_the_hub_would_refuse(forks, run, case):
         (["--tag", "v 1"], "name of a tag"),
         (["--create-pr", "--tag", "v1"], "pull request"),
         (["--create-pr", "--revision", "dev"], "pull request"),
-        (["--adapter-only"], "base model is on this machine only"),
+        (["--adapter-only"], "base model is only on this machine"),
     ],
 )
 def test_a_wrong_call(forks, run, words, said):
@@ -270,7 +270,7 @@ def test_branches_and_tags(forks, run):
     assert hub.commits("ana/run") == 0 and hub.commits("ana/run", "last") == 1
     assert push(forks, run, "--revision", "last", "--tag", "v1").returncode == 0
     done = push(forks, run, "--tag", "v1")
-    assert done.returncode == 69 and "tags stay where they are" in done.stderr
+    assert done.returncode == 69 and "tags are not moved" in done.stderr
     assert hub.repo("ana/run").refs["refs/tags/v1"] == hub.repo("ana/run").refs["refs/heads/last"]
 
 

@@ -97,7 +97,9 @@ def test_training_does_not_wait_and_a_newer_state_takes_the_place_of_one_that_wa
     cards = [on_branch(forks, commit.oid) for commit in hub.repo("ana/run").history("last")[:-1]]
     said = [line for card in cards for line in card.splitlines() if "weights of" in line]
     assert not [line for line in said if f"weights of step {2 * EVERY} of" in line], said
-    assert "last weights of the run" in said[0] and all("Training is going on" in line for line in said[1:])
+    assert "last weights of the run" in said[0] and all(
+        "Training is in progress" in line for line in said[1:]
+    )
     assert all(errors(card) == [] for card in cards)
     assert result(run) == alone
     assert not senders(run)

@@ -121,6 +121,6 @@ def test_a_run_whose_folder_is_moved_says_so(folder):
     words = ["task=sentiment", "trainer.max_steps=5", "dataset.limit=64", "check=none", "guard=none"]
     done = forks().start(*words, "runs=runs", "name=r", cwd=folder, code=code).ended()
     assert done.returncode == 74, done.stderr
-    assert "the run folder was moved or removed while the run was at work" in done.stderr
+    assert "the run folder was moved or removed during the run" in done.stderr
     assert f"autotune resume={folder}/runs/elsewhere" in done.stderr
     assert "make room" not in done.stderr and "Traceback" not in done.stderr

@@ -44,7 +44,7 @@ def test_with_dropout_the_weights_are_to_the_bit_those_of_a_run_that_began_with_
         steps = run(first)
     assert failed
     assert steps[-1].micro_batch_tokens <= 64
-    said = [record.message for record in caplog.records if "memory was not enough" in record.message]
+    said = [record.message for record in caplog.records if "out of memory with" in record.message]
     assert 1 <= len(said) < len(failed) + 1
     assert f"trainer.micro_batch_tokens={steps[0].micro_batch_tokens}" in said[0]
     again = make_trainer(tmp_path, "sentiment", micro_batch_tokens=steps[0].micro_batch_tokens)

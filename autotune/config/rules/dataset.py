@@ -8,40 +8,15 @@ from omegaconf import MISSING
 
 from autotune import registry
 from autotune.config.columns import Kind
-from autotune.config.compression import is_compressed, suffix_of
+from autotune.config.compression import suffix_of
 from autotune.config.enums import Format
+from autotune.config.formats import BINARY, FOLDERS, READABLE, refusal
 from autotune.config.rules.addresses import URL, hub_address
-from autotune.config.rules.splits import FILE_NAME, SPLITS, parse_slices
 from autotune.config.schema import DatasetConfig, RunConfig
+from autotune.config.split_spec import FILE_NAME, SPLITS, parse_split
 from autotune.errors import AutotuneError, ConfigError, format_override, listing, nearest
 
-ARCHIVES = (".zip", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz")
-WORKBOOKS = (".xls", ".ods", ".numbers")
-DOCUMENTS = (".pdf", ".docx", ".doc", ".odt", ".rtf")
-FORMAT_OF_SUFFIX = {
-    ".csv": Format.csv,
-    ".tsv": Format.csv,
-    ".json": Format.json,
-    ".jsonl": Format.jsonl,
-    ".ndjson": Format.jsonl,
-    ".conll": Format.conll,
-    ".xlsx": Format.xlsx,
-    ".xlsm": Format.xlsx,
-    ".parquet": Format.parquet,
-    ".arrow": Format.arrow,
-    ".fasttext": Format.fasttext,
-}
-BINARY = (Format.xlsx, Format.parquet, Format.arrow)
-"""Formats that are not text and therefore have no encoding."""
-NO_DELIMITER = (
-    *BINARY,
-    Format.json,
-    Format.jsonl,
-    Format.spans,
-    Format.brat,
-    Format.fasttext,
-    Format.folders,
-)
+NO_DELIMITER = (*BINARY, *FOLDERS, Format.json, Format.jsonl, Format.spans, Format.fasttext)
 LANGUAGE_TAG = re.compile(r"(?:[A-Za-z]{2,8}|x)(?:-[A-Za-z0-9]{1,8})*")
 """The syntax of BCP 47 (RFC 5646)."""
 
@@ -60,7 +35,7 @@ def path(config: RunConfig) -> Iterator[AutotuneError]:
     files = {"dataset.path": data.path} | {
         f"dataset.splits.{split}": part.name
         for split in SPLITS
-        for part in parse_slices(getattr(data.splits, split))
+        for part in parse_split(getattr(data.splits, split))
     }
     for key, name in files.items():
         yield from _address(key, name)
@@ -96,33 +71,21 @@ def _address(key: str, value: str) -> Iterator[AutotuneError]:
 
 
 def _unreadable(key: str, value: str) -> Iterator[AutotuneError]:
-    file = Path(value)
-    if (
-        is_compressed(file)
-        and suffix_of(file) in FORMAT_OF_SUFFIX
-        and FORMAT_OF_SUFFIX[suffix_of(file)] not in BINARY
-    ):
-        return
-    suffix, stem = file.suffix.lower(), str(file.with_suffix("")) if file.name else value
-    if URL.match(value) or suffix not in (*ARCHIVES, *WORKBOOKS, *DOCUMENTS):
-        return
-    if suffix in ARCHIVES:
-        what, advice, replacement = "compressed files are not read", "unpack it", stem.removesuffix(".tar")
-    elif suffix in WORKBOOKS:
-        what, advice, replacement = f"{suffix} workbooks are not read", "save it as .xlsx", f"{stem}.xlsx"
-    else:
-        what = f"a {suffix} document has no rows"
-        advice, replacement = "make a table of it, one text and its label a row", f"{stem}.csv"
-    yield ConfigError(what, where=key, found=value, fix=f"{advice}, then {format_override(key, replacement)}")
+    reason = None if URL.match(value) else refusal(Path(value))
+    if reason is not None:
+        replacement = str(Path(value).with_suffix("")).removesuffix(".tar") + reason.suffix
+        yield ConfigError(
+            reason.what, where=key, found=value, fix=f"{reason.fix}, then {format_override(key, replacement)}"
+        )
 
 
 def _format_and_suffix(key: str, value: str, format_: Format) -> Iterator[AutotuneError]:
     """Checks a binary format against the suffix of the file; text may have any suffix."""
-    format_of_suffix = FORMAT_OF_SUFFIX.get(suffix_of(Path(value)))
+    format_of_suffix = READABLE.get(suffix_of(Path(value)))
     if (
         format_of_suffix is None
         or URL.match(value)
-        or format_ in (Format.auto, Format.hub, Format.brat, Format.folders, format_of_suffix)
+        or format_ in (Format.auto, Format.hub, *FOLDERS, format_of_suffix)
     ):
         return
     if format_ is Format.spans and format_of_suffix is not Format.xlsx:
@@ -151,7 +114,7 @@ def task_matches_dataset(config: RunConfig) -> Iterator[AutotuneError]:
 def hub_keys(config: RunConfig) -> Iterator[AutotuneError]:
     """Checks that keys of the Hub are only set for data of the Hub, and that each of `data_files` belongs to a split."""
     data = config.dataset
-    is_local = data.path.startswith(("/", "./", "../", "~", "sample/")) or FORMAT_OF_SUFFIX.get(
+    is_local = data.path.startswith(("/", "./", "../", "~", "sample/")) or READABLE.get(
         suffix_of(Path(data.path))
     )
     if data.format not in (Format.auto, Format.hub) or (data.format is Format.auto and is_local):
@@ -170,7 +133,7 @@ def hub_keys(config: RunConfig) -> Iterator[AutotuneError]:
             ),
         )
     elif files and not any(
-        part.name in files or FILE_NAME.search(part.name) for part in parse_slices(data.splits.train)
+        part.name in files or FILE_NAME.search(part.name) for part in parse_split(data.splits.train)
     ):
         yield ConfigError(
             "files are named, and none of them is for train",
@@ -181,7 +144,7 @@ def hub_keys(config: RunConfig) -> Iterator[AutotuneError]:
 
 
 def _split_names(data: DatasetConfig, split: str) -> set[str]:
-    names = {part.name for part in parse_slices(getattr(data.splits, split))}
+    names = {part.name for part in parse_split(getattr(data.splits, split))}
     return names | {"valid", "val", "dev"} if "validation" in names else names
 
 
@@ -206,13 +169,13 @@ def format_options(config: RunConfig) -> Iterator[AutotuneError]:
     if data.delimiter is not None:
         problem = None
         if data.delimiter == "" or re.search(r"[\r\n]", data.delimiter):
-            problem = "a delimiter is a mark within a line"
+            problem = "a delimiter cannot be empty or a line break"
         elif data_format in NO_DELIMITER:
             problem = f"{data_format} data have no delimiter"
         elif data_format is Format.csv and (
             len(data.delimiter.replace("\\t", "\t")) != 1 or data.delimiter == '"'
         ):
-            problem = "a delimiter of CSV is one character, and no quote"
+            problem = "a CSV delimiter is one character and not a quote"
         if problem:
             yield ConfigError(
                 problem, where="dataset.delimiter", found=repr(data.delimiter), fix="dataset.delimiter=null"
@@ -221,7 +184,9 @@ def format_options(config: RunConfig) -> Iterator[AutotuneError]:
         try:
             "".encode(data.encoding)
             problem = (
-                f"{data_format} data are no text, so they have no encoding" if data_format in BINARY else None
+                f"{data_format} data are not text, so they have no encoding"
+                if data_format in BINARY
+                else None
             )
         except (LookupError, ValueError):
             problem = "unknown encoding"
@@ -242,7 +207,7 @@ def format_options(config: RunConfig) -> Iterator[AutotuneError]:
         number = getattr(data, key)
         if number != default:
             yield ConfigError(
-                f"columns have numbers in CoNLL files alone, and the data are {data.format}",
+                f"columns are numbered only in CoNLL files, but the format is {data.format}",
                 where=f"dataset.{key}",
                 found=str(number),
                 fix=f"dataset.{key}={default}; columns with names: dataset.columns.tags=NAME",
@@ -254,7 +219,7 @@ def _format_of(data: DatasetConfig) -> Format | None:
     if data.format is not Format.auto:
         return data.format
     names = [name for split in SPLITS for name in _split_names(data, split)]
-    return None if any(map(FILE_NAME.search, names)) else FORMAT_OF_SUFFIX.get(suffix_of(Path(data.path)))
+    return None if any(map(FILE_NAME.search, names)) else READABLE.get(suffix_of(Path(data.path)))
 
 
 def row_counts(config: RunConfig) -> Iterator[AutotuneError]:
@@ -271,14 +236,14 @@ def row_counts(config: RunConfig) -> Iterator[AutotuneError]:
     classes = max(2, len(data.labels or ()))
     if Kind.label in kinds and data.limit is not None and data.limit < classes and not data.streaming:
         yield ConfigError(
-            f"with {data.limit} rows not every one of {classes} classes can have a row",
+            f"{data.limit} rows are too few for {classes} classes",
             where="dataset.limit",
             found=str(data.limit),
             fix=f"dataset.limit={max(100, 10 * classes)}",
         )
     if data.streaming and config.trainer.max_steps is None:
         yield ConfigError(
-            "rows that stream have no number, so it must be said when training ends",
+            "the number of streamed rows is unknown, so the number of steps must be set",
             where="trainer.max_steps",
             found="dataset.streaming=true and trainer.max_steps=null",
             fix="trainer.max_steps=10000",

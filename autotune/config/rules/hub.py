@@ -36,18 +36,18 @@ def push_keys(config: RunConfig) -> Iterator[AutotuneError]:
     yield from push_target(hub)
     if hub.offline is Offline.always and hub.when_offline is WhenOffline.refuse:
         yield ConfigError(
-            "a run that may not ask the Hub cannot be pushed",
+            "a run that works offline cannot be pushed",
             where="hub.offline",
             found=f"always, with hub={hub.visibility}",
             fix="hub.when_offline=queue leaves it for autotune push RUN; or hub=none",
         )
     if hub.adapter_only and config.peft is None:
         yield ConfigError(
-            "without an adapter there is none to push", where="hub.adapter_only", found="peft=none", fix="peft=lora"
+            "there is no adapter to push", where="hub.adapter_only", found="peft=none", fix="peft=lora"
         )  # fmt: skip
     if hub.every is not None and hub.create_pr:
         yield ConfigError(
-            "weights on the way go to a branch, not into a pull request",
+            "intermediate weights go to a branch, not into a pull request",
             where="hub.every",
             found=f"{hub.every}, with hub.create_pr=true",
             fix="hub.create_pr=false, or hub.every=null",
@@ -66,7 +66,7 @@ def push_keys(config: RunConfig) -> Iterator[AutotuneError]:
     local = config.model.tiny is not None or (config.model.name_or_path or "").startswith((".", "/", "~"))
     if local and config.peft is not None and (hub.adapter_only or not config.peft.merge):
         yield ConfigError(
-            "the adapter alone helps nobody: its base model is on this machine only",
+            "the adapter alone is useless to others: its base model is only on this machine",
             where="hub.adapter_only" if hub.adapter_only else "peft.merge",
             found=f"hub={hub.visibility} with a base model that is not on the Hub",
             fix="hub.adapter_only=false peft.merge=true pushes the merged model",

@@ -53,7 +53,7 @@ def columns(config: RunConfig) -> Iterator[AutotuneError]:
 def _group_by_label(columns: ColumnsConfig, config: RunConfig) -> Iterator[AutotuneError]:
     if Kind.label in _column_kinds(config) and columns.group == (columns.label or "label"):
         yield ConfigError(
-            "rows with the same label would stay together, so validation would have other labels than train",
+            "rows with the same label would be kept together, so train and validation would have different labels",
             where="dataset.columns.group",
             found=columns.group,
             fix="dataset.columns.group=null",

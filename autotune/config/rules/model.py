@@ -25,7 +25,7 @@ WEIGHT_SUFFIXES = (
 REFUSED_ARGUMENTS = {
     "trust_remote_code": "code from model repositories is never run",
     "use_fast": "words and tokens can only be aligned by fast tokenizers",
-    "revision": "it is said by model.revision",
+    "revision": "model.revision is the key for it",
     "config": "it comes with the model",
     "token": "it comes from HF_TOKEN or hf auth login",
 }
@@ -76,7 +76,7 @@ def base_model_name(config: RunConfig) -> Iterator[AutotuneError]:
     name_or_path = config.model.name_or_path or ""
     if name_or_path.startswith("hub:") and "@" in name_or_path and config.model.revision is not None:
         yield ConfigError(
-            "the revision is said twice",
+            "the revision is given twice",
             where="model.revision",
             found=f"model.name_or_path={name_or_path} model.revision={config.model.revision}",
             fix="model.revision=null",
@@ -98,7 +98,7 @@ def base_model_name(config: RunConfig) -> Iterator[AutotuneError]:
         )
     elif file.suffix.lower() in (".gguf", ".ggml"):
         yield ConfigError(
-            f"a {file.suffix} file is quantized for reading alone and cannot be trained",
+            f"a {file.suffix} file is quantized for inference and cannot be trained",
             where="model.name_or_path",
             found=name_or_path,
             fix="model.name_or_path=ID_OF_THE_MODEL_THAT_IT_WAS_MADE_FROM",
@@ -181,7 +181,9 @@ def target_modules(config: RunConfig) -> Iterator[AutotuneError]:
     problems = [
         "no layer would get an adapter" if not modules else None,
         "a layer has no name" if any(not name.strip() for name in modules) else None,
-        "auto chooses all layers, so it stands alone" if "auto" in modules and names else None,
+        "auto already means all layers, so it cannot be combined with names"
+        if "auto" in modules and names
+        else None,
         "a layer is named twice" if len(set(modules)) < len(modules) else None,
         f"every linear layer is auto, not {all_aliases[0]}" if all_aliases else None,
     ]

@@ -38,7 +38,7 @@ def _texts(value: Any, prefix: str) -> Iterator[tuple[str, str]]:
 def token_refused(where: str) -> ConfigError:
     """Returns the error for a Hub token in the configuration or on the command line."""
     return ConfigError(
-        "a Hub token may not stand in the configuration: it would be saved with the run",
+        "a Hub token must not be in the configuration: it would be saved with the run",
         where=where,
         fix="hf auth login, or the environment variable HF_TOKEN; and make a new token, this one was seen",
     )
@@ -47,7 +47,7 @@ def token_refused(where: str) -> ConfigError:
 def secret_refused(where: str, name: str) -> ConfigError:
     """Returns the error for the value of a secret variable in the configuration or on the command line."""
     return ConfigError(
-        f"the value of the environment variable {name} may not stand in the configuration: it would be saved with the run",
+        f"the value of the environment variable {name} must not be in the configuration: it would be saved with the run",
         where=where,
-        fix=f"another value; where it is no secret: env -u {name} autotune …",
+        fix=f"another value; if it is not a secret: env -u {name} autotune …",
     )

@@ -21,7 +21,7 @@ def learning_rate(config: RunConfig) -> Iterator[AutotuneError]:
     """Checks that learning rates are above 0 and at most 1."""
     if config.trainer.learning_rate == 0:
         yield ConfigError(
-            "with a learning rate of 0 nothing is learned",
+            "a learning rate of 0 learns nothing",
             where="trainer.learning_rate",
             found="0",
             fix=f"trainer.learning_rate={(config.peft or config.model).learning_rate}",
@@ -58,7 +58,7 @@ def intervals(config: RunConfig) -> Iterator[AutotuneError]:
             )
     if trainer.patience is not None and data.splits.validation is None and not data.validation_fraction:
         yield ConfigError(
-            "without validation nothing says when to stop early",
+            "early stopping needs a validation split",
             where="trainer.patience",
             found=f"{trainer.patience}, with dataset.splits.validation=null and dataset.validation_fraction=0",
             fix="trainer.patience=null, or dataset.validation_fraction=0.1",
@@ -90,7 +90,9 @@ def compile_with_packing(config: RunConfig) -> Iterator[AutotuneError]:
 def seed(config: RunConfig) -> Iterator[AutotuneError]:
     """Checks that every random generator accepts the seed."""
     if config.seed > MAX_SEED:
-        yield ConfigError("a seed is smaller than 2**63", where="seed", found=str(config.seed), fix="seed=42")
+        yield ConfigError(
+            "a seed must be smaller than 2**63", where="seed", found=str(config.seed), fix="seed=42"
+        )
 
 
 def run_name(config: RunConfig) -> Iterator[AutotuneError]:
@@ -105,7 +107,7 @@ def run_name(config: RunConfig) -> Iterator[AutotuneError]:
             f"{MAX_NAME_BYTES} bytes at most",
             where="name",
             found=repr(name[:MAX_NAME_BYTES]),
-            fix="name=my_run; where run folders are is said by runs=FOLDER",
+            fix="name=my_run; runs=FOLDER sets where run folders are",
         )
 
 

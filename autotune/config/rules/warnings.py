@@ -23,7 +23,7 @@ def rates(config: RunConfig) -> Iterator[AutotuneError]:
     is_pretrained = tiny_architecture(config) is None
     if peft is not None and rate < MIN_RATE_ADAPTERS:
         yield ConfigError(
-            "the learning rate is one of full fine-tuning; adapters learn little with it",
+            "this learning rate suits full fine-tuning; adapters usually need a higher one",
             where="trainer.learning_rate",
             found=f"{rate:g} with peft.method={peft.method}",
             fix=f"trainer.learning_rate={max(peft.learning_rate, 1e-4):g}",
@@ -31,7 +31,7 @@ def rates(config: RunConfig) -> Iterator[AutotuneError]:
     if is_pretrained and rate > (MAX_RATE_ADAPTERS if peft is not None else MAX_RATE_FULL):
         usual = (peft or config.model).learning_rate
         yield ConfigError(
-            "so high a learning rate makes a pretrained model forget what it knows",
+            "a learning rate this high makes a pretrained model forget what it knows",
             where="trainer.learning_rate",
             found=f"{rate:g}",
             fix=f"trainer.learning_rate={usual if usual < rate else 5e-5:g}",
@@ -57,7 +57,7 @@ def optimizer(config: RunConfig) -> Iterator[AutotuneError]:
         )
     if trainer.weight_decay >= 1:
         yield ConfigError(
-            "so much weight decay outweighs what is learned",
+            "this much weight decay outweighs what is learned",
             where="trainer.weight_decay",
             found=str(trainer.weight_decay),
             fix="trainer.weight_decay=0.01",
@@ -84,7 +84,7 @@ def rows_and_tokens(config: RunConfig) -> Iterator[AutotuneError]:
     every = trainer.evaluate_every
     if trainer.max_steps is not None and every.endswith("st") and int(every[:-2]) > trainer.max_steps:
         yield ConfigError(
-            "training ends before the first evaluation is due, so only its end is looked at",
+            "training ends before the first evaluation is due, so only the final weights are evaluated",
             where="trainer.evaluate_every",
             found=f"{every} with trainer.max_steps={trainer.max_steps}",
             fix=f"trainer.evaluate_every={max(1, trainer.max_steps // 4)}st",
@@ -99,7 +99,7 @@ def rows_and_tokens(config: RunConfig) -> Iterator[AutotuneError]:
         )
     if longest is not None and longest < MIN_LENGTH:
         yield ConfigError(
-            "hardly a word fits into so few tokens",
+            "this limit leaves room for hardly a word",
             where="task.max_length",
             found=str(longest),
             fix="task.max_length=128",
@@ -126,7 +126,7 @@ def adapters(config: RunConfig) -> Iterator[AutotuneError]:
         return
     if peft.quantization is not Quantization.none and tiny_architecture(config) is not None:
         yield ConfigError(
-            "nothing is gained by holding a tiny model in fewer bits",
+            "quantizing a tiny model gains nothing",
             where="peft.quantization",
             found=f"{peft.quantization} with model.tiny={config.model.tiny}",
             fix="peft.quantization=none",
@@ -143,7 +143,7 @@ def adapters(config: RunConfig) -> Iterator[AutotuneError]:
         )
     if peft.dropout > 0.5:
         yield ConfigError(
-            "adapters hardly learn where most of their inputs are dropped",
+            "adapters hardly learn if most of their inputs are dropped",
             where="peft.dropout",
             found=str(peft.dropout),
             fix="peft.dropout=0.05",

@@ -40,7 +40,7 @@ def first_annotation(row: RawRow, counts: Counter[str], *, predicting: bool) -> 
         counts["tasks that the annotator skipped were left out"] += 1
         return False, None
     if len(kept) > 1:
-        counts["tasks have several annotations, of which the first was read"] += 1
+        counts["tasks have several annotations; only the first was read"] += 1
     return True, kept[0] if kept else None
 
 

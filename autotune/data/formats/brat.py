@@ -63,7 +63,7 @@ def read_brat(folder: Path, config: DatasetConfig, notes: list[str]) -> Iterator
         yield {"id": stem, "text": text, "spans": spans, "annotated_in": str(texts[stem].with_suffix(".ann"))}
     if ignored:
         what = ", ".join(f"{name} {count}" for name, count in sorted(ignored.items()))
-        notes.append(f"{folder}: lines of .ann files that are no entities were left out: {what}")
+        notes.append(f"{folder}: lines of .ann files that are not entities were left out: {what}")
 
 
 def _entities(
@@ -122,7 +122,7 @@ def _entity(line: str, at: str) -> dict[str, Any]:
         )
     if ";" in match["offsets"]:
         raise DataError(
-            "the entity is in several pieces, which tags cannot say",
+            "the entity is discontinuous, which tags cannot express",
             where=at,
             found=repr(line[:120]),
             fix="one piece a T line, or one entity from the first to the last piece",

@@ -24,14 +24,14 @@ def single(value: Any, name: str, at: str) -> Any:
             "the cell holds several values where one is needed",
             where=f"{at}, column {name}",
             found=str(value)[:80],
-            fix="a column with one text or one label a row",
+            fix="a column with one text or one label per row",
         )
     if isinstance(value, bytes):
         try:
             return value.decode()
         except UnicodeDecodeError as error:
             raise DataError(
-                "the cell holds bytes that are no UTF-8 text",
+                "the cell holds bytes that are not valid UTF-8",
                 where=f"{at}, column {name}",
                 found=repr(value[:40]),
                 fix="write the column as text",
@@ -100,7 +100,7 @@ def list_of(value: Any, name: str, at: str) -> list[Any]:
         if isinstance(parsed, list):
             return parsed
     raise DataError(
-        "the cell holds no list",
+        "the cell does not hold a list",
         where=f"{at}, column {name}",
         found=repr(value)[:80],
         fix="a list of words and a list of tags, one a word; for texts with offsets: dataset=spans",

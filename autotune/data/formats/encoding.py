@@ -51,7 +51,7 @@ def lines(file: TextIO, path: Path) -> Iterator[tuple[int, str]]:
                 f"the line has more than {LONGEST_LINE:,} characters",
                 where=f"{path}:{number}",
                 found=f"{line[:80]} …",
-                fix="one row a line; dataset.format=json for a JSON list on one line",
+                fix="one row per line; dataset.format=json for a JSON list on one line",
             )
         yield number, line
 
@@ -114,7 +114,7 @@ def _decoding_error(path: Path, encoding: str) -> str | None:
                 at = block.find("\0")
                 if at >= 0:
                     raise DataError(
-                        "the file holds NUL bytes: it is damaged, no text, or UTF-16",
+                        "the file holds NUL bytes: it is damaged, not text, or UTF-16",
                         where=f"{path}:{number + block.count(chr(10), 0, at)}",
                         fix="save it as UTF-8 (Excel: CSV UTF-8), or dataset.encoding=utf-16",
                     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from autotune.config.compression import suffix_of
 from autotune.config.enums import Format
+from autotune.config.formats import TEXT_SUFFIX
 from autotune.config.labels import TAG
 from autotune.config.schema import DatasetConfig
 from autotune.data.formats.brat import natural_key
@@ -15,7 +16,6 @@ from autotune.errors import DataError, listing
 
 LABEL_PREFIX = "__label__"
 LINE = re.compile(rf"{LABEL_PREFIX}(?P<label>\S+)(?:[ \t]+(?P<text>.*))?", re.DOTALL)
-TEXT_SUFFIX = ".txt"
 
 
 def is_fasttext(path: Path, config: DatasetConfig) -> bool:

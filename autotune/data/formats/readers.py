@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotune.config.compression import is_compressed, suffix_of
 from autotune.config.enums import Format
+from autotune.config.formats import BINARY, FOLDERS, READABLE, REFUSED
 from autotune.config.schema import DatasetConfig
 from autotune.data.formats.arrow import class_labels, rows_of
 from autotune.data.formats.brat import is_brat, read_brat
@@ -33,31 +34,6 @@ if TYPE_CHECKING:
 RawRow = Mapping[str, Any]
 Notes = list[str]
 
-SUFFIXES: Mapping[str, Format] = {
-    ".csv": Format.csv,
-    ".tsv": Format.csv,
-    ".json": Format.json,
-    ".jsonl": Format.jsonl,
-    ".ndjson": Format.jsonl,
-    ".parquet": Format.parquet,
-    ".arrow": Format.arrow,
-    ".xlsx": Format.xlsx,
-    ".xlsm": Format.xlsx,
-    ".conll": Format.conll,
-    ".conllu": Format.conll,
-    ".bio": Format.conll,
-    ".iob": Format.conll,
-    ".fasttext": Format.fasttext,
-}
-BINARY = (Format.xlsx, Format.parquet, Format.arrow)
-"""Formats that are not text and have their own compression."""
-UNSUPPORTED_SUFFIXES = {
-    ".xls": "Excel's old form: open it and save it as .xlsx or as CSV UTF-8",
-    ".ods": "LibreOffice's form: open it and save it as .xlsx or as CSV UTF-8",
-    ".zip": "compressed: unzip FILE",
-}
-"""Suffixes of files that are not read, with the advice that the error gives; FILE becomes the name of the file."""
-
 
 def format_of(path: Path, config: DatasetConfig) -> Format:
     """Returns the format of a file or folder: `dataset.format` if set, else detected from suffix and content.
@@ -70,24 +46,23 @@ def format_of(path: Path, config: DatasetConfig) -> Format:
             return Format.brat
         return Format.folders if is_class_folder(path) else Format.arrow
     suffix = suffix_of(path)
-    if suffix in UNSUPPORTED_SUFFIXES:
-        advice = UNSUPPORTED_SUFFIXES[suffix].replace("FILE", path.name)
-        raise DataError(f"{suffix} files are not read", where=str(path), fix=advice)
+    if suffix in REFUSED:
+        raise DataError(REFUSED[suffix].what, where=str(path), fix=REFUSED[suffix].fix)
     is_configured = config.format not in (Format.auto, Format.hub)
-    if config.format in (Format.brat, Format.folders):
+    if config.format in FOLDERS:
         raise DataError(
             f"{config.format} data are a folder",
             where=str(path),
             fix=format_text_override("dataset.path", str(path.parent)),
         )
-    form = config.format if is_configured else SUFFIXES.get(suffix)
+    form = config.format if is_configured else READABLE.get(suffix)
     if form is None and is_fasttext(path, config):
         form = Format.fasttext
     if form is None:
         raise DataError(
-            "the name of the file does not say what form it has",
+            "the format of the file is unknown",
             where=str(path),
-            found=f"known suffixes: {listing(SUFFIXES, 20)}",
+            found=f"known suffixes: {listing(READABLE, 20)}",
             fix="dataset.format=conll, or csv, json, jsonl, parquet, arrow, xlsx, spans, brat, fasttext, folders; "
             "predict: --format",
         )
@@ -200,7 +175,7 @@ def _json(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
             RecursionError,
         ) as error:  # json raises ValueError for numbers of more than 4300 digits
             line = getattr(error, "lineno", 1)
-            fix = "dataset.format=jsonl for one object a line" if "Extra data" in str(error) else None
+            fix = "dataset.format=jsonl for one object per line" if "Extra data" in str(error) else None
             raise DataError(
                 "the file is not valid JSON", where=f"{path}:{line}", found=str(error), fix=fix
             ) from error
@@ -263,7 +238,7 @@ def _jsonl(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
 
 
 def _duplicate_key_error(error: DuplicateKeyError, where: str) -> DataError:
-    return DataError(str(error), where=where, fix="rename one, or delete the one that is not meant")
+    return DataError(str(error), where=where, fix="rename one of them, or delete the wrong one")
 
 
 def _json_row(item: Any) -> RawRow | None:
@@ -276,7 +251,7 @@ def _json_row(item: Any) -> RawRow | None:
 def _spans(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
     """Yields texts with entities by character offsets; `autotune.data.formats.spans` later unifies the tools' layouts."""
     readers = {Format.json: _json, Format.parquet: _parquet, Format.arrow: _arrow}
-    return readers.get(SUFFIXES.get(suffix_of(path), Format.jsonl), _jsonl)(path, config, notes)
+    return readers.get(READABLE.get(suffix_of(path), Format.jsonl), _jsonl)(path, config, notes)
 
 
 def _parquet(path: Path, config: DatasetConfig, notes: Notes) -> Iterator[RawRow]:
@@ -320,7 +295,7 @@ def _damaged(form: str, path: Path, error: BaseException) -> AutotuneError:
     if isinstance(error, OSError) and is_refusal(error):
         return system_error(error, path, doing="read", elsewhere="dataset.path=FILE")
     return DataError(
-        f"the file is no readable {form}",
+        f"the file is not readable as {form}",
         where=str(path),
         found=message_of(error),
         fix="it was cut off, or is something else: copy or download it again",

@@ -172,7 +172,7 @@ def _damaged(path: Path, error: BaseException) -> AutotuneError:
     if isinstance(error, OSError) and is_refusal(error):
         return system_error(error, path, doing="read", elsewhere="dataset.path=FILE")
     return DataError(
-        "the file is no readable Excel workbook (.xlsx)",
+        "the file is not a readable Excel workbook (.xlsx)",
         where=str(path),
         found=message_of(error),
         fix=f"{SAVE_AS_CSV}; or copy it again, if it was cut off",

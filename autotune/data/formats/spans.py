@@ -167,7 +167,7 @@ class _Reader:
                     fix="annotate with Label Studio's <Text>, not <HyperText>",
                 )
             if "start" not in value or "end" not in value:
-                self.counts["results that are no entities (relations, choices) were left out"] += 1
+                self.counts["results that are not entities (relations, choices) were left out"] += 1
             elif not any(value.get(name) for name in LABEL_KEYS):
                 self.counts["entities without a label were left out"] += 1
             else:

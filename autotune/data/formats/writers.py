@@ -190,7 +190,9 @@ def _brat(rows: Rows, path: Path) -> None:
         at, name = f"row {number} (id {row['id']})", row["id"]
         file = path / f"{name}.txt"
         if not name or name != Path(name).name or name.startswith(".") or len(name.encode()) > 200:
-            raise DataError("brat has a file a row, and the id is no name of one", where=at, fix="--to spans")
+            raise DataError(
+                "brat has one file per row, and this id is not a valid file name", where=at, fix="--to spans"
+            )
         if file.exists():
             raise DataError("brat has a file a row, and two rows have this id", where=at, fix="--to spans")
         file.write_text(row["text"], encoding="utf-8", newline="")

@@ -75,11 +75,11 @@ def merged(ours: str, theirs: str, *, where: str, overwrite: bool) -> str:
     # With marks, the digest covers the managed metadata; without marks, the card is not ours and they must agree.
     if not overwrite and (old.was_edited or (old.inside is None and contrary)):
         raise HubError(
-            "somebody has edited the part of the model card that a push writes",
+            "the part of the model card that autotune writes was edited",
             where=f"{where}, README.md",
             found=f"other metadata: {listing(contrary)}" if contrary else "another text between the marks",
             fix="text of yours belongs above or below the marks; hub.overwrite_card=true "
-            "(autotune push RUN --overwrite-card) gives these edits up",
+            "(autotune push RUN --overwrite-card) discards these edits",
         )
     users_values = {key: value for key, value in old.values.items() if key not in (*MANAGED_KEYS, "tags")}
     values = new.values | users_values
@@ -117,7 +117,7 @@ def _parse(card: str) -> _Card:
         values = yaml.safe_load(header[1] or "") if header else None
     except yaml.YAMLError as error:
         raise HubError("the metadata of the model card on the Hub cannot be read", found=str(error)[:200],
-                       fix="mend README.md on the Hub") from error  # fmt: skip
+                       fix="correct README.md on the Hub") from error  # fmt: skip
     values = values if isinstance(values, dict) else {}
     front_matter = header[0] if header else ""
     body = text[len(front_matter) :]

@@ -34,9 +34,9 @@ def test_a_full_disk_loses_nothing(train, small_disk, reference):
         assert "Traceback" not in said and "run the same command again" in said
         standing = checkpoints(runs / "full")
         assert (
-            f"the checkpoint {standing[-1]} stands" in said if standing else "there is no checkpoint" in said
+            f"the checkpoint {standing[-1]} is safe" in said if standing else "there is no checkpoint" in said
         )
-        assert status(runs / "full")["state"] == "failed" or "could not be noted" in said
+        assert status(runs / "full")["state"] == "failed" or "could not be written to" in said
         assert not (runs / "full" / "model").exists() or place in ("predictions", "metrics")
         (small_disk / "ballast").unlink()
     assert standing
