@@ -114,9 +114,7 @@ def refuse_ways_out(folder: Path) -> None:
                 continue  # removed meanwhile by another process
             inside = stat.S_ISLNK(mode) and Path(os.path.realpath(entry)).is_relative_to(home)
             if not (inside or stat.S_ISREG(mode)):
-                found = (
-                    f"a link to {entry.readlink()}" if stat.S_ISLNK(mode) else "neither a file nor a folder"
-                )
+                found = f"a link to {entry.readlink()}" if stat.S_ISLNK(mode) else "not a file or folder"
                 raise ConfigError("the run folder holds what no run writes", where=str(entry), found=found,
                                   fix="remove it")  # fmt: skip
 
