@@ -19,7 +19,7 @@ class ClassWeights(StrEnum):
 
 
 class Format(StrEnum):
-    """Form of the data behind `dataset.path`."""
+    """Format of the data at `dataset.path`."""
 
     auto = "auto"
     hub = "hub"
@@ -60,7 +60,7 @@ class Dedup(StrEnum):
 
 
 class CheckLevel(StrEnum):
-    """What becomes of what the check finds."""
+    """How `check` treats its findings."""
 
     none = "none"
     """Only problems that make a run impossible are checked."""
@@ -118,7 +118,7 @@ class PeftMethod(StrEnum):
 
 
 class Quantization(StrEnum):
-    """How the frozen base model is held in memory."""
+    """Number format of the frozen base model in memory."""
 
     none = "none"
     int8 = "int8"
@@ -136,14 +136,14 @@ class Precision(StrEnum):
 
 
 class Batching(StrEnum):
-    """Which rows an optimizer step learns from; every row once an epoch either way."""
+    """Which rows an optimizer step learns from; each row occurs once per epoch in any case."""
 
     exact = "exact"
     """The next rows in a random order of all rows."""
     packed = "packed"
     """The same rows, concatenated into one sequence without padding."""
     bucketed = "bucketed"
-    """Rows of nearly equal length from about fifty steps of that order: less padding, another order of rows."""
+    """Rows of nearly equal length from about fifty steps of that order: less padding, but another order of rows."""
 
 
 class Schedule(StrEnum):
@@ -171,7 +171,7 @@ class Visibility(StrEnum):
 
 
 class WhenOffline(StrEnum):
-    """What becomes of a run that is to be pushed where the Hub cannot be reached."""
+    """What to do if a run is to be pushed but the Hub cannot be reached."""
 
     refuse = "refuse"
     """The run is refused before training."""
@@ -187,7 +187,7 @@ class CardLanguage(StrEnum):
 
 
 class Guard(StrEnum):
-    """What happens where training goes wrong without an error."""
+    """What to do if training goes wrong without an error."""
 
     warn = "warn"
     stop = "stop"
@@ -195,7 +195,7 @@ class Guard(StrEnum):
 
 
 class Resume(StrEnum):
-    """What happens when the run's folder exists."""
+    """What to do if the run's folder exists."""
 
     auto = "auto"
     never = "never"

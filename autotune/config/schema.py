@@ -72,7 +72,7 @@ class ColumnsConfig(Strict):
     spans: str | None = None
     """NER from character offsets: list of {start, end, label}; `end` is exclusive."""
     document: str | None = None
-    """Summarization: what is summarized."""
+    """Summarization: the text to summarize."""
     summary: str | None = None
     """Summarization: the reference."""
     group: str | None = None
@@ -120,7 +120,7 @@ class DatasetConfig(Strict):
     token_column: int = 0
     """CoNLL: column of the word, from 0; negative numbers count from the right."""
     tag_column: int = -1
-    """CoNLL: column of the tag, counted likewise."""
+    """CoNLL: column of the tag, counted in the same way."""
     tag_scheme: TagScheme = TagScheme.auto
     """Scheme of the tags; all are converted to IOB2. auto: detected."""
     tag_repair: TagRepair = TagRepair.repair
@@ -290,8 +290,8 @@ class HubConfig(Strict):
     revision: str = "main"
     """Branch; created if it does not exist."""
     every: Annotated[int | None, Field(ge=1)] = None
-    """Pushes the current weights to the branch `last` after every this many evaluations, during training. null: only the
-    final weights, when the run is finished, and only if they are not the best ones."""
+    """During training, pushes the current weights to the branch `last` each time this many evaluations were made. null:
+    only the final weights, when the run is finished, and only if they are not the best ones."""
     create_pr: bool = False
     """Opens a pull request instead of a commit on `revision`; a second push adds to the open one."""
     tag: str | None = None

@@ -29,18 +29,23 @@ class HubFailure(StrEnum):
 
 
 _TYPES = (
-    (HubFailure.gated, {"GatedRepoError"}, "gated repo|gated dataset"),
-    (HubFailure.no_revision, {"RevisionNotFoundError"}, None),
-    (HubFailure.no_repository, {"RepositoryNotFoundError", "HFValidationError"}, None),
-    (HubFailure.offline, {"OfflineModeIsEnabled"}, None),
+    (HubFailure.gated, {"GatedRepoError"}),
+    (HubFailure.no_revision, {"RevisionNotFoundError"}),
+    (HubFailure.no_repository, {"RepositoryNotFoundError", "HFValidationError"}),
+    (HubFailure.offline, {"OfflineModeIsEnabled"}),
     (
         HubFailure.unreachable,
         {"ConnectionError", "LocalEntryNotFoundError", "TimeoutError", "TransportError"},
-        "couldn't connect",
     ),
 )
-"""Names of exception classes and phrases of messages, in order of precedence. Classes are compared by name, because
-their modules differ between versions of huggingface_hub, httpx and requests."""
+"""Names of exception classes, in order of precedence. Classes are compared by name, because their modules differ
+between versions of huggingface_hub, httpx and requests."""
+_PHRASES = (
+    (HubFailure.gated, re.compile("gated repo|gated dataset")),
+    (HubFailure.unreachable, re.compile("couldn't connect")),
+)
+"""Phrases of messages, for errors that no class tells: the Hub's message on a missing repository speaks of gated ones,
+too."""
 
 
 @dataclass(frozen=True)
@@ -74,15 +79,10 @@ def classify_hub_error(error: BaseException) -> HubDiagnosis:
     diagnosis = HubDiagnosis(HubFailure.other, chain, response, None)
     status = response.status_code if response is not None else _status_in(diagnosis.text)
     names, text = diagnosis.type_names, diagnosis.text
-    failure = next(
-        (
-            failure
-            for failure, types, phrase in _TYPES
-            if types & names or (phrase and re.search(phrase, text))
-        ),
-        HubFailure.other if status is None else HubFailure.refused,
-    )
-    return HubDiagnosis(failure, chain, response, status)
+    failures = [failure for failure, types in _TYPES if types & names]
+    failures += [failure for failure, phrase in _PHRASES if phrase.search(text)]
+    failures.append(HubFailure.other if status is None else HubFailure.refused)
+    return HubDiagnosis(failures[0], chain, response, status)
 
 
 def cause_chain(error: BaseException | None) -> Iterator[BaseException]:

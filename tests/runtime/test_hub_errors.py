@@ -29,6 +29,14 @@ ERRORS = {
     "gated, in words": (OSError("You are trying to access a gated repo."), HubFailure.gated, None),
     "revision": (answered(RevisionNotFoundError, 404), HubFailure.no_revision, 404),
     "repository": (answered(RepositoryNotFoundError, 401), HubFailure.no_repository, 401),
+    "repository, with advice on gated ones": (
+        RepositoryNotFoundError(
+            "If you are trying to access a private or gated repo, log in.",
+            response=answered(HfHubHTTPError, 401).response,
+        ),
+        HubFailure.no_repository,
+        401,
+    ),
     "invalid name": (HFValidationError("a/b/c"), HubFailure.no_repository, None),
     "offline": (OfflineModeIsEnabled("offline"), HubFailure.offline, None),
     "connection": (httpx.ConnectError("refused"), HubFailure.unreachable, None),
