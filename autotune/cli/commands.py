@@ -1,6 +1,7 @@
 """All commands, in the order of `autotune --help`."""
 
 from autotune.cli import (
+    bundle,
     check,
     clean,
     compare,
@@ -21,6 +22,7 @@ COMMANDS = {
         train.COMMAND,
         check.CHECK,
         check.PLAN,
+        bundle.COMMAND,
         show.COMMAND,
         explain.COMMAND,
         evaluate.COMMAND,

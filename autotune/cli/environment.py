@@ -91,7 +91,11 @@ def set_offline_mode(configs: Sequence[RunConfig]) -> None:
 
     Without a network and without this, each of their requests waits 23 seconds. `hub.offline=auto` asks
     only if a data set or a model may be on the Hub, once, and goes on with the local cache if it is silent.
+    A run from a bundle never asks.
     """
+    if any(config.bundle for config in configs):
+        os.environ[OFFLINE] = "1"
+        return
     wishes = {config.hub.offline for config in configs}
     if Offline.never in wishes:
         os.environ[OFFLINE] = "0"

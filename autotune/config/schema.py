@@ -368,6 +368,9 @@ class RunConfig(Strict):
     """Folder of the run. null: task, data set, model and a hash of everything that shapes the result."""
     runs: str = "runs"
     """Folder of all run folders."""
+    bundle: str | None = None
+    """File made by `autotune bundle`: rows, base model and features are read from it, and no network is used. Its
+    configuration holds; keys of trainer, peft, checkpoint and the like may still be set."""
     guard: Guard = Guard.warn
     """What to do about non-finite losses, collapse to one class, a flat loss, exploding gradients, empty or endless
     summaries. warn: reports each once, with advice; three non-finite steps in a row stop the run. stop: any of them stops

@@ -44,6 +44,7 @@ def open_base(
     tiny: str,
     texts: Callable[[], Iterable[str]],
     cache: Path,
+    bundled: tuple[str, Path, str | None] | None = None,
 ) -> ModelSpec:
     """Reads config and tokenizer of the base model; no weights.
 
@@ -55,6 +56,7 @@ def open_base(
         tiny: architecture of the tiny model when `model.tiny` is auto.
         texts: returns the training texts that a tiny model's tokenizer is trained on; called only for tiny models.
         cache: folder in which tiny models are kept.
+        bundled: name, folder and commit of the model in a bundle, which is opened instead of the configured one.
 
     Returns:
         The specification. Its `max_length` is the hard limit of the model: rows of its position table, else the
@@ -64,7 +66,9 @@ def open_base(
         ModelError: the model does not exist, cannot be read or does not fit the task.
         ConfigError: no model or two models are named, or `model.max_length` exceeds the model's positions.
     """
-    name, (path, revision) = _locate_or_build(config, tiny, texts, cache)
+    name, (path, revision) = (
+        _open_bundled(*bundled) if bundled else _locate_or_build(config, tiny, texts, cache)
+    )
     model_config = open_config(name, path, revision)
     family = family_of(model_config, name)
     head = head_for(model_config, family, head_of, name=name, task_name=task_name, alternatives=alternatives)
@@ -76,6 +80,13 @@ def open_base(
     max_length = longest_input(model_config, tokenizer, config.max_length)
     tokenizer.model_max_length = max_length
     return ModelSpec(name, path, revision, model_config, tokenizer, family, max_length)
+
+
+def _open_bundled(name: str, folder: Path, commit: str | None) -> tuple[str, tuple[str, str | None]]:
+    """Returns name, path and revision of a model in a bundle; its files are checked like those of any other."""
+    with translate_errors(name):
+        path, _ = locate(str(folder), None)
+    return name, (path, commit)
 
 
 def _locate_or_build(

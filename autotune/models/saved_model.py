@@ -116,7 +116,9 @@ def save_adapter(model: nn.Module, base: ModelSpec, folder: Path) -> None:
 def _write_adapter(model: "peft.PeftModel", base: ModelSpec, folder: Path) -> None:
     """Writes config and weights of the adapter into an existing folder."""
     for adapter in model.peft_config.values():
-        adapter.base_model_name_or_path, adapter.revision = base.path, base.revision
+        # A base that came from the Hub is named by its id, also if its files were read from a bundle.
+        adapter.base_model_name_or_path = base.path if base.revision is None else base.name
+        adapter.revision = base.revision
     # By default peft would ask the Hub whether the vocabulary was resized; it never is.
     model.save_pretrained(str(folder), save_embedding_layers=False)
     follow_umask(*folder.glob("*.safetensors"))

@@ -1,7 +1,7 @@
 """`autotune clean`: what the cache of a runs folder holds, and its removal.
 
-The cache holds what can be made again from the data: tables of rows and of features, tiny models, and what a process
-that died has left of one. Run folders are never touched.
+The cache holds what can be made again: tables of rows and of features, tiny models, unpacked bundles, and what a
+process that died has left of one. Run folders are never touched.
 """
 
 import logging
@@ -25,13 +25,14 @@ logger = logging.getLogger(__name__)
 ENTRY = re.compile(
     r"(?P<table>(?P<rows>rows|features)-[0-9a-f]{24}\.arrow)"
     r"|\.(?P<part>(rows|features)-[0-9a-f]{24}\.arrow)\.\d+\.part"
-    r"|(?P<tiny>tiny-[a-z0-9]+-[0-9a-f]{16})(?P<unfinished>\.\w+)?"
+    r"|(?P<folder>(?P<tiny>tiny)-[a-z0-9]+-[0-9a-f]{16}|bundle-[0-9a-f]{24})(?P<unfinished>\.\w+)?"
 )
 """Names in a cache: tables, and folders of tiny models; what a process that writes has not finished ends differently."""
 KINDS = {
     "rows": "tables of rows",
     "features": "tables of features",
     "tiny": "tiny models",
+    "bundle": "unpacked bundles",
     "part": "unfinished files",
 }
 DAY = 86400
@@ -102,14 +103,15 @@ def find_entries(cache: Path) -> tuple[list[Entry], int]:
     entries, others = [], 0
     for path in sorted(cache.iterdir()) if cache.is_dir() else []:
         match, state = ENTRY.fullmatch(path.name), path.lstat()
-        fitting = stat.S_ISDIR if match and match["tiny"] else stat.S_ISREG
+        fitting = stat.S_ISDIR if match and match["folder"] else stat.S_ISREG
         if match is None or not fitting(state.st_mode):
             others += path.name != LOCK
             continue
-        entry_kind = "part" if match["part"] or match["unfinished"] else match["rows"] or "tiny"
-        files = [path, *path.rglob("*")] if match["tiny"] else [path]
+        unfinished = match["part"] or match["unfinished"]
+        entry_kind = "part" if unfinished else match["rows"] or match["tiny"] or "bundle"
+        files = [path, *path.rglob("*")] if match["folder"] else [path]
         size = sum(file.lstat().st_size for file in files if not file.is_dir())
-        name = match["table"] or match["part"] or match["tiny"]
+        name = match["table"] or match["part"] or match["folder"]
         entries.append(Entry(path, entry_kind, name, size, state.st_mtime))
     return entries, others
 

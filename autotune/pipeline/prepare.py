@@ -38,6 +38,7 @@ from autotune.models.packing import refuse_packing
 from autotune.models.repository import refuse_absent_weights
 from autotune.models.spec import ModelSpec
 from autotune.models.weights import build_meta_model, load_model
+from autotune.pipeline.bundled import Bundle, open_bundle
 from autotune.publishing.target import find, offline, tag_taken
 from autotune.runtime import signals
 from autotune.tasks.base import Task
@@ -96,6 +97,7 @@ class PreflightState:
     config: RunConfig
     cache: Path
     report: Report = field(default_factory=Report)
+    bundle: Bundle | None = None
     rows: Rows | None = None
     facts: dict[str, Any] | None = None
     base: ModelSpec | None = None
@@ -126,6 +128,7 @@ def run_preflight(config: RunConfig, cache: Path) -> PreflightState:
     began = time.perf_counter()
     state = PreflightState(config, cache)
     stages: tuple[tuple[Area, Callable[[PreflightState], None]], ...] = (
+        (Area.data, _unpack),
         (Area.data, _read),
         (Area.labels, _fit_labels),
         (Area.model, _open),
@@ -152,9 +155,19 @@ def run_preflight(config: RunConfig, cache: Path) -> PreflightState:
     return state
 
 
+def _unpack(state: PreflightState) -> None:
+    if state.config.bundle is not None:
+        state.bundle = open_bundle(state.config.bundle, state.cache)
+
+
 def _read(state: PreflightState) -> None:
     config, task_class = state.config, registry.task(state.config.task.name)
-    state.rows = load_rows(config.dataset, task_class.columns, cache=state.cache)
+    if config.bundle is None:
+        state.rows = load_rows(config.dataset, task_class.columns, cache=state.cache)
+    elif state.bundle is not None:
+        state.rows = state.bundle.rows
+    else:
+        return
     state.report.add(note(Area.data, text) for text in state.rows.notes)
     state.report.figures["fingerprint"] = state.rows.fingerprint
     state.report.figures["source"] = state.rows.source
@@ -176,7 +189,7 @@ def _fit_labels(state: PreflightState) -> None:
 def _open(state: PreflightState) -> None:
     """Config and tokenizer; a tiny model is built from the texts, so it needs them."""
     config, task_class, rows = state.config, registry.task(state.config.task.name), state.rows
-    if rows is None and config.model.tiny is not None:
+    if rows is None and (config.model.tiny is not None or config.bundle is not None):
         return
     state.base = open_base(
         config.model,
@@ -186,6 +199,7 @@ def _open(state: PreflightState) -> None:
         task_class.examples.tiny,
         lambda: task_class.texts(rows.splits["train"]) if rows is not None else iter(()),
         state.cache,
+        state.bundle.model if state.bundle is not None else None,
     )
 
 
@@ -295,7 +309,7 @@ def _audit(state: PreflightState) -> None:
                 state.task, state.rows.splits, state.features, report, tiny=config.model.tiny is not None
             )
         )
-    from_hub = bool(state.base and state.base.revision) or bool(
-        state.rows and state.rows.source.get("commit")
+    from_hub = config.bundle is None and (
+        bool(state.base and state.base.revision) or bool(state.rows and state.rows.source.get("commit"))
     )
     report.add(audit_machine(config, state.model, state.precision, report, from_hub=from_hub))

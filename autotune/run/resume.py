@@ -12,6 +12,7 @@ from autotune.config.load import NOT_IDENTITY, changed_at, load_values, parse_co
 from autotune.config.overrides import key_of, normalize_argv
 from autotune.config.schema import RunConfig
 from autotune.errors import ConfigError, format_text_override, listing, nearest, raise_all
+from autotune.run import bundle
 from autotune.run.status import CONFIG
 
 FROM_FOLDER = ("runs", "name", "resume")
@@ -25,14 +26,17 @@ def run_to_resume(words: Sequence[str]) -> Path | None:
 
 
 def members(argv: Sequence[str]) -> list[Member]:
-    """Returns the runs that a command line asks for: those that it composes, or with resume=RUN that existing run.
+    """Returns the runs that a command line asks for: those that it composes, with resume=RUN that existing run, with
+    bundle=FILE those of the bundle.
 
     Raises:
-        ConfigError: see `compose.members` and `load_resumed_config`.
+        ConfigError: see `compose.members`, `load_resumed_config` and `bundle.members`.
     """
     words = normalize_argv(argv)
-    run = run_to_resume(words)
-    return compose.members(argv) if run is None else [Member(load_resumed_config(run, words), tuple(words))]
+    run, file = run_to_resume(words), bundle.bundle_of(words)
+    if run is not None:
+        return [Member(load_resumed_config(run, words), tuple(words))]
+    return compose.members(argv) if file is None else bundle.members(file, argv)
 
 
 def load_resumed_config(run: Path, words: Sequence[str]) -> RunConfig:

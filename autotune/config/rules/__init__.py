@@ -26,7 +26,7 @@ ERRORS = (
     dataset.path, dataset.task_matches_dataset, dataset.hub_keys, dataset.format_options, dataset.row_counts, dataset.language,
     splits.names, splits.splits_overlap, labels.columns, labels.tags, labels.labels, labels.label_map_targets,
     labels.keys_without_labels, model.one_base_model, model.base_model_name, model.tiny_model_keys, model.lengths,
-    model.tokenizer, model.target_modules, model.t5_in_fp16, trainer.learning_rate, trainer.intervals,
+    model.tokenizer, model.target_modules, model.bundled_base, model.t5_in_fp16, trainer.learning_rate, trainer.intervals,
     trainer.compile_with_packing, trainer.seed, run_name, hub.push_keys, gate.conditions,
 )  # fmt: skip
 WARNINGS = (

@@ -34,11 +34,12 @@ def push_keys(config: RunConfig) -> Iterator[AutotuneError]:
             )
         return
     yield from push_target(hub)
-    if hub.offline is Offline.always and hub.when_offline is WhenOffline.refuse:
+    offline = hub.offline is Offline.always or config.bundle is not None
+    if offline and hub.when_offline is WhenOffline.refuse:
         yield ConfigError(
             "a run that works offline cannot be pushed",
-            where="hub.offline",
-            found=f"always, with hub={hub.visibility}",
+            where="hub.offline" if config.bundle is None else "bundle",
+            found=f"{config.bundle or Offline.always}, with hub={hub.visibility}",
             fix="hub.when_offline=queue leaves it for autotune push RUN; or hub=none",
         )
     if hub.adapter_only and config.peft is None:

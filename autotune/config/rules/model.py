@@ -171,6 +171,17 @@ def tokenizer(config: RunConfig) -> Iterator[AutotuneError]:
         )
 
 
+def bundled_base(config: RunConfig) -> Iterator[AutotuneError]:
+    """Checks that a model trained from a bundle needs no base model that exists only in the bundle."""
+    if config.bundle is not None and config.peft is not None and not config.peft.merge:
+        yield ConfigError(
+            "the adapter alone needs its base model, which is only in the bundle",
+            where="peft.merge",
+            found=f"false, with bundle={config.bundle}",
+            fix="peft.merge=true",
+        )
+
+
 def target_modules(config: RunConfig) -> Iterator[AutotuneError]:
     """Checks that the layers for adapters are either `auto` or distinct names."""
     if config.peft is None:

@@ -127,7 +127,7 @@ def runs_folder(config: RunConfig) -> Iterator[AutotuneError]:
 def local_file(config: RunConfig) -> Iterator[AutotuneError]:
     """Checks that no keys of the Hub are set for a file on this machine."""
     data = config.dataset
-    if data.format is Format.auto and is_file(Path(data.path).expanduser()):
+    if config.bundle is None and data.format is Format.auto and is_file(Path(data.path).expanduser()):
         yield from only_hub(data, f"data of the Hub have these, and {data.path} is a file on this machine")
 
 
