@@ -95,6 +95,7 @@ def members(file: str, argv: Sequence[str]) -> list[Member]:
     """
     manifest = read_manifest(file)
     _require_plugins(file, manifest["plugins"])
+    _warn_of_libraries(manifest["libraries"])
     saved = manifest["config"]
     base = parse_config(saved)
     chosen = {key_of(word) for word in argv}
@@ -235,16 +236,6 @@ def _read_manifest(file: str, tar: tarfile.TarFile) -> tuple[dict[str, Any], str
     for name in manifest["files"]:
         if not _is_plain(name):
             raise _damaged(file, f"{name!r} is not a name inside the bundle")
-    different = [
-        f"{name} {number} here, {manifest['libraries'].get(name)} there"
-        for name, number in library_versions().items()
-        if number != manifest["libraries"].get(name)
-    ]
-    if different:
-        logger.warning(
-            "the bundle was made with other versions, so results may differ in the last digits: %s",
-            listing(different),
-        )
     return manifest, hashlib.sha256(content).hexdigest()
 
 
@@ -274,6 +265,20 @@ def _require_plugins(file: str, plugins: dict[str, str]) -> None:
             where=f"bundle={file}",
             found=listing(missing),
             fix=f"tar xf {shell_words(file)} {shell_words(*missing)}; autotune {options} …",
+        )
+
+
+def _warn_of_libraries(libraries: dict[str, str]) -> None:
+    """Warns if packages have other versions than where the bundle was made."""
+    different = [
+        f"{name} {number} here, {libraries.get(name)} there"
+        for name, number in library_versions().items()
+        if number != libraries.get(name)
+    ]
+    if different:
+        logger.warning(
+            "the bundle was made with other versions, so results may differ in the last digits: %s",
+            listing(different),
         )
 
 

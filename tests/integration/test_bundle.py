@@ -208,7 +208,7 @@ def test_a_file_that_is_missing_or_cut_off_is_noticed(elsewhere):
 def test_a_bundle_of_another_version_is_refused_and_other_libraries_are_named(elsewhere, caplog):
     tar = elsewhere / "b.tar"
     libraries = {"torch": "1.0"}
-    bundle.read_manifest(rewritten(tar, lambda *item: with_manifest(*item, libraries=libraries)))
+    configured(Path(rewritten(tar, lambda *item: with_manifest(*item, libraries=libraries))))
     assert "1.0 there" in caplog.text
     with pytest.raises(ConfigError, match=r"pip install autotune==0\.0\.1"):
         bundle.read_manifest(rewritten(tar, lambda *item: with_manifest(*item, autotune="0.0.1")))
