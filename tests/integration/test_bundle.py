@@ -21,7 +21,8 @@ CORPUS = [{"text": f"{word} {number}", "label": label} for number in range(8)
           for word, label in (("bom", "sim"), ("mau", "não"))]  # fmt: skip
 NO_NETWORK = """
 import ctypes, socket, sys
-ctypes.CDLL(None).unshare(0x10000000 | 0x40000000)  # a user's own network namespace, where the system allows it
+unshare, network, user = ctypes.CDLL(None).unshare, 0x40000000, 0x10000000
+unshare(network) and unshare(network | user)  # a network namespace without interfaces, where the system allows it
 class Guard(socket.socket):
     def __init__(self, *arguments, **options):
         raise AssertionError("a socket was opened")
@@ -246,8 +247,7 @@ def test_calls_that_make_no_bundle_are_refused(capsys, tmp_path, monkeypatch):
     assert "there is no such bundle" in capsys.readouterr().err
 
 
-def test_a_real_network_namespace_is_available_or_the_guard_alone_holds():
-    """Shows that the guard of the test above would notice a socket."""
+def test_the_guard_of_these_tests_notices_a_socket():
     code = NO_NETWORK.replace("from autotune", "socket.socket()\nfrom autotune")
     ended = forks().start(cwd=Path.cwd(), code=code).ended()
     assert ended.returncode == 1
