@@ -38,8 +38,8 @@ def push_keys(config: RunConfig) -> Iterator[AutotuneError]:
     if offline and hub.when_offline is WhenOffline.refuse:
         yield ConfigError(
             "a run that works offline cannot be pushed",
-            where="hub.offline" if config.bundle is None else "bundle",
-            found=f"{config.bundle or Offline.always}, with hub={hub.visibility}",
+            where="hub.offline" if config.bundle is None else f"bundle={config.bundle}",
+            found=f"always, with hub={hub.visibility}",
             fix="hub.when_offline=queue leaves it for autotune push RUN; or hub=none",
         )
     if hub.adapter_only and config.peft is None:
