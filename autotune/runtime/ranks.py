@@ -22,7 +22,7 @@ import torch
 import torch.distributed
 from accelerate import PartialState
 
-from autotune.errors import AutotuneError, Findings, Interrupted
+from autotune.errors import AutotuneError, ConfigError, Findings, Interrupted
 from autotune.runtime import launcher, signals
 from autotune.runtime.language import local, word
 
@@ -72,6 +72,26 @@ class Ranks:
             return result
         self._wait_for_rank0(name)
         return on_others()
+
+    def share_text(self, name: str, on_rank0: Callable[[], str]) -> str:
+        """Returns on all ranks the text that a function returns on rank 0.
+
+        Args:
+            name: key in the store, unique in a run.
+            on_rank0: function for rank 0.
+
+        Raises:
+            AutotuneError: another process failed meanwhile.
+        """
+        if self.rank == 0:
+            text = on_rank0()
+            if self._store is not None:
+                self._store.set(name, text)
+            return text
+        self._wait_for_rank0(name)
+        assert self._store is not None, "only where there are several"
+        shared: bytes = self._store.get(name)
+        return shared.decode()
 
     @contextmanager
     def share_errors(self) -> Iterator[None]:
@@ -185,15 +205,13 @@ def init_process_group(timeout: float) -> Iterator[Ranks]:
         timeout: minutes after which a collective fails if a process does not answer.
 
     Raises:
-        AutotuneError: see `Ranks.share_errors`.
+        AutotuneError: the processes cannot be connected, or see `Ranks.share_errors`.
     """
     size = launcher.world_size()
     if size == 1:
         yield Ranks(0, 1)
         return
-    PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(minutes=timeout))
-    # Threads of the connections that still run when the interpreter ends would abort the process.
-    atexit.register(_tear_down)
+    _connect(size, timedelta(minutes=timeout))
     client = torch.distributed.TCPStore(
         os.environ["MASTER_ADDR"],
         int(os.environ["MASTER_PORT"]),
@@ -210,6 +228,57 @@ def init_process_group(timeout: float) -> Iterator[Ranks]:
             ranks.rank0_first("end", lambda: None, lambda: None)
     finally:
         ranks.shutdown()
+
+
+def _connect(size: int, timeout: timedelta) -> None:
+    """Connects all processes.
+
+    Args:
+        size: number of processes.
+        timeout: time after which a collective fails if a process does not answer.
+
+    Raises:
+        AutotuneError: there are too few GPUs, rank 0 cannot use the port, or not all processes have joined.
+    """
+    gpus = torch.cuda.device_count()
+    if gpus and launcher.local_world_size() > gpus:
+        raise ConfigError(
+            "each process needs a GPU of its own",
+            where="launcher.num_processes",
+            found=f"{launcher.local_world_size()} processes and {gpus} GPU{'s' * (gpus > 1)} on this machine",
+            fix="launcher.num_processes=auto, or as many processes as GPUs",
+        )
+    try:
+        PartialState(cpu=not gpus, timeout=timeout)
+    except torch.distributed.DistError as error:
+        raise _connection_refused(error, timeout) from error
+    # Threads of the connections that still run when the interpreter ends would abort the process.
+    atexit.register(_tear_down)
+    joined = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+    if joined != size:
+        raise ConfigError(
+            "not all processes that the launcher announces have joined; the others would train runs of their own",
+            where="WORLD_SIZE",
+            found=f"{size}, and {joined} joined",
+            fix="launcher.num_processes=N on one machine; torchrun or srun on several",
+        )
+
+
+def _connection_refused(error: Exception, timeout: timedelta) -> AutotuneError:
+    """Returns the error for processes that cannot be connected; where autotune has started them, it tries another port."""
+    address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+    if "EADDRINUSE" in str(error):
+        if launcher.is_worker():
+            raise SystemExit(launcher.PORT_TAKEN)
+        return ConfigError(
+            "another process listens on the port through which the processes of the run connect",
+            where="MASTER_PORT",
+            found=address,
+            fix="another MASTER_PORT; torchrun --standalone chooses a free one",
+        )
+    return Interrupted(
+        f"the processes were not all connected through {address} within {timeout}: {str(error).splitlines()[0]}"
+    )
 
 
 def _is_connection_error(error: RuntimeError) -> bool:
