@@ -39,6 +39,11 @@ def is_external() -> bool:
     return not is_worker() and (world_size() > 1 or "TORCHELASTIC_RUN_ID" in os.environ)
 
 
+def hosts_store() -> bool:
+    """Whether the launcher hosts the store through which the processes connect, as torchrun does; else rank 0 does."""
+    return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+
+
 def without_launcher_env(environment: Mapping[str, str]) -> dict[str, str]:
     """Returns the environment without the launcher's variables, for a child process."""
     return {

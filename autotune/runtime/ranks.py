@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -113,18 +113,21 @@ class Ranks:
         recorded it."""
         if self._store is None or self._rank0_is_gone:
             return
-        if self._failed and self.rank:
-            if not self._wait_for_key("noted", PARTING_SECONDS):
+        if self.rank == 0:
+            if self._failed:
+                self._store.set("noted", "done")
+            # After an error some may be dead. Those of torchrun and of autotune itself need not be waited for: torchrun
+            # hosts the store, and autotune exits with the code of the first failure.
+            if not self._failed or not (launcher.is_worker() or launcher.hosts_store()):
+                for rank in range(1, self.size):
+                    self._wait_for_key(f"left {rank}", PARTING_SECONDS)
+            return
+        with suppress(torch.distributed.DistError):  # rank 0 has recorded the error and exited
+            if self._failed and not self._wait_for_key("noted", PARTING_SECONDS):
                 sys.stderr.write(
                     local("error: process 0, which would have reported the reason, did not answer") + "\n"
                 )
-        elif self._failed:
-            self._store.set("noted", "done")
-        elif self.rank:
             self._store.set(f"left {self.rank}", "done")
-        else:
-            for rank in range(1, self.size):
-                self._wait_for_key(f"left {rank}", PARTING_SECONDS)
 
     def _wait_for_rank0(self, name: str) -> None:
         assert self._store is not None, "only where there are several"
@@ -143,15 +146,22 @@ class Ranks:
         return bool(exists)
 
     def _missing_ranks(self) -> str:
-        """Describes the processes that have neither failed nor noticed that another one is gone."""
+        """Names the processes that have neither failed nor noticed that another one is gone."""
         assert self._store is not None, "only where there are several"
         ranks = range(self.size)
         silent = [str(rank) for rank in ranks if not self._store.check([f"lost {rank}"])]
         self._rank0_is_gone = "0" in silent
-        numbers = f"process {' and '.join(silent)} of {self.size}" if silent else "another process"
-        return (
+        return " and ".join(silent)
+
+    def _report_missing(self, ranks: str) -> Interrupted:
+        """Returns the error for processes that are gone, and prints it where rank 0 cannot."""
+        numbers = f"process {ranks} of {self.size}" if ranks else "another process"
+        error = Interrupted(
             f"{numbers}, counted from 0, did not answer: it died, hangs, or trainer.rank_timeout is too short"
         )
+        if self._rank0_is_gone:
+            sys.stderr.write(f"{word('error')}: {local(str(error))}\n")
+        return error
 
     def _error_of_first_failure(self, error: Exception) -> Exception:
         """Returns the error of the process that failed first, which may be this one."""
@@ -160,6 +170,16 @@ class Ranks:
         self._failed = True
         # A launcher sends SIGTERM to the others as soon as one has exited; all must exit with the same code.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        try:
+            return self._common_error_of(error)
+        except torch.distributed.DistError:  # rank 0 hosted the store
+            self._rank0_is_gone = True
+            _tear_down()
+            return error if isinstance(error, AutotuneError) else self._report_missing("0")
+
+    def _common_error_of(self, error: Exception) -> Exception:
+        """Returns the error of the process that failed first, which this one agrees on with the others."""
+        assert self._store is not None, "only where there are several"
         # A lost connection is the consequence of an error elsewhere: look for that one before reporting this.
         lost = isinstance(error, ConnectionError) or (
             isinstance(error, RuntimeError) and _is_connection_error(error)
@@ -167,9 +187,7 @@ class Ranks:
         if lost:
             self._store.set(f"lost {self.rank}", "done")
             if not self._wait_for_key("error", REASON_SECONDS):
-                lost, error = False, Interrupted(self._missing_ranks())
-                if self._rank0_is_gone:  # it would have reported the error
-                    sys.stderr.write(f"{word('error')}: {local(str(error))}\n")
+                lost, error = False, self._report_missing(self._missing_ranks())
         # `add` is atomic: of several processes that fail at the same time, one is first.
         if not lost and self._store.add("errors", 1) == 1:
             is_ours = isinstance(error, AutotuneError)

@@ -165,7 +165,8 @@ class Forks:
         folder.mkdir()
         pid = self.ask(
             {
-                "words": list(map(str, words)), "cwd": str(cwd), "output": str(folder), "code": code, "ranks": ranks, "agent": list(agent),
+                "words": list(map(str, words)), "cwd": str(cwd), "output": str(folder), "code": code, "ranks": ranks,
+                "agent": list(agent),
                 "only": None if only is None else dict(only), "env": env, "armed": armed, "limits": dict(limits or {}),
             }
         )  # fmt: skip
