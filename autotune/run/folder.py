@@ -32,7 +32,6 @@ from autotune.run.saved import ADAPTER, LAST, MODEL, SAVED
 from autotune.run.status import CONFIG, LOCK, STATUS, State, is_run, state_of
 from autotune.runtime import places
 from autotune.runtime.files import (
-    acquire_lock,
     atomic_write,
     disk_errors,
     free_name,
@@ -41,6 +40,7 @@ from autotune.runtime.files import (
     link_or_copy,
     refuse_ways_out,
 )
+from autotune.runtime.locks import acquire_lock
 
 if TYPE_CHECKING:
     from torch import Tensor
