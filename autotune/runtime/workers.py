@@ -157,7 +157,7 @@ def _was_stopped(process: "Popen[bytes]") -> bool:
 def _report_killed(
     processes: "Sequence[Popen[bytes]]", running: "Sequence[Popen[bytes]]", grace_seconds: float
 ) -> None:
-    ranks = " and ".join(str(rank) for rank, process in enumerate(processes) if process in running)
+    ranks = ", ".join(str(rank) for rank, process in enumerate(processes) if process in running)
     logger.warning(
         "process %s of %d, counted from 0, did not end within %g seconds (launcher.grace_seconds), and is killed",
         ranks, len(processes), grace_seconds,
