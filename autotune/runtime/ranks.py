@@ -229,14 +229,7 @@ def init_process_group(timeout: float) -> Iterator[Ranks]:
     if size == 1:
         yield Ranks(0, 1)
         return
-    _connect(size, timedelta(minutes=timeout))
-    client = torch.distributed.TCPStore(
-        os.environ["MASTER_ADDR"],
-        int(os.environ["MASTER_PORT"]),
-        is_master=False,
-        wait_for_workers=False,
-        timeout=timedelta(minutes=5),
-    )
+    client = _connect(size, timedelta(minutes=timeout))
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     store = torch.distributed.PrefixStore(f"autotune/{attempt}/{next(_runs)}", client)
     ranks = Ranks(launcher.rank(), size, store)
@@ -248,8 +241,8 @@ def init_process_group(timeout: float) -> Iterator[Ranks]:
         ranks.shutdown()
 
 
-def _connect(size: int, timeout: timedelta) -> None:
-    """Connects all processes.
+def _connect(size: int, timeout: timedelta) -> "torch.distributed.Store":
+    """Connects all processes; returns the store that they share, which rank 0 hosts if the launcher does not.
 
     Args:
         size: number of processes.
@@ -263,11 +256,21 @@ def _connect(size: int, timeout: timedelta) -> None:
         raise ConfigError(
             "each process needs a GPU of its own",
             where="launcher.num_processes",
-            found=f"{launcher.local_world_size()} processes and {gpus} GPU{'s' * (gpus > 1)} on this machine",
+            found=f"{launcher.local_world_size()} processes on this machine, GPUs: {gpus}",
             fix="launcher.num_processes=auto, or as many processes as GPUs",
         )
+    rank, attempt = launcher.rank(), os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     try:
-        PartialState(cpu=not gpus, timeout=timeout)
+        # Not left to torch, whose store would end with the connections: after an error, the others read the reason in it.
+        store = torch.distributed.TCPStore(
+            os.environ["MASTER_ADDR"],
+            int(os.environ["MASTER_PORT"]),
+            is_master=rank == 0 and not launcher.hosts_store(),
+            wait_for_workers=False,
+            timeout=timeout,
+        )
+        group_store = torch.distributed.PrefixStore(f"group/{attempt}", store)
+        PartialState(cpu=not gpus, timeout=timeout, store=group_store, rank=rank, world_size=size)
     except torch.distributed.DistError as error:
         raise _connection_refused(error, timeout) from error
     # Threads of the connections that still run when the interpreter ends would abort the process.
@@ -280,6 +283,7 @@ def _connect(size: int, timeout: timedelta) -> None:
             found=f"{size}, and {joined} joined",
             fix="launcher.num_processes=N on one machine; torchrun or srun on several",
         )
+    return store
 
 
 def _connection_refused(error: Exception, timeout: timedelta) -> AutotuneError:

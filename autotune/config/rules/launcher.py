@@ -41,7 +41,9 @@ def accelerate_precision(config: RunConfig) -> Iterator[AutotuneError]:
     """Checks that `accelerate launch --mixed_precision` and its configuration file ask for what trainer.precision does."""
     value = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
     if value not in ("no", config.trainer.precision.value):
-        is_known = value in set(Precision)
+        fix = "accelerate launch --mixed_precision no"
+        if value in set(Precision):
+            fix = f"trainer.precision={value}, or accelerate launch --mixed_precision no"
         yield ConfigError(
             "accelerate launch asks for another precision than trainer.precision",
             where="trainer.precision",
