@@ -48,8 +48,7 @@ def accelerate_precision(config: RunConfig) -> Iterator[AutotuneError]:
             "accelerate launch asks for another precision than trainer.precision",
             where="trainer.precision",
             found=f"{config.trainer.precision.value}, and ACCELERATE_MIXED_PRECISION={value}",
-            fix=(f"trainer.precision={value}, or " if is_known else "")
-            + "accelerate launch --mixed_precision no",
+            fix=fix,
         )
 
 
