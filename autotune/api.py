@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from autotune import registry
 from autotune.cli.environment import console_logging, set_defaults, set_modes_for, set_offline_mode
 from autotune.config.schema import RunConfig
-from autotune.errors import ConfigError
+from autotune.errors import AutotuneError, ConfigError
+from autotune.runtime import external
 
 if TYPE_CHECKING:
     from autotune.pipeline.load import SavedModel
@@ -93,18 +94,21 @@ def train(overrides: Sequence[str] = (), *, plugins: Sequence[str] = ()) -> Run:
         AutotuneError: a mistake of the configuration or the data, or training failed; Interrupted after a signal.
     """
     from autotune.pipeline.train import train as train_one
-    from autotune.run.folder import RunFolder
     from autotune.run.status import command_words
 
     config = _one(overrides, plugins)
-    token = command_words.set(["train", *overrides])
+    token = command_words.set(["train", *(f"--plugin={plugin}" for plugin in plugins), *overrides])
     try:
         with console_logging(sys.stdout):
-            train_one(config, plugins)
+            code = train_one(config, plugins)
     finally:
         command_words.reset(token)
-    folder = RunFolder.open_as_worker(config)
-    return Run(folder.path, json.loads((folder.path / "metrics.json").read_text(encoding="utf-8")))
+    folder = Path(config.runs).expanduser() / str(config.name)
+    if code:  # of processes that the run has started; a run in this process raises
+        error = AutotuneError("the processes of the run have failed, and printed why", where=str(folder))
+        error.exit_code = code
+        raise error
+    return Run(folder, json.loads((folder / "metrics.json").read_text(encoding="utf-8")))
 
 
 def check(overrides: Sequence[str] = (), *, plugins: Sequence[str] = ()) -> dict[str, Any]:
@@ -144,6 +148,7 @@ def load(run: str | PathLike[str]) -> Model:
 def _one(overrides: Sequence[str], plugins: Sequence[str]) -> RunConfig:
     """Composes the configuration of a single run."""
     set_defaults()
+    external.recognize()
     for plugin in plugins:
         if plugin not in registry.plugins:
             registry.load_plugin(plugin)

@@ -63,12 +63,14 @@ def ignore_warnings() -> None:
 def console_logging(stream: TextIO) -> Iterator[None]:
     """Inside, what autotune's loggers say from INFO on is written to the stream as plain lines.
 
-    Of several processes the first says everything, the others only warnings, with their number before them.
+    Of several processes the first says everything, the others only warnings, with their number before them; those that
+    autotune has started itself say nothing, as they have a log in the run folder.
     """
     log = logging.getLogger("autotune")
     handler = _Lines(stream)
     handler.setFormatter(_Plain())
-    handler.setLevel(logging.WARNING if launcher.rank() else logging.INFO)
+    silent = logging.CRITICAL if launcher.is_worker() else logging.WARNING
+    handler.setLevel(silent if launcher.rank() else logging.INFO)
     before = log.level, log.propagate
     log.addHandler(handler)
     log.setLevel(logging.INFO)

@@ -14,7 +14,7 @@ from autotune.cli.commands import COMMANDS
 from autotune.cli.flags import take_switch, take_values
 from autotune.config.secrets import RedactedStream
 from autotune.errors import ConfigError, nearest, shell_words
-from autotune.runtime import launcher, streams
+from autotune.runtime import external, launcher, streams
 from autotune.runtime.files import scratch
 from autotune.runtime.language import check_language
 from autotune.runtime.streams import Stream
@@ -63,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         failures.tracebacks.set(take_switch(words, "--debug"))
         try:
             check_language()
+            external.recognize()
             code = _dispatch(words)
             out.flush()
             return code
@@ -102,7 +103,7 @@ def _dispatch(words: list[str]) -> int:
             "only training is shared by several processes",
             where=f"autotune {name}",
             found=f"a launcher started {launcher.world_size()}",
-            fix=f"autotune {name} … without torchrun or accelerate launch",
+            fix=f"autotune {name} … without torchrun, srun or accelerate launch",
         )
     for plugin in plugins:
         registry.load_plugin(plugin)

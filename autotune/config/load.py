@@ -28,8 +28,7 @@ from autotune.runtime.records import damaged, read_mapping
 
 NOT_IDENTITY = (
     "runs", "name", "bundle", "hub", "resume", "check", "plan", "checkpoint", "guard", "report", "gate",
-    "trainer.max_hours",
-    "trainer.rank_timeout",
+    "launcher", "trainer.max_hours", "trainer.rank_timeout",
 )  # fmt: skip
 """Keys that do not affect the result: two configurations that differ only in these are the same run."""
 
@@ -136,6 +135,15 @@ def load_config(path: Path) -> RunConfig:
     except AutotuneError as error:
         first = error.errors[0]
         raise damaged(path, str(first).replace("\n", "; "), _restore_advice(path), ConfigError) from error
+
+
+def parse_yaml(text: str) -> RunConfig:
+    """Reads what `dump_config` has written for another process of the same run.
+
+    Raises:
+        ConfigError: see `parse_config`.
+    """
+    return parse_config(yaml.safe_load(text))
 
 
 def load_values(path: Path) -> dict[str, Any]:

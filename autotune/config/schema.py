@@ -256,6 +256,18 @@ class TrainerConfig(Strict):
 
 
 @dataclass
+class LauncherConfig(Strict):
+    """The processes that train one run together."""
+
+    num_processes: int | str = 1
+    """Processes to start on this machine for each run; auto: one per GPU. Leave it alone under torchrun, srun or accelerate
+    launch, which start the processes themselves."""
+    grace_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds for the processes to save a checkpoint and exit after a stop signal, or after one of them has failed; then
+    they are killed."""
+
+
+@dataclass
 class CheckpointConfig(Strict):
     """What a killed or interrupted run resumes from."""
 
@@ -352,6 +364,7 @@ class RunConfig(Strict):
     model: ModelConfig = field(default_factory=ModelConfig)
     peft: PeftConfig | None = None
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    launcher: LauncherConfig = field(default_factory=LauncherConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     hub: HubConfig = field(default_factory=HubConfig)
     report: ReportConfig = field(default_factory=ReportConfig)

@@ -35,10 +35,7 @@ ROWS = (
     "memory at once is found out"
 )
 ADAMW = "the optimizer is AdamW: trainer.weight_decay, trainer.adam_beta1, trainer.adam_beta2, trainer.adam_epsilon"
-LAUNCHER = (
-    "one GPU is used as it is found; several: torchrun --nproc-per-node=2 -m autotune …; none: "
-    "CUDA_VISIBLE_DEVICES= autotune …"
-)
+LAUNCHER = "one GPU is used as it is found; several: launcher.num_processes=auto; none: CUDA_VISIBLE_DEVICES= autotune …"
 BEST = "the weights that score best on validation are saved; trainer.evaluate_every says how often they are scored"
 COMMANDS = "train, check, evaluate and predict are commands: autotune evaluate RUN"
 WARMUP = "it is a share of all steps here"
@@ -165,8 +162,8 @@ _TABLE: tuple[tuple[str, Synonym], ...] = (
     ("hub_revision", Synonym("hub.revision", also="hub=private")),
     ("dry_run fast_dev_run smoke_test debug_mode", Synonym(values=_switch("debug=smoke", "debug=none", "debug=smoke"))),
     ("overfit_batches overfit", Synonym(values=_switch("debug=overfit", "debug=none", "debug=overfit"))),
-    ("device accelerator use_cpu no_cuda gpus devices num_gpus n_gpu num_processes num_nodes strategy local_rank ddp",
-     Synonym(note=LAUNCHER)),
+    ("num_processes nproc_per_node nproc num_gpus n_gpu", Synonym("launcher.num_processes")),
+    ("device accelerator use_cpu no_cuda gpus devices num_nodes strategy local_rank ddp", Synonym(note=LAUNCHER)),
     ("do_train do_eval do_predict do_test mode stage", Synonym(note=COMMANDS)),
     ("lang locale", Synonym("dataset.language")),
 )  # fmt: skip

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from autotune.data.cache_use import hold
+from autotune.data.cache_use import build_once, hold
 from autotune.runtime import signals
 from autotune.runtime.files import disk_errors, fsync_path, make_folder
 
@@ -67,11 +67,15 @@ def cached_table_with_metadata(
     hold(path)
     try:
         metadata = _read_metadata(path)
-    except (FileNotFoundError, NotADirectoryError):
-        metadata = _create_table(path, rows, features, make_metadata)
-    except (OSError, ValueError) as error:
-        logger.warning("the cached table %s cannot be used: %s; it is made again", path, error)
-        metadata = _create_table(path, rows, features, make_metadata)
+    except (OSError, ValueError):
+        with build_once(path):
+            try:  # another process may have built it meanwhile
+                metadata = _read_metadata(path)
+            except (FileNotFoundError, NotADirectoryError):
+                metadata = _create_table(path, rows, features, make_metadata)
+            except (OSError, ValueError) as error:
+                logger.warning("the cached table %s cannot be used: %s; it is made again", path, error)
+                metadata = _create_table(path, rows, features, make_metadata)
     return Dataset.from_file(str(path)), metadata
 
 
@@ -98,7 +102,8 @@ def _create_table(
     """Writes a table to a temporary file, renames it into place and returns its metadata."""
     with disk_errors(path.parent):
         make_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Where there are no locks, another process may build it, too, and on a shared disk that of another machine.
+    temporary = path.with_name(f".{path.name}.{int.from_bytes(os.urandom(8))}.part")
     try:
         _write(temporary, iter(rows()), features)
         metadata = make_metadata()

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from autotune.runtime import signals
 from autotune.runtime.files import disk_errors, make_folder
 
 LOCK = ".lock"
@@ -59,6 +60,32 @@ def hold(entry: Path) -> None:
 
 
 @contextmanager
+def build_once(entry: Path) -> Iterator[None]:
+    """Waits while another process builds an entry, and keeps others from building it until the context ends. Without
+    locks, and outside `entries_in_use`, several may build it; the last one replaces the others' equal entry.
+
+    Args:
+        entry: path of an entry that was passed to `hold`.
+
+    Raises:
+        Interrupted: the process was asked to stop while it waited.
+    """
+    lock = (_caches or {}).get(entry.parent)
+    offset = _lock_offset(f"{entry.name} is built")
+    if lock is not None:
+        try:
+            while not _try_lock(lock, offset):
+                signals.sleep(signals.PAUSE)
+        except OSError:
+            lock = None
+    try:
+        yield
+    finally:
+        if lock is not None:
+            fcntl.lockf(lock, fcntl.LOCK_UN, 1, offset)
+
+
+@contextmanager
 def open_lock_file(cache: Path) -> Iterator[IO[bytes]]:
     """Opens the lock file of a cache, for `try_lock_entry`.
 
@@ -78,17 +105,28 @@ def try_lock_entry(lock: IO[bytes], name: str) -> Iterator[bool]:
     Raises:
         OSError: the file system does not support locks.
     """
-    try:
-        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _lock_offset(name))
-    except OSError as error:
-        if error.errno not in BUSY:
-            raise
+    if not _try_lock(lock, _lock_offset(name)):
         yield False
         return
     try:
         yield True
     finally:
         fcntl.lockf(lock, fcntl.LOCK_UN, 1, _lock_offset(name))
+
+
+def _try_lock(lock: IO[bytes], offset: int) -> bool:
+    """Takes the exclusive lock on a byte; returns False if another process has it.
+
+    Raises:
+        OSError: the file system has no locks, or the file may only be read.
+    """
+    try:
+        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
+    except OSError as error:
+        if error.errno not in BUSY:
+            raise
+        return False
+    return True
 
 
 def _open_lock_file(cache: Path, *, exclusive: bool = False) -> IO[bytes]:

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from autotune.data.cache_use import LOCK, open_lock_file, try_lock_entry
 from autotune.errors import ConfigError, DiskError
-from autotune.runtime.files import NO_LOCKS, read_errors
+from autotune.runtime.files import read_errors
+from autotune.runtime.locks import NO_LOCKS
 from autotune.runtime.os_errors import is_refusal
 from autotune.runtime.places import cache_of
 

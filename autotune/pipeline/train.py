@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -11,7 +12,7 @@ from autotune import registry
 from autotune.checks.machine import environment_info, installed_packages
 from autotune.checks.show import log_report
 from autotune.config.enums import CheckLevel, Precision
-from autotune.config.load import to_dict
+from autotune.config.load import dump_config, parse_yaml, to_dict
 from autotune.config.schema import HubConfig, RunConfig
 from autotune.data.cache_use import entries_in_use
 from autotune.data.splits import scored_splits
@@ -20,6 +21,7 @@ from autotune.evaluation.evaluator import Evaluator
 from autotune.models.adapters import cast_frozen_to_bf16, merge_adapters
 from autotune.models.saved_model import save_adapter, save_model
 from autotune.pipeline import gate
+from autotune.pipeline.launch import num_processes, train_in_processes
 from autotune.pipeline.prepare import Prepared, run_preflight
 from autotune.pipeline.result import final_metrics, final_result
 from autotune.pipeline.round_trip import verify_round_trip
@@ -29,6 +31,7 @@ from autotune.publishing.card.render import write_card
 from autotune.publishing.publish import publish
 from autotune.publishing.snapshot_uploader import snapshot_uploader
 from autotune.run.folder import RunFolder
+from autotune.run.rank_folder import RankFolder
 from autotune.runtime import signals
 from autotune.runtime.ranks import Ranks, init_process_group
 from autotune.tasks.base import Scores
@@ -47,14 +50,28 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
         config: fully resolved.
         plugins: files that register tasks; the process that verifies the saved model needs them too.
     """
-    with (
-        signals.handle_signals(),
-        init_process_group(config.trainer.rank_timeout) as ranks,
-        ranks.rank0_first(
-            "folder", lambda: RunFolder.open(config), lambda: RunFolder.open_as_worker(config)
-        ) as folder,
-        ranks.share_errors(),
-    ):
+    if (count := num_processes(config)) > 1:
+        return train_in_processes(config, count)
+    with signals.handle_signals(), init_process_group(config.trainer.rank_timeout) as ranks:
+        return _train_as_rank(_config_of_rank0(config, ranks), plugins, ranks)
+
+
+def _config_of_rank0(config: RunConfig, ranks: Ranks) -> RunConfig:
+    """Returns rank 0's configuration on all ranks: other machines may have other options, and another working folder."""
+    runs = str(Path(config.runs).expanduser().absolute())
+    text = ranks.share_text("config", lambda: dump_config(replace(config, runs=runs)))
+    return parse_yaml(text) if ranks.rank else config
+
+
+def _open_folder(config: RunConfig, ranks: Ranks) -> RunFolder:
+    return ranks.rank0_first(
+        "folder", lambda: RunFolder.open(config), lambda: RankFolder.join(config, ranks.rank)
+    )
+
+
+def _train_as_rank(config: RunConfig, plugins: Sequence[str], ranks: Ranks) -> int:
+    """Does the part of one rank; with a single process, everything."""
+    with _open_folder(config, ranks) as folder, ranks.share_errors():
         if folder.finished:
             _publish_again(config, folder, ranks)
             return 0

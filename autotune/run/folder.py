@@ -5,7 +5,7 @@ status.json   state, reason, command             adapter/      with LoRA: the ad
 history.jsonl one line per step or evaluation    predictions_<split>.jsonl; last/ the last weights, for the Hub
 metrics.json  scores and how they are computed   data.json     fingerprint, source, labels
 environment.json  packages, device, commit
-log.txt       log messages                       checkpoints/, best.safetensors, .lock   while the run is in progress
+log.txt       log messages (rank-1.log … of other ranks)  checkpoints/, best.safetensors, .lock   while it is in progress
 """
 
 import json
@@ -32,7 +32,6 @@ from autotune.run.saved import ADAPTER, LAST, MODEL, SAVED
 from autotune.run.status import CONFIG, LOCK, STATUS, State, is_run, state_of
 from autotune.runtime import places
 from autotune.runtime.files import (
-    acquire_lock,
     atomic_write,
     disk_errors,
     free_name,
@@ -41,6 +40,7 @@ from autotune.runtime.files import (
     link_or_copy,
     refuse_ways_out,
 )
+from autotune.runtime.locks import acquire_lock
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -121,13 +121,6 @@ class RunFolder:
             lock = acquire_lock(path / LOCK)
         folder = cls(path, lock)
         folder._log = RunLog(folder.log)
-        return folder
-
-    @classmethod
-    def open_as_worker(cls, config: RunConfig) -> Self:
-        """Opens, without a lock, the folder that rank 0 has opened; other ranks write only their predictions."""
-        folder = cls(Path(config.runs).expanduser() / str(config.name), None)
-        folder._state_is_final = True
         return folder
 
     def _begin(self, config: RunConfig) -> None:

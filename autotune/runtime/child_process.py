@@ -126,6 +126,8 @@ def _exec_cli(arguments: list[str], output_file: str) -> NoReturn:
     returncode = 1
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        # Where autotune has started this process as one of several, they wait until it handles them.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.STOP_SIGNALS)
         output = os.open(output_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         for number, name in ((1, "stdout"), (2, "stderr")):
             os.dup2(output, number)

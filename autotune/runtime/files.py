@@ -1,12 +1,10 @@
-"""Files: atomic writes, locks, and translation of what the operating system refuses."""
+"""Files: atomic writes, and translation of what the operating system refuses."""
 
 import errno
-import fcntl
 import json
 import os
 import re
 import shutil
-import socket
 import stat
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -24,9 +22,6 @@ SCRATCH = "autotune-"
 """Prefix of the names of temporary folders."""
 PRIVATE = 0o700
 """Mode of a new folder for weights or data: a cluster's disk is shared, and data may be confidential."""
-LOCK_TRIES = 10
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
-"""Errors of a file system without file locks."""
 NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF)
 """Errors of a file system that cannot fsync a folder: SMB, exFAT and many FUSE mounts."""
 
@@ -206,76 +201,6 @@ def scratch() -> "tempfile.TemporaryDirectory[str]":
             found=error.strerror or str(error),
             fix="TMPDIR=FOLDER before the command, a folder that can be written and has room",
         ) from error
-
-
-def acquire_lock(path: Path, *, make: bool = False) -> IO[str]:
-    """Opens a lock file and holds the lock until the file is closed; the system releases it when the process dies.
-
-    Args:
-        path: path of the file.
-        make: whether to make its folder if it is missing.
-
-    Raises:
-        ConfigError: another process, which is named, holds the lock.
-        DiskError: the file system has no locks.
-    """
-    for _ in range(LOCK_TRIES):
-        if make:
-            make_folder(path.parent)
-        try:
-            file = path.open("a+", encoding="utf-8")
-        except FileNotFoundError:  # the folder was renamed since it was made
-            if make:
-                continue
-            raise
-        try:
-            _lock(file, path)
-            # The previous holder may have renamed the folder between open and lock: then this locks the old folder.
-            if _is_still_at(file, path):
-                break
-        except BaseException:
-            file.close()
-            raise
-        file.close()
-    else:
-        raise _lock_error(path, "the folder is renamed again and again")
-    file.truncate(0)
-    file.write(f"process {os.getpid()} on {socket.gethostname()} since {now()}")
-    file.flush()
-    return file
-
-
-def _lock(file: IO[str], path: Path) -> None:
-    try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError) as error:
-        file.seek(0)
-        raise _lock_error(path, file.read().strip() or None) from error
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            raise
-        raise DiskError(
-            "the file system has no file locks, which keep two processes out of one run folder",
-            where=str(path),
-            found=error.strerror,
-            fix="runs=FOLDER on a local disk; on NFS, a mount with lockd, or with local_lock=posix where one machine uses it",
-        ) from error
-
-
-def _lock_error(path: Path, holder: str | None) -> ConfigError:
-    return ConfigError(
-        "another process works in this folder",
-        where=str(path.parent),
-        found=holder,
-        fix="wait for it or stop it; name=ANOTHER runs beside it",
-    )
-
-
-def _is_still_at(file: IO[str], path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def json_lines(path: Path) -> Iterator[Any]:

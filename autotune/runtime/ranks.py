@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ import torch
 import torch.distributed
 from accelerate import PartialState
 
-from autotune.errors import AutotuneError, Findings, Interrupted
+from autotune.errors import AutotuneError, ConfigError, Findings, Interrupted
 from autotune.runtime import launcher, signals
 from autotune.runtime.language import local, word
 
@@ -73,6 +73,26 @@ class Ranks:
         self._wait_for_rank0(name)
         return on_others()
 
+    def share_text(self, name: str, on_rank0: Callable[[], str]) -> str:
+        """Returns on all ranks the text that a function returns on rank 0.
+
+        Args:
+            name: key in the store, unique in a run.
+            on_rank0: function for rank 0.
+
+        Raises:
+            AutotuneError: another process failed meanwhile.
+        """
+        if self.rank == 0:
+            text = on_rank0()
+            if self._store is not None:
+                self._store.set(name, text)
+            return text
+        self._wait_for_rank0(name)
+        assert self._store is not None, "only where there are several"
+        shared: bytes = self._store.get(name)
+        return shared.decode()
+
     @contextmanager
     def share_errors(self) -> Iterator[None]:
         """Turns an error of one process inside the context into an error of all.
@@ -93,18 +113,21 @@ class Ranks:
         recorded it."""
         if self._store is None or self._rank0_is_gone:
             return
-        if self._failed and self.rank:
-            if not self._wait_for_key("noted", PARTING_SECONDS):
+        if self.rank == 0:
+            if self._failed:
+                self._store.set("noted", "done")
+            # After an error some may be dead. Those of torchrun and of autotune itself need not be waited for: torchrun
+            # hosts the store, and autotune exits with the code of the first failure.
+            if not self._failed or not (launcher.is_worker() or launcher.hosts_store()):
+                for rank in range(1, self.size):
+                    self._wait_for_key(f"left {rank}", PARTING_SECONDS)
+            return
+        with suppress(torch.distributed.DistError):  # rank 0 has recorded the error and exited
+            if self._failed and not self._wait_for_key("noted", PARTING_SECONDS):
                 sys.stderr.write(
                     local("error: process 0, which would have reported the reason, did not answer") + "\n"
                 )
-        elif self._failed:
-            self._store.set("noted", "done")
-        elif self.rank:
             self._store.set(f"left {self.rank}", "done")
-        else:
-            for rank in range(1, self.size):
-                self._wait_for_key(f"left {rank}", PARTING_SECONDS)
 
     def _wait_for_rank0(self, name: str) -> None:
         assert self._store is not None, "only where there are several"
@@ -123,15 +146,22 @@ class Ranks:
         return bool(exists)
 
     def _missing_ranks(self) -> str:
-        """Describes the processes that have neither failed nor noticed that another one is gone."""
+        """Names the processes that have neither failed nor noticed that another one is gone."""
         assert self._store is not None, "only where there are several"
         ranks = range(self.size)
         silent = [str(rank) for rank in ranks if not self._store.check([f"lost {rank}"])]
         self._rank0_is_gone = "0" in silent
-        numbers = f"process {' and '.join(silent)} of {self.size}" if silent else "another process"
-        return (
+        return " and ".join(silent)
+
+    def _report_missing(self, ranks: str) -> Interrupted:
+        """Returns the error for processes that are gone, and prints it where rank 0 cannot."""
+        numbers = f"process {ranks} of {self.size}" if ranks else "another process"
+        error = Interrupted(
             f"{numbers}, counted from 0, did not answer: it died, hangs, or trainer.rank_timeout is too short"
         )
+        if self._rank0_is_gone:
+            sys.stderr.write(f"{word('error')}: {local(str(error))}\n")
+        return error
 
     def _error_of_first_failure(self, error: Exception) -> Exception:
         """Returns the error of the process that failed first, which may be this one."""
@@ -140,6 +170,16 @@ class Ranks:
         self._failed = True
         # A launcher sends SIGTERM to the others as soon as one has exited; all must exit with the same code.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        try:
+            return self._common_error_of(error)
+        except torch.distributed.DistError:  # rank 0 hosted the store
+            self._rank0_is_gone = True
+            _tear_down()
+            return error if isinstance(error, AutotuneError) else self._report_missing("0")
+
+    def _common_error_of(self, error: Exception) -> Exception:
+        """Returns the error of the process that failed first, which this one agrees on with the others."""
+        assert self._store is not None, "only where there are several"
         # A lost connection is the consequence of an error elsewhere: look for that one before reporting this.
         lost = isinstance(error, ConnectionError) or (
             isinstance(error, RuntimeError) and _is_connection_error(error)
@@ -147,9 +187,7 @@ class Ranks:
         if lost:
             self._store.set(f"lost {self.rank}", "done")
             if not self._wait_for_key("error", REASON_SECONDS):
-                lost, error = False, Interrupted(self._missing_ranks())
-                if self._rank0_is_gone:  # it would have reported the error
-                    sys.stderr.write(f"{word('error')}: {local(str(error))}\n")
+                lost, error = False, self._report_missing(self._missing_ranks())
         # `add` is atomic: of several processes that fail at the same time, one is first.
         if not lost and self._store.add("errors", 1) == 1:
             is_ours = isinstance(error, AutotuneError)
@@ -185,22 +223,13 @@ def init_process_group(timeout: float) -> Iterator[Ranks]:
         timeout: minutes after which a collective fails if a process does not answer.
 
     Raises:
-        AutotuneError: see `Ranks.share_errors`.
+        AutotuneError: the processes cannot be connected, or see `Ranks.share_errors`.
     """
     size = launcher.world_size()
     if size == 1:
         yield Ranks(0, 1)
         return
-    PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(minutes=timeout))
-    # Threads of the connections that still run when the interpreter ends would abort the process.
-    atexit.register(_tear_down)
-    client = torch.distributed.TCPStore(
-        os.environ["MASTER_ADDR"],
-        int(os.environ["MASTER_PORT"]),
-        is_master=False,
-        wait_for_workers=False,
-        timeout=timedelta(minutes=5),
-    )
+    client = _connect(size, timedelta(minutes=timeout))
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     store = torch.distributed.PrefixStore(f"autotune/{attempt}/{next(_runs)}", client)
     ranks = Ranks(launcher.rank(), size, store)
@@ -210,6 +239,68 @@ def init_process_group(timeout: float) -> Iterator[Ranks]:
             ranks.rank0_first("end", lambda: None, lambda: None)
     finally:
         ranks.shutdown()
+
+
+def _connect(size: int, timeout: timedelta) -> "torch.distributed.Store":
+    """Connects all processes; returns the store that they share, which rank 0 hosts if the launcher does not.
+
+    Args:
+        size: number of processes.
+        timeout: time after which a collective fails if a process does not answer.
+
+    Raises:
+        AutotuneError: there are too few GPUs, rank 0 cannot use the port, or not all processes have joined.
+    """
+    gpus = torch.cuda.device_count()
+    if gpus and launcher.local_world_size() > gpus:
+        raise ConfigError(
+            "each process needs a GPU of its own",
+            where="launcher.num_processes",
+            found=f"{launcher.local_world_size()} processes on this machine, GPUs: {gpus}",
+            fix="launcher.num_processes=auto, or as many processes as GPUs",
+        )
+    rank, attempt = launcher.rank(), os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    try:
+        # Not left to torch, whose store would end with the connections: after an error, the others read the reason in it.
+        store = torch.distributed.TCPStore(
+            os.environ["MASTER_ADDR"],
+            int(os.environ["MASTER_PORT"]),
+            is_master=rank == 0 and not launcher.hosts_store(),
+            wait_for_workers=False,
+            timeout=timeout,
+        )
+        group_store = torch.distributed.PrefixStore(f"group/{attempt}", store)
+        PartialState(cpu=not gpus, timeout=timeout, store=group_store, rank=rank, world_size=size)
+    except torch.distributed.DistError as error:
+        raise _connection_refused(error, timeout) from error
+    # Threads of the connections that still run when the interpreter ends would abort the process.
+    atexit.register(_tear_down)
+    joined = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+    if joined != size:
+        raise ConfigError(
+            "not all processes that the launcher announces have joined; the others would train runs of their own",
+            where="WORLD_SIZE",
+            found=f"{size}, and {joined} joined",
+            fix="launcher.num_processes=N on one machine; torchrun or srun on several",
+        )
+    return store
+
+
+def _connection_refused(error: Exception, timeout: timedelta) -> AutotuneError:
+    """Returns the error for processes that cannot be connected; where autotune has started them, it tries another port."""
+    address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+    if "EADDRINUSE" in str(error):
+        if launcher.is_worker():
+            raise SystemExit(launcher.PORT_TAKEN)
+        return ConfigError(
+            "another process listens on the port through which the processes of the run connect",
+            where="MASTER_PORT",
+            found=address,
+            fix="another MASTER_PORT; torchrun --standalone chooses a free one",
+        )
+    return Interrupted(
+        f"the processes were not all connected through {address} within {timeout}: {str(error).splitlines()[0]}"
+    )
 
 
 def _is_connection_error(error: RuntimeError) -> bool:

@@ -30,18 +30,23 @@ class _State:
     """Whether the code has checked since the signal, and so stops."""
     deferred = False
     """Whether exiting in the middle of the work would lose some of it."""
+    several = False
+    """Whether several processes save together, so that none may exit before the others."""
 
 
 _state = _State()
 
 
 @contextmanager
-def handle_signals() -> Iterator[None]:
+def handle_signals(*, several: bool = False) -> Iterator[None]:
     """Records signals inside the context; see `raise_if_stopped` and `stop_requested`. A second Ctrl-C or SIGTERM exits
-    immediately.
+    immediately; of several processes, only a second Ctrl-C.
 
     A signal that nothing has checked for before the end is kept for the next run of a sweep. Outside of the main thread,
     where Python sets no handlers, it does nothing.
+
+    Args:
+        several: whether this process waits for others that save, as a launcher does.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -50,7 +55,9 @@ def handle_signals() -> Iterator[None]:
     alarm = signal.signal(signal.SIGALRM, _on_alarm)
     if _state.answered:
         _state.name = None
-    _state.deferred = False
+    _state.deferred, _state.several = False, several or launcher.world_size() > 1
+    # Those that arrived while this process was started by `autotune.runtime.workers`.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     try:
         yield
     finally:
@@ -103,12 +110,23 @@ def sleep(seconds: float) -> None:
         raise_if_stopped()
 
 
+@contextmanager
+def blocked() -> Iterator[None]:
+    """Keeps stop signals waiting inside the context; processes that are started there keep them waiting until they handle
+    them (`handle_signals`)."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _on_signal(number: int, _: FrameType | None) -> None:
     if _state.name is None:
         _state.name, _state.answered = signal.Signals(number).name, False
         if not _state.deferred:
             signal.setitimer(signal.ITIMER_REAL, GRACE)
-    elif number == signal.SIGINT or (number == signal.SIGTERM and launcher.world_size() == 1):
+    elif number == signal.SIGINT or (number == signal.SIGTERM and not _state.several):
         # A launcher sends SIGTERM once more when the first of several processes has exited; others may still be saving.
         os._exit(128 + number)
 

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TextIO
 
 from autotune.errors import DiskError
@@ -109,6 +110,20 @@ def open_descriptors() -> None:
             if null != number:
                 os.dup2(null, number)
                 os.close(null)
+
+
+def append_output(path: Path) -> None:
+    """Lets standard output and standard error of this process, also those of libraries in C, go to the end of a file.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(number, 1)
+    os.dup2(number, 2)
+    os.close(number)
 
 
 def fitting(text: str, encoding: str | None) -> str:

@@ -7,7 +7,8 @@ import pytest
 
 from autotune.cli.main import main
 from autotune.errors import DiskError
-from autotune.runtime.files import acquire_lock, scratch
+from autotune.runtime.files import scratch
+from autotune.runtime.locks import acquire_lock
 from autotune.runtime.os_errors import system_error
 from autotune.runtime.places import moved
 from tests.support.forks import forks

@@ -7,8 +7,10 @@ import atexit
 import gc
 import importlib
 import json
+import logging
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -138,6 +140,7 @@ class Forks:
         cwd: Path,
         code: str = "",
         ranks: int = 0,
+        agent: Sequence[str] = ("--standalone",),
         only: Mapping[str, str] | None = None,
         armed: Mapping[str, object] | None = None,
         limits: Mapping[str, int] | None = None,
@@ -150,6 +153,7 @@ class Forks:
             cwd: its working folder.
             code: Python that is run instead, with these words as its arguments.
             ranks: torchrun starts so many processes of it; 0: without torchrun.
+            agent: other arguments of torchrun.
             only: its whole environment.
             armed: arguments of `tests.integration.chaos.points.arm`, which then is called in its process first.
             limits: of the system, by their name after RLIMIT_.
@@ -162,6 +166,7 @@ class Forks:
         pid = self.ask(
             {
                 "words": list(map(str, words)), "cwd": str(cwd), "output": str(folder), "code": code, "ranks": ranks,
+                "agent": list(agent),
                 "only": None if only is None else dict(only), "env": env, "armed": armed, "limits": dict(limits or {}),
             }
         )  # fmt: skip
@@ -258,8 +263,11 @@ def _work(asked: dict[str, Any]) -> None:
         sys.argv = ["-c", *asked["words"]]
         _end(lambda: exec(compile(asked["code"], "<string>", "exec"), {"__name__": "__main__"}))
     from autotune.cli.main import main as command
-    from autotune.runtime import child_process
+    from autotune.runtime import child_process, workers
 
+    sys.argv = ["autotune", *asked["words"]]
+    Rank.asked = asked
+    workers.Popen = Rank
     child_process.prepare()
     if asked["armed"] is not None:
         from tests.integration.chaos.points import arm
@@ -282,29 +290,51 @@ def _end(work: Callable[[], int | None]) -> None:
     os._exit(code or 0)
 
 
+class Rank(subprocess.Popen[bytes]):
+    """A process that a launcher starts, as a fork of the launcher, which has imported everything."""
+
+    asked: dict[str, Any]
+    """What was asked for of the launcher."""
+
+    def _execute_child(self, args: Sequence[str], *given: Any) -> None:
+        environment, stdin, starts_session = given[5], given[9], given[-2]
+        self.pid = os.fork()
+        self._child_created = True
+        if self.pid:
+            if stdin != -1:
+                os.close(stdin)
+            return
+        if starts_session:
+            os.setsid()
+        if stdin != -1:
+            os.dup2(stdin, 0)
+        # What a new program does not inherit.
+        os.closerange(3, 1024)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM):
+            signal.signal(number, signal.SIG_DFL)
+        sys.stdin = os.fdopen(0, closefd=False)  # what has been read of the other one would come first
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+        logging.getLogger("autotune").handlers.clear()
+        os.environ.clear()
+        os.environ.update(environment)
+        from autotune.runtime import child_process
+
+        child_process._server = None
+        words = args[args.index("autotune") + 1 :]
+        _work({**self.asked, "words": words})
+
+
 def _torchrun(asked: dict[str, Any]) -> None:
-    """torchrun, whose processes are forks of this one, too."""
+    """torchrun."""
     from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.subprocess_handler import subprocess_handler
 
-    class Rank(subprocess.Popen[bytes]):
-        def _execute_child(self, *_: object) -> None:
-            self.pid = os.fork()
-            self._child_created = True
-            if not self.pid:
-                os.setsid()
-                os.environ.clear()
-                os.environ.update(environment)
-                _work(asked)
+    def popen(args: Sequence[str], env: dict[str, str], **_: object) -> Rank:
+        return Rank(args, env=env, start_new_session=True)
 
-    environment: dict[str, str] = {}
-
-    def popen(args: object, env: dict[str, str], **_: object) -> Rank:
-        environment.update(env)
-        return Rank(args)  # type: ignore[arg-type]
-
+    Rank.asked = asked
     subprocess_handler.Popen = popen
-    run.main(["--standalone", f"--nproc-per-node={asked['ranks']}", "-m", "autotune"])
+    run.main([*asked["agent"], f"--nproc-per-node={asked['ranks']}", "-m", "autotune", *asked["words"]])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ configurations. Only `machine_rules` may look at the machine.
 """
 
 from autotune import registry
-from autotune.config.rules import dataset, gate, hub, labels, model, splits, trainer, warnings
+from autotune.config.rules import dataset, gate, hub, labels, launcher, model, splits, trainer, warnings
 from autotune.config.rules.secrets import environment_secrets, hub_tokens, secret_refused, token_refused
 from autotune.config.rules.trainer import run_name
 from autotune.config.schema import RunConfig
@@ -27,7 +27,11 @@ ERRORS = (
     splits.names, splits.splits_overlap, labels.columns, labels.tags, labels.labels, labels.label_map_targets,
     labels.keys_without_labels, model.one_base_model, model.base_model_name, model.tiny_model_keys, model.lengths,
     model.tokenizer, model.target_modules, model.bundled_base, model.t5_in_fp16, trainer.learning_rate, trainer.intervals,
-    trainer.compile_with_packing, trainer.seed, run_name, hub.push_keys, gate.conditions,
+    trainer.compile_with_packing, trainer.seed, launcher.num_processes, run_name, hub.push_keys, gate.conditions,
+)  # fmt: skip
+MACHINE = (
+    trainer.runs_folder, trainer.local_file, launcher.external_processes, launcher.accelerate_precision,
+    launcher.accelerate_engines,
 )  # fmt: skip
 WARNINGS = (
     warnings.rates, warnings.optimizer, warnings.rows_and_tokens, warnings.splits, warnings.adapters, warnings.t5_in_fp16,
@@ -42,7 +46,7 @@ def rules(config: RunConfig) -> list[AutotuneError]:
 
 def machine_rules(config: RunConfig) -> list[AutotuneError]:
     """Returns the errors of rules about this machine, for a configuration that is about to run, not for a saved one."""
-    return [error for rule in (trainer.runs_folder, trainer.local_file) for error in rule(config)]
+    return [error for rule in MACHINE for error in rule(config)]
 
 
 def config_warnings(config: RunConfig) -> list[AutotuneError]:

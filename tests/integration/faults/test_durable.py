@@ -13,7 +13,7 @@ import pytest
 from autotune.data.cache import cached_table
 from autotune.errors import ConfigError
 from autotune.runtime import files
-from autotune.runtime.files import acquire_lock
+from autotune.runtime.locks import acquire_lock
 from tests.integration.chaos.trials import WORDS
 from tests.integration.faults.conftest import PLUGIN
 from tests.support.forks import forks
