@@ -12,6 +12,7 @@ from autotune.cli import (
     push,
     schema,
     show,
+    submit,
     train,
 )
 
@@ -19,6 +20,7 @@ COMMANDS = {
     command.name: command
     for command in (
         train.COMMAND,
+        submit.COMMAND,
         check.CHECK,
         check.PLAN,
         show.COMMAND,

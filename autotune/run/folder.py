@@ -385,6 +385,18 @@ class RunFolder:
             self.best.unlink(missing_ok=True)
             shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
 
+    def leave_to(self, worker: str) -> None:
+        """Records that something else will do the run, which stays interrupted until then.
+
+        Args:
+            worker: what will do it, for people.
+
+        Raises:
+            DiskError: the folder cannot be written.
+        """
+        self._write_state(State.interrupted, f"left to {worker}")
+        self._state_is_final = True
+
     def update_status(self, **facts: Any) -> None:
         """Sets keys of status.json and keeps the others.
 
