@@ -6,6 +6,7 @@ history.jsonl one line per step or evaluation    predictions_<split>.jsonl; last
 metrics.json  scores and how they are computed   data.json     fingerprint, source, labels
 environment.json  packages, device, commit
 log.txt       log messages                       checkpoints/, best.safetensors, .lock   while the run is in progress
+slurm/        batch script, output and job id, of autotune submit
 """
 
 import json

@@ -197,6 +197,11 @@ def test_without_a_cluster_there_is_nowhere_to_send_to(word, capsys):
     assert not Path("runs").exists()
 
 
+def test_the_launchers_of_hydra_lead_here(capsys):
+    assert main(["train", "-m", "hydra/launcher=submitit_slurm", "seed=1,2"]) == 2
+    assert "  fix:   autotune submit -m cluster=slurm" in capsys.readouterr().err
+
+
 def test_where_the_job_went_is_printed_and_a_second_call_sends_nothing(capsys, programs, tmp_path):
     programs("sbatch", f'echo "$@" >> {tmp_path}/calls; echo "4711;cluster"')
     programs("squeue", 'echo "4711 PENDING"')
