@@ -15,7 +15,8 @@ from pathlib import Path
 from autotune.config.compose import Member
 from autotune.config.enums import CheckLevel, Precision, Resume
 from autotune.config.load import to_dict
-from autotune.config.schema import RunConfig, SlurmConfig
+from autotune.config.schema import RunConfig
+from autotune.config.slurm import SlurmConfig
 from autotune.errors import AutotuneError, ConfigError, raise_all, shell_words
 from autotune.run import slurm, status
 from autotune.run.folder import RunFolder
@@ -55,7 +56,8 @@ def submit(
         token = status.command_words.set([*words, *member.words])
         try:
             with RunFolder.open(member.config) as folder:
-                folder.leave_to("a Slurm job")
+                pass  # the configuration and the command are written, and the lock is free for the job
+            folder.update_status(reason="left to a Slurm job")
         finally:
             status.command_words.reset(token)
     _write(script, text)

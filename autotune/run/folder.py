@@ -4,9 +4,8 @@ config.yaml   resolved configuration             model/        what `autotune pr
 status.json   state, reason, command             adapter/      with LoRA: the adapter alone
 history.jsonl one line per step or evaluation    predictions_<split>.jsonl; last/ the last weights, for the Hub
 metrics.json  scores and how they are computed   data.json     fingerprint, source, labels
-environment.json  packages, device, commit
+environment.json  packages, device, commit       slurm/        batch script, output and id of a Slurm job
 log.txt       log messages                       checkpoints/, best.safetensors, .lock   while the run is in progress
-slurm/        batch script, output and job id, of autotune submit
 """
 
 import json
@@ -385,18 +384,6 @@ class RunFolder:
         with disk_errors(self.path):
             self.best.unlink(missing_ok=True)
             shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
-
-    def leave_to(self, worker: str) -> None:
-        """Records that something else will do the run, which stays interrupted until then.
-
-        Args:
-            worker: what will do it, for people.
-
-        Raises:
-            DiskError: the folder cannot be written.
-        """
-        self._write_state(State.interrupted, f"left to {worker}")
-        self._state_is_final = True
 
     def update_status(self, **facts: Any) -> None:
         """Sets keys of status.json and keeps the others.

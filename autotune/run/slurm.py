@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from autotune.config.schema import SlurmConfig
+from autotune.config.slurm import SlurmConfig
 from autotune.errors import ClusterError, ConfigError, shell_words
 from autotune.runtime.records import Record, read_record
 
