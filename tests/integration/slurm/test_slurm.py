@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.slurm.lab import lines
+from tests.integration.slurm.lab import Lab, lines
 from tests.support import ROOT
 from tests.support.runs import result, status
 
@@ -33,6 +33,13 @@ STEPS = (
     "checkpoint.every=50st",
 )
 """A run that takes some seconds."""
+
+
+def preempt(lab: Lab) -> None:
+    """Runs a job of a higher priority on all nodes."""
+    words = ("--partition=main", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=true")
+    other = lab.run("sbatch", "--parsable", *words).strip()
+    lab.until(lambda: lab.job(other)["JobState"] == "COMPLETED", other)
 
 
 def output(run: Path, job: str) -> str:
@@ -72,16 +79,7 @@ def test_a_job_that_is_preempted_three_times_ends_with_the_same_bytes(lab, tmp_p
     run = tmp_path / "runs" / "run"
     for count, step in enumerate((60, 160, 260), 1):
         lab.reaches(job, run, step)
-        other = lab.run(
-            "sbatch",
-            "--parsable",
-            "--partition=main",
-            "--nodes=2",
-            "--exclusive",
-            "--output=/dev/null",
-            "--wrap=true",
-        ).strip()
-        lab.until(lambda other=other: lab.job(other)["JobState"] == "COMPLETED", other)
+        preempt(lab)
         assert lab.job(job)["Restarts"] == str(count)
     assert lab.ended(job)["ExitCode"] == "0:0", output(run, job)
     assert output(run, job).count("back into the queue after start") == 3
@@ -93,8 +91,9 @@ def test_the_time_limit_ends_in_a_checkpoint_and_another_start(lab, tmp_path, un
     job = lab.submit(tmp_path, *STEPS, "slurm.tasks_per_node=2", "slurm.time=0:10:00", "name=run")
     run = tmp_path / "runs" / "run"
     lab.reaches(job, run, 60)
-    # Now and not in minutes; 30 s are less than slurm.signal_seconds, so Slurm signals at once.
-    lab.run("scontrol", "update", f"JobId={job}", "TimeLimit=1")
+    # Less is left then than slurm.signal_seconds, so Slurm signals at its next look.
+    minutes = int(lab.job(job)["RunTime"].split(":")[1])
+    lab.run("scontrol", "update", f"JobId={job}", f"TimeLimit={minutes + 2}")
     lab.until(lambda: "back into the queue after start 1" in output(run, job), job)
     lab.until(lambda: lab.job(job)["JobState"] == "PENDING", job)
     lab.run("scontrol", "update", f"JobId={job}", "TimeLimit=10")
@@ -125,16 +124,7 @@ def test_a_sweep_of_two_rank_jobs_is_preempted_and_ends_as_if_it_were_not(lab, t
         if name == "preempted":
             for seed in (1, 2):
                 lab.reaches(f"{job}_{seed - 1}", tmp_path / name / f"run-{seed}", 60)
-            other = lab.run(
-                "sbatch",
-                "--parsable",
-                "--partition=main",
-                "--nodes=2",
-                "--exclusive",
-                "--output=/dev/null",
-                "--wrap=true",
-            ).strip()
-            lab.until(lambda other=other: lab.job(other)["JobState"] == "COMPLETED", other)
+            preempt(lab)
         for task in (0, 1):
             assert lab.ended(f"{job}_{task}")["ExitCode"] == "0:0"
     for seed in (1, 2):
