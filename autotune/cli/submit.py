@@ -1,5 +1,6 @@
 """`autotune submit`."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +12,19 @@ from autotune.config.secrets import holds_token, secret_in
 from autotune.errors import ConfigError, raise_all
 
 
+HELP = """example: autotune submit {example}
+
+  --dry-run       print the batch script; nothing is written or sent
+  --setup FILE    shell commands that the job runs first, such as module load
+  Without --dry-run, the job id is printed. Groups, options and keys are those of training:
+
+"""
+
+
 def run(words: list[str], plugins: Sequence[str]) -> int:
     """Sends the runs that the words ask for to Slurm, several as one array job."""
+    if {"--help", "-h"} & set(words):
+        sys.stdout.write(HELP.format(example=COMMAND.example))
     dry_run = take_switch(words, "--dry-run")
     files = take_values(words, "--setup")
     setup = "\n".join(map(_setup, files))
