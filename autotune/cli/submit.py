@@ -11,7 +11,6 @@ from autotune.config.rules import secret_refused, token_refused
 from autotune.config.secrets import holds_token, secret_in
 from autotune.errors import ConfigError, raise_all
 
-
 HELP = """example: autotune submit {example}
 
   --dry-run       print the batch script; nothing is written or sent
