@@ -8,6 +8,7 @@ AutotuneError
 ├── PluginError     code of a plug-in (autotune.cli.plugin_errors)                              exit 2
 ├── HubError        the Hub refused or cannot be reached; the trained model is safe             exit 69
 ├── GateError       the result misses a condition of `gate`; the run is finished and saved      exit 3
+├── ClusterError    Slurm refused the job, or cannot be asked                                   exit 69
 ├── TrainingError   training or its verification failed (NaN, failed round trip)                exit 65
 └── DiskError       no space, no permission, a path that cannot be written or read              exit 74
     └── PathError   an invalid path: too long, or a loop of links                               exit 2
@@ -73,6 +74,12 @@ class GateError(AutotuneError):
     """The result misses a condition of `gate`; the run is finished and saved."""
 
     exit_code = 3
+
+
+class ClusterError(AutotuneError):
+    """Slurm refused the job, or cannot be asked."""
+
+    exit_code = 69
 
 
 class TrainingError(AutotuneError):
@@ -184,6 +191,13 @@ def format_text_override(key: str, text: str) -> str:
 def hydra_quote(text: str) -> str:
     """Quotes a text for Hydra's grammar, where a backslash is special only before a quote."""
     return "'" + re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + (match[2] and "\\'"), text) + "'"
+
+
+def hydra_unquote(text: str) -> str:
+    """Returns the text that `hydra_quote` has quoted; any other text as it is."""
+    if len(text) < 2 or not text.startswith("'") or not text.endswith("'"):
+        return text
+    return re.sub(r"(\\+)('|$)", lambda match: match[1][: len(match[1]) // 2] + match[2], text[1:-1])
 
 
 def shell_words(*words: object) -> str:

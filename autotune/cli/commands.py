@@ -13,6 +13,7 @@ from autotune.cli import (
     push,
     schema,
     show,
+    submit,
     train,
 )
 
@@ -20,6 +21,7 @@ COMMANDS = {
     command.name: command
     for command in (
         train.COMMAND,
+        submit.COMMAND,
         check.CHECK,
         check.PLAN,
         bundle.COMMAND,

@@ -47,14 +47,8 @@ def translate_hydra_error(error: BaseException, words: Sequence[str], groups: Se
         return _unknown_option(error)
     if isinstance(error, yaml.YAMLError):
         return ConfigError("a configuration file is not valid YAML", found=str(error))
-    peft_override = next((override for override in arguments if key_of(override).startswith("peft.")), None)
-    if peft_override is not None and NULL_SECTION.search(str(error)):
-        return ConfigError(
-            "there is no adapter that this could set",
-            where=peft_override,
-            found="peft=none",
-            fix=f"peft=lora {shell_words(peft_override.lstrip('+~'))}",
-        )
+    if NULL_SECTION.search(str(error)) and (section_error := _null_section(arguments)):
+        return section_error
     if not isinstance(error, HydraException | OmegaConfBaseException | ValueError):
         # Failed assertions, TypeErrors and the like, which these libraries raise on input they do not expect.
         return ConfigError(
@@ -78,6 +72,19 @@ def translate_hydra_error(error: BaseException, words: Sequence[str], groups: Se
         "\n".join(line for line in lines if not REDUNDANT_LINE.match(line)) or text,
         where=_find_override(full_key[1], overrides) or full_key[1] if full_key else None,
     )
+
+
+def _null_section(overrides: Sequence[str]) -> ConfigError | None:
+    """Returns the error for a key of a section that is switched off; None if there is no such override."""
+    for section, group, option, what in (
+        ("peft", "peft", "lora", "there is no adapter that this could set"),
+        ("slurm", "cluster", "slurm", "there is no cluster that this could set"),
+    ):
+        word = next((override for override in overrides if key_of(override).startswith(f"{section}.")), None)
+        if word is not None and f"{group}={option}" not in overrides:
+            fix = f"{group}={option} {shell_words(word.lstrip('+~'))}"
+            return ConfigError(what, where=word, found=f"{group}=none", fix=fix)
+    return None
 
 
 def _find_override(key: str, overrides: Sequence[str]) -> str | None:

@@ -34,6 +34,7 @@ in the shipped run.yaml."""
 
 ALTERNATIVES = {
     "hydra.mode": "--multirun",
+    "hydra.launcher": "autotune submit -m cluster=slurm, which sends a sweep to Slurm as an array job",
     "hydra.sweeper": "--multirun key=1,2,3 on the command line",
     "hydra.run": "runs=FOLDER name=NAME, which say where a run is written",
     "hydra.sweep": "runs=FOLDER name=NAME, which say where a run is written",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from omegaconf import MISSING
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from autotune.config.enums import (
     Architecture,
@@ -33,16 +33,8 @@ from autotune.config.enums import (
     Visibility,
     WhenOffline,
 )
-
-Positive = Annotated[int, Field(gt=0)]
-OptionalPositive = Annotated[int | None, Field(gt=0)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-
-
-class Strict:
-    """Base of all sections: pydantic refuses keys that the section does not have."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
+from autotune.config.section import Fraction, OptionalPositive, Positive, Strict
+from autotune.config.slurm import SlurmConfig
 
 
 @dataclass
@@ -375,6 +367,7 @@ class RunConfig(Strict):
     limit for a metric: gate.macro_f1=">=0.85" (>=, >, <=, <). gate.not_worse_than: a run folder or its metrics.json, of which
     the main score may fall short only by chance (paired tests on the same rows; of a file alone, our 95 % interval).
     gate.better_than=baseline: the best one without a neural network."""
+    slurm: SlurmConfig | None = None
     seed: Annotated[int, Field(ge=0)] = 42
     """Seed of the order of rows, new weights and dropout. The splits have their own, dataset.seed."""
     name: str | None = None

@@ -4,7 +4,7 @@ config.yaml   resolved configuration             model/        what `autotune pr
 status.json   state, reason, command             adapter/      with LoRA: the adapter alone
 history.jsonl one line per step or evaluation    predictions_<split>.jsonl; last/ the last weights, for the Hub
 metrics.json  scores and how they are computed   data.json     fingerprint, source, labels
-environment.json  packages, device, commit
+environment.json  packages, device, commit       slurm/        batch script, output and id of a Slurm job
 log.txt       log messages (rank-1.log … of other ranks)  checkpoints/, best.safetensors, .lock   while it is in progress
 """
 

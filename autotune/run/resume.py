@@ -11,18 +11,23 @@ from autotune.config.enums import Resume
 from autotune.config.load import NOT_IDENTITY, changed_at, load_values, parse_config
 from autotune.config.overrides import key_of, normalize_argv
 from autotune.config.schema import RunConfig
-from autotune.errors import ConfigError, format_text_override, listing, nearest, raise_all
+from autotune.errors import ConfigError, format_text_override, hydra_unquote, listing, nearest, raise_all
 from autotune.run import bundle
 from autotune.run.status import CONFIG
 
 FROM_FOLDER = ("runs", "name", "resume")
 """Keys whose values follow from RUN itself."""
 
+GROUPS = {"cluster": "slurm"}
+"""Sections that a group of another name sets."""
+
 
 def run_to_resume(words: Sequence[str]) -> Path | None:
     """Returns the folder that resume=RUN names; None if the command line has no such override."""
     values = [word.partition("=")[2] for word in words if key_of(word) == "resume" and "=" in word]
-    return Path(values[-1]).expanduser() if values and values[-1] not in set(Resume) else None
+    if not values or values[-1] in set(Resume):
+        return None
+    return Path(hydra_unquote(values[-1])).expanduser()
 
 
 def members(argv: Sequence[str]) -> list[Member]:
@@ -58,10 +63,14 @@ def load_resumed_config(run: Path, words: Sequence[str]) -> RunConfig:
             found=" ".join(flags),
             fix=f"autotune {format_text_override('resume', str(run))}",
         )
+    place = {"runs": str(run.parent), "name": run.resolve().name, "resume": Resume.auto}
+    if not overrides:
+        # Composes nothing: the YAML files that the run came from need not be here.
+        return parse_config({**values, **place}, to_run=True)
     (requested,) = compose.compose([f"task={values['task']['name']}", *overrides])
     requested_values = asdict(requested)
     errors = []
-    for key in map(key_of, overrides):
+    for key in (GROUPS.get(key_of(word), key_of(word)) for word in overrides):
         if key in FROM_FOLDER:
             errors.append(
                 ConfigError(
@@ -80,7 +89,6 @@ def load_resumed_config(run: Path, words: Sequence[str]) -> RunConfig:
                 )
             )
     raise_all(errors)
-    place = {"runs": str(run.parent), "name": run.resolve().name, "resume": Resume.auto}
     return parse_config({**values, **place}, to_run=True)
 
 

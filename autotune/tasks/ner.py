@@ -11,7 +11,8 @@ from pydantic import Field
 
 from autotune.config.columns import Column, Kind
 from autotune.config.labels import repaired_type
-from autotune.config.schema import DatasetConfig, OptionalPositive, RunConfig, TaskConfig
+from autotune.config.schema import DatasetConfig, RunConfig, TaskConfig
+from autotune.config.section import OptionalPositive
 from autotune.data.cache import iter_column, iter_rows
 from autotune.data.labels import RelabelError, label_names
 from autotune.data.spelling import same_spelling

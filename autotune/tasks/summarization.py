@@ -11,7 +11,8 @@ from pydantic import Field
 
 from autotune.config.columns import Column, Kind
 from autotune.config.enums import Overflow
-from autotune.config.schema import DatasetConfig, OptionalPositive, Positive, RunConfig, TaskConfig
+from autotune.config.schema import DatasetConfig, RunConfig, TaskConfig
+from autotune.config.section import OptionalPositive, Positive
 from autotune.data.cache import iter_column, iter_rows
 from autotune.errors import AutotuneError, ConfigError, DataError, ModelError, raise_all
 from autotune.models.spec import Family, Head, ModelSpec, pad, padded_inputs

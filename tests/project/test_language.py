@@ -113,7 +113,7 @@ def test_each_entry_of_the_catalogue_is_said_by_code_and_is_the_same_in_both_lan
     assert {english: wrong for english, wrong in found.items() if wrong} == {}
 
 
-SAYING = re.compile(r"((Config|Data|Model|Hub|Disk|Path|Training|Plugin)Error|warning|note|Finding)")
+SAYING = re.compile(r"((Config|Data|Model|Hub|Disk|Path|Training|Cluster|Plugin)Error|warning|note|Finding)")
 """Calls whose texts people see."""
 COMMAND = re.compile(r"\s*(autotune|pip|git|--to) ")
 """How a fix begins that is nothing but a command."""

@@ -5,7 +5,7 @@ configurations. Only `machine_rules` may look at the machine.
 """
 
 from autotune import registry
-from autotune.config.rules import dataset, gate, hub, labels, launcher, model, splits, trainer, warnings
+from autotune.config.rules import dataset, gate, hub, labels, launcher, model, slurm, splits, trainer, warnings
 from autotune.config.rules.secrets import environment_secrets, hub_tokens, secret_refused, token_refused
 from autotune.config.rules.trainer import run_name
 from autotune.config.schema import RunConfig
@@ -28,6 +28,7 @@ ERRORS = (
     labels.keys_without_labels, model.one_base_model, model.base_model_name, model.tiny_model_keys, model.lengths,
     model.tokenizer, model.target_modules, model.bundled_base, model.t5_in_fp16, trainer.learning_rate, trainer.intervals,
     trainer.compile_with_packing, trainer.seed, launcher.num_processes, run_name, hub.push_keys, gate.conditions,
+    slurm.values, slurm.time_limit, slurm.options,
 )  # fmt: skip
 MACHINE = (
     trainer.runs_folder, trainer.local_file, launcher.external_processes, launcher.accelerate_precision,
