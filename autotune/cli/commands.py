@@ -12,6 +12,7 @@ from autotune.cli import (
     push,
     schema,
     show,
+    sweep,
     train,
 )
 
@@ -27,6 +28,7 @@ COMMANDS = {
         compare.COMMAND,
         predict.COMMAND,
         push.COMMAND,
+        sweep.COMMAND,
         convert.COMMAND,
         clean.COMMAND,
         schema.COMMAND,

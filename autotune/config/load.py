@@ -27,8 +27,8 @@ from autotune.runtime.files import read_errors
 from autotune.runtime.records import damaged, read_mapping
 
 NOT_IDENTITY = (
-    "runs", "name", "hub", "resume", "check", "plan", "checkpoint", "guard", "report", "gate", "trainer.max_hours",
-    "trainer.rank_timeout",
+    "runs", "name", "hub", "resume", "check", "plan", "checkpoint", "guard", "report", "gate", "sweep", "seeds",
+    "trainer.max_hours", "trainer.rank_timeout",
 )  # fmt: skip
 """Keys that do not affect the result: two configurations that differ only in these are the same run."""
 

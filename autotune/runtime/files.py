@@ -16,7 +16,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import IO, Any
 
-from autotune.errors import ConfigError, DiskError
+from autotune.errors import ConfigError, DiskError, LockedError
 from autotune.runtime.os_errors import REFUSALS, system_error
 
 OUTPUT, RUNS = "another name for the output", "runs=FOLDER"
@@ -216,7 +216,7 @@ def acquire_lock(path: Path, *, make: bool = False) -> IO[str]:
         make: whether to make its folder if it is missing.
 
     Raises:
-        ConfigError: another process, which is named, holds the lock.
+        LockedError: another process, which is named, holds the lock.
         DiskError: the file system has no locks.
     """
     for _ in range(LOCK_TRIES):
@@ -262,8 +262,8 @@ def _lock(file: IO[str], path: Path) -> None:
         ) from error
 
 
-def _lock_error(path: Path, holder: str | None) -> ConfigError:
-    return ConfigError(
+def _lock_error(path: Path, holder: str | None) -> LockedError:
+    return LockedError(
         "another process works in this folder",
         where=str(path.parent),
         found=holder,
