@@ -154,15 +154,14 @@ def _compose_seeds(
 ) -> Iterator[tuple[list[str], Composed]]:
     """Composes the configurations of one combination: one, or one per seed of `seeds`, each with its overrides."""
     composed = _compose_one(hydra, args, overrides)
-    values: Any = OmegaConf.to_container(composed.config, resolve=True)
-    seeds = read_seeds(values, composed.overridden)
-    if seeds is None:
+    if composed.config.get(SEEDS) is None:
         yield overrides, composed
         return
+    values: Any = OmegaConf.to_container(composed.config, resolve=True)
     rest = [word for word in overrides if key_of(word) not in (SEED, SEEDS)]
     if _compose_one(hydra, args, rest).config.get(SEEDS) is not None:  # set by a YAML file
         rest.append(f"{SEEDS}=null")
-    for seed in seeds:
+    for seed in read_seeds(values[SEEDS], values[SEED], composed.overridden):
         config = copy.deepcopy(composed.config)  # composing again takes ten times as long
         config.update({SEED: seed, SEEDS: None})
         yield (

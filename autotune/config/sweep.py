@@ -1,6 +1,6 @@
 """Sweeps: the seeds of `seeds`, the overrides in which runs differ, and run folders that runs would share."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +27,17 @@ def asks_for_seeds(overrides: Sequence[str]) -> bool:
     return any(value not in ("", "null") for value in values)
 
 
-def read_seeds(values: Mapping[str, Any], overridden: frozenset[str]) -> list[int] | None:
-    """Returns the seeds that a composed configuration asks for; None if `seeds` is null.
+def read_seeds(seeds: Any, first: int, overridden: frozenset[str]) -> list[int]:
+    """Returns the seeds that a value of `seeds` stands for.
 
     Args:
-        values: the composed configuration.
+        seeds: a number of seeds, or a list of them.
+        first: the value of `seed`, from which a number counts.
         overridden: keys set on the command line.
 
     Raises:
-        ConfigError: `seeds` is neither a number nor a list of different seeds, or a list contradicts `seed`.
+        ConfigError: `seeds` is something else, or a list contradicts `seed`.
     """
-    seeds = values.get(SEEDS)
-    if seeds is None:
-        return None
     numbers = seeds if isinstance(seeds, list) else [seeds]
     whole = all(isinstance(number, int) and not isinstance(number, bool) for number in numbers)
     if isinstance(seeds, list) and whole and numbers and len(set(numbers)) == len(numbers):
@@ -52,7 +50,7 @@ def read_seeds(values: Mapping[str, Any], overridden: frozenset[str]) -> list[in
             )
         return numbers
     if not isinstance(seeds, list) and whole and seeds > 0:
-        return [int(values[SEED]) + number for number in range(seeds)]
+        return [first + number for number in range(seeds)]
     raise ConfigError(
         "seeds is a number of runs, or a list of different seeds",
         where=SEEDS,

@@ -73,7 +73,7 @@ class SweepMember(Record):
                 state = MemberState.killed
             facts = _result(run) if state is MemberState.finished else self._progress(run)
             return self._with(state=state, reason=status.get("reason"), **facts)
-        except AutotuneError as error:
+        except (AutotuneError, PermissionError) as error:  # the folder may be another user's
             return self._with(state=MemberState.damaged, reason=str(error))
 
     def _with(self, **facts: Any) -> Self:
