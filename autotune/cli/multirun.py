@@ -139,7 +139,9 @@ class _Sweep:
         """Trains a run if it is not finished; returns False if another process trains it."""
         member = self._members[number]
         config = member.config
-        if self._alone and config.hub.visibility is Visibility.none and _is_finished(config):
+        # A push may still be due, and the gate judges a finished run again.
+        nothing_left = config.hub.visibility is Visibility.none and not config.gate
+        if self._alone and nothing_left and _is_finished(config):
             self._codes[number] = 0
             return True
         logger.info("run %d of %d: %s", number + 1, len(self._members), config.name)
