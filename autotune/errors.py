@@ -2,6 +2,7 @@
 
 AutotuneError
 ├── ConfigError     a key, value or combination of values in the configuration or the call      exit 2
+│   └── LockedError another process works in the folder                                         exit 2
 ├── DataError       a file, column, row or label                                                exit 2
 ├── ModelError      a base model, tokenizer, adapter or saved artefact                          exit 2
 ├── Findings        several of the above, shown at once                                         exit 2
@@ -54,6 +55,10 @@ class AutotuneError(Exception):
 
 class ConfigError(AutotuneError):
     """The configuration or the command line is wrong."""
+
+
+class LockedError(ConfigError):
+    """Another process works in the folder."""
 
 
 class DataError(AutotuneError):

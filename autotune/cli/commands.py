@@ -14,6 +14,7 @@ from autotune.cli import (
     schema,
     show,
     submit,
+    sweep,
     train,
 )
 
@@ -31,6 +32,7 @@ COMMANDS = {
         compare.COMMAND,
         predict.COMMAND,
         push.COMMAND,
+        sweep.COMMAND,
         convert.COMMAND,
         clean.COMMAND,
         schema.COMMAND,

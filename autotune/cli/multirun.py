@@ -1,23 +1,28 @@
 """The runs of a command line, one after another: all are checked before the first one trains."""
 
 import logging
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from autotune.cli import failures
 from autotune.config.compose import Member
-from autotune.config.enums import CheckLevel, Resume
+from autotune.config.enums import CheckLevel, Resume, Visibility
 from autotune.config.schema import RunConfig
 from autotune.config.secrets import redact
-from autotune.errors import AutotuneError, Findings, Interrupted, listing, shell_words
+from autotune.errors import AutotuneError, DiskError, Findings, Interrupted, LockedError, listing, shell_words
 from autotune.pipeline.check import cache_folder
 from autotune.pipeline.check import check as check_one
 from autotune.pipeline.prepare import run_preflight
 from autotune.pipeline.train import train as train_one
 from autotune.run import status
+from autotune.run.settings import refuse_other_settings
+from autotune.run.sweep_folder import SweepFolder, run_path
+from autotune.run.sweep_members import MemberState
+from autotune.run.sweep_table import to_markdown
 from autotune.run.sweeps import warn_of_other_rows
-from autotune.runtime import launcher
+from autotune.runtime import launcher, signals
+from autotune.runtime.memory import free_memory
 
 logger = logging.getLogger(__name__)
 
@@ -26,59 +31,162 @@ STOPPED = (Interrupted.exit_code, failures.INTERRUPTED)
 
 
 def train(members: Sequence[Member], plugins: Sequence[str]) -> int:
-    """Does all runs; returns the exit code, of several runs that failed the greatest.
-
-    A run that fails does not keep the later ones from running, unless it was interrupted or several processes do it, which
-    have lost each other then.
+    """Trains the runs that are not finished; several are a sweep, see autotune/run/README.md.
 
     Args:
         members: the runs.
         plugins: files that register tasks.
+
+    Returns:
+        The exit code: of a sweep that of an interruption, else the greatest of the runs that failed.
 
     Raises:
         AutotuneError: the check refuses one of several; nothing was trained. Or it is the only one, and failed.
     """
     if len(members) == 1:
         return train_one(members[0].config, plugins)
+    configs = [member.config for member in members]
     if not launcher.rank():
-        _check_all([member.config for member in members])
-    codes: list[int] = []
-    for number, member in enumerate(members, 1):
-        logger.info("run %d of %d: %s", number, len(members), member.config.name)
-        token = status.command_words.set(_words(member, plugins))
-        codes.append(_outcome(member.config, plugins))
-        status.command_words.reset(token)
-        if codes[-1] in STOPPED or (codes[-1] and launcher.world_size() > 1):
-            break
+        _check_all(configs)
+    sweep = _Sweep(members, plugins)
+    with signals.handle_signals():
+        sweep.train()
     if not launcher.rank():
-        _say_failed(members, codes, plugins)
-        warn_of_other_rows([member.config for member in members])
-    return max(codes)
+        sweep.report()
+        warn_of_other_rows(configs)
+    return sweep.exit_code()
 
 
-def _outcome(config: RunConfig, plugins: Sequence[str]) -> int:
-    """Does a run and returns its exit code; why it failed is printed."""
-    try:
-        return train_one(config, plugins)
-    except BrokenPipeError:
-        raise
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - it is shown, and the next run is another one
-        return failures.show_error(error)
+class _Sweep:
+    """Several runs that this process trains, while other processes may train others of them.
+
+    Args:
+        members: the runs.
+        plugins: files that register tasks.
+    """
+
+    def __init__(self, members: Sequence[Member], plugins: Sequence[str]) -> None:
+        self._members, self._plugins = members, plugins
+        self._alone = launcher.world_size() == 1
+        self._folder = None if launcher.rank() else SweepFolder.create(members)
+        self._codes: dict[int, int] = {}
+        """Exit codes by number of the run, from 0; none for those that have not begun."""
+        self._reasons: dict[str, str] = {}
+        """Why runs failed, by name."""
+        self._left: list[int] = []
+        """Numbers of the runs that other processes train."""
+        self._interrupted = False
+
+    def train(self) -> None:
+        """Trains what is not finished. At the end it looks again at what other processes had then."""
+        waiting = self._order()
+        while waiting:
+            self._left = []
+            for number in waiting:
+                self._interrupted = signals.stop_requested()
+                if self._interrupted:
+                    return
+                if not self._train(number):
+                    self._left.append(number)
+                elif self._ends_after(number):
+                    return
+            if len(self._left) == len(waiting):
+                return
+            waiting = self._left
+
+    def exit_code(self) -> int:
+        """Returns the exit code: that of an interruption, else the greatest."""
+        codes = [*self._codes.values(), *([Interrupted.exit_code] if self._interrupted else [])]
+        return next((code for code in codes if code in STOPPED), max(codes, default=0))
+
+    def report(self) -> None:
+        """Names the runs that are not finished, each with the command that trains it alone; prints the table."""
+        if self._left:
+            names = listing(self._members[number].config.name for number in self._left)
+            logger.info("other processes train %d of the runs: %s", len(self._left), names)
+        failed = {number: f"exit code {code}" for number, code in self._codes.items() if code}
+        not_begun = set(range(len(self._members))) - self._codes.keys() - set(self._left)
+        if failed or not_begun:
+            logger.warning("%d of %d runs are not finished; each alone:",
+                           len(failed) + len(not_begun), len(self._members))  # fmt: skip
+        for number in [*failed, *sorted(not_begun)]:
+            member = self._members[number]
+            command = redact(shell_words("autotune", *_words(member, self._plugins)))
+            logger.warning("  %s (%s): %s", member.config.name, failed.get(number, "not begun"), command)
+        assert self._folder is not None, "rank 0 reports"
+        logger.info("the table of this sweep, at any time: autotune sweep %s", shell_words(self._folder.path))
+        sys.stdout.write(f"\n{to_markdown(self._folder.path.name, self._folder.read())}")
+
+    def _order(self) -> list[int]:
+        """Returns the numbers of the runs, those that were killed last: they may be what kills this process."""
+        numbers = range(len(self._members))
+        if self._folder is None or not self._alone:
+            return list(numbers)
+        runs = self._folder.read()
+        states = [run.state for run in runs]
+        logger.info("sweep of %d runs, %d of them finished: %s",
+                    len(runs), states.count(MemberState.finished), self._folder.path)  # fmt: skip
+        for run in runs:
+            if run.state is MemberState.failed:
+                logger.info(
+                    "failed before, and is tried again: %s: %s",
+                    run.run,
+                    (run.reason or "").partition("\n")[0],
+                )
+        return sorted(numbers, key=lambda number: states[number] is MemberState.killed)
+
+    def _train(self, number: int) -> bool:
+        """Trains a run if it is not finished; returns False if another process trains it."""
+        member = self._members[number]
+        config = member.config
+        # A push may still be due, and the gate judges a finished run again.
+        nothing_left = config.hub.visibility is Visibility.none and not config.gate
+        if self._alone and nothing_left and _is_finished(config):
+            self._codes[number] = 0
+            return True
+        logger.info("run %d of %d: %s", number + 1, len(self._members), config.name)
+        token = status.command_words.set(_words(member, self._plugins))
+        try:
+            self._codes[number] = train_one(config, self._plugins)
+        except BrokenPipeError:
+            raise
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - it is shown, and the next run is another one
+            if isinstance(error, LockedError) and self._alone:
+                return False
+            self._codes[number] = failures.show_error(error)
+            self._reasons[str(config.name)] = status.final_state(error)[1]
+        finally:
+            status.command_words.reset(token)
+            free_memory()
+        self._write_table()
+        return True
+
+    def _ends_after(self, number: int) -> bool:
+        """Whether the sweep ends with a run: it was interrupted, or failed and nothing may follow."""
+        code = self._codes[number]
+        # Several processes have lost each other where a run of theirs has failed.
+        stop_on_failure = self._members[number].config.sweep.stop_on_failure or not self._alone
+        return code in STOPPED or (code != 0 and stop_on_failure)
+
+    def _write_table(self) -> None:
+        if self._folder is None:
+            return
+        try:
+            self._folder.refresh(self._reasons)
+        except DiskError as error:  # no reason to end the sweep, whose runs have folders of their own
+            logger.warning("the table of the sweep cannot be written: %s", error.found or error.what)
 
 
 def _check_all(configs: Sequence[RunConfig]) -> None:
     """Refuses the sweep where one of its runs would be refused; an error that several have is shown once."""
     refused: dict[str, tuple[AutotuneError, list[str]]] = {}
     for number, config in enumerate(configs, 1):
-        if _is_finished(config):
-            continue
-        logger.info("checking run %d of %d: %s", number, len(configs), config.name)
-        level = config.check.level
-        # Warnings are shown when the run begins.
-        errors_alone = replace(config, check=replace(config.check, level=CheckLevel.none))
-        looked_at = config if level is CheckLevel.strict else errors_alone
         try:
-            run_preflight(looked_at, cache_folder(config)).report.raise_refused(level)
+            if config.resume is not Resume.never:
+                refuse_other_settings(run_path(config), config)
+            if not _is_finished(config):
+                logger.info("checking run %d of %d: %s", number, len(configs), config.name)
+                _check_errors(config)
         except Interrupted:
             raise
         except AutotuneError as error:
@@ -86,6 +194,14 @@ def _check_all(configs: Sequence[RunConfig]) -> None:
                 refused.setdefault(str(one), (one, []))[1].append(str(config.name))
     if refused:
         raise Findings([_of_runs(error, names) for error, names in refused.values()])
+
+
+def _check_errors(config: RunConfig) -> None:
+    """Raises the errors of the check; warnings are shown when the run begins."""
+    level = config.check.level
+    errors_alone = replace(config, check=replace(config.check, level=CheckLevel.none))
+    looked_at = config if level is CheckLevel.strict else errors_alone
+    run_preflight(looked_at, cache_folder(config)).report.raise_refused(level)
 
 
 def _of_runs(error: AutotuneError, names: Sequence[str]) -> AutotuneError:
@@ -99,19 +215,7 @@ def _of_runs(error: AutotuneError, names: Sequence[str]) -> AutotuneError:
 def _is_finished(config: RunConfig) -> bool:
     if config.resume is Resume.never:
         return False
-    return status.state_of(Path(config.runs).expanduser() / str(config.name)) is status.State.finished
-
-
-def _say_failed(members: Sequence[Member], codes: Sequence[int], plugins: Sequence[str]) -> None:
-    """Names the runs that are not finished, each with the command that does it alone."""
-    failed = [(member, f"exit code {code}") for member, code in zip(members, codes, strict=False) if code]
-    missing = [(member, "not begun") for member in members[len(codes) :]]
-    if not failed:
-        return
-    logger.warning("%d of %d runs are not finished; each alone:", len(failed) + len(missing), len(members))
-    for member, why in (*failed, *missing):
-        command = ["autotune", *_words(member, plugins)]
-        logger.warning("  %s (%s): %s", member.config.name, why, redact(shell_words(*command)))
+    return status.state_of(run_path(config)) is status.State.finished
 
 
 def _words(member: Member, plugins: Sequence[str]) -> list[str]:

@@ -1,10 +1,11 @@
 """Composes configurations with Hydra and returns them as `RunConfig`; nothing of Hydra reaches the callers."""
 
+import copy
 import os
 import re
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from autotune.config.hydra_loader import open_hydra
 from autotune.config.load import fill_defaults, parse_config
 from autotune.config.overrides import SWEEP_FLAGS, key_of, normalize_argv
 from autotune.config.schema import RunConfig, TaskConfig
+from autotune.config.sweep import SEED, SEEDS, asks_for_seeds, distinct_run_folders, read_seeds
 from autotune.config.user_files import with_user_files
 from autotune.errors import AutotuneError, ConfigError, raise_all
 from autotune.runtime.library_errors import library_errors
@@ -66,13 +68,18 @@ def members(argv: Sequence[str]) -> list[Member]:
         argv: overrides and Hydra's flags, without the command.
 
     Returns:
-        One run; with --multirun one per combination; none if a flag only asked for information, which Hydra printed.
+        One run; with --multirun or `seeds` one per combination; none if a flag only asked for information, which Hydra printed.
 
     Raises:
         ConfigError: the command line or a YAML file is wrong; several errors are raised together.
     """
     words = normalize_argv(argv)
     args = get_args_parser().parse_args(words)
+    if asks_for_seeds(args.overrides) and not (
+        args.multirun or args.help or args.cfg or args.info or args.run
+    ):
+        words = normalize_argv(["--multirun", *argv])
+        args = get_args_parser().parse_args(words)
     flags = [word for word in words[: len(words) - len(args.overrides)] if word not in SWEEP_FLAGS]
     runs, composed, plain = _compose_runs(argv, words, args)
     if runs is None:
@@ -80,6 +87,7 @@ def members(argv: Sequence[str]) -> list[Member]:
     if not composed:
         raise ConfigError("the sweep has no runs: its glob or choice matches nothing", found=" ".join(words))
     configs = _to_run_configs(composed, plain)
+    raise_all(list(distinct_run_folders(configs, runs)))
     return [Member(config, (*flags, *overrides)) for config, overrides in zip(configs, runs, strict=True)]
 
 
@@ -116,8 +124,12 @@ def _compose_runs(
             hydra = open_hydra(config_folder(), user_folder, args.config_dir)
             if _print_information(hydra, args):
                 return None, [], []
-            runs = _sweep_overrides(hydra, args)
-            composed = [_compose_one(hydra, args, overrides) for overrides in runs]
+            runs = []
+            composed = []
+            for overrides in _sweep_overrides(hydra, args):
+                for seed_overrides, run in _compose_seeds(hydra, args, overrides):
+                    runs.append(seed_overrides)
+                    composed.append(run)
             return runs, composed, [OmegaConf.to_container(run.config, resolve=True) for run in composed]
     except SystemExit as exit_request:
         if exit_request.code:
@@ -135,6 +147,27 @@ def _compose_one(hydra: Hydra, args: Namespace, overrides: list[str]) -> Compose
     with open_dict(config):
         del config["hydra"]
     return Composed(config, choices, frozenset(map(key_of, task_overrides)), folders)
+
+
+def _compose_seeds(
+    hydra: Hydra, args: Namespace, overrides: list[str]
+) -> Iterator[tuple[list[str], Composed]]:
+    """Composes the configurations of one combination: one, or one per seed of `seeds`, each with its overrides."""
+    composed = _compose_one(hydra, args, overrides)
+    if composed.config.get(SEEDS) is None:
+        yield overrides, composed
+        return
+    values: Any = OmegaConf.to_container(composed.config, resolve=True)
+    rest = [word for word in overrides if key_of(word) not in (SEED, SEEDS)]
+    if _compose_one(hydra, args, rest).config.get(SEEDS) is not None:  # set by a YAML file
+        rest.append(f"{SEEDS}=null")
+    for seed in read_seeds(values[SEEDS], values[SEED], composed.overridden):
+        config = copy.deepcopy(composed.config)  # composing again takes ten times as long
+        config.update({SEED: seed, SEEDS: None})
+        yield (
+            [*rest, f"{SEED}={seed}"],
+            replace(composed, config=config, overridden=composed.overridden | {SEED}),
+        )
 
 
 def _sweep_overrides(hydra: Hydra, args: Namespace) -> list[list[str]]:

@@ -112,7 +112,7 @@ def _to_hydra(override: str, *, sweeps: bool) -> str:
             where="the command line",
             fix="autotune [COMMAND] key=value …; autotune --help lists the commands",
         )
-    parts = _split_sweep(value) if sweeps else [value]
+    parts = split_sweep(value) if sweeps else [value]
     if len(parts) > 1:
         return f"{key}={','.join(_quote_if_needed(key, part.strip()) for part in parts)}"
     return f"{key}={_quote_if_needed(key, value)}"
@@ -127,7 +127,7 @@ def _quote_if_needed(key: str, value: str) -> str:
     )
 
 
-def _split_sweep(value: str) -> list[str]:
+def split_sweep(value: str) -> list[str]:
     """Splits the values of a sweep at commas outside of brackets and quotes."""
     parts, depth, quote = [""], 0, ""
     for char in value:

@@ -348,6 +348,14 @@ class PlanConfig(Strict):
 
 
 @dataclass
+class SweepConfig(Strict):
+    """Several runs of one command line: `-m key=1,2`, or `seeds`."""
+
+    stop_on_failure: bool = False
+    """Ends the sweep at the first run that fails. false: the later runs are trained, and the failed one is named at the end."""
+
+
+@dataclass
 class RunConfig(Strict):
     """One run, fully resolved."""
 
@@ -368,8 +376,12 @@ class RunConfig(Strict):
     the main score may fall short only by chance (paired tests on the same rows; of a file alone, our 95 % interval).
     gate.better_than=baseline: the best one without a neural network."""
     slurm: SlurmConfig | None = None
+    sweep: SweepConfig = field(default_factory=SweepConfig)
     seed: Annotated[int, Field(ge=0)] = 42
     """Seed of the order of rows, new weights and dropout. The splits have their own, dataset.seed."""
+    seeds: Any = None
+    """A sweep over seeds, with or without -m: a number n is n runs with the seeds seed, seed + 1, …; a list [1, 7, 9] has the
+    seeds themselves. Each run has its own `seed`, and here null. `autotune sweep` shows mean ± sd over them."""
     name: str | None = None
     """Folder of the run. null: task, data set, model and a hash of everything that shapes the result."""
     runs: str = "runs"

@@ -65,6 +65,7 @@ def final_metrics(
     """
     split, unseen = result.split, result.unseen
     return {
+        "main": result.scores.main,
         **{name: figures.as_dict() for name, figures in scores.items()},
         "baseline": {split: {name: figures.values for name, figures in result.baselines.items()}},
         "interval": {split: dict(result.intervals)},

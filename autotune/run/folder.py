@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from autotune.config.enums import Resume
-from autotune.config.load import diff, dump_config, load_values
+from autotune.config.load import dump_config
 from autotune.config.rules import run_name
 from autotune.config.schema import RunConfig
 from autotune.config.secrets import redact, redactor
@@ -29,6 +29,7 @@ from autotune.run import history, saved, status
 from autotune.run.checkpoints import Checkpoints, write_tensors
 from autotune.run.log import RunLog
 from autotune.run.saved import ADAPTER, LAST, MODEL, SAVED
+from autotune.run.settings import refuse_other_settings
 from autotune.run.status import CONFIG, LOCK, STATUS, State, is_run, state_of
 from autotune.runtime import places
 from autotune.runtime.files import (
@@ -124,7 +125,7 @@ class RunFolder:
         return folder
 
     def _begin(self, config: RunConfig) -> None:
-        self._refuse_other_settings(config)
+        refuse_other_settings(self.path, config)
         if self.finished:
             self._reopen_if_damaged()
         if self.finished:
@@ -151,15 +152,6 @@ class RunFolder:
             self.path, damage,
         )  # fmt: skip
         self.finished = self._state_is_final = False
-
-    def _refuse_other_settings(self, config: RunConfig) -> None:
-        """Raises ConfigError if the folder, whose name the user may have chosen, holds a run with other settings."""
-        saved_config = self.path / CONFIG
-        changes = diff(load_values(saved_config), config) if saved_config.exists() else []
-        if changes:
-            raise ConfigError("the folder holds a run with other settings", where=str(saved_config),
-                              found="\n".join(changes),
-                              fix="name=ANOTHER, or resume=never, which sets the old folder aside")  # fmt: skip
 
     def __enter__(self) -> Self:
         return self

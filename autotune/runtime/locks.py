@@ -5,11 +5,13 @@ import fcntl
 import os
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from autotune.errors import ConfigError, DiskError
-from autotune.runtime.files import make_folder, now
+from autotune.errors import DiskError, LockedError
+from autotune.runtime.files import disk_errors, make_folder, now
 
 LOCK_TRIES = 10
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM)
@@ -28,7 +30,7 @@ def acquire_lock(path: Path, *, make: bool = False) -> IO[str]:
         make: whether to make its folder if it is missing.
 
     Raises:
-        ConfigError: another process, which is named, holds the lock.
+        LockedError: another process, which is named, holds the lock.
         DiskError: the file system has no locks.
     """
     for _ in range(LOCK_TRIES):
@@ -84,8 +86,8 @@ def _lock_holder(file: IO[str]) -> str | None:
         time.sleep(0.01)
 
 
-def _lock_error(path: Path, holder: str | None) -> ConfigError:
-    return ConfigError(
+def _lock_error(path: Path, holder: str | None) -> LockedError:
+    return LockedError(
         "another process works in this folder",
         where=str(path.parent),
         found=holder,
@@ -98,3 +100,27 @@ def _is_still_at(file: IO[str], path: Path) -> bool:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
         return False
+
+
+def is_locked(path: Path) -> bool:
+    """Whether another process holds a lock that `acquire_lock` has taken."""
+    try:
+        with path.open("rb") as file:
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # closing the file releases it
+    except (BlockingIOError, PermissionError):
+        return True
+    except OSError:  # there is no such file, or the file system has no locks
+        return False
+    return False
+
+
+@contextmanager
+def wait_for_lock(path: Path) -> Iterator[None]:
+    """Holds the lock on a file, which is made if it is missing, inside the context; waits for who else holds it.
+
+    Raises:
+        DiskError: the file cannot be written, or the file system has no locks.
+    """
+    with disk_errors(path), path.open("ab") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        yield

@@ -5,7 +5,18 @@ configurations. Only `machine_rules` may look at the machine.
 """
 
 from autotune import registry
-from autotune.config.rules import dataset, gate, hub, labels, launcher, model, slurm, splits, trainer, warnings
+from autotune.config.rules import (
+    dataset,
+    gate,
+    hub,
+    labels,
+    launcher,
+    model,
+    slurm,
+    splits,
+    trainer,
+    warnings,
+)
 from autotune.config.rules.secrets import environment_secrets, hub_tokens, secret_refused, token_refused
 from autotune.config.rules.trainer import run_name
 from autotune.config.schema import RunConfig

@@ -1,0 +1,202 @@
+"""The table of a sweep as CSV and Markdown: a row per run, and rows over the seeds of runs that differ in nothing else."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from autotune.config.secrets import redact
+from autotune.config.sweep import SEED
+from autotune.errors import shell_words
+from autotune.run.sweep_members import MemberState, SweepMember
+from autotune.runtime.language import local, word
+
+Metric = tuple[str, str]
+"""Split and name of a metric."""
+
+
+@dataclass(frozen=True)
+class SeedGroup:
+    """Runs that differ in their seeds alone."""
+
+    overrides: dict[str, str]
+    """The overrides that they share."""
+    runs: int
+    finished: int
+    scores: dict[Metric, tuple[float, float | None]]
+    """Mean and sample standard deviation (n - 1) over the finished runs; no deviation for one run."""
+
+
+def seed_groups(members: Sequence[SweepMember]) -> list[SeedGroup]:
+    """Returns the groups of a sweep over seeds; none if `seed` was not swept."""
+    groups: dict[tuple[tuple[str, str], ...], list[SweepMember]] = {}
+    for member in members:
+        if SEED in member.overrides:
+            rest = {key: value for key, value in member.overrides.items() if key != SEED}
+            groups.setdefault(tuple(rest.items()), []).append(member)
+    return [_group(dict(overrides), group) for overrides, group in groups.items()]
+
+
+def _group(overrides: dict[str, str], members: Sequence[SweepMember]) -> SeedGroup:
+    finished = [member for member in members if member.state is MemberState.finished]
+    scores: dict[Metric, tuple[float, float | None]] = {}
+    for split, name in metrics_of(finished):
+        values = [member.scores[split][name] for member in finished if name in member.scores.get(split, {})]
+        scores[split, name] = fmean(values), stdev(values) if len(values) > 1 else None
+    return SeedGroup(overrides, len(members), len(finished), scores)
+
+
+def metrics_of(members: Sequence[SweepMember]) -> list[Metric]:
+    """Returns the metrics of all runs: those of finished runs first, of each split the main one first."""
+    ordered: dict[Metric, None] = {}
+    for member in sorted(members, key=lambda member: member.state is not MemberState.finished):
+        for split, values in member.scores.items():
+            names = sorted(values, key=lambda name: name != member.main)
+            ordered |= dict.fromkeys((split, name) for name in names)
+    return list(ordered)
+
+
+def to_csv(members: Sequence[SweepMember]) -> str:
+    """Returns the table as CSV: first the runs (`row` is run), then the groups (`row` is seeds).
+
+    A metric has two columns, `split.metric` and `split.metric.sd`; of a group they are the mean and the sample standard
+    deviation over its `n` finished runs.
+    """
+    keys, metrics = _keys(members), metrics_of(members)
+    names = [f"{split}.{name}" for split, name in metrics]
+    columns = [column for name in names for column in (name, f"{name}.sd")]
+    text = io.StringIO()
+    writer = csv.DictWriter(
+        text, ["row", "run", *keys, "state", "step", "steps", "n", *columns], lineterminator="\n"
+    )
+    writer.writeheader()
+    for member in members:
+        scores = {
+            f"{split}.{name}": value
+            for split, values in member.scores.items()
+            for name, value in values.items()
+        }
+        facts = {
+            "row": "run",
+            "run": member.run,
+            "state": member.state,
+            "step": member.step,
+            "steps": member.steps,
+        }
+        writer.writerow(facts | member.overrides | scores)
+    for group in seed_groups(members):
+        row: dict[str, object] = {"row": "seeds", "n": group.finished} | dict(group.overrides)
+        for (split, name), (mean, deviation) in group.scores.items():
+            row |= {f"{split}.{name}": mean, f"{split}.{name}.sd": deviation}
+        writer.writerow(row)
+    return text.getvalue()
+
+
+def to_markdown(name: str, members: Sequence[SweepMember]) -> str:
+    """Returns the table as Markdown in the user's language, with columns aligned for a terminal.
+
+    Args:
+        name: name of the sweep.
+        members: its runs.
+    """
+    counts = Counter(word(member.state) for member in members)
+    states = ", ".join(f"{count} {state}" for state, count in counts.items())
+    head = [f"# {name}", "", f"{len(members)} {word('runs')}: {states}", ""]
+    return "\n".join([*head, *_runs(members), *_seeds(members), *_reasons(members)]) + "\n"
+
+
+def _main_columns(metrics: Sequence[Metric]) -> list[Metric]:
+    """Returns the metrics for people: all of the split that is the result, of validation then only the main one."""
+    first = dict(reversed(metrics))
+    return [
+        (split, name)
+        for split, name in metrics
+        if len(first) == 1 or split != "validation" or name == first[split]
+    ]
+
+
+def _runs(members: Sequence[SweepMember]) -> Iterator[str]:
+    keys, metrics = _keys(members), _main_columns(metrics_of(members))
+    yield from _aligned(
+        [
+            [*keys, word("state"), word("step"), *(f"{split} {name}" for split, name in metrics)],
+            *(
+                [
+                    *(member.overrides.get(key, "") for key in keys),
+                    word(member.state),
+                    f"{member.step}/{member.steps or '?'}" if member.step or member.steps else "",
+                    *(_figure(member.scores.get(split, {}).get(name)) for split, name in metrics),
+                ]
+                for member in members
+            ),
+        ],
+        texts=len(keys) + 1,
+    )
+
+
+def _seeds(members: Sequence[SweepMember]) -> Iterator[str]:
+    groups = seed_groups(members)
+    if not groups:
+        return
+    keys = [key for key in _keys(members) if key != SEED]
+    metrics = _main_columns(list(dict.fromkeys(metric for group in groups for metric in group.scores)))
+    yield from ("", local("mean ± sample standard deviation (n - 1) over the seeds of finished runs:"), "")
+    yield from _aligned(
+        [
+            [*keys, "n", *(f"{split} {name}" for split, name in metrics)],
+            *(
+                [
+                    *(group.overrides.get(key, "") for key in keys),
+                    f"{group.finished}/{group.runs}",
+                    *(_mean(group.scores.get(metric)) for metric in metrics),
+                ]
+                for group in groups
+            ),
+        ],
+        texts=len(keys),
+    )
+
+
+def _reasons(members: Sequence[SweepMember]) -> Iterator[str]:
+    """Names the runs that failed or were interrupted, each with the reason and the command that trains it alone."""
+    stopped = [member for member in members if member.reason and member.state is not MemberState.finished]
+    if stopped:
+        yield ""
+    for member in stopped:
+        command = redact(shell_words("autotune", *member.words))
+        yield f"- {member.run} ({word(member.state)}): {local(str(member.reason).splitlines()[0])}; `{command}`"
+
+
+def _keys(members: Sequence[SweepMember]) -> list[str]:
+    return list(dict.fromkeys(key for member in members for key in member.overrides))
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _mean(value: tuple[float, float | None] | None) -> str:
+    if value is None:
+        return ""
+    mean, deviation = value
+    return f"{mean:.4f}" if deviation is None else f"{mean:.4f} ± {deviation:.4f}"
+
+
+def _aligned(rows: Sequence[Sequence[str]], *, texts: int) -> Iterator[str]:
+    """Yields the lines of a Markdown table.
+
+    Args:
+        rows: cells; the header first.
+        texts: number of columns, from the left, that hold texts; the others are aligned to the right.
+    """
+    cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+    widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
+    rule = ["-" * width if index < texts else "-" * (width - 1) + ":" for index, width in enumerate(widths)]
+    for row in (cells[0], rule, *cells[1:]):
+        padded = (
+            cell.ljust(width) if index < texts else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )  # fmt: skip
+        yield f"| {' | '.join(padded)} |"
