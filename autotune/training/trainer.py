@@ -25,9 +25,9 @@ from autotune.training.budget import find_token_budget
 from autotune.training.compiling import compile_model, length_multiple, pad_to_multiple
 from autotune.training.device import micro_batch_cost
 from autotune.training.embeddings import EmbeddingGradients
+from autotune.training.exchange import GradientExchange
 from autotune.training.gradients import (
     StepTotals,
-    all_reduce_gradients,
     broadcast_parameters,
     normalize_and_clip_gradients,
 )
@@ -108,7 +108,7 @@ class Trainer:
             enable_gradient_checkpointing(model)
         if config.batching is Batching.packed:
             refuse_packing(model)
-        # Sets device and precision only: `gradients` sums over ranks, because a wrapper would do it in every backward,
+        # Sets device and precision only: `exchange` sums over ranks, because a wrapper would do it in the backward pass,
         # where a rank that runs out of memory leaves the others waiting.
         self.model = accelerator.prepare_model(model, evaluation_mode=True).train()
         budget = (
@@ -122,6 +122,7 @@ class Trainer:
         broadcast_parameters(self.parameters)
         self.loader = BatchLoader(task, accelerator.device)
         self.embeddings = EmbeddingGradients([] if config.compile else model.modules())
+        self.exchange = GradientExchange(self.parameters, late=self.embeddings.tables())
         if config.compile:
             self.model = compile_model(self.model)
             self.loader.multiple = length_multiple(padded_lengths(features))
@@ -219,13 +220,15 @@ class Trainer:
                 packed(self.bare_model) if without_padding else nullcontext(),
                 self.accelerator.autocast(AutocastKwargs(enabled=False)),
             ):
-                for features in micro_batches:
+                for number, features in enumerate(micro_batches, 1):
                     if stop_reason() is not None:
                         break
                     batch = self.loader.batch(self.features, features)
                     loss_sum = self.task.loss(self.model, batch).sum
                     # Every rank knows the number of features of a step beforehand, so it divides by that; the number of
                     # targets is known after the reduction, and `normalize_and_clip` corrects for it.
+                    if number == len(micro_batches):
+                        self.exchange.begin()
                     self.accelerator.backward(loss_sum / divisor)
                     loss += loss_sum.detach()
                     totals.count += batch.num_targets
@@ -237,9 +240,10 @@ class Trainer:
             totals.out_of_memory, totals.single_example = True, len(features) == 1
         if not totals.out_of_memory:
             self.loader.prepare(self.features, upcoming)
+        totals.has_gradient = [parameter.grad is not None for parameter in self.parameters]
+        self.exchange.send_rest(discard=totals.out_of_memory)
         # Only now wait for the device.
         totals.loss, totals.stop = float(loss), stop_reason() is not None
-        totals.has_gradient = [parameter.grad is not None for parameter in self.parameters]
         return totals
 
     def normalize_and_clip(self, factor: float) -> float:
@@ -302,9 +306,8 @@ class Trainer:
             totals = self.forward_backward(
                 self.micro_batches(index), self._divisor(index), stop_reason, upcoming
             )
-            # The small reduction comes before that of the gradients: a rank that ran out of memory has none to send, and
-            # the others would wait for it forever.
             totals = totals.all_reduce(self.accelerator.device)
+            self.exchange.wait(totals.has_gradient)
             if not totals.out_of_memory:
                 break
             self._shrink_micro_batches(index, single_example=totals.single_example)
@@ -314,8 +317,6 @@ class Trainer:
                 "the run continues with that (trainer.micro_batch_tokens=%d begins with it)",
                 budget, step + 1, self.plan.budget, self.plan.budget,
             )  # fmt: skip
-        if totals.has_gradient is not None and self.accelerator.num_processes > 1:
-            all_reduce_gradients(self.parameters, totals.has_gradient)
         return totals
 
     def _shrink_micro_batches(self, index: int, *, single_example: bool) -> None:
