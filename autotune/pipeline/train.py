@@ -29,11 +29,12 @@ from autotune.publishing.card.render import write_card
 from autotune.publishing.publish import publish
 from autotune.publishing.snapshot_uploader import snapshot_uploader
 from autotune.run.folder import RunFolder
-from autotune.runtime import signals
+from autotune.runtime import launcher, signals
 from autotune.runtime.ranks import Ranks, init_process_group
 from autotune.tasks.base import Scores
 from autotune.training import device
 from autotune.training.fit import Fit, FitResult
+from autotune.training.sharding import refuse_single_process
 from autotune.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
         config: fully resolved.
         plugins: files that register tasks; the process that verifies the saved model needs them too.
     """
+    refuse_single_process(config.trainer, launcher.world_size())
     with (
         signals.handle_signals(),
         init_process_group(config.trainer.rank_timeout) as ranks,
@@ -181,7 +183,7 @@ def _save(
     config: RunConfig, prepared: Prepared, trainer: Trainer, folder: RunFolder, ranks: Ranks
 ) -> nn.Module:
     """Saves the adapter and the model; returns the model as saved, merged where `peft.merge` asks for it."""
-    model = trainer.accelerator.unwrap_model(trainer.bare_model, keep_fp32_wrapper=False)
+    model = trainer.accelerator.unwrap_model(trainer.gather(), keep_fp32_wrapper=False)
     if ranks.rank:
         return merge_adapters(model, prepared.base, config.peft).to(trainer.accelerator.device)
     if config.peft is not None and config.peft.merge:

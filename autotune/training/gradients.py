@@ -8,6 +8,8 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
+from autotune.models.parts import is_divided, own_part
+
 
 @dataclass
 class StepTotals:
@@ -50,11 +52,17 @@ def normalize_and_clip_gradients(
 ) -> float:
     """Multiplies the gradients by a factor, then clips their norm to the limit, both in one pass over the gradients.
 
+    If the parameters are divided among the ranks, all of them must call this.
+
     Returns:
         The norm of all gradients together, after the factor and before clipping.
     """
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    gradients = [own_part(parameter.grad) for parameter in parameters if parameter.grad is not None]
     norm = float(nn.utils.get_total_norm(gradients)) * factor if gradients else 0.0
+    if gradients and is_divided(parameters[0]):
+        square = torch.tensor(norm * norm, dtype=torch.float64, device=gradients[0].device)
+        torch.distributed.all_reduce(square)
+        norm = math.sqrt(square)
     if limit is not None and math.isfinite(norm) and norm > limit:
         factor *= limit / norm
     if gradients:

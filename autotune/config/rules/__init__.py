@@ -27,7 +27,7 @@ ERRORS = (
     splits.names, splits.splits_overlap, labels.columns, labels.tags, labels.labels, labels.label_map_targets,
     labels.keys_without_labels, model.one_base_model, model.base_model_name, model.tiny_model_keys, model.lengths,
     model.tokenizer, model.target_modules, model.t5_in_fp16, trainer.learning_rate, trainer.intervals,
-    trainer.compile_with_packing, trainer.seed, run_name, hub.push_keys, gate.conditions,
+    trainer.compile_with_packing, trainer.sharding, trainer.seed, run_name, hub.push_keys, gate.conditions,
 )  # fmt: skip
 WARNINGS = (
     warnings.rates, warnings.optimizer, warnings.rows_and_tokens, warnings.splits, warnings.adapters, warnings.t5_in_fp16,
