@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from autotune.checks.findings import Area, Finding, Report, Severity, note, warning
-from autotune.config.enums import Precision, Quantization
+from autotune.config.enums import Precision, Quantization, Sharding
 from autotune.config.schema import RunConfig
 from autotune.models.adapters import count_parameters
 from autotune.models.repository import hub_user
@@ -146,7 +146,7 @@ def _check_memory_and_disk(
             Area.machine, Severity.error, f"the run needs {disk / 1e9:.1f} GB of disk, and {free / 1e9:.1f} GB are free",
             where=folder, fix="runs=FOLDER on a disk with more room, or checkpoint.keep=1",
         )  # fmt: skip
-    if static > memory:
+    if static > memory and config.trainer.sharding is Sharding.none:
         yield warning(
             Area.machine,
             f"weights, gradients and optimizer take {static / 1e9:.1f} GB, the machine has {memory / 1e9:.1f} GB",

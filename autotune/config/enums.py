@@ -146,6 +146,15 @@ class Batching(StrEnum):
     """Rows of nearly equal length from about fifty steps of that order: less padding, but another order of rows."""
 
 
+class Sharding(StrEnum):
+    """What each of several processes holds of the model while it is trained."""
+
+    none = "none"
+    """Everything: weights, gradients and both moments of Adam."""
+    fsdp = "fsdp"
+    """Its share of them (FSDP2, Zhao et al. 2023)."""
+
+
 class Schedule(StrEnum):
     """Learning rate after the warmup."""
 

@@ -28,6 +28,7 @@ from autotune.config.enums import (
     Quantization,
     Resume,
     Schedule,
+    Sharding,
     TagRepair,
     TagScheme,
     Visibility,
@@ -215,6 +216,9 @@ class TrainerConfig(Strict):
     compile: bool = False
     """Compiles the model with torch.compile: takes minutes at the start, and rounds every length up to one of eight.
     For long runs on a GPU."""
+    sharding: Sharding = Sharding.none
+    """fsdp: each of several processes holds its share of weights, gradients and optimizer, for models that do not fit one
+    GPU; the weights alone must fit, for predictions. none: each holds all of them, which is faster."""
     learning_rate: Annotated[float | None, Field(ge=0)] = None
     """Peak learning rate. null: peft.learning_rate with an adapter, else model.learning_rate."""
     schedule: Schedule = Schedule.linear

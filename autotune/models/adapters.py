@@ -21,6 +21,7 @@ from autotune.config.enums import PeftMethod, Quantization
 from autotune.config.schema import PeftConfig
 from autotune.errors import ConfigError, listing
 from autotune.models.base import AUTO_CLASS
+from autotune.models.parts import divided_like, whole
 from autotune.models.repository import quiet, translate_errors
 from autotune.models.spec import HEADS, Head, ModelSpec
 
@@ -268,13 +269,20 @@ def refuse_without_checkpointing(model: Any) -> None:
         )
 
 
-def trainable_state(model: nn.Module) -> dict[str, Tensor]:
-    """Copies the trainable parameters to the CPU, by name: a cheap snapshot of the best model so far."""
-    return {
-        name: parameter.detach().to("cpu", copy=True).contiguous()
-        for name, parameter in model.named_parameters()
-        if parameter.requires_grad
-    }
+def trainable_state(model: nn.Module, *, keep: bool = True) -> dict[str, Tensor]:
+    """Copies the trainable parameters to the CPU, by name: a cheap snapshot of the best model so far.
+
+    Args:
+        model: if it is divided among the ranks, all of them must call this.
+        keep: whether this rank gets the copies; otherwise it only gives its part.
+    """
+    state = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            tensor = whole(parameter.detach())
+            if keep:
+                state[name] = tensor.to("cpu", copy=True).contiguous()
+    return state
 
 
 def copy_to_cpu(model: nn.Module) -> nn.Module:
@@ -299,7 +307,7 @@ def load_trainable_state(model: nn.Module, state: Mapping[str, Tensor]) -> None:
         raise KeyError(f"the snapshot is of another model: {sorted(parameters.keys() ^ state.keys())[:4]}")
     with torch.no_grad():
         for name, parameter in parameters.items():
-            parameter.copy_(state[name])
+            parameter.copy_(divided_like(state[name], parameter))
 
 
 def count_parameters(model: nn.Module) -> tuple[int, int]:

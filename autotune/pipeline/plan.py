@@ -18,8 +18,10 @@ from torch import nn
 
 from autotune.checks.findings import Area, Finding, Report, Severity
 from autotune.checks.machine import disk_bytes, static_bytes
+from autotune.config.enums import Sharding
 from autotune.config.schema import RunConfig
 from autotune.data.batches import BatchPlan, Indices, padded_tokens, partition_by_length, prediction_batches
+from autotune.models.adapters import count_parameters
 from autotune.pipeline.prepare import Prepared
 from autotune.runtime.progress import duration
 from autotune.tasks.base import padded_lengths
@@ -31,6 +33,8 @@ from autotune.training.trainer import Trainer
 
 SAMPLED_STEPS = 50
 """The padded tokens of an epoch are estimated from so many of its steps."""
+PROCESSES = (2, 4, 8)
+"""Numbers of processes for which the plan of a run with `trainer.sharding=fsdp` shows the memory of each."""
 PROOF_SECONDS = 12.0
 """A fresh process imports everything and predicts a few rows: 10 to 15 s on two cores."""
 UNITS = {"hours": "hours", "memory_gb": "GB of memory", "disk_gb": "GB of disk"}
@@ -46,7 +50,7 @@ def measure_cost(config: RunConfig, prepared: Prepared, report: Report) -> bool:
     model = prepared.load_model(config)
     accelerator = device.accelerator(prepared.precision, prepared.base.config)
     # The trainer's own steps, with a learning rate of 0: nothing is learned, and everything costs what it will cost.
-    settings = replace(config.trainer, learning_rate=0.0)
+    settings = replace(config.trainer, learning_rate=0.0, sharding=Sharding.none)
     trainer = Trainer(
         prepared.task,
         model,
@@ -104,6 +108,7 @@ def measure_cost(config: RunConfig, prepared: Prepared, report: Report) -> bool:
         "hours": round(total / 3600, 3),
         "static_memory_gb": round(static_bytes(model, config) / 1e9, 3),
         "peak_memory_gb": round(memory / 1e9, 2),
+        **_divided_memory(model, config),
         "disk_gb": round(disk / 1e9, 3),
     }
     return _over_budget(config, report)
@@ -123,7 +128,30 @@ def format_cost(plan: dict[str, Any]) -> list[str]:
         f"  memory      {plan['peak_memory_gb']} GB at the longest batch ({longest['rows']} windows, "
         f"{longest['padded_tokens']} padded tokens, {longest['seconds']} s); {plan['static_memory_gb']} GB of it "
         "weights, gradients and optimizer",
+        *_format_divided_memory(plan),
         f"  disk        {plan['disk_gb']} GB",
+    ]
+
+
+def _divided_memory(model: nn.Module, config: RunConfig) -> dict[str, Any]:
+    """The memory of each process, by their number, if the model is divided among several."""
+    if config.trainer.sharding is Sharding.none:
+        return {}
+    static = static_bytes(model, config)
+    return {
+        "divided_memory_gb": {str(count): round(static / count / 1e9, 3) for count in PROCESSES},
+        "whole_weights_gb": round(4 * count_parameters(model)[1] / 1e9, 3),
+    }
+
+
+def _format_divided_memory(plan: dict[str, Any]) -> list[str]:
+    if "divided_memory_gb" not in plan:
+        return []
+    counts = ", ".join(plan["divided_memory_gb"])
+    shares = ", ".join(map(str, plan["divided_memory_gb"].values()))
+    return [
+        f"  divided     {shares} GB of weights, gradients and optimizer in each of {counts} processes; whole weights for "
+        f"predictions take {plan['whole_weights_gb']} GB beside them"
     ]
 
 

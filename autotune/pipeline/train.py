@@ -32,11 +32,12 @@ from autotune.publishing.publish import publish
 from autotune.publishing.snapshot_uploader import snapshot_uploader
 from autotune.run.folder import RunFolder
 from autotune.run.rank_folder import RankFolder
-from autotune.runtime import signals
+from autotune.runtime import launcher, signals
 from autotune.runtime.ranks import Ranks, init_process_group
 from autotune.tasks.base import Scores
 from autotune.training import device
 from autotune.training.fit import Fit, FitResult
+from autotune.training.sharding import refuse_single_process
 from autotune.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
     """
     if (count := num_processes(config)) > 1:
         return train_in_processes(config, count)
+    refuse_single_process(config.trainer, launcher.world_size())
     with signals.handle_signals(), init_process_group(config.trainer.rank_timeout) as ranks:
         return _train_as_rank(_config_of_rank0(config, ranks), plugins, ranks)
 
@@ -198,7 +200,7 @@ def _save(
     config: RunConfig, prepared: Prepared, trainer: Trainer, folder: RunFolder, ranks: Ranks
 ) -> nn.Module:
     """Saves the adapter and the model; returns the model as saved, merged where `peft.merge` asks for it."""
-    model = trainer.accelerator.unwrap_model(trainer.bare_model, keep_fp32_wrapper=False)
+    model = trainer.accelerator.unwrap_model(trainer.gather(), keep_fp32_wrapper=False)
     if ranks.rank:
         return merge_adapters(model, prepared.base, config.peft).to(trainer.accelerator.device)
     if config.peft is not None and config.peft.merge:

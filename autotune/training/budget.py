@@ -11,12 +11,14 @@ from datasets import Dataset
 from torch import nn
 
 from autotune.data.batches import Indices, Lengths, padded_tokens
+from autotune.models.parts import is_divided, own_part
 from autotune.runtime.cpu import cache_bytes
 from autotune.runtime.memory import free_memory, is_out_of_memory
 from autotune.tasks.base import Task, padded_lengths
 from autotune.training.device import hidden_size
 from autotune.training.features import take
 from autotune.training.gradients import is_distributed
+from autotune.training.sharding import out_of_memory_error
 
 MIN_TOKENS, MAX_TOKENS = 1024, 65536
 """Below the minimum, starting a micro-batch costs more than its work; above the maximum, a GPU is busy anyway."""
@@ -47,15 +49,20 @@ def find_token_budget(task: Task, model: nn.Module, features: Dataset, accelerat
     def peak_bytes(indices: Indices) -> int:
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
-        accelerator.backward(
-            task.loss(model, task.collate(take(features, indices)).to(accelerator.device)).sum
-        )
+        try:
+            accelerator.backward(
+                task.loss(model, task.collate(take(features, indices)).to(accelerator.device)).sum
+            )
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error) and is_divided(trained[0]):
+                raise out_of_memory_error(int(padded_lengths(features)[indices].sum())) from error
+            raise
         for parameter in trained:
             parameter.grad = None
         return torch.cuda.max_memory_allocated() - before
 
     # Gradients and moments do not exist yet, so the free memory must still hold them.
-    optimizer_bytes = BYTES_PER_TRAINED_NUMBER * sum(parameter.numel() for parameter in trained)
+    optimizer_bytes = BYTES_PER_TRAINED_NUMBER * sum(own_part(parameter).numel() for parameter in trained)
     free, _ = torch.cuda.mem_get_info()
     return gpu_token_budget(padded_lengths(features), peak_bytes, free - optimizer_bytes)
 

@@ -35,6 +35,10 @@ class EmbeddingGradients:
             assert table.max_norm is None and not table.sparse and not table.scale_grad_by_freq
             table.forward = partial(self._look_up, table)
 
+    def tables(self) -> list[nn.Parameter]:
+        """Returns the weights whose gradient is complete only after `add`."""
+        return [table.weight for table in self._kept]
+
     def add(self) -> None:
         """Adds the kept gradients to those of the tables."""
         for table, kept in self._kept.items():

@@ -88,6 +88,8 @@ class Fit:
         self.listener = listener or TrainingListener()
         self.deadline = math.inf
         self._saved, self._saved_at = 0, time.monotonic()
+        self._predicting = False
+        """Whether a rank that is interrupted now ends without asking the others."""
         self._losses: list[float] = []
         """Losses of the steps since the last evaluation."""
         steps_per_epoch = trainer.plan.steps_per_epoch
@@ -145,6 +147,9 @@ class Fit:
                 self._keep_loss(step.record())
                 self._report(self.monitor.step(step))
                 progress.step(loss=step.loss, learning_rate=step.learning_rate)
+                if self.trainer.sharded:
+                    # A rank that is interrupted while it predicts ends alone, and alone it cannot write a checkpoint.
+                    self._checkpoint_if_due()
                 # Validation before the checkpoint, which must not forget that this step has been scored.
                 self._validate_if_due()
                 self._checkpoint_if_due()
@@ -188,12 +193,14 @@ class Fit:
         trainer, state = self.trainer, self.state
         if state.best is None:
             state.best_step = state.step
-        if trainer.accelerator.is_main_process:
-            self.listener.on_end(trainer.bare_model, state.step, state.best_step)
-        if state.best_step != state.step:
+        with trainer.whole_model() as model:
             if trainer.accelerator.is_main_process:
+                self.listener.on_end(model, state.step, state.best_step)
+        if state.best_step != state.step:
+            if trainer.sharded or trainer.accelerator.is_main_process:
                 load_trainable_state(trainer.bare_model, read_tensors(self.folder.best))
-            broadcast_parameters(trainer.parameters)
+            if not trainer.sharded:
+                broadcast_parameters(trainer.parameters)
         logger.info("trained %d steps in %s", state.step, duration(state.seconds))
         return FitResult(
             steps=state.step,
@@ -213,13 +220,22 @@ class Fit:
             self._losses.append(record["loss"])
 
     def _validate_if_due(self) -> None:
-        """Scores validation if it is due, and saves the weights if they are the best so far."""
+        """Scores validation if it is due."""
         trainer, state, step = self.trainer, self.state, self.state.step
         due = step and (step % self._evaluate_every == 0 or step == trainer.total_steps)
         if self.evaluate is None or not due or state.last_eval_step == step:
             return
-        began = time.perf_counter()
-        scores = self.evaluate(trainer.bare_model)
+        began, self._predicting = time.perf_counter(), True
+        with trainer.whole_model() as model:
+            scores = self._validate(self.evaluate, model)
+        self._predicting = False
+        state.seconds += time.perf_counter() - began
+        self._report(self.monitor.validated(step, scores))
+
+    def _validate(self, evaluate: Callable[[nn.Module], Scores], model: nn.Module) -> Scores:
+        """Scores a model with whole weights on validation, and saves the weights if they are the best so far."""
+        trainer, state, step = self.trainer, self.state, self.state.step
+        scores = evaluate(model)
         epoch = step / trainer.plan.steps_per_epoch
         signs = predicts_one_class(scores)
         mean = {"train_loss": fmean(self._losses)} if self._losses else {}
@@ -239,12 +255,11 @@ class Fit:
             state.best, state.best_step = scores.best, step
             if trainer.accelerator.is_main_process:
                 facts = {"step": step, scores.main: scores.best}
-                self.folder.save_best(trainable_state(trainer.bare_model), facts)
+                self.folder.save_best(trainable_state(model), facts)
         state.last_eval_step = step
         if trainer.accelerator.is_main_process:
-            self.listener.on_evaluate(trainer.bare_model, step, trainer.total_steps, scores)
-        state.seconds += time.perf_counter() - began
-        self._report(self.monitor.validated(step, scores))
+            self.listener.on_evaluate(model, step, trainer.total_steps, scores)
+        return scores
 
     def _report(self, troubles: list[Anomaly]) -> None:
         """Logs anomalies; stops the run where the guard demands it."""
@@ -261,6 +276,8 @@ class Fit:
             return
         every = interval(self.checkpoint.every, self.trainer.plan.steps_per_epoch)
         overdue = time.monotonic() - self._saved_at >= 60 * self.checkpoint.minutes
+        if self.trainer.sharded:  # all ranks must give their parts, and their clocks differ
+            overdue = bool(broadcast_int(int(overdue)))
         if self.state.step % every == 0 or overdue:
             self._save_checkpoint()
 
@@ -270,9 +287,19 @@ class Fit:
         It is written in the background from copies on the CPU, so training continues meanwhile.
         """
         trainer, state, checkpoints = self.trainer, self.state, self._checkpoints
-        if checkpoints is None or state.step == self._saved or not trainer.accelerator.is_main_process:
+        writes = trainer.accelerator.is_main_process
+        if checkpoints is None or state.step == self._saved or not (writes or trainer.sharded):
+            return
+        if trainer.sharded and self._predicting:
             return
         checkpoints.wait()  # before there is a second copy of everything
+        tensors = {
+            "weights": trainable_state(trainer.bare_model, keep=writes),
+            "optimizer": optimizer_tensors(trainer.optimizer, keep=writes),
+        }
+        if not writes:
+            self._saved = state.step
+            return
         record = {
             "standing": asdict(state),
             "budget": trainer.plan.budget,
@@ -281,10 +308,6 @@ class Fit:
             "labels": trainer.task.labels(),
             "surroundings": environment_fingerprint(trainer.accelerator),
             **scheduler_state(trainer.schedule, trainer.accelerator),
-        }
-        tensors = {
-            "weights": trainable_state(trainer.bare_model),
-            "optimizer": optimizer_tensors(trainer.optimizer),
         }
         links = {BEST: self.folder.best} if state.best is not None else {}
         checkpoints.save(state.step, tensors, record, links, relies_on=[self.folder.history])

@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
 
+from autotune.models.parts import divided_like, whole
 from autotune.training.gradients import is_distributed
 
 SCHEDULE = ("last_epoch", "_step_count", "_last_lr")
@@ -74,21 +75,33 @@ class TrainerState:
     """Training time over all attempts."""
 
 
-def optimizer_tensors(optimizer: Any) -> dict[str, Tensor]:
-    """Returns copies of an optimizer's state on the CPU, by parameter number and name."""
-    return {
-        f"{number}.{name}": tensor.detach().to("cpu", copy=True).contiguous()
-        for number, state in optimizer.state_dict()["state"].items()
-        for name, tensor in state.items()
-    }
+def optimizer_tensors(optimizer: Any, *, keep: bool = True) -> dict[str, Tensor]:
+    """Returns copies of an optimizer's state on the CPU, by parameter number and name.
+
+    Args:
+        optimizer: if its parameters are divided among the ranks, all of them must call this.
+        keep: whether this rank gets the copies; otherwise it only gives its part.
+    """
+    tensors = {}
+    for number, state in optimizer.state_dict()["state"].items():
+        for name, part in state.items():
+            tensor = whole(part.detach())
+            if keep:
+                tensors[f"{number}.{name}"] = tensor.to("cpu", copy=True).contiguous()
+    return tensors
 
 
 def load_optimizer(optimizer: Any, tensors: dict[str, Tensor]) -> None:
     """Loads `optimizer_tensors` into an optimizer of the same parameters."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         number, _, name = key.partition(".")
-        state.setdefault(int(number), {})[name] = tensor
+        # The moments are divided like their parameter; the count of steps is a scalar.
+        moment = name != "step"
+        state.setdefault(int(number), {})[name] = (
+            divided_like(tensor, parameters[int(number)]) if moment else tensor
+        )
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 

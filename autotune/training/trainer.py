@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any, cast
 
 import numpy as np
@@ -14,7 +14,7 @@ from accelerate.utils import AutocastKwargs, gather_object
 from datasets import Dataset
 from torch import nn
 
-from autotune.config.enums import Batching
+from autotune.config.enums import Batching, Sharding
 from autotune.config.schema import TrainerConfig
 from autotune.data.batches import BatchPlan, Indices
 from autotune.errors import Interrupted, TrainingError
@@ -25,14 +25,15 @@ from autotune.training.budget import find_token_budget
 from autotune.training.compiling import compile_model, length_multiple, pad_to_multiple
 from autotune.training.device import micro_batch_cost
 from autotune.training.embeddings import EmbeddingGradients
+from autotune.training.exchange import GradientExchange
 from autotune.training.gradients import (
     StepTotals,
-    all_reduce_gradients,
     broadcast_parameters,
     normalize_and_clip_gradients,
 )
 from autotune.training.loader import BatchLoader
 from autotune.training.optimizer import optimizer, schedule
+from autotune.training.sharding import ShardedModel, filler_micro_batches, out_of_memory_error
 from autotune.training.state import StepResult, TrainerState
 
 logger = logging.getLogger(__name__)
@@ -108,7 +109,8 @@ class Trainer:
             enable_gradient_checkpointing(model)
         if config.batching is Batching.packed:
             refuse_packing(model)
-        # Sets device and precision only: `gradients` sums over ranks, because a wrapper would do it in every backward,
+        self.sharded = ShardedModel(model, accelerator) if config.sharding is Sharding.fsdp else None
+        # Sets device and precision only: `exchange` sums over ranks, because a wrapper would do it in the backward pass,
         # where a rank that runs out of memory leaves the others waiting.
         self.model = accelerator.prepare_model(model, evaluation_mode=True).train()
         budget = (
@@ -119,9 +121,13 @@ class Trainer:
         self.plan = batch_plan(task, features, config, seed, budget)
         self.total_steps = total_steps(config, self.plan.steps_per_epoch, streaming=sections is not None)
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        broadcast_parameters(self.parameters)
+        if self.sharded is None:
+            broadcast_parameters(self.parameters)
         self.loader = BatchLoader(task, accelerator.device)
-        self.embeddings = EmbeddingGradients([] if config.compile else model.modules())
+        self.embeddings = EmbeddingGradients([] if config.compile or self.sharded else model.modules())
+        self.exchange = GradientExchange(
+            [] if self.sharded else self.parameters, late=self.embeddings.tables()
+        )
         if config.compile:
             self.model = compile_model(self.model)
             self.loader.multiple = length_multiple(padded_lengths(features))
@@ -130,8 +136,21 @@ class Trainer:
 
     @property
     def bare_model(self) -> nn.Module:
-        """The model without wrappers."""
+        """The model without wrappers; with `trainer.sharding=fsdp`, this rank's parts of it."""
         return self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
+
+    def gather(self) -> nn.Module:
+        """Returns the model with whole weights; all ranks must call it."""
+        return self.accelerator.unwrap_model(self.sharded.gather()) if self.sharded else self.bare_model
+
+    @contextmanager
+    def whole_model(self) -> Iterator[nn.Module]:
+        """Gives the model with whole weights, which all ranks must ask for; it takes no more memory afterwards."""
+        try:
+            yield self.gather()
+        finally:
+            if self.sharded is not None:
+                self.sharded.release()
 
     def steps(self, stop_reason: Callable[[], str | None] = lambda: None) -> Iterator[StepResult]:
         """Trains; yields after every optimizer step.
@@ -196,6 +215,7 @@ class Trainer:
         divisor: int,
         stop_reason: Callable[[], str | None] = lambda: None,
         upcoming: Sequence[Indices] = (),
+        fillers: Sequence[Indices] = (),
     ) -> StepTotals:
         """Adds the gradient of the micro-batches, divided by `divisor`, to that of the parameters.
 
@@ -204,6 +224,7 @@ class Trainer:
             divisor: of the sum of losses.
             stop_reason: see `steps`.
             upcoming: micro-batches of the next step; a GPU gets the first while it still works on this one.
+            fillers: micro-batches that are done, too, and count nothing; see `sharding`.
 
         Returns:
             The sums of this rank; `out_of_memory` where the memory was not enough, and then no gradient is usable.
@@ -220,26 +241,34 @@ class Trainer:
                 self.accelerator.autocast(AutocastKwargs(enabled=False)),
             ):
                 for features in micro_batches:
-                    if stop_reason() is not None:
+                    if self.sharded is None and stop_reason() is not None:
                         break
                     batch = self.loader.batch(self.features, features)
                     loss_sum = self.task.loss(self.model, batch).sum
                     # Every rank knows the number of features of a step beforehand, so it divides by that; the number of
                     # targets is known after the reduction, and `normalize_and_clip` corrects for it.
+                    if features is micro_batches[-1]:
+                        self.exchange.begin()
                     self.accelerator.backward(loss_sum / divisor)
                     loss += loss_sum.detach()
                     totals.count += batch.num_targets
+                for features in fillers:
+                    batch = self.loader.batch(self.features, features)
+                    self.accelerator.backward(self.task.loss(self.model, batch).sum * 0)
             self.embeddings.add()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
+            if self.sharded is not None:
+                raise out_of_memory_error(self.plan.budget) from error
             self.embeddings.forget()
             totals.out_of_memory, totals.single_example = True, len(features) == 1
         if not totals.out_of_memory:
             self.loader.prepare(self.features, upcoming)
+        totals.has_gradient = [parameter.grad is not None for parameter in self.parameters]
+        self.exchange.send_rest(discard=totals.out_of_memory)
         # Only now wait for the device.
         totals.loss, totals.stop = float(loss), stop_reason() is not None
-        totals.has_gradient = [parameter.grad is not None for parameter in self.parameters]
         return totals
 
     def normalize_and_clip(self, factor: float) -> float:
@@ -299,12 +328,11 @@ class Trainer:
             self.optimizer.zero_grad()
             is_last = (index + 1) % self.plan.steps_per_epoch == 0
             upcoming = () if is_last else self.micro_batches(index + 1)
-            totals = self.forward_backward(
-                self.micro_batches(index), self._divisor(index), stop_reason, upcoming
-            )
-            # The small reduction comes before that of the gradients: a rank that ran out of memory has none to send, and
-            # the others would wait for it forever.
+            own, ranks = self.micro_batches(index), self.accelerator.num_processes
+            extra = filler_micro_batches(self.plan, index, len(own), ranks) if self.sharded else ()
+            totals = self.forward_backward(own, self._divisor(index), stop_reason, upcoming, extra)
             totals = totals.all_reduce(self.accelerator.device)
+            self.exchange.wait(totals.has_gradient)
             if not totals.out_of_memory:
                 break
             self._shrink_micro_batches(index, single_example=totals.single_example)
@@ -314,8 +342,6 @@ class Trainer:
                 "the run continues with that (trainer.micro_batch_tokens=%d begins with it)",
                 budget, step + 1, self.plan.budget, self.plan.budget,
             )  # fmt: skip
-        if totals.has_gradient is not None and self.accelerator.num_processes > 1:
-            all_reduce_gradients(self.parameters, totals.has_gradient)
         return totals
 
     def _shrink_micro_batches(self, index: int, *, single_example: bool) -> None:
@@ -342,15 +368,15 @@ class Trainer:
 
     def _rows_with_nonfinite_loss(self, index: int) -> list[str]:
         """Returns the rows of a step, of all ranks, whose loss without dropout is not finite; all ranks call it."""
-        self.model.eval()
         found: set[str] = set()
-        with torch.no_grad():
+        with torch.no_grad(), self.whole_model() as model:
+            model.eval()
             for micro_batch in self.micro_batches(index):
                 for features in (
                     [micro_batch] if len(micro_batch) == 1 else [micro_batch, *micro_batch[:, None]]
                 ):
                     batch = self.loader.batch(self.features, features)
-                    if torch.isfinite(self.task.loss(self.model, batch).sum):
+                    if torch.isfinite(self.task.loss(model, batch).sum):
                         if len(features) > 1:
                             break  # no row of this micro-batch is at fault
                     elif len(features) == 1:

@@ -4,6 +4,8 @@ import importlib.util
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -248,6 +250,44 @@ def generation(setting: Setting) -> Figures:
     return {"tokens/s": rates[0], "× Seq2SeqTrainer": rates[0] / rates[1], "same texts": same}
 
 
+def exchange(setting: Setting) -> Figures:
+    """A step over several GPUs beside DistributedDataParallel's."""
+    count = torch.cuda.device_count()
+    if count < 2 and not setting.rehearse:
+        raise Skipped(f"gradients that travel between GPUs need two of them, and there is {count}")
+    words = ["--tiny", "--rounds", "2"] if setting.rehearse else ["--rounds", "20", "--batch-size", "64"]
+    figures = json.loads(_module("benchmarks.exchange", "--processes", str(max(2, count)), *words))
+    return {name: figures[name]["wall"]["ratio"] for name in figures if "autotune" in name}
+
+
+def sharding(setting: Setting) -> Figures:
+    """A run whose model is divided among several GPUs learns what one GPU learns."""
+    count = torch.cuda.device_count()
+    if count < 2 and not setting.rehearse:
+        raise Skipped(f"a model that is divided among GPUs needs two of them, and there is {count}")
+    weights = []
+    for name in ("none", "fsdp"):
+        words = ["task=summarization", "trainer.precision=fp32", f"trainer.sharding={name}", "check=none"]
+        _module("autotune", *words, *smoke(setting, f"sharding-{name}"), processes=max(2, count))
+        run = setting.scratch / "runs" / f"sharding-{name}" / "model"
+        weights.append(load_saved_model(run)[1].state_dict())
+    apart = max(float((weights[0][name] - weights[1][name]).abs().max()) for name in weights[0])
+    require(apart <= 1e-4, f"weights are up to {apart:.2g} apart")
+    return {"largest difference": apart}
+
+
+def _module(name: str, *words: str, processes: int = 0) -> str:
+    """The output of a module, which is started once or by torchrun."""
+    torchrun = (
+        ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"] if processes else []
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", *torchrun, name, *words], capture_output=True, text=True, check=False
+    )
+    require(done.returncode == 0, f"{name} {' '.join(words)}: {done.stderr[-1000:]}")
+    return done.stdout
+
+
 PARTS: dict[str, Part] = {
     "about": about,
     **{
@@ -264,4 +304,6 @@ PARTS: dict[str, Part] = {
     "compile": compiled,
     "prefetch": prefetch,
     "generation": generation,
+    "exchange": exchange,
+    "sharding": sharding,
 }

@@ -162,6 +162,9 @@ TRAINING: dict[str, Case] = {
     "evaluations of nothing": (["trainer.evaluate_every=0st"], "trainer.evaluate_every", "0st"),
     "checkpoints of nothing": (["checkpoint.every=0.0ep"], "checkpoint.every", "0.0ep"),
     "kernels for what is packed": (["trainer.compile=true", "trainer.batching=packed"], "trainer.batching", "packed"),
+    "parts of a base in 4 bits": (["peft=qlora", "trainer.sharding=fsdp"], "peft.quantization", "nf4 with"),
+    "parts that are compiled": (["trainer.compile=true", "trainer.sharding=fsdp"], "trainer.compile", "true with"),
+    "parts in fp16": (["trainer.precision=fp16", "trainer.sharding=fsdp"], "trainer.precision", "fp16 with"),
     "a seed that is too large": (["seed=9223372036854775808"], "seed", "9223372036854775808"),
     "a name that is a path": (["name=a/b"], "name", "a/b"),
 }  # fmt: skip

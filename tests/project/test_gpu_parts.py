@@ -20,7 +20,17 @@ def test_the_rehearsal_passes_and_says_that_it_is_none(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     parts = json.loads((tmp_path / "gpu.json").read_text())["parts"]
     passed = {name for name, part in parts.items() if part["outcome"] == "passed"}
-    assert {"about", "packed", "memory", "resume", "compile", "prefetch", "generation"} <= passed
+    assert {
+        "about",
+        "packed",
+        "memory",
+        "resume",
+        "compile",
+        "prefetch",
+        "generation",
+        "exchange",
+        "sharding",
+    } <= passed
     assert {name for name in parts if name.startswith("speed-")} <= passed
     assert sum(name.startswith("train-") for name in passed) == 3, "each task once"
     assert all(part["why"] for name, part in parts.items() if name not in passed)

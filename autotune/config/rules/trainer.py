@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from autotune.config.enums import Batching, Format
+from autotune.config.enums import Batching, Format, Precision, Quantization, Sharding
 from autotune.config.rules.dataset import only_hub
 from autotune.config.schema import RunConfig
 from autotune.errors import AutotuneError, ConfigError, format_override
@@ -74,6 +74,26 @@ def min_delta(config: RunConfig) -> Iterator[AutotuneError]:
             found=str(config.trainer.min_delta),
             fix=f"trainer.min_delta={min(config.trainer.min_delta / 100, 0.1):g}",
         )
+
+
+def sharding(config: RunConfig) -> Iterator[AutotuneError]:
+    """Checks that what `trainer.sharding=fsdp` does not divide, or was not tried with, is off."""
+    if config.trainer.sharding is Sharding.none:
+        return
+    quantization = config.peft.quantization if config.peft is not None else Quantization.none
+    refusals = (
+        (quantization is not Quantization.none, "peft.quantization", quantization, "none"),
+        (config.trainer.compile, "trainer.compile", "true", "false"),
+        (config.trainer.precision is Precision.fp16, "trainer.precision", Precision.fp16, "bf16"),
+    )
+    for refused, where, found, instead in refusals:
+        if refused:
+            yield ConfigError(
+                f"a model cannot be divided among processes with {where}={found}",
+                where=where,
+                found=f"{found} with trainer.sharding={config.trainer.sharding}",
+                fix=f"{where}={instead}, or trainer.sharding=none",
+            )
 
 
 def compile_with_packing(config: RunConfig) -> Iterator[AutotuneError]:
