@@ -10,6 +10,7 @@ from autotune.cli import (
     predict,
     push,
     schema,
+    search,
     show,
     train,
 )
@@ -18,6 +19,7 @@ COMMANDS = {
     command.name: command
     for command in (
         train.COMMAND,
+        search.COMMAND,
         check.CHECK,
         check.PLAN,
         show.COMMAND,

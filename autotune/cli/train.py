@@ -13,12 +13,14 @@ from autotune.runtime.imports import uncollected
 def run(words: list[str], plugins: Sequence[str]) -> int:
     """Trains the runs that the words ask for, one after another."""
     from autotune.config.rules.hub import distinct_push_targets
+    from autotune.config.rules.search import not_searched
     from autotune.run.resume import members
 
     runs = members(words)
     if not runs:
         return 0
     configs = [member.config for member in runs]
+    raise_all(list(not_searched(configs)))
     raise_all(list(distinct_push_targets(configs)))
     set_offline_mode(configs)
     # A process that has not imported torch yet can be forked: the copy verifies the saved model later without imports.

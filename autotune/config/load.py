@@ -28,7 +28,7 @@ from autotune.runtime.records import damaged, read_mapping
 
 NOT_IDENTITY = (
     "runs", "name", "hub", "resume", "check", "plan", "checkpoint", "guard", "report", "trainer.max_hours",
-    "trainer.rank_timeout",
+    "trainer.rank_timeout", "trainer.pause_at_end", "search",
 )  # fmt: skip
 """Keys that do not affect the result: two configurations that differ only in these are the same run."""
 

@@ -33,6 +33,7 @@ from autotune.config.enums import (
     Visibility,
     WhenOffline,
 )
+from autotune.config.search import SearchConfig
 
 Positive = Annotated[int, Field(gt=0)]
 OptionalPositive = Annotated[int | None, Field(gt=0)]
@@ -251,6 +252,9 @@ class TrainerConfig(Strict):
     """A score is better if it exceeds the best one by more than this."""
     max_hours: Annotated[float | None, Field(gt=0)] = None
     """Interrupts the run after this many hours of training, with a checkpoint: a job's limit, less what saving takes."""
+    pause_at_end: bool = False
+    """Interrupts the run after its last step, with a checkpoint: the trials of a search, which nothing but validation may
+    score. The same command with false saves the model and scores test, without a further step."""
     rank_timeout: Annotated[float, Field(gt=0)] = 30.0
     """Minutes to wait for another process that does not answer, before all end."""
 
@@ -361,6 +365,7 @@ class RunConfig(Strict):
     """Seed of the order of rows, new weights and dropout. The splits have their own, dataset.seed."""
     name: str | None = None
     """Folder of the run. null: task, data set, model and a hash of everything that shapes the result."""
+    search: SearchConfig | None = None
     runs: str = "runs"
     """Folder of all run folders."""
     guard: Guard = Guard.warn

@@ -5,7 +5,7 @@ configurations. Only `machine_rules` may look at the machine.
 """
 
 from autotune import registry
-from autotune.config.rules import dataset, hub, labels, model, splits, trainer, warnings
+from autotune.config.rules import dataset, hub, labels, model, search, splits, trainer, warnings
 from autotune.config.rules.secrets import environment_secrets, hub_tokens, secret_refused, token_refused
 from autotune.config.rules.trainer import run_name
 from autotune.config.schema import RunConfig
@@ -28,6 +28,7 @@ ERRORS = (
     labels.keys_without_labels, model.one_base_model, model.base_model_name, model.tiny_model_keys, model.lengths,
     model.tokenizer, model.target_modules, model.t5_in_fp16, trainer.learning_rate, trainer.intervals,
     trainer.compile_with_packing, trainer.seed, run_name, hub.push_keys,
+    search.spaces, search.pruning,
 )  # fmt: skip
 WARNINGS = (
     warnings.rates, warnings.optimizer, warnings.rows_and_tokens, warnings.splits, warnings.adapters, warnings.t5_in_fp16,
