@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from autotune import registry
 from autotune.cli.environment import console_logging, set_defaults, set_modes_for, set_offline_mode
 from autotune.config.schema import RunConfig
-from autotune.errors import ConfigError
+from autotune.errors import ConfigError, raise_all
 
 if TYPE_CHECKING:
     from autotune.pipeline.load import SavedModel
@@ -94,9 +94,11 @@ def train(overrides: Sequence[str] = (), *, plugins: Sequence[str] = ()) -> Run:
     """
     from autotune.pipeline.train import train as train_one
     from autotune.run.folder import RunFolder
+    from autotune.config.rules.search import not_searched
     from autotune.run.status import command_words
 
     config = _one(overrides, plugins)
+    raise_all(list(not_searched([config])))
     token = command_words.set(["train", *overrides])
     try:
         with console_logging(sys.stdout):

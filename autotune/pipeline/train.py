@@ -37,7 +37,7 @@ from autotune.training.trainer import Trainer
 logger = logging.getLogger(__name__)
 
 PAUSED = "trainer.pause_at_end"
-"""Reason of a run that was trained to its end and does not score test yet."""
+"""Reason of a run that was trained to its end and has not scored test yet."""
 
 
 @entries_in_use()
