@@ -92,9 +92,9 @@ def train(overrides: Sequence[str] = (), *, plugins: Sequence[str] = ()) -> Run:
     Raises:
         AutotuneError: a mistake of the configuration or the data, or training failed; Interrupted after a signal.
     """
+    from autotune.config.rules.search import not_searched
     from autotune.pipeline.train import train as train_one
     from autotune.run.folder import RunFolder
-    from autotune.config.rules.search import not_searched
     from autotune.run.status import command_words
 
     config = _one(overrides, plugins)
