@@ -20,7 +20,7 @@ from autotune.config.trials import override, trial_words
 from autotune.errors import AutotuneError
 from autotune.pipeline import trial as trials
 from autotune.pipeline.search_report import log_table, write_report
-from autotune.pipeline.study import RUN, STEPS, Study, Trial, read_rows
+from autotune.pipeline.study import RUN, STEPS, Study, Trial, read_rows, turn
 from autotune.runtime import signals
 from autotune.runtime.files import make_folder
 
@@ -52,17 +52,17 @@ def search(member: Member, plugins: Sequence[str]) -> int:
         for name in ("trials", "logs"):
             make_folder(folder / name)
         _run_trials(study, config, words, plugins)
+        _write_report(study, config)
     return report(folder)
 
 
 def report(folder: Path) -> int:
-    """Prints the trials of a study and writes them to its folder; returns the exit code.
+    """Prints the trials of a study; returns the exit code.
 
     Raises:
         ConfigError: the folder holds no study.
     """
     rows, metric = read_rows(folder)
-    write_report(folder, rows, metric)
     log_table(folder, rows, metric)
     if not any(row.state == "complete" for row in rows):
         raise AutotuneError("no trial of the study has been trained to its end", where=str(folder))
@@ -85,7 +85,7 @@ def _run_trials(study: Study, config: RunConfig, words: Sequence[str], plugins: 
             failures = _record(study, trial, outcome, failures)
         finally:
             trial.release()
-        write_report(study.folder, study.rows(), metric)
+        _write_report(study, config)
         if failures >= config.search.max_failures:
             error = AutotuneError(
                 f"the search has ended: {failures} trials in a row have failed",
@@ -126,6 +126,11 @@ def _record(study: Study, trial: Trial, outcome: trials.Outcome, failures: int) 
         logger.info("trial %d: %.4f, stopped after %d steps", trial.number, outcome.score, outcome.steps)
         study.prune(trial)
     return 0
+
+
+def _write_report(study: Study, config: RunConfig) -> None:
+    with turn(study.folder):
+        write_report(study.folder, study.rows(), registry.task(config.task.name).main_metric)
 
 
 def _log(folder: Path, trial: Trial) -> Path:

@@ -126,7 +126,7 @@ class Study:
     def __init__(self, folder: Path, config: SearchConfig, identity: str, metric: str) -> None:
         self.folder, self._config = folder, config
         make_folder(folder / "locks")
-        with self._turn():
+        with turn(folder):
             self._study = _open(folder, config)
             attributes = self._study.user_attrs
             if attributes.get(IDENTITY, identity) != identity:
@@ -144,7 +144,7 @@ class Study:
             None if there are as many as are wanted.
         """
         while True:
-            with self._turn():
+            with turn(self.folder):
                 trial = self._adopt() or self._ask()
                 if trial is None:
                     return None
@@ -214,11 +214,12 @@ class Study:
     def _lock_file(self, number: int) -> Path:
         return self.folder / "locks" / f"trial-{number}"
 
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Keeps other processes from choosing a trial inside the context."""
-        with _wait_for_lock(self.folder / ".lock-turn", signals.sleep, 0.1):
-            yield
+
+@contextmanager
+def turn(folder: Path) -> Iterator[None]:
+    """Keeps other processes from choosing a trial and from writing tables inside the context."""
+    with _wait_for_lock(folder / ".lock-turn", signals.sleep, 0.1):
+        yield
 
 
 def read_rows(folder: Path) -> tuple[list[Row], str]:

@@ -116,13 +116,14 @@ def test_a_trial_that_scores_worse_is_stopped_and_keeps_its_checkpoint(folder):
 
 
 def test_trials_that_fail_are_recorded_and_end_the_search(folder):
-    words = ["dataset=csv", "dataset.path=none.csv", "search.max_failures=2"]
+    (folder / "rows.csv").write_text("text,nota\n" + "".join(f"frase {n},{n % 2}\n" for n in range(30)))
+    words = ["dataset=csv", "dataset.path=rows.csv", "search.max_failures=2"]
     done = forks().start(*WORDS, *words, cwd=folder).ended()
     assert done.returncode == 2, done.stdout + done.stderr
     assert "2 trials in a row have failed" in done.stderr
     rows = table(folder / "runs" / "s")
     assert [row["state"] for row in rows] == ["failed", "failed"]
-    assert "does not exist" in rows[0]["reason"]
+    assert "label" in rows[0]["reason"]
     done = forks().start(*WORDS, "seed=7", cwd=folder).ended()
     assert done.returncode == 2
     assert "the folder holds a study with other settings" in done.stderr
