@@ -181,13 +181,19 @@ class Study:
 
     def _adopt(self) -> Trial | None:
         """Returns the first running trial whose lock nobody holds."""
-        for frozen in self._study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):
+        for frozen in self._frozen_running():
             try:
                 lock = acquire_lock(self._lock_file(frozen.number))
             except ConfigError:
                 continue
-            return self._trial(optuna.trial.Trial(self._study, frozen._trial_id), lock, frozen.number)
+            # It may have ended between the two calls above.
+            if any(other.number == frozen.number for other in self._frozen_running()):
+                return self._trial(optuna.trial.Trial(self._study, frozen._trial_id), lock, frozen.number)
+            lock.close()
         return None
+
+    def _frozen_running(self) -> list[optuna.trial.FrozenTrial]:
+        return self._study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING])
 
     def _ask(self) -> Trial | None:
         """Returns a new trial; None if there are as many as are wanted."""
