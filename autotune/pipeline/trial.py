@@ -143,7 +143,8 @@ def _follow(
                 pruned = report(percent, best)
         if (pruned or signals.stop_requested()) and not stopping:
             stopping = True
-            child.send_signal(signal.SIGTERM)
+            # After Ctrl-C the child has SIGINT already, and exits at once at a SIGTERM.
+            child.send_signal(signal.SIGTERM if pruned else signal.SIGUSR1)
     return code, pruned
 
 

@@ -156,7 +156,7 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> NoReturn:
 
 
 def _wait(child: int, requests: BinaryIO) -> int:
-    """Waits for the child, which gets SIGTERM if the first process dies: nobody else would end it.
+    """Waits for the child, which is asked to stop if the first process dies: nobody else would end it.
 
     Returns:
         Its status, as `os.waitpid` gives it.
@@ -167,7 +167,7 @@ def _wait(child: int, requests: BinaryIO) -> int:
             return status
         # While a child runs there are no requests: the pipe becomes readable only at its end.
         if select.select([requests], [], [], WAIT)[0]:
-            os.kill(child, signal.SIGTERM)
+            os.kill(child, signal.SIGUSR1)  # not SIGTERM, of which a second one exits at once
             return os.waitpid(child, 0)[1]
 
 
