@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from autotune import registry
 from autotune.cli.environment import console_logging, set_defaults, set_modes_for, set_offline_mode
 from autotune.config.schema import RunConfig
-from autotune.errors import AutotuneError, ConfigError
+from autotune.errors import AutotuneError, ConfigError, raise_all
 from autotune.runtime import external
 
 if TYPE_CHECKING:
@@ -93,10 +93,12 @@ def train(overrides: Sequence[str] = (), *, plugins: Sequence[str] = ()) -> Run:
     Raises:
         AutotuneError: a mistake of the configuration or the data, or training failed; Interrupted after a signal.
     """
+    from autotune.config.rules.search import not_searched
     from autotune.pipeline.train import train as train_one
     from autotune.run.status import command_words
 
     config = _one(overrides, plugins)
+    raise_all(list(not_searched([config])))
     token = command_words.set(["train", *(f"--plugin={plugin}" for plugin in plugins), *overrides])
     try:
         with console_logging(sys.stdout):

@@ -12,6 +12,7 @@ from autotune.cli import (
     predict,
     push,
     schema,
+    search,
     show,
     submit,
     sweep,
@@ -23,6 +24,7 @@ COMMANDS = {
     for command in (
         train.COMMAND,
         submit.COMMAND,
+        search.COMMAND,
         check.CHECK,
         check.PLAN,
         bundle.COMMAND,

@@ -15,6 +15,7 @@ def run(words: list[str], plugins: Sequence[str]) -> int:
     if launcher.is_worker():
         return _train_as_rank(plugins)
     from autotune.config.rules.hub import distinct_push_targets
+    from autotune.config.rules.search import not_searched
     from autotune.pipeline import launch
     from autotune.run.resume import members
 
@@ -23,6 +24,7 @@ def run(words: list[str], plugins: Sequence[str]) -> int:
         return 0
     configs = [member.config for member in runs]
     _refuse_shared_sweep(len(runs))
+    raise_all(list(not_searched(configs)))
     raise_all(list(distinct_push_targets(configs)))
     set_offline_mode(configs)
     if len(runs) == 1 and (count := launch.num_processes(configs[0])) > 1:

@@ -208,3 +208,11 @@ class Resume(StrEnum):
 
     auto = "auto"
     never = "never"
+
+
+class SpaceType(StrEnum):
+    """What values a search may try."""
+
+    float = "float"
+    int = "int"
+    categorical = "categorical"

@@ -28,7 +28,8 @@ from autotune.runtime.records import damaged, read_mapping
 
 NOT_IDENTITY = (
     "runs", "name", "bundle", "hub", "resume", "check", "plan", "checkpoint", "guard", "report", "gate",
-    "launcher", "slurm", "sweep", "seeds", "trainer.max_hours", "trainer.rank_timeout", "trainer.sharding",
+    "launcher", "slurm", "sweep", "seeds", "search", "trainer.max_hours", "trainer.rank_timeout",
+    "trainer.sharding", "trainer.pause_at_end",
 )  # fmt: skip
 """Keys that do not affect the result: two configurations that differ only in these are the same run."""
 

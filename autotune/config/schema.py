@@ -34,6 +34,8 @@ from autotune.config.enums import (
     Visibility,
     WhenOffline,
 )
+from autotune.config.launcher import LauncherConfig
+from autotune.config.search import SearchConfig
 from autotune.config.section import Fraction, OptionalPositive, Positive, Strict
 from autotune.config.slurm import SlurmConfig
 
@@ -247,20 +249,11 @@ class TrainerConfig(Strict):
     """A score is better if it exceeds the best one by more than this."""
     max_hours: Annotated[float | None, Field(gt=0)] = None
     """Interrupts the run after this many hours of training, with a checkpoint: a job's limit, less what saving takes."""
+    pause_at_end: bool = False
+    """Interrupts the run after its last step, with a checkpoint: the trials of a search, which nothing but validation may
+    score. The same command with false saves the model and scores test, without a further step."""
     rank_timeout: Annotated[float, Field(gt=0)] = 30.0
     """Minutes to wait for another process that does not answer, before all end."""
-
-
-@dataclass
-class LauncherConfig(Strict):
-    """The processes that train one run together."""
-
-    num_processes: int | str = 1
-    """Processes to start on this machine for each run; auto: one per GPU. Leave it alone under torchrun, srun or accelerate
-    launch, which start the processes themselves."""
-    grace_seconds: Annotated[float, Field(gt=0)] = 60.0
-    """Seconds for the processes to save a checkpoint and exit after a stop signal, or after one of them has failed; then
-    they are killed."""
 
 
 @dataclass
@@ -388,6 +381,7 @@ class RunConfig(Strict):
     seeds themselves. Each run has its own `seed`, and here null. `autotune sweep` shows mean ± sd over them."""
     name: str | None = None
     """Folder of the run. null: task, data set, model and a hash of everything that shapes the result."""
+    search: SearchConfig | None = None
     runs: str = "runs"
     """Folder of all run folders."""
     bundle: str | None = None

@@ -16,7 +16,7 @@ from autotune.config.load import dump_config, parse_yaml, to_dict
 from autotune.config.schema import HubConfig, RunConfig
 from autotune.data.cache_use import entries_in_use
 from autotune.data.splits import scored_splits
-from autotune.errors import shell_words
+from autotune.errors import Interrupted, shell_words
 from autotune.evaluation.evaluator import Evaluator
 from autotune.models.adapters import cast_frozen_to_bf16, merge_adapters
 from autotune.models.saved_model import save_adapter, save_model
@@ -41,6 +41,9 @@ from autotune.training.sharding import refuse_single_process
 from autotune.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
+
+PAUSED = "trainer.pause_at_end"
+"""Reason of a run that was trained to its end and has not scored test yet."""
 
 
 @entries_in_use()
@@ -141,6 +144,8 @@ def fine_tune(
     fit, evaluator = _set_up(config, prepared, folder)
     fitted = fit.run()
     signals.raise_if_stopped()
+    if config.trainer.pause_at_end:
+        raise Interrupted(PAUSED, fitted.steps)
     model = _save(config, prepared, fit.trainer, folder, ranks)
     return fitted, model, replace(evaluator, precision=device.inference_precision(prepared.precision))
 

@@ -11,7 +11,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,9 @@ from typing import BinaryIO, NoReturn
 from autotune.errors import Interrupted
 from autotune.runtime import launcher, signals
 from autotune.runtime.files import scratch
+
+WAIT = 0.02
+"""Seconds between two looks of the server at its child."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,20 @@ def prepare() -> None:
     _server = os.fdopen(request_write, "wb", buffering=0), os.fdopen(reply_read, "rb", buffering=0)
 
 
+@dataclass(frozen=True)
+class Child:
+    """A command that was started in a fresh process."""
+
+    pid: int
+    poll: Callable[[], int | None]
+    """Waits briefly; returns the exit code, or None while the process runs. Not to be called after the end."""
+
+    def send_signal(self, number: int) -> None:
+        """Sends the process a signal, unless it has just ended."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+
 def run(arguments: Sequence[str]) -> ProcessResult:
     """Runs `autotune` with these arguments in a fresh process, without the launcher's environment variables.
 
@@ -60,32 +77,49 @@ def run(arguments: Sequence[str]) -> ProcessResult:
     """
     with scratch() as folder:
         output_file = Path(folder, "said.txt")
-        returncode = _run_forked(arguments, output_file) if _server is not None else None
-        if returncode is None:
-            with output_file.open("wb") as output:
-                command = [sys.executable, "-P", "-m", "autotune", *arguments]
-                environment = launcher.without_launcher_env(os.environ) | {"PYTHONIOENCODING": "utf-8"}
-                process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
-                while (returncode := _poll(process)) is None:
-                    _stop_if_requested(process.pid)
+        child = start(arguments, output_file)
+        while (returncode := child.poll()) is None:
+            _stop_if_requested(child)
         # Ctrl-C reaches the child as well, which may then have ended before the check above.
         signals.raise_if_stopped()
         return ProcessResult(returncode, output_file.read_text(encoding="utf-8", errors="replace"))
 
 
-def _run_forked(arguments: Sequence[str], output_file: Path) -> int | None:
-    """Returns the exit code of a forked child; None if the server is gone."""
+def start(arguments: Sequence[str], output_file: Path) -> Child:
+    """Starts `autotune` as `run` does; one at a time.
+
+    Args:
+        arguments: words after `autotune`.
+        output_file: receives standard output and standard error.
+    """
+    child = _start_forked(arguments, output_file) if _server is not None else None
+    if child is not None:
+        return child
+    with output_file.open("wb") as output:
+        command = [sys.executable, "-P", "-m", "autotune", *arguments]
+        environment = launcher.without_launcher_env(os.environ) | {"PYTHONIOENCODING": "utf-8"}
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
+    return Child(process.pid, lambda: _poll(process))
+
+
+def _start_forked(arguments: Sequence[str], output_file: Path) -> Child | None:
+    """Lets the server fork a child; returns None if the server is gone."""
     assert _server is not None, "called only when there is one"
     requests, replies = _server
     try:
         requests.write(json.dumps([list(arguments), str(output_file)]).encode() + b"\n")
     except BrokenPipeError:
         return None
-    child = replies.readline()
-    while child and not select.select([replies], [], [], signals.PAUSE)[0]:
-        _stop_if_requested(int(child))
+    pid = replies.readline()
+    return Child(int(pid), lambda: _poll_forked(replies)) if pid else None
+
+
+def _poll_forked(replies: BinaryIO) -> int | None:
+    """Does what `_poll` does; a child whose server was killed counts as killed."""
+    if not select.select([replies], [], [], signals.PAUSE)[0]:
+        return None
     reply = replies.readline()
-    return int(reply) if reply else None
+    return int(reply) if reply else -signal.SIGKILL
 
 
 def _poll(process: "subprocess.Popen[bytes]") -> int | None:
@@ -95,18 +129,17 @@ def _poll(process: "subprocess.Popen[bytes]") -> int | None:
     return None
 
 
-def _stop_if_requested(child: int) -> None:
+def _stop_if_requested(child: Child) -> None:
     """Interrupts a process and raises Interrupted if a signal has arrived."""
     try:
         signals.raise_if_stopped()
     except Interrupted:
-        with suppress(ProcessLookupError):
-            os.kill(child, signal.SIGINT)
+        child.send_signal(signal.SIGINT)
         raise
 
 
 def _serve(requests: BinaryIO, replies: BinaryIO) -> NoReturn:
-    """Forks a child for each request, until the first process closes the pipe or dies."""
+    """Forks a child for each request, until the first process closes the pipe or dies; then its child is stopped."""
     # Ctrl-C reaches the whole process group; the server must outlive it to report how the child ended.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for line in requests:
@@ -115,10 +148,27 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> NoReturn:
         if child == 0:
             _exec_cli(arguments, output_file)
         replies.write(b"%d\n" % child)
-        _, status = os.waitpid(child, 0)
-        replies.write(b"%d\n" % os.waitstatus_to_exitcode(status))
+        status = _wait(child, requests)
+        with suppress(BrokenPipeError):
+            replies.write(b"%d\n" % os.waitstatus_to_exitcode(status))
     # Not sys.exit: the exit handlers belong to the first process.
     os._exit(0)
+
+
+def _wait(child: int, requests: BinaryIO) -> int:
+    """Waits for the child, which is asked to stop if the first process dies: nobody else would end it.
+
+    Returns:
+        Its status, as `os.waitpid` gives it.
+    """
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return status
+        # While a child runs there are no requests: the pipe becomes readable only at its end.
+        if select.select([requests], [], [], WAIT)[0]:
+            os.kill(child, signal.SIGUSR1)  # not SIGTERM, of which a second one exits at once
+            return os.waitpid(child, 0)[1]
 
 
 def _exec_cli(arguments: list[str], output_file: str) -> NoReturn:

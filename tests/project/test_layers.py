@@ -28,6 +28,7 @@ FENCES = {
     "accelerate": ("runtime.ranks", "training", "evaluation.evaluator", "pipeline"),
     "peft": ("models",),
     "huggingface_hub": ("data", "models", "publishing"),
+    "optuna": ("pipeline.study",),
     "argparse": ("cli.arguments", "config.compose"),
     "pickle": (),
     "joblib": (),

@@ -29,7 +29,7 @@ from tests.support.machine import pretend
 FREE = (
     "torch", "torch._dynamo", "torch.distributed.run", "numpy", "pandas", "pyarrow.dataset", "scipy.stats",
     "sklearn.feature_extraction.text", "sklearn.linear_model", "sklearn.pipeline", "nltk", "omegaconf", "pydantic",
-    "jinja2", "rouge_score.rouge_scorer", "hydra.main",
+    "jinja2", "rouge_score.rouge_scorer", "hydra.main", "optuna",
 )  # fmt: skip
 """What runs import and what does not read the Hugging Face variables of the environment."""
 

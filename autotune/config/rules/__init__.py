@@ -12,6 +12,7 @@ from autotune.config.rules import (
     labels,
     launcher,
     model,
+    search,
     slurm,
     splits,
     trainer,
@@ -39,7 +40,7 @@ ERRORS = (
     labels.keys_without_labels, model.one_base_model, model.base_model_name, model.tiny_model_keys, model.lengths,
     model.tokenizer, model.target_modules, model.bundled_base, model.t5_in_fp16, trainer.learning_rate, trainer.intervals,
     trainer.compile_with_packing, trainer.sharding, trainer.seed, launcher.num_processes, run_name, hub.push_keys,
-    gate.conditions, slurm.values, slurm.time_limit, slurm.options,
+    gate.conditions, slurm.values, slurm.time_limit, slurm.options, search.spaces, search.pruning,
 )  # fmt: skip
 MACHINE = (
     trainer.runs_folder, trainer.local_file, launcher.external_processes, launcher.accelerate_precision,

@@ -1,0 +1,116 @@
+"""What a search leaves: search.csv, search.md, and the best trial as an experiment."""
+
+import csv
+import io
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from autotune.config.compose import compose
+from autotune.config.load import load_config, to_dict
+from autotune.errors import shell_words
+from autotune.pipeline.study import Row
+from autotune.run.status import CONFIG
+from autotune.runtime.files import atomic_write, make_folder
+
+logger = logging.getLogger(__name__)
+
+EXPERIMENT = "best"
+"""Name of the experiment file."""
+
+
+def write_report(folder: Path, rows: Sequence[Row], metric: str) -> None:
+    """Writes the tables and the best trial's experiment file.
+
+    Raises:
+        DiskError: a file cannot be written.
+    """
+    table = _table(rows, metric)
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(table)
+    _write(folder / "search.csv", text.getvalue())
+    head, *body = (f"| {' | '.join(cells)} |" for cells in table)
+    rule = f"|{'---|' * len(table[0])}"
+    _write(folder / "search.md", "\n".join([head, rule, *body]) + "\n")
+    best = best_of(rows)
+    if best is not None and (folder / "trials" / best.run / CONFIG).is_file():
+        make_folder(folder / "config" / "experiment")
+        _write(folder / "config" / "experiment" / f"{EXPERIMENT}.yaml", _experiment(folder, best, metric))
+
+
+def log_table(folder: Path, rows: Sequence[Row], metric: str) -> None:
+    """Logs the trials, the best first, and the command that finishes the best one."""
+    ordered = sorted(rows, key=lambda row: (row.state != "complete", -(row.value or 0), row.number))
+    table = _table(ordered, metric)
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for cells in table:
+        logger.info(
+            "%s", "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+        )
+    best = best_of(rows)
+    if best is None:
+        return
+    logger.info("best: trial %d, validation %s %.4f: %s", best.number, metric, best.value or 0.0,
+                " ".join(f"{key}={value}" for key, value in best.values.items()))  # fmt: skip
+    logger.info("save its model and score it on test, without training it again:")
+    logger.info("  autotune --config-dir %s experiment=%s", shell_words(folder / "config"), EXPERIMENT)
+
+
+def best_of(rows: Sequence[Row]) -> Row | None:
+    """Returns the completed trial with the highest score, of equal ones the first; None if there is none."""
+    complete = [row for row in rows if row.state == "complete" and row.value is not None]
+    return max(complete, key=lambda row: row.value or 0.0, default=None)
+
+
+def _table(rows: Sequence[Row], metric: str) -> list[list[str]]:
+    """Returns heading and trials as text."""
+    searched = sorted({key for row in rows for key in row.values})
+    table = [["trial", "state", metric, "steps", *searched, "run", "reason"]]
+    for row in rows:
+        score = "" if row.value is None else f"{row.value:.4f}"
+        steps = "" if row.steps is None else str(row.steps)
+        values = [str(row.values.get(key, "")) for key in searched]
+        table.append([str(row.number), row.state, score, steps, *values, row.run, row.reason])
+    return table
+
+
+def _experiment(folder: Path, best: Row, metric: str) -> str:
+    """Returns the experiment file: everything in which the trial differs from its task's defaults, whoever's options these
+    were, and the name of its folder, where its last checkpoint is."""
+    run = folder / "trials" / best.run
+    values = to_dict(load_config(run / CONFIG))
+    task = values["task"]["name"]
+    (defaults,) = compose([f"task={task}"])
+    changes = _changes(to_dict(defaults), values)
+    del changes["trainer"]["pause_at_end"]
+    changes |= {"name": best.run, "runs": str(run.parent.absolute())}
+    head = (
+        "# @package _global_\n"
+        f"# Trial {best.number} of a search, {metric} {best.value or 0.0:.4f} on validation:\n"
+        f"#   autotune --config-dir {shell_words(folder / 'config')} experiment={EXPERIMENT}\n"
+    )
+    body: str = yaml.safe_dump(
+        {"defaults": [{"override /task": task}, "_self_"], **changes}, sort_keys=False, allow_unicode=True
+    )
+    return head + body
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the values of `new` that differ, section by section."""
+    changes: dict[str, Any] = {}
+    for key, value in new.items():
+        before = old.get(key)
+        if value == before:
+            continue
+        changes[key] = (
+            _changes(before, value) if isinstance(value, Mapping) and isinstance(before, Mapping) else value
+        )
+    return changes
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_write(path) as file:
+        file.write(text.encode("utf-8"))

@@ -1,0 +1,181 @@
+"""One trial of a search: a run in a child process, whose validation scores are followed in its history."""
+
+import json
+import logging
+import math
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autotune.config.schema import RunConfig
+from autotune.errors import ConfigError, Interrupted
+from autotune.pipeline.train import PAUSED
+from autotune.run.status import LOCK, State, read_status
+from autotune.runtime import child_process, signals
+from autotune.runtime.locks import acquire_lock
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended."""
+
+    code: int
+    """Exit code of its process; 0 where it was trained to its end or stopped early."""
+    complete: bool
+    """Whether it was trained to its end."""
+    score: float | None
+    """Best score on validation."""
+    steps: int
+    """Optimizer steps done."""
+    reason: str
+    """Why it failed."""
+
+
+class History:
+    """The scores in a run's history.jsonl, read as it grows.
+
+    Args:
+        file: history.jsonl, which need not exist yet.
+        metric: name of the score.
+        config: of the run.
+    """
+
+    def __init__(self, file: Path, metric: str, config: RunConfig) -> None:
+        self._file, self._metric, self._config = file, metric, config
+        self._restart()
+
+    def _restart(self) -> None:
+        self._offset, self.steps = 0, 0
+        self.best: float | None = None
+
+    def read(self) -> list[tuple[int, float]]:
+        """Reads the lines that are new.
+
+        Returns:
+            For each evaluation in them the share of the schedule in percent, and the best score up to there.
+        """
+        if not self._file.exists():
+            return []
+        if self._file.stat().st_size < self._offset:
+            self._restart()
+        with self._file.open("rb") as file:
+            file.seek(self._offset)
+            text = file.read()
+        text = text[: text.rfind(b"\n") + 1]
+        self._offset += len(text)
+        try:
+            records = [json.loads(line) for line in text.splitlines()]
+        except ValueError:
+            # A run that resumes cuts its history back, perhaps to a place before the offset.
+            self._restart()
+            return []
+        evaluations = []
+        for record in records:
+            self.steps = max(self.steps, record["step"])
+            score = record.get("validation", {}).get(self._metric)
+            if score is not None:
+                self.best = score if self.best is None else max(self.best, score)
+                evaluations.append((self._percent(record), self.best))
+        return evaluations
+
+    def _percent(self, record: dict[str, float]) -> int:
+        trainer = self._config.trainer
+        done = max(
+            record["epoch"] / (trainer.epochs or math.inf), record["step"] / (trainer.max_steps or math.inf)
+        )
+        return min(100, math.floor(100 * done + 1e-6))
+
+
+def run(
+    config: RunConfig,
+    words: Sequence[str],
+    output: Path,
+    metric: str,
+    *,
+    report: Callable[[int, float], bool],
+    pruned: bool,
+) -> Outcome:
+    """Trains a trial to its end, or until `report` asks to stop it; resumes it if it was begun.
+
+    Args:
+        config: its configuration.
+        words: after `autotune`, the command line that composes `config`.
+        output: file for what it prints.
+        metric: name of the score.
+        report: takes the share of the schedule in percent and the best score so far; returns whether the trial stops.
+        pruned: whether it was already decided that it stops.
+
+    Raises:
+        Interrupted: a signal has arrived, or the trial was interrupted for another reason; the next start resumes it.
+    """
+    folder = Path(config.runs, str(config.name)).expanduser()
+    history = History(folder / "history.jsonl", metric, config)
+    _wait_until_free(folder)
+    code = 0
+    if not (pruned or _is_complete(folder)):
+        code, pruned = _follow(child_process.start(words, output), history, report)
+        signals.raise_if_stopped()
+    history.read()
+    complete = _is_complete(folder)
+    if code == Interrupted.exit_code and not (complete or pruned):
+        raise Interrupted(f"trial {config.name}: {read_status(folder).get('reason')}")
+    code = 0 if complete or pruned else code
+    return Outcome(code, complete, history.best, history.steps, _reason(folder, output, code) if code else "")
+
+
+def _follow(
+    child: child_process.Child, history: History, report: Callable[[int, float], bool]
+) -> tuple[int, bool]:
+    """Follows a run until its process ends.
+
+    Returns:
+        Its exit code, and whether it was asked to stop because of its scores.
+    """
+    reported: set[int] = set()
+    pruned = stopping = False
+    while (code := child.poll()) is None:
+        for percent, best in history.read():
+            if percent not in reported and not pruned:
+                reported.add(percent)
+                pruned = report(percent, best)
+        if (pruned or signals.stop_requested()) and not stopping:
+            stopping = True
+            # After Ctrl-C the child has SIGINT already, and exits at once at a SIGTERM.
+            child.send_signal(signal.SIGTERM if pruned else signal.SIGUSR1)
+    return code, pruned
+
+
+def _wait_until_free(folder: Path) -> None:
+    """Waits for a process that still trains a run, after the one that started it was killed."""
+    told = False
+    while folder.is_dir():
+        try:
+            acquire_lock(folder / LOCK).close()
+        except ConfigError as error:
+            if not told:
+                logger.info("waiting for %s, which trains %s", error.found, folder)
+            told = True
+            signals.sleep(signals.PAUSE)
+        else:
+            return
+
+
+def _is_complete(folder: Path) -> bool:
+    """Whether a run was trained to its end."""
+    state = read_status(folder)
+    return state.get("state") == State.finished or (
+        state.get("state") == State.interrupted and PAUSED in str(state.get("reason"))
+    )
+
+
+def _reason(folder: Path, output: Path, code: int) -> str:
+    """Returns why a run failed, in a line."""
+    state = read_status(folder)
+    if state.get("state") == State.failed:
+        return str(state.get("reason")).splitlines()[0]
+    lines = output.read_text(encoding="utf-8", errors="replace").splitlines() if output.exists() else []
+    last = next((line for line in lines if line.startswith("error: ")), lines[-1] if lines else "")
+    return f"exit code {code}: {last.removeprefix('error: ')}"
