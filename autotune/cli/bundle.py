@@ -42,8 +42,8 @@ def run(words: list[str], plugins: Sequence[str]) -> int:
 
 COMMAND = Command(
     "bundle",
-    "[group=option …] [key=value …] output=FILE",
-    "check, then gather data and model in one file, for training without a network",
+    "[key=value …] output=FILE",
+    "gather data and model in a file for nodes without a network",
     run,
     "task=ner dataset=lener_br model=bertimbau_base output=bundle.tar",
     COMPOSED,

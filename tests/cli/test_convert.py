@@ -73,7 +73,7 @@ def test_a_folder_of_splits_becomes_one(write, tmp_path):
         (["b.csv"], ["columns of no task", "ner:", "sentiment:", "summarization:", "task=NAME"]),
         (["b.doc"], ["has no known suffix", "--to FORM"]),
         (["a.jsonl"], ["never overwritten"]),
-        (["b.csv", "--to", "doc"], ["no form 'doc'"]),
+        (["b.csv", "--to", "doc"], ["unknown output format 'doc'"]),
         (["b.csv", "task=nerr"], ["nerr"]),
         (["b.csv", "dataset.delimitr=x"], ["dataset.delimiter"]),
         ([], ["required: OUT", "autotune convert"]),
