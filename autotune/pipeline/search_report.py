@@ -85,7 +85,7 @@ def _experiment(folder: Path, best: Row, metric: str) -> str:
     task = values["task"]["name"]
     (defaults,) = compose([f"task={task}"])
     changes = _changes(to_dict(defaults), values)
-    del changes["trainer"]["pause_at_end"]
+    changes.get("trainer", {}).pop("pause_at_end", None)  # absent where the run was finished meanwhile
     changes |= {"name": best.run, "runs": str(run.parent.absolute())}
     head = (
         "# @package _global_\n"
