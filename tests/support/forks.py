@@ -209,6 +209,8 @@ def _serve(modules: Sequence[str], orders: IO[str], answers: IO[str]) -> None:
     for module in modules:
         importlib.import_module(module)
     pretend()
+    if "autotune.pipeline.train" in modules:
+        _compose()
     gc.freeze()
     codes: dict[int, int] = {}
     for line in orders:
@@ -227,6 +229,15 @@ def _serve(modules: Sequence[str], orders: IO[str], answers: IO[str]) -> None:
             answer = codes.get(pid)
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
+
+
+def _compose() -> None:
+    """Reads the shipped configurations, which every command line composes."""
+    from autotune.config.compose import compose
+    from autotune.registry import tasks
+
+    for name in tasks():
+        compose([f"task={name}", "debug=smoke"])
 
 
 def _branch_off(asked: dict[str, Any]) -> None:
