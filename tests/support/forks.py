@@ -210,7 +210,7 @@ def _serve(modules: Sequence[str], orders: IO[str], answers: IO[str]) -> None:
         importlib.import_module(module)
     pretend()
     if "autotune.pipeline.train" in modules:
-        _compose()
+        _warm_up()
     gc.freeze()
     codes: dict[int, int] = {}
     for line in orders:
@@ -231,13 +231,20 @@ def _serve(modules: Sequence[str], orders: IO[str], answers: IO[str]) -> None:
         answers.flush()
 
 
-def _compose() -> None:
-    """Reads the shipped configurations, which every command line composes."""
+def _warm_up() -> None:
+    """Does once what every run does, without threads: reads configurations, compiles patterns and cards."""
+    from transformers.conversion_mapping import get_checkpoint_conversion_mapping
+
     from autotune.config.compose import compose
+    from autotune.config.enums import CardLanguage
+    from autotune.publishing.card.render import _template
     from autotune.registry import tasks
 
     for name in tasks():
         compose([f"task={name}", "debug=smoke"])
+    for language in CardLanguage:
+        _template(language)
+    get_checkpoint_conversion_mapping("bert")
 
 
 def _branch_off(asked: dict[str, Any]) -> None:
