@@ -4,8 +4,10 @@ A configuration may come from an untrusted source. Hydra instantiates the callba
 that a configuration names; that part of Hydra is never called here, and no file or override may set its keys.
 """
 
+import copy
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,13 +18,14 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
+from hydra.core.config_store import ConfigStore
 from hydra.core.object_type import ObjectType
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import GrammarParseError
 from omegaconf.grammar_parser import parse
 
 from autotune.errors import ConfigError
+from autotune.runtime.parsing import Unreadable, read_bytes
 from autotune.runtime.records import read_mapping
 
 ALLOWED_OPTIONS = frozenset({
@@ -117,6 +120,12 @@ def _resolver_calls(text: str) -> Iterator[str]:
         nodes += getattr(node, "children", None) or []
 
 
+_loaded: dict[tuple[Any, ...], tuple[Any, Any]] = {}
+"""What was loaded, by source, name, content, and the keys of Hydra that were allowed."""
+_merged: dict[tuple[Any, ...], tuple[Any, DictConfig]] = {}
+"""What was merged, by the parts and their order."""
+
+
 class _Repository(ConfigRepository):
     """Checks each file before Hydra uses it, even to search for other files.
 
@@ -129,9 +138,36 @@ class _Repository(ConfigRepository):
         super().__init__(search_path)
         self._allowed = allowed
 
+    def __deepcopy__(self, _: dict[int, Any]) -> "_Repository":
+        """Returns a repository with the same sources; Hydra gives copies other sources, and changes none."""
+        return copy.copy(self)
+
     def load_config(self, config_path: str) -> Any:
+        """Returns what a file or schema says, read once for each content of it; callers must not change it."""
         source = self._find_object_source(config_path, ObjectType.CONFIG)
-        if source is not None and source.scheme() == "file":
+        if source is None:
+            return None
+        name = f"{config_path.removesuffix('.yaml')}.yaml"
+        content: Any = None  # of Hydra's own files, which never change
+        if source.scheme() == "file":
+            with suppress(Unreadable):  # `_load` says it
+                content = read_bytes(Path(source.path, name))
+        elif source.scheme() == "structured":
+            content = ConfigStore.instance()._load(name)
+        key = (
+            source.path,
+            config_path,
+            content if isinstance(content, bytes) else id(content),
+            self._allowed,
+        )
+        if key not in _loaded:
+            # The content is kept, too, so that no other gets its id.
+            _loaded[key] = content, self._load(source, config_path)
+        return _loaded[key][1]
+
+    def _load(self, source: Any, config_path: str) -> Any:
+        """Loads a configuration and refuses what it must not say."""
+        if source.scheme() == "file":
             # Must come before OmegaConf reads the file: it expands YAML aliases, which may mean billions of values.
             file = Path(source.path, f"{config_path.removesuffix('.yaml')}.yaml")
             read_mapping(file, fix="correct the file", empty=True)
@@ -160,15 +196,26 @@ class _Loader(ConfigLoaderImpl):
         )
         return config
 
-    def _parse_overrides_and_create_caching_repo(self, config_name: str | None, overrides: list[str]) -> Any:
-        for override in OverridesParser.create().parse_overrides(overrides):
+    def _process_config_searchpath(self, config_name: str | None, parsed_overrides: Any, repo: Any) -> None:
+        """Refuses overrides first: a search path may name packages, which Hydra would import."""
+        for override in parsed_overrides:
             key, line = override.key_or_group, str(override.input_line)
             is_hydra_key = re.match(r"hydra\b", key) is not None
             if is_hydra_key and (override.is_delete() or f"{key}/{override.value()}" not in ALLOWED_OPTIONS):
                 raise _hydra_refused(key, line)
             if not override.is_sweep_override():
                 refuse_foreign(override.value(), line)
-        return super()._parse_overrides_and_create_caching_repo(config_name, overrides)
+        super()._process_config_searchpath(config_name, parsed_overrides, repo)
+
+    def _compose_config_from_defaults_list(self, defaults: Any, repo: Any) -> DictConfig:
+        """Merges the files of a run, once for each list of them: most runs of a process differ only in overrides."""
+        parts = [repo.load_config(default.config_path) for default in defaults]
+        key = tuple((repr(default), id(part)) for default, part in zip(defaults, parts, strict=True))
+        if key not in _merged:
+            repo.cache = copy.deepcopy(repo.cache)  # merging changes them
+            # The parts are kept, too, so that no other gets the id of one.
+            _merged[key] = parts, super()._compose_config_from_defaults_list(defaults, repo)
+        return copy.deepcopy(_merged[key][1])
 
     def _load_single_config(self, default: Any, repo: Any) -> Any:
         loaded, path = super()._load_single_config(default, repo), default.config_path

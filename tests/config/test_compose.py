@@ -353,3 +353,15 @@ def test_numbers_keep_their_precision(tmp_path):
     again = load_config(saved)
     assert math.isclose(again.trainer.learning_rate or 0, 3e-5, rel_tol=0)
     assert again.trainer.adam_epsilon == 1e-12
+
+
+def test_files_are_read_once_for_each_content_and_results_are_not_shared(tmp_path, monkeypatch):
+    monkeypatch.setenv("AUTOTUNE_CONFIGS", str(tmp_path))
+    option = tmp_path / "trainer" / "mine.yaml"
+    option.parent.mkdir()
+    for epochs in (2, 3, 2):
+        option.write_text(f"defaults: [default, _self_]\nepochs: {epochs}\n")
+        (config,) = compose(["trainer=mine", "dataset.columns.text=texto"])
+        assert config.trainer.epochs == epochs and config.dataset.columns.text == "texto"
+    (other,) = compose(["trainer=mine"])
+    assert other.dataset.columns.text != "texto"

@@ -191,9 +191,11 @@ def test_the_locks_of_an_extra_hold_all_that_the_project_needs(extra):
 def old(tmp_path_factory) -> Path:
     """A clone with the real locks, cut to what has to be built, and an environment with the oldest pip."""
     root = tmp_path_factory.mktemp("old")
-    venv.create(root / ".venv", with_pip=True, symlinks=True)
-    python = root / ".venv" / "bin" / "python"
-    fetched = run_here(python, "-m", "pip", "install", "--quiet", "--retries", "0", f"pip=={OLDEST}")
+    venv.create(root / ".venv", with_pip=False, symlinks=True)
+    # What `venv` puts there costs seconds and is replaced; setuptools stays, with which an old pip builds.
+    wanted = [f"pip=={OLDEST}", *Path(ensurepip.__file__).parent.glob("_bundled/setuptools*.whl")]
+    pip = (sys.executable, "-m", "pip", "--python", root / ".venv" / "bin" / "python")
+    fetched = run_here(*pip, "install", "--quiet", "--retries", "0", *wanted)
     if fetched.returncode:
         pytest.skip(f"the package registry cannot be reached: {fetched.stderr.splitlines()[-1]}")
     for file in (ROOT / "pyproject.toml", LOCKS["-build"]):

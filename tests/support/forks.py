@@ -209,6 +209,8 @@ def _serve(modules: Sequence[str], orders: IO[str], answers: IO[str]) -> None:
     for module in modules:
         importlib.import_module(module)
     pretend()
+    if "autotune.pipeline.train" in modules:
+        _warm_up()
     gc.freeze()
     codes: dict[int, int] = {}
     for line in orders:
@@ -227,6 +229,22 @@ def _serve(modules: Sequence[str], orders: IO[str], answers: IO[str]) -> None:
             answer = codes.get(pid)
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
+
+
+def _warm_up() -> None:
+    """Does once what every run does, without threads: reads configurations, compiles patterns and cards."""
+    from transformers.conversion_mapping import get_checkpoint_conversion_mapping
+
+    from autotune.config.compose import compose
+    from autotune.config.enums import CardLanguage
+    from autotune.publishing.card.render import _template
+    from autotune.registry import tasks
+
+    for name in tasks():
+        compose([f"task={name}", "debug=smoke"])
+    for language in CardLanguage:
+        _template(language)
+    get_checkpoint_conversion_mapping("bert")
 
 
 def _branch_off(asked: dict[str, Any]) -> None:

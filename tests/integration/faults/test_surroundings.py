@@ -1,12 +1,11 @@
 """Folders that cannot be written, few file handles, data that change or vanish while a run waits to go on."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.forks import strangers
 from tests.support.runs import status
 
 SMOKE = ["task=sentiment", "debug=smoke"]
@@ -18,11 +17,8 @@ NOWHERE = "/proc/nonexistent"
 def test_no_home_and_no_cache_of_the_hub_are_needed(tmp_path):
     """As in a container without a user."""
     absent = {"HOME": "/nonexistent", "HF_HOME": NOWHERE, "XDG_CACHE_HOME": NOWHERE, "TMPDIR": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-m", "autotune", *SMOKE, f"runs={tmp_path}/runs"],
-        env={**os.environ, **absent, "OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, check=False, timeout=500, cwd=tmp_path,
-    )  # fmt: skip
+    only = {**os.environ, **absent, "OMP_NUM_THREADS": "1"}
+    done = strangers().start(*SMOKE, f"runs={tmp_path}/runs", cwd=tmp_path, only=only).ended()
     assert done.returncode == 0, done.stderr
 
 
