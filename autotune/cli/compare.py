@@ -28,7 +28,7 @@ def run(words: list[str], _: Sequence[str]) -> int:
             "a comparison needs two different runs", where="autotune compare", found=" ".join(arguments.runs)
         )
     from autotune.pipeline import compare
-    from autotune.pipeline.table import FORMATS
+    from autotune.runtime.table import FORMATS
 
     comparison = compare.compare(arguments.runs, arguments.split)
     tables = [

@@ -15,10 +15,10 @@ from autotune.evaluation.bootstrap import block_states
 from autotune.evaluation.paired import RESAMPLES, Difference, differences, holm
 from autotune.metrics.base import OfflineMetric
 from autotune.models.saved_model import open_saved_model
-from autotune.pipeline.table import Table
 from autotune.run.folder import RunFolder
 from autotune.runtime.files import json_lines
 from autotune.runtime.language import local, word
+from autotune.runtime.table import Table
 from autotune.tasks.base import Prediction, Task
 from autotune.tasks.saved import task_of
 
@@ -183,7 +183,9 @@ def differences_table(comparison: Comparison) -> Table:
         "p (randomization)",
         "p (Holm)",
     ]
-    return Table(header, rows, local(f"paired tests on the same rows, {RESAMPLES} resamples, two-sided"))
+    return Table(
+        header, rows, local(f"paired tests on the same rows, {RESAMPLES} resamples, two-sided"), texts=2
+    )
 
 
 def settings_table(comparison: Comparison) -> Table:

@@ -1,7 +1,5 @@
 """What a search leaves: search.csv, search.md, and the best trial as an experiment."""
 
-import csv
-import io
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ from autotune.errors import shell_words
 from autotune.pipeline.study import Row
 from autotune.run.status import CONFIG
 from autotune.runtime.files import atomic_write, make_folder
+from autotune.runtime.table import Table
 
 logger = logging.getLogger(__name__)
 
@@ -29,12 +28,8 @@ def write_report(folder: Path, rows: Sequence[Row], metric: str) -> None:
         DiskError: a file cannot be written.
     """
     table = _table(rows, metric)
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(table)
-    _write(folder / "search.csv", text.getvalue())
-    head, *body = (f"| {' | '.join(cells)} |" for cells in table)
-    rule = f"|{'---|' * len(table[0])}"
-    _write(folder / "search.md", "\n".join([head, rule, *body]) + "\n")
+    _write(folder / "search.csv", table.csv())
+    _write(folder / "search.md", table.markdown())
     best = best_of(rows)
     if best is not None and (folder / "trials" / best.run / CONFIG).is_file():
         make_folder(folder / "config" / "experiment")
@@ -44,12 +39,8 @@ def write_report(folder: Path, rows: Sequence[Row], metric: str) -> None:
 def log_table(folder: Path, rows: Sequence[Row], metric: str) -> None:
     """Logs the trials, the best first, and the command that finishes the best one."""
     ordered = sorted(rows, key=lambda row: (row.state != "complete", -(row.value or 0), row.number))
-    table = _table(ordered, metric)
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for cells in table:
-        logger.info(
-            "%s", "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
-        )
+    for line in _table(ordered, metric).text().splitlines():
+        logger.info("%s", line)
     best = best_of(rows)
     if best is None:
         return
@@ -65,16 +56,16 @@ def best_of(rows: Sequence[Row]) -> Row | None:
     return max(complete, key=lambda row: row.value or 0.0, default=None)
 
 
-def _table(rows: Sequence[Row], metric: str) -> list[list[str]]:
-    """Returns heading and trials as text."""
+def _table(rows: Sequence[Row], metric: str) -> Table:
+    """Returns one row per trial."""
     searched = sorted({key for row in rows for key in row.values})
-    table = [["trial", "state", metric, "steps", *searched, "run", "reason"]]
+    header, table = ["trial", "state", metric, "steps", *searched, "run", "reason"], []
     for row in rows:
         score = "" if row.value is None else f"{row.value:.4f}"
         steps = "" if row.steps is None else str(row.steps)
         values = [str(row.values.get(key, "")) for key in searched]
         table.append([str(row.number), row.state, score, steps, *values, row.run, row.reason])
-    return table
+    return Table(header, table, texts=len(header))
 
 
 def _experiment(folder: Path, best: Row, metric: str) -> str:

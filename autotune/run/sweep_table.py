@@ -12,6 +12,7 @@ from autotune.config.sweep import SEED
 from autotune.errors import shell_words
 from autotune.run.sweep_members import MemberState, SweepMember
 from autotune.runtime.language import local, word
+from autotune.runtime.table import Table
 
 Metric = tuple[str, str]
 """Split and name of a metric."""
@@ -119,21 +120,17 @@ def _main_columns(metrics: Sequence[Metric]) -> list[Metric]:
 
 def _runs(members: Sequence[SweepMember]) -> Iterator[str]:
     keys, metrics = _keys(members), _main_columns(metrics_of(members))
-    yield from _aligned(
+    header = [*keys, word("state"), word("step"), *(f"{split} {name}" for split, name in metrics)]
+    rows = [
         [
-            [*keys, word("state"), word("step"), *(f"{split} {name}" for split, name in metrics)],
-            *(
-                [
-                    *(member.overrides.get(key, "") for key in keys),
-                    word(member.state),
-                    f"{member.step}/{member.steps or '?'}" if member.step or member.steps else "",
-                    *(_figure(member.scores.get(split, {}).get(name)) for split, name in metrics),
-                ]
-                for member in members
-            ),
-        ],
-        texts=len(keys) + 1,
-    )
+            *(member.overrides.get(key, "") for key in keys),
+            word(member.state),
+            f"{member.step}/{member.steps or '?'}" if member.step or member.steps else "",
+            *(_figure(member.scores.get(split, {}).get(name)) for split, name in metrics),
+        ]
+        for member in members
+    ]
+    yield Table(header, rows, texts=len(keys) + 1).markdown().rstrip("\n")
 
 
 def _seeds(members: Sequence[SweepMember]) -> Iterator[str]:
@@ -143,20 +140,16 @@ def _seeds(members: Sequence[SweepMember]) -> Iterator[str]:
     keys = [key for key in _keys(members) if key != SEED]
     metrics = _main_columns(list(dict.fromkeys(metric for group in groups for metric in group.scores)))
     yield from ("", local("mean ± sample standard deviation (n - 1) over the seeds of finished runs:"), "")
-    yield from _aligned(
+    header = [*keys, "n", *(f"{split} {name}" for split, name in metrics)]
+    rows = [
         [
-            [*keys, "n", *(f"{split} {name}" for split, name in metrics)],
-            *(
-                [
-                    *(group.overrides.get(key, "") for key in keys),
-                    f"{group.finished}/{group.runs}",
-                    *(_mean(group.scores.get(metric)) for metric in metrics),
-                ]
-                for group in groups
-            ),
-        ],
-        texts=len(keys),
-    )
+            *(group.overrides.get(key, "") for key in keys),
+            f"{group.finished}/{group.runs}",
+            *(_mean(group.scores.get(metric)) for metric in metrics),
+        ]
+        for group in groups
+    ]
+    yield Table(header, rows, texts=len(keys)).markdown().rstrip("\n")
 
 
 def _reasons(members: Sequence[SweepMember]) -> Iterator[str]:
@@ -182,21 +175,3 @@ def _mean(value: tuple[float, float | None] | None) -> str:
         return ""
     mean, deviation = value
     return f"{mean:.4f}" if deviation is None else f"{mean:.4f} ± {deviation:.4f}"
-
-
-def _aligned(rows: Sequence[Sequence[str]], *, texts: int) -> Iterator[str]:
-    """Yields the lines of a Markdown table.
-
-    Args:
-        rows: cells; the header first.
-        texts: number of columns, from the left, that hold texts; the others are aligned to the right.
-    """
-    cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
-    widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
-    rule = ["-" * width if index < texts else "-" * (width - 1) + ":" for index, width in enumerate(widths)]
-    for row in (cells[0], rule, *cells[1:]):
-        padded = (
-            cell.ljust(width) if index < texts else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )  # fmt: skip
-        yield f"| {' | '.join(padded)} |"

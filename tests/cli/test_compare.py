@@ -56,9 +56,7 @@ def test_a_better_run_is_called_better(runs):
     assert {line["key"]: line["second"] for line in settings} == {"trainer.learning_rate": "0.5"}
 
 
-@pytest.mark.parametrize(
-    ("form", "sign"), [("text", "paired tests"), ("md", "| ---: |"), ("tex", r"\toprule")]
-)
+@pytest.mark.parametrize(("form", "sign"), [("text", "paired tests"), ("md", "---: |"), ("tex", r"\toprule")])
 def test_formats(runs, form, sign):
     done = compare(runs, "first", "second", "--format", form)
     assert done.returncode == 0 and sign in done.stdout

@@ -16,29 +16,31 @@ LATEX_ESCAPES = str.maketrans(
 
 @dataclass(frozen=True)
 class Table:
-    """Cells of text; the first column names the rows."""
+    """Cells of text."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     title: str = ""
+    texts: int = 1
+    """Number of columns, from the left, that hold texts; the others hold numbers and are aligned to the right."""
 
     def text(self) -> str:
-        """Returns aligned columns, names to the left and values to the right."""
-        lines = [list(self.header), *map(list, self.rows)]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        aligned = [
-            "  ".join(
-                cell.ljust(width) if column == 0 else cell.rjust(width)
-                for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-            ).rstrip()
-            for line in lines
-        ]
-        return "\n".join([*([self.title] if self.title else []), *aligned]) + "\n"
+        """Returns aligned columns."""
+        lines = ("  ".join(cells).rstrip() for cells in self._aligned([self.header, *self.rows]))
+        return "\n".join([*([self.title] if self.title else []), *lines]) + "\n"
 
     def markdown(self) -> str:
-        """Returns a table of GitHub's Markdown."""
-        lines = [self.header, ["---", *["---:"] * (len(self.header) - 1)], *self.rows]
-        body = "".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |\n" for line in lines)
+        """Returns a table of GitHub's Markdown, aligned for a terminal."""
+        plain = [
+            [cell.replace("|", "\\|").replace("\n", " ") for cell in line]
+            for line in (self.header, *self.rows)
+        ]
+        head, *lines = self._aligned(plain, least=3)
+        rule = [
+            "-" * len(cell) if column < self.texts else "-" * (len(cell) - 1) + ":"
+            for column, cell in enumerate(head)
+        ]
+        body = "".join(f"| {' | '.join(cells)} |\n" for cells in (head, rule, *lines))
         return f"{self.title}\n\n{body}" if self.title else body
 
     def latex(self) -> str:
@@ -48,7 +50,7 @@ class Table:
             for line in (self.header, *self.rows)
         ]
         body = "\n".join(lines[1:])
-        columns = "l" + "r" * (len(self.header) - 1)
+        columns = "l" * self.texts + "r" * (len(self.header) - self.texts)
         title = f"% {self.title}\n" if self.title else ""
         return (
             f"{title}\\begin{{tabular}}{{{columns}}}\n\\toprule\n{lines[0]}\n\\midrule\n{body}\n"
@@ -60,6 +62,17 @@ class Table:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([self.header, *self.rows])
         return text.getvalue()
+
+    def _aligned(self, lines: Sequence[Sequence[str]], least: int = 0) -> list[list[str]]:
+        """Returns the cells, all of a column as wide as the widest and at least so many characters."""
+        widths = [max(least, *map(len, column)) for column in zip(*lines, strict=True)]
+        return [
+            [
+                cell.ljust(width) if column < self.texts else cell.rjust(width)
+                for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+            ]
+            for line in lines
+        ]
 
 
 FORMATS: Mapping[str, Callable[[Table], str]] = {
