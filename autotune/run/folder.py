@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CHECKPOINTS = "checkpoints"
-STALE_FILES = ("metrics.json", "data.json", "environment.json", "predictions_*.jsonl", ".*.part")
+STALE_FILES = ("metrics.json", "data.json", "environment.json", "predictions_*.jsonl", "report*", ".*.part")
 """Patterns of files that an unfinished attempt leaves behind; the next attempt deletes them."""
 
 
