@@ -2,7 +2,9 @@
 
 import json
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from autotune.config.keys import defaults, keys
@@ -39,32 +41,46 @@ def settings(config: RunConfig, command: str) -> list[Setting]:
     values, texts, default_values = to_dict(config), descriptions(), defaults()
     known = {key: value for key in keys() if (value := _at(values, key)) is not MISSING}
     found = _origins(list(known), command)
-    lines = []
-    for key, value in known.items():
-        origin = found.get(key)
-        if origin is None:
-            kind, source = ("default" if value == _plain(default_values[key]) else "unknown"), ""
-        elif origin.override is not None:
-            kind, source = "command", origin.override
-        elif origin.file is not None and origin.value is not None:
-            kind, source = "option", origin.option or "run.yaml"
-        else:
-            # A value that no file writes and that differs from the default was filled in from other keys.
-            kind, source = ("default" if value == _plain(default_values[key]) else "derived"), ""
-        lines.append(Setting(key, _shown(value), kind, source, texts.get(key, "")))
-    return lines
+    return [
+        Setting(
+            key,
+            _shown(value),
+            *_source(value, _plain(default_values[key]), found.get(key)),
+            texts.get(key, ""),
+        )
+        for key, value in known.items()
+    ]
+
+
+def _source(value: Any, default: Any, origin: Origin | None) -> tuple[str, str]:
+    """Returns the origin of a value in one word, and the override or option that sets it."""
+    if origin is not None and origin.override is not None:
+        return "command", origin.override
+    written = None if origin is None else origin.value
+    # An interpolation is written as ${…}; any other value that is not the run's own comes from other options than its own.
+    if origin is not None and origin.file is not None and (written == value or str(written).startswith("${")):
+        return ("default", "") if value == default else ("option", origin.option or "run.yaml")
+    if value == default:
+        return "default", ""
+    # A value that no file writes was filled in from other keys.
+    return ("derived" if origin is not None and written is None else "unknown"), ""
 
 
 def _origins(names: list[str], command: str) -> dict[str, Origin]:
     try:
-        words = shlex.split(command)[1:]
-    except ValueError:
-        return {}
-    words = [word for word in words[words[:1] == ["train"] :] if not word.lstrip("+").startswith("resume=")]
-    try:
-        return origins(names, words)
-    except AutotuneError:
-        return {}  # started from Python, or the options of the user are no longer there
+        return origins(names, list(_overrides(shlex.split(command)[1:])))
+    except (AutotuneError, ValueError):
+        return {}  # the user's own options are no longer there
+
+
+def _overrides(words: list[str]) -> Iterator[str]:
+    """Yields the words of a command line that choose values."""
+    for before, word in pairwise(["", *words]):
+        is_folder = word.startswith("--config-dir") or before == "--config-dir"
+        if is_folder or (
+            "=" in word and not word.startswith("-") and not word.lstrip("+").startswith("resume=")
+        ):
+            yield word
 
 
 def _at(values: Any, key: str) -> Any:

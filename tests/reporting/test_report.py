@@ -1,7 +1,6 @@
 """report.html of each task's sample run: whole, safe against the data, the same again, in both languages."""
 
 import json
-import re
 import shutil
 from html.parser import HTMLParser
 
@@ -44,7 +43,7 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         if self.open and self.open[-1] != "style":
-            self.text += data
+            self.text += f" {data}"
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +75,7 @@ def runs(tmp_path_factory):
 def test_the_report_of_a_run_is_whole_and_needs_nothing_else(runs, task, expected):
     text = (runs / task / "report.html").read_text("utf-8")
     page = Page(text)
-    for words in [*expected, "Dá para confiar no resultado?", "Configuração", "dataset.limit", "debug=smoke"]:
+    for words in [*expected, "Dá para confiar no resultado?", "Configuração", "dataset.limit"]:
         assert words in " ".join(page.text.split()), words
     assert all(address.startswith("#") for address in page.addresses)
     assert not page.handlers and not {"script", "img", "link", "iframe"} & set(page.tags)
@@ -132,13 +131,38 @@ def test_a_damaged_folder_is_refused_without_a_traceback(runs, tmp_path, capsys)
     assert "line 1" in capsys.readouterr().err
 
 
+def test_each_setting_says_where_it_comes_from(runs, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(runs / "ner", run, ignore=shutil.ignore_patterns("*.safetensors"))
+    status = json.loads((run / "status.json").read_text())
+    status["command"] = "autotune train task=ner debug=smoke seed=42 resume=auto"
+    (run / "status.json").write_text(json.dumps(status))
+    assert main(["report", str(run), "--language", "en"]) == 0
+    text = " ".join(Page((run / "report.html").read_text("utf-8")).text.split())
+    assert "dataset.limit 64 option debug=smoke" in text
+    assert "seed 42 command line seed=42" in text
+    assert "trainer.learning_rate 0.001 derived from other keys" in text
+    assert "trainer.weight_decay 0.01 default" in text
+    assert "/configs/" not in text
+
+
+BROKEN = """
+import sys
+from autotune.cli.main import main
+from autotune.reporting import page
+page.render = lambda *_: 1 / 0
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 def test_report_none_writes_none_and_a_failure_costs_nothing(tmp_path):
-    words = ("task=sentiment", *SMOKE, "trainer.max_steps=2", f"runs={tmp_path}")
-    without = forks().start(*words, "report=none", "name=without", cwd=tmp_path).ended()
-    assert without.returncode == 0 and not list((tmp_path / "without").glob("report*"))
-    (tmp_path / "failing" / "report.html").mkdir(parents=True)  # where a file must be
-    (tmp_path / "failing" / "status.json").write_text('{"state": "interrupted"}')
-    failing = forks().start(*words, "name=failing", cwd=tmp_path).ended()
-    assert failing.returncode == 0, failing.stderr
-    assert "the report could not be written" in failing.stdout + failing.stderr
-    assert re.search("finished", (tmp_path / "failing" / "status.json").read_text())
+    words = ("task=sentiment", *SMOKE, "check=none", "trainer.max_steps=2", f"runs={tmp_path}")
+    without = forks().start(*words, "report=none", "name=without", cwd=tmp_path)
+    failing = forks().start(*words, "name=failing", cwd=tmp_path, code=BROKEN)
+    done = without.ended()
+    assert done.returncode == 0 and not list((tmp_path / "without").glob("report*"))
+    done = failing.ended()
+    assert done.returncode == 0, done.stderr
+    assert "the report could not be written; this is a bug" in done.stdout + done.stderr
+    assert "ZeroDivisionError" in (tmp_path / "failing" / "log.txt").read_text()
+    assert json.loads((tmp_path / "failing" / "status.json").read_text())["state"] == "finished"
