@@ -130,7 +130,7 @@ def render(folder: Path, language: CardLanguage | None = None) -> str:
         unseen=facts.metrics.get("unseen", {}).get(facts.split),
         trust=trust,
         verdict="verdict_bad" if any(remark.level == BAD for remark in trust) else "verdict_good",
-        steps=next_steps(facts, curves, str(folder)),
+        steps=next_steps(facts, curves, folder.absolute().name),
         curves=curves,
         charts=_charts(facts, curves, main, results, text),
         analysis=None if analysis is None else analysis.template,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from autotune import registry
@@ -45,8 +46,8 @@ def remarks(facts: Facts, main: str) -> list[Remark]:
     return sorted(found, key=lambda remark: (BAD, NOTE, GOOD).index(remark.level))
 
 
-def next_steps(facts: Facts, curves: Curves, folder: str) -> list[Remark]:
-    """Returns what to do next, in the order of its likely gain."""
+def next_steps(facts: Facts, curves: Curves, name: str) -> list[Remark]:
+    """Returns what to do next, in the order of its likely gain; `name` is that of the run folder."""
     config = facts.config
     steps = []
     if config.model.tiny is not None:
@@ -72,7 +73,13 @@ def next_steps(facts: Facts, curves: Curves, folder: str) -> list[Remark]:
         for finding in _findings(facts, "warning")
         if finding.get("fix")
     ][:3]
-    steps.append(Remark(NOTE, "next_predict", command=f'autotune predict {shell_words(folder)} --text "..."'))
+    steps.append(
+        Remark(
+            NOTE,
+            "next_predict",
+            command=f'autotune predict {shell_words(Path(config.runs) / name)} --text "..."',
+        )
+    )
     return steps
 
 
@@ -138,7 +145,11 @@ def _lengths(facts: Facts) -> Iterator[Remark]:
     if of_split is None:
         yield Remark(NOTE, "lengths_unknown")
     elif of_split.get("rows_beyond"):
-        cut = str(getattr(facts.config.task, "on_overflow", "truncate")) != "window"
+        # Rows that are read in windows are a note of the check, rows that are cut a warning.
+        cut = any(
+            finding["area"] == "lengths" and finding["what"].startswith(f"{facts.split}:")
+            for finding in _findings(facts, "warning")
+        )
         values = {"rows": of_split["rows_beyond"], "limit": lengths.get("max_length")}
         yield Remark(BAD if cut else GOOD, "rows_cut" if cut else "rows_in_windows", values)
     else:

@@ -95,4 +95,9 @@ def test_every_text_is_used_and_exists_in_both_languages():
         assert set(text) == {"pt", "en"}, key
         names = [{name for _, name, _, _ in Formatter().parse(text[language]) if name} for language in text]
         assert names[0] == names[1], key
+    code = "".join(
+        file.read_text("utf-8") for file in files("autotune.reporting").iterdir() if file.is_file()
+    )
+    remarks = set(re.findall(r"""Remark\(\s*\w+, "(\w+)\"""", code))
+    assert remarks and remarks <= set(catalogue())
     assert set(re.findall(r"""\bt\("([\w]+)"[,)]""", template)) <= set(catalogue())
