@@ -38,7 +38,6 @@ def lines(title: str, series: Mapping[str, Points], xlabel: str, mark: float | N
         xlabel: label of the horizontal axis.
         mark: position of a dashed vertical line.
     """
-
     from matplotlib.ticker import MaxNLocator
 
     def draw(axes: "Axes") -> None:
@@ -108,8 +107,8 @@ def reliability(title: str, bins: Sequence[tuple[float, float]], xlabel: str, yl
 
 def _svg(title: str, draw: "Callable[[Axes], None]") -> Markup:
     """Returns what is drawn as an SVG element that can stand in HTML: the same drawing gives the same bytes."""
-    # Logged at the first use on a machine: "building the font cache".
-    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+    # It tells where it caches fonts, at the first use on a machine.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure

@@ -58,9 +58,10 @@ def _source(value: Any, default: Any, origin: Origin | None) -> tuple[str, str]:
         return "command", origin.override
     written = None if origin is None else origin.value
     # An interpolation is written as ${…}; any other value that is not the run's own comes from other options than its own.
-    if origin is not None and origin.file is not None and (written == value or str(written).startswith("${")):
+    if origin is not None and origin.file is not None and (written == value or "${" in str(written)):
         return ("default", "") if value == default else ("option", origin.option or "run.yaml")
-    if value == default:
+    # The schema of the task itself has a default for a key that other tasks have, too.
+    if value == default or (written is not None and written == value):
         return "default", ""
     # A value that no file writes was filled in from other keys.
     return ("derived" if origin is not None and written is None else "unknown"), ""

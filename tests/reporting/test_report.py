@@ -142,7 +142,9 @@ def test_each_setting_says_where_it_comes_from(runs, tmp_path):
     assert "dataset.limit 64 option debug=smoke" in text
     assert "seed 42 command line seed=42" in text
     assert "trainer.learning_rate 0.001 derived from other keys" in text
+    assert "dataset.path sample/ner option dataset=sample" in text
     assert "trainer.weight_decay 0.01 default" in text
+    assert "not the default" not in text
     assert "/configs/" not in text
 
 
