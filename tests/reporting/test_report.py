@@ -1,6 +1,7 @@
 """report.html of each task's sample run: whole, safe against the data, the same again, in both languages."""
 
 import json
+import shlex
 import shutil
 from html.parser import HTMLParser
 
@@ -135,7 +136,9 @@ def test_each_setting_says_where_it_comes_from(runs, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(runs / "ner", run, ignore=shutil.ignore_patterns("*.safetensors"))
     status = json.loads((run / "status.json").read_text())
-    status["command"] = "autotune train task=ner debug=smoke seed=42 resume=auto"
+    status["command"] = shlex.join(
+        ["autotune", "train", "task=ner", *SMOKE, "seed=42", "resume=auto", f"runs={runs}", "name=ner"]
+    )
     (run / "status.json").write_text(json.dumps(status))
     assert main(["report", str(run), "--language", "en"]) == 0
     text = " ".join(Page((run / "report.html").read_text("utf-8")).text.split())
