@@ -195,6 +195,14 @@ class CardLanguage(StrEnum):
     en = "en"
 
 
+class ReportFormat(StrEnum):
+    """Whether a finished run gets a report for people."""
+
+    html = "html"
+    """report.html in the run folder: one file that opens without a network."""
+    none = "none"
+
+
 class Guard(StrEnum):
     """What to do if training goes wrong without an error."""
 

@@ -26,6 +26,7 @@ from autotune.config.enums import (
     PeftMethod,
     Precision,
     Quantization,
+    ReportFormat,
     Resume,
     Schedule,
     Sharding,
@@ -270,8 +271,11 @@ class CheckpointConfig(Strict):
 
 @dataclass
 class ReportConfig(Strict):
-    """What a report shows beside the scores."""
+    """What is shown beside the scores."""
 
+    format: ReportFormat = ReportFormat.html
+    """html: writes report.html into the run folder, with curves, errors and texts of the data; it is never pushed. none: only
+    the files for programs."""
     examples: Annotated[int, Field(ge=0)] = 0
     """Rows of the scored split to quote in the model card, with gold value and prediction; e-mail addresses, phone numbers,
     CPF, CNPJ, user names and URLs in them are masked. 0: no text of the data leaves the run folder."""
@@ -307,7 +311,7 @@ class HubConfig(Strict):
     patience: Annotated[float, Field(ge=0)] = 300.0
     """Seconds for which a push retries transient errors of the Hub."""
     language: CardLanguage = CardLanguage.pt
-    """Language of the model card."""
+    """Language of the model card and of report.html."""
     license: str | None = None
     """License identifier of the model. null: derived from base model and data."""
 

@@ -30,6 +30,7 @@ from autotune.publishing.card.facts import read_facts
 from autotune.publishing.card.render import write_card
 from autotune.publishing.publish import publish
 from autotune.publishing.snapshot_uploader import snapshot_uploader
+from autotune.reporting.page import try_report
 from autotune.run.folder import RunFolder
 from autotune.run.rank_folder import RankFolder
 from autotune.runtime import launcher, signals
@@ -97,6 +98,7 @@ def _train_as_rank(config: RunConfig, plugins: Sequence[str], ranks: Ranks) -> i
         folder.finish()
         log_result(fitted, result, trial=config.dataset.limit is not None)
         log_next_steps(folder, config, prepared.task)
+        try_report(config, folder.path, prepared.rows.splits[result.split])
         gate.require(config, folder, prepared.task.main_metric)
         publish(folder, config)  # last, so that nothing the Hub does can cost the run
     return 0

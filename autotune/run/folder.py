@@ -6,6 +6,7 @@ history.jsonl one line per step or evaluation    predictions_<split>.jsonl; last
 metrics.json  scores and how they are computed   data.json     fingerprint, source, labels
 environment.json  packages, device, commit       slurm/        batch script, output and id of a Slurm job
 log.txt       log messages (rank-1.log … of other ranks)  checkpoints/, best.safetensors, .lock   while it is in progress
+report.html   for people; report_documents.jsonl: the documents that it quotes
 """
 
 import json
@@ -49,7 +50,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CHECKPOINTS = "checkpoints"
-STALE_FILES = ("metrics.json", "data.json", "environment.json", "predictions_*.jsonl", ".*.part")
+STALE_FILES = (
+    "metrics.json", "data.json", "environment.json", "predictions_*.jsonl", "report.html", "report_documents.jsonl", ".*.part",
+)  # fmt: skip
 """Patterns of files that an unfinished attempt leaves behind; the next attempt deletes them."""
 
 

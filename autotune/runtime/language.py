@@ -60,6 +60,11 @@ def local(text: str) -> str:
     return _translate(text) if _is_portuguese() else text
 
 
+def portuguese(text: str) -> str:
+    """Returns a message or a word in Portuguese, whatever the user's language is; in English if it has no translation."""
+    return _catalogue().words.get(text) or _translate(text)
+
+
 def word(text: str) -> str:
     """Returns a single word, as a label of a table or the name of a column, in the user's language."""
     return _catalogue().words.get(text, text) if _is_portuguese() else text

@@ -32,6 +32,7 @@ FENCES = {
     "argparse": ("cli.arguments", "config.compose"),
     "pickle": (),
     "joblib": (),
+    "matplotlib": ("reporting.charts",),
 }
 """Which modules may import a library."""
 
@@ -45,6 +46,7 @@ HEAVY = (
     "sklearn",
     "pandas",
     "pyarrow",
+    "matplotlib",
 )
 
 

@@ -20,6 +20,7 @@ ROOMS = (
     "evaluation",
     "checks",
     "publishing",
+    "reporting",
     "pipeline",
     "cli",
     "api",

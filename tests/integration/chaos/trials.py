@@ -170,7 +170,7 @@ def result(run: Path) -> dict[str, str]:
     found = {}
     for path in sorted(path for path in run.rglob("*") if path.is_file() and path.name != ".lock"):
         name = str(path.relative_to(run))
-        if name in ("log.txt", "environment.json"):
+        if name in ("log.txt", "environment.json", "report.html", "report_documents.jsonl"):
             continue
         content = path.read_bytes()
         if name == "history.jsonl":
