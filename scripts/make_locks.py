@@ -84,7 +84,6 @@ def main() -> None:
         "requirements-build.lock": [*pyproject["build-system"]["requires"], *BUILD],
         "requirements.lock": [*project["dependencies"], *extras["xlsx"], *torch_dependencies()],
         "requirements-test.lock": extras["test"],
-        "requirements-bench.lock": extras["bench"],
     }
     everything = resolve(uv, [line for lines in wanted.values() for line in lines])
     always: set[str] = set()

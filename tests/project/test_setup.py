@@ -20,7 +20,7 @@ from tests.support import ROOT
 from tests.support.miniature import clone
 
 PYTHON = getattr(sys, "_base_executable", sys.executable)
-LOCKS = {name: ROOT / f"requirements{name}.lock" for name in ("-build", "", "-test", "-bench")}
+LOCKS = {name: ROOT / f"requirements{name}.lock" for name in ("-build", "", "-test")}
 # Of all locks: pip forgets what an earlier file said of the packages that are built.
 OPTIONS = LOCKS[""].read_text().split("absl-py", 1)[0]
 SET = {"tool": "1.0", "leaf": "1.0", "seed": "1.0", "torch": "2.13.0+cpu", "probe": "1.0", "autotune": "1.0"}
@@ -106,7 +106,7 @@ def test_uv_installs_the_same_set_where_it_is(tmp_path):
 def test_a_wheelhouse_is_all_that_another_machine_needs(one, tmp_path):
     house = tmp_path / "house"
     words = (one.root / "scripts" / "wheelhouse", house)
-    (one.root / "requirements-bench.lock").write_text("# renewed\n")
+    (one.root / "requirements-other.lock").write_text("# renewed\n")
     printed = passed(*words, **one.settings)
     assert "Installing the packages" in printed, "a lock has changed"
     assert "pip install --no-index --find-links" in printed
@@ -165,7 +165,7 @@ def needed(requirement: Requirement) -> "list[Requirement]":
     ]
 
 
-@pytest.mark.parametrize("extra", ["xlsx", "test", "bench"])
+@pytest.mark.parametrize("extra", ["xlsx", "test"])
 def test_the_locks_of_an_extra_hold_all_that_the_project_needs(extra):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     files = [lock for lock in ("-build", "", f"-{extra}") if lock in LOCKS]  # xlsx is in the lock of all
