@@ -29,6 +29,10 @@ RUN, REASON, PRUNED, SAME_AS, STEPS, VALUES, IDENTITY, METRIC = (
 """Attributes that trials and studies have in the journal."""
 
 
+SEED_STEP = 1_000_003
+"""Distance between the seeds of two keys of a trial."""
+
+
 class _SystemLock(JournalFileOpenLock):
     """A lock that the system releases when its process is killed; optuna's own would be waited for."""
 
@@ -65,14 +69,12 @@ class Trial:
     Args:
         trial: RUNNING in the journal.
         lock: held while this process runs it.
-        spaces: by key.
+        values: what it tries, by key.
     """
 
-    def __init__(self, trial: optuna.trial.Trial, lock: IO[str], spaces: dict[str, SpaceConfig]) -> None:
-        self._trial, self._lock = trial, lock
+    def __init__(self, trial: optuna.trial.Trial, lock: IO[str], values: dict[str, Any]) -> None:
+        self._trial, self._lock, self.values = trial, lock, values
         self.number = trial.number
-        # A trial of a dead process keeps the values that it has; optuna draws those that are missing.
-        self.values = {key: _suggest(trial, key, space) for key, space in spaces.items()}
         self.note(VALUES, self.values)
 
     @property
@@ -205,9 +207,15 @@ class Study:
         return self._trial(trial, acquire_lock(self._lock_file(trial.number)), len(rows))
 
     def _trial(self, trial: optuna.trial.Trial, lock: IO[str], number: int) -> Trial:
-        # A sampler with a fixed seed would draw the same values in each process. Optuna draws here, not in `ask`.
-        self._study.sampler = optuna.samplers.TPESampler(seed=self._config.seed + number)
-        return Trial(trial, lock, self._config.spaces)
+        values = {}
+        for index, (key, space) in enumerate(self._config.spaces.items()):
+            # Optuna draws here, not in `ask`. With one seed for the study, each process would draw the same values. The seed
+            # depends on the key, too, so that a trial whose process died while it drew gets the values that it would have had.
+            self._study.sampler = optuna.samplers.TPESampler(
+                seed=self._config.seed + number + SEED_STEP * index
+            )
+            values[key] = _suggest(trial, key, space)
+        return Trial(trial, lock, values)
 
     def _repeated(self, trial: Trial) -> int | None:
         """Returns the number of an earlier trial with the same values; None if there is none."""

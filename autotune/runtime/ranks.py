@@ -305,7 +305,7 @@ def _connection_refused(error: Exception, timeout: timedelta) -> AutotuneError:
 
 def _is_connection_error(error: RuntimeError) -> bool:
     """Whether an error says that a collective failed because another process is gone."""
-    signs = ("connection", "gloo", "nccl", "peer", "timed out", "process group", "socket")
+    signs = ("connection", "gloo", "nccl", "pair closure", "peer", "timed out", "process group", "socket")
     return isinstance(error, torch.distributed.DistError) or any(sign in str(error).lower() for sign in signs)
 
 

@@ -38,6 +38,7 @@ SAMPLES = {
     "dataset.language": ("pt",),
     "trainer.learning_rate": ("3e-5", "true"),
     "trainer.min_delta": ("0.1", "true"),
+    "launcher.num_processes": ("2", "auto"),
 }
 TASKS = {
     "dataset.columns.tokens": "ner", "dataset.columns.tags": "ner", "dataset.columns.document": "summarization",

@@ -227,7 +227,7 @@ def test_the_name_says_the_form(name, wanted, form):
     [
         ("a", None, "--to FORM"),
         ("a.csv", "json", "says csv"),
-        ("a", "doc", "no form 'doc'"),
+        ("a", "doc", "unknown output format 'doc'"),
         ("a.x", None, ".csv"),
     ],
 )

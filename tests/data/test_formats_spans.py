@@ -193,7 +193,7 @@ def test_the_first_annotation_that_was_not_cancelled_counts(load, write):
     cancelled = {"was_cancelled": True, "result": []}
     rows = load("ner", write("a.json", json.dumps([studio(cancelled, one, other), studio(cancelled)])))
     assert rows.splits["train"]["tags"][:] == [TAGS]
-    assert any("several annotations, of which the first was read: 1" in note for note in rows.notes)
+    assert any("several annotations; only the first was read: 1" in note for note in rows.notes)
     assert any("skipped were left out: 1" in note for note in rows.notes)
 
 
@@ -206,7 +206,7 @@ def test_results_that_are_no_entities_are_counted(load, write):
     ]
     rows = load("ner", write("a.json", json.dumps([studio({"result": results})])))
     assert rows.splits["train"]["tags"][:] == [TAGS]
-    assert any("no entities (relations, choices) were left out: 2" in note for note in rows.notes)
+    assert any("not entities (relations, choices) were left out: 2" in note for note in rows.notes)
     assert any("without a label were left out: 1" in note for note in rows.notes)
 
 

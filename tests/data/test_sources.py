@@ -296,7 +296,7 @@ def test_the_scheme_of_tags_is_said_when_it_is_not_iob2(load, write):
     rows = load("ner", path)
     assert rows.splits["train"]["tags"][:] == [["B-P", "I-P"], ["B-L"]]
     assert any("IOB1" in note for note in rows.notes)
-    assert load("ner", path, tag_scheme=TagScheme.iob2).notes[0].endswith("its beginning: 2")
+    assert load("ner", path, tag_scheme=TagScheme.iob2).notes[0].endswith("its start: 2")
 
 
 def test_all_splits_are_read_in_the_scheme_of_train(load, write):

@@ -178,7 +178,7 @@ TAGS: dict[str, Case] = {
     ),
     "brat with parts": (
         ["task=ner", "dataset=brat", "dataset.path=d"],
-        {"d/a.txt": "João e Ana", "d/a.ann": "T1\tPESSOA 0 4;7 10\tJoão Ana\n"}, ["a.ann:1", "pieces"],
+        {"d/a.txt": "João e Ana", "d/a.ann": "T1\tPESSOA 0 4;7 10\tJoão Ana\n"}, ["a.ann:1", "discontinuous"],
     ),
 }  # fmt: skip
 

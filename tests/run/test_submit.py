@@ -174,7 +174,7 @@ def test_interrupted_jobs_go_back_into_the_queue_and_others_keep_their_code(
         (["slurm.options=[--wrap=x]"], "slurm.options"),
         (["slurm.options=[--exclude n1]"], "slurm.options"),
         (["slurm.options=[--array=0-9]"], "slurm.options"),
-        (["-m", "slurm.time=1:00:00,2:00:00"], "slurm"),
+        (["-m", "seed=1,2", "slurm.time=1:00:00,2:00:00"], "runs/run"),
         (["runs=a\\b"], "--output"),
         (["--setup", "missing.sh"], "--setup missing.sh"),
         (["--setup", "secret.sh"], "--setup secret.sh"),

@@ -61,7 +61,7 @@ def test_user_configs_with_a_name_that_is_too_long(capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("runs", "said"),
     [
-        ("/dev/null", "/dev/null is a file, a device or the like"),
+        ("/dev/null", "/dev/null is not a folder but a file or a device"),
         ("/proc/x", "/proc has no x, and none can be made there"),
     ],
 )

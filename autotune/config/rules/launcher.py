@@ -32,8 +32,7 @@ def external_processes(config: RunConfig) -> Iterator[AutotuneError]:
             "torchrun, srun or accelerate launch has started another number of processes than launcher.num_processes",
             where="launcher.num_processes",
             found=f"{value}, and WORLD_SIZE={started}",
-            fix=f"the same command without launcher.num_processes, or without the launcher before it: "
-            f"autotune … launcher.num_processes={value}",
+            fix="the same command without launcher.num_processes, or without the launcher before it",
         )
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from autotune.data.cache import cached_table
 from autotune.errors import ConfigError
-from autotune.runtime import files
+from autotune.runtime import locks
 from autotune.runtime.locks import acquire_lock
 from tests.integration.chaos.trials import WORDS
 from tests.integration.faults.conftest import PLUGIN
@@ -227,7 +227,7 @@ def test_the_lock_of_a_folder_that_was_set_aside_meanwhile_is_not_enough(tmp_pat
     run = tmp_path / "run"
     run.mkdir()
     (ready, begun), (hold, release) = os.pipe(), os.pipe()
-    lock, others = files.fcntl.lockf, []
+    lock, others = locks.fcntl.lockf, []
 
     def late(file, operation):
         if not others:
@@ -244,7 +244,7 @@ def test_the_lock_of_a_folder_that_was_set_aside_meanwhile_is_not_enough(tmp_pat
             os.read(ready, 1)
         lock(file, operation)
 
-    monkeypatch.setattr(files.fcntl, "lockf", late)
+    monkeypatch.setattr(locks.fcntl, "lockf", late)
     with pytest.raises(ConfigError, match="another process works in this folder"):
         acquire_lock(run / ".lock", make=True)
     os.close(release)

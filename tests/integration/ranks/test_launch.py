@@ -281,7 +281,7 @@ def test_each_run_of_a_sweep_has_processes_of_its_own(tmp_path):
     words = ["debug=smoke", "dataset.limit=20", "check=none", f"runs={tmp_path}", "launcher.num_processes=2"]
     code, said = ended(forks().start("-m", *words, "seed=1,2", cwd=ROOT))
     assert code == 0 and said.count("result on test") == 2, said
-    runs = [path for path in tmp_path.iterdir() if path.name[0] != "."]
+    runs = [path for path in tmp_path.iterdir() if not path.name.startswith((".", "sweep-"))]
     assert len(runs) == 2 and all((run / "rank-1.log").exists() for run in runs)
     assert {status(run)["command"].split("seed=")[1][0] for run in runs} == {"1", "2"}
     assert all(" -m " not in status(run)["command"] for run in runs)

@@ -170,7 +170,7 @@ def test_the_script_that_people_copy(lab, tmp_path):
     )
     (tmp_path / "bin" / "autotune").chmod(0o755)
     sent = subprocess.run(
-        ["sbatch", "--parsable", script, *words], cwd=tmp_path, capture_output=True, text=True, check=True,
+        ["sbatch", "--parsable", "--time=0:05:00", script, *words], cwd=tmp_path, capture_output=True, text=True, check=True,
         env={**lab.environment, "PATH": f"{tmp_path}/bin:{lab.environment['PATH']}"},
     )  # fmt: skip
     job = sent.stdout.strip()
