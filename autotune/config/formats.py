@@ -74,7 +74,7 @@ _ARCHIVE = Refusal("compressed files are not read", "unpack it")
 REFUSED: Mapping[str, Refusal] = {
     **dict.fromkeys((".zip", ".zst", ".7z", ".rar", ".tar", ".tgz"), _ARCHIVE),
     **{
-        suffix: Refusal(f"{suffix} workbooks are not read", "save it as .xlsx, or as CSV UTF-8", ".xlsx")
+        suffix: Refusal(f"{suffix} workbooks are not read", "save it as .xlsx or CSV UTF-8", ".xlsx")
         for suffix in (".xls", ".ods", ".numbers")
     },
     **{

@@ -2,12 +2,17 @@
 
 import io
 import logging
+import os
 import re
+import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
+
+from autotune.runtime.files import scratch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,6 +114,8 @@ def _svg(title: str, draw: "Callable[[Axes], None]") -> Markup:
     """Returns what is drawn as an SVG element that can stand in HTML: the same drawing gives the same bytes."""
     # It tells where it caches fonts, at the first use on a machine.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    # It would write its list of fonts into the home folder, which may be missing, or not ours to write.
+    os.environ.setdefault("MPLCONFIGDIR", _matplotlib_folder().name)
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -133,3 +140,9 @@ def _svg(title: str, draw: "Callable[[Axes], None]") -> Markup:
         text = text.replace(f": {stand_in}", f": {color}")
     text = re.sub(r"\n\s*", "\n", text)
     return Markup(text.replace('role="img">', Markup('role="img" aria-label="{}">').format(title), 1))
+
+
+@cache
+def _matplotlib_folder() -> "tempfile.TemporaryDirectory[str]":
+    """Returns a folder for the files of matplotlib, which is removed when the process ends."""
+    return scratch()
