@@ -33,7 +33,7 @@ def run(words: list[str], _: Sequence[str]) -> int:
 COMMAND = Command(
     "report",
     "RUN [-o FILE] [--language en]",
-    "write report.html of a finished run: scores, curves, errors with their text",
+    "write report.html of a finished run: scores, curves, errors",
     run,
     "runs/my-run --language en",
     COMMON | {"-o": FILES, "--output": FILES, "--language": LANGUAGES},
