@@ -43,9 +43,10 @@ def lines(title: str, series: Mapping[str, Points], xlabel: str, mark: float | N
         xlabel: label of the horizontal axis.
         mark: position of a dashed vertical line.
     """
-    from matplotlib.ticker import MaxNLocator
 
     def draw(axes: "Axes") -> None:
+        from matplotlib.ticker import MaxNLocator
+
         for (name, points), color in zip(series.items(), SERIES, strict=False):
             marker = "o" if len(points) < 40 else ""
             axes.plot(
