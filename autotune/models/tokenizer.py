@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from tokenizers import normalizers
-from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, BertweetTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 
 from autotune.errors import ModelError
+from autotune.models.bertweet import fast_form
 from autotune.models.repository import quiet, read_json, translate_errors
 from autotune.models.special_tokens import read_as_text
 
@@ -46,7 +47,7 @@ def open_tokenizer(
             loaded: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
                 path, revision=revision, config=config, trust_remote_code=False, **{**options, **kwargs}
             )
-        return loaded
+        return fast_form(loaded, name) if isinstance(loaded, BertweetTokenizer) else loaded
 
     tokenizer = load()
     if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):

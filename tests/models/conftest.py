@@ -42,6 +42,29 @@ SENTENCES = [
     "Às três da manhã o céu ainda estava escuro em Belém do Pará.",
 ]
 
+LETTERS = sorted(set("".join(SENTENCES)) - {" "})
+
+
+def write_bertweet_vocabulary(folder: Path) -> int:
+    """Writes vocab.txt and bpe.codes: some words, their parts, and one merge whose result the vocabulary lacks.
+
+    Returns:
+        The size of the vocabulary, special tokens included.
+    """
+    pieces = dict.fromkeys([*LETTERS, *(f"{letter}@@" for letter in LETTERS)])
+    merges = {}
+    for word in sorted({word for sentence in SENTENCES[:3] for word in sentence.split()}):
+        symbols = [*word[:-1], f"{word[-1]}</w>"]
+        for end in range(2, len(symbols) + 1):
+            first, second = "".join(symbols[: end - 1]), symbols[end - 1]
+            merges[first, second] = None
+            merged = first + second
+            pieces[merged.removesuffix("</w>") if merged.endswith("</w>") else f"{merged}@@"] = None
+    merges["z", "q"] = None
+    (folder / "vocab.txt").write_text("".join(f"{piece} 1\n" for piece in pieces), "utf-8")
+    (folder / "bpe.codes").write_text("".join(f"{first} {second} 1\n" for first, second in merges), "utf-8")
+    return len(pieces) + 5
+
 
 @pytest.fixture(scope="session")
 def texts() -> list[str]:
