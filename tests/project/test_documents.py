@@ -77,9 +77,14 @@ def test_the_table_of_options_is_that_of_the_folders(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     for folder in sorted(path for path in (ROOT / "configs").iterdir() if path.is_dir()):
         (line,) = re.findall(rf"^\| `{folder.name}` \| (.*) \|$", text, re.MULTILINE)
-        assert set(re.findall(r"`([\w.-]+)`", line)) == {file.stem for file in folder.glob("*.yaml")}, (
-            folder.name
-        )
+        options = {file.stem for file in folder.glob("*.yaml")}
+        listed = set(re.findall(r"`([\w.-]+)`", line))
+        if "(autotune/config/README.md)" in line:  # some of them, and all of them there
+            assert listed <= options, folder.name
+            listed = set(re.findall(r"`([\w.-]+)`", (PACKAGE / "config" / "README.md").read_text("utf-8")))
+            assert options <= listed, options - listed
+        else:
+            assert listed == options, folder.name
 
 
 @pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: f"{file.parent.name}-{file.name}")
