@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -139,8 +139,8 @@ def summary(found: dict[str, dict[str, list[float]]], processes: int) -> dict[st
     }  # fmt: skip
 
 
-def arguments() -> argparse.Namespace:
-    """What was asked for."""
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """What was asked for, on the command line or by these words."""
     parser = argparse.ArgumentParser(prog="python -P -m benchmarks.exchange", description=__doc__)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument(
@@ -149,7 +149,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=16, help="rows of a step, over all processes (16)")
     parser.add_argument("--layers", type=int, default=12, help="of BERT-base's twelve")
     parser.add_argument("--tiny", action="store_true", help="the smallest sizes, to rehearse")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def main() -> None:
@@ -167,7 +167,18 @@ def main() -> None:
             own = [sys.executable, *launch, "-m", "benchmarks.exchange", *sys.argv[1:]]
             environment = {"OMP_NUM_THREADS": "1", **os.environ, "EXCHANGE_FOLDER": folder}
             sys.exit(subprocess.run(own, check=False, env=environment).returncode)
-    folder = Path(os.environ["EXCHANGE_FOLDER"])
+    result = rank(asked, Path(os.environ["EXCHANGE_FOLDER"]))
+    if result is not None:
+        sys.stdout.write(json.dumps(result, indent=1) + "\n")
+
+
+def rank(asked: argparse.Namespace, folder: Path) -> dict[str, Any] | None:
+    """Does the part of one process; the first one returns the figures.
+
+    Args:
+        asked: see `arguments`.
+        folder: for the model and the tables, the same for all processes.
+    """
     if asked.tiny:
         MADE_UP.update(ner=(64, 8))
     with init_process_group(timeout=10) as ranks:
@@ -183,10 +194,9 @@ def main() -> None:
         settings.precision = Precision.bf16 if torch.cuda.is_available() else Precision.fp32
         settings.schedule, settings.warmup_ratio = Schedule.constant, 0.0
         result = summary(measure(cell, asked.rounds, asked.layers), ranks.size)
-        if not ranks.rank:
-            sys.stdout.write(json.dumps(result, indent=1) + "\n")
         if result["losses apart"] > AGREE:
             sys.exit(f"losses are {result['losses apart']:.2g} apart")
+        return None if ranks.rank else result
 
 
 if __name__ == "__main__":

@@ -28,8 +28,8 @@ VOCABULARY_SIZE = {"bert": 29794, "other": 32100}
 """BERTimbau's and PTT5's, also where their files are absent."""
 TINY_VOCABULARY = 2000
 ENCODERS = ("minilm", "bert", "bert-base")
-TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
-TINY_T5 = {"d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 2, "num_decoder_layers": 2, "num_heads": 2}
+TINY = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+TINY_T5 = {"d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 1, "num_decoder_layers": 1, "num_heads": 2}
 SPECIAL = {
     "encoder": ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
     "other": ["<pad>", "</s>", "<unk>"],

@@ -94,8 +94,10 @@ def run(name: str, part: Any, setting: "Setting", ends: float) -> Result:
     elif os.waitstatus_to_exitcode(status) == -signal.SIGALRM:
         result = {"outcome": "skipped", "why": "the time was over before it ended"}
     else:
-        tail = (setting.scratch / f"{name}.log").read_text("utf-8", "replace").splitlines()[-15:]
-        result = {"outcome": "failed", "why": f"ended with {os.waitstatus_to_exitcode(status)}", "log": tail}
+        result = {"outcome": "failed", "why": f"ended with {os.waitstatus_to_exitcode(status)}"}
+    if result["outcome"] == "failed":
+        log_lines = (setting.scratch / f"{name}.log").read_text("utf-8", "replace").splitlines()
+        result.setdefault("log", log_lines[-15:])
     return result | {"seconds": round(time.monotonic() - began, 1)}
 
 

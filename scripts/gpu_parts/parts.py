@@ -4,13 +4,13 @@ import importlib.util
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import benchmarks.exchange
 import torch
 from benchmarks.cells import AUTOTUNE, GENERATION, TRAINER, Cell
 from torch.optim.optimizer import register_optimizer_step_post_hook
@@ -28,6 +28,7 @@ from gpu_parts.setting import (
     arithmetics,
     difference,
     gradient,
+    in_ranks,
     peak_gb,
     require,
 )
@@ -36,6 +37,8 @@ MAIN_FIGURE = {"sentiment": "macro_f1", "ner": "entity_f1", "summarization": "ro
 PACKED = (Cell("ner", "full", "bert-base"), Cell("sentiment", "lora", "llama-1b"))
 REHEARSED = {("sentiment", "full"), ("ner", "lora"), ("summarization", "full")}
 SMALL = Cell("sentiment", "full", "bert-base")
+SHORT_TEXTS = "task.max_new_tokens=8"
+"""Tiny models do not know when to end."""
 
 
 def about(setting: Setting) -> Figures:
@@ -56,20 +59,28 @@ def about(setting: Setting) -> Figures:
     return figures
 
 
+def run(words: Sequence[str]) -> int:
+    """Runs `autotune` in this process, which has not used the GPU; its exit code."""
+    child_process.prepare()  # a fork, in which the saved model is verified
+    return main(words)
+
+
 def command(setting: Setting, *words: str) -> Path:
     """Runs `autotune` in this process; its run folder."""
     name = "-".join(word.partition("=")[2].replace("/", "_") for word in words)
-    child_process.prepare()  # the process of the proof, while the GPU is untouched
     words = (*words, *smoke(setting, name))
-    code = main(list(words))
+    code = run(words)
     require(code == 0, f"autotune {' '.join(words)} ended with exit code {code}")
     return setting.scratch / "runs" / name
 
 
 def smoke(setting: Setting, name: str) -> list[str]:
     """Words of a short run, which is shorter in a rehearsal."""
-    few = [f"dataset.splits.{split}={split}[:8]" for split in ("train", "validation", "test")]
-    return ["debug=smoke", f"runs={setting.scratch}/runs", f"name={name}", *few * setting.rehearse]
+    words = ["debug=smoke", "report.format=none", f"runs={setting.scratch}/runs", f"name={name}"]
+    if setting.rehearse:
+        words += [f"dataset.splits.{split}={split}[:8]" for split in ("train", "validation", "test")]
+        words += ["trainer.batch_size=2", "task.max_length=64"]
+    return words
 
 
 def trains(task: str, method: str, precision: str, setting: Setting) -> Figures:
@@ -81,12 +92,12 @@ def trains(task: str, method: str, precision: str, setting: Setting) -> Figures:
     # T5 kinds overflow in fp16.
     words = ["model=tiny_bart"] if task == "summarization" and precision == "fp16" else []
     if setting.rehearse and task == "summarization":
-        words.append("task.max_new_tokens=8")  # these models do not know when to end
+        words.append(SHORT_TEXTS)
     peft = {"full": "none"}.get(method, method)
-    run, peak = peak_gb(
+    folder, peak = peak_gb(
         lambda: command(setting, f"task={task}", f"peft={peft}", f"trainer.precision={precision}", *words)
     )
-    metrics = json.loads((run / "metrics.json").read_text("utf-8"))
+    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
     return {
         MAIN_FIGURE[task]: metrics["test"][MAIN_FIGURE[task]],
         "scored in": metrics["precision"]["scores"],
@@ -187,10 +198,9 @@ def _in_fork(words: list[str], stop_after: int | None) -> int:
     """The exit code of `autotune` in a fork, which a SIGTERM meets after some optimizer steps."""
     child = os.fork()
     if child == 0:
-        child_process.prepare()
         if stop_after is not None:
             _terminate_after(stop_after)
-        os._exit(main(words))
+        os._exit(run(words))
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
@@ -263,7 +273,16 @@ def exchange(setting: Setting) -> Figures:
     if count < 2 and not setting.rehearse:
         raise Skipped(f"gradients that travel between GPUs need two of them, and there is {count}")
     words = ["--tiny", "--rounds", "2"] if setting.rehearse else ["--rounds", "20", "--batch-size", "64"]
-    figures = json.loads(_module("benchmarks.exchange", "--processes", str(max(2, count)), *words))
+    figures_file = setting.scratch / "exchange-figures.json"
+
+    def work() -> int:
+        figures = benchmarks.exchange.rank(benchmarks.exchange.arguments(words), setting.scratch)
+        if figures is not None:
+            figures_file.write_text(json.dumps(figures), encoding="utf-8")
+        return 0
+
+    in_ranks(max(2, count), work)
+    figures = json.loads(figures_file.read_text("utf-8"))
     return {name: figures[name]["wall"]["ratio"] for name in figures if "autotune" in name}
 
 
@@ -275,24 +294,13 @@ def sharding(setting: Setting) -> Figures:
     weights = []
     for name in ("none", "fsdp"):
         words = ["task=summarization", "trainer.precision=fp32", f"trainer.sharding={name}", "check=none"]
-        _module("autotune", *words, *smoke(setting, f"sharding-{name}"), processes=max(2, count))
-        run = setting.scratch / "runs" / f"sharding-{name}" / "model"
-        weights.append(load_saved_model(run)[1].state_dict())
+        words += [SHORT_TEXTS, *smoke(setting, f"sharding-{name}")]
+        in_ranks(max(2, count), partial(run, words))
+        model = setting.scratch / "runs" / f"sharding-{name}" / "model"
+        weights.append(load_saved_model(model)[1].state_dict())
     apart = max(float((weights[0][name] - weights[1][name]).abs().max()) for name in weights[0])
     require(apart <= 1e-4, f"weights are up to {apart:.2g} apart")
     return {"largest difference": apart}
-
-
-def _module(name: str, *words: str, processes: int = 0) -> str:
-    """The output of a module, which is started once or by torchrun."""
-    torchrun = (
-        ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"] if processes else []
-    )
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", *torchrun, name, *words], capture_output=True, text=True, check=False
-    )
-    require(done.returncode == 0, f"{name} {' '.join(words)}: {done.stderr[-1000:]}")
-    return done.stdout
 
 
 PARTS: dict[str, Part] = {

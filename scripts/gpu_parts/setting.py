@@ -1,5 +1,8 @@
 """What every part works with."""
 
+import os
+import socket
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -93,6 +96,32 @@ def gradient(trainer: Trainer) -> Tensor:
 def difference(one: Tensor, other: Tensor) -> float:
     """Norm of the difference of two gradients over the norm of the second."""
     return float((one - other).norm() / other.norm().clamp_min(1e-30))
+
+
+def in_ranks(count: int, work: Callable[[], int]) -> None:
+    """Does some work in several processes at once: forks, with the variables that torchrun would set.
+
+    Args:
+        count: number of processes.
+        work: its exit code; called in each of them.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    sizes = {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
+    ranks = []
+    for rank in range(count):
+        ranks.append(os.fork())
+        if ranks[-1] == 0:
+            os.environ |= {**address, **sizes, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+            try:
+                code = work()
+            except BaseException:  # noqa: BLE001 - the fork must end here
+                traceback.print_exc()
+                code = 1
+            os._exit(code)
+    codes = [os.waitstatus_to_exitcode(os.waitpid(rank, 0)[1]) for rank in ranks]
+    require(not any(codes), f"the processes ended with {codes}")
 
 
 def require(ok: bool, message: str) -> None:

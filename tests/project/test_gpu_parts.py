@@ -1,22 +1,24 @@
 """scripts/gpu, rehearsed on a CPU: every part runs, or says what it needs a GPU for."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
 from tests.support import ROOT
+from tests.support.forks import forks
+
+CODE = f"""
+import sys
+sys.path.insert(0, {str(ROOT / "scripts")!r})
+from gpu_parts.__main__ import main
+sys.exit(main())
+"""
 
 
 @pytest.mark.slow
 def test_the_rehearsal_passes_and_says_that_it_is_none(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "gpu_parts", "--rehearse", "--minutes", "30", "--output", str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'scripts'}", "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    words = ("--rehearse", "--minutes", "30", "--output", tmp_path)
+    done = forks().start(*words, cwd=ROOT, code=CODE, CUDA_VISIBLE_DEVICES="").ended()
     assert done.returncode == 0, done.stdout + done.stderr
     parts = json.loads((tmp_path / "gpu.json").read_text())["parts"]
     passed = {name for name, part in parts.items() if part["outcome"] == "passed"}
