@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import BaseLoader, Environment, StrictUndefined
+from jinja2 import BaseLoader, Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from autotune import registry
@@ -38,6 +39,8 @@ logger = logging.getLogger(__name__)
 REPORT, DOCUMENTS = "report.html", "report_documents.jsonl"
 """The page, and the documents that it quotes: predictions do not repeat them."""
 FIX = "bring it back from a copy, or train again with resume=never"
+
+ASSETS = package_files("autotune").joinpath("assets", "report")
 
 Analysis = Classes | Entities | Summaries
 
@@ -104,19 +107,13 @@ def render(folder: Path, language: CardLanguage | None = None) -> str:
     facts = read_facts(folder, config, status["command"])
     curves = read_curves(folder / "history.jsonl")
     language = language or config.hub.language
-    text, number, message = texts(language), numbers(language), translated(language)
+    text = texts(language)
     main = registry.task(config.task.name).main_metric
     trust = remarks(facts, main)
     analysis = _analyzed(folder, facts)
     results = _results(analysis, folder, config.seed)
-    assets = package_files("autotune").joinpath("assets", "report")
-    environment = Environment(loader=BaseLoader(), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-                              autoescape=True)  # fmt: skip
-    environment.globals |= {"t": text, "m": message}
-    environment.filters |= {"number": number}
-    template = environment.from_string(assets.joinpath("report.html.jinja").read_text("utf-8"))
-    page: str = template.render(
-        style=Markup(assets.joinpath("report.css").read_text("utf-8")),
+    page: str = _template(language).render(
+        style=Markup(ASSETS.joinpath("report.css").read_text("utf-8")),
         language=language,
         run=folder.absolute().name,
         finished=status["time"],
@@ -139,6 +136,16 @@ def render(folder: Path, language: CardLanguage | None = None) -> str:
         examples_per_second=_throughput(config, curves),
     )
     return page.lstrip()
+
+
+@cache
+def _template(language: CardLanguage) -> Template:
+    """Returns the page with holes for what is known of a run."""
+    environment = Environment(loader=BaseLoader(), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+                              autoescape=True)  # fmt: skip
+    environment.globals |= {"t": texts(language), "m": translated(language)}
+    environment.filters |= {"number": numbers(language)}
+    return environment.from_string(ASSETS.joinpath("report.html.jinja").read_text("utf-8"))
 
 
 def _opened(folder: Path) -> "tuple[RunConfig, dict[str, Any]]":

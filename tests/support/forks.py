@@ -29,7 +29,7 @@ from tests.support.machine import pretend
 FREE = (
     "torch", "torch._dynamo", "torch.distributed.run", "numpy", "pandas", "pyarrow.dataset", "scipy.stats",
     "sklearn.feature_extraction.text", "sklearn.linear_model", "sklearn.pipeline", "nltk", "omegaconf", "pydantic",
-    "jinja2", "rouge_score.rouge_scorer", "hydra.main", "optuna",
+    "jinja2", "rouge_score.rouge_scorer", "hydra.main", "optuna", "autotune.reporting.charts",
 )  # fmt: skip
 """What runs import and what does not read the Hugging Face variables of the environment."""
 
@@ -209,6 +209,7 @@ def _serve(modules: Sequence[str], orders: IO[str], answers: IO[str]) -> None:
     for module in modules:
         importlib.import_module(module)
     pretend()
+    _draw()
     if "autotune.pipeline.train" in modules:
         _warm_up()
     gc.freeze()
@@ -231,19 +232,28 @@ def _serve(modules: Sequence[str], orders: IO[str], answers: IO[str]) -> None:
         answers.flush()
 
 
+def _draw() -> None:
+    """Draws once, which imports matplotlib and lets it look for fonts."""
+    from autotune.reporting import charts
+
+    charts.lines("", {"": [(0, 0), (1, 1)]}, "")
+
+
 def _warm_up() -> None:
-    """Does once what every run does, without threads: reads configurations, compiles patterns and cards."""
+    """Does once what every run does, without threads: reads configurations, compiles patterns, cards and reports."""
     from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
     from autotune.config.compose import compose
     from autotune.config.enums import CardLanguage
     from autotune.publishing.card.render import _template
     from autotune.registry import tasks
+    from autotune.reporting.page import _template as _report
 
     for name in tasks():
         compose([f"task={name}", "debug=smoke"])
     for language in CardLanguage:
         _template(language)
+        _report(language)
     get_checkpoint_conversion_mapping("bert")
 
 
