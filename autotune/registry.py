@@ -4,7 +4,8 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,7 +78,7 @@ def tasks() -> dict[str, type["Task"]]:
     # Importing a module registers its tasks. Here and not at the top: the task modules import this one.
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
-    for entry in entry_points(group="autotune.tasks"):
+    for entry in _installed_plugins():
         try:
             entry.load()
         except AutotuneError:
@@ -89,6 +90,12 @@ def tasks() -> dict[str, type["Task"]]:
                 fix="correct or uninstall the package that brings it",
             ) from error
     return dict(sorted(_tasks.items()))
+
+
+@cache
+def _installed_plugins() -> tuple[EntryPoint, ...]:
+    """Returns the plug-ins of installed packages; looking through all packages takes longer than the rest of `tasks`."""
+    return tuple(entry_points(group="autotune.tasks"))
 
 
 def registered() -> list[type["Task"]]:

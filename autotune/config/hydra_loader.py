@@ -6,7 +6,7 @@ that a configuration names; that part of Hydra is never called here, and no file
 
 import copy
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 from hydra import version
+from hydra._internal import defaults_list
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.hydra import Hydra
@@ -69,6 +70,21 @@ def open_hydra(configs: Path, before: str | None, after: str | None) -> Hydra:
     return Hydra(
         "autotune", _Loader(search_path, frozenset(_leaves(_shipped_hydra_section(configs), "hydra")))
     )
+
+
+_interpolation_map = defaults_list._create_interpolation_map
+
+
+def _map_if_needed(overrides: Any, entries: Sequence[Any], *args: Any) -> Any:
+    """Makes Hydra's map of choices only for a defaults list that refers to one: it is half of the time of composing."""
+    return (
+        _interpolation_map(overrides, entries, *args)
+        if any(entry.is_interpolation() for entry in entries)
+        else OmegaConf.create()
+    )
+
+
+defaults_list._create_interpolation_map = _map_if_needed
 
 
 def refuse_foreign(value: Any, where: str, key_path: str = "") -> None:
