@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 # Read by the libraries when they are imported, so before any of them is.
@@ -21,9 +22,13 @@ os.environ |= {
 import pytest
 from hypothesis import HealthCheck, settings
 
+from autotune.runtime import child_process
+from tests.support.forks import start_child
 from tests.support.machine import pretend
 
 pretend()
+
+StartChild = Callable[[Sequence[str], Path], child_process.Child]
 
 # The same examples every time, however long they take on a busy machine.
 settings.register_profile(
@@ -35,6 +40,15 @@ settings.load_profile("tests")
 def pytest_unconfigure() -> None:
     """Nothing is left behind."""
     shutil.rmtree(os.environ["HF_HOME"], ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def start_fresh() -> Iterator[StartChild]:
+    """What a run in the process of the tests starts is forked, so that nothing is imported again; the way without."""
+    fresh = child_process.start
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(child_process, "start", start_child)
+        yield fresh
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ def runs(tmp_path_factory):
     """A finished run, and a copy of it whose first wrong answers are right."""
     folder = tmp_path_factory.mktemp("compare")
     done = forks().start(
-        "task=sentiment", "debug=smoke", "check=none", f"runs={folder}", "name=first", cwd=folder
+        "task=sentiment", "debug=smoke", "check=none", "report=none", f"runs={folder}", "name=first", cwd=folder
     ).ended()  # fmt: skip
     assert done.returncode == 0, done.stderr
     shutil.copytree(folder / "first", folder / "second")

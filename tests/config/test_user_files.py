@@ -85,6 +85,7 @@ def test_a_run_finds_its_data_from_another_folder(tmp_path):
         "dataset=csv",
         "dataset.path=r.csv",
         "debug=smoke",
+        "report=none",
         "trainer.max_steps=1",
         "name=r",
     ]

@@ -97,7 +97,7 @@ def test_a_folder_in_the_layout_of_the_hub_streams(load, write):
 
 
 def trained(*words: str):
-    return forks().start(*words, cwd=Path.cwd()).ended()
+    return forks().start(*words, "report=none", cwd=Path.cwd()).ended()
 
 
 def test_training_goes_through_the_sections(tmp_path, monkeypatch, write):

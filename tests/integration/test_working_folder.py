@@ -55,8 +55,9 @@ def test_a_module_that_is_run_by_name_imports_nothing_from_there(hostile, launch
     assert "alone" in done.stderr
 
 
-def test_a_fresh_process_imports_nothing_from_there(hostile):
+def test_a_fresh_process_imports_nothing_from_there(hostile, start_fresh, monkeypatch):
     """The proof, where it cannot be forked."""
+    monkeypatch.setattr(child_process, "start", start_fresh)
     ended = child_process.run(["show", "name=here"])
     assert not hostile.exists(), hostile.read_text()
     assert ended.returncode == 0 and "name: here" in ended.output

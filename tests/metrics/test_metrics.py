@@ -26,6 +26,8 @@ from autotune.metrics import recipe
 from autotune.metrics.classification import Classification
 from autotune.metrics.entities import Entities
 from autotune.metrics.rouge import Rouge, sentences, words
+from tests.support import ROOT
+from tests.support.forks import strangers
 from tests.support.scores import classification_scores, entity_scores, rouge_scores
 
 LABELS = ["negativo", "neutro", "positivo", "nunca visto"]
@@ -471,6 +473,8 @@ def refuse(event, args):
         raise RuntimeError(event)
 
 sys.addaudithook(refuse)
+from tests.support import ROOT
+from tests.support.forks import strangers
 from tests.support.scores import classification_scores, entity_scores, rouge_scores
 print(json.dumps([
     classification_scores(["a", "b"], ["a", "b"], ["a", "b"])["values"]["macro_f1"],
@@ -479,7 +483,9 @@ print(json.dumps([
 ]))
 """
     nowhere = f"{os.devnull}/nowhere"
-    assert python(code, HOME=nowhere, HF_HOME=nowhere, XDG_CACHE_HOME=nowhere) == [1.0, 1.0, 1.0]
+    environment = {**os.environ, "HOME": nowhere, "HF_HOME": nowhere, "XDG_CACHE_HOME": nowhere}
+    done = strangers().start(code=code, only=environment, cwd=ROOT).ended()
+    assert done.returncode == 0 and json.loads(done.stdout) == [1.0, 1.0, 1.0], done.stderr
 
 
 def test_importing_the_module_imports_no_metric_library():

@@ -12,7 +12,7 @@ from autotune.metrics import class_metric
 from tests.evaluation.test_bootstrap import states_of
 from tests.support.forks import forks
 
-WORDS = ("task=sentiment", "debug=smoke", "check=none")
+WORDS = ("task=sentiment", "debug=smoke", "check=none", "report=none")
 
 
 @pytest.fixture(scope="module")

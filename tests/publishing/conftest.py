@@ -169,7 +169,15 @@ def elsewhere(known) -> Elsewhere:
 def trained(known, tmp_path_factory) -> Path:
     """A finished run with an adapter, not pushed; do not change it."""
     runs = tmp_path_factory.mktemp("trained")
-    words = ("task=ner", "peft=lora", "debug=smoke", f"runs={runs}", "name=run", "hub.patience=60")
+    words = (
+        "task=ner",
+        "peft=lora",
+        "debug=smoke",
+        "report=none",
+        f"runs={runs}",
+        "name=run",
+        "hub.patience=60",
+    )
     done = known(*words, cwd=runs, HF_HUB_OFFLINE="1")
     assert done.returncode == 0, done.stderr
     return runs / "run"

@@ -137,7 +137,15 @@ def test_the_code_of_the_card_in_the_run_folder_works_as_pasted(elsewhere, train
 
 
 def test_that_of_an_adapter_alone_too(forks, elsewhere, tmp_path):
-    words = ("task=sentiment", "peft=lora", "peft.merge=false", "debug=smoke", 'name="a b"', "check=none")
+    words = (
+        "task=sentiment",
+        "peft=lora",
+        "peft.merge=false",
+        "debug=smoke",
+        'name="a b"',
+        "check=none",
+        "report=none",
+    )
     done = forks(*words, cwd=tmp_path, HF_HUB_OFFLINE="1")
     assert done.returncode == 0, done.stderr
     run = tmp_path / "runs" / "a b"

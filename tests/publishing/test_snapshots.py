@@ -16,7 +16,7 @@ from tests.support.hub.server import WRITER
 
 UPDATES, EVERY = 8, 2
 WORDS = (
-    "task=sentiment", "debug=smoke", "name=run", "check=none", f"trainer.max_steps={UPDATES}",
+    "task=sentiment", "debug=smoke", "name=run", "check=none", "report=none", f"trainer.max_steps={UPDATES}",
     # No evaluation is that much better than the first, whose weights are the result therefore.
     f"trainer.evaluate_every={EVERY}st", "trainer.min_delta=0.9",
 )  # fmt: skip
@@ -202,7 +202,8 @@ def test_offline_nothing_is_tried_and_the_push_that_comes_later_sends_both(forks
 @pytest.mark.parametrize("differs", [True, False])
 def test_at_the_end_alone_only_where_the_best_are_others(forks, tmp_path, differs):
     """With such a min_delta no evaluation is better than the first, and with a single one there is no other."""
-    words = ("task=ner", "peft=lora", "debug=smoke", "name=run", "hub=private", "hub.patience=60")
+    words = ("task=ner", "peft=lora", "debug=smoke", "report=none", "name=run", "hub=private",
+             "hub.patience=60")  # fmt: skip
     done = forks(*words, "trainer.min_delta=0.9" if differs else "trainer.evaluate_every=4st", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert ("refs/heads/last" in forks.hub.repo("ana/run").refs) is differs

@@ -97,7 +97,7 @@ def train(world, task: str, name: str, *words: str) -> Path:
     run = folder / "runs" / name
     if not run.exists():
         done = here(
-            f"task={task}", "debug=smoke", "check=none", f"name={name}", "hub=private", f"hub.repo=acme/{name}",
+            f"task={task}", "debug=smoke", "check=none", "report=none", f"name={name}", "hub=private", f"hub.repo=acme/{name}",
             # As transformers computes on a CPU that is not asked for anything else.
             "trainer.precision=fp32", *words, cwd=folder,
         )  # fmt: skip

@@ -52,8 +52,8 @@ def runs(tmp_path_factory):
     """A finished sample run of each task."""
     folder = tmp_path_factory.mktemp("reports")
     started = [
-        forks().start(f"task={task}", *SMOKE, f"runs={folder}", f"name={task}", cwd=folder)
-        for task in ("sentiment", "ner", "summarization")
+        forks().start(f"task={task}", *SMOKE, *more, f"runs={folder}", f"name={task}", cwd=folder)
+        for task, *more in (["sentiment"], ["ner"], ["summarization", "task.max_new_tokens=12"])
     ]
     for run in started:
         done = run.ended()
@@ -155,6 +155,8 @@ BROKEN = """
 import sys
 from autotune.cli.main import main
 from autotune.reporting import page
+from autotune.runtime import child_process
+child_process.prepare()
 page.render = lambda *_: 1 / 0
 sys.exit(main(sys.argv[1:]))
 """

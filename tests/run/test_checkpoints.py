@@ -32,7 +32,7 @@ def start():
         """Stops itself after so many steps of this process, and waits for what a test does then."""
         armed = {"runs": str(runs), "at": ("optimizer step", stops_after), "number": signal.SIGSTOP}
         return forks().start(
-            *WORDS, f"runs={runs}", f"name={name}", *words, cwd=runs,
+            *WORDS, "report=none", f"runs={runs}", f"name={name}", *words, cwd=runs,
             armed=None if stops_after is None else armed,
         )  # fmt: skip
 

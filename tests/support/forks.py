@@ -23,6 +23,8 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
+from autotune.runtime import launcher
+from autotune.runtime.child_process import Child
 from tests.support import ROOT
 from tests.support.machine import pretend
 
@@ -193,6 +195,22 @@ def forks() -> Forks:
 def strangers() -> Forks:
     """For processes with an environment of their own (`only`): of the libraries none is imported that reads it."""
     return _to_be_closed(Forks({**os.environ, "OMP_NUM_THREADS": "1"}, FREE))
+
+
+def start_child(arguments: Sequence[str], output_file: Path) -> Child:
+    """Does what `child_process.start` does, for a process of the tests, which has imported torch and forks no server."""
+    fork = forks().start(*arguments, cwd=Path.cwd(), only=launcher.without_launcher_env(os.environ))
+
+    def poll() -> int | None:
+        code = fork.poll()
+        if code is None:
+            time.sleep(0.01)
+        else:
+            done = fork.ended()
+            output_file.write_text(done.stdout + done.stderr)
+        return code
+
+    return Child(fork.pid, poll)
 
 
 def _to_be_closed(made: Forks) -> Forks:

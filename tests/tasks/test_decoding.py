@@ -98,7 +98,7 @@ def test_rows_that_have_ended_are_not_computed(setting):
 
 @pytest.mark.parametrize("beams", [1, 4])
 def test_predictions_do_not_depend_on_the_batch(make_task, beams):
-    task = make_task("summarization", ROWS, "t5", num_beams=beams, no_repeat_ngram_size=3)
+    task = make_task("summarization", ROWS, "t5", num_beams=beams, no_repeat_ngram_size=3, max_new_tokens=24)
     model = load_model(task.base, task.heads[task.base.family], None, None, allow_pickle=False, seed=1).eval()
     features = list(task.prepare(ROWS))
     with torch.inference_mode():

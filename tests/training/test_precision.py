@@ -103,6 +103,7 @@ def test_a_plain_load_gives_the_scores_of_a_run_in_bf16(tmp_path, peft):
     words = [
         "task=sentiment",
         "debug=smoke",
+        "report=none",
         "trainer.precision=bf16",
         f"runs={tmp_path}",
         "name=r",

@@ -44,7 +44,7 @@ with TemporaryDirectory() as scratch:
     features = Dataset.from_file(str(file))
     small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1}
     model = BertForSequenceClassification(BertConfig(vocab_size=len(base.tokenizer), **small))
-    config = TrainerConfig(epochs=2, learning_rate=1e-3, max_steps=60, batch_size=64)
+    config = TrainerConfig(epochs=2, learning_rate=1e-3, max_steps=20, batch_size=64)
     trainer = Trainer(task, model, features, config, 1, device.accelerator(Precision.fp32))
     for step in trainer.steps():
         pass
