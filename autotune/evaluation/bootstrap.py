@@ -78,6 +78,14 @@ class Blocks:
         return self.states[(self._rows - 1) % BLOCKS]
 
 
+def row_values(states: Sequence[MetricState], name: str) -> Numbers:
+    """Returns a metric of each row alone, from one state per row: (rows,)."""
+    table = type(states[0]).table(states)
+    if table is not None:
+        return table.values(table.counts)[name]
+    return np.array([state.values()[name] for state in states])
+
+
 def interval(values: Numbers) -> list[float]:
     """Returns the lower and the upper end of the 95 % percentile interval of resampled values: (resamples,)."""
     tail = 100 * (1 - LEVEL) / 2

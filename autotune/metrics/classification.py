@@ -81,16 +81,16 @@ class ClassificationState(MetricState):
         ]
         labels = states[0].labels
         return CountTable(
-            np.array(counts, dtype=np.float64), _values, lambda sums: dict(zip(labels, _f1(sums).T, strict=True))
+            np.array(counts, dtype=np.float64),
+            _values,
+            lambda sums: dict(zip(labels, _f1(sums).T, strict=True)),
         )
 
 
 def _f1(sums: Numbers) -> Numbers:
     """Returns the F1 of each class for each line of sums, 0 for a class that does not occur: (lines, classes)."""
     correct, gold, predicted = np.split(sums, 3, axis=1)
-    return np.divide(
-        2 * correct, gold + predicted, out=np.zeros_like(correct), where=gold + predicted > 0
-    )
+    return np.divide(2 * correct, gold + predicted, out=np.zeros_like(correct), where=gold + predicted > 0)
 
 
 def _values(sums: Numbers) -> dict[str, Numbers]:

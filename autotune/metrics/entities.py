@@ -116,7 +116,9 @@ class EntityState(MetricState):
             for state in states
         ]
         return CountTable(
-            np.array(counts, dtype=np.float64), _values, lambda sums: dict(zip(types, _f1(sums).T, strict=True))
+            np.array(counts, dtype=np.float64),
+            _values,
+            lambda sums: dict(zip(types, _f1(sums).T, strict=True)),
         )
 
     def _check(self, tags: list[str], role: str) -> None:

@@ -27,7 +27,7 @@ class Rows:
         gold, predicted = row.get(self._target), row["prediction"]
         if gold != predicted:
             numbers = all(isinstance(value, int | float) for value in (gold, predicted))
-            distance = abs(gold - predicted) if numbers else 0.0  # type: ignore[operator]  # both are numbers
+            distance = abs(gold - predicted) if numbers else 0.0
             self._errors = largest(self._errors, (distance, number, row), ERRORS)
 
     def results(self, _: int) -> dict[str, Any]:
