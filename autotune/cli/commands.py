@@ -17,6 +17,7 @@ from autotune.cli import (
     show,
     submit,
     sweep,
+    table,
     train,
 )
 
@@ -37,6 +38,7 @@ COMMANDS = {
         predict.COMMAND,
         push.COMMAND,
         sweep.COMMAND,
+        table.COMMAND,
         convert.COMMAND,
         clean.COMMAND,
         schema.COMMAND,

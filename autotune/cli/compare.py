@@ -1,14 +1,12 @@
 """`autotune compare`."""
 
-import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from autotune.cli.arguments import Parser
 from autotune.cli.command import COMMON, Command
+from autotune.cli.tables import TABLE_FLAGS, add_output, check_output, write
 from autotune.errors import ConfigError
-
-TABLE_FORMATS = "text md tex csv"
-"""Values of --format where tables are printed."""
 
 
 def run(words: list[str], _: Sequence[str]) -> int:
@@ -16,37 +14,34 @@ def run(words: list[str], _: Sequence[str]) -> int:
     parser = Parser(COMMAND)
     parser.add_argument("runs", metavar="RUN", nargs="+", help="run folders; the first one is the reference")
     parser.add_argument("--split", help="split to compare (default: test, else validation)")
-    parser.add_argument(
-        "--format",
-        choices=TABLE_FORMATS.split(),
-        default="text",
-        help="plain text, Markdown, LaTeX (booktabs) or CSV",
-    )
+    add_output(parser)
     arguments = parser.parse_intermixed_args(words)
-    if len(set(arguments.runs)) < 2:
+    paths = list({Path(path).expanduser().resolve(): path for path in reversed(arguments.runs)}.values())[
+        ::-1
+    ]
+    if len(paths) < 2:
         raise ConfigError(
             "a comparison needs two different runs", where="autotune compare", found=" ".join(arguments.runs)
         )
-    from autotune.pipeline import compare
-    from autotune.runtime.table import FORMATS
+    check_output(arguments)
+    from autotune.pipeline import compare_tables
+    from autotune.pipeline.compare import compare
 
-    comparison = compare.compare(arguments.runs, arguments.split)
-    tables = [
-        compare.scores_table(comparison),
-        compare.differences_table(comparison),
-        compare.changes_table(comparison),
-        compare.settings_table(comparison),
-    ]
-    sys.stdout.write("\n".join(FORMATS[arguments.format](table) for table in tables))
-    return 0
+    comparison = compare(paths, arguments.split)
+    return write(
+        arguments,
+        compare_tables.sentences(comparison),
+        compare_tables.tables(comparison),
+        lambda: compare_tables.page(comparison),
+    )
 
 
 COMMAND = Command(
     "compare",
-    "RUN RUN … [--format md]",
+    "RUN RUN … [-o compare.html]",
     "compare finished runs on the same rows, with paired tests",
     run,
     "runs/first runs/second",
-    COMMON | {"--format": TABLE_FORMATS, "--split": "train validation test"},
+    COMMON | TABLE_FLAGS | {"--split": "train validation test"},
     takes_files=True,
 )

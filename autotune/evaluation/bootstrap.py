@@ -34,12 +34,56 @@ def intervals(
 
 def block_states(task: Task, rows: Iterable[Row], predictions: Iterable[Prediction]) -> list[MetricState]:
     """Returns the metric state of each row, or of each of `BLOCKS` blocks, over which rows are distributed in turn."""
-    metric, blocks = task.metric(), list[MetricState]()
-    for number, (row, prediction) in enumerate(zip(rows, predictions, strict=True)):
-        if number < BLOCKS:
-            blocks.append(metric.empty())
-        blocks[number % BLOCKS].add(*task.to_metric_inputs(row, prediction))
-    return blocks
+    blocks = Blocks(task.metric().empty)
+    for row, prediction in zip(rows, predictions, strict=True):
+        blocks.add(*task.to_metric_inputs(row, prediction))
+    return blocks.states
+
+
+class Blocks:
+    """Collects the metric states over which a score is resampled; see `block_states`.
+
+    Args:
+        empty: returns a state without rows.
+    """
+
+    def __init__(self, empty: Callable[[], Any]) -> None:
+        self._empty = empty
+        self._rows = 0
+        self.states: list[MetricState] = []
+
+    def add(self, reference: Any, prediction: Any) -> None:
+        """Adds a row.
+
+        Raises:
+            DataError: the metric cannot score it.
+        """
+        self._next().add(reference, prediction)
+
+    def add_state(self, state: MetricState) -> None:
+        """Adds a row that has been scored by itself."""
+        self._next().merge(state)
+
+    def class_intervals(self, seed: int) -> dict[str, list[float]]:
+        """Returns the 95 % interval of the F1 of each class; none for a metric without classes."""
+        if not self.states:
+            return {}
+        resampling = Resampling([self.states], self._empty)
+        return {name: interval(values) for name, values in resampling.class_f1(seed).items()}
+
+    def _next(self) -> MetricState:
+        if self._rows < BLOCKS:
+            self.states.append(self._empty())
+        self._rows += 1
+        return self.states[(self._rows - 1) % BLOCKS]
+
+
+def row_values(states: Sequence[MetricState], name: str) -> Numbers:
+    """Returns a metric of each row alone, from one state per row: (rows,)."""
+    table = type(states[0]).table(states)
+    if table is not None:
+        return table.values(table.counts)[name]
+    return np.array([state.values()[name] for state in states])
 
 
 def interval(values: Numbers) -> list[float]:
@@ -69,10 +113,17 @@ class Resampling:
 
     def bootstrap(self, seed: int) -> dict[str, Numbers]:
         """Returns every metric of test sets drawn from the first system's blocks with replacement: (resamples,) each."""
-        generator = np.random.default_rng(seed)
-        return joined(
-            [self.values(weights) for weights in bootstrap_weights(generator, self.resamples, self.blocks)]
-        )
+        return joined([self.values(weights) for weights in self._drawn(seed)])
+
+    def class_f1(self, seed: int) -> dict[str, Numbers]:
+        """Returns the F1 of each class of the same test sets: (resamples,) each; none for a metric without classes."""
+        if self._table is None or self._table.class_f1 is None:
+            return {}
+        class_f1, counts = self._table.class_f1, self._table.counts[: self.blocks]
+        return joined([class_f1(weights @ counts) for weights in self._drawn(seed)])
+
+    def _drawn(self, seed: int) -> Iterator[Numbers]:
+        return bootstrap_weights(np.random.default_rng(seed), self.resamples, self.blocks)
 
     def values(self, *weights: Numbers) -> dict[str, Numbers]:
         """Returns every metric of test sets: (test sets,) each.

@@ -17,6 +17,8 @@ class CountTable(NamedTuple):
     """What each row adds to the sums: (rows, counts)."""
     values: Callable[[Numbers], dict[str, Numbers]]
     """Takes sums of counts, (resamples, counts), and returns every metric: (resamples,)."""
+    class_f1: Callable[[Numbers], dict[str, Numbers]] | None = None
+    """Takes the same and returns the F1 of each class: (resamples,); None for a metric without classes."""
 
 
 class MetricState(ABC):

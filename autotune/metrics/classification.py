@@ -79,15 +79,24 @@ class ClassificationState(MetricState):
             [*state.matrix.diagonal(), *state.matrix.sum(axis=1), *state.matrix.sum(axis=0)]
             for state in states
         ]
-        return CountTable(np.array(counts, dtype=np.float64), _values)
+        labels = states[0].labels
+        return CountTable(
+            np.array(counts, dtype=np.float64),
+            _values,
+            lambda sums: dict(zip(labels, _f1(sums).T, strict=True)),
+        )
+
+
+def _f1(sums: Numbers) -> Numbers:
+    """Returns the F1 of each class for each line of sums, 0 for a class that does not occur: (lines, classes)."""
+    correct, gold, predicted = np.split(sums, 3, axis=1)
+    return np.divide(2 * correct, gold + predicted, out=np.zeros_like(correct), where=gold + predicted > 0)
 
 
 def _values(sums: Numbers) -> dict[str, Numbers]:
     """Returns macro-F1, accuracy and weighted F1 by scikit-learn's own formula, without its checks of the input."""
     correct, gold, predicted = np.split(sums, 3, axis=1)
-    total = gold + predicted
-    f1 = np.divide(2 * correct, total, out=np.zeros_like(total), where=total > 0)
-    rows = gold.sum(axis=1)
+    total, f1, rows = gold + predicted, _f1(sums), gold.sum(axis=1)
     return {
         "macro_f1": f1.sum(axis=1) / (total > 0).sum(axis=1),
         "accuracy": correct.sum(axis=1) / rows,

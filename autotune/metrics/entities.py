@@ -115,7 +115,11 @@ class EntityState(MetricState):
             ]
             for state in states
         ]
-        return CountTable(np.array(counts, dtype=np.float64), _values)
+        return CountTable(
+            np.array(counts, dtype=np.float64),
+            _values,
+            lambda sums: dict(zip(types, _f1(sums).T, strict=True)),
+        )
 
     def _check(self, tags: list[str], role: str) -> None:
         for word, tag in enumerate(tags if not self._valid_tags.issuperset(tags) else ()):
@@ -157,20 +161,23 @@ def _conll_entities(tags: list[str]) -> set[tuple[str, int, int]]:
     return set() if all(tag == "O" for tag in tags) else set(get_entities(tags))
 
 
+def _f1(sums: Numbers) -> Numbers:
+    """Returns the F1 of each type for each line of sums, 0 for a type that does not occur: (lines, types)."""
+    correct, predicted, gold = (part[:, :-1] for part in np.split(sums, 3, axis=1))
+    return _ratio(2 * correct, predicted + gold)
+
+
 def _values(sums: Numbers) -> dict[str, Numbers]:
     """Returns the metrics of `EntityState.figures` for each line of sums."""
     correct, predicted, gold = np.split(sums, 3, axis=1)
-    by_type, conll = (
-        (2 * correct[:, :-1], (predicted + gold)[:, :-1]),
-        (correct[:, -1], predicted[:, -1], gold[:, -1]),
-    )
+    conll = (correct[:, -1], predicted[:, -1], gold[:, -1])
     all_correct, all_predicted, all_gold = (part[:, :-1].sum(axis=1) for part in (correct, predicted, gold))
-    occurring = (by_type[1] > 0).sum(axis=1)
+    occurring = ((predicted + gold)[:, :-1] > 0).sum(axis=1)
     return {
         "entity_f1": _ratio(2 * all_correct, all_predicted + all_gold),
         "entity_precision": _ratio(all_correct, all_predicted),
         "entity_recall": _ratio(all_correct, all_gold),
-        "macro_entity_f1": _ratio(_ratio(*by_type).sum(axis=1), occurring),
+        "macro_entity_f1": _ratio(_f1(sums).sum(axis=1), occurring),
         "entity_f1_conll": _ratio(2 * conll[0], conll[1] + conll[2]),
     }
 

@@ -1,31 +1,35 @@
 """Compares finished runs on the same rows: scores, paired tests, settings, and the rows on which they differ."""
 
-import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
 from autotune.config.load import diff, to_dict
 from autotune.config.schema import RunConfig
-from autotune.errors import ConfigError, DataError, ModelError, listing
-from autotune.evaluation.bootstrap import block_states
-from autotune.evaluation.paired import RESAMPLES, Difference, differences, holm
-from autotune.metrics.base import OfflineMetric
+from autotune.config.sweep import SEED as SEED_KEY
+from autotune.errors import AutotuneError, ConfigError, DataError, listing
+from autotune.evaluation.bootstrap import Blocks, row_values
+from autotune.evaluation.paired import Difference, differences, holm
+from autotune.metrics.accumulator import MetricState
 from autotune.models.saved_model import open_saved_model
+from autotune.publishing.card.facts import Facts, read_facts
+from autotune.reporting.counts import largest
+from autotune.reporting.page import FIX
 from autotune.run.folder import RunFolder
-from autotune.runtime.files import json_lines
-from autotune.runtime.language import local, word
-from autotune.runtime.table import Table
+from autotune.run.saved import no_such_run
+from autotune.run.status import open_finished
+from autotune.run.sweeps import SCORED
+from autotune.runtime.records import damaged, read_lines
 from autotune.tasks.base import Prediction, Task
 from autotune.tasks.saved import task_of
 
-SPLITS = ("test", "validation", "train")
-"""Splits in order of preference; the first one that all runs have scored is compared."""
 EXAMPLES = 5
 """Rows shown of those on which two runs differ most."""
+CHUNK = 1000
+"""Rows that are scored together."""
 SEED = 42
 """Seed of the resampling: the same comparison gives the same figures."""
 
@@ -35,18 +39,27 @@ class FinishedRun:
     """A run whose predictions lie in its folder."""
 
     folder: Path
-    config: RunConfig
-    task: Task
-    metrics: Mapping[str, Any]
+    name: str
+    """Name of the folder, or its path where another run has the same name."""
+    facts: Facts
 
-    @cached_property
-    def name(self) -> str:
-        """Name of the folder."""
-        return self.folder.name
+    @property
+    def config(self) -> RunConfig:
+        """Its configuration."""
+        return self.facts.config
+
+    def fingerprint(self, split: str) -> str | None:
+        """Returns the fingerprint of the rows of a split; None for a run of an older version."""
+        fingerprint: str | None = self.facts.data.get("fingerprints", {}).get(split)
+        return fingerprint
+
+    def file(self, split: str) -> Path:
+        """Returns the file of the predictions of a split."""
+        return self.folder / f"predictions_{split}.jsonl"
 
     def predictions(self, split: str) -> Iterator[Prediction]:
         """Yields the predictions of a split, with the gold values of their rows."""
-        yield from json_lines(self.folder / f"predictions_{split}.jsonl")
+        yield from read_lines(self.file(split), fix=FIX)
 
 
 @dataclass(frozen=True)
@@ -79,32 +92,51 @@ class Comparison:
 
     split: str
     rows: int
+    main: str
+    """Name of the metric that chooses checkpoints."""
+    target: str
+    """Key of the gold value of a prediction."""
     runs: Sequence[FinishedRun]
     pairs: Sequence[Pair]
 
-    @property
-    def main(self) -> str:
-        """Name of the metric that chooses checkpoints."""
-        return self.runs[0].task.main_metric
+    def seed_groups(self) -> list[list[FinishedRun]]:
+        """Returns the runs in groups that differ in the seed alone; none if each run is a group of its own."""
+        groups: list[list[FinishedRun]] = []
+        for run in self.runs:
+            for group in groups:
+                changes = diff(to_dict(group[0].config), run.config)
+                if all(change.startswith(f"{SEED_KEY}:") for change in changes):
+                    group.append(run)
+                    break
+            else:
+                groups.append([run])
+        return groups if len(groups) < len(self.runs) else []
 
 
-def open_run(path: str) -> FinishedRun:
-    """Opens a finished run, without the weights of its model.
+def open_runs(paths: Sequence[str]) -> list[FinishedRun]:
+    """Opens finished runs, without their models.
 
     Raises:
-        ModelError: there is no such run, or it is not finished.
+        ConfigError: a folder has no run, or its configuration is damaged.
+        ModelError: a run is missing, not finished, or a file is damaged.
     """
-    folder = Path(path).expanduser()
-    base, record, _ = open_saved_model(RunFolder.saved_model_path(folder))
-    if not (folder / "metrics.json").is_file():
-        raise ModelError("the run has no scores", where=str(folder), fix="give the folder of a finished run")
-    config, task_class = task_of(record, base)
-    task = task_class(config.task, base, record["facts"])
-    return FinishedRun(folder, config, task, json.loads((folder / "metrics.json").read_text("utf-8")))
+    folders = [Path(path).expanduser() for path in paths]
+    names = Counter(folder.absolute().name for folder in folders)
+    return [
+        _open(folder, name if names[name := folder.absolute().name] == 1 else str(folder))
+        for folder in folders
+    ]
+
+
+def _open(folder: Path, name: str) -> FinishedRun:
+    if not folder.is_dir():
+        raise no_such_run(folder)
+    config, status = open_finished(folder)
+    return FinishedRun(folder, name, read_facts(folder, config, status["command"]))
 
 
 def compare(paths: Sequence[str], split: str | None) -> Comparison:
-    """Compares the first run with each of the others.
+    """Compares the first run with each of the others; the predictions of each are read once.
 
     Args:
         paths: folders of two or more runs of the same task.
@@ -113,25 +145,26 @@ def compare(paths: Sequence[str], split: str | None) -> Comparison:
     Raises:
         ConfigError: the runs have different tasks, or no split that all have scored.
         DataError: the runs were scored on different rows.
-        ModelError: see `open_run`.
+        ModelError: see `open_runs`.
     """
-    runs = [open_run(path) for path in paths]
+    runs = open_runs(paths)
     first, *others = runs
     for run in others:
-        if run.task.name != first.task.name:
+        if run.config.task.name != first.config.task.name:
             raise ConfigError(
                 "runs of different tasks cannot be compared",
                 where=str(run.folder),
-                found=f"task={run.task.name}, beside task={first.task.name}",
+                found=f"task={run.config.task.name}, beside task={first.config.task.name}",
             )
-    split = split or _common_split(runs)
+    split = _common_split(runs, split)
+    task = _task(first)
+    scored = _Scored(runs, split, task)
+    scored.read()
+    # The rows themselves come first, because they say where they differ.
     for run in others:
-        _refuse_other_rows(first, run, split)
-    metric = first.task.metric()
-    states = {
-        run.folder: block_states(run.task, run.predictions(split), run.predictions(split)) for run in runs
-    }
-    tests = [differences(states[first.folder], states[run.folder], metric.empty, SEED) for run in others]
+        _refuse_other_data(first, run, split)
+    empty = task.metric().empty
+    tests = [differences(scored.blocks[0].states, blocks.states, empty, SEED) for blocks in scored.blocks[1:]]
     corrected = {name: holm([test[name].p_randomization for test in tests]) for name in tests[0]}
     pairs = [
         Pair(
@@ -139,133 +172,132 @@ def compare(paths: Sequence[str], split: str | None) -> Comparison:
             test,
             {name: p_values[number] for name, p_values in corrected.items()},
             diff(to_dict(first.config), run.config),
-            _changed_rows(first, run, split),
+            scored.changed[number],
         )
         for number, (run, test) in enumerate(zip(others, tests, strict=True))
     ]
-    rows = sum(1 for _ in first.predictions(split))
-    return Comparison(split, rows, runs, pairs)
+    return Comparison(split, scored.rows, task.main_metric, scored.target, runs, pairs)
 
 
-def scores_table(comparison: Comparison) -> Table:
-    """Returns one row per run: every metric with its 95 % interval."""
-    split = comparison.split
-    names = [name for name, value in comparison.runs[0].metrics[split].items() if isinstance(value, float)]
-    rows = []
-    for run in comparison.runs:
-        bounds = run.metrics.get("interval", {}).get(split, {})
-        cells = [f"{run.metrics[split][name]:.4f}" + _shown(bounds.get(name)) for name in names]
-        rows.append([run.name, *cells])
-    title = local(f"scores on {split}, {comparison.rows} rows, with 95 % intervals")
-    return Table([word("run"), *names], rows, title)
+def _task(run: FinishedRun) -> Task:
+    """Returns the task of a run, by which all runs are scored."""
+    base, record, _ = open_saved_model(RunFolder.saved_model_path(run.folder))
+    config, task_class = task_of(record, base)
+    return task_class(config.task, base, record["facts"])
 
 
-def differences_table(comparison: Comparison) -> Table:
-    """Returns one row per metric and pair: the difference, its interval, and the p-values."""
-    rows = []
-    for pair in comparison.pairs:
-        for name, difference in pair.differences.items():
-            rows.append(
-                [
-                    f"{pair.run.name} − {comparison.runs[0].name}",
-                    name,
-                    f"{difference.value:+.4f}{_shown(difference.interval, sign='+')}",
-                    f"{difference.p_bootstrap:.4f}",
-                    f"{difference.p_randomization:.4f}",
-                    f"{pair.corrected[name]:.4f}",
-                ]
-            )
-    header = [
-        word("difference"),
-        word("metric"),
-        word("value"),
-        "p (bootstrap)",
-        "p (randomization)",
-        "p (Holm)",
-    ]
-    return Table(
-        header, rows, local(f"paired tests on the same rows, {RESAMPLES} resamples, two-sided"), texts=2
-    )
+class _Scored:
+    """Scores the rows of several runs, in one pass over their predictions.
+
+    Args:
+        runs: the first one is the reference.
+        split: split that is compared.
+        task: scores the predictions.
+    """
+
+    def __init__(self, runs: Sequence[FinishedRun], split: str, task: Task) -> None:
+        self._runs, self._split, self._task = runs, split, task
+        self._metric = task.metric()
+        self.target = next(column.role for column in task.columns if column.target)
+        self.blocks = [Blocks(self._metric.empty) for _ in runs]
+        self.changed = [Changed(0, 0, []) for _ in runs[1:]]
+        self._largest: list[list[Any]] = [[] for _ in runs[1:]]
+        self.rows = 0
+
+    def read(self) -> None:
+        """Reads and scores all predictions.
+
+        Raises:
+            DataError: the runs have predicted different rows, or know different labels.
+            ModelError: a file is damaged.
+        """
+        nothing: Prediction = {}
+        lines = zip_longest(*(run.predictions(self._split) for run in self._runs), fillvalue=nothing)
+        while chunk := list(islice(lines, CHUNK)):
+            states = [self._states(self.rows + number, rows) for number, rows in enumerate(chunk)]
+            values = []
+            for blocks, of_run in zip(self.blocks, zip(*states, strict=True), strict=True):
+                values.append(row_values(of_run, self._task.main_metric))
+                for state in of_run:
+                    blocks.add_state(state)
+            for number, of_other in enumerate(values[1:]):
+                for row, difference in enumerate((of_other - values[0]).tolist()):
+                    if difference:
+                        self._note_change(number, difference, self.rows + row, chunk[row])
+            self.rows += len(chunk)
+        if not self.rows:
+            raise damaged(self._runs[0].file(self._split), "it has no rows", FIX)
+
+    def _states(self, number: int, rows: Sequence[Prediction]) -> list[MetricState]:
+        """Returns the metric state of a row for each run."""
+        self._refuse_other_row(number, rows)
+        return [self._state(number, run, row) for run, row in zip(self._runs, rows, strict=True)]
+
+    def _state(self, number: int, run: FinishedRun, row: Prediction) -> MetricState:
+        state: MetricState = self._metric.empty()
+        try:
+            state.add(*self._task.to_metric_inputs(row, row))
+        except (KeyError, TypeError, ValueError, AutotuneError) as error:
+            where = f"{run.file(self._split)}, line {number + 1}"
+            if "id" in row and self.target in row and "prediction" in row:
+                raise DataError(
+                    "the row cannot be scored by the task of the first run",
+                    where=where,
+                    found=str(getattr(error, "what", error)),
+                    fix="runs with the same labels",
+                ) from error
+            raise damaged(
+                run.file(self._split), f"line {number + 1} is not a row with its prediction", FIX
+            ) from error
+        return state
+
+    def _note_change(self, other: int, difference: float, number: int, rows: Sequence[Prediction]) -> None:
+        """Counts a row on which one of the other runs scores higher or lower than the first."""
+        changed = self.changed[other]
+        self._largest[other] = largest(
+            self._largest[other], (abs(difference), number, (rows[0], rows[other + 1])), EXAMPLES
+        )
+        self.changed[other] = Changed(
+            changed.first + (difference < 0),
+            changed.second + (difference > 0),
+            [predictions for _, _, predictions in self._largest[other]],
+        )
+
+    def _refuse_other_row(self, number: int, rows: Sequence[Prediction]) -> None:
+        keys = ("id", self.target)
+        for run, row in zip(self._runs[1:], rows[1:], strict=True):
+            if [row.get(key) for key in keys] != [rows[0].get(key) for key in keys]:
+                raise _other_rows(
+                    f"{self._split}, row {number}",
+                    f"{self._runs[0].name}: id {rows[0].get('id')}; {run.name}: id {row.get('id')}, "
+                    "or another gold value",
+                )
 
 
-def settings_table(comparison: Comparison) -> Table:
-    """Returns one row per key whose value differs between the runs."""
-    first = comparison.runs[0]
-    values: dict[str, dict[str, str]] = {}
-    for pair in comparison.pairs:
-        for change in pair.settings:
-            key, _, change_text = change.partition(": ")
-            old, _, new = change_text.partition(" -> ")
-            values.setdefault(key, {first.name: old})[pair.run.name] = new
-    rows = [
-        [key, *(of_runs.get(run.name, of_runs[first.name]) for run in comparison.runs)]
-        for key, of_runs in sorted(values.items())
-    ]
-    return Table([word("key"), *(run.name for run in comparison.runs)], rows, local("settings that differ"))
-
-
-def changes_table(comparison: Comparison) -> Table:
-    """Returns one row per pair: on how many rows each run scores higher."""
-    first = comparison.runs[0].name
-    rows = [
-        [f"{pair.run.name}, {first}", str(pair.changed.second), str(pair.changed.first),
-         str(comparison.rows - pair.changed.first - pair.changed.second)]
-        for pair in comparison.pairs
-    ]  # fmt: skip
-    header = map(word, ("pair", "the first is better", "the second is better", "equal"))
-    return Table(list(header), rows, local(f"rows by {comparison.main}"))
-
-
-def _common_split(runs: Sequence[FinishedRun]) -> str:
-    for split in SPLITS:
-        if all(
-            split in run.metrics and (run.folder / f"predictions_{split}.jsonl").is_file() for run in runs
-        ):
-            return split
+def _common_split(runs: Sequence[FinishedRun], split: str | None) -> str:
+    for candidate in SCORED if split is None else (split,):
+        if all(candidate in run.facts.metrics and run.file(candidate).is_file() for run in runs):
+            return candidate
     raise ConfigError(
         "the runs have scored no split in common",
         where="autotune compare",
-        found=listing([run.name for run in runs]),
+        found=listing(
+            [f"{run.name}: {listing([name for name in SCORED if run.file(name).is_file()])}" for run in runs]
+        ),
     )
 
 
-def _refuse_other_rows(first: FinishedRun, run: FinishedRun, split: str) -> None:
-    """Raises DataError unless two runs have predicted the same rows with the same gold values, in the same order."""
-    targets = [column.role for column in first.task.columns if column.target]
-    keys = ["id", *targets]
-    nothing: Prediction = {}
-    pairs = zip_longest(first.predictions(split), run.predictions(split), fillvalue=nothing)
-    for number, (one, other) in enumerate(pairs):
-        if [one.get(key) for key in keys] != [other.get(key) for key in keys]:
-            raise DataError(
-                "the runs were scored on different rows, so their scores cannot be compared",
-                where=f"{split}, row {number}",
-                found=f"{first.name}: id {one.get('id')}; {run.name}: id {other.get('id')}, or another gold value",
-                fix="runs with the same test rows: the same dataset, dataset.seed and slices",
-            )
+def _refuse_other_data(first: FinishedRun, run: FinishedRun, split: str) -> None:
+    """Raises DataError if the fingerprints of two runs say that their rows differ, as in texts that have other contents."""
+    known = first.fingerprint(split), run.fingerprint(split)
+    if None not in known and known[0] != known[1]:
+        raise _other_rows(split, f"fingerprints of the data: {first.name} {known[0]}, {run.name} {known[1]}")
 
 
-def _changed_rows(first: FinishedRun, run: FinishedRun, split: str) -> Changed:
-    """Returns the rows on which one of two runs scores higher in the main metric."""
-    metric, counts = first.task.metric(), [0, 0]
-    largest: list[tuple[float, int, Prediction, Prediction]] = []
-    for number, (one, other) in enumerate(zip(first.predictions(split), run.predictions(split), strict=True)):
-        difference = _row_score(run.task, metric, other) - _row_score(first.task, metric, one)
-        if difference:
-            counts[difference > 0] += 1
-            largest = sorted([*largest, (-abs(difference), number, one, other)], key=lambda item: item[:2])[
-                :EXAMPLES
-            ]
-    return Changed(counts[0], counts[1], [(one, other) for _, _, one, other in largest])
-
-
-def _row_score(task: Task, metric: OfflineMetric[Any], prediction: Prediction) -> float:
-    """Returns the main metric of one row alone."""
-    state = metric.empty()
-    state.add(*task.to_metric_inputs(prediction, prediction))
-    value: float = state.values()[task.main_metric]
-    return value
-
-
-def _shown(bounds: Sequence[float] | None, sign: str = "") -> str:
-    return "" if bounds is None else f" [{bounds[0]:{sign}.4f}, {bounds[1]:{sign}.4f}]"
+def _other_rows(where: str, found: str) -> DataError:
+    return DataError(
+        "the runs were scored on different rows, so their scores cannot be compared",
+        where=where,
+        found=found,
+        fix="runs with the same test rows: the same dataset, dataset.seed and slices",
+    )

@@ -14,13 +14,20 @@ from autotune.config.rules.gate import BETTER_THAN, LIMIT, NOT_WORSE_THAN, OPERA
 from autotune.config.schema import RunConfig
 from autotune.errors import ConfigError, Findings, GateError, listing
 from autotune.evaluation.paired import is_worse
-from autotune.pipeline.compare import SPLITS, compare
+from autotune.pipeline.compare import compare
 from autotune.run.folder import RunFolder
+from autotune.run.sweeps import SCORED
+from autotune.runtime.files import disk_errors
+from autotune.runtime.language import word
+from autotune.runtime.table import Table
 
 logger = logging.getLogger(__name__)
 
 JUNIT, ACTIONS, SUMMARY = "gate.xml", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"
 """File in the run folder, and the environment variables of GitHub Actions."""
+
+COMMAND_ESCAPES = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
+"""Characters that end the message of a workflow command of GitHub Actions."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +59,10 @@ def require(config: RunConfig, folder: RunFolder, main: str) -> None:
     if not config.gate:
         return
     metrics = json.loads((folder.path / "metrics.json").read_text("utf-8"))
-    split = next(split for split in SPLITS if split in metrics)
+    split = next(split for split in SCORED if split in metrics)
     outcomes = list(_outcomes(config.gate, metrics, split, main, folder))
     folder.write_text(JUNIT, _junit(outcomes))
-    _report_to_github(outcomes)
+    _report_to_github(outcomes, folder.path.name)
     for outcome in outcomes:
         logger.info("gate.%s=%s: %s", outcome.key, outcome.condition, outcome.seen)
     missed = [
@@ -78,10 +85,18 @@ def _outcomes(
     scores = {name: value for name, value in metrics[split].items() if isinstance(value, float)}
     for key, condition in gate.items():
         if key == BETTER_THAN:
-            baselines = {name: values[main] for name, values in metrics["baseline"][split].items()}
-            best = max(baselines, key=lambda name: baselines[name])
-            seen = f"{main} {scores[main]:.4f}, {best} {baselines[best]:.4f}"
-            yield Outcome(key, condition, seen, scores[main] > baselines[best])
+            baselines = {name: values.get(main) for name, values in metrics["baseline"][split].items()}
+            known = {name: value for name, value in baselines.items() if value is not None}
+            if not known:
+                raise ConfigError(
+                    f"no baseline has a {main}",
+                    where=f"gate.{key}",
+                    found=f"baselines: {listing(baselines)}",
+                    fix=f"gate.{NOT_WORSE_THAN}=RUN",
+                )
+            best = max(known, key=lambda name: known[name])
+            seen = f"{main} {scores[main]:.4f}, {best} {known[best]:.4f}"
+            yield Outcome(key, condition, seen, scores[main] > known[best])
         elif key == NOT_WORSE_THAN:
             yield _not_worse(condition, metrics, split, main, folder)
         elif key in scores:
@@ -142,18 +157,19 @@ def _junit(outcomes: list[Outcome]) -> str:
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _report_to_github(outcomes: list[Outcome]) -> None:
+def _report_to_github(outcomes: list[Outcome], title: str) -> None:
     """Prints annotations and appends to the job's summary, where GitHub Actions runs this."""
     if os.environ.get(ACTIONS) != "true":
         return
     for outcome in outcomes:
         if not outcome.passed:
             text = f"gate.{outcome.key}={outcome.condition}: {outcome.seen}"
-            sys.stdout.write(f"::error title=autotune gate::{text.replace('%', '%25')}\n")
+            sys.stdout.write(f"::error title=autotune gate::{text.translate(COMMAND_ESCAPES)}\n")
     if summary := os.environ.get(SUMMARY):
-        rows = "".join(
-            f"| {'✅' if outcome.passed else '❌'} | `{outcome.key}` | `{outcome.condition}` | {outcome.seen} |\n"
+        rows = [
+            ["✅" if outcome.passed else "❌", f"gate.{outcome.key}", outcome.condition, outcome.seen]
             for outcome in outcomes
-        )
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(f"### autotune gate\n\n| | | | |\n| --- | --- | --- | --- |\n{rows}\n")
+        ]
+        table = Table([word("passed"), word("key"), word("condition"), word("result")], rows, texts=4)
+        with disk_errors(Path(summary)), Path(summary).open("a", encoding="utf-8") as file:
+            file.write(f"### autotune gate: {title}\n\n{table.markdown()}\n")

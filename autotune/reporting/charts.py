@@ -8,6 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from itertools import cycle, product
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
@@ -21,6 +22,8 @@ COLORS = {"#000001": "currentColor", "#000002": "var(--muted)", "#000003": "var(
           "#000011": "var(--c1)", "#000012": "var(--c2)", "#000013": "var(--c3)", "#000014": "var(--c4)"}  # fmt: skip
 """Stand-ins that matplotlib draws with, and the colors of the page that replace them."""
 TEXT, MUTED, GRID, *SERIES = COLORS
+STYLES = ("-", "--", ":", "-.")
+"""Styles of lines, where there are more curves than colors."""
 SIZE, PLACE = (4.6, 2.5), (0.13, 0.19, 0.85, 0.76)
 """Inches, which the page scales to the width there is; and the place of the axes in it: left, bottom, width, height."""
 SETTINGS = {
@@ -47,11 +50,14 @@ def lines(title: str, series: Mapping[str, Points], xlabel: str, mark: float | N
     def draw(axes: "Axes") -> None:
         from matplotlib.ticker import MaxNLocator
 
-        for (name, points), color in zip(series.items(), SERIES, strict=False):
+        for (name, points), (style, color) in zip(
+            series.items(), cycle(product(STYLES, SERIES)), strict=False
+        ):
             marker = "o" if len(points) < 40 else ""
             axes.plot(
                 *zip(*points, strict=True),
                 color=color,
+                linestyle=style,
                 label=name,
                 marker=marker,
                 markersize=3,
@@ -89,6 +95,26 @@ def bars(title: str, series: Mapping[str, Mapping[str, float]], xlabel: str, yla
         axes.set_ylabel(ylabel)
         if len(series) > 1:
             axes.legend()
+
+    return _svg(title, draw)
+
+
+def intervals(title: str, rows: Mapping[str, tuple[float, float, float]], xlabel: str) -> Markup:
+    """Returns a chart of values with their intervals, the first row on top.
+
+    Args:
+        title: read aloud by screen readers.
+        rows: lower end, value and upper end by name.
+        xlabel: label of the horizontal axis.
+    """
+
+    def draw(axes: "Axes") -> None:
+        for number, (name, (low, value, high)) in enumerate(rows.items()):
+            axes.plot([low, high], [-number, -number], color=SERIES[0], linewidth=1.4)
+            axes.plot([value], [-number], color=SERIES[0], marker="o", markersize=4)
+            axes.text(low, 0.18 - number, name, fontsize=8)
+        axes.set(ylim=(0.5 - len(rows), 0.7), yticks=[], xlabel=xlabel)
+        axes.grid(visible=False, axis="y")
 
     return _svg(title, draw)
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from autotune.reporting.counts import ClassCounts, LengthSlices, largest, shortened
+from autotune.evaluation.bootstrap import Blocks
+from autotune.reporting.counts import LengthSlices, largest, shortened
 
 ERRORS, UNCERTAIN = 12, 6
 """Rows that are quoted: wrong ones, and right ones with the smallest margin."""
@@ -22,8 +23,11 @@ class Classes:
     template = "classes"
 
     def __init__(self, target: str, classes: list[str]) -> None:
+        from autotune.metrics.classification import ClassificationState
+
         self._target = target
-        self._counts = ClassCounts(classes)
+        self._ids = {name: number for number, name in enumerate(classes)}
+        self._blocks = Blocks(lambda: ClassificationState(classes))
         self._slices = LengthSlices()
         self._errors: list[Any] = []
         self._uncertain: list[Any] = []
@@ -33,7 +37,8 @@ class Classes:
         """Adds a row with its prediction."""
         gold, predicted = str(row[self._target]), str(row["prediction"])
         right = gold == predicted
-        self._counts.add(number, correct=[gold] if right else [], predicted=[predicted], gold=[gold])
+        if gold in self._ids and predicted in self._ids:
+            self._blocks.add(self._ids[gold], self._ids[predicted])
         text = str(row.get("text", ""))
         if text:
             self._slices.add(len(text.split()), right)
@@ -58,7 +63,7 @@ class Classes:
         bins = [(total / rows, right / rows, rows) for rows, total, right in self._bins if rows]
         count = sum(rows for _, _, rows in bins)
         return {
-            "f1_intervals": self._counts.f1_intervals(seed),
+            "f1_intervals": self._blocks.class_intervals(seed),
             "slices": self._slices.rows(),
             "errors": [self._quoted(row, gold) for _, _, (row, gold) in self._errors],
             "uncertain": [self._quoted(row, gold) for _, _, (row, gold) in self._uncertain],

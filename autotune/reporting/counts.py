@@ -1,52 +1,11 @@
-"""Figures of groups of rows: precision, recall and F1 of each class with intervals, and slices by length."""
+"""Scores of groups of rows by length, and what a page quotes of texts."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from autotune.evaluation.bootstrap import BLOCKS, RESAMPLES, bootstrap_weights, interval, joined
-
 LENGTHS = (8, 16, 32, 64, 128, 256, 512)
 """Upper limit, in words, of each slice by length; one more has no limit."""
-
-
-class ClassCounts:
-    """Correct, predicted and gold items of each class, by row or by block of rows, to be resampled.
-
-    Args:
-        classes: names of the classes.
-    """
-
-    def __init__(self, classes: Iterable[str]) -> None:
-        self._index = {name: number for number, name in enumerate(classes)}
-        self._blocks: list[Any] = []
-
-    def add(
-        self, number: int, *, correct: Iterable[str], predicted: Iterable[str], gold: Iterable[str]
-    ) -> None:
-        """Counts the classes of the items of a row; a class may occur several times."""
-        if number < BLOCKS:
-            self._blocks.append(np.zeros((3, len(self._index))))
-        block = self._blocks[number % BLOCKS]
-        for line, names in enumerate((correct, predicted, gold)):
-            for name in names:
-                if name in self._index:
-                    block[line, self._index[name]] += 1
-
-    def f1_intervals(self, seed: int) -> dict[str, list[float]]:
-        """Returns the 95 % percentile interval of the F1 of each class, over rows drawn with replacement."""
-        if not self._blocks or not self._index:
-            return {}
-        counts = np.stack(self._blocks).reshape(len(self._blocks), -1)
-        generator = np.random.default_rng(seed)
-        parts = []
-        for weights in bootstrap_weights(generator, RESAMPLES, len(self._blocks)):
-            correct, predicted, gold = np.split(weights @ counts, 3, axis=1)
-            f1 = 2 * correct / np.maximum(predicted + gold, 1)
-            parts.append({name: f1[:, number] for name, number in self._index.items()})
-        return {name: interval(values) for name, values in joined(parts).items()}
 
 
 @dataclass

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from autotune.reporting.counts import ClassCounts, LengthSlices, Segment
+from autotune.evaluation.bootstrap import Blocks
+from autotune.reporting.counts import LengthSlices, Segment
 
 KINDS = ("boundary", "type", "type and boundary", "missed", "spurious")
 EXAMPLES = 6
@@ -26,14 +27,15 @@ class Entities:
 
     Args:
         target: key of the gold tags.
-        classes: types of entities.
     """
 
     template = "entities"
 
-    def __init__(self, target: str, classes: list[str]) -> None:
+    def __init__(self, target: str) -> None:
+        from autotune.metrics.entities import EntityState
+
         self._target = target
-        self._counts = ClassCounts(classes)
+        self._blocks = Blocks(EntityState)
         self._slices = LengthSlices()
         self._kinds: Counter[str] = Counter()
         self._examples: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
@@ -43,12 +45,7 @@ class Entities:
         words = list(map(str, row["tokens"]))
         gold, predicted = list(spans(row[self._target])), list(spans(row["prediction"]))
         correct = set(gold) & set(predicted)
-        self._counts.add(
-            number,
-            correct=[span.label for span in correct],
-            predicted=[span.label for span in predicted],
-            gold=[span.label for span in gold],
-        )
+        self._blocks.add(row[self._target], row["prediction"])
         self._slices.add(len(words), 2 * len(correct), len(gold) + len(predicted))
         kinds = Counter(errors(gold, predicted))
         self._kinds += kinds
@@ -61,11 +58,16 @@ class Entities:
     def results(self, seed: int) -> dict[str, Any]:
         """Returns what the page shows."""
         return {
-            "f1_intervals": self._counts.f1_intervals(seed),
+            "f1_intervals": self._blocks.class_intervals(seed),
             "slices": self._slices.rows(),
             "kinds": {kind: self._kinds[kind] for kind in KINDS},
             "examples": {kind: rows for kind, rows in self._examples.items() if rows},
         }
+
+
+def has_entity_tags(value: Any) -> bool:
+    """Returns whether a value of a row is a list of IOB2 tags."""
+    return isinstance(value, list) and all(str(tag)[:2] in ("O", "B-", "I-") for tag in value)
 
 
 def spans(tags: Sequence[str]) -> Iterator[Span]:

@@ -2,30 +2,28 @@
 
 import logging
 from collections.abc import Iterable, Mapping
-from functools import cache
-from importlib.resources import files as package_files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import BaseLoader, Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from autotune import registry
 from autotune.config.enums import CardLanguage, ReportFormat
-from autotune.config.load import load_config
 from autotune.config.secrets import redact
-from autotune.errors import AutotuneError, ConfigError
+from autotune.errors import AutotuneError
 from autotune.publishing.card.facts import Facts, read_facts
 from autotune.reporting import charts
 from autotune.reporting.classes import Classes
 from autotune.reporting.curves import Curves, read_curves
-from autotune.reporting.entities import Entities
+from autotune.reporting.entities import Entities, has_entity_tags
+from autotune.reporting.rows import Rows
 from autotune.reporting.settings import settings
 from autotune.reporting.summaries import Summaries
-from autotune.reporting.texts import numbers, texts, translated
+from autotune.reporting.templates import style, template
+from autotune.reporting.texts import texts
 from autotune.reporting.trust import BAD, next_steps, remarks
 from autotune.run.history import line
-from autotune.run.status import CONFIG, State, read_status, unfinished
+from autotune.run.status import open_finished
 from autotune.runtime.files import atomic_write
 from autotune.runtime.records import damaged, read_lines
 
@@ -40,9 +38,7 @@ REPORT, DOCUMENTS = "report.html", "report_documents.jsonl"
 """The page, and the documents that it quotes: predictions do not repeat them."""
 FIX = "bring it back from a copy, or train again with resume=never"
 
-ASSETS = package_files("autotune").joinpath("assets", "report")
-
-Analysis = Classes | Entities | Summaries
+Analysis = Classes | Entities | Summaries | Rows
 
 
 def try_report(config: "RunConfig", folder: Path, rows: "Dataset") -> None:
@@ -92,7 +88,7 @@ def keep_documents(folder: Path, rows: "Dataset") -> None:
     """Writes the documents of the rows that the report will quote, where the predictions do not have them."""
     if "document" not in rows.column_names:
         return
-    config, status = _opened(folder)
+    config, status = open_finished(folder)
     analysis = _analyzed(folder, read_facts(folder, config, status["command"]))
     if not isinstance(analysis, Summaries):
         return
@@ -103,7 +99,7 @@ def keep_documents(folder: Path, rows: "Dataset") -> None:
 
 def render(folder: Path, language: CardLanguage | None = None) -> str:
     """Returns the page; the same folder gives the same page. See `write_report`."""
-    config, status = _opened(folder)
+    config, status = open_finished(folder)
     facts = read_facts(folder, config, status["command"])
     curves = read_curves(folder / "history.jsonl")
     language = language or config.hub.language
@@ -112,8 +108,8 @@ def render(folder: Path, language: CardLanguage | None = None) -> str:
     trust = remarks(facts, main)
     analysis = _analyzed(folder, facts)
     results = _results(analysis, folder, config.seed)
-    page: str = _template(language).render(
-        style=Markup(ASSETS.joinpath("report.css").read_text("utf-8")),
+    page: str = template("report", language).render(
+        style=style(),
         language=language,
         run=folder.absolute().name,
         finished=status["time"],
@@ -131,6 +127,7 @@ def render(folder: Path, language: CardLanguage | None = None) -> str:
         curves=curves,
         charts=_charts(facts, curves, main, results, text),
         analysis=None if analysis is None else analysis.template,
+        class_columns=_class_columns(facts.metrics[facts.split].get("per_class", {})),
         results=results,
         settings=settings(config, status["command"]),
         examples_per_second=_throughput(config, curves),
@@ -138,28 +135,8 @@ def render(folder: Path, language: CardLanguage | None = None) -> str:
     return page.lstrip()
 
 
-@cache
-def _template(language: CardLanguage) -> Template:
-    """Returns the page with holes for what is known of a run."""
-    environment = Environment(loader=BaseLoader(), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-                              autoescape=True)  # fmt: skip
-    environment.globals |= {"t": texts(language), "m": translated(language)}
-    environment.filters |= {"number": numbers(language)}
-    return environment.from_string(ASSETS.joinpath("report.html.jinja").read_text("utf-8"))
-
-
-def _opened(folder: Path) -> "tuple[RunConfig, dict[str, Any]]":
-    """Returns the configuration and the status of a finished run."""
-    status = {"time": "", "command": "", **read_status(folder)}
-    if status.get("state") != State.finished:
-        if "state" not in status:
-            raise ConfigError("there is no run in this folder", where=str(folder))
-        raise unfinished("the run is not finished", folder)
-    return load_config(folder / CONFIG), status
-
-
 def _analyzed(folder: Path, facts: Facts) -> Analysis | None:
-    """Reads the predictions of the scored split; None for a task whose predictions have another form."""
+    """Reads the predictions of the scored split; None if there are none."""
     path = folder / f"predictions_{facts.split}.jsonl"
     columns = registry.task(facts.config.task.name).columns
     target = next((column.role for column in columns if column.target), "")
@@ -169,22 +146,20 @@ def _analyzed(folder: Path, facts: Facts) -> Analysis | None:
         try:
             if analysis is None:
                 analysis = _analysis_for(row, target, classes)
-            if analysis is None:
-                return None
             analysis.add(number, row)
         except (KeyError, TypeError, ValueError) as error:
             raise damaged(path, f"line {number + 1} is not a row with its prediction", FIX) from error
     return analysis
 
 
-def _analysis_for(row: Mapping[str, Any], target: str, classes: list[str]) -> Analysis | None:
-    """Returns what collects predictions of this form."""
+def _analysis_for(row: Mapping[str, Any], target: str, classes: list[str]) -> Analysis:
+    """Returns what collects predictions of this form; a task of a plug-in may have any."""
     gold, predicted = row[target], row["prediction"]
-    if isinstance(gold, list) and isinstance(predicted, list) and "tokens" in row:
-        return Entities(target, classes)
-    if isinstance(predicted, str) and classes:
-        return Classes(target, classes)
-    return Summaries(target) if isinstance(gold, str) and isinstance(predicted, str) else None
+    if "tokens" in row and has_entity_tags(gold) and has_entity_tags(predicted):
+        return Entities(target)
+    if isinstance(gold, str) and isinstance(predicted, str):
+        return Classes(target, classes) if classes else Summaries(target)
+    return Rows(target)
 
 
 def _results(analysis: Analysis | None, folder: Path, seed: int) -> dict[str, Any]:
@@ -240,6 +215,11 @@ def _shares(histograms: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, 
         }
         for split, bars in histograms.items()
     }
+
+
+def _class_columns(per_class: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Returns the figures that there are by class; a plug-in may have others than precision, recall, F1 and support."""
+    return list(dict.fromkeys(name for values in per_class.values() for name in values))
 
 
 def _throughput(config: "RunConfig", curves: Curves) -> float | None:

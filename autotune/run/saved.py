@@ -92,9 +92,14 @@ def saved_model_path(run: str | Path) -> Path | str:
         if path.name == MODEL and (path.parent / CONFIG).is_file():
             refuse_damaged(path.parent, quick=True)
         return path
+    raise no_such_run(path)
+
+
+def no_such_run(path: Path) -> ModelError:
+    """Returns the error for a run folder that does not exist."""
     runs = sorted(folder.name for folder in path.parent.glob("*") if (folder / MODEL).is_dir())
     similar = nearest(path.name, runs)
-    raise ModelError(
+    return ModelError(
         "there is no such run folder",
         where=str(path),
         found=f"runs in {path.parent}: {listing(runs)}" if runs else None,

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from autotune.config.load import load_config
+from autotune.config.schema import RunConfig
 from autotune.config.secrets import redact
 from autotune.errors import AutotuneError, ConfigError, Interrupted, ModelError, shell_words
 from autotune.run.manifest import Digest
@@ -112,6 +114,21 @@ def unfinished(what: str, path: Path) -> ModelError:
     command = read_status(path).get("command", "autotune …")
     found, fix = f"its state is {state_of(path)}", f"train it to the end: {command}"
     return ModelError(what, where=str(path), found=found, fix=fix)
+
+
+def open_finished(path: Path) -> tuple[RunConfig, dict[str, Any]]:
+    """Returns the configuration and the status of a finished run.
+
+    Raises:
+        ConfigError: there is no run in the folder, or config.yaml or status.json is damaged.
+        ModelError: the run is not finished.
+    """
+    status = {"time": "", "command": "", **read_status(path)}
+    if "state" not in status:
+        raise ConfigError("there is no run in this folder", where=str(path))
+    if status["state"] != State.finished:
+        raise unfinished("the run is not finished", path)
+    return load_config(path / CONFIG), status
 
 
 def final_state(error: BaseException | None) -> tuple[State, str]:

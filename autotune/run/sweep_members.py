@@ -1,6 +1,7 @@
 """A run of a sweep: its record, and what its run folder says about it at any time."""
 
 import math
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -68,9 +69,7 @@ class SweepMember(Record):
             status = read_status(run)
             if not status:
                 return self if reason is None else self._with(state=MemberState.failed, reason=reason)
-            state = MemberState(status["state"])
-            if state is MemberState.running and not is_locked(run / LOCK):
-                state = MemberState.killed
+            state = present_state(run, status)
             facts = _result(run) if state is MemberState.finished else self._progress(run)
             return self._with(state=state, reason=status.get("reason"), **facts)
         except (AutotuneError, PermissionError) as error:  # the folder may be another user's
@@ -95,6 +94,12 @@ class SweepMember(Record):
             "steps": steps,
             "scores": {"validation": _numbers(validation)} if validation else {},
         }
+
+
+def present_state(run: Path, status: Mapping[str, Any]) -> MemberState:
+    """Returns the state of a run that has begun, from its status.json and from whether a process holds its folder."""
+    state = MemberState(status["state"])
+    return MemberState.killed if state is MemberState.running and not is_locked(run / LOCK) else state
 
 
 class _Metrics(Record):

@@ -65,6 +65,11 @@ def portuguese(text: str) -> str:
     return _catalogue().words.get(text) or _translate(text)
 
 
+def language() -> str:
+    """Returns the user's language: pt or en."""
+    return "pt" if _is_portuguese() else "en"
+
+
 def word(text: str) -> str:
     """Returns a single word, as a label of a table or the name of a column, in the user's language."""
     return _catalogue().words.get(text, text) if _is_portuguese() else text

@@ -9,7 +9,6 @@ import pytest
 
 from autotune.reporting import charts
 from autotune.reporting.classes import Classes
-from autotune.reporting.counts import ClassCounts
 from autotune.reporting.curves import shorten
 from autotune.reporting.entities import Span, errors, marked, spans
 from autotune.reporting.summaries import novel_share, overlap
@@ -59,13 +58,13 @@ def test_calibration_and_errors_of_classes():
 
 
 def test_intervals_of_a_class_hold_its_f1():
-    counts, generator = ClassCounts(["a", "b"]), np.random.default_rng(0)
+    counts, generator = Classes("label", ["a", "b"]), np.random.default_rng(0)
     hits = 0
     for number in range(400):
         right = generator.random() < 0.8
         hits += right
-        counts.add(number, correct=["a"] if right else [], predicted=["a" if right else "b"], gold=["a"])
-    low, high = counts.f1_intervals(seed=1)["a"]
+        counts.add(number, {"label": "a", "prediction": "a" if right else "b"})
+    low, high = counts.results(seed=1)["f1_intervals"]["a"]
     f1 = 2 * hits / (400 + hits)
     spread = 1.96 * 2 * 400 / (400 + hits) ** 2 * (hits * (1 - hits / 400)) ** 0.5  # delta method
     assert (low, high) == pytest.approx((f1 - spread, f1 + spread), abs=0.006)

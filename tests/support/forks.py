@@ -265,13 +265,13 @@ def _warm_up() -> None:
     from autotune.config.enums import CardLanguage
     from autotune.publishing.card.render import _template
     from autotune.registry import tasks
-    from autotune.reporting.page import _template as _report
+    from autotune.reporting.templates import template
 
     for name in tasks():
         compose([f"task={name}", "debug=smoke"])
     for language in CardLanguage:
         _template(language)
-        _report(language)
+        template("report", language)
     get_checkpoint_conversion_mapping("bert")
 
 
