@@ -60,4 +60,5 @@ def canonical_features(columns: Sequence[Column], *, given: bool = False) -> "Fe
     if given and has_words:
         extra |= dict.fromkeys(("given_starts", "given_ends"), List(Value("int32")))
     word_types = word_types if has_words else {}
-    return Features({"id": Value("string"), **role_types, **word_types, **extra, "group": Value("string")})
+    other = {"group": Value("string"), "slices": List(Value("string"))}
+    return Features({"id": Value("string"), **role_types, **word_types, **extra, **other})

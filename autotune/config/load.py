@@ -27,9 +27,9 @@ from autotune.runtime.files import read_errors
 from autotune.runtime.records import damaged, read_mapping
 
 NOT_IDENTITY = (
-    "runs", "name", "bundle", "hub", "resume", "check", "plan", "checkpoint", "guard", "report", "gate",
+    "runs", "name", "bundle", "hub", "resume", "check", "plan", "checkpoint", "guard", "evaluation", "report", "gate",
     "launcher", "slurm", "sweep", "seeds", "search", "trainer.max_hours", "trainer.rank_timeout",
-    "trainer.sharding", "trainer.pause_at_end",
+    "trainer.sharding", "trainer.pause_at_end", "dataset.columns.slices",
 )  # fmt: skip
 """Keys that do not affect the result: two configurations that differ only in these are the same run."""
 
@@ -82,10 +82,13 @@ def fill_defaults(config: RunConfig, readable: str) -> RunConfig:
 
 def digest(config: RunConfig) -> str:
     """Returns the first eight hexadecimal digits of the SHA-256 over everything that affects the result."""
-    identity = {key: value for key, value in to_dict(config).items() if key not in NOT_IDENTITY}
-    identity["trainer"] = {
-        key: value for key, value in identity["trainer"].items() if f"trainer.{key}" not in NOT_IDENTITY
-    }
+    identity = to_dict(config)
+    for key in NOT_IDENTITY:
+        *sections, last = key.split(".")
+        section = identity
+        for name in sections:
+            section = section[name]
+        section.pop(last, None)
     if identity["dataset"]["seed"] == config.seed:
         # Older versions had no dataset.seed; without it the hash is the same, so their run folders are still found.
         del identity["dataset"]["seed"]

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from omegaconf import MISSING
 from pydantic import Field
 
+from autotune.config.column_names import ColumnsConfig
 from autotune.config.enums import (
     Architecture,
     Batching,
@@ -35,6 +36,7 @@ from autotune.config.enums import (
     Visibility,
     WhenOffline,
 )
+from autotune.config.evaluation import EvaluationConfig
 from autotune.config.launcher import LauncherConfig
 from autotune.config.search import SearchConfig
 from autotune.config.section import Fraction, OptionalPositive, Positive, Strict
@@ -49,30 +51,6 @@ class TaskConfig(Strict):
     """Registered name of the task."""
     max_length: OptionalPositive = None
     """Longest input in tokens, special tokens included. null: what the model can take, 512 at most."""
-
-
-@dataclass
-class ColumnsConfig(Strict):
-    """Names of the columns. null: the column has the name of its role."""
-
-    id: str | None = None
-    """Identifier of a row, kept in predictions. Without one, rows are numbered from 0 in each split."""
-    text: str | None = None
-    """Sentiment, spans: the text."""
-    label: str | None = None
-    """Sentiment: the class."""
-    tokens: str | None = None
-    """NER: list of words."""
-    tags: str | None = None
-    """NER: list of tags, one per word."""
-    spans: str | None = None
-    """NER from character offsets: list of {start, end, label}; `end` is exclusive."""
-    document: str | None = None
-    """Summarization: the text to summarize."""
-    summary: str | None = None
-    """Summarization: the reference."""
-    group: str | None = None
-    """Rows with the same value stay together when a split is made."""
 
 
 @dataclass
@@ -368,6 +346,7 @@ class RunConfig(Strict):
     launcher: LauncherConfig = field(default_factory=LauncherConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     hub: HubConfig = field(default_factory=HubConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     check: CheckConfig = field(default_factory=CheckConfig)
     plan: PlanConfig = field(default_factory=PlanConfig)

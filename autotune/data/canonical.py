@@ -118,7 +118,7 @@ class Converter:
             if converted is not None:
                 group = {"group": str(row.get(names["group"]))} if "group" in names else {}
                 row_id = SURROGATE.sub("\ufffd", str(number if identifier is None else identifier))
-                yield {"id": row_id, **converted, **group}
+                yield {"id": row_id, **converted, **group, **self._slices(row)}
         if self.cut_entities > self.entities / 2 and self.entities >= MIN_ENTITIES and not self.predicting:
             raise DataError(
                 f"{self.cut_entities} of {self.entities} entities begin or end inside a word, so their offsets are shifted",
@@ -158,6 +158,10 @@ class Converter:
         if self.lacks_id_column:
             notes.append(f"{split}: there is no column {self.config.columns.id}, so rows are numbered from 0")
         return notes
+
+    def _slices(self, row: Mapping[str, Any]) -> dict[str, list[str]]:
+        names = [] if self.predicting else self.config.columns.slices
+        return {"slices": [plain(row.get(name)).strip() for name in names]} if names else {}
 
     def _required_columns(self, names: Mapping[str, str]) -> list[str]:
         """Returns the columns of texts and words that every row must have; none in prediction, where no row is refused."""

@@ -49,8 +49,18 @@ def find_columns(
     the config names the spans. The roles include `id` if the data have it, and `group` if the config names it.
 
     Raises:
-        DataError: a role has no column. In prediction, targets may be missing.
+        DataError: a role or a slice has no column. In prediction, both may be missing.
     """
+    absent = [] if predicting else [name for name in config.columns.slices if name not in row]
+    if absent:
+        raise DataError(
+            f"there is no column {listing(absent)}",
+            where=f"{where}, dataset.columns.slices",
+            found=f"columns: {listing(row, 30)}",
+            fix=format_override(
+                "dataset.columns.slices", [name for name in config.columns.slices if name in row]
+            ),
+        )
     layouts = [{column.role: column.target for column in columns}]
     if any(column.kind is Kind.words for column in columns):
         layouts.append({"text": False, "spans": True})

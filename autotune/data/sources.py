@@ -40,7 +40,7 @@ from autotune.errors import ConfigError, DataError, format_text_override, listin
 
 logger = logging.getLogger(__name__)
 
-TABLE_VERSION = 6
+TABLE_VERSION = 7
 """Version of the cached tables: raise it when reading changes, so that old tables are not used."""
 FINGERPRINT_VERSION = 4
 """Version of the fingerprint: raising it gives the same rows another one, so earlier runs and caches no longer match."""
@@ -185,11 +185,11 @@ def _first_section(located: dict[str, list[SourcePart]], config: DatasetConfig) 
 def fingerprints(splits: Mapping[str, Dataset]) -> tuple[str, dict[str, str]]:
     """Returns 16 hexadecimal digits of the SHA-256 of the content of all splits, and of each split alone.
 
-    They do not depend on where the rows come from, nor on columns that do not affect training (`group`).
+    They do not depend on where the rows come from, nor on columns that do not affect training (`group`, `slices`).
     """
     total, by_split = hashlib.sha256(), {split: hashlib.sha256() for split in splits}
     for split, data in splits.items():
-        names = sorted(set(data.column_names) - {"group"})
+        names = sorted(set(data.column_names) - {"group", "slices"})
         total.update(f"{FINGERPRINT_VERSION} {split} {len(data)} {names}".encode())
         for batch in data.select_columns(names).iter(1000):
             content = json.dumps(batch, ensure_ascii=False, sort_keys=True).encode()

@@ -17,19 +17,16 @@ CHUNK = 2**23
 """Weights in memory at once: 64 MiB."""
 
 
-def intervals(
-    task: Task, rows: Iterable[Row], predictions: Iterable[Prediction], seed: int
-) -> dict[str, list[float]]:
+def intervals(states: Sequence[MetricState], empty: Callable[[], Any], seed: int) -> dict[str, list[float]]:
     """Returns the 95 % interval of every metric: lower and upper end.
 
     Args:
-        task: scores the predictions.
-        rows: rows of a split, with gold values.
-        predictions: one per row, in order.
+        states: metric state of each block of rows, see `block_states`.
+        empty: returns a state without rows.
         seed: seed of the resampling.
     """
-    resampling = Resampling([block_states(task, rows, predictions)], task.metric().empty)
-    return {name: interval(values) for name, values in resampling.bootstrap(seed).items()}
+    bootstrapped = Resampling([states], empty).bootstrap(seed)
+    return {name: interval(values) for name, values in bootstrapped.items()}
 
 
 def block_states(task: Task, rows: Iterable[Row], predictions: Iterable[Prediction]) -> list[MetricState]:

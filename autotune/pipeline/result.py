@@ -1,18 +1,22 @@
 """The result of a run: its figures, and what they are compared with."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from autotune.config.enums import Precision
+from autotune.config.schema import RunConfig
 from autotune.data.cache import iter_rows
-from autotune.evaluation.bootstrap import intervals
+from autotune.data.duplicates import is_duplicate_of, text_column
+from autotune.evaluation.bootstrap import block_states, intervals
+from autotune.evaluation.rivals import Rivals, rivals
+from autotune.evaluation.slices import Slice, slices
 from autotune.evaluation.unseen import unseen_scores
 from autotune.metrics import recipe
 from autotune.pipeline.prepare import Prepared
 from autotune.run.folder import RunFolder
 from autotune.runtime.files import json_lines
-from autotune.tasks.base import Scores, score
+from autotune.tasks.base import Scores
 from autotune.training.fit import FitResult
 
 
@@ -22,33 +26,42 @@ class Result:
 
     split: str
     scores: Scores
-    baselines: Mapping[str, Scores]
+    rivals: Rivals
+    """Methods that need no neural network, on the same rows."""
     unseen: tuple[int, Scores] | None
     """Number of rows whose text is not in train, and their scores; None if these are all rows or none."""
     intervals: Mapping[str, list[float]]
     """95 % interval of every figure: lower and upper end."""
+    slices: Sequence[Slice] = ()
+    """Parts of the split and their scores."""
 
 
-def final_result(prepared: Prepared, scores: Mapping[str, Scores], folder: RunFolder, seed: int) -> Result:
+def final_result(
+    prepared: Prepared, scores: Mapping[str, Scores], folder: RunFolder, config: RunConfig
+) -> Result:
     """Compares the scores of the last split with baselines, with unseen rows alone, and with chance.
 
     Args:
         prepared: rows and task.
         scores: of each split that was scored, the one that counts last.
         folder: holds the predictions.
-        seed: of the bootstrap.
+        config: its seed is that of the bootstrap.
     """
     split, figures = list(scores.items())[-1]
-    task, rows = prepared.task, prepared.rows.splits
-    baselines = {
-        name: score(task, iter_rows(rows[split]), predictions)
-        for name, predictions in task.baselines(rows["train"], rows[split]).items()
-    }
-    unseen = None
+    task, rows, seed = prepared.task, prepared.rows.splits, config.seed
+    scored, predictions = rows[split], folder.predictions(split)
+    states = block_states(task, iter_rows(scored), json_lines(predictions))
+    # Validation may choose settings of a baseline unless it is itself the result.
+    validation = rows.get("validation") if split == "test" else None
+    compared = rivals(task, scored, states, task.baselines(rows["train"], scored, validation), seed)
+    leaked = unseen = None
     if split != "train":
-        unseen = unseen_scores(task, rows["train"], rows[split], folder.predictions(split))
-    bounds = intervals(task, iter_rows(rows[split]), json_lines(folder.predictions(split)), seed)
-    return Result(split, figures, baselines, unseen, bounds)
+        leaked = is_duplicate_of(scored, [rows["train"]], text_column(task.columns))
+        unseen = unseen_scores(task, scored, leaked, predictions)
+    parts = slices(
+        task, rows["train"], scored, json_lines(predictions), leaked, config.dataset.columns.slices, seed
+    )
+    return Result(split, figures, compared, unseen, intervals(states, task.metric().empty, seed), parts)
 
 
 def final_metrics(
@@ -67,9 +80,10 @@ def final_metrics(
     return {
         "main": result.scores.main,
         **{name: figures.as_dict() for name, figures in scores.items()},
-        "baseline": {split: {name: figures.values for name, figures in result.baselines.items()}},
+        **result.rivals.as_dict(split),
         "interval": {split: dict(result.intervals)},
         **({"unseen": {split: {"rows": unseen[0], **unseen[1].as_dict()}}} if unseen else {}),
+        "slices": {split: [part.as_dict() for part in result.slices]},
         "recipe": recipe(result.scores.values),
         "precision": {"training": prepared.precision, "scores": precision},
         "training": asdict(fitted),

@@ -1,7 +1,6 @@
 """Says in plain words what a run works with, what came out and what to try next."""
 
 import logging
-import math
 from typing import TYPE_CHECKING
 
 from torch import nn
@@ -9,6 +8,7 @@ from torch import nn
 from autotune.config.enums import Precision
 from autotune.config.schema import RunConfig
 from autotune.errors import format_override, shell_words
+from autotune.evaluation.rivals import BETTER, CHANCE, EQUAL, TIE, Against
 from autotune.models.adapters import count_parameters
 from autotune.models.spec import ModelSpec
 from autotune.run.folder import RunFolder
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from autotune.training.fit import FitResult
 
 logger = logging.getLogger(__name__)
-
-TIE = 0.0005
-"""Scores that differ by no more than this are called equal: half of what is seen of a score in per mille."""
 
 
 def log_model(base: ModelSpec, model: nn.Module, precision: Precision) -> None:
@@ -59,7 +56,6 @@ def log_result(fitted: "FitResult", result: "Result", *, trial: bool = False) ->
         trial: whether the run only tries things out (`dataset.limit`); then it need not beat a baseline.
     """
     split, scores, unseen = result.split, result.scores, result.unseen
-    interval = result.intervals.get(scores.main)
     logger.info("")
     logger.info("result on %s (%d steps, %s of training)", split, fitted.steps, duration(fitted.seconds))
     if split == "validation":
@@ -75,18 +71,40 @@ def log_result(fitted: "FitResult", result: "Result", *, trial: bool = False) ->
         count, apart = unseen
         logger.info("  on the %d rows whose text is not in train: %s %.4f", count, apart.main, apart.best)
     logger.info("beside methods that need no neural network (%s):", scores.main)
-    for name, figures in result.baselines.items():
-        logger.info(Pieces("  ", name, " " * max(1, 35 - len(name)), f"{figures.best:.4f}"))
-        if abs(figures.best - scores.best) <= TIE:
-            logger.info("    equal to the model's score, to within %g", TIE)
-        elif figures.best > scores.best and not trial:
-            low, high = interval or (math.inf, -math.inf)
-            within = "" if figures.best > high else (
-                f" The difference is within the 95 % interval of the model's score, {low:.4f} to {high:.4f}."
-            )  # fmt: skip
-            logger.warning("  the model is not better than this baseline: %s %.4f against %.4f.%s A base model that knows "
-                           "the language, more epochs or another learning rate may help.", scores.main, scores.best,
-                           figures.best, within)  # fmt: skip
+    for name, figures in result.rivals.scores.items():
+        remark = result.rivals.notes.get(name)
+        score = f"{figures.best:.4f}"
+        logger.info(
+            Pieces("  ", name, " " * max(1, 35 - len(name)), score, *((" (", remark, ")") if remark else ()))
+        )
+    for name, figures in result.rivals.bounds.items():
+        logger.info(
+            Pieces("  ", name, " " * max(1, 35 - len(name)), f"{figures.best:.4f} (", "upper bound", ")")
+        )
+    if result.rivals.against is not None:
+        _log_verdict(result.rivals.against, scores, trial=trial)
+
+
+def _log_verdict(against: Against, scores: Scores, *, trial: bool) -> None:
+    """Says whether the model is better than the best baseline; a trial run need not be."""
+    low, high = against.interval
+    if against.verdict == EQUAL:
+        logger.info("  the best of them is equal to the model, to within %g", TIE)
+    elif against.verdict == BETTER:
+        logger.info(
+            "  the model is better than the best of them by %.4f (95 %% interval %.4f to %.4f)",
+            against.difference, low, high,
+        )  # fmt: skip
+    elif against.verdict == CHANCE:
+        logger.info("  the model is better than the best of them by %.4f, which may be chance (95 %% interval %.4f to %.4f)",
+                    against.difference, low, high)  # fmt: skip
+    elif not trial:
+        within = (
+            f" The difference may be chance (95 % interval {low:.4f} to {high:.4f})." if high >= 0 else ""
+        )
+        logger.warning("  the model is not better than the best of them: %s %.4f against %.4f.%s A base model that knows "
+                       "the language, more epochs or another learning rate may help.", scores.main, scores.best,
+                       against.value, within)  # fmt: skip
 
 
 def log_next_steps(folder: RunFolder, config: RunConfig, task: Task) -> None:

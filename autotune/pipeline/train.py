@@ -88,7 +88,7 @@ def _train_as_rank(config: RunConfig, plugins: Sequence[str], ranks: Ranks) -> i
         scores = predict_and_score_splits(prepared, evaluator, model, folder)
         if ranks.rank:
             return 0  # rank 0 does the rest alone
-        result = final_result(prepared, scores, folder, config.seed)
+        result = final_result(prepared, scores, folder, config)
         metrics = final_metrics(prepared, scores, result, fitted, evaluator.precision)
         signals.raise_if_stopped()
         folder.write_json("metrics.json", metrics)

@@ -137,6 +137,20 @@ class Scores:
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """Predictions by a method that needs no neural network."""
+
+    name: str
+    """Name in English; `assets/messages/pt.toml` has the Portuguese ones."""
+    predictions: Iterable[Prediction]
+    """One per row, in order."""
+    note: str | None = None
+    """What should be known about it, such as the number of rows that it was trained on."""
+    is_bound: bool = False
+    """Whether it uses the gold values: then it is not a rival of the model but an upper bound."""
+
+
+@dataclass(frozen=True)
 class Examples:
     """What messages suggest for a task."""
 
@@ -315,8 +329,14 @@ class Task(ABC):
 
     @classmethod
     @abstractmethod
-    def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, Iterator[Prediction]]:
-        """Returns predictions by methods that need no neural network, by name; the most trivial first."""
+    def baselines(cls, train: "Dataset", rows: "Dataset", validation: "Dataset | None") -> Iterable[Baseline]:
+        """Returns methods that need no neural network, the most trivial first.
+
+        Args:
+            train: rows to learn from.
+            rows: rows to predict, with gold values.
+            validation: rows that may choose settings; None if there are none besides the rows to predict.
+        """
 
     def in_pipeline(self, row: Row) -> str | None:
         """Returns the input of `pipeline` for a row; None if the pipeline cannot read the row as the task does.

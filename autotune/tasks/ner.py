@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from autotune.baselines import tagger
+from autotune.baselines.gazetteer import Gazetteer
+from autotune.baselines.sample import note, sample
 from autotune.config.columns import Column, Kind
 from autotune.config.labels import repaired_type
 from autotune.config.schema import DatasetConfig, RunConfig, TaskConfig
@@ -23,6 +26,7 @@ from autotune.registry import register
 from autotune.runtime.records import Record
 from autotune.tasks.base import (
     IGNORED,
+    Baseline,
     Batch,
     Examples,
     Feature,
@@ -326,19 +330,19 @@ class Ner(Task):
         return entity_metric()
 
     @classmethod
-    def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, Iterator[Prediction]]:
-        """Returns for each word its most frequent tag in train; O for words that train does not have."""
-        tags: dict[str, Counter[str]] = {}
-        for row in iter_rows(train):
-            for word, tag in zip(row["tokens"], row["tags"], strict=True):
-                tags.setdefault(word, Counter())[tag] += 1
-        most_frequent = {word: counter.most_common(1)[0][0] for word, counter in tags.items()}
-        return {
-            "most frequent tag of each word": (
-                {"prediction": [most_frequent.get(word, "O") for word in tokens]}
-                for tokens in iter_column(rows, "tokens")
-            )
-        }
+    def baselines(cls, train: "Dataset", rows: "Dataset", validation: "Dataset | None") -> Iterable[Baseline]:
+        """Returns a gazetteer of the entities of train, and a linear tagger."""
+        gazetteer = Gazetteer().fit(list(iter_column(train, "tokens")), list(iter_column(train, "tags")))
+        yield Baseline("gazetteer of train", _tagged(gazetteer, rows))
+        part = sample(train, "tokens", rows=tagger.ROWS, units=tagger.WORDS)
+        linear = tagger.LinearTagger().fit(list(iter_column(part, "tokens")), list(iter_column(part, "tags")))
+        yield Baseline("linear tagger", _tagged(linear, rows), note(part, train))
+
+
+def _tagged(method: "Gazetteer | tagger.LinearTagger", rows: "Dataset") -> Iterator[Prediction]:
+    """Yields the tags of each row."""
+    for chunk in chunks(iter_column(rows, "tokens")):
+        yield from ({"prediction": tags} for tags in method.predict(chunk))
 
 
 def _original_text(row: Row) -> tuple[str, Sequence[int], Sequence[int]]:

@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import groupby
 from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from autotune.baselines import tfidf
+from autotune.baselines.sample import note, sample
 from autotune.config.columns import Column, Kind
 from autotune.config.enums import ClassWeights, Overflow
 from autotune.config.schema import DatasetConfig, RunConfig, TaskConfig
@@ -22,6 +24,7 @@ from autotune.models.spec import Family, Head, ModelSpec, padded_inputs
 from autotune.registry import register
 from autotune.runtime.records import Record
 from autotune.tasks.base import (
+    Baseline,
     Batch,
     Examples,
     Feature,
@@ -42,9 +45,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from autotune.metrics.classification import Classification
-
-TFIDF_ROWS = 50_000
-"""Rows from which the TF-IDF baseline learns at most, so that it takes seconds on any data set; also its batch size."""
 
 MAX_UNSEEN_LABELS = 20
 """With more labels than this that are missing in train, or that hardly recur in it, the column is probably not a label
@@ -286,35 +286,21 @@ class Sentiment(Task):
         return gold, self.ids[prediction["prediction"]]
 
     @classmethod
-    def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, Iterator[Prediction]]:
-        """Returns the most frequent class of train, and TF-IDF of words and word pairs with logistic regression."""
-        from sklearn.feature_extraction.text import TfidfVectorizer
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-
+    def baselines(cls, train: "Dataset", rows: "Dataset", validation: "Dataset | None") -> Iterable[Baseline]:
+        """Returns the most frequent class of train, and TF-IDF of words and characters with logistic regression."""
         majority = Counter(iter_column(train, "label")).most_common(1)[0][0]
-        trivial = ({"prediction": majority} for _ in range(len(rows)))
-        # In memory: datasets would write the order to a cache file and read it unchecked the next time.
-        shuffled = train.shuffle(seed=0, keep_in_memory=True, load_from_cache_file=False)
-        sample = shuffled.select(range(min(len(train), TFIDF_ROWS)))
-        if len(set(sample["label"])) < 2:
-            return {
-                "majority class": trivial
-            }  # The sample may miss a rare class, and one class cannot be learned.
-        model = make_pipeline(
-            TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+|[^\w\s]", sublinear_tf=True),
-            LogisticRegression(C=10, class_weight="balanced", max_iter=1000),
+        yield Baseline("majority class", ({"prediction": majority} for _ in range(len(rows))))
+        part = sample(train, "text", rows=tfidf.ROWS, units=tfidf.CHARACTERS)
+        labels = list(iter_column(part, "label"))
+        if len(set(labels)) < 2:
+            return  # The part may miss a rare class, and one class cannot be learned.
+        model = tfidf.TfidfClassifier().fit(list(iter_column(part, "text")), labels)
+        predictions = (
+            {"prediction": label}
+            for texts in chunks(iter_column(rows, "text"))
+            for label in model.predict(texts)
         )
-        model.fit(list(iter_column(sample, "text")), list(iter_column(sample, "label")))
-        texts = iter_column(rows, "text")
-        return {
-            "majority class": trivial,
-            "TF-IDF + logistic regression": (
-                {"prediction": str(label)}
-                for batch in iter(lambda: list(islice(texts, TFIDF_ROWS)), [])
-                for label in model.predict(batch)
-            ),
-        }
+        yield Baseline("TF-IDF + logistic regression", predictions, note(part, train))
 
 
 def _not_a_label_column(column: str, split: str, labels: Counter[str]) -> DataError:

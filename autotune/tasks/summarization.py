@@ -1,6 +1,5 @@
 """Abstractive summarization by an encoder-decoder or a decoder."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from autotune.registry import register
 from autotune.runtime.records import Record
 from autotune.tasks.base import (
     IGNORED,
+    Baseline,
     Batch,
     Examples,
     Feature,
@@ -315,15 +315,20 @@ class Summarization(Task):
         return rouge_metric()
 
     @classmethod
-    def baselines(cls, train: "Dataset", rows: "Dataset") -> dict[str, Iterator[Prediction]]:
-        """Returns the first sentences of each document, up to the mean length of the summaries of train."""
-        num_words = sum(len(summary.split()) for summary in iter_column(train, "summary")) / len(train)
-        return {
-            "first sentences": (
-                {"prediction": _first_sentences(document, num_words)}
-                for document in iter_column(rows, "document")
-            )
-        }
+    def baselines(cls, train: "Dataset", rows: "Dataset", validation: "Dataset | None") -> Iterable[Baseline]:
+        """Returns the first sentences of each document, and as upper bound the best extract."""
+        from autotune.baselines.extracts import ROWS, LeadSentences, extractive_oracle
+
+        choosing = train if validation is None else validation
+        choosing = choosing.select(range(min(ROWS, len(choosing))))
+        lead = LeadSentences().fit(choosing["document"], choosing["summary"])
+        first = ({"prediction": text} for text in lead.predict(iter_column(rows, "document")))
+        chosen = "train" if validation is None else "validation"
+        yield Baseline("first sentences", first, f"n = {lead.count}, chosen on {chosen}")
+        oracle = (
+            {"prediction": extractive_oracle(row["document"], row["summary"])} for row in iter_rows(rows)
+        )
+        yield Baseline("extractive oracle", oracle, is_bound=True)
 
 
 def _check_start_and_end_tokens(base: ModelSpec) -> None:
@@ -350,16 +355,6 @@ def _check_start_and_end_tokens(base: ModelSpec) -> None:
             found=f"{base.config.model_type}, {type(base.tokenizer).__name__}",
             fix="model=ptt5_base; or a copy of the model in a folder whose config.json and tokenizer_config.json name them",
         )
-
-
-def _first_sentences(document: str, num_words: float) -> str:
-    """Returns the first sentences that together have at least `num_words` words."""
-    summary = ""
-    for sentence in re.split(r"(?<=[.!?])\s+", document):
-        summary = f"{summary} {sentence}".strip()
-        if len(summary.split()) >= num_words:
-            break
-    return summary
 
 
 def _config_errors(task: SummarizationConfig) -> Iterator[AutotuneError]:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from autotune.config.column_names import ColumnsConfig
 from autotune.config.columns import Column, Kind
-from autotune.config.schema import ColumnsConfig, DatasetConfig, SplitsConfig
+from autotune.config.schema import DatasetConfig, SplitsConfig
 from autotune.data.sources import Rows, load_rows
 
 COLUMNS = {

@@ -2,8 +2,9 @@
 
 import pytest
 
+from autotune.config.column_names import ColumnsConfig
 from autotune.config.enums import Format
-from autotune.config.schema import ColumnsConfig, DatasetConfig
+from autotune.config.schema import DatasetConfig
 from autotune.data.sources import load_file, rows_from_texts
 from autotune.data.words import entities
 from autotune.errors import DataError

@@ -2,9 +2,10 @@
 
 import pytest
 
+from autotune.config.column_names import ColumnsConfig
 from autotune.config.columns import Column, Kind
 from autotune.config.enums import Format
-from autotune.config.schema import ColumnsConfig, DatasetConfig
+from autotune.config.schema import DatasetConfig
 from autotune.data.columns import find_columns
 from autotune.errors import DataError
 

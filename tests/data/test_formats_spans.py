@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from autotune.config.column_names import ColumnsConfig
 from autotune.config.enums import Format
-from autotune.config.schema import ColumnsConfig, DatasetConfig
+from autotune.config.schema import DatasetConfig
 from autotune.data.sources import load_file
 from autotune.errors import DataError
 

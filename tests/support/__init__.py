@@ -14,6 +14,7 @@ ROOMS = (
     "run",
     "data",
     "metrics",
+    "baselines",
     "models",
     "tasks",
     "training",

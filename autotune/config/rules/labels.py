@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 
 from autotune import registry
+from autotune.config.column_names import ColumnsConfig
 from autotune.config.columns import Kind
 from autotune.config.enums import TagRepair, TagScheme
 from autotune.config.label_maps import normalize_label
 from autotune.config.labels import TAG, label_map, repaired_type
-from autotune.config.schema import ColumnsConfig, RunConfig
+from autotune.config.schema import RunConfig
 from autotune.errors import AutotuneError, ConfigError, format_override, listing
 
 EXAMPLE = "'dataset.label_map={1: negativo, 2: negativo, 5: positivo}'"
@@ -18,7 +19,7 @@ def columns(config: RunConfig) -> Iterator[AutotuneError]:
     """Checks that columns are named only for roles of the task, and that no column has two roles."""
     if config.dataset.task not in (None, config.task.name):
         return
-    names = {role: name for role, name in vars(config.dataset.columns).items() if name is not None}
+    names = {role: name for role, name in vars(config.dataset.columns).items() if isinstance(name, str)}
     roles = [column.role for column in registry.task(config.task.name).columns]
     role_sets = [roles, ["text", "spans"]] if Kind.words in _column_kinds(config) else [roles]
     allowed_roles = dict.fromkeys([role for role_set in role_sets for role in role_set] + ["id", "group"])

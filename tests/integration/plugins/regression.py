@@ -12,7 +12,7 @@ from autotune.data.cache import iter_column
 from autotune.metrics.accumulator import MetricState
 from autotune.metrics.base import OfflineMetric
 from autotune.registry import register
-from autotune.tasks.base import Batch, LossSum
+from autotune.tasks.base import Baseline, Batch, LossSum
 from autotune.tasks.sentiment import Sentiment
 
 
@@ -124,7 +124,7 @@ class Regression(Sentiment):
             return ErrorMetric(folder)
 
     @classmethod
-    def baselines(cls, train, rows):
+    def baselines(cls, train, rows, validation):
         """The mean of train."""
         mean = float(np.mean(list(iter_column(train, "label"))))
-        return {"mean of train": ({"prediction": mean} for _ in range(len(rows)))}
+        return [Baseline("mean of train", ({"prediction": mean} for _ in range(len(rows))))]

@@ -14,7 +14,7 @@ from autotune.data.labels import label_names
 from autotune.metrics.accumulator import MetricState
 from autotune.metrics.base import OfflineMetric
 from autotune.registry import register
-from autotune.tasks.base import Batch, LossSum
+from autotune.tasks.base import Baseline, Batch, LossSum
 from autotune.tasks.sentiment import Sentiment
 
 
@@ -122,6 +122,6 @@ class Topics(Sentiment):
             return MatchMetric(folder)
 
     @classmethod
-    def baselines(cls, train, rows):
+    def baselines(cls, train, rows, validation):
         """No class."""
-        return {"no class": ({"prediction": []} for _ in range(len(rows)))}
+        return [Baseline("no class", ({"prediction": []} for _ in range(len(rows))))]

@@ -1,0 +1,1 @@
+"""Methods without a neural network, which a fine-tuned model has to beat: fast, deterministic, fitted on train alone."""

@@ -1,0 +1,53 @@
+"""TF-IDF of words and of characters with logistic regression: a classifier that is hard to beat with few rows.
+
+Characters (`char_wb`) bring what words lack: inflections, misspellings, negations and emoticons.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ROWS, CHARACTERS = 20_000, 4_000_000
+"""Rows, and characters in all of them, from which it learns at most: about 20 seconds of one CPU core."""
+TEXT = 5000
+"""Characters of a text that are read."""
+RARE = 1000
+"""From so many rows on, n-grams that occur in a single text are left out: they only slow it down."""
+
+
+class TfidfClassifier:
+    """Classifies texts by a linear model of TF-IDF weights; deterministic."""
+
+    def __init__(self) -> None:
+        self.classes: list[str] = []
+        self._model: Any = None
+
+    def fit(self, texts: Sequence[str], labels: Sequence[str]) -> Self:
+        """Learns from texts with their classes, of which there are at least two."""
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline, make_union
+
+        least = 2 if len(texts) >= RARE else 1
+        words = TfidfVectorizer(
+            ngram_range=(1, 2), token_pattern=r"\w+|[^\w\s]", sublinear_tf=True, min_df=least
+        )
+        characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, min_df=least)
+        regression = LogisticRegression(C=10, class_weight="balanced", max_iter=1000)
+        self._model = make_pipeline(make_union(words, characters), regression)
+        self._model.fit([text[:TEXT] for text in texts], list(labels))
+        self.classes = [str(name) for name in regression.classes_]
+        return self
+
+    def predict_proba(self, texts: Sequence[str]) -> "NDArray[np.float64]":
+        """Returns the probability of each of `classes` for each text: (texts, classes)."""
+        probabilities: NDArray[np.float64] = self._model.predict_proba([text[:TEXT] for text in texts])
+        return probabilities
+
+    def predict(self, texts: Sequence[str]) -> list[str]:
+        """Returns the most probable class of each text."""
+        return [self.classes[index] for index in self.predict_proba(texts).argmax(axis=1)]
