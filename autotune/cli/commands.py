@@ -16,6 +16,7 @@ from autotune.cli import (
     search,
     show,
     submit,
+    suspects,
     sweep,
     train,
 )
@@ -34,6 +35,7 @@ COMMANDS = {
         evaluate.COMMAND,
         compare.COMMAND,
         report.COMMAND,
+        suspects.COMMAND,
         predict.COMMAND,
         push.COMMAND,
         sweep.COMMAND,
