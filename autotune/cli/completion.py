@@ -17,8 +17,8 @@ from autotune.config.keys import keys
 from autotune.config.proposals import names_of
 from autotune.errors import ConfigError
 
-PATHS = ("dataset.path", "dataset.splits.train", "dataset.splits.validation", "dataset.splits.test", "model.name_or_path", "runs",
-         "resume")  # fmt: skip
+PATHS = ("dataset.path", "dataset.splits.train", "dataset.splits.validation", "dataset.splits.test", "dataset.label_fixes",
+         "model.name_or_path", "runs", "resume")  # fmt: skip
 
 BASH = r"""
 _autotune_complete() {

@@ -11,6 +11,13 @@ class Overflow(StrEnum):
     error = "error"
 
 
+class Calibrate(StrEnum):
+    """How probabilities are calibrated on validation."""
+
+    none = "none"
+    temperature = "temperature"
+
+
 class ClassWeights(StrEnum):
     """How much each class counts in the loss."""
 

@@ -32,6 +32,10 @@ NOT_IDENTITY = (
     "trainer.sharding", "trainer.pause_at_end", "dataset.columns.slices",
 )  # fmt: skip
 """Keys that do not affect the result: two configurations that differ only in these are the same run."""
+ADDED_LATER = (
+    ("dataset", "label_fixes", None), ("task", "calibrate", "none"), ("task", "tune_threshold", False),
+)  # fmt: skip
+"""Section, key and default of keys that older versions lacked: at their default they do not change the name of a run."""
 
 
 def parse_config(values: Mapping[str, Any], *, to_run: bool = False) -> RunConfig:
@@ -92,9 +96,20 @@ def digest(config: RunConfig) -> str:
     if identity["dataset"]["seed"] == config.seed:
         # Older versions had no dataset.seed; without it the hash is the same, so their run folders are still found.
         del identity["dataset"]["seed"]
+    for section, key, default in ADDED_LATER:
+        if identity[section].get(key, default) == default:
+            identity[section].pop(key, None)
+    if config.dataset.label_fixes is not None:
+        identity["dataset"]["label_fixes"] = _content_digest(config.dataset.label_fixes)
     # Through JSON first: label_map may have numbers and text as keys, which cannot be sorted together.
     canonical = json.dumps(json.loads(json.dumps(identity)), sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
+
+
+def _content_digest(file: str) -> str:
+    """Returns the SHA-256 of a file's content, so that an edited file is another run; its name where it cannot be read."""
+    path = Path(file).expanduser()
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else file
 
 
 def diff(saved: Mapping[str, Any], config: RunConfig) -> list[str]:

@@ -38,6 +38,7 @@ from autotune.config.enums import (
 )
 from autotune.config.evaluation import EvaluationConfig
 from autotune.config.launcher import LauncherConfig
+from autotune.config.plan import PlanConfig
 from autotune.config.search import SearchConfig
 from autotune.config.section import Fraction, OptionalPositive, Positive, Strict
 from autotune.config.slurm import SlurmConfig
@@ -108,6 +109,9 @@ class DatasetConfig(Strict):
     label_map: Any = None
     """Renames labels, {1: negativo, 2: negativo, 5: positivo}; null drops the row: {3: null}; the key null is a missing label.
     Keys are text as typed (1 and 1.0 are one label, 01 is another). On the command line it replaces the data set's own."""
+    label_fixes: str | None = None
+    """File of corrected labels, such as what `autotune suspects` writes: `id`, `gold` (the label so far), `label` (the right one;
+    empty: unchanged), perhaps `split` and `row`. Its content is part of the run's identity."""
     validation_fraction: Fraction = 0.1
     """Share of train that becomes validation when there is none; stratified by label, seeded. 0: none."""
     test_fraction: Fraction = 0.0
@@ -305,25 +309,6 @@ class CheckConfig(Strict):
     near_duplicates: Annotated[float | None, Field(gt=0, lt=1)] = 0.8
     """Texts whose sets of five-letter pieces have at least this Jaccard similarity are near duplicates. null: not
     searched for."""
-
-
-@dataclass
-class BudgetConfig(Strict):
-    """What a run may cost; `autotune plan` ends with exit code 3 where its estimate is more. null: no limit."""
-
-    hours: Annotated[float | None, Field(gt=0)] = None
-    """Hours of training and evaluation together."""
-    memory_gb: Annotated[float | None, Field(gt=0)] = None
-    """Memory of the GPU if there is one, else of the process, in GB."""
-    disk_gb: Annotated[float | None, Field(gt=0)] = None
-    """Disk space of the run folder and the cached tables, in GB."""
-
-
-@dataclass
-class PlanConfig(Strict):
-    """`autotune plan`."""
-
-    budget: BudgetConfig = field(default_factory=BudgetConfig)
 
 
 @dataclass

@@ -14,6 +14,7 @@ from autotune.errors import ConfigError
 
 PATHS = (
     ("dataset", "path"),
+    ("dataset", "label_fixes"),
     ("dataset", "splits", "train"),
     ("dataset", "splits", "validation"),
     ("dataset", "splits", "test"),

@@ -22,6 +22,7 @@ from autotune.data.canonical import Converter
 from autotune.data.duplicates import removes, text_column, without_leaks, without_repeats
 from autotune.data.formats.cells import raw_tags
 from autotune.data.formats.plain import has_one_text_per_line
+from autotune.data.label_fixes import fix_labels
 from autotune.data.labels import Tags, detect_tag_scheme, map_override
 from autotune.data.local import (
     Source,
@@ -46,7 +47,7 @@ FINGERPRINT_VERSION = 4
 """Version of the fingerprint: raising it gives the same rows another one, so earlier runs and caches no longer match."""
 KEYS_NOT_READ = (
     "path", "splits", "limit", "validation_fraction", "test_fraction", "seed", "task", "license", "language", "labels",
-    "dedup", "streaming", "section_rows",
+    "dedup", "streaming", "section_rows", "label_fixes",
 )  # fmt: skip
 """Keys of `dataset` that do not affect how a row is read, and so are not part of the cache key."""
 
@@ -143,6 +144,10 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, cache: Path) 
 
         sections = Sections(stream, config.section_rows, section_of, rows["train"])
     fingerprint, by_split = fingerprints(rows)
+    if config.label_fixes is not None:
+        fixed = fix_labels(rows, config, columns, by_split, cache)
+        rows, notes, origin = fixed.splits, notes + fixed.notes, {**origin, "label_fixes": fixed.source}
+        fingerprint, by_split = fingerprints(rows)
     return Rows(rows, notes, fingerprint, by_split, list(names), unused, origin, columns_by_split, sections)
 
 

@@ -11,7 +11,13 @@ from transformers import GenerationConfig, PretrainedConfig
 
 from autotune.config.schema import PeftConfig
 from autotune.errors import ModelError, listing
-from autotune.models.adapters import add_adapters, empty_model, quantization_arguments, require_bitsandbytes
+from autotune.models.adapters import (
+    add_adapters,
+    empty_model,
+    has_adapters,
+    quantization_arguments,
+    require_bitsandbytes,
+)
 from autotune.models.base import AUTO_CLASS
 from autotune.models.repository import pickled_weights_error, quiet, translate_errors
 from autotune.models.spec import Head, ModelSpec
@@ -272,3 +278,16 @@ def output_layer(model: Any) -> tuple[str, Any]:
         if isinstance(module, nn.Linear) and not name.startswith(f"{model.base_model_prefix}.")
     ]
     return outside[-1]
+
+
+def divide_output_layer(model: Any, temperature: float) -> None:
+    """Divides weight and bias of the layer that computes the class scores, and so the scores, by a temperature.
+
+    Args:
+        model: plain, or with adapters; its last layer is then the one in `modules_to_save`.
+        temperature: greater than 0.
+    """
+    _, layer = output_layer(model.get_base_model() if has_adapters(model) else model)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.div_(temperature)

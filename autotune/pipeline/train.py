@@ -21,6 +21,7 @@ from autotune.evaluation.evaluator import Evaluator
 from autotune.models.adapters import cast_frozen_to_bf16, merge_adapters
 from autotune.models.saved_model import save_adapter, save_model
 from autotune.pipeline import gate
+from autotune.pipeline.calibration import calibrate, calibration_figures, log_calibration
 from autotune.pipeline.launch import num_processes, train_in_processes
 from autotune.pipeline.prepare import Prepared, run_preflight
 from autotune.pipeline.result import final_metrics, final_result
@@ -90,6 +91,7 @@ def _train_as_rank(config: RunConfig, plugins: Sequence[str], ranks: Ranks) -> i
             return 0  # rank 0 does the rest alone
         result = final_result(prepared, scores, folder, config)
         metrics = final_metrics(prepared, scores, result, fitted, evaluator.precision)
+        metrics |= calibration_figures(prepared.task, {split: folder.predictions(split) for split in scores})
         signals.raise_if_stopped()
         folder.write_json("metrics.json", metrics)
         folder.write_json("environment.json", environment_info() | {"packages": installed_packages()})
@@ -97,6 +99,7 @@ def _train_as_rank(config: RunConfig, plugins: Sequence[str], ranks: Ranks) -> i
         verify_round_trip(evaluator, model, prepared.rows.splits[result.split], folder, plugins)
         folder.finish()
         log_result(fitted, result, trial=config.dataset.limit is not None)
+        log_calibration(metrics, result.split)
         log_next_steps(folder, config, prepared.task)
         try_report(config, folder.path, prepared.rows.splits[result.split])
         gate.require(config, folder, prepared.task.main_metric)
@@ -148,8 +151,8 @@ def fine_tune(
     signals.raise_if_stopped()
     if config.trainer.pause_at_end:
         raise Interrupted(PAUSED, fitted.steps)
-    model = _save(config, prepared, fit.trainer, folder, ranks)
-    return fitted, model, replace(evaluator, precision=device.inference_precision(prepared.precision))
+    evaluator = replace(evaluator, precision=device.inference_precision(prepared.precision))
+    return fitted, _save(config, prepared, fit.trainer, evaluator, folder, ranks), evaluator
 
 
 def _set_up(config: RunConfig, prepared: Prepared, folder: RunFolder) -> tuple[Fit, Evaluator]:
@@ -204,10 +207,16 @@ def _record(config: RunConfig, prepared: Prepared) -> dict[str, Any]:
 
 
 def _save(
-    config: RunConfig, prepared: Prepared, trainer: Trainer, folder: RunFolder, ranks: Ranks
+    config: RunConfig,
+    prepared: Prepared,
+    trainer: Trainer,
+    evaluator: Evaluator,
+    folder: RunFolder,
+    ranks: Ranks,
 ) -> nn.Module:
-    """Saves the adapter and the model; returns the model as saved, merged where `peft.merge` asks for it."""
+    """Calibrates and saves the adapter and the model; returns the model as saved, merged where `peft.merge` asks for it."""
     model = trainer.accelerator.unwrap_model(trainer.gather(), keep_fp32_wrapper=False)
+    calibrate(evaluator, model, prepared.features.get("validation"), prepared.rows.splits.get("validation"), ranks)
     if ranks.rank:
         return merge_adapters(model, prepared.base, config.peft).to(trainer.accelerator.device)
     if config.peft is not None and config.peft.merge:

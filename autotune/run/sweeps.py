@@ -60,17 +60,22 @@ def warn_of_changed_rows(run: str, fingerprint: str) -> None:
 
 
 def dataset_of(run: str, config: RunConfig) -> DatasetConfig:
-    """Returns a run's data set; a relative path that does not exist here is resolved where the run was started.
+    """Returns a run's data set; relative paths that do not exist here are resolved where the run was started.
 
     Args:
         run: folder of the run, or another name of a saved model.
         config: configuration of the run.
     """
-    path = Path(config.dataset.path).expanduser()
-    original = Path(read_status(Path(run).expanduser()).get("folder", ""), path)
-    if path.exists() or not original.exists():
-        return config.dataset
-    return replace(config.dataset, path=str(original))
+    folder = read_status(Path(run).expanduser()).get("folder", "")
+    paths = {"path": config.dataset.path, "label_fixes": config.dataset.label_fixes}
+    moved = {
+        key: str(original)
+        for key, path in paths.items()
+        if path is not None
+        and not Path(path).expanduser().exists()
+        and (original := Path(folder, Path(path).expanduser())).exists()
+    }
+    return replace(config.dataset, **moved)
 
 
 def _split_fingerprints(config: RunConfig) -> Mapping[str, str]:

@@ -188,6 +188,15 @@ class Serving:
     """What a server needs besides the model; empty if `transformers.pipeline` can serve it."""
 
 
+class Calibration(NamedTuple):
+    """What is fitted on validation once the model is trained."""
+
+    temperature: bool = False
+    """A number by which the logits are divided; it becomes part of the last layer, and the fact `temperature`."""
+    threshold: bool = False
+    """The probability of the second of two classes from which it is predicted: the fact `threshold`."""
+
+
 class Task(ABC):
     """One kind of problem.
 
@@ -346,6 +355,10 @@ class Task(ABC):
         inputs = [column.role for column in self.columns if not column.target]
         text = row[inputs[0]] if len(inputs) == 1 else None
         return text if isinstance(text, str) else None
+
+    def calibration(self) -> Calibration:
+        """Returns what is fitted on validation for a task whose predictions have `probabilities`; nothing by default."""
+        return Calibration()
 
     def serving(self) -> Serving:
         """Returns what reproduces the predictions of the saved model; empty for classification."""

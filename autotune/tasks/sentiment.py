@@ -12,7 +12,7 @@ from pydantic import Field
 from autotune.baselines import tfidf
 from autotune.baselines.sample import note, sample
 from autotune.config.columns import Column, Kind
-from autotune.config.enums import ClassWeights, Overflow
+from autotune.config.enums import Calibrate, ClassWeights, Overflow
 from autotune.config.schema import DatasetConfig, RunConfig, TaskConfig
 from autotune.config.section import OptionalPositive
 from autotune.data.cache import iter_column, iter_rows
@@ -26,6 +26,7 @@ from autotune.runtime.records import Record
 from autotune.tasks.base import (
     Baseline,
     Batch,
+    Calibration,
     Examples,
     Feature,
     FeatureOutput,
@@ -64,6 +65,12 @@ class SentimentConfig(TaskConfig):
     """balanced: rows of rare classes count more, n / (classes x rows of the class), as in scikit-learn."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the target probability that is spread over all classes (Szegedy et al. 2016)."""
+    calibrate: Calibrate = Calibrate.none
+    """temperature: fitted on validation (Guo et al. 2017) and divided into the last layer, so that transformers.pipeline gives
+    calibrated probabilities, too; the predicted classes stay the same."""
+    tune_threshold: bool = False
+    """Two classes: the second one is predicted from the probability that gives the best macro-F1 on validation, not from 0.5.
+    autotune knows this threshold, transformers.pipeline does not."""
 
 
 class Facts(Record):
@@ -73,6 +80,10 @@ class Facts(Record):
     """Classes in the order of their ids."""
     counts: dict[str, Annotated[int, Field(ge=0)]]
     """Rows of train by class."""
+    temperature: Annotated[float, Field(gt=0)] | None = None
+    """Temperature that the last layer was divided by."""
+    threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Probability of the second class from which it is predicted. None: the most probable class is."""
 
 
 @register
@@ -117,6 +128,8 @@ class Sentiment(Task):
                     found=f"{task.overlap} with task.on_overflow={task.on_overflow}",
                     fix="task.overlap=null, or task.on_overflow=window",
                 )
+        if labels is not None and len(labels) > 2 and getattr(task, "tune_threshold", False):
+            yield _not_binary(labels)
         if labels is not None and len(labels) == 1:
             yield ConfigError(
                 "classification needs at least two classes",
@@ -169,6 +182,7 @@ class Sentiment(Task):
                         relabel=spellings,
                     )
                 )
+        errors += _calibration_errors(config, names, rows)
         raise_all(errors)
         return {"labels": names, "counts": {name: counts[name] for name in names}}
 
@@ -253,24 +267,29 @@ class Sentiment(Task):
         return list(model(**Batch(inputs).to(model.device).inputs).logits.float().cpu().numpy())
 
     def join(self, rows: Iterable[Row], pieces: Sequence[FeatureOutput]) -> Iterator[Prediction]:
-        """Averages the logits of each row's windows; yields the most probable class as `prediction`, and `probabilities`
-        by class."""
+        """Averages the logits of each row's windows; yields the most probable class as `prediction`, or what the threshold
+        makes of two, and `probabilities` by class."""
         import numpy as np
 
-        names = self.labels()
+        names, threshold = self.labels(), self.facts.get("threshold")
         for row, (_, outputs) in zip(rows, groupby(pieces, key=lambda output: output.row), strict=True):
             logits = np.mean([output.value for output in outputs], axis=0, dtype=np.float64)
             exponentials = np.exp(logits - logits.max())
             probabilities = exponentials / exponentials.sum()
+            chosen = probabilities.argmax() if threshold is None else probabilities[1] >= threshold
             yield {
                 "id": row["id"],
                 "text": as_given(row, "text"),
                 **({"label": row["label"]} if row.get("label") is not None else {}),
-                "prediction": names[int(probabilities.argmax())],
+                "prediction": names[int(chosen)],
                 "probabilities": {
                     name: float(value) for name, value in zip(names, probabilities, strict=True)
                 },
             }
+
+    def calibration(self) -> Calibration:
+        """Returns what `task.calibrate` and `task.tune_threshold` ask for."""
+        return Calibration(self.config.calibrate is Calibrate.temperature, self.config.tune_threshold)
 
     def metric(self) -> "Classification":
         """Returns macro-F1, accuracy and weighted F1 over rows, the scores per class and the confusion matrix."""
@@ -301,6 +320,29 @@ class Sentiment(Task):
             for label in model.predict(texts)
         )
         yield Baseline("TF-IDF + logistic regression", predictions, note(part, train))
+
+
+def _calibration_errors(config: Any, names: Sequence[str], splits: Iterable[str]) -> Iterator[AutotuneError]:
+    """Yields errors where validation is missing for what is fitted on it, or a threshold has not two classes."""
+    fitted = {"task.calibrate=none": config.calibrate is not Calibrate.none, "task.tune_threshold=false": config.tune_threshold}
+    for fix, is_fitted in fitted.items():
+        if is_fitted and "validation" not in splits:
+            yield ConfigError(
+                "there is no validation split to fit this on",
+                where=fix.partition("=")[0],
+                fix=f"dataset.validation_fraction=0.1, or {fix}",
+            )
+    if config.tune_threshold and len(names) != 2:
+        yield _not_binary(names)
+
+
+def _not_binary(names: Sequence[str]) -> ConfigError:
+    return ConfigError(
+        "a threshold is tuned between two classes",
+        where="task.tune_threshold",
+        found=f"{len(names)} classes: {listing(names)}",
+        fix="task.tune_threshold=false",
+    )
 
 
 def _not_a_label_column(column: str, split: str, labels: Counter[str]) -> DataError:

@@ -169,6 +169,26 @@ def keys_without_labels(config: RunConfig) -> Iterator[AutotuneError]:
             )
 
 
+def label_fixes(config: RunConfig) -> Iterator[AutotuneError]:
+    """Checks that labels are only corrected where a row has one, and all rows are read."""
+    if config.dataset.label_fixes is None:
+        return
+    if Kind.label not in _column_kinds(config):
+        yield ConfigError(
+            "only tasks with one label per row take corrected labels; correct others in the data",
+            where="dataset.label_fixes",
+            found=f"task={config.task.name}",
+            fix="dataset.label_fixes=null",
+        )
+    if config.dataset.streaming:
+        yield ConfigError(
+            "labels cannot be corrected in a train set that streams",
+            where="dataset.label_fixes",
+            found="dataset.streaming=true",
+            fix="dataset.streaming=false",
+        )
+
+
 def _column_kinds(config: RunConfig) -> set[Kind]:
     return {column.kind for column in registry.task(config.task.name).columns}
 

@@ -1,0 +1,165 @@
+"""Temperature and threshold, fitted on validation once a classifier is trained, and figures of its probabilities."""
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from datasets import Dataset
+from torch import nn
+
+from autotune.config.columns import Kind
+from autotune.evaluation.evaluator import Evaluator
+from autotune.metrics.calibration import (
+    RECIPES,
+    Floats,
+    Ids,
+    expected_calibration_error,
+    fit_temperature,
+    fit_threshold,
+    quality,
+    reliability,
+    tempered,
+)
+from autotune.models.weights import divide_output_layer
+from autotune.runtime.files import json_lines
+from autotune.runtime.ranks import Ranks
+from autotune.tasks.base import Prediction, Task
+
+logger = logging.getLogger(__name__)
+
+FEW_ROWS = 100
+"""With fewer rows of validation, what is fitted on them is mostly chance, and a warning says so."""
+TRIED_ROWS = 8
+"""Rows on which it is tried whether dividing the last layer divides the logits."""
+TRIED_TEMPERATURE = 2.0
+"""A power of two: dividing by it rounds nothing, in any precision."""
+TOLERANCE = 1e-3
+"""By how much a probability may differ in that."""
+
+
+class Classified(NamedTuple):
+    """Predictions of a split as arrays."""
+
+    probabilities: Floats
+    """(rows, classes)."""
+    predicted: Ids
+    gold: Ids
+
+
+def calibrate(evaluator: Evaluator, model: nn.Module, features: Dataset | None, rows: Dataset | None, ranks: Ranks) -> None:
+    """Fits what the task asks for on validation; changes the last layer of the model and the facts of the task.
+
+    Args:
+        evaluator: of the final scores; rank 0 predicts validation alone.
+        model: trained, on the accelerator's device; all ranks have the same.
+        features: of validation.
+        rows: of validation.
+        ranks: all of them get the same values.
+    """
+    task = evaluator.task
+    if not any(task.calibration()):
+        return
+    assert features is not None and rows is not None, "the task has refused a run without validation"
+    values = json.loads(ranks.share_text("calibration", lambda: json.dumps(_fit(evaluator, model, features, rows))))
+    if (temperature := values.get("temperature")) is not None:
+        divide_output_layer(model, temperature)
+    task.facts |= values
+
+
+def _fit(evaluator: Evaluator, model: nn.Module, features: Dataset, rows: Dataset) -> dict[str, float]:
+    """Returns the temperature and the threshold that the task asks for, where they can be fitted."""
+    task, values = evaluator.task, dict[str, float]()
+    classified = _classified(task, evaluator.stream(model, features, rows))
+    assert classified is not None, "a task that is calibrated predicts probabilities"
+    probabilities, predicted, gold = classified
+    if len(gold) < FEW_ROWS:
+        logger.warning("temperature or threshold are fitted on %d rows of validation only, so mostly on chance", len(gold))
+    if task.calibration().temperature:
+        temperature = fit_temperature(probabilities, gold)
+        if temperature is None:
+            logger.warning("no temperature was fitted: validation has no error, so the surest probabilities would be the best")
+        elif not _divides_logits(evaluator, model, features, rows):
+            logger.warning("no temperature was fitted: the last layer of this model does not compute its logits")
+        else:
+            values["temperature"] = temperature
+            probabilities = tempered(probabilities, temperature)
+            before, after = (
+                expected_calibration_error(reliability(shares[np.arange(len(gold)), predicted], predicted == gold))
+                for shares in (classified.probabilities, probabilities)
+            )
+            logger.info("temperature %.4f, fitted on %d rows of validation: ECE there %.4f, was %.4f",
+                        temperature, len(gold), after, before)  # fmt: skip
+    if task.calibration().threshold:
+        values["threshold"] = fit_threshold(probabilities[:, 1], gold)
+        logger.info("threshold %.4f, tuned on %d rows of validation", values["threshold"], len(gold))
+    return values
+
+
+def _divides_logits(evaluator: Evaluator, model: nn.Module, features: Dataset, rows: Dataset) -> bool:
+    """Whether dividing the last layer divides the logits, so that a temperature can be written into it."""
+    count = min(TRIED_ROWS, len(rows))
+    some = features.select(range(int((features.data.table["row"].to_numpy() < count).sum())))
+    tried = []
+    for factor in (TRIED_TEMPERATURE, 1 / TRIED_TEMPERATURE):
+        tried.append(_classified(evaluator.task, evaluator.stream(model, some, rows.select(range(count)))))
+        divide_output_layer(model, factor)
+    first, second = tried
+    assert first is not None and second is not None
+    expected = tempered(first.probabilities, TRIED_TEMPERATURE)
+    return bool(np.allclose(second.probabilities, expected, atol=TOLERANCE))
+
+
+def calibration_figures(task: Task, predictions: Mapping[str, Path]) -> dict[str, Any]:
+    """Returns the section `calibration` of metrics.json; an empty dict for tasks that predict no probabilities of labels.
+
+    Args:
+        task: the task, with the facts of its model.
+        predictions: file of each scored split.
+    """
+    temperature, threshold = task.facts.get("temperature"), task.facts.get("threshold")
+    splits = {}
+    for split, file in predictions.items():
+        classified = _classified(task, json_lines(file))
+        if classified is None:
+            return {}
+        splits[split] = quality(*classified).as_dict()
+        if temperature is not None:
+            probabilities, predicted, gold = classified
+            before = quality(tempered(probabilities, 1 / temperature), predicted, gold).as_dict()
+            splits[split]["before"] = {name: before[name] for name in ("ece", "brier", "nll", "aurc")}
+    return {"calibration": {"temperature": temperature, "threshold": threshold, "splits": splits, "recipe": RECIPES}}
+
+
+def log_calibration(metrics: Mapping[str, Any], split: str) -> None:
+    """Logs the figures of a split, and what they mean for users of the model."""
+    about = metrics.get("calibration")
+    if about is None:
+        return
+    figures = about["splits"][split]
+    was = f" (before: {figures['before']['ece']:.4f})" if "before" in figures else ""
+    logger.info("probabilities: ECE %.4f%s; accuracy on the surer half %.4f", figures["ece"], was,
+                figures["accuracy_at_coverage"]["0.5"])  # fmt: skip
+    if about["threshold"] is not None:
+        logger.info("the second class is predicted from a probability of %.4f on; transformers.pipeline does not know this "
+                    "and uses 0.5", about["threshold"])  # fmt: skip
+
+
+def _classified(task: Task, predictions: Iterable[Prediction]) -> Classified | None:
+    """Returns predictions as arrays; None if the task has no label, or its predictions no probabilities."""
+    role = next((column.role for column in task.columns if column.target and column.kind is Kind.label), None)
+    names = task.labels()
+    if role is None or names is None:
+        return None
+    ids = {name: number for number, name in enumerate(names)}
+    probabilities, pairs = [], []
+    for row in predictions:
+        shares = row.get("probabilities")
+        if not isinstance(shares, Mapping) or shares.keys() != ids.keys():
+            return None
+        probabilities.append([shares[name] for name in names])
+        pairs.append((ids[row["prediction"]], ids[row[role]]))
+    predicted, gold = np.array(pairs, dtype=np.int64).T
+    return Classified(np.array(probabilities), predicted, gold)
