@@ -11,7 +11,7 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 
 from autotune.config.enums import Visibility
-from autotune.config.schema import HubConfig
+from autotune.config.hub import HubConfig
 from autotune.errors import HubError, listing
 from autotune.publishing.card.merge import merged
 from autotune.publishing.client import call_with_retries

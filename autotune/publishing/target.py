@@ -8,8 +8,8 @@ from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import RepositoryNotFoundError
 
 from autotune.config.enums import Visibility
+from autotune.config.hub import HubConfig
 from autotune.config.rules.hub import slug
-from autotune.config.schema import HubConfig
 from autotune.errors import HubError, format_override, listing
 from autotune.publishing.client import LOGIN, call_with_retries
 
@@ -59,7 +59,7 @@ def find(hub_config: HubConfig, run: str) -> Target:
         raise HubError("the token is read-only", where="token", found=f"that of {account['name']}",
                        fix=f"{LOGIN}, with a token that may write")  # fmt: skip
     where, private = f"hub.repo={repo}", hub_config.visibility is Visibility.private
-    info = _call(lambda: _repo_info(api, repo), "asking for the repository", where, hub_config)
+    info = _call(lambda: _repo_info(api, repo), "looking at it", where, hub_config)
     if info is None:
         return Target(repo, account["name"], exists=False, private=private)
     if not info.private and private:

@@ -10,11 +10,8 @@ from autotune.config.rules.dataset import only_hub
 from autotune.config.schema import RunConfig
 from autotune.errors import AutotuneError, ConfigError, format_override
 
-EVALUATE_EVERY = re.compile(r"(?=.*[1-9])(\d+(\.\d+)?ep|\d+st)")
 MAX_NAME_BYTES = 200
 """File systems allow 255 bytes, and temporary files beside the run folder have longer names."""
-MAX_SEED = 2**63 - 1
-"""Largest seed that every random generator accepts."""
 
 
 def learning_rate(config: RunConfig) -> Iterator[AutotuneError]:
@@ -40,22 +37,9 @@ def learning_rate(config: RunConfig) -> Iterator[AutotuneError]:
             )
 
 
-def intervals(config: RunConfig) -> Iterator[AutotuneError]:
-    """Checks the intervals of evaluations and checkpoints, and that early stopping has a validation split."""
+def early_stopping(config: RunConfig) -> Iterator[AutotuneError]:
+    """Checks that early stopping has a validation split."""
     trainer, data = config.trainer, config.dataset
-    for what, where, interval in (
-        ("evaluations", "trainer.evaluate_every", trainer.evaluate_every),
-        ("checkpoints", "checkpoint.every", config.checkpoint.every),
-    ):
-        if not EVALUATE_EVERY.fullmatch(interval):
-            yield ConfigError(
-                f"{what} are counted in epochs (1ep, 0.5ep) or steps (200st)",
-                where=where,
-                found=interval,
-                fix=f"{where}={re.sub('up$', 'st', interval)}"
-                if re.fullmatch(r"[1-9]\d*up", interval)
-                else f"{where}=1ep",
-            )
     if trainer.patience is not None and data.splits.validation is None and not data.validation_fraction:
         yield ConfigError(
             "early stopping needs a validation split",
@@ -104,14 +88,6 @@ def compile_with_packing(config: RunConfig) -> Iterator[AutotuneError]:
             where="trainer.batching",
             found="packed, with trainer.compile=true",
             fix="trainer.batching=exact, or trainer.compile=false",
-        )
-
-
-def seed(config: RunConfig) -> Iterator[AutotuneError]:
-    """Checks that every random generator accepts the seed."""
-    if config.seed > MAX_SEED:
-        yield ConfigError(
-            "a seed must be smaller than 2**63", where="seed", found=str(config.seed), fix="seed=42"
         )
 
 
