@@ -66,11 +66,20 @@ def dataset_of(run: str, config: RunConfig) -> DatasetConfig:
         run: folder of the run, or another name of a saved model.
         config: configuration of the run.
     """
-    path = Path(config.dataset.path).expanduser()
-    original = Path(read_status(Path(run).expanduser()).get("folder", ""), path)
-    if path.exists() or not original.exists():
-        return config.dataset
-    return replace(config.dataset, path=str(original))
+    path = path_of(run, config.dataset.path)
+    return replace(config.dataset, path=str(path)) if path.is_absolute() else config.dataset
+
+
+def path_of(run: str, path: str) -> Path:
+    """Returns a path of a run's configuration; a relative one that does not exist here, where the run was started.
+
+    Args:
+        run: folder of the run, or another name of a saved model.
+        path: as the configuration has it.
+    """
+    here = Path(path).expanduser()
+    original = Path(read_status(Path(run).expanduser()).get("folder", ""), here)
+    return original if original.exists() and not here.exists() else here
 
 
 def _split_fingerprints(config: RunConfig) -> Mapping[str, str]:
