@@ -67,7 +67,7 @@ def read_config() -> str:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != int(os.environ[launcher.PARENT]):
         raise Interrupted("the process that started this one is gone")
-    return sys.stdin.read()
+    return sys.stdin.buffer.read().decode()  # UTF-8, whatever the locale's encoding is
 
 
 def free_port() -> int:

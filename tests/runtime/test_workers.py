@@ -41,6 +41,18 @@ open(f"{tmp_path}/{{os.environ['RANK']}}", "w").write(
         assert (tmp_path / str(rank)).read_text() == expected
 
 
+def test_the_configuration_does_not_depend_on_the_encoding_of_the_locale(monkeypatch, tmp_path):
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    script = f"""
+import pathlib, sys
+sys.path.insert(0, {str(ROOT)!r})
+from autotune.runtime.workers import read_config
+pathlib.Path({str(tmp_path)!r}, "config").write_text(read_config(), encoding="utf-8")
+"""
+    assert run_scripts(monkeypatch, script, 1, config="name: ímã\n") == 0
+    assert (tmp_path / "config").read_text(encoding="utf-8") == "name: ímã\n"
+
+
 @pytest.mark.parametrize(
     ("failure", "code"),
     [
