@@ -100,6 +100,7 @@ def faults(table: str, english: str, other: str, texts: set[str]) -> list[str]:
     wrong = {
         "no code says it": not said,
         "the values differ": places(other) != names,
+        "a value has a format in Portuguese": any(form for _, _, form, _ in Formatter().parse(other)),
         "a name stands for two values": len(set(names)) < len(names),
         "two values without anything between": "" in chunks[1:-1],
         "what is pasted differs": sorted(PASTED.findall(other)) != sorted(PASTED.findall(english)),
