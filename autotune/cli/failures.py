@@ -18,8 +18,12 @@ tracebacks: ContextVar[bool] = ContextVar("tracebacks", default=False)
 """Whether errors of users show a traceback, too (--debug)."""
 
 
-def show_error(error: Exception | KeyboardInterrupt) -> int:
-    """Prints an exception in words, a bug of ours with its traceback; returns the exit code."""
+def show_error(error: Exception | KeyboardInterrupt | SystemExit) -> int:
+    """Prints an exception in words, a bug of ours with its traceback; returns the exit code.
+
+    Args:
+        error: SystemExit if code of a run, such as a plug-in or a library, has asked to leave the interpreter.
+    """
     if isinstance(error, KeyboardInterrupt):
         report(word("interrupted") + "\n")
         return INTERRUPTED
@@ -27,7 +31,7 @@ def show_error(error: Exception | KeyboardInterrupt) -> int:
     if known is not None:
         return _refused(known, error)
     report("".join(traceback.format_exception(error)))
-    given = f", or in what the plug-in {listing(registry.plugins)} gives it" if registry.plugins else ""
+    given = f", or in the plug-in {listing(registry.plugins)}" if registry.plugins else ""
     report(local(f"this is a bug in autotune{given}: please report it with the lines above") + "\n")
     return BUG
 
@@ -41,14 +45,14 @@ def report(text: str) -> None:
             sys.stdout.flush()
 
 
-def _translated(error: Exception) -> AutotuneError | None:
+def _translated(error: BaseException) -> AutotuneError | None:
     """The same as an error for people; None for a bug of ours."""
     if isinstance(error, OSError) and is_refusal(error):
         return system_error(error, doing="read or write", elsewhere="a path of your own")
     return plugin_error(error)
 
 
-def _refused(error: AutotuneError, raised: Exception) -> int:
+def _refused(error: AutotuneError, raised: BaseException) -> int:
     if tracebacks.get():
         report("".join(traceback.format_exception(raised)))
     if launcher.rank():

@@ -21,7 +21,7 @@ from autotune.run.sweep_folder import SweepFolder, run_path
 from autotune.run.sweep_members import MemberState
 from autotune.run.sweep_table import to_markdown
 from autotune.run.sweeps import warn_of_other_rows
-from autotune.runtime import launcher, signals
+from autotune.runtime import signals
 from autotune.runtime.memory import free_memory
 
 logger = logging.getLogger(__name__)
@@ -44,16 +44,17 @@ def train(members: Sequence[Member], plugins: Sequence[str]) -> int:
         AutotuneError: the check refuses one of several; nothing was trained. Or it is the only one, and failed.
     """
     if len(members) == 1:
-        return train_one(members[0].config, plugins)
+        try:
+            return train_one(members[0].config, plugins)
+        except SystemExit as error:  # its code may be 0, and the run is not finished
+            return failures.show_error(error)
     configs = [member.config for member in members]
-    if not launcher.rank():
-        _check_all(configs)
+    _check_all(configs)
     sweep = _Sweep(members, plugins)
     with signals.handle_signals():
         sweep.train()
-    if not launcher.rank():
-        sweep.report()
-        warn_of_other_rows(configs)
+    sweep.report()
+    warn_of_other_rows(configs)
     return sweep.exit_code()
 
 
@@ -67,8 +68,7 @@ class _Sweep:
 
     def __init__(self, members: Sequence[Member], plugins: Sequence[str]) -> None:
         self._members, self._plugins = members, plugins
-        self._alone = launcher.world_size() == 1
-        self._folder = None if launcher.rank() else SweepFolder.create(members)
+        self._folder = SweepFolder.create(members)
         self._codes: dict[int, int] = {}
         """Exit codes by number of the run, from 0; none for those that have not begun."""
         self._reasons: dict[str, str] = {}
@@ -113,15 +113,11 @@ class _Sweep:
             member = self._members[number]
             command = redact(shell_words("autotune", *_words(member, self._plugins)))
             logger.warning("  %s (%s): %s", member.config.name, failed.get(number, "not begun"), command)
-        assert self._folder is not None, "rank 0 reports"
         logger.info("the table of this sweep, at any time: autotune sweep %s", shell_words(self._folder.path))
         sys.stdout.write(f"\n{to_markdown(self._folder.path.name, self._folder.read())}")
 
     def _order(self) -> list[int]:
         """Returns the numbers of the runs, those that were killed last: they may be what kills this process."""
-        numbers = range(len(self._members))
-        if self._folder is None or not self._alone:
-            return list(numbers)
         runs = self._folder.read()
         states = [run.state for run in runs]
         logger.info("sweep of %d runs, %d of them finished: %s",
@@ -129,11 +125,11 @@ class _Sweep:
         for run in runs:
             if run.state is MemberState.failed:
                 logger.info(
-                    "failed before, and is tried again: %s: %s",
+                    "failed before, and is retried: %s: %s",
                     run.run,
                     (run.reason or "").partition("\n")[0],
                 )
-        return sorted(numbers, key=lambda number: states[number] is MemberState.killed)
+        return sorted(range(len(runs)), key=lambda number: states[number] is MemberState.killed)
 
     def _train(self, number: int) -> bool:
         """Trains a run if it is not finished; returns False if another process trains it."""
@@ -141,7 +137,7 @@ class _Sweep:
         config = member.config
         # A push may still be due, and the gate judges a finished run again.
         nothing_left = config.hub.visibility is Visibility.none and not config.gate
-        if self._alone and nothing_left and _is_finished(config):
+        if nothing_left and _is_finished(config):
             self._codes[number] = 0
             return True
         logger.info("run %d of %d: %s", number + 1, len(self._members), config.name)
@@ -150,9 +146,9 @@ class _Sweep:
             self._codes[number] = train_one(config, self._plugins)
         except BrokenPipeError:
             raise
-        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - it is shown, and the next run is another one
-            if isinstance(error, LockedError) and self._alone:
-                return False
+        except LockedError:
+            return False
+        except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001 - it is shown, and the next run is another one
             self._codes[number] = failures.show_error(error)
             self._reasons[str(config.name)] = status.final_state(error)[1]
         finally:
@@ -164,13 +160,9 @@ class _Sweep:
     def _ends_after(self, number: int) -> bool:
         """Whether the sweep ends with a run: it was interrupted, or failed and nothing may follow."""
         code = self._codes[number]
-        # Several processes have lost each other where a run of theirs has failed.
-        stop_on_failure = self._members[number].config.sweep.stop_on_failure or not self._alone
-        return code in STOPPED or (code != 0 and stop_on_failure)
+        return code in STOPPED or (code != 0 and self._members[number].config.sweep.stop_on_failure)
 
     def _write_table(self) -> None:
-        if self._folder is None:
-            return
         try:
             self._folder.refresh(self._reasons)
         except DiskError as error:  # no reason to end the sweep, whose runs have folders of their own

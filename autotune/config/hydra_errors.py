@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from autotune.config.compression import suffix_of
 from autotune.config.keys import keys
 from autotune.config.overrides import key_of
-from autotune.config.proposals import proposal
+from autotune.config.proposals import proposal, valid_override
 from autotune.errors import (
     AutotuneError,
     ConfigError,
@@ -27,6 +27,7 @@ UNKNOWN_KEY = re.compile(r"Key '[^']*' (?:is not in struct|not in '\w*')\s+full_
 AMBIGUOUS = re.compile(r"Ambiguous value for argument '(.*)'")
 NULL_SECTION = re.compile(r"^$|NoneType")
 """Messages of OmegaConf if a key is set in a section that is null: an assertion without a message, or with this one."""
+NOT_OPTIONAL = re.compile(r"^field '.*' is not Optional$", re.MULTILINE)
 REDUNDANT_LINE = re.compile(
     r"(object_type|reference_type|full_key|To append|See http|Error merging|Could not override)"
 )
@@ -66,19 +67,24 @@ def translate_hydra_error(error: BaseException, words: Sequence[str], groups: Se
         return _sweep_without_multirun(sweep_match[1])
     if "Config group override must be" in text:
         return _option_is_null(overrides, groups)
-    lines = [line.strip() for line in text.splitlines()]
     full_key = re.search(r"full_key: (\S+)", text)
+    key = full_key[1] if full_key else ""
+    if NOT_OPTIONAL.search(text):
+        return ConfigError(f"{key} cannot be null", where=key, found="null", fix=valid_override(key, "null"))
+    lines = [line.strip() for line in text.splitlines()]
+    word = _find_override(key, overrides) if key else None
     return ConfigError(
         "\n".join(line for line in lines if not REDUNDANT_LINE.match(line)) or text,
-        where=_find_override(full_key[1], overrides) or full_key[1] if full_key else None,
+        where=word or key or None,
+        fix=valid_override(key, (word or "").partition("=")[2]),
     )
 
 
 def _null_section(overrides: Sequence[str]) -> ConfigError | None:
     """Returns the error for a key of a section that is switched off; None if there is no such override."""
     for section, group, option, what in (
-        ("peft", "peft", "lora", "there is no adapter that this could set"),
-        ("slurm", "cluster", "slurm", "there is no cluster that this could set"),
+        ("peft", "peft", "lora", "this key needs an adapter"),
+        ("slurm", "cluster", "slurm", "this key needs a cluster"),
     ):
         word = next((override for override in overrides if key_of(override).startswith(f"{section}.")), None)
         if word is not None and f"{group}={option}" not in overrides:
@@ -163,7 +169,7 @@ def _unknown_option(error: MissingConfigException) -> ConfigError:
 def _sweep_without_multirun(word: str) -> ConfigError:
     key, _, value = word.partition("=")
     return ConfigError(
-        "several values are several runs",
+        "several values mean several runs",
         where=word,
         fix=f"--multirun {shell_words(word)} for one run each; if it is a list: {shell_words(f'{key}=[{value}]')}",
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from omegaconf import MISSING as OMEGACONF_MISSING
 
@@ -63,3 +63,8 @@ def _fields_of(schema: type, prefix: str) -> Iterator[tuple[str, Any, Any]]:
         else:
             default = field.default_factory() if field.default_factory is not MISSING else field.default
             yield f"{prefix}{field.name}", field_type, default
+
+
+def bare_type(annotated: Any) -> Any:
+    """Returns a type without its `Annotated` metadata."""
+    return get_args(annotated)[0] if get_origin(annotated) is Annotated else annotated

@@ -5,10 +5,11 @@ Values just composed by Hydra and a saved config.yaml are checked equally strict
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from enum import Enum
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ from pydantic import TypeAdapter, ValidationError
 from autotune import registry
 from autotune.config.keys import keys
 from autotune.config.label_maps import read_map
-from autotune.config.proposals import proposal
+from autotune.config.launcher import AUTO, NUM_PROCESSES
+from autotune.config.proposals import is_valid, proposal, valid_override
 from autotune.config.rules import environment_secrets, hub_tokens, machine_rules, rules
 from autotune.config.schema import RunConfig
-from autotune.errors import AutotuneError, ConfigError, raise_all, shell_words
+from autotune.config.section import INTERVAL, LANGUAGE, NAME
+from autotune.errors import AutotuneError, ConfigError, format_override, raise_all, shell_words
 from autotune.runtime.files import read_errors
 from autotune.runtime.records import damaged, read_mapping
 
@@ -36,6 +39,19 @@ ADDED_LATER = (
     ("dataset", "label_fixes", None), ("task", "calibrate", "none"), ("task", "tune_threshold", False),
 )  # fmt: skip
 """Section, key and default of keys that older versions lacked: at their default they do not change the name of a run."""
+EXPECTED: Mapping[str, tuple[str, Callable[[str], str]]] = {
+    INTERVAL: (
+        "intervals are counted in epochs (1ep, 0.5ep) or steps (200st)",
+        lambda text: re.sub("up$", "st", text),
+    ),
+    LANGUAGE: (
+        "a language is written as a BCP 47 tag: pt, pt-BR",
+        lambda text: text.strip().replace("_", "-").partition(".")[0],
+    ),
+    NAME: ("a name is missing", str),
+    NUM_PROCESSES: ("the number of processes is 1 or more, or auto: one per GPU", lambda _: AUTO),
+}
+"""What a value must be, by the pattern of the schema or the type of the error, and the value that was probably meant."""
 
 
 def parse_config(values: Mapping[str, Any], *, to_run: bool = False) -> RunConfig:
@@ -61,7 +77,8 @@ def parse_config(values: Mapping[str, Any], *, to_run: bool = False) -> RunConfi
     task_class = registry.task(str(task["name"])).Config
     task_config, task_errors = _validate(task_class, task, ("task",))
     config, other_errors = _validate(RunConfig, {**values, "task": task_config or task_class()}, ())
-    raise_all(task_errors + other_errors)
+    if errors := task_errors + other_errors:
+        raise_all(errors + _errors_of_other_keys(values, errors, to_run=to_run))
     assert isinstance(config, RunConfig), "without errors there is a configuration"
     raise_all(rules(config) + (machine_rules(config) if to_run else []))
     return config
@@ -205,6 +222,30 @@ def _validate(
         return None, [_to_config_error(dict(detail), prefix) for detail in error.errors(include_url=False)]
 
 
+def _errors_of_other_keys(
+    values: Mapping[str, Any], errors: Sequence[AutotuneError], *, to_run: bool
+) -> list[AutotuneError]:
+    """Returns the errors that do not depend on the invalid keys, so that the user can correct all at once."""
+    invalid_keys = [str(error.where) for error in errors]
+    rest = reduce(_without, invalid_keys, values)
+    if rest == values:
+        return []
+    try:
+        parse_config(rest, to_run=to_run)
+    except AutotuneError as error:
+        return [other for other in error.errors if not any(key in str(other) for key in invalid_keys)]
+    return []
+
+
+def _without(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Returns nested dicts without a dotted key."""
+    name, _, rest = key.partition(".")
+    section = values.get(name)
+    if rest and isinstance(section, Mapping):
+        return {**values, name: _without(section, rest)}
+    return {other: value for other, value in values.items() if other != name}
+
+
 def _to_config_error(detail: Mapping[str, Any], prefix: tuple[str, ...]) -> AutotuneError:
     key = ".".join(str(part) for part in (*prefix, *detail["loc"]))
     value = "null" if detail["input"] is None else str(detail["input"])
@@ -214,8 +255,15 @@ def _to_config_error(detail: Mapping[str, Any], prefix: tuple[str, ...]) -> Auto
         return ConfigError(
             f"there is no key {key}", where=key, found=f"{shown}; {note}" if note else shown, fix=fix
         )
-    message = str(detail["msg"]).replace("Input should", f"{key} should", 1)
-    return ConfigError(message, where=key, found=shown)
+    kind = detail.get("ctx", {}).get("pattern", detail["type"])
+    if kind in EXPECTED:
+        message, repair = EXPECTED[kind]
+        shown, repaired = repr(shown), repair(value)
+        if key in keys() and is_valid(key, repaired):
+            return ConfigError(message, where=key, found=shown, fix=format_override(key, repaired))
+    else:
+        message = str(detail["msg"]).replace("Input should", f"{key} should", 1)
+    return ConfigError(message, where=key, found=shown, fix=valid_override(key, value))
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from autotune.config.keys import keys
+from autotune.config.keys import bare_type, keys
 from autotune.config.label_maps import KEY as LABEL_MAP
 from autotune.config.proposals import proposal
 from autotune.config.rules import secret_refused, token_refused
@@ -103,7 +103,8 @@ def _to_hydra(override: str, *, sweeps: bool) -> str:
     parsed = _try_parse(f"{key}{equals}{value}")
     if parsed is not None:
         split = parsed.is_sweep_override() and not sweeps
-        if (split or value != value.strip()) and keys().get(key_of(override)) in (str, str | None):
+        takes_text = bare_type(keys().get(key_of(override))) in (str, str | None)
+        if (split or value != value.strip()) and takes_text:
             return f"{key}={_hydra_literal(value)}"
         return f"{key}{equals}{value}"
     if not equals and not override.startswith("~"):

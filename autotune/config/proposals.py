@@ -15,7 +15,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from autotune.config.enums import Format
-from autotune.config.keys import defaults, keys, suggest
+from autotune.config.keys import bare_type, defaults, keys, suggest
 from autotune.config.synonyms import Synonym, synonym
 from autotune.errors import format_override, nearest
 
@@ -52,13 +52,22 @@ def proposal(
     return fix, _list_values(near)
 
 
+def valid_override(key: str, value: str) -> str | None:
+    """Returns the override of a key with the name nearest to an invalid value, else with the default; None if it has none."""
+    if key not in keys():
+        return None
+    valid = nearest(value, names_of(key)) or defaults()[key]
+    return format_override(key, valid) if valid is not None or is_valid(key, "null") else None
+
+
 def is_valid(key: str, value: str) -> bool:
     """Whether a value, as typed on a command line, has the type of a key and is in its range."""
     value_type = keys()[key]
     if value_type is Any and not value.startswith("{"):
         return False
-    if value.lower() in ("null", "none", "~") and NoneType in get_args(_bare_type(value_type)):
-        return True
+    is_optional = NoneType in get_args(bare_type(value_type))
+    if value.lower() == "null" or (is_optional and value.lower() in ("none", "~")):
+        return is_optional
     try:
         if _is_nested(value_type):
             _adapter(key).validate_python(yaml.safe_load(value))
@@ -66,7 +75,7 @@ def is_valid(key: str, value: str) -> bool:
             _adapter(key).validate_strings(value)
     except (ValidationError, yaml.YAMLError):
         return False
-    return _bare_type(value_type) is not bool or value.lower() in ("true", "false")
+    return bare_type(value_type) is not bool or value.lower() in ("true", "false")
 
 
 def _translate(alias: Synonym, value: str, values: Mapping[str, str]) -> str | None:
@@ -117,20 +126,15 @@ def _list_values(key: str) -> str | None:
 
 def names_of(key: str) -> list[str]:
     """Returns the values of a key that takes one of a fixed set; empty for other keys."""
-    for value_type in (_bare_type(keys()[key]), *get_args(_bare_type(keys()[key]))):
+    for value_type in (bare_type(keys()[key]), *get_args(bare_type(keys()[key]))):
         if isinstance(value_type, type) and issubclass(value_type, Enum):
             return [str(member.value) for member in value_type]
-    return ["true", "false"] if _bare_type(keys()[key]) is bool else []
-
-
-def _bare_type(annotated: Any) -> Any:
-    """Returns a type without its `Annotated` metadata."""
-    return get_args(annotated)[0] if hasattr(annotated, "__metadata__") else annotated
+    return ["true", "false"] if bare_type(keys()[key]) is bool else []
 
 
 def _is_nested(value_type: Any) -> bool:
     """Whether values may be lists or maps."""
-    types = (_bare_type(value_type), *get_args(_bare_type(value_type)))
+    types = (bare_type(value_type), *get_args(bare_type(value_type)))
     return bool({get_origin(member) or member for member in types} & {list, dict, Any})
 
 

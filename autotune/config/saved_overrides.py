@@ -48,6 +48,8 @@ class SavedOverrides:
             values["dataset"] = (
                 values["dataset"] | {"format": dataset["format"]} if option in set(Format) else dataset
             )
+        if any(key.split(".")[0] == "dataset" for key in chosen):
+            values["bundle"] = None  # which holds the rows as they were read in training
         for key in sorted(chosen - {"task", "dataset"}):
             _copy_value(key.split("."), composed, values, replace=key in keys())
         if path is not None:

@@ -16,14 +16,12 @@ from autotune.config.column_names import ColumnsConfig
 from autotune.config.enums import (
     Architecture,
     Batching,
-    CardLanguage,
     CheckFormat,
     CheckLevel,
     Dedup,
     Format,
     Guard,
     Normalize,
-    Offline,
     PeftMethod,
     Precision,
     Quantization,
@@ -33,14 +31,23 @@ from autotune.config.enums import (
     Sharding,
     TagRepair,
     TagScheme,
-    Visibility,
-    WhenOffline,
 )
 from autotune.config.evaluation import EvaluationConfig
+from autotune.config.hub import HubConfig
 from autotune.config.launcher import LauncherConfig
 from autotune.config.plan import PlanConfig
 from autotune.config.search import SearchConfig
-from autotune.config.section import Fraction, OptionalPositive, Positive, Strict
+from autotune.config.section import (
+    Fraction,
+    Interval,
+    LanguageTag,
+    Name,
+    OptionalName,
+    OptionalPositive,
+    Positive,
+    Seed,
+    Strict,
+)
 from autotune.config.slurm import SlurmConfig
 
 
@@ -58,11 +65,11 @@ class TaskConfig(Strict):
 class SplitsConfig(Strict):
     """Name of each split (on the Hub or in a folder), or a file. A slice may follow: train[:1000]."""
 
-    train: str | None = "train"
+    train: Name = "train"
     """Rows to learn from."""
-    validation: str | None = "validation"
+    validation: OptionalName = "validation"
     """Rows that choose the best checkpoint; made from train when it does not exist."""
-    test: str | None = "test"
+    test: OptionalName = "test"
     """Rows that are scored once, at the end; never used to choose anything."""
 
 
@@ -117,7 +124,7 @@ class DatasetConfig(Strict):
     test_fraction: Fraction = 0.0
     """Share of train that becomes test when there is none. Taken before train is sliced, so that runs with other slices
     are scored on the same rows."""
-    seed: Annotated[int, Field(ge=0)] = 42
+    seed: Seed = 42
     """Seed of the splits that are made from train. The run's own `seed` does not change them, so runs with other seeds
     are scored on the same rows."""
     limit: OptionalPositive = None
@@ -131,7 +138,7 @@ class DatasetConfig(Strict):
     """Task of the data; another `task=` is refused."""
     license: str | None = None
     """License identifier of the data, for the model card."""
-    language: str = "pt"
+    language: LanguageTag = "pt"
     """Language tag (BCP 47) of the texts."""
 
 
@@ -223,7 +230,7 @@ class TrainerConfig(Strict):
     precision: Precision = Precision.auto
     """auto: bf16 on GPUs since Ampere and on CPUs with AMX from a hidden size of 384, else fp32. tf32: fp32 numbers
     whose products a GPU rounds to 10 bits."""
-    evaluate_every: str = "1ep"
+    evaluate_every: Interval = "1ep"
     """Interval of evaluations on validation: epochs (1ep, 0.5ep) or steps (200st)."""
     patience: OptionalPositive = None
     """Early stopping: ends after this many evaluations without a better score. Evaluations in warm-up, or before the model
@@ -243,7 +250,7 @@ class TrainerConfig(Strict):
 class CheckpointConfig(Strict):
     """What a killed or interrupted run resumes from."""
 
-    every: str = "1ep"
+    every: Interval = "1ep"
     """Interval of checkpoints: epochs (1ep, 0.5ep) or steps (200st)."""
     minutes: Annotated[float, Field(gt=0)] = 15.0
     """A checkpoint is also written when the last one is this many minutes old."""
@@ -261,41 +268,6 @@ class ReportConfig(Strict):
     examples: Annotated[int, Field(ge=0)] = 0
     """Rows of the scored split to quote in the model card, with gold value and prediction; e-mail addresses, phone numbers,
     CPF, CNPJ, user names and URLs in them are masked. 0: no text of the data leaves the run folder."""
-
-
-@dataclass
-class HubConfig(Strict):
-    """The Hugging Face Hub."""
-
-    offline: Offline = Offline.auto
-    """auto: asks once whether the Hub answers and works from the cache if not; always; never."""
-    visibility: Visibility = Visibility.none
-    """Whether the finished run is pushed, and who may see it. A repository that is already public is refused
-    unless this says so."""
-    repo: str | None = None
-    """Repository: NAME or OWNER/NAME. null: your own namespace and the name of the run."""
-    revision: str = "main"
-    """Branch; created if it does not exist."""
-    every: Annotated[int | None, Field(ge=1)] = None
-    """During training, pushes the current weights to the branch `last` each time this many evaluations were made. null:
-    only the final weights, when the run is finished, and only if they are not the best ones."""
-    create_pr: bool = False
-    """Opens a pull request instead of a commit on `revision`; a second push adds to the open one."""
-    tag: str | None = None
-    """Tag for the commit."""
-    adapter_only: bool = False
-    """With peft: pushes the adapter alone, which needs its base model. false: the merged model with the adapter beside it."""
-    overwrite_card: bool = False
-    """Overwrites what people changed in autotune's own part of the card on the Hub; their text around it and their metadata
-    stay in any case."""
-    when_offline: WhenOffline = WhenOffline.refuse
-    """If the Hub cannot be reached: refuse the run before training, or train it and leave it for `autotune push RUN`."""
-    patience: Annotated[float, Field(ge=0)] = 300.0
-    """Seconds for which a push retries transient errors of the Hub."""
-    language: CardLanguage = CardLanguage.pt
-    """Language of the model card and of report.html."""
-    license: str | None = None
-    """License identifier of the model. null: derived from base model and data."""
 
 
 @dataclass
@@ -342,7 +314,7 @@ class RunConfig(Strict):
     gate.better_than=baseline: the best one without a neural network."""
     slurm: SlurmConfig | None = None
     sweep: SweepConfig = field(default_factory=SweepConfig)
-    seed: Annotated[int, Field(ge=0)] = 42
+    seed: Seed = 42
     """Seed of the order of rows, new weights and dropout. The splits have their own, dataset.seed."""
     seeds: Any = None
     """A sweep over seeds, with or without -m: a number n is n runs with the seeds seed, seed + 1, …; a list [1, 7, 9] has the

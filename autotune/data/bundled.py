@@ -1,11 +1,11 @@
 """The rows of a bundle: all splits as they were read, sliced and made, so that their sources are not needed again."""
 
 import json
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from datasets import Dataset
+from pydantic import create_model
 
 from autotune.data.cache import cached_table, iter_rows
 from autotune.data.sources import Rows
@@ -13,29 +13,20 @@ from autotune.runtime.records import Record, read_record
 
 ABOUT = "rows.json"
 """Everything about the rows but the tables and train sets that stream."""
-NOT_JSON = ("splits", "sections")
+FIELDS: dict[str, Any] = {
+    name: (hint, ...) for name, hint in get_type_hints(Rows).items() if name not in ("splits", "sections")
+}
+"""Fields of `Rows` that are JSON, each with its type."""
 
-
-class RowsRecord(Record):
-    """Schema of rows.json."""
-
-    notes: list[str]
-    fingerprint: str
-    by_split: dict[str, str]
-    names: list[str]
-    unused: dict[str, str | None]
-    source: dict[str, Any]
-    columns: dict[str, dict[str, dict[str, str]]]
-    splits: list[str]
+RowsRecord = create_model("RowsRecord", __base__=Record, splits=(list[str], ...), **FIELDS)
+"""Schema of rows.json."""
 
 
 def write_rows(rows: Rows, folder: Path) -> None:
     """Writes rows into an existing folder, for `read_rows`."""
     for split, data in rows.splits.items():
         cached_table(folder, split, lambda data=data: iter_rows(data), data.features)  # type: ignore[misc]
-    about = {
-        field.name: getattr(rows, field.name) for field in fields(rows) if field.name not in NOT_JSON
-    } | {"splits": list(rows.splits)}
+    about = {name: getattr(rows, name) for name in FIELDS} | {"splits": list(rows.splits)}
     (folder / ABOUT).write_text(json.dumps(about, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
@@ -47,6 +38,4 @@ def read_rows(folder: Path) -> Rows:
     """
     about = read_record(folder / ABOUT, RowsRecord, fix="make the bundle again", needed=True) or {}
     splits = {split: Dataset.from_file(str(folder / f"{split}.arrow")) for split in about.pop("splits")}
-    return Rows(
-        splits, **{field.name: about[field.name] for field in fields(Rows) if field.name not in NOT_JSON}
-    )
+    return Rows(splits, **{name: about[name] for name in FIELDS})

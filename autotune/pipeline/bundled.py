@@ -40,3 +40,14 @@ def open_bundle(file: str, cache: Path) -> Bundle:
                 link_or_copy(table, target)
     model = manifest["model"]
     return Bundle(read_rows(folder / bundle.ROWS), (model["name"], folder / bundle.MODEL, model["revision"]))
+
+
+def bundled_rows(file: str, cache: Path) -> Rows:
+    """Returns the rows of a bundle; unpacks it into a cache, or finds it there.
+
+    Raises:
+        AutotuneError: see `open_bundle`.
+    """
+    folder = bundle.unpack(file, cache)
+    hold(folder)
+    return read_rows(folder / bundle.ROWS)

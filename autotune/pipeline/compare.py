@@ -279,7 +279,7 @@ def _common_split(runs: Sequence[FinishedRun], split: str | None) -> str:
         if all(candidate in run.facts.metrics and run.file(candidate).is_file() for run in runs):
             return candidate
     raise ConfigError(
-        "the runs have scored no split in common",
+        "the runs have no scored split in common",
         where="autotune compare",
         found=listing(
             [f"{run.name}: {listing([name for name in SCORED if run.file(name).is_file()])}" for run in runs]

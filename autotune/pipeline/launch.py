@@ -2,8 +2,8 @@
 
 import sys
 
+from autotune.config.launcher import AUTO
 from autotune.config.load import dump_config
-from autotune.config.rules.launcher import AUTO
 from autotune.config.schema import RunConfig
 from autotune.run.status import command_words
 from autotune.runtime import launcher, workers

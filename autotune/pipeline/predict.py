@@ -1,7 +1,4 @@
-"""A finished run used: scored again, or asked for predictions.
-
-Apart from `commands`, so that a prediction imports neither the checks nor what trains and publishes.
-"""
+"""Scores a finished run again, or predicts with it. Imports neither the checks nor what trains and publishes."""
 
 import json
 import logging
@@ -13,14 +10,16 @@ from datasets import Dataset
 
 from autotune.config.schema import RunConfig
 from autotune.data.gold import require_known_labels, require_targets, without_null_labels
-from autotune.data.sources import load_file, load_rows, original_rows, rows_from_texts
+from autotune.data.sources import Rows, load_file, load_rows, original_rows, rows_from_texts
 from autotune.data.splits import scored_splits
-from autotune.errors import ConfigError, listing
+from autotune.errors import AutotuneError, ConfigError, DataError, listing, shell_words
 from autotune.metrics import recipe
+from autotune.pipeline.bundled import bundled_rows
 from autotune.pipeline.load import SavedModel, load_saved
 from autotune.pipeline.outputs import Output, inputs_of, kept, print_rows, refuse_input
 from autotune.pipeline.summary import log_scores
-from autotune.run.sweeps import dataset_of, warn_of_changed_rows
+from autotune.run.sweeps import dataset_of, path_of, warn_of_changed_rows
+from autotune.runtime.places import cache_of
 from autotune.runtime.streams import need_stdout
 from autotune.tasks.base import Scores
 from autotune.training import device
@@ -78,7 +77,7 @@ def score(loaded: SavedModel, run: str, *, data: str | None, split: str | None, 
     """
     dataset, columns, cache = loaded.config.dataset, loaded.task.columns, Path(loaded.scratch.name)
     if data is None:
-        own_rows = load_rows(dataset_of(run, loaded.config), columns, cache=cache)
+        own_rows = _own_rows(loaded, run, cache)
         warn_of_changed_rows(run, own_rows.fingerprint)
         split = split or scored_splits(own_rows.splits)[-1]
         if split not in own_rows.splits:
@@ -97,6 +96,26 @@ def score(loaded: SavedModel, run: str, *, data: str | None, split: str | None, 
         "%s, %d rows, scored in %s on %s", data or split, len(rows), loaded.evaluator.precision, device.name()
     )
     return scores
+
+
+def _own_rows(loaded: SavedModel, run: str, cache: Path) -> Rows:
+    """Returns the rows of a run: those of its bundle if it was trained from one, else those of its data set."""
+    config = loaded.config
+    file = path_of(run, config.bundle) if config.bundle is not None else None
+    if file is not None and file.is_file():
+        shared = cache_of(Path(run).expanduser().resolve().parent)
+        return bundled_rows(str(file), shared if shared.is_dir() else cache)
+    try:
+        return load_rows(dataset_of(run, config), loaded.task.columns, cache=cache)
+    except AutotuneError as error:
+        if file is None:
+            raise
+        raise DataError(
+            "the bundle that the run was trained from is missing, and its data set cannot be read",
+            where=f"bundle={config.bundle}",
+            found=error.errors[0].what,
+            fix=f"copy the bundle to {file}; or autotune evaluate {shell_words(run)} --data FILE",
+        ) from error
 
 
 def figures_of(loaded: SavedModel, scores: Scores) -> dict[str, Any]:

@@ -4,8 +4,7 @@ study.journal  all trials            trials/   a run folder per trial, named by 
 .lock-turn     who chooses values    locks/    a lock per trial, held by the process that runs it
 """
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from autotune.config.trials import override
 from autotune.errors import ConfigError
 from autotune.runtime import signals
 from autotune.runtime.files import make_folder
-from autotune.runtime.locks import acquire_lock
+from autotune.runtime.locks import acquire_lock, wait_for_lock
 
 JOURNAL = "study.journal"
 RUN, REASON, PRUNED, SAME_AS, STEPS, VALUES, IDENTITY, METRIC = (
@@ -37,7 +36,7 @@ class _SystemLock(JournalFileOpenLock):
     """A lock that the system releases when its process is killed; optuna's own would be waited for."""
 
     def acquire(self) -> bool:
-        self._file = _wait_for_lock(Path(self._lock_file), time.sleep, 0.01)
+        self._file = wait_for_lock(Path(self._lock_file))
         return True
 
     def release(self) -> None:
@@ -233,7 +232,7 @@ class Study:
 @contextmanager
 def turn(folder: Path) -> Iterator[None]:
     """Keeps other processes from choosing a trial and from writing tables inside the context."""
-    with _wait_for_lock(folder / ".lock-turn", signals.sleep, 0.1):
+    with wait_for_lock(folder / ".lock-turn", sleep=signals.sleep, pause=0.1):
         yield
 
 
@@ -306,12 +305,3 @@ def _suggest(trial: optuna.trial.Trial, key: str, space: SpaceConfig) -> Any:
         )
     # Four digits: people read and type these numbers.
     return float(f"{trial.suggest_float(key, space.low, space.high, step=space.step, log=space.log):.4g}")
-
-
-def _wait_for_lock(path: Path, sleep: Callable[[float], None], pause: float) -> IO[str]:
-    """Waits until no other process holds a lock, and takes it."""
-    while True:
-        try:
-            return acquire_lock(path)
-        except ConfigError:
-            sleep(pause)

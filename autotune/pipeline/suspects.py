@@ -20,7 +20,7 @@ from autotune.data.duplicates import text_column
 from autotune.data.folds import assign_folds, clusters
 from autotune.data.formats.formulas import guarded
 from autotune.data.sources import load_rows
-from autotune.errors import ConfigError, DataError, listing, shell_words
+from autotune.errors import ConfigError, DataError, shell_words
 from autotune.evaluation.cross_fit import FOLDS, SEED, cross_fitted
 from autotune.evaluation.suspects import entity_suspects, label_suspects
 from autotune.pipeline.check import cache_folder

@@ -12,8 +12,9 @@ from autotune import registry
 from autotune.checks.machine import environment_info, installed_packages
 from autotune.checks.show import log_report
 from autotune.config.enums import CheckLevel, Precision
+from autotune.config.hub import HubConfig
 from autotune.config.load import dump_config, parse_yaml, to_dict
-from autotune.config.schema import HubConfig, RunConfig
+from autotune.config.schema import RunConfig
 from autotune.data.cache_use import entries_in_use
 from autotune.data.splits import scored_splits
 from autotune.errors import Interrupted, shell_words

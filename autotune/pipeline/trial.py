@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.config.schema import RunConfig
-from autotune.errors import ConfigError, Interrupted
+from autotune.errors import Interrupted
 from autotune.pipeline.train import PAUSED
 from autotune.run.status import LOCK, State, read_status
 from autotune.runtime import child_process, signals
-from autotune.runtime.locks import acquire_lock
+from autotune.runtime.locks import wait_for_lock
 
 logger = logging.getLogger(__name__)
 
@@ -150,17 +150,13 @@ def _follow(
 
 def _wait_until_free(folder: Path) -> None:
     """Waits for a process that still trains a run, after the one that started it was killed."""
-    told = False
-    while folder.is_dir():
-        try:
-            acquire_lock(folder / LOCK).close()
-        except ConfigError as error:
-            if not told:
-                logger.info("waiting for %s, which trains %s", error.found, folder)
-            told = True
-            signals.sleep(signals.PAUSE)
-        else:
-            return
+    if folder.is_dir():
+        wait_for_lock(
+            folder / LOCK,
+            sleep=signals.sleep,
+            pause=signals.PAUSE,
+            on_wait=lambda holder: logger.info("waiting for %s, which trains %s", holder, folder),
+        ).close()
 
 
 def _is_complete(folder: Path) -> bool:

@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from autotune.config.enums import Visibility, WhenOffline
+from autotune.config.hub import HubConfig
 from autotune.config.load import load_config
 from autotune.config.rules.hub import push_target
-from autotune.config.schema import HubConfig, RunConfig
+from autotune.config.schema import RunConfig
 from autotune.config.secrets import redact
 from autotune.errors import AutotuneError, HubError, Interrupted, ModelError, raise_all, shell_words
 from autotune.models.files import read_folder, refuse_foreign_code

@@ -10,8 +10,9 @@ import threading
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from autotune.config.hub import HubConfig
 from autotune.config.load import load_config
-from autotune.config.schema import HubConfig, RunConfig
+from autotune.config.schema import RunConfig
 from autotune.config.secrets import redact
 from autotune.errors import AutotuneError, shell_words
 from autotune.publishing import files, schemas

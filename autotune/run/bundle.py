@@ -21,7 +21,15 @@ from autotune.config.compose import Member
 from autotune.config.load import changed_at, digest, fill_defaults, parse_config, to_dict
 from autotune.config.overrides import key_of
 from autotune.config.schema import RunConfig
-from autotune.errors import AutotuneError, ConfigError, DataError, listing, raise_all, shell_words
+from autotune.errors import (
+    AutotuneError,
+    ConfigError,
+    DataError,
+    hydra_unquote,
+    listing,
+    raise_all,
+    shell_words,
+)
 from autotune.run.manifest import Digest, find_fault, sha256
 from autotune.runtime.files import disk_errors, fsync_tree, make_folder, read_errors
 from autotune.runtime.parsing import Unreadable, parse_json, text_of
@@ -69,7 +77,7 @@ def library_versions() -> dict[str, str]:
 def bundle_of(words: Sequence[str]) -> str | None:
     """Returns the file that bundle=FILE names; None if the command line has no such override."""
     values = [word.partition("=")[2] for word in words if key_of(word) == "bundle" and "=" in word]
-    return values[-1] if values and values[-1] not in ("", "null") else None
+    return hydra_unquote(values[-1]) if values and values[-1] not in ("", "null") else None
 
 
 def read_manifest(file: str) -> dict[str, Any]:

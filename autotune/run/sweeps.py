@@ -54,8 +54,8 @@ def warn_of_changed_rows(run: str, fingerprint: str) -> None:
     """
     trained_on = _data_record(Path(run).expanduser()).get("fingerprint", fingerprint)
     if trained_on != fingerprint:
-        logger.warning("the data have changed since this run was trained (fingerprint %s, now %s), so rows that are scored "
-                       "may be among those that were learned; score a file of its own with --data FILE",
+        logger.warning("the data have changed since this run was trained (fingerprint %s, now %s), so scored rows "
+                       "may be training rows; score a separate file with --data FILE",
                        trained_on, fingerprint)  # fmt: skip
 
 
@@ -66,16 +66,23 @@ def dataset_of(run: str, config: RunConfig) -> DatasetConfig:
         run: folder of the run, or another name of a saved model.
         config: configuration of the run.
     """
-    folder = read_status(Path(run).expanduser()).get("folder", "")
     paths = {"path": config.dataset.path, "label_fixes": config.dataset.label_fixes}
-    moved = {
-        key: str(original)
-        for key, path in paths.items()
-        if path is not None
-        and not Path(path).expanduser().exists()
-        and (original := Path(folder, Path(path).expanduser())).exists()
-    }
-    return replace(config.dataset, **moved)
+    found = {key: path_of(run, path) for key, path in paths.items() if path is not None}
+    return replace(
+        config.dataset, **{key: str(path) for key, path in found.items() if path.is_absolute()}
+    )
+
+
+def path_of(run: str, path: str) -> Path:
+    """Returns a path of a run's configuration; a relative one that does not exist here, where the run was started.
+
+    Args:
+        run: folder of the run, or another name of a saved model.
+        path: as the configuration has it.
+    """
+    here = Path(path).expanduser()
+    original = Path(read_status(Path(run).expanduser()).get("folder", ""), here)
+    return original if original.exists() and not here.exists() else here
 
 
 def _split_fingerprints(config: RunConfig) -> Mapping[str, str]:

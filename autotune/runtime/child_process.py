@@ -191,6 +191,8 @@ def _exec_cli(arguments: list[str], output_file: str) -> NoReturn:
     except SystemExit as exit_:
         returncode = exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(returncode)
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:  # whatever happens: the code after this belongs to the first process
+            os._exit(returncode)

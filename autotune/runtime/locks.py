@@ -5,8 +5,7 @@ import fcntl
 import os
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -114,13 +113,31 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-@contextmanager
-def wait_for_lock(path: Path) -> Iterator[None]:
-    """Holds the lock on a file, which is made if it is missing, inside the context; waits for who else holds it.
+def wait_for_lock(
+    path: Path,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    pause: float = 0.01,
+    on_wait: Callable[[str | None], None] = lambda _: None,
+) -> IO[str]:
+    """Does what `acquire_lock` does, but waits for the process that holds the lock.
+
+    Args:
+        path: path of the file.
+        sleep: waits for a number of seconds; may raise to end the waiting.
+        pause: seconds between two tries.
+        on_wait: called with the name of the holder before the first pause.
 
     Raises:
         DiskError: the file cannot be written, or the file system has no locks.
     """
-    with disk_errors(path), path.open("ab") as file:
-        fcntl.lockf(file, fcntl.LOCK_EX)
-        yield
+    waiting = False
+    while True:
+        try:
+            with disk_errors(path):
+                return acquire_lock(path)
+        except LockedError as error:
+            if not waiting:
+                on_wait(error.found)
+            waiting = True
+            sleep(pause)

@@ -38,7 +38,7 @@ PARTING_SECONDS = 20.0
 """Time that a failed process waits until rank 0 has recorded why: a launcher kills the others once one has exited."""
 
 _runs = itertools.count()
-"""Numbers of the runs; a sweep does several in the same processes, and their keys in the store differ by it."""
+"""Numbers of the runs: a script may train several in the same processes, and their keys in the store differ by it."""
 
 
 class Ranks:

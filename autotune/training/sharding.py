@@ -123,7 +123,7 @@ def refuse_single_process(config: TrainerConfig, processes: int) -> None:
             "a model is divided among several processes, and there is one",
             where="trainer.sharding",
             found=str(config.sharding),
-            fix="torchrun --nproc-per-node=2 -m autotune …, or trainer.sharding=none",
+            fix="launcher.num_processes=2, or trainer.sharding=none",
         )
 
 

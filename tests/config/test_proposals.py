@@ -7,10 +7,10 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from autotune.config.compose import compose
-from autotune.config.keys import keys
+from autotune.config.keys import bare_type, keys
 from autotune.config.load import parse_config, to_dict
 from autotune.config.overrides import key_of, normalize_argv
-from autotune.config.proposals import proposal
+from autotune.config.proposals import is_valid, proposal, valid_override
 from autotune.config.synonyms import SYNONYMS
 from autotune.errors import AutotuneError, Findings
 
@@ -35,10 +35,8 @@ HUB = (  # data and a model that all keys suit
     "model.name_or_path=org/name",
 )
 SAMPLES = {
-    "dataset.language": ("pt",),
     "trainer.learning_rate": ("3e-5", "true"),
     "trainer.min_delta": ("0.1", "true"),
-    "launcher.num_processes": ("2", "auto"),
 }
 TASKS = {
     "dataset.columns.tokens": "ner", "dataset.columns.tags": "ner", "dataset.columns.document": "summarization",
@@ -49,7 +47,7 @@ TASKS = {
 def proposed() -> set[str]:
     found = set()
     for name, one in SYNONYMS.items():
-        texts = one.key is not None and keys()[one.key] in (str, str | None) and one.form == "{}"
+        texts = one.key is not None and bare_type(keys()[one.key]) in (str, str | None) and one.form == "{}"
         samples = SAMPLES.get(one.key or "", (str(one.key).replace(".", "_"),) if texts else VALUES)
         found |= {fix for value in samples if (fix := proposal(name, value)[0])}
     return found
@@ -76,6 +74,13 @@ def test_every_proposal_composes():
                 section = section[part]
             section[leaf] = override.value()
         parse_config(values)
+
+
+def test_what_is_proposed_for_an_invalid_value_is_valid():
+    fixes = {(key, value): valid_override(key, value) for key in keys() for value in (*VALUES, "", "null")}
+    assert fixes["trainer.precision", "16-mixed"] and fixes["trainer.epochs", "-1"] == "trainer.epochs=null"
+    for (key, _), fix in fixes.items():
+        assert fix is None or is_valid(key, shlex.split(fix)[0].partition("=")[2]), fix
 
 
 def test_what_has_no_key_is_explained():
@@ -108,6 +113,9 @@ def test_what_has_no_key_is_explained():
         (["model.path=/a/b"], "model.name_or_path=/a/b"),
         (["dataset.columns.token=t"], "dataset.columns.tokens=t"),
         (["--num-train-epochs", "5"], "trainer.epochs=5"),
+        (["num_gpus=-1"], "launcher.num_processes=auto"),
+        (["num_gpus=2"], "launcher.num_processes=2"),
+        (["n_gpu=0"], "launcher.num_processes=1"),
         (["--fp16"], "trainer.precision=fp16"),
         (["--learning_rate=1e-4"], "trainer.learning_rate=1e-4"),
         (["trainer.report_to=wandb"], None),

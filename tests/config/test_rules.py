@@ -306,6 +306,12 @@ def test_five_mistakes_are_shown_at_once(capsys):
         assert key_of(word) in printed
 
 
+def test_an_error_that_depends_on_an_invalid_key_waits(capsys):
+    assert main(["show", "trainer.max_steps=-1", "dataset.streaming=true", "task.overlap=999"]) == 2
+    printed = capsys.readouterr().err
+    assert re.findall("where: (.*)", printed) == ["trainer.max_steps", "task.overlap"]
+
+
 def test_there_are_many_and_each_is_told_apart():
     assert len(CASES) >= 100
     for cases in (CASES, DOUBTED):

@@ -91,6 +91,26 @@ def test_it_trains_without_a_network_to_the_same_bytes(made, elsewhere):
     assert not list(home.iterdir())
 
 
+def test_a_run_is_scored_again_on_the_rows_of_its_bundle(elsewhere):
+    done = (
+        forks()
+        .start("train", "bundle=b.tar", "trainer.max_steps=1", "runs=runs", "name=r", cwd=elsewhere)
+        .ended()
+    )
+    assert done.returncode == 0, done.stderr
+    again = forks().start("evaluate", "runs/r", "-o", "scores.json", cwd=elsewhere).ended()
+    assert again.returncode == 0, again.stderr
+    scores = json.loads((elsewhere / "scores.json").read_text())
+    assert (
+        scores["macro_f1"] == json.loads((elsewhere / "runs/r/metrics.json").read_text())["test"]["macro_f1"]
+    )
+    (elsewhere / "b.tar").unlink()
+    lost = forks().start("evaluate", "runs/r", cwd=elsewhere).ended()
+    assert lost.returncode == 2
+    assert "the bundle that the run was trained from is missing" in lost.stderr
+    assert "autotune evaluate runs/r --data FILE" in lost.stderr
+
+
 def test_the_bundle_does_not_hold_code_or_the_working_folder(made):
     with tarfile.open(made / "b.tar") as tar:
         names = tar.getnames()
@@ -117,6 +137,12 @@ def test_keys_that_shape_no_rows_may_be_set_and_swept(made):
     assert full.trainer.learning_rate == full.model.learning_rate
     (equal,) = configured(tar, "dataset.test_fraction=0.2")
     assert equal.name == same.name
+
+
+def test_a_bundle_may_have_any_name(made, tmp_path):
+    copy = Path(shutil.copy(made / "b.tar", tmp_path / "é (1), d'água.tar"))
+    (config,) = configured(copy)
+    assert config.bundle == str(copy)
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,18 @@ def test_a_bug_in_one_run_ends_neither_the_sweep_nor_the_controller_and_is_retri
     assert starts(tmp_path) == [1, 1]
 
 
+def test_a_run_that_leaves_the_interpreter_has_failed_and_the_next_one_is_trained(tmp_path):
+    leaving = FAILING.replace('RuntimeError("a bug")', "SystemExit(0)")
+    done = forks().start("1", *WORDS, "seeds=[1,2]", cwd=tmp_path, code=leaving).ended()
+    assert done.returncode == 70
+    assert [(one["state"], one["reason"]) for one in members(tmp_path)] == [
+        ("failed", "SystemExit: 0"), ("finished", None),
+    ]  # fmt: skip
+    alone = forks().start("1", *WORDS, "seed=1", cwd=tmp_path, code=leaving).ended()
+    assert alone.returncode == 70
+    assert "SystemExit: 0" in alone.stderr
+
+
 def test_the_first_failure_ends_the_sweep_where_that_is_asked_for(tmp_path):
     words = (*WORDS, "seeds=[1,2]", "sweep.stop_on_failure=true")
     done = forks().start("1,2", *words, cwd=tmp_path, code=FAILING).ended()

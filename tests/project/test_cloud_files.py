@@ -154,7 +154,7 @@ def test_the_pods_are_not_root_keep_their_runs_and_take_the_token_from_a_secret(
         mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
         (words,) = [[word for word in container["args"] if re.match(r"[\w.]+=", word)]]
         (config,) = compose(words)
-        assert mounts["/work"] in claims and Path(config.runs).is_relative_to("/work")
+        assert mounts["/workspace"] in claims and Path(config.runs).is_relative_to("/workspace")
         assert mounts[env["HF_HOME"]["value"]] in claims
 
 

@@ -41,6 +41,18 @@ open(f"{tmp_path}/{{os.environ['RANK']}}", "w").write(
         assert (tmp_path / str(rank)).read_text() == expected
 
 
+def test_the_configuration_does_not_depend_on_the_encoding_of_the_locale(monkeypatch, tmp_path):
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    script = f"""
+import pathlib, sys
+sys.path.insert(0, {str(ROOT)!r})
+from autotune.runtime.workers import read_config
+pathlib.Path({str(tmp_path)!r}, "config").write_text(read_config(), encoding="utf-8")
+"""
+    assert run_scripts(monkeypatch, script, 1, config="name: ímã\n") == 0
+    assert (tmp_path / "config").read_text(encoding="utf-8") == "name: ímã\n"
+
+
 @pytest.mark.parametrize(
     ("failure", "code"),
     [
@@ -133,4 +145,4 @@ def test_one_that_starts_after_its_parent_has_died_ends_at_once(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
     )
-    assert "the process that started this one is gone" in done.stderr
+    assert "the process that started this one has ended" in done.stderr

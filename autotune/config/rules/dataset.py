@@ -17,8 +17,6 @@ from autotune.config.split_spec import FILE_NAME, SPLITS, parse_split
 from autotune.errors import AutotuneError, ConfigError, format_override, listing, nearest
 
 NO_DELIMITER = (*BINARY, *FOLDERS, Format.json, Format.jsonl, Format.spans, Format.fasttext)
-LANGUAGE_TAG = re.compile(r"(?:[A-Za-z]{2,8}|x)(?:-[A-Za-z0-9]{1,8})*")
-"""The syntax of BCP 47 (RFC 5646)."""
 
 
 def path(config: RunConfig) -> Iterator[AutotuneError]:
@@ -118,7 +116,7 @@ def hub_keys(config: RunConfig) -> Iterator[AutotuneError]:
         suffix_of(Path(data.path))
     )
     if data.format not in (Format.auto, Format.hub) or (data.format is Format.auto and is_local):
-        yield from only_hub(data, "data of the Hub have these, and these data are local")
+        yield from only_hub(data, "these keys are for Hub data sets, and the data are local")
         return
     used = {name for split in SPLITS for name in _split_names(data, split)}
     files = data.data_files
@@ -247,17 +245,4 @@ def row_counts(config: RunConfig) -> Iterator[AutotuneError]:
             where="trainer.max_steps",
             found="dataset.streaming=true and trainer.max_steps=null",
             fix="trainer.max_steps=10000",
-        )
-
-
-def language(config: RunConfig) -> Iterator[AutotuneError]:
-    """Checks that the language is a BCP 47 tag."""
-    tag = config.dataset.language
-    if not LANGUAGE_TAG.fullmatch(tag):
-        repaired = tag.strip().replace("_", "-").partition(".")[0]
-        yield ConfigError(
-            "a language is written as a BCP 47 tag: pt, pt-BR",
-            where="dataset.language",
-            found=repr(tag),
-            fix=f"dataset.language={repaired if LANGUAGE_TAG.fullmatch(repaired) else 'pt'}",
         )

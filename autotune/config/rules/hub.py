@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from autotune.config.enums import Offline, Quantization, Visibility, WhenOffline
+from autotune.config.hub import HubConfig
 from autotune.config.rules.addresses import hub_address
 from autotune.config.rules.licenses import LICENSES
-from autotune.config.schema import HubConfig, RunConfig
+from autotune.config.schema import RunConfig
 from autotune.errors import AutotuneError, ConfigError, format_override, nearest
 
 NAME_PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")

@@ -24,14 +24,7 @@ def columns(config: RunConfig) -> Iterator[AutotuneError]:
     role_sets = [roles, ["text", "spans"]] if Kind.words in _column_kinds(config) else [roles]
     allowed_roles = dict.fromkeys([role for role_set in role_sets for role in role_set] + ["id", "group"])
     for role, name in names.items():
-        if not name.strip():
-            yield ConfigError(
-                "a column has no name",
-                where=f"dataset.columns.{role}",
-                found=repr(name),
-                fix=f"dataset.columns.{role}=null",
-            )
-        elif role not in allowed_roles:
+        if role not in allowed_roles:
             yield ConfigError(
                 f"task={config.task.name} has no role {role}",
                 where=f"dataset.columns.{role}",
@@ -41,7 +34,7 @@ def columns(config: RunConfig) -> Iterator[AutotuneError]:
     for role_set in role_sets:
         for first, second in combinations(role_set, 2):
             name = names.get(first, first)
-            if name == names.get(second, second) and name.strip():
+            if name == names.get(second, second):
                 yield ConfigError(
                     f"one column cannot be {first} and {second}",
                     where=f"dataset.columns.{second if second in names else first}",
@@ -91,7 +84,9 @@ def labels(config: RunConfig) -> Iterator[AutotuneError]:
         "there are no labels" if not names else None,
         "a label has no name" if "" in names else None,
         "a label is named twice" if len(set(names)) < len(names) else None,
-        "labels of a task with tags are entity types; O, B- and I- come by themselves" if tagged else None,
+        "labels of a task with tags are entity types; O, B- and I- are added automatically"
+        if tagged
+        else None,
         "an entity type has no hyphen at its ends"
         if of_tags and any(repaired_type(name) for name in names if name and name not in tagged)
         else None,

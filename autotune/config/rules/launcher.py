@@ -1,27 +1,13 @@
-"""Rules for the processes of a run: what the configuration asks for, and what an external launcher has started."""
+"""Rules for processes that an external launcher has started: they must fit what the configuration asks for."""
 
 import os
 from collections.abc import Iterator
 
 from autotune.config.enums import Precision
+from autotune.config.launcher import AUTO
 from autotune.config.schema import RunConfig
 from autotune.errors import AutotuneError, ConfigError
 from autotune.runtime import launcher
-
-AUTO = "auto"
-"""Value of launcher.num_processes: one process per GPU."""
-
-
-def num_processes(config: RunConfig) -> Iterator[AutotuneError]:
-    """Checks that the number of processes is a number from 1, or auto."""
-    value = config.launcher.num_processes
-    if value != AUTO and (isinstance(value, str) or value < 1):
-        yield ConfigError(
-            "the number of processes is 1 or more, or auto: one per GPU",
-            where="launcher.num_processes",
-            found=str(value),
-            fix="launcher.num_processes=2",
-        )
 
 
 def external_processes(config: RunConfig) -> Iterator[AutotuneError]:

@@ -8,28 +8,6 @@ from autotune.config.split_spec import SPLITS, Slice, parse_split
 from autotune.errors import AutotuneError, ConfigError, format_override
 
 
-def names(config: RunConfig) -> Iterator[AutotuneError]:
-    """Checks that there is a train split, and that no split has an empty name."""
-    splits = config.dataset.splits
-    if splits.train is None:
-        yield ConfigError(
-            "a train split is required",
-            where="dataset.splits.train",
-            found="null",
-            fix="dataset.splits.train=train",
-        )
-    for split in SPLITS:
-        name = getattr(splits, split)
-        if name is not None and not name.strip():
-            yield ConfigError(
-                "a split has no name",
-                where=f"dataset.splits.{split}",
-                found=repr(name),
-                fix=format_override(f"dataset.splits.{split}", split)
-                + (", or null for none" if split != "train" else ""),
-            )
-
-
 def splits_overlap(config: RunConfig) -> Iterator[AutotuneError]:
     """Checks that train, validation and test have no rows in common.
 

@@ -10,11 +10,8 @@ from autotune.config.rules.dataset import only_hub
 from autotune.config.schema import RunConfig
 from autotune.errors import AutotuneError, ConfigError, format_override
 
-EVALUATE_EVERY = re.compile(r"(?=.*[1-9])(\d+(\.\d+)?ep|\d+st)")
 MAX_NAME_BYTES = 200
 """File systems allow 255 bytes, and temporary files beside the run folder have longer names."""
-MAX_SEED = 2**63 - 1
-"""Largest seed that every random generator accepts."""
 
 
 def learning_rate(config: RunConfig) -> Iterator[AutotuneError]:
@@ -40,22 +37,9 @@ def learning_rate(config: RunConfig) -> Iterator[AutotuneError]:
             )
 
 
-def intervals(config: RunConfig) -> Iterator[AutotuneError]:
-    """Checks the intervals of evaluations and checkpoints, and that early stopping has a validation split."""
+def early_stopping(config: RunConfig) -> Iterator[AutotuneError]:
+    """Checks that early stopping has a validation split."""
     trainer, data = config.trainer, config.dataset
-    for what, where, interval in (
-        ("evaluations", "trainer.evaluate_every", trainer.evaluate_every),
-        ("checkpoints", "checkpoint.every", config.checkpoint.every),
-    ):
-        if not EVALUATE_EVERY.fullmatch(interval):
-            yield ConfigError(
-                f"{what} are counted in epochs (1ep, 0.5ep) or steps (200st)",
-                where=where,
-                found=interval,
-                fix=f"{where}={re.sub('up$', 'st', interval)}"
-                if re.fullmatch(r"[1-9]\d*up", interval)
-                else f"{where}=1ep",
-            )
     if trainer.patience is not None and data.splits.validation is None and not data.validation_fraction:
         yield ConfigError(
             "early stopping needs a validation split",
@@ -107,14 +91,6 @@ def compile_with_packing(config: RunConfig) -> Iterator[AutotuneError]:
         )
 
 
-def seed(config: RunConfig) -> Iterator[AutotuneError]:
-    """Checks that every random generator accepts the seed."""
-    if config.seed > MAX_SEED:
-        yield ConfigError(
-            "a seed must be smaller than 2**63", where="seed", found=str(config.seed), fix="seed=42"
-        )
-
-
 def run_name(config: RunConfig) -> Iterator[AutotuneError]:
     """Checks that the name of the run is valid for a folder inside the folder of runs."""
     name = config.name
@@ -137,7 +113,7 @@ def runs_folder(config: RunConfig) -> Iterator[AutotuneError]:
     file = next((path for path in (folder, *folder.parents) if is_file(path)), None)
     if not config.runs.strip() or file is not None:
         yield ConfigError(
-            "run folders are in a folder" + (f", and {file} is a file" if file else ""),
+            "runs must be a folder" + (f", and {file} is a file" if file else ""),
             where="runs",
             found=repr(config.runs),
             fix=format_override("runs", str(file.parent / f"{file.stem}_runs") if file else "runs"),
@@ -148,7 +124,9 @@ def local_file(config: RunConfig) -> Iterator[AutotuneError]:
     """Checks that no keys of the Hub are set for a file on this machine."""
     data = config.dataset
     if config.bundle is None and data.format is Format.auto and is_file(Path(data.path).expanduser()):
-        yield from only_hub(data, f"data of the Hub have these, and {data.path} is a file on this machine")
+        yield from only_hub(
+            data, f"these keys are for Hub data sets, and {data.path} is a file on this machine"
+        )
 
 
 def is_file(path: Path) -> bool:
