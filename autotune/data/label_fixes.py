@@ -110,7 +110,9 @@ class _Index:
         self.beyond_limit = 0
         """Number of lines about rows that do not exist because of `dataset.limit`."""
         self._gold = {split: list(iter_column(data, role)) for split, data in splits.items()}
-        self._labels = sorted({label for labels in self._gold.values() for label in labels} | set(config.labels or ()))
+        self._labels = sorted(
+            {label for labels in self._gold.values() for label in labels} | set(config.labels or ())
+        )
         self._places: dict[str, list[Place]] = {}
         for split, data in splits.items():
             for position, name in enumerate(iter_column(data, "id")):

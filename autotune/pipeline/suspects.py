@@ -20,7 +20,7 @@ from autotune.data.duplicates import text_column
 from autotune.data.folds import assign_folds, clusters
 from autotune.data.formats.formulas import guarded
 from autotune.data.sources import load_rows
-from autotune.errors import ConfigError, DataError, listing, shell_words
+from autotune.errors import ConfigError, DataError, shell_words
 from autotune.evaluation.cross_fit import FOLDS, SEED, cross_fitted
 from autotune.evaluation.suspects import entity_suspects, label_suspects
 from autotune.pipeline.check import cache_folder
@@ -99,7 +99,9 @@ def _write(config: RunConfig, output: Output, run: FinishedRun | None) -> int:
                     suspect["gold"], suspect["suggested"])  # fmt: skip
     if Kind.label in kinds and ranked:
         fixes = shell_words(f"dataset.label_fixes={output.path}")
-        logger.info("nothing was changed: write the right label into the column `label` and train with %s", fixes)
+        logger.info(
+            "nothing was changed: write the right label into the column `label` and train with %s", fixes
+        )
     return 0
 
 
@@ -168,7 +170,9 @@ def _entities(run: FinishedRun, rows: Mapping[str, Dataset]) -> Iterator[Suspect
 
 def _predicted(run: FinishedRun, rows: Mapping[str, Dataset]) -> list[str]:
     """Returns the splits that a run has predicted and not learned from."""
-    return [split for split in rows if split != "train" and (run.folder / f"predictions_{split}.jsonl").is_file()]
+    return [
+        split for split in rows if split != "train" and (run.folder / f"predictions_{split}.jsonl").is_file()
+    ]
 
 
 def _probabilities(run: FinishedRun, split: str, names: list[str]) -> NDArray[np.float64]:

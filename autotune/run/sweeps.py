@@ -67,15 +67,14 @@ def dataset_of(run: str, config: RunConfig) -> DatasetConfig:
         config: configuration of the run.
     """
     folder = read_status(Path(run).expanduser()).get("folder", "")
-    paths = {"path": config.dataset.path, "label_fixes": config.dataset.label_fixes}
-    moved = {
-        key: str(original)
-        for key, path in paths.items()
-        if path is not None
-        and not Path(path).expanduser().exists()
-        and (original := Path(folder, Path(path).expanduser())).exists()
-    }
-    return replace(config.dataset, **moved)
+
+    def found(name: str) -> str:
+        path = Path(name).expanduser()
+        original = Path(folder, path)
+        return name if path.exists() or not original.exists() else str(original)
+
+    dataset, fixes = config.dataset, config.dataset.label_fixes
+    return replace(dataset, path=found(dataset.path), label_fixes=None if fixes is None else found(fixes))
 
 
 def _split_fingerprints(config: RunConfig) -> Mapping[str, str]:

@@ -37,10 +37,10 @@ __all__ = [
 ERRORS = (
     dataset.path, dataset.task_matches_dataset, dataset.hub_keys, dataset.format_options, dataset.row_counts, dataset.language,
     splits.names, splits.splits_overlap, labels.columns, labels.tags, labels.labels, labels.label_map_targets,
-    labels.keys_without_labels, labels.label_fixes, model.one_base_model, model.base_model_name, model.tiny_model_keys, model.lengths,
-    model.tokenizer, model.target_modules, model.bundled_base, model.t5_in_fp16, trainer.learning_rate, trainer.intervals,
-    trainer.compile_with_packing, trainer.sharding, trainer.seed, launcher.num_processes, run_name, hub.push_keys,
-    gate.conditions, slurm.values, slurm.time_limit, slurm.options, search.spaces, search.pruning,
+    labels.keys_without_labels, labels.label_fixes, model.one_base_model, model.base_model_name, model.tiny_model_keys,
+    model.lengths, model.tokenizer, model.target_modules, model.bundled_base, model.t5_in_fp16, trainer.learning_rate,
+    trainer.intervals, trainer.compile_with_packing, trainer.sharding, trainer.seed, launcher.num_processes, run_name,
+    hub.push_keys, gate.conditions, slurm.values, slurm.time_limit, slurm.options, search.spaces, search.pruning,
 )  # fmt: skip
 MACHINE = (
     trainer.runs_folder, trainer.local_file, launcher.external_processes, launcher.accelerate_precision,
