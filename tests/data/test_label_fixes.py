@@ -54,6 +54,13 @@ def test_what_does_not_fit_is_refused(fixed, line, said):
     assert "fixes.csv, row 0" in str(caught.value)
 
 
+def test_two_lines_that_contradict_each_other_are_refused(load, write):
+    data = write("c.csv", "text,label\nx,a\ny,b\nz,c\n")
+    fixes = write("f.csv", HEADER + "0,a,b\n0,a,b\n0,a,c\n")
+    with pytest.raises(DataError, match="an earlier line gives the row another label"):
+        load("sentiment", data, label_fixes=str(fixes))
+
+
 def test_a_file_without_the_columns_or_that_is_not_there_is_refused(fixed, load, write):
     with pytest.raises(DataError, match="has no column gold"):
         fixed("id,label\n3,a\n")
