@@ -20,9 +20,15 @@ RARE = 1000
 
 
 class TfidfClassifier:
-    """Classifies texts by a linear model of TF-IDF weights; deterministic."""
+    """Classifies texts by a linear model of TF-IDF weights; deterministic.
 
-    def __init__(self) -> None:
+    Args:
+        balanced: whether rows of rare classes count more, as a score that is a mean over classes wants it; else
+            probabilities follow how frequent the classes are.
+    """
+
+    def __init__(self, *, balanced: bool = True) -> None:
+        self._class_weight = "balanced" if balanced else None
         self.classes: list[str] = []
         self._model: Any = None
 
@@ -37,7 +43,7 @@ class TfidfClassifier:
             ngram_range=(1, 2), token_pattern=r"\w+|[^\w\s]", sublinear_tf=True, min_df=least
         )
         characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, min_df=least)
-        regression = LogisticRegression(C=10, class_weight="balanced", max_iter=1000)
+        regression = LogisticRegression(C=10, class_weight=self._class_weight, max_iter=1000)
         self._model = make_pipeline(make_union(words, characters), regression)
         self._model.fit([text[:TEXT] for text in texts], list(labels))
         self.classes = [str(name) for name in regression.classes_]

@@ -19,7 +19,11 @@ def run(words: list[str], _: Sequence[str]) -> int:
         "run", metavar="RUN", nargs="?", help="folder of a finished run; without it, key=value as in training"
     )
     parser.add_argument(
-        "-o", "--output", metavar="FILE", default="suspects.csv", help="csv, tsv, xlsx or jsonl (default: suspects.csv)"
+        "-o",
+        "--output",
+        metavar="FILE",
+        default="suspects.csv",
+        help="csv, tsv, xlsx or jsonl (default: suspects.csv)",
     )
     parser.offer("--force")
     overrides = parser.take_overrides(words)
@@ -32,7 +36,9 @@ def run(words: list[str], _: Sequence[str]) -> int:
         )
     from autotune.pipeline import outputs
 
-    output = outputs.checked(arguments.output, inputs=[], allowed=FORMS, default=Form.csv, force=arguments.force)
+    output = outputs.checked(
+        arguments.output, inputs=[], allowed=FORMS, default=Form.csv, force=arguments.force
+    )
     if arguments.run is not None:
         from autotune.cli.environment import set_modes_for
 

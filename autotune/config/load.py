@@ -104,8 +104,8 @@ def fill_defaults(config: RunConfig, readable: str) -> RunConfig:
 def digest(config: RunConfig) -> str:
     """Returns the first eight hexadecimal digits of the SHA-256 over everything that affects the result."""
     identity = to_dict(config)
-    for key in NOT_IDENTITY:
-        *sections, last = key.split(".")
+    for path in NOT_IDENTITY:
+        *sections, last = path.split(".")
         section = identity
         for name in sections:
             section = section[name]
@@ -113,9 +113,9 @@ def digest(config: RunConfig) -> str:
     if identity["dataset"]["seed"] == config.seed:
         # Older versions had no dataset.seed; without it the hash is the same, so their run folders are still found.
         del identity["dataset"]["seed"]
-    for section, key, default in ADDED_LATER:
-        if identity[section].get(key, default) == default:
-            identity[section].pop(key, None)
+    for name, key, default in ADDED_LATER:
+        if identity[name].get(key, default) == default:
+            identity[name].pop(key, None)
     if config.dataset.label_fixes is not None:
         identity["dataset"]["label_fixes"] = _content_digest(config.dataset.label_fixes)
     # Through JSON first: label_map may have numbers and text as keys, which cannot be sorted together.

@@ -1,7 +1,8 @@
 """Folds of rows for cross-fitting: rows that belong together are in one fold."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,21 +25,26 @@ def clusters(texts: Sequence[str], groups: Sequence[str] | None = None) -> NDArr
     Returns:
         int64 (rows,), from 0.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     first = first_positions(hashes(texts, alike_form))
-    rows = np.arange(len(texts))
-    edges = [np.stack([rows, first])]
-    distinct = np.flatnonzero(first == rows)
+    parents = first.tolist()
+
+    def root(row: int) -> int:
+        while parents[row] != row:
+            parents[row] = row = parents[parents[row]]
+        return row
+
+    distinct = np.flatnonzero(first == np.arange(len(first))).tolist()
+    pairs: Iterable[tuple[int, int]] = ()
     if len(distinct) <= MAX_NEAR_TEXTS:
-        forms = {int(number): alike_form(texts[number]) for number in distinct}
-        edges.append(np.array(list(near_duplicates(forms, SIMILARITY)), dtype=np.int64).reshape(-1, 2).T)
+        pairs = near_duplicates({row: alike_form(texts[row]) for row in distinct}, SIMILARITY)
     if groups is not None:
-        edges.append(np.stack([rows, first_positions(hashes(groups, str))]))
-    left, right = np.concatenate(edges, axis=1)
-    graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(len(texts), len(texts)))
-    return connected_components(graph, directed=False)[1].astype(np.int64)
+        pairs = chain(pairs, enumerate(first_positions(hashes(groups, str)).tolist()))
+    for left, right in pairs:
+        parents[root(left)] = root(right)
+    roots = np.array([root(row) for row in range(len(texts))], dtype=np.int64)
+    _, numbers, inverse = np.unique(roots, return_index=True, return_inverse=True)
+    order = np.argsort(np.argsort(numbers))  # clusters are numbered in the order of their first rows
+    return order[inverse].astype(np.int64)
 
 
 def assign_folds(

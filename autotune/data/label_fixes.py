@@ -72,11 +72,19 @@ def fix_labels(
     fixes: dict[Place, str] = {}
     errors: list[DataError] = []
     for number, row in enumerate(_read(file, config)):
-        fix = index.fix(row, f"{file}, row {number}")
+        where = f"{file}, row {number}"
+        fix = index.fix(row, where)
         if isinstance(fix, DataError):
             errors.append(fix)
-        elif fix is not None:
-            fixes[fix[0]] = fix[1]
+        elif fix is not None and fixes.setdefault(*fix) != fix[1]:
+            errors.append(
+                DataError(
+                    "an earlier line gives the row another label",
+                    where=where,
+                    found=f"id {row['id']}: {fixes[fix[0]]!r}, now {fix[1]!r}",
+                    fix="delete one of the lines",
+                )
+            )
     raise_all(errors[:MAX_ERRORS])
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     counts = {split: sum(place.split == split for place in fixes) for split in splits}
@@ -110,7 +118,9 @@ class _Index:
         self.beyond_limit = 0
         """Number of lines about rows that do not exist because of `dataset.limit`."""
         self._gold = {split: list(iter_column(data, role)) for split, data in splits.items()}
-        self._labels = sorted({label for labels in self._gold.values() for label in labels} | set(config.labels or ()))
+        self._labels = sorted(
+            {label for labels in self._gold.values() for label in labels} | set(config.labels or ())
+        )
         self._places: dict[str, list[Place]] = {}
         for split, data in splits.items():
             for position, name in enumerate(iter_column(data, "id")):

@@ -29,7 +29,10 @@ def label_suspects(probabilities: NDArray[np.float64], labels: NDArray[np.int64]
     rows = np.arange(len(labels))
     own = probabilities[rows, labels]
     thresholds = np.array(
-        [own[labels == label].mean() if (labels == label).any() else np.inf for label in range(probabilities.shape[1])]
+        [
+            own[labels == label].mean() if (labels == label).any() else np.inf
+            for label in range(probabilities.shape[1])
+        ]
     )
     reached = np.where(probabilities >= thresholds, probabilities, -1.0)
     suspicious = (reached.max(axis=1) >= 0) & (reached.argmax(axis=1) != labels)

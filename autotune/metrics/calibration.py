@@ -16,6 +16,8 @@ COVERAGES = (0.9, 0.8, 0.5)
 """Shares of the rows, the most confident ones, whose accuracy is reported."""
 TEMPERATURES = (0.05, 20.0)
 """Smallest and greatest temperature that is fitted."""
+HALVINGS = 50
+"""Steps of the bisection that finds the temperature."""
 SMALLEST = 1e-300
 """Least probability whose logarithm is taken."""
 
@@ -91,7 +93,11 @@ def reliability(confidence: Floats, right: NDArray[np.bool_]) -> list[Bin]:
     # Closed on the right, as in the paper: 1.0 is in the last bin.
     bins = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
     return [
-        Bin(float(confidence[bins == number].mean()), float(right[bins == number].mean()), int((bins == number).sum()))
+        Bin(
+            float(confidence[bins == number].mean()),
+            float(right[bins == number].mean()),
+            int((bins == number).sum()),
+        )
         for number in np.unique(bins)
     ]
 
@@ -132,8 +138,6 @@ def fit_temperature(probabilities: Floats, gold: Ids) -> float | None:
     Returns:
         The temperature, within `TEMPERATURES`; None if all rows are predicted right, as no temperature is then the best.
     """
-    from scipy.optimize import brentq
-
     rows = np.arange(len(gold))
     if (probabilities.argmax(axis=1) == gold).all():
         return None
@@ -143,10 +147,12 @@ def fit_temperature(probabilities: Floats, gold: Ids) -> float | None:
         expected = (tempered(probabilities, 1 / inverse) * logits).sum(axis=1)
         return float((expected - logits[rows, gold]).mean())
 
+    # Bisection: the slope grows with the inverse, and ends at the limits where it has no root between them.
     lowest, highest = 1 / TEMPERATURES[1], 1 / TEMPERATURES[0]
-    if slope(lowest) >= 0:
-        return TEMPERATURES[1]
-    return TEMPERATURES[0] if slope(highest) <= 0 else float(1 / brentq(slope, lowest, highest, xtol=1e-10))
+    for _ in range(HALVINGS):
+        middle = (lowest + highest) / 2
+        lowest, highest = (middle, highest) if slope(middle) < 0 else (lowest, middle)
+    return 2 / (lowest + highest)
 
 
 def fit_threshold(probabilities: Floats, gold: Ids) -> float:

@@ -49,7 +49,9 @@ class Classified(NamedTuple):
     gold: Ids
 
 
-def calibrate(evaluator: Evaluator, model: nn.Module, features: Dataset | None, rows: Dataset | None, ranks: Ranks) -> None:
+def calibrate(
+    evaluator: Evaluator, model: nn.Module, features: Dataset | None, rows: Dataset | None, ranks: Ranks
+) -> None:
     """Fits what the task asks for on validation; changes the last layer of the model and the facts of the task.
 
     Args:
@@ -63,7 +65,9 @@ def calibrate(evaluator: Evaluator, model: nn.Module, features: Dataset | None, 
     if not any(task.calibration()):
         return
     assert features is not None and rows is not None, "the task has refused a run without validation"
-    values = json.loads(ranks.share_text("calibration", lambda: json.dumps(_fit(evaluator, model, features, rows))))
+    values = json.loads(
+        ranks.share_text("calibration", lambda: json.dumps(_fit(evaluator, model, features, rows)))
+    )
     if (temperature := values.get("temperature")) is not None:
         divide_output_layer(model, temperature)
     task.facts |= values
@@ -73,21 +77,34 @@ def _fit(evaluator: Evaluator, model: nn.Module, features: Dataset, rows: Datase
     """Returns the temperature and the threshold that the task asks for, where they can be fitted."""
     task, values = evaluator.task, dict[str, float]()
     classified = _classified(task, evaluator.stream(model, features, rows))
-    assert classified is not None, "a task that is calibrated predicts probabilities"
+    if classified is None:
+        logger.warning(
+            "nothing was fitted on validation: this task does not predict probabilities of one label"
+        )
+        return values
     probabilities, predicted, gold = classified
     if len(gold) < FEW_ROWS:
-        logger.warning("temperature or threshold are fitted on %d rows of validation only, so mostly on chance", len(gold))
+        logger.warning(
+            "temperature or threshold are fitted on %d rows of validation only, so mostly on chance",
+            len(gold),
+        )
     if task.calibration().temperature:
         temperature = fit_temperature(probabilities, gold)
         if temperature is None:
-            logger.warning("no temperature was fitted: validation has no error, so the surest probabilities would be the best")
+            logger.warning(
+                "no temperature was fitted: validation has no error, so the surest probabilities would be the best"
+            )
         elif not _divides_logits(evaluator, model, features, rows):
-            logger.warning("no temperature was fitted: the last layer of this model does not compute its logits")
+            logger.warning(
+                "no temperature was fitted: the last layer of this model does not compute its logits"
+            )
         else:
             values["temperature"] = temperature
             probabilities = tempered(probabilities, temperature)
             before, after = (
-                expected_calibration_error(reliability(shares[np.arange(len(gold)), predicted], predicted == gold))
+                expected_calibration_error(
+                    reliability(shares[np.arange(len(gold)), predicted], predicted == gold)
+                )
                 for shares in (classified.probabilities, probabilities)
             )
             logger.info("temperature %.4f, fitted on %d rows of validation: ECE there %.4f, was %.4f",
@@ -130,7 +147,14 @@ def calibration_figures(task: Task, predictions: Mapping[str, Path]) -> dict[str
             probabilities, predicted, gold = classified
             before = quality(tempered(probabilities, 1 / temperature), predicted, gold).as_dict()
             splits[split]["before"] = {name: before[name] for name in ("ece", "brier", "nll", "aurc")}
-    return {"calibration": {"temperature": temperature, "threshold": threshold, "splits": splits, "recipe": RECIPES}}
+    return {
+        "calibration": {
+            "temperature": temperature,
+            "threshold": threshold,
+            "splits": splits,
+            "recipe": RECIPES,
+        }
+    }
 
 
 def log_calibration(metrics: Mapping[str, Any], split: str) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from autotune.errors import ConfigError, DataError, shell_words
 from autotune.evaluation.cross_fit import FOLDS, SEED, cross_fitted
 from autotune.evaluation.suspects import entity_suspects, label_suspects
 from autotune.pipeline.check import cache_folder
-from autotune.pipeline.compare import FinishedRun, open_run
+from autotune.pipeline.compare import FinishedRun, open_runs
 from autotune.pipeline.outputs import Output, inputs_of, refuse_input
 from autotune.run.sweeps import dataset_of
 from autotune.runtime.files import scratch
@@ -48,9 +49,8 @@ def suspects_of_run(run: str, output: Output) -> int:
         DataError: the run has predicted other rows than its data have now.
         ModelError: the run is not finished.
     """
-    opened = open_run(run)
-    opened.config.dataset = dataset_of(run, opened.config)
-    return _write(opened.config, output, opened)
+    (opened,) = open_runs([run])
+    return _write(replace(opened.config, dataset=dataset_of(run, opened.config)), output, opened)
 
 
 def suspects_of_data(config: RunConfig, output: Output) -> int:
@@ -99,7 +99,9 @@ def _write(config: RunConfig, output: Output, run: FinishedRun | None) -> int:
                     suspect["gold"], suspect["suggested"])  # fmt: skip
     if Kind.label in kinds and ranked:
         fixes = shell_words(f"dataset.label_fixes={output.path}")
-        logger.info("nothing was changed: write the right label into the column `label` and train with %s", fixes)
+        logger.info(
+            "nothing was changed: write the right label into the column `label` and train with %s", fixes
+        )
     return 0
 
 
@@ -116,7 +118,7 @@ def _labels(
     groups = None
     if all("group" in data.column_names for data in rows.values()):
         groups = [group for data in rows.values() for group in iter_column(data, "group")]
-    names = sorted(set(gold)) if run is None else list(run.task.labels() or ())
+    names = sorted(set(gold)) if run is None else list(run.facts.saved["facts"]["labels"])
     numbers = {name: number for number, name in enumerate(names)}
     labels = np.array([numbers[label] for label in gold], dtype=np.int64)
     folds = assign_folds(gold, clusters(texts, groups), count=FOLDS, seed=SEED)
@@ -168,7 +170,7 @@ def _entities(run: FinishedRun, rows: Mapping[str, Dataset]) -> Iterator[Suspect
 
 def _predicted(run: FinishedRun, rows: Mapping[str, Dataset]) -> list[str]:
     """Returns the splits that a run has predicted and not learned from."""
-    return [split for split in rows if split != "train" and (run.folder / f"predictions_{split}.jsonl").is_file()]
+    return [split for split in rows if split != "train" and run.file(split).is_file()]
 
 
 def _probabilities(run: FinishedRun, split: str, names: list[str]) -> NDArray[np.float64]:
@@ -177,7 +179,7 @@ def _probabilities(run: FinishedRun, split: str, names: list[str]) -> NDArray[np
 
 def _refuse_other_rows(run: FinishedRun, rows: Mapping[str, Dataset]) -> None:
     """Raises DataError if a run has predicted other rows, or rows with other gold values, than its data have now."""
-    targets = [column.role for column in run.task.columns if column.target]
+    targets = [column.role for column in registry.task(run.config.task.name).columns if column.target]
     for split in _predicted(run, rows):
         keys = ["id", *targets]
         now = list(zip(*(iter_column(rows[split], key) for key in keys), strict=True))

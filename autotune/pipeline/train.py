@@ -217,7 +217,9 @@ def _save(
 ) -> nn.Module:
     """Calibrates and saves the adapter and the model; returns the model as saved, merged where `peft.merge` asks for it."""
     model = trainer.accelerator.unwrap_model(trainer.gather(), keep_fp32_wrapper=False)
-    calibrate(evaluator, model, prepared.features.get("validation"), prepared.rows.splits.get("validation"), ranks)
+    calibrate(
+        evaluator, model, prepared.features.get("validation"), prepared.rows.splits.get("validation"), ranks
+    )
     if ranks.rank:
         return merge_adapters(model, prepared.base, config.peft).to(trainer.accelerator.device)
     if config.peft is not None and config.peft.merge:

@@ -24,12 +24,29 @@ class Unseen(Record):
     rows: int
 
 
+class Quality(Record):
+    """How far the probabilities of a split can be believed."""
+
+    ece: float
+    accuracy_at_coverage: dict[str, float] = {}
+    before: dict[str, float] = {}
+
+
+class Calibration(Record):
+    """Figures of the probabilities of a classifier."""
+
+    temperature: float | None = None
+    threshold: float | None = None
+    splits: dict[str, Quality]
+
+
 class Metrics(Record):
     """Schema of metrics.json, which also has one key per split with its scores."""
 
     baseline: Annotated[dict[str, dict[str, dict[str, float | None]]], Field(min_length=1)]
     interval: dict[str, dict[str, Interval]] = {}
     unseen: dict[str, Unseen] = {}
+    calibration: Calibration | None = None
     recipe: dict[str, str]
     training: Training
 

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from autotune.evaluation.bootstrap import Blocks
+from autotune.metrics.calibration import expected_calibration_error, reliability, risk_at_coverage
 from autotune.reporting.counts import LengthSlices, largest, shortened
 
 ERRORS, UNCERTAIN = 12, 6
 """Rows that are quoted: wrong ones, and right ones with the smallest margin."""
-BINS = 15
-"""Bins of confidence, as many as in Guo et al. 2017."""
 
 
 class Classes:
@@ -31,7 +32,8 @@ class Classes:
         self._slices = LengthSlices()
         self._errors: list[Any] = []
         self._uncertain: list[Any] = []
-        self._bins = [[0, 0.0, 0] for _ in range(BINS)]
+        self._confidence: list[float] = []
+        self._right: list[bool] = []
 
     def add(self, number: int, row: Mapping[str, Any]) -> None:
         """Adds a row with its prediction."""
@@ -48,10 +50,8 @@ class Classes:
                 self._errors = largest(self._errors, (0.0, number, (row, None)), ERRORS)
             return
         confidence = float(probabilities[predicted])
-        of_bin = self._bins[min(BINS - 1, int(confidence * BINS))]
-        of_bin[0] += 1
-        of_bin[1] += confidence
-        of_bin[2] += right
+        self._confidence.append(confidence)
+        self._right.append(right)
         if not right:
             gold_probability = float(probabilities.get(gold, 0.0))
             self._errors = largest(self._errors, (-gold_probability, number, (row, gold_probability)), ERRORS)
@@ -60,16 +60,18 @@ class Classes:
 
     def results(self, seed: int) -> dict[str, Any]:
         """Returns what the page shows."""
-        bins = [(total / rows, right / rows, rows) for rows, total, right in self._bins if rows]
-        count = sum(rows for _, _, rows in bins)
+        confidence, right = np.array(self._confidence), np.array(self._right, dtype=np.bool_)
+        bins = reliability(confidence, right)
+        risk = risk_at_coverage(confidence, right).tolist()
         return {
             "f1_intervals": self._blocks.class_intervals(seed),
             "slices": self._slices.rows(),
             "errors": [self._quoted(row, gold) for _, _, (row, gold) in self._errors],
             "uncertain": [self._quoted(row, gold) for _, _, (row, gold) in self._uncertain],
             "bins": bins,
-            "ece": sum(rows * abs(confidence - accuracy) for confidence, accuracy, rows in bins) / count if count else None,
-        }  # fmt: skip
+            "ece": expected_calibration_error(bins) if bins else None,
+            "risk": [(100 * rows / len(risk), 100 * share) for rows, share in enumerate(risk, 1)],
+        }
 
     def _quoted(self, row: Mapping[str, Any], gold_probability: float | None) -> dict[str, Any]:
         return {

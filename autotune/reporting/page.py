@@ -14,7 +14,7 @@ from autotune.errors import AutotuneError
 from autotune.publishing.card.facts import Facts, read_facts
 from autotune.reporting import charts
 from autotune.reporting.classes import Classes
-from autotune.reporting.curves import Curves, read_curves
+from autotune.reporting.curves import Curves, read_curves, shorten
 from autotune.reporting.entities import Entities, has_entity_tags
 from autotune.reporting.rows import Rows
 from autotune.reporting.settings import settings
@@ -129,6 +129,8 @@ def render(folder: Path, language: CardLanguage | None = None) -> str:
         analysis=None if analysis is None else analysis.template,
         class_columns=_class_columns(facts.metrics[facts.split].get("per_class", {})),
         results=results,
+        calibration=facts.metrics.get("calibration"),
+        probabilities=facts.metrics.get("calibration", {}).get("splits", {}).get(facts.split),
         settings=settings(config, status["command"]),
         examples_per_second=_throughput(config, curves),
     )
@@ -200,6 +202,9 @@ def _charts(
         bins = [(confidence, accuracy) for confidence, accuracy, _ in results["bins"]]
         drawn["calibration"] = charts.reliability(
             text("calibration"), bins, text("confidence"), text("accuracy")
+        )
+        drawn["risk_coverage"] = charts.lines(
+            text("risk_coverage"), {"": shorten(results["risk"])}, text("coverage")
         )
     return drawn
 

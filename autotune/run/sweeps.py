@@ -66,10 +66,13 @@ def dataset_of(run: str, config: RunConfig) -> DatasetConfig:
         run: folder of the run, or another name of a saved model.
         config: configuration of the run.
     """
-    paths = {"path": config.dataset.path, "label_fixes": config.dataset.label_fixes}
-    found = {key: path_of(run, path) for key, path in paths.items() if path is not None}
+    def located(path: str) -> str:
+        original = path_of(run, path)
+        return str(original) if original.is_absolute() else path
+
+    dataset, fixes = config.dataset, config.dataset.label_fixes
     return replace(
-        config.dataset, **{key: str(path) for key, path in found.items() if path.is_absolute()}
+        dataset, path=located(dataset.path), label_fixes=None if fixes is None else located(fixes)
     )
 
 

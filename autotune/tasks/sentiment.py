@@ -324,7 +324,10 @@ class Sentiment(Task):
 
 def _calibration_errors(config: Any, names: Sequence[str], splits: Iterable[str]) -> Iterator[AutotuneError]:
     """Yields errors where validation is missing for what is fitted on it, or a threshold has not two classes."""
-    fitted = {"task.calibrate=none": config.calibrate is not Calibrate.none, "task.tune_threshold=false": config.tune_threshold}
+    fitted = {
+        "task.calibrate=none": config.calibrate is not Calibrate.none,
+        "task.tune_threshold=false": config.tune_threshold,
+    }
     for fix, is_fitted in fitted.items():
         if is_fitted and "validation" not in splits:
             yield ConfigError(
