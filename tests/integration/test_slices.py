@@ -92,7 +92,7 @@ def test_ner_is_changed_word_by_word(runs):
 
 def test_a_slice_needs_its_column_and_does_not_make_another_run(runs, capsys):
     words = ["task=sentiment", f"dataset.path={runs}/data", *WORDS, f"runs={runs}"]
-    assert main([*words, "dataset.columns.slices=[fonte]", "name=x"]) == 65
+    assert main([*words, "dataset.columns.slices=[fonte]", "name=x"]) == 2
     assert "fonte" in capsys.readouterr().err
     names = []
     for extra in ([], ["dataset.columns.slices=[source]", "evaluation.robustness=true"]):
