@@ -20,7 +20,7 @@ from autotune.data.cache import iter_rows
 if TYPE_CHECKING:
     from datasets import Dataset
 
-WORD = re.compile(r"(?<![@/])[^\W\d_]+")
+WORD = re.compile(r"(?<![@/\w])[^\W\d_]+")
 """Not the name of a user, nor a part of an address."""
 PUNCTUATION = re.compile(r"[.,;:!?…\"“”()\[\]–—-]+(?=\s|$)|(?<!\S)[\"“”()\[\]–—-]+")
 """Marks at the end or the beginning of a word, which people leave out in messages."""

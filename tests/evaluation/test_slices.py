@@ -30,7 +30,7 @@ def by_key(parts: list[Slice]) -> dict[tuple[str, str], Slice]:
 
 def test_classes_are_sliced_by_length_label_leak_and_column():
     rows = [
-        {"text": "palavra " * length, "label": label, "slices": [source]}
+        {"id": "x", "text": "palavra " * length, "label": label, "slices": [source]}
         for length, label, source in [
             (1, "sim", "app"), (2, "não", "app"), (3, "sim", ""), (4, "não", "site"), (5, "sim", "site"), (6, "sim", "site"),
             (7, "não", "site"), (8, "sim", "site"),
@@ -71,7 +71,7 @@ def test_entities_are_sliced_by_type_and_by_what_train_has():
 
 def test_rare_values_of_a_column_are_together():
     rows = Dataset.from_list([
-        {"text": "uma frase", "label": "sim", "slices": [str(min(number, 25))]} for number in range(50)
+        {"id": "x", "text": "uma frase", "label": "sim", "slices": [str(min(number, 25))]} for number in range(50)
     ])  # fmt: skip
     parts = slices(Sentiment(), rows, rows, [{"prediction": "sim"}] * 50, None, ["ano"], seed=1)
     of_column = [part for part in parts if part.by == "column ano"]
