@@ -61,8 +61,9 @@ class Gazetteer:
         at = 0
         while at < len(words):
             for size in self._lengths.get(words[at], ()):
-                name = self._types.get(tuple(words[at : at + size]))
-                if name is not None:
+                phrase = tuple(words[at : at + size])
+                name = self._types.get(phrase)
+                if name is not None and len(phrase) == size:
                     yield name, at, at + size
                     at += size - 1
                     break

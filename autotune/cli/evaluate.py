@@ -18,6 +18,11 @@ def run(words: list[str], _: Sequence[str]) -> int:
     parser.add_argument("--data", metavar="FILE", help="rows with gold values, in any form of training")
     parser.add_argument("--split", help="split of the run's own data (default: test, else validation)")
     parser.add_argument("-o", "--output", metavar="OUT", help="JSON file for the figures")
+    parser.add_argument(
+        "--robustness",
+        action="store_true",
+        help="score the same texts without accents, with typos and so on, too",
+    )
     parser.offer("--format", "--force")
     overrides = parser.take_overrides(words)
     arguments = parser.parse_intermixed_args(words)
@@ -34,7 +39,16 @@ def run(words: list[str], _: Sequence[str]) -> int:
         from autotune.pipeline import predict
 
     change, form = changed.changer(data), arguments.format or changed.form
-    return predict.evaluate(arguments.run, change, data=data, split=arguments.split, output=output, form=form)
+    return predict.evaluate(
+        arguments.run,
+        change,
+        data=data,
+        split=arguments.split,
+        output=output,
+        form=form,
+        robustness=arguments.robustness,
+        keep=not (data or arguments.split or overrides),
+    )
 
 
 COMMAND = Command(
@@ -51,6 +65,7 @@ COMMAND = Command(
         "-o": FILES,
         "--data": FILES,
         "--split": "train validation test",
+        "--robustness": "",
     },
     takes_files=True,
     logs_to_stdout=True,

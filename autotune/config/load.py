@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from enum import Enum
 from functools import cache, reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -104,12 +105,9 @@ def fill_defaults(config: RunConfig, readable: str) -> RunConfig:
 def digest(config: RunConfig) -> str:
     """Returns the first eight hexadecimal digits of the SHA-256 over everything that affects the result."""
     identity = to_dict(config)
-    for path in NOT_IDENTITY:
-        *sections, last = path.split(".")
-        section = identity
-        for name in sections:
-            section = section[name]
-        section.pop(last, None)
+    for key in NOT_IDENTITY:
+        *path, last = key.split(".")
+        reduce(getitem, path, identity).pop(last, None)
     if identity["dataset"]["seed"] == config.seed:
         # Older versions had no dataset.seed; without it the hash is the same, so their run folders are still found.
         del identity["dataset"]["seed"]

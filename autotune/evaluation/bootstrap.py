@@ -46,7 +46,8 @@ class Blocks:
 
     def __init__(self, empty: Callable[[], Any]) -> None:
         self._empty = empty
-        self._rows = 0
+        self.rows = 0
+        """Rows added."""
         self.states: list[MetricState] = []
 
     def add(self, reference: Any, prediction: Any) -> None:
@@ -69,10 +70,10 @@ class Blocks:
         return {name: interval(values) for name, values in resampling.class_f1(seed).items()}
 
     def _next(self) -> MetricState:
-        if self._rows < BLOCKS:
+        if self.rows < BLOCKS:
             self.states.append(self._empty())
-        self._rows += 1
-        return self.states[(self._rows - 1) % BLOCKS]
+        self.rows += 1
+        return self.states[(self.rows - 1) % BLOCKS]
 
 
 def row_values(states: Sequence[MetricState], name: str) -> Numbers:

@@ -14,8 +14,7 @@ import numpy as np
 from autotune.config.columns import Kind
 from autotune.data.cache import iter_column, iter_rows
 from autotune.data.words import entities
-from autotune.evaluation.bootstrap import Resampling, interval
-from autotune.metrics.accumulator import MetricState
+from autotune.evaluation.bootstrap import Blocks, Resampling, interval
 from autotune.tasks.base import Prediction, Row, Task
 
 if TYPE_CHECKING:
@@ -23,13 +22,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 QUARTILES = (0.25, 0.5, 0.75)
-BLOCKS, RESAMPLES = 1000, 1000
-"""Most blocks of rows of a slice, and resamples of its interval: there are many slices."""
+RESAMPLES = 1000
+"""Resamples of the interval of a slice: there are many slices."""
 FEW_ROWS = 30
 """With fewer rows the score of a slice says little, whatever its interval."""
 MOST_VALUES = 20
 """Slices of a column; its rarer values are together in one more."""
-LENGTH, LABEL, TYPE, ENTITIES, ROWS = "length", "label", "entity type", "entities", "rows"
+LENGTH, LABEL, TYPE, ENTITIES, ROWS = "length in words", "label", "entity type", "entities", "rows"
+COLUMN = "column "
+"""What a slice by a column of the data is divided by begins so."""
 SEEN, UNSEEN = "seen in train", "not in train"
 OTHER, EMPTY = "other values", "empty"
 
@@ -54,19 +55,6 @@ class Slice:
         return asdict(self)
 
 
-class _Blocks:
-    """Metric states of the rows of a slice, of each row or of each of `BLOCKS` blocks."""
-
-    def __init__(self, empty: Callable[[], Any]) -> None:
-        self._empty, self.states, self.rows = empty, list[MetricState](), 0
-
-    def add(self, state: MetricState) -> None:
-        if self.rows < BLOCKS:
-            self.states.append(self._empty())
-        self.states[self.rows % BLOCKS].merge(state)
-        self.rows += 1
-
-
 def slices(
     task: Task,
     train: "Dataset",
@@ -88,7 +76,7 @@ def slices(
         seed: of the bootstrap.
     """
     empty = task.metric().empty
-    blocks: dict[tuple[str, str], _Blocks] = {}
+    blocks: dict[tuple[str, str], Blocks] = {}
     divisions = list(_divisions(task, rows, leaked, columns))
     filters = _Entities(task, train)
     for number, (row, prediction) in enumerate(zip(iter_rows(rows), predictions, strict=True)):
@@ -101,8 +89,8 @@ def slices(
             state.add(gold, predicted)
             added.append((key, state))
         for key, state in added:
-            blocks.setdefault(key, _Blocks(empty)).add(state)
-    order = [LENGTH, LABEL, TYPE, ENTITIES, ROWS, *columns]
+            blocks.setdefault(key, Blocks(empty)).add_state(state)
+    order = [LENGTH, LABEL, TYPE, ENTITIES, ROWS, *(f"{COLUMN}{name}" for name in columns)]
     whole = len(rows)
     return [
         _scored(key, block, task.main_metric, empty, seed)
@@ -113,7 +101,7 @@ def slices(
     ]
 
 
-def _scored(key: tuple[str, str], block: _Blocks, main: str, empty: Callable[[], Any], seed: int) -> Slice:
+def _scored(key: tuple[str, str], block: Blocks, main: str, empty: Callable[[], Any], seed: int) -> Slice:
     resampling = Resampling([block.states], empty)
     resampling.resamples = min(RESAMPLES, resampling.resamples)
     figures = resampling.bootstrap(seed)
@@ -126,8 +114,8 @@ def _scored(key: tuple[str, str], block: _Blocks, main: str, empty: Callable[[],
 
 
 def _rank(name: str) -> tuple[bool, int, str]:
-    """Returns what sorts names: lengths by their number, all others by their letters, the rest last."""
-    digits = name.split(" ")[0].split("–")[0]
+    """Returns what sorts names: lengths by their number, all others by their letters, what is left last."""
+    digits = name.split("–")[0]
     return name in (OTHER, EMPTY), int(digits) if digits.isdecimal() else 0, name
 
 
@@ -158,7 +146,7 @@ def _divisions(
     for index, column in enumerate(columns if "slices" in rows.column_names else ()):
         counts = Counter(values[index] for values in iter_column(rows, "slices"))
         frequent = {value for value, _ in counts.most_common(MOST_VALUES)}
-        yield column, _by_column(index, frequent)
+        yield f"{COLUMN}{column}", _by_column(index, frequent)
 
 
 def _by_column(index: int, frequent: Collection[str]) -> Callable[[int, Row], str]:
@@ -178,10 +166,7 @@ def _names_of_lengths(edges: Sequence[int], least: int, most: int) -> list[str]:
     """Returns the names of the slices that end at these lengths; the last one ends at the longest row."""
     ends = [*edges, most]
     starts = [least, *(edge + 1 for edge in edges)]
-    return [
-        f"{start} words" if start == end else f"{start}–{end} words"
-        for start, end in zip(starts, ends, strict=True)
-    ]
+    return [f"{start}" if start == end else f"{start}–{end}" for start, end in zip(starts, ends, strict=True)]
 
 
 class _Entities:

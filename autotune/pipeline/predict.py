@@ -13,12 +13,16 @@ from autotune.data.gold import require_known_labels, require_targets, without_nu
 from autotune.data.sources import Rows, load_file, load_rows, original_rows, rows_from_texts
 from autotune.data.splits import scored_splits
 from autotune.errors import AutotuneError, ConfigError, DataError, listing, shell_words
+from autotune.evaluation.robustness import ROBUSTNESS
 from autotune.metrics import recipe
 from autotune.pipeline.bundled import bundled_rows
 from autotune.pipeline.load import SavedModel, load_saved
 from autotune.pipeline.outputs import Output, inputs_of, kept, print_rows, refuse_input
+from autotune.pipeline.robustness import measure
 from autotune.pipeline.summary import log_scores
+from autotune.run.status import is_run
 from autotune.run.sweeps import dataset_of, path_of, warn_of_changed_rows
+from autotune.runtime.files import atomic_write
 from autotune.runtime.places import cache_of
 from autotune.runtime.streams import need_stdout
 from autotune.tasks.base import Scores
@@ -36,6 +40,8 @@ def evaluate(
     split: str | None,
     output: Output | None,
     form: str | None,
+    robustness: bool = False,
+    keep: bool = False,
 ) -> int:
     """Scores a finished run on one of its splits or on a file; returns the exit code.
 
@@ -46,19 +52,40 @@ def evaluate(
         split: of the run's own data; None: the one that is the run's result, test where there is one.
         output: JSON file for the figures.
         form: of `data`, where its name does not say it.
+        robustness: whether to score changed texts, too.
+        keep: whether their scores are kept in the run folder.
     """
     if output is None:
         need_stdout()
     loaded = load_saved(run, change)
     if output is not None and data is None:
         refuse_input(output.path, inputs_of(dataset_of(run, loaded.config)))
-    scores = score(loaded, run, data=data, split=split, form=form)
+    name, rows = rows_to_score(loaded, run, data=data, split=split, form=form)
+    scores = _score(loaded, name, rows)
     log_scores(scores)
+    figures = figures_of(loaded, scores)
+    if robustness:
+        figures["robustness"] = _robustness(loaded, run, name, rows, keep=keep)
     if output is None:
         need_stdout()
     else:
-        output.write_text(json.dumps(figures_of(loaded, scores), ensure_ascii=False, indent=2) + "\n")
+        output.write_text(json.dumps(figures, ensure_ascii=False, indent=2) + "\n")
     return 0
+
+
+def _robustness(loaded: SavedModel, run: str, name: str, rows: Dataset, *, keep: bool) -> dict[str, Any]:
+    """Scores changed texts; returns the content of robustness.json, and writes it into the run folder."""
+    predictions = loaded.new_cache() / "predictions.jsonl"
+    with predictions.open("w", encoding="utf-8") as file:
+        for prediction in stream_predictions(loaded, rows):
+            file.write(json.dumps(prediction, ensure_ascii=False) + "\n")
+    content = measure(loaded.evaluator, loaded.model, name, rows, predictions).as_dict()
+    if keep and is_run(Path(run)):
+        with atomic_write(Path(run, ROBUSTNESS)) as file:
+            file.write((json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode())
+        logger.info("these scores are in %s, and after `autotune report %s` in the report",
+                    Path(run, ROBUSTNESS), shell_words(run))  # fmt: skip
+    return content
 
 
 def score(loaded: SavedModel, run: str, *, data: str | None, split: str | None, form: str | None) -> Scores:
@@ -75,6 +102,13 @@ def score(loaded: SavedModel, run: str, *, data: str | None, split: str | None, 
         ConfigError: the run has no such split.
         DataError: the file has no gold values, or labels that the model does not know.
     """
+    return _score(loaded, *rows_to_score(loaded, run, data=data, split=split, form=form))
+
+
+def rows_to_score(
+    loaded: SavedModel, run: str, *, data: str | None, split: str | None, form: str | None
+) -> tuple[str, Dataset]:
+    """Returns the name of a split or file, and its rows; see `score`."""
     dataset, columns, cache = loaded.config.dataset, loaded.task.columns, Path(loaded.scratch.name)
     if data is None:
         own_rows = _own_rows(loaded, run, cache)
@@ -90,11 +124,13 @@ def score(loaded: SavedModel, run: str, *, data: str | None, split: str | None, 
         rows = without_null_labels(columns, rows, dataset)
         require_targets(columns, rows, data)
         require_known_labels(columns, rows, loaded.task.labels(), dataset, data)
+    return data or str(split), rows
+
+
+def _score(loaded: SavedModel, name: str, rows: Dataset) -> Scores:
     features = prepare_features(loaded.task, rows, loaded.new_cache(), "evaluate")
     scores = loaded.evaluator.score(loaded.model, features, rows)
-    logger.info(
-        "%s, %d rows, scored in %s on %s", data or split, len(rows), loaded.evaluator.precision, device.name()
-    )
+    logger.info("%s, %d rows, scored in %s on %s", name, len(rows), loaded.evaluator.precision, device.name())
     return scores
 
 

@@ -19,6 +19,7 @@ from autotune.data.cache_use import entries_in_use
 from autotune.data.splits import scored_splits
 from autotune.errors import Interrupted, shell_words
 from autotune.evaluation.evaluator import Evaluator
+from autotune.evaluation.robustness import ROBUSTNESS
 from autotune.models.adapters import cast_frozen_to_bf16, merge_adapters
 from autotune.models.saved_model import save_adapter, save_model
 from autotune.pipeline import gate
@@ -26,6 +27,7 @@ from autotune.pipeline.calibration import calibrate, calibration_figures, log_ca
 from autotune.pipeline.launch import num_processes, train_in_processes
 from autotune.pipeline.prepare import Prepared, run_preflight
 from autotune.pipeline.result import final_metrics, final_result
+from autotune.pipeline.robustness import measure
 from autotune.pipeline.round_trip import verify_round_trip
 from autotune.pipeline.summary import log_model, log_next_steps, log_result
 from autotune.publishing.card.facts import read_facts
@@ -96,6 +98,10 @@ def _train_as_rank(config: RunConfig, plugins: Sequence[str], ranks: Ranks) -> i
         signals.raise_if_stopped()
         folder.write_json("metrics.json", metrics)
         folder.write_json("environment.json", environment_info() | {"packages": installed_packages()})
+        if config.evaluation.robustness:
+            rows, predictions = prepared.rows.splits[result.split], folder.predictions(result.split)
+            measured = measure(evaluator, model, result.split, rows, predictions)
+            folder.write_json(ROBUSTNESS, measured.as_dict())
         write_card(folder.model, read_facts(folder.path, config, folder.command))
         verify_round_trip(evaluator, model, prepared.rows.splits[result.split], folder, plugins)
         folder.finish()

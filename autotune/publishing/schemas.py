@@ -40,15 +40,61 @@ class Calibration(Record):
     splits: dict[str, Quality]
 
 
+class Against(Record):
+    """The model against the best baseline."""
+
+    name: str
+    value: float
+    difference: float
+    interval: Interval
+    verdict: str
+
+
+class SliceScore(Record):
+    """The score of a part of the rows."""
+
+    by: str
+    name: str
+    rows: int
+    metric: str
+    score: float
+    interval: Interval
+    few: bool
+
+
 class Metrics(Record):
     """Schema of metrics.json, which also has one key per split with its scores."""
 
     baseline: Annotated[dict[str, dict[str, dict[str, float | None]]], Field(min_length=1)]
+    upper_bound: dict[str, dict[str, dict[str, float | None]]] = {}
+    baseline_notes: dict[str, str] = {}
+    against_baseline: dict[str, Against] = {}
+    slices: dict[str, list[SliceScore]] = {}
     interval: dict[str, dict[str, Interval]] = {}
     unseen: dict[str, Unseen] = {}
     calibration: Calibration | None = None
     recipe: dict[str, str]
     training: Training
+
+
+class NoiseRecord(Record):
+    """The score on changed rows."""
+
+    name: str
+    changed: int
+    score: float
+    difference: float
+    interval: Interval
+
+
+class RobustnessRecord(Record):
+    """Schema of robustness.json."""
+
+    split: str
+    rows: int
+    metric: str
+    score: float
+    noises: list[NoiseRecord]
 
 
 class ClassScores(Record):

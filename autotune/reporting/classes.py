@@ -7,7 +7,7 @@ import numpy as np
 
 from autotune.evaluation.bootstrap import Blocks
 from autotune.metrics.calibration import expected_calibration_error, reliability, risk_at_coverage
-from autotune.reporting.counts import LengthSlices, largest, shortened
+from autotune.reporting.counts import largest, shortened
 
 ERRORS, UNCERTAIN = 12, 6
 """Rows that are quoted: wrong ones, and right ones with the smallest margin."""
@@ -29,7 +29,6 @@ class Classes:
         self._target = target
         self._ids = {name: number for number, name in enumerate(classes)}
         self._blocks = Blocks(lambda: ClassificationState(classes))
-        self._slices = LengthSlices()
         self._errors: list[Any] = []
         self._uncertain: list[Any] = []
         self._confidence: list[float] = []
@@ -41,9 +40,6 @@ class Classes:
         right = gold == predicted
         if gold in self._ids and predicted in self._ids:
             self._blocks.add(self._ids[gold], self._ids[predicted])
-        text = str(row.get("text", ""))
-        if text:
-            self._slices.add(len(text.split()), right)
         probabilities = row.get("probabilities")
         if not isinstance(probabilities, Mapping) or predicted not in probabilities:
             if not right:
@@ -65,7 +61,6 @@ class Classes:
         risk = risk_at_coverage(confidence, right).tolist()
         return {
             "f1_intervals": self._blocks.class_intervals(seed),
-            "slices": self._slices.rows(),
             "errors": [self._quoted(row, gold) for _, _, (row, gold) in self._errors],
             "uncertain": [self._quoted(row, gold) for _, _, (row, gold) in self._uncertain],
             "bins": bins,

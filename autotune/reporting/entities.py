@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from autotune.evaluation.bootstrap import Blocks
-from autotune.reporting.counts import LengthSlices, Segment
+from autotune.reporting.counts import Segment
 
 KINDS = ("boundary", "type", "type and boundary", "missed", "spurious")
 EXAMPLES = 6
@@ -36,7 +36,6 @@ class Entities:
 
         self._target = target
         self._blocks = Blocks(EntityState)
-        self._slices = LengthSlices()
         self._kinds: Counter[str] = Counter()
         self._examples: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
 
@@ -44,9 +43,7 @@ class Entities:
         """Adds a row with its prediction."""
         words = list(map(str, row["tokens"]))
         gold, predicted = list(spans(row[self._target])), list(spans(row["prediction"]))
-        correct = set(gold) & set(predicted)
         self._blocks.add(row[self._target], row["prediction"])
-        self._slices.add(len(words), 2 * len(correct), len(gold) + len(predicted))
         kinds = Counter(errors(gold, predicted))
         self._kinds += kinds
         for kind in kinds:
@@ -59,7 +56,6 @@ class Entities:
         """Returns what the page shows."""
         return {
             "f1_intervals": self._blocks.class_intervals(seed),
-            "slices": self._slices.rows(),
             "kinds": {kind: self._kinds[kind] for kind in KINDS},
             "examples": {kind: rows for kind, rows in self._examples.items() if rows},
         }

@@ -11,7 +11,9 @@ from autotune import registry
 from autotune.config.enums import CardLanguage, ReportFormat
 from autotune.config.secrets import redact
 from autotune.errors import AutotuneError
+from autotune.evaluation.robustness import ROBUSTNESS
 from autotune.publishing.card.facts import Facts, read_facts
+from autotune.publishing.schemas import RobustnessRecord
 from autotune.reporting import charts
 from autotune.reporting.classes import Classes
 from autotune.reporting.curves import Curves, read_curves, shorten
@@ -25,7 +27,7 @@ from autotune.reporting.trust import BAD, next_steps, remarks
 from autotune.run.history import line
 from autotune.run.status import open_finished
 from autotune.runtime.files import atomic_write
-from autotune.runtime.records import damaged, read_lines
+from autotune.runtime.records import damaged, read_lines, read_record
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -105,7 +107,7 @@ def render(folder: Path, language: CardLanguage | None = None) -> str:
     language = language or config.hub.language
     text = texts(language)
     main = registry.task(config.task.name).main_metric
-    trust = remarks(facts, main)
+    trust = remarks(facts)
     analysis = _analyzed(folder, facts)
     results = _results(analysis, folder, config.seed)
     page: str = template("report", language).render(
@@ -120,7 +122,11 @@ def render(folder: Path, language: CardLanguage | None = None) -> str:
         scores=facts.metrics[facts.split],
         intervals=facts.metrics.get("interval", {}).get(facts.split, {}),
         baselines=facts.metrics["baseline"][facts.split],
+        bounds=facts.metrics.get("upper_bound", {}).get(facts.split, {}),
+        notes=facts.metrics.get("baseline_notes", {}),
         unseen=facts.metrics.get("unseen", {}).get(facts.split),
+        parts=facts.metrics.get("slices", {}).get(facts.split, []),
+        robustness=_robustness(folder, facts.split),
         trust=trust,
         verdict="verdict_bad" if any(remark.level == BAD for remark in trust) else "verdict_good",
         steps=next_steps(facts, curves, folder.absolute().name),
@@ -135,6 +141,12 @@ def render(folder: Path, language: CardLanguage | None = None) -> str:
         examples_per_second=_throughput(config, curves),
     )
     return page.lstrip()
+
+
+def _robustness(folder: Path, split: str) -> dict[str, Any] | None:
+    """Returns what `robustness.json` has of the split; None if it was not measured."""
+    measured = read_record(folder / ROBUSTNESS, RobustnessRecord, fix="autotune evaluate RUN --robustness")
+    return measured if measured is not None and measured["split"] == split else None
 
 
 def _analyzed(folder: Path, facts: Facts) -> Analysis | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from autotune.reporting.counts import LengthSlices, largest, shortened
+from autotune.reporting.counts import largest, shortened
 
 WORST, BEST = 6, 3
 """Rows that are quoted."""
@@ -23,7 +23,6 @@ class Summaries:
 
     def __init__(self, target: str) -> None:
         self._target = target
-        self._slices = LengthSlices()
         self._worst: list[Any] = []
         self._best: list[Any] = []
         self._lengths: list[tuple[int, int]] = []
@@ -33,7 +32,6 @@ class Summaries:
         """Adds a row with its prediction."""
         reference, prediction = _words(str(row[self._target])), _words(str(row["prediction"]))
         shared = overlap(reference, prediction)
-        self._slices.add(len(reference), shared)
         self._lengths.append((len(reference), len(prediction)))
         self._cut += bool(row.get("cut"))
         self._worst = largest(self._worst, (-shared, number, (row, shared)), WORST)
@@ -51,7 +49,6 @@ class Summaries:
             documents: by id, those of the quoted rows that are known.
         """
         return {
-            "slices": self._slices.rows(),
             "cut": self._cut,
             "rows": len(self._lengths),
             "reference_words": fmean(length for length, _ in self._lengths) if self._lengths else None,

@@ -7,14 +7,13 @@ from typing import Any
 
 from autotune import registry
 from autotune.errors import format_override, shell_words
+from autotune.evaluation.rivals import BETTER, CHANCE
 from autotune.publishing.card.facts import Facts
 from autotune.reporting.curves import Curves
 
 GOOD, NOTE, BAD = "good", "note", "bad"
 FEW_ROWS = 200
 """With fewer scored rows, the interval is wide and says so."""
-MIN_GAIN = 0.0005
-"""Scores that differ by less are equal on the page, as in the summary of the run."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +33,11 @@ class Remark:
         }
 
 
-def remarks(facts: Facts, main: str) -> list[Remark]:
+def remarks(facts: Facts) -> list[Remark]:
     """Returns what speaks for and against the score, the most serious first."""
     found = [
         *_split_remarks(facts),
-        *_baseline_remarks(facts, main),
+        *_baseline_remarks(facts),
         *_leaks(facts),
         *_lengths(facts),
         *_check(facts),
@@ -97,23 +96,20 @@ def _split_remarks(facts: Facts) -> Iterator[Remark]:
         yield Remark(NOTE, "few_rows", {"rows": rows})
 
 
-def _baseline_remarks(facts: Facts, main: str) -> Iterator[Remark]:
-    score = facts.metrics[facts.split].get(main)
-    baselines = {name: values.get(main) for name, values in facts.metrics["baseline"][facts.split].items()}
-    known = {name: value for name, value in baselines.items() if value is not None}
-    if not known or score is None:
+def _baseline_remarks(facts: Facts) -> Iterator[Remark]:
+    against = facts.metrics.get("against_baseline", {}).get(facts.split)
+    if against is None:
         return
-    best = max(known, key=lambda name: known[name])
-    low = facts.metrics.get("interval", {}).get(facts.split, {}).get(main, [score])[0]
-    values = {"name": best, "value": known[best]}
-    if score - known[best] <= MIN_GAIN:
-        yield Remark(BAD, "below_baseline", values)
-    else:
-        yield Remark(
-            GOOD if low > known[best] else NOTE,
-            "above_baseline" if low > known[best] else "near_baseline",
-            values,
-        )
+    level = {BETTER: GOOD, CHANCE: NOTE}.get(against["verdict"], BAD)
+    low, high = against["interval"]
+    values = {
+        "name": against["name"],
+        "value": against["value"],
+        "difference": against["difference"],
+        "low": low,
+        "high": high,
+    }
+    yield Remark(level, {GOOD: "above_baseline", NOTE: "near_baseline", BAD: "below_baseline"}[level], values)
 
 
 def _leaked(facts: Facts) -> tuple[int, int]:

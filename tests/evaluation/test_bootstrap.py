@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.evaluation import bootstrap
-from autotune.evaluation.bootstrap import Resampling, interval, intervals
+from autotune.evaluation.bootstrap import Resampling, block_states, interval, intervals
 from autotune.metrics import class_metric, entity_metric, rouge_metric
 from autotune.metrics.accumulator import MetricState
 from autotune.tasks.sentiment import Sentiment
@@ -86,17 +86,19 @@ def test_intervals_are_those_of_the_bootstrap_over_rows(rows):
     answers = np.where(draw.random(rows) < 0.8, gold, 1 - gold)
     split = [{"label": int(label)} for label in gold]
     predictions = [{"prediction": int(label)} for label in answers]
-    ends = intervals(Classes(), split, predictions, seed=1)
+    states = block_states(Classes(), split, predictions)
+    ends = intervals(states, Classes().metric().empty, seed=1)
     right = gold == answers
     drawn = [right[draw.integers(rows, size=rows)].mean() for _ in range(2000)]
     width = 1.96 * np.sqrt(0.16 / rows)
     assert ends["accuracy"] == pytest.approx(np.percentile(drawn, [2.5, 97.5]), abs=0.35 * width)
-    assert ends == intervals(Classes(), split, predictions, seed=1)
+    assert ends == intervals(states, Classes().metric().empty, seed=1)
     assert set(ends) == {"macro_f1", "accuracy", "weighted_f1"}
 
 
 def test_one_row_has_an_interval_without_width():
-    ends = intervals(Classes(), [{"label": 1}], [{"prediction": 1}], seed=0)
+    states = block_states(Classes(), [{"label": 1}], [{"prediction": 1}])
+    ends = intervals(states, Classes().metric().empty, seed=0)
     assert ends["accuracy"] == [1.0, 1.0]
 
 

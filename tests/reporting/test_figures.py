@@ -54,7 +54,6 @@ def test_calibration_and_errors_of_classes():
     # Bins: 0.9 twice, half right; 0.6, right; 0.7, wrong.
     assert results["ece"] == pytest.approx((2 * 0.4 + 0.4 + 0.7) / 4)
     assert [row["id"] for row in results["errors"]] == ["1", "3"]
-    assert results["slices"] == [{"name": "≤ 8", "rows": 4, "score": 0.5}]
 
 
 def test_intervals_of_a_class_hold_its_f1():

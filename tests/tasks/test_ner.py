@@ -90,12 +90,12 @@ def test_entities_have_offsets_into_the_text(make_task):
         assert predictions[0]["text"][entity["start"] : entity["end"]] == entity["text"]
 
 
-def test_the_baseline_gives_each_word_its_usual_tag():
-    kind = find("ner")
+def test_the_baselines_find_the_entities_of_train():
     rows = Dataset.from_list(ROWS)
-    (name, predictions), *_ = kind.baselines(rows, rows).items()
-    assert "frequent" in name
-    assert next(predictions)["prediction"] == ROWS[0]["tags"]
+    baselines = list(find("ner").baselines(rows, rows, None))
+    assert [baseline.name for baseline in baselines] == ["gazetteer of train", "linear tagger"]
+    for baseline in baselines:
+        assert next(iter(baseline.predictions))["prediction"] == ROWS[0]["tags"]
 
 
 def test_an_entity_type_that_train_lacks_is_refused_with_the_way_out():

@@ -89,6 +89,8 @@ def test_more_tokens_than_the_model_takes_is_refused(make_task):
 def test_baselines_are_the_majority_and_a_linear_model():
     kind = find("sentiment")
     rows = Dataset.from_list(ROWS * 3)
-    majority, linear = kind.baselines(rows, rows).values()
-    assert {prediction["prediction"] for prediction in majority} == {"positivo"}
-    assert [prediction["prediction"] for prediction in linear] == [row["label"] for row in ROWS * 3]
+    majority, linear = kind.baselines(rows, rows, None)
+    assert {prediction["prediction"] for prediction in majority.predictions} == {"positivo"}
+    assert [prediction["prediction"] for prediction in linear.predictions] == [
+        row["label"] for row in ROWS * 3
+    ]

@@ -8,6 +8,7 @@ import pytest
 
 from autotune.config.enums import Guard
 from autotune.config.schema import CheckpointConfig
+from autotune.evaluation.rivals import BETTER, CHANCE, EQUAL, NOT_BETTER, Against, Rivals
 from autotune.pipeline.result import Result
 from autotune.pipeline.summary import log_result
 from autotune.tasks.base import Scores
@@ -84,26 +85,23 @@ def test_the_loss_beside_a_score_is_the_mean_since_the_last_one(tmp_path, folder
 
 
 @pytest.mark.parametrize(
-    ("baseline", "trial", "said", "unsaid"),
+    ("difference", "interval", "verdict", "trial", "said", "unsaid"),
     [
-        (0.8, False, "equal to the model's score, to within 0.0005", "not better"),
-        (0.8004, False, "equal to", "not better"),
-        (0.7996, False, "equal to", "not better"),
-        (0.79, False, "0.7900", "not better"),
-        (
-            0.85,
-            False,
-            "not better than this baseline: f 0.8000 against 0.8500. The difference is within",
-            "equal",
-        ),
-        (0.95, False, "not better than this baseline: f 0.8000 against 0.9500. A base model", "equal"),
-        (0.95, True, "0.9500", "not better"),
+        (0.0004, [-0.1, 0.1], EQUAL, False, "is equal to the model, to within 0.0005", "better"),
+        (0.01, [-0.1, 0.1], CHANCE, False, "better than the best of them by 0.0100, which may be chance", "not better"),
+        (0.1, [0.05, 0.15], BETTER, False, "better than the best of them by 0.1000 (interval of 95 %: 0.05", "not better"),
+        (-0.05, [-0.1, 0.01], NOT_BETTER, False, "best of them: f 0.8000 against 0.8500. The difference may", "equal"),
+        (-0.15, [-0.2, -0.1], NOT_BETTER, False, "best of them: f 0.8000 against 0.9500. A base model", "equal"),
+        (-0.15, [-0.2, -0.1], NOT_BETTER, True, "0.9500", "not better"),
     ],
-)
-def test_a_tie_is_no_defeat_and_a_trial_none_either(caplog, baseline, trial, said, unsaid):
+)  # fmt: skip
+def test_a_tie_is_no_defeat_and_a_trial_none_either(
+    caplog, difference, interval, verdict, trial, said, unsaid
+):
     caplog.set_level(logging.INFO)
     fitted = FitResult(3, 1.0, 3, 0.8, False, 512, [])
-    scores = Scores("f", {"f": 0.8})
-    result = Result("test", scores, {"words": Scores("f", {"f": baseline})}, None, {"f": [0.7, 0.9]})
-    log_result(fitted, result, trial=trial)
-    assert said in caplog.text and unsaid not in caplog.text
+    scores, baseline = Scores("f", {"f": 0.8}), 0.8 - difference
+    against = Against("words", baseline, difference, interval, 0.05, verdict)
+    rivals = Rivals({"words": Scores("f", {"f": baseline})}, {}, {"words": "trained on 5 of 9 rows"}, against)
+    log_result(fitted, Result("test", scores, rivals, None, {"f": [0.7, 0.9]}), trial=trial)
+    assert said in caplog.text and unsaid not in caplog.text and "(trained on 5 of 9 rows)" in caplog.text

@@ -40,7 +40,8 @@ METHODS = {"lora": "LoRA", "dora": "DoRA", "rslora": "rsLoRA", "ia3": "(IA)³"}
 BASELINES = {
     "majority class": "classe mais frequente",
     "TF-IDF + logistic regression": "TF-IDF + regressão logística",
-    "most frequent tag of each word": "etiqueta mais frequente de cada palavra",
+    "gazetteer of train": "lista das entidades de train",
+    "linear tagger": "etiquetador linear",
     "first sentences": "primeiras frases",
 }
 """Portuguese names of the baselines; those of a plug-in task are not translated."""
@@ -87,6 +88,7 @@ def render(facts: Facts, model: str, *, adapter_only: bool) -> str:
         "pipeline": HEADS[Head(head)].pipeline_tag,
         "usage": block(_usage(facts, model, adapter_only=adapter_only), "python"),
         "figures": _score_rows(facts),
+        "against": facts.metrics.get("against_baseline", {}).get(facts.split),
         "classes": {
             name: row
             for name, row in facts.metrics[facts.split].get("per_class", {}).items()
