@@ -1,13 +1,16 @@
 """`autotune check` and `autotune plan`."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from autotune.cli.command import COMPOSED, Command
 from autotune.cli.environment import set_offline_mode
-from autotune.config.schema import RunConfig
 from autotune.errors import AutotuneError
 from autotune.runtime.imports import uncollected
 from autotune.runtime.streams import print_json
+
+if TYPE_CHECKING:
+    from autotune.config.schema import RunConfig
 
 
 def check(words: list[str], _: Sequence[str]) -> int:
@@ -32,7 +35,7 @@ def plan(words: list[str], _: Sequence[str]) -> int:
     return max(map(plan_one, configs), default=0)
 
 
-def _composed(words: list[str]) -> tuple[list[RunConfig], int]:
+def _composed(words: list[str]) -> "tuple[list[RunConfig], int]":
     """Returns the configurations; or none and an exit code, where programs that read JSON were told in JSON."""
     from autotune.run.resume import members
 

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from autotune.cli.command import FILES, Command
-from autotune.config.keys import keys
-from autotune.config.proposals import names_of
 from autotune.errors import ConfigError
 
 PATHS = ("dataset.path", "dataset.splits.train", "dataset.splits.validation", "dataset.splits.test", "dataset.label_fixes",
@@ -162,7 +160,11 @@ def _values(kind: str, word: str) -> Iterator[str]:
 def _of_key(key: str, value: str, folders: Sequence[Path]) -> Iterator[str]:
     """Values of a key: options of a group, files, or the names that it takes."""
     names = sorted({file.stem for folder in folders for file in (folder / key).glob("*.yaml")})
-    names = names or (names_of(key) if key in keys() else [])
+    if not names:
+        from autotune.config.keys import keys
+        from autotune.config.proposals import names_of
+
+        names = names_of(key) if key in keys() else []
     yield from (f"{name} " for name in names if name.startswith(value))
     if key in PATHS:
         yield from _files(value)
@@ -170,6 +172,8 @@ def _of_key(key: str, value: str, folders: Sequence[Path]) -> Iterator[str]:
 
 def _names(word: str, folders: Sequence[Path]) -> Iterator[str]:
     """Groups and keys; as long as no section is typed, sections stand for their keys."""
+    from autotune.config.keys import keys
+
     begun = word[: len(word) - len(word.lstrip("+~"))]
     bare = word[len(begun) :]
     groups = {

@@ -10,15 +10,18 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from autotune.config.enums import Format, Offline, Visibility
-from autotune.config.schema import DatasetConfig, ModelConfig, RunConfig
 from autotune.errors import DiskError
 from autotune.runtime import launcher
 from autotune.runtime.language import Pieces, local, word
+
+if TYPE_CHECKING:
+    # pydantic and OmegaConf take longer than `autotune --help`.
+    from autotune.config.schema import DatasetConfig, ModelConfig, RunConfig
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +91,7 @@ def set_push_mode() -> None:
     os.environ.setdefault(OFFLINE, "0")
 
 
-def set_offline_mode(configs: Sequence[RunConfig]) -> None:
+def set_offline_mode(configs: "Sequence[RunConfig]") -> None:
     """Decides whether the Hub is asked, and tells the Hugging Face libraries, which read it when imported.
 
     Without a network and without this, each of their requests waits 23 seconds. `hub.offline=auto` asks
@@ -133,7 +136,7 @@ def set_modes_for(run: str) -> None:
         set_offline_mode([load_config(saved)])
 
 
-def needs_hub(config: RunConfig) -> bool:
+def needs_hub(config: "RunConfig") -> bool:
     """Whether the run is to be pushed, or the data set or the model is nowhere on this machine's disk."""
     pushed = config.hub.visibility is not Visibility.none
     return pushed or _dataset_on_hub(config.dataset) or _model_on_hub(config.model)
@@ -164,13 +167,13 @@ def is_reachable(endpoint: str, seconds: float = PROBE_SECONDS) -> bool:
     return bool(connected)
 
 
-def _dataset_on_hub(dataset: DatasetConfig) -> bool:
+def _dataset_on_hub(dataset: "DatasetConfig") -> bool:
     if dataset.path == "-" or dataset.path.startswith("sample/") or Path(dataset.path).expanduser().exists():
         return False
     return dataset.format in (Format.auto, Format.hub) and HUB_ID.fullmatch(dataset.path) is not None
 
 
-def _model_on_hub(model: ModelConfig) -> bool:
+def _model_on_hub(model: "ModelConfig") -> bool:
     return bool(model.name_or_path) and not Path(str(model.name_or_path)).expanduser().exists()
 
 

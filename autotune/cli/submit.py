@@ -7,7 +7,6 @@ from pathlib import Path
 from autotune.cli.command import COMPOSED, FILES, Command
 from autotune.cli.environment import set_offline_mode
 from autotune.cli.flags import take_switch, take_values
-from autotune.config.rules import secret_refused, token_refused
 from autotune.config.secrets import holds_token, secret_in
 from autotune.errors import ConfigError, raise_all
 
@@ -45,6 +44,8 @@ def run(words: list[str], plugins: Sequence[str]) -> int:
 
 def _setup(file: str) -> str:
     """Returns the shell commands of a file, which become part of the batch script."""
+    from autotune.config.rules import secret_refused, token_refused
+
     try:
         text = Path(file).expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -51,7 +52,8 @@ def here(tmp_path, monkeypatch):
     program = tmp_path / "bin" / "autotune"
     program.parent.mkdir()
     program.write_text(
-        f'#!/bin/bash\n[ "$1" = completion ] && exec "{sys.executable}" -P -m autotune "$@"\n'
+        "#!/bin/bash\n"
+        f'if [ "$1" = completion ]; then "{sys.executable}" -P -m autotune "$@"; echo >> "{tmp_path}/answered"; exit; fi\n'
         f"printf '%s\\n' \"$@\" END >> '{tmp_path}/called'\n"
     )
     program.chmod(0o755)
@@ -76,7 +78,7 @@ def test_a_shell_completes_what_is_typed(here, shell):
         for line, words in TYPED.items():
             (here / "called").write_text("")
             for part in re.split("(\t)", line):
-                _type(terminal, part)
+                _type(terminal, part, (here / "answered") if part == "\t" else None)
             _type(terminal, "\n")
             _until(terminal, here / "called", words)
     finally:
@@ -84,9 +86,14 @@ def test_a_shell_completes_what_is_typed(here, shell):
         os.waitpid(pid, 0)
 
 
-def _type(terminal: int, text: str) -> None:
+def _type(terminal: int, text: str, answered: Path | None = None) -> None:
+    """Types something; after a tab, waits until the shell has its answer, for a file then has a line more."""
+    before = answered.stat().st_size if answered else 0
     os.write(terminal, text.encode())
-    _read(terminal, 1.0 if text == "\t" else 0.05)
+    _read(terminal, 0.05)
+    while answered and answered.stat().st_size == before:
+        _read(terminal, 0.01)
+    _read(terminal, 0.05)
 
 
 def _read(terminal: int, seconds: float) -> None:

@@ -24,6 +24,8 @@ WORDS = [
     "name=shared", "--plugin", str(HERE / "without_dropout.py"),
 ]  # fmt: skip
 
+IMPATIENT = ["--plugin", str(HERE / "impatient.py")]
+
 
 def start(count: int, runs: Path, *words: str) -> Fork:
     """The run, in so many processes of a launcher."""
@@ -52,9 +54,9 @@ def undisturbed(tmp_path_factory):
     return result(runs / "shared")
 
 
-def killed(runs: Path, rank: int) -> str:
+def killed(runs: Path, rank: int, steps: int) -> str:
     """A process dies; what was said."""
-    code, said = ended(struck(2, runs, rank, signal.SIGKILL, 4))
+    code, said = ended(struck(2, runs, rank, signal.SIGKILL, steps, *IMPATIENT))
     assert code != 0, said
     # The launcher asks the other one to leave, which may notice that first.
     assert re.search(rf"error: (.*process {rank}\b.* did not answer|interrupted .*SIGTERM)", said), said
@@ -62,11 +64,15 @@ def killed(runs: Path, rank: int) -> str:
     return said
 
 
-def hanging(runs: Path) -> str:
+def begin_to_hang(runs: Path) -> Fork:
     """One hangs. 12 seconds: on a busy machine a process may long be silent and yet at work."""
-    launcher = struck(2, runs, 1, signal.SIGSTOP, 1, "trainer.rank_timeout=0.2")
-    run, before = runs / "shared", status(runs / "shared")
-    launcher.until(lambda: status(run)["state"] != "running" and status(run) != before)
+    return struck(2, runs, 1, signal.SIGSTOP, 4, "trainer.rank_timeout=0.2")
+
+
+def hanging(launcher: Fork, runs: Path) -> str:
+    """The other one gives up."""
+    run = runs / "shared"
+    launcher.until(lambda: status(run)["state"] != "running")
     end_what_is_stopped(launcher)
     code, said = ended(launcher)
     assert code != 0 and "process 1 of 2" in said and "did not answer" in said, said
@@ -90,10 +96,12 @@ def newest(runs: Path) -> int:
 
 
 @pytest.mark.slow
-def test_whatever_happens_to_one_process_ends_all_and_the_same_command_goes_on(tmp_path, undisturbed):
+def test_whatever_happens_to_one_process_ends_all_and_the_same_command_goes_on(tmp_path, request):
     """One thing after the other happens to the same run."""
+    launcher = begin_to_hang(tmp_path)
+    undisturbed = request.getfixturevalue("undisturbed")  # meanwhile
     faults = [
-        lambda: killed(tmp_path, 1), lambda: killed(tmp_path, 0), lambda: hanging(tmp_path),
+        lambda: hanging(launcher, tmp_path), lambda: killed(tmp_path, 1, 3), lambda: killed(tmp_path, 0, 1),
         lambda: asked_to_leave(tmp_path, 1), lambda: asked_to_leave(tmp_path, 0),
     ]  # fmt: skip
     done = None

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from autotune.errors import DiskError
 from autotune.run.rank_folder import RankFolder
 from autotune.runtime import launcher
 from autotune.runtime.workers import free_port
-from tests.integration.ranks.test_faults import WORDS
+from tests.integration.ranks.test_faults import IMPATIENT, WORDS
 from tests.support import ROOT
 from tests.support.forks import Fork, forks, state_of
 from tests.support.runs import checkpoints, ended, result, status
@@ -202,7 +203,9 @@ def test_two_machines_share_the_folder_of_rank_0(tmp_path, undisturbed):
     assert not list((tmp_path / "node1").iterdir())
 
 
-def srun(runs: Path, struck: int | None = None, number: int = 0, steps: int = 0) -> list[tuple[int, str]]:
+def srun(
+    runs: Path, struck: int | None = None, number: int = 0, steps: int = 0, words: Sequence[str] = ()
+) -> list[tuple[int, str]]:
     """The run as two tasks of srun, one of which may send itself a signal when so many steps are done; how each ended."""
     step = {
         "SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_TASKS_PER_NODE": "2",
@@ -211,7 +214,7 @@ def srun(runs: Path, struck: int | None = None, number: int = 0, steps: int = 0)
     armed = {"runs": str(runs), "at": ("optimizer step", steps), "number": number}
     tasks = [
         forks().start(
-            *WORDS, f"runs={runs}", cwd=ROOT, armed=armed if rank == struck else None,
+            *WORDS, f"runs={runs}", *words, cwd=ROOT, armed=armed if rank == struck else None,
             SLURM_PROCID=str(rank), SLURM_LOCALID=str(rank), **step,
         )
         for rank in (0, 1)
@@ -231,7 +234,7 @@ def test_tasks_of_srun_end_with_one_code_and_resume_as_another_launcher_would(tm
 @pytest.mark.parametrize(("rank", "codes"), [(0, [-9, 75]), (1, [75, -9])])
 def test_a_task_of_srun_notices_that_another_one_is_dead(tmp_path, rank, codes):
     """Rank 0 hosts the store through which the others would learn why."""
-    tasks = srun(tmp_path, rank, signal.SIGKILL, 1)
+    tasks = srun(tmp_path, rank, signal.SIGKILL, 1, IMPATIENT)
     assert [code for code, _ in tasks] == codes, tasks
     assert f"process {rank} of 2, counted from 0, did not answer" in tasks[1 - rank][1], tasks
 

@@ -77,7 +77,7 @@ def test_any_number_of_processes_learns_the_same(tmp_path, alone, count):
 def test_a_whole_run_has_one_folder_and_one_voice(tmp_path):
     words = [
         "task=sentiment", "debug=smoke", "dataset.limit=20", f"runs={tmp_path}", "trainer.batch_size=5", "check=none",
-        "name=shared",
+        "report.format=none", "name=shared",
     ]  # fmt: skip
     (tmp_path / "here").mkdir()
     for name in ("yaml", "evaluate", "datasets"):  # none is imported

@@ -20,7 +20,8 @@ from tests.support.runs import ended, result
 HERE = Path(__file__).parent
 WORKER = "from tests.integration.ranks.sharding_worker import main; main()"
 RUN = [
-    "task=summarization", "model=tiny_t5", "dataset.limit=12", "trainer.epochs=4", "trainer.batch_size=5",
+    "task=summarization", "model=tiny_t5", "dataset.limit=12", "trainer.epochs=3", "trainer.batch_size=5",
+    "task.max_length=64", "task.max_new_tokens=8",
     "checkpoint.every=1ep", "trainer.adam_epsilon=1e-5", "trainer.precision=fp32", "check=none", "name=shared",
     "--plugin", str(HERE / "without_dropout.py"),
 ]  # fmt: skip
