@@ -270,26 +270,3 @@ def test_typed_texts_become_rows_of_each_task():
     assert rows_from_texts(["Olá!"], task("ner").columns)[0]["tokens"] == ["Olá", "!"]
     assert rows_from_texts(["Olá!"], task("sentiment").columns)[0]["text"] == "Olá!"
     assert rows_from_texts(["Olá!"], task("summarization").columns)[0]["document"] == "Olá!"
-
-
-def test_real_corpora_have_their_counts(shared_data, tmp_path):
-    lener = load(tmp_path, "ner", path=str(shared_data / "lener_br"), format=Format.conll)
-    assert [len(data) for data in lener.splits.values()] == [7827, 1176, 1389]
-    tail = load_rows(
-        DatasetConfig(
-            path=str(shared_data / "lener_br" / "hf_loader_validation_tail.jsonl"),
-            columns=ColumnsConfig(tags="ner_tags"),
-            label_map={0: "O", 1: "B-ORGANIZACAO", 3: "B-PESSOA", 4: "I-PESSOA", 5: "B-TEMPO"},
-            validation_fraction=0.0,
-        ),
-        task("ner").columns,
-        cache=tmp_path / "cache",
-    )
-    assert any("without a word" in note for note in tail.notes)
-    told = load(
-        tmp_path,
-        path=str(shared_data / "told_br"),
-        columns=ColumnsConfig(label="toxic"),
-        splits=SplitsConfig(*[f"ptbr_{name}_1annotator.csv" for name in ("train", "validation", "test")]),
-    )
-    assert [len(data) for data in told.splits.values()] == [16800, 2100, 2100]

@@ -37,9 +37,12 @@ FREE = (
 
 NEEDED = (
     *FREE,
-    "autotune.pipeline.train", "autotune.pipeline.check", "autotune.publishing.publish", "autotune.metrics.classification",
-    "autotune.metrics.entities", "autotune.metrics.rouge", "datasketch",
-    "transformers.models.bert.modeling_bert", "transformers.models.t5.modeling_t5", "tests.integration.chaos.points",
+    "autotune.pipeline.train", "autotune.pipeline.check", "autotune.pipeline.predict", "autotune.publishing.publish",
+    "autotune.metrics.classification", "autotune.metrics.entities", "autotune.metrics.rouge", "datasketch",
+    "autotune.cli.main", "autotune.cli.commands", "autotune.cli.multirun", "autotune.run.resume",
+    "transformers.models.bert.modeling_bert", "transformers.models.t5.modeling_t5",
+    "transformers.pipelines.text_classification", "transformers.pipelines.token_classification",
+    "tests.integration.chaos.points",
 )  # fmt: skip
 """What runs import."""
 
