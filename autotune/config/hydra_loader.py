@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from hydra import version
@@ -72,7 +72,7 @@ def open_hydra(configs: Path, before: str | None, after: str | None) -> Hydra:
     )
 
 
-_interpolation_map = defaults_list._create_interpolation_map
+_interpolation_map: Any = defaults_list._create_interpolation_map
 
 
 def _map_if_needed(overrides: Any, entries: Sequence[Any], *args: Any) -> Any:
@@ -84,7 +84,7 @@ def _map_if_needed(overrides: Any, entries: Sequence[Any], *args: Any) -> Any:
     )
 
 
-defaults_list._create_interpolation_map = _map_if_needed
+cast(Any, defaults_list)._create_interpolation_map = _map_if_needed
 
 
 def refuse_foreign(value: Any, where: str, key_path: str = "") -> None:

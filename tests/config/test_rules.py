@@ -360,22 +360,27 @@ def options(group: str) -> list[str]:
 
 
 GROUPS = sorted(folder.name for folder in config_folder().iterdir() if folder.is_dir())
+FORMATS = (
+    "arrow",
+    "brat",
+    "conll",
+    "csv",
+    "fasttext",
+    "folders",
+    "hub",
+    "json",
+    "jsonl",
+    "parquet",
+    "spans",
+    "xlsx",
+)
+FILES = [
+    file.stem
+    for file in (config_folder() / "dataset").glob("*.yaml")
+    if "path: ???" in file.read_text("utf-8")
+]
 NEEDED = {"model=custom": ["model.name_or_path=org/name"]} | {
-    f"dataset={door}": ["dataset.path=dados"]
-    for door in (
-        "arrow",
-        "brat",
-        "conll",
-        "csv",
-        "fasttext",
-        "folders",
-        "hub",
-        "json",
-        "jsonl",
-        "parquet",
-        "spans",
-        "xlsx",
-    )
+    f"dataset={name}": ["dataset.path=dados"] for name in (*FORMATS, *FILES)
 }
 """What an option demands of the user."""
 EXPERIMENTS = [f"experiment={name}" for name in options("experiment")]
