@@ -23,6 +23,9 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+BUG = 70
+"""Exit code of any other exception."""
+
 
 class AutotuneError(Exception):
     """A mistake that the user can correct. Shown without a traceback.

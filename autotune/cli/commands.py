@@ -20,6 +20,7 @@ from autotune.cli import (
     sweep,
     table,
     train,
+    watch,
 )
 
 COMMANDS = {
@@ -41,6 +42,7 @@ COMMANDS = {
         push.COMMAND,
         sweep.COMMAND,
         table.COMMAND,
+        watch.COMMAND,
         convert.COMMAND,
         clean.COMMAND,
         schema.COMMAND,

@@ -18,6 +18,7 @@ from autotune.config.enums import Format, Offline, Visibility
 from autotune.errors import DiskError
 from autotune.runtime import launcher
 from autotune.runtime.language import Pieces, local, word
+from autotune.runtime.progress import above_bars
 
 if TYPE_CHECKING:
     # pydantic and OmegaConf take longer than `autotune --help`.
@@ -179,6 +180,11 @@ def _model_on_hub(model: "ModelConfig") -> bool:
 
 class _Lines(logging.StreamHandler[TextIO]):
     _told = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Prints a line; a progress bar that is on the screen moves below it."""
+        with above_bars():
+            super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Does not end a run whose output cannot be written any more: log.txt still gets its messages."""

@@ -7,12 +7,12 @@ from contextvars import ContextVar
 
 from autotune import registry
 from autotune.cli.plugin_errors import plugin_error
-from autotune.errors import AutotuneError, DiskError, listing
+from autotune.errors import BUG, AutotuneError, DiskError, listing
 from autotune.runtime import launcher
 from autotune.runtime.language import local, shown, word
 from autotune.runtime.os_errors import is_refusal, system_error
 
-BUG, INTERRUPTED = 70, 130
+INTERRUPTED = 130
 
 tracebacks: ContextVar[bool] = ContextVar("tracebacks", default=False)
 """Whether errors of users show a traceback, too (--debug)."""

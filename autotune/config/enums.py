@@ -210,6 +210,16 @@ class ReportFormat(StrEnum):
     none = "none"
 
 
+class TrackerName(StrEnum):
+    """Experiment trackers."""
+
+    none = "none"
+    tensorboard = "tensorboard"
+    wandb = "wandb"
+    mlflow = "mlflow"
+    trackio = "trackio"
+
+
 class Guard(StrEnum):
     """What to do if training goes wrong without an error."""
 

@@ -32,7 +32,7 @@ from autotune.runtime.records import damaged, read_mapping
 
 NOT_IDENTITY = (
     "runs", "name", "bundle", "hub", "resume", "check", "plan", "checkpoint", "guard", "evaluation", "report", "gate",
-    "launcher", "slurm", "sweep", "seeds", "search", "trainer.max_hours", "trainer.rank_timeout",
+    "launcher", "slurm", "sweep", "seeds", "search", "tracking", "trainer.max_hours", "trainer.rank_timeout",
     "trainer.sharding", "trainer.pause_at_end", "dataset.columns.slices",
 )  # fmt: skip
 """Keys that do not affect the result: two configurations that differ only in these are the same run."""
@@ -129,7 +129,7 @@ def _content_digest(file: str) -> str:
 
 def diff(saved: Mapping[str, Any], config: RunConfig) -> list[str]:
     """Returns the changes that affect the result, as `key: old -> new`; keys that an older version lacked do not count."""
-    old, new = _flatten(_with_split_seed(saved)), _flatten(to_dict(config))
+    old, new = flatten(_with_split_seed(saved)), flatten(to_dict(config))
     shaping = [
         key for key in sorted(old.keys() | new.keys()) if not {key, key.split(".")[0]} & set(NOT_IDENTITY)
     ]
@@ -264,12 +264,12 @@ def _to_config_error(detail: Mapping[str, Any], prefix: tuple[str, ...]) -> Auto
     return ConfigError(message, where=key, found=shown, fix=valid_override(key, value))
 
 
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Returns nested dicts as one dict with dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping) and value:
-            flat |= _flatten(value, f"{prefix}{key}.")
+            flat |= flatten(value, f"{prefix}{key}.")
         else:
             flat[f"{prefix}{key}"] = value
     return flat

@@ -49,6 +49,7 @@ from autotune.config.section import (
     Strict,
 )
 from autotune.config.slurm import SlurmConfig
+from autotune.config.tracking import TrackingConfig
 
 
 @dataclass
@@ -305,6 +306,7 @@ class RunConfig(Strict):
     hub: HubConfig = field(default_factory=HubConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
     check: CheckConfig = field(default_factory=CheckConfig)
     plan: PlanConfig = field(default_factory=PlanConfig)
     gate: dict[str, str] = field(default_factory=dict)

@@ -29,7 +29,8 @@ def _switch(on: str, off: str, other: str | None = None) -> dict[str, str]:
     return table if other is None else table | {"": other}
 
 
-HISTORY = "no logger is built in: history.jsonl in the run folder has every step and every evaluation, metrics.json the figures"
+HISTORY = "history.jsonl in the run folder has every step and every evaluation; tracking=tensorboard shows them as they come"
+TRACKED = "trackers are tensorboard, wandb, mlflow and trackio; history.jsonl in the run folder has every step in any case"
 ROWS = (
     "trainer.batch_size is the number of rows of an optimizer step, over all processes; how many of them fit into "
     "memory at once is found out"
@@ -54,6 +55,9 @@ EVERY = {
 }
 SAVING = {"epoch": "checkpoint.every=1ep", "steps": "checkpoint.every=500st", "": "checkpoint.every=1ep"}
 INT8 = "peft=lora peft.quantization=int8"
+TRACKERS = {name: f"tracking={name}" for name in ("tensorboard", "wandb", "mlflow", "trackio")} | _switch(
+    "tracking=tensorboard", "tracking=none", "tracking=tensorboard"
+)
 PUSH = _switch("hub=private", "hub=none", "hub=private")
 LORA = _switch("peft=lora", "peft=none", "peft=lora")
 
@@ -102,8 +106,12 @@ _TABLE: tuple[tuple[str, Synonym], ...] = (
      Synonym(values={"": "resume=auto"} | _switch("resume=auto", "resume=never"))),
     ("overwrite_output_dir", Synonym(values=_switch("resume=never", "resume=auto", "resume=auto"))),
     ("load_best_model_at_end metric_for_best_model greater_is_better monitor", Synonym(note=BEST)),
-    ("report_to logger loggers logging log log_level logging_steps logging_strategy logging_first_step log_every_n_steps "
-     "tracker trackers tensorboard wandb mlflow comet use_wandb wandb_project", Synonym(note=HISTORY)),
+    ("report_to log_with logger loggers log tracker trackers", Synonym(values=TRACKERS, note=TRACKED)),
+    *((name, Synonym(values=_switch(f"tracking={name}", "tracking=none", f"tracking={name}"), note=TRACKED))
+      for name in ("tensorboard", "wandb", "mlflow", "trackio")),
+    ("use_wandb", Synonym(values=_switch("tracking=wandb", "tracking=none", "tracking=wandb"))),
+    ("wandb_project", Synonym("tracking.project", also="tracking=wandb")),
+    ("logging log_level logging_steps logging_strategy logging_first_step log_every_n_steps comet", Synonym(note=HISTORY)),
     ("output_dir out_dir output output_path save_dir logging_dir default_root_dir checkpoint_dir hydra_run_dir log_dir",
      Synonym("runs")),
     ("run_name experiment_name project_name job_name exp_name", Synonym("name")),

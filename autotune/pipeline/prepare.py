@@ -45,6 +45,7 @@ from autotune.tasks.base import Task
 from autotune.training import device
 from autotune.training.budget import prediction_token_budget
 from autotune.training.features import FeatureSections, prepare_features
+from autotune.training.tracking import refuse_absent_tracker
 
 logger = logging.getLogger(__name__)
 
@@ -128,6 +129,7 @@ def run_preflight(config: RunConfig, cache: Path) -> PreflightState:
     began = time.perf_counter()
     state = PreflightState(config, cache)
     stages: tuple[tuple[Area, Callable[[PreflightState], None]], ...] = (
+        (Area.configuration, lambda state: refuse_absent_tracker(state.config.tracking)),
         (Area.data, _unpack),
         (Area.data, _read),
         (Area.labels, _fit_labels),

@@ -43,6 +43,7 @@ from autotune.tasks.base import Scores
 from autotune.training import device
 from autotune.training.fit import Fit, FitResult
 from autotune.training.sharding import refuse_single_process
+from autotune.training.tracking import Tracking
 from autotune.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
@@ -81,13 +82,18 @@ def _open_folder(config: RunConfig, ranks: Ranks) -> RunFolder:
 
 def _train_as_rank(config: RunConfig, plugins: Sequence[str], ranks: Ranks) -> int:
     """Does the part of one rank; with a single process, everything."""
-    with _open_folder(config, ranks) as folder, ranks.share_errors():
+    with (
+        _open_folder(config, ranks) as folder,
+        ranks.share_errors(),
+        Tracking(config, folder.path, ranks.rank) as tracking,
+    ):
         if folder.finished:
             _publish_again(config, folder, ranks)
             return 0
         logger.info("run folder: %s", folder.path)
         prepared = prepare(config, folder, ranks)
         signals.raise_if_stopped()
+        tracking.start()
         fitted, model, evaluator = fine_tune(config, prepared, folder, ranks)
         scores = predict_and_score_splits(prepared, evaluator, model, folder)
         if ranks.rank:

@@ -11,6 +11,7 @@ from pathlib import Path
 from autotune.config.schema import RunConfig
 from autotune.errors import Interrupted
 from autotune.pipeline.train import PAUSED
+from autotune.run.follow import Follower
 from autotune.run.status import LOCK, State, read_status
 from autotune.runtime import child_process, signals
 from autotune.runtime.locks import wait_for_lock
@@ -44,11 +45,8 @@ class History:
     """
 
     def __init__(self, file: Path, metric: str, config: RunConfig) -> None:
-        self._file, self._metric, self._config = file, metric, config
-        self._restart()
-
-    def _restart(self) -> None:
-        self._offset, self.steps = 0, 0
+        self._follower, self._metric, self._config = Follower(file), metric, config
+        self.steps = 0
         self.best: float | None = None
 
     def read(self) -> list[tuple[int, float]]:
@@ -57,21 +55,9 @@ class History:
         Returns:
             For each evaluation in them the share of the schedule in percent, and the best score up to there.
         """
-        if not self._file.exists():
-            return []
-        if self._file.stat().st_size < self._offset:
-            self._restart()
-        with self._file.open("rb") as file:
-            file.seek(self._offset)
-            text = file.read()
-        text = text[: text.rfind(b"\n") + 1]
-        self._offset += len(text)
-        try:
-            records = [json.loads(line) for line in text.splitlines()]
-        except ValueError:
-            # A run that resumes cuts its history back, perhaps to a place before the offset.
-            self._restart()
-            return []
+        records = [json.loads(line) for line in self._follower.read()]
+        if self._follower.restarted:
+            self.steps, self.best = 0, None
         evaluations = []
         for record in records:
             self.steps = max(self.steps, record["step"])

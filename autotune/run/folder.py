@@ -7,6 +7,7 @@ metrics.json  scores and how they are computed   data.json     fingerprint, sour
 environment.json  packages, device, commit       slurm/        batch script, output and id of a Slurm job
 log.txt       log messages (rank-1.log … of other ranks)  checkpoints/, best.safetensors, .lock   while it is in progress
 report.html   for people; report_documents.jsonl: the documents that it quotes
+tracking.json what an experiment tracker has; tensorboard/, wandb/, mlruns/, trackio/: its files
 """
 
 import json
@@ -177,7 +178,7 @@ class RunFolder:
                     self._log.handle(logging.makeLogRecord({"levelname": "ERROR", "msg": text}))
                 self._log.close()
             if not self._state_is_final:
-                self._write_state(*status.final_state(error))
+                self._write_state(*status.final_state(error), exit_code=status.exit_code(error))
         except (OSError, DiskError) as write_error:  # raising would hide the original error
             logger.warning(
                 "the final state of the run could not be written to %s: %s", self.path / STATUS, write_error
@@ -385,5 +386,5 @@ class RunFolder:
     saved_model_path = staticmethod(saved.saved_model_path)
     config = staticmethod(saved.config)
 
-    def _write_state(self, state: State, reason: str | None) -> None:
-        self.write_json(STATUS, status.record(state, reason, self._previous_status))
+    def _write_state(self, state: State, reason: str | None, exit_code: int | None = None) -> None:
+        self.write_json(STATUS, status.record(state, reason, self._previous_status, exit_code=exit_code))

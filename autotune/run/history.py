@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,21 @@ logger = logging.getLogger(__name__)
 def line(record: Mapping[str, Any]) -> str:
     """Returns a record as a line of JSON."""
     return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def planned_steps(step: int, epoch: float, epochs: float | None, max_steps: int | None) -> int | None:
+    """Returns the steps of a whole run, as in training.trainer.total_steps; None if they are not known yet.
+
+    Args:
+        step: number of a step.
+        epoch: passes over the rows after it; 0 before the first step.
+        epochs: passes of the whole run; None for a stream.
+        max_steps: limit of the steps.
+    """
+    if not epoch or epochs is None:
+        return max_steps
+    steps = max(1, math.ceil(epochs * round(step / epoch)))
+    return steps if max_steps is None else min(steps, max_steps)
 
 
 def append(history: Path, record: Mapping[str, Any]) -> None:

@@ -14,9 +14,10 @@ from pydantic import Field
 from autotune.config.load import load_config
 from autotune.config.schema import RunConfig
 from autotune.config.secrets import redact
-from autotune.errors import AutotuneError, ConfigError, Interrupted, ModelError, shell_words
+from autotune.errors import BUG, AutotuneError, ConfigError, DiskError, Interrupted, ModelError, shell_words
 from autotune.run.manifest import Digest
 from autotune.runtime.files import now, read_errors
+from autotune.runtime.os_errors import is_refusal
 from autotune.runtime.records import Record, read_record
 
 CONFIG, LOCK, STATUS = "config.yaml", ".lock", "status.json"
@@ -41,6 +42,8 @@ class Status(Record):
 
     state: Annotated[State, Field(strict=False)]
     reason: str | None = None
+    exit_code: int | None = None
+    """Exit code of a run that ended without finishing."""
     time: str = ""
     command: str = ""
     folder: str = ""
@@ -49,20 +52,24 @@ class Status(Record):
     saved: dict[str, Digest] = {}
 
 
-def record(state: State, reason: str | None, before: Mapping[str, Any]) -> dict[str, Any]:
+def record(
+    state: State, reason: str | None, before: Mapping[str, Any], *, exit_code: int | None = None
+) -> dict[str, Any]:
     """Returns the new content of status.json.
 
     Args:
         state: state of the run.
         reason: why the run is in this state.
         before: previous content. Its command is kept if the present command only refers to the run, with resume=RUN.
+        exit_code: of a run that ended without finishing.
     """
     words = command_words.get() or sys.argv[1:]
     resumes_by_path = any(re.match(r"\+*resume=(?!auto$|never$)", word) for word in words)
     command = {"command": redact(shlex.join(["autotune", *words])), "folder": _working_folder()}
     if resumes_by_path and before.get("command"):
         command = {name: before.get(name, "") for name in command}
-    return {"state": state, "reason": reason, "time": now(), **command}
+    code = {} if exit_code is None else {"exit_code": exit_code}
+    return {"state": state, "reason": reason, **code, "time": now(), **command}
 
 
 def _working_folder() -> str:
@@ -129,6 +136,15 @@ def open_finished(path: Path) -> tuple[RunConfig, dict[str, Any]]:
     if status["state"] != State.finished:
         raise unfinished("the run is not finished", path)
     return load_config(path / CONFIG), status
+
+
+def exit_code(error: BaseException | None) -> int:
+    """Returns the exit code of a command that an exception ends, if any; see `autotune --help`."""
+    if isinstance(error, AutotuneError):
+        return error.exit_code
+    if error is None or isinstance(error, KeyboardInterrupt):
+        return Interrupted.exit_code
+    return DiskError.exit_code if isinstance(error, OSError) and is_refusal(error) else BUG
 
 
 def final_state(error: BaseException | None) -> tuple[State, str]:

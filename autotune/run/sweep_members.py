@@ -1,6 +1,5 @@
 """A run of a sweep: its record, and what its run folder says about it at any time."""
 
-import math
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field
 
 from autotune.errors import AutotuneError
+from autotune.run.history import planned_steps
 from autotune.run.status import LOCK, read_status
 from autotune.run.sweeps import SCORED
 from autotune.runtime.locks import is_locked
@@ -85,13 +85,9 @@ class SweepMember(Record):
         for line in _newest_lines(run / "history.jsonl"):
             step, epoch = max(step, line.step), line.epoch or epoch
             validation = line.validation or validation
-        steps = self.max_steps
-        if epoch and self.epochs is not None:
-            whole = max(1, math.ceil(self.epochs * round(step / epoch)))  # as in training.trainer.total_steps
-            steps = min(steps or whole, whole)
         return {
             "step": step,
-            "steps": steps,
+            "steps": planned_steps(step, epoch, self.epochs, self.max_steps),
             "scores": {"validation": _numbers(validation)} if validation else {},
         }
 

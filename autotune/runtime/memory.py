@@ -1,6 +1,8 @@
 """Detects that memory was not enough, and frees memory before the next attempt."""
 
 import gc
+import resource
+import sys
 
 import torch
 
@@ -20,6 +22,14 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     text = str(error)
     return isinstance(error, RuntimeError) and any(message in text for message in OUT_OF_MEMORY_MESSAGES)
+
+
+def peak_memory_gb() -> float:
+    """Returns the most memory that tensors have taken on the GPU, or this process on a machine without one, in GB."""
+    if torch.cuda.is_available():
+        return float(torch.cuda.max_memory_allocated()) / 1e9
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return kilobytes * (1 if sys.platform == "darwin" else 1024) / 1e9
 
 
 def free_memory() -> None:

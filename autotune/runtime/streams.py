@@ -126,6 +126,17 @@ def append_output(path: Path) -> None:
     os.close(number)
 
 
+def discard_output() -> TextIO:
+    """Discards what this process prints from now on, also what libraries in C print; returns the standard output of before."""
+    sys.stdout.flush()
+    before = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+    os.close(null)
+    return before
+
+
 def fitting(text: str, encoding: str | None) -> str:
     """Returns the text with characters that an encoding lacks replaced by similar ones, or by `\\u` and a number."""
     if encoding is None:

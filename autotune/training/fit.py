@@ -17,6 +17,7 @@ from autotune.models.adapters import load_trainable_state, trainable_state
 from autotune.run.checkpoints import read_tensors
 from autotune.run.folder import RunFolder
 from autotune.runtime import signals
+from autotune.runtime.memory import peak_memory_gb
 from autotune.runtime.progress import Progress, duration
 from autotune.tasks.base import Scores
 from autotune.training.gradients import broadcast_parameters
@@ -127,7 +128,8 @@ class Fit:
             self.monitor.remember([record])
             self._keep_loss(record)
         self.deadline = time.monotonic() + 3600 * (self.config.max_hours or math.inf)
-        progress = Progress("training", trainer.total_steps, self.state.step)
+        progress = Progress("training", trainer.total_steps, self.state.step, examples=self.config.batch_size,
+                            memory=peak_memory_gb)  # fmt: skip
         try:
             with signals.defer_signals():
                 self._train(progress)
@@ -146,7 +148,7 @@ class Fit:
                 self.folder.append_history(step.record())
                 self._keep_loss(step.record())
                 self._report(self.monitor.step(step))
-                progress.step(loss=step.loss, learning_rate=step.learning_rate)
+                progress.step(*self._values(step))
                 if self.trainer.sharded:
                     # A rank that is interrupted while it predicts ends alone, and alone it cannot write a checkpoint.
                     self._checkpoint_if_due()
@@ -162,6 +164,13 @@ class Fit:
         except Exception:
             self._wait_for_checkpoint()
             raise
+
+    def _values(self, step: StepResult) -> Iterator[str]:
+        """Yields what is shown of a step, the most important first."""
+        yield f"loss {step.loss:.4g}"
+        if self.state.best is not None:
+            yield f"best {self.trainer.task.main_metric} {self.state.best:.4f}"
+        yield f"epoch {step.epoch:.2f}"
 
     def _steps(self) -> Iterator[StepResult]:
         """Yields steps until training is over or ends early."""
@@ -235,11 +244,13 @@ class Fit:
     def _validate(self, evaluate: Callable[[nn.Module], Scores], model: nn.Module) -> Scores:
         """Scores a model with whole weights on validation, and saves the weights if they are the best so far."""
         trainer, state, step = self.trainer, self.state, self.state.step
+        began = time.perf_counter()
         scores = evaluate(model)
+        seconds = time.perf_counter() - began
         epoch = step / trainer.plan.steps_per_epoch
         signs = predicts_one_class(scores)
         mean = {"train_loss": fmean(self._losses)} if self._losses else {}
-        record = {"step": step, "epoch": epoch, **mean, "validation": scores.values}
+        record = {"step": step, "epoch": epoch, **mean, "validation": scores.values, "seconds": seconds}
         self.folder.append_history(record | ({"guessing": signs} if signs else {}))
         self._keep_loss(record)
         better = state.best is None or scores.best > state.best + self.config.min_delta

@@ -118,8 +118,11 @@ def test_what_has_no_key_is_explained():
         (["n_gpu=0"], "launcher.num_processes=1"),
         (["--fp16"], "trainer.precision=fp16"),
         (["--learning_rate=1e-4"], "trainer.learning_rate=1e-4"),
-        (["trainer.report_to=wandb"], None),
-        (["logger=tensorboard"], None),
+        (["trainer.report_to=wandb"], "tracking=wandb"),
+        (["logger=tensorboard"], "tracking=tensorboard"),
+        (["tracker=comet_ml"], "tracking=tensorboard"),
+        (["wandb_project=my team"], "tracking=wandb 'tracking.project=my team'"),
+        (["trainer.logging_steps=10"], None),
     ],
 )  # fmt: skip
 def test_what_other_tools_call_it_comes_before_likeness_of_spelling(argv, fix):
