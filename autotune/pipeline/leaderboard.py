@@ -72,6 +72,7 @@ class Unscored:
     folder: str
     state: MemberState
     reason: str
+    """One line in the user's language."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def _read(folder: Path) -> Scored | Unscored:
         status = read_status(folder)
         state = present_state(folder, status)
         if state is not MemberState.finished:
-            return Unscored(name, state, str(status.get("reason") or "").partition("\n")[0])
+            return Unscored(name, state, local(str(status.get("reason") or "").partition("\n")[0]))
         config, status = open_finished(folder)
         facts = read_facts(folder, config, status["command"])
         if not facts.metrics:
@@ -160,8 +161,8 @@ def _read(folder: Path) -> Scored | Unscored:
             raise damaged(folder / "metrics.json", f"{facts.split}.{main}: {score}", FIX)
         return Scored(name, facts, score, facts.metrics.get("interval", {}).get(facts.split, {}).get(main))
     except AutotuneError as error:
-        found = f": {error.found}" if error.found else ""
-        return Unscored(name, MemberState.damaged, f"{error.what}{found}".partition("\n")[0])
+        found = f": {local(error.found)}" if error.found else ""
+        return Unscored(name, MemberState.damaged, f"{local(error.what)}{found}".partition("\n")[0])
     except OSError as error:  # the folder may be another user's
         return Unscored(name, MemberState.damaged, str(error.strerror or error))
 
@@ -199,7 +200,7 @@ def _names(group: Sequence[Scored]) -> str:
 
 
 def _others_table(board: Leaderboard) -> Table:
-    rows = [[run.folder, word(run.state), local(run.reason)] for run in board.others]
+    rows = [[run.folder, word(run.state), run.reason] for run in board.others]
     return Table(["folder", "state", "reason"], rows, "runs without a score", texts=3)
 
 
