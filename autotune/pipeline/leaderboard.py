@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from autotune import registry
+from autotune.config.enums import CardLanguage
 from autotune.errors import AutotuneError, ConfigError
 from autotune.publishing.card.facts import Facts, read_facts
 from autotune.reporting import charts
 from autotune.reporting.page import FIX
 from autotune.reporting.tables_page import Section, render_page
+from autotune.reporting.texts import translated
 from autotune.run.status import STATUS, open_finished, read_status
 from autotune.run.sweep_members import MemberState, present_state
-from autotune.runtime.language import local, word
+from autotune.runtime.language import language, local, word
 from autotune.runtime.records import damaged
 from autotune.runtime.table import Table, shown_interval
 
@@ -174,7 +176,7 @@ def tables(board: Leaderboard) -> list[Table]:
 
 
 def _group_table(group: Sequence[Scored]) -> Table:
-    rows = []
+    rows, message = [], translated(CardLanguage(language()))
     for run in group:
         baseline, training = run.best_baseline, run.facts.metrics["training"]
         rows.append(
@@ -182,7 +184,7 @@ def _group_table(group: Sequence[Scored]) -> Table:
                 run.facts.base,
                 run.peft,
                 f"{run.score:.4f}{shown_interval(run.interval)}",
-                "—" if baseline is None else f"{baseline[1]:.4f} {local(baseline[0])}",
+                "—" if baseline is None else f"{baseline[1]:.4f} {message(baseline[0])}",
                 str(training["steps"]),
                 f"{training['seconds']:.0f} s",
                 run.folder,
