@@ -105,7 +105,8 @@ class Comparison:
         for run in self.runs:
             for group in groups:
                 changes = diff(to_dict(group[0].config), run.config)
-                if all(change.startswith(f"{SEED_KEY}:") for change in changes):
+                other_seed = run.config.seed not in [member.config.seed for member in group]
+                if other_seed and all(change.startswith(f"{SEED_KEY}:") for change in changes):
                     group.append(run)
                     break
             else:

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from autotune import registry
+from autotune.config.enums import CardLanguage
 from autotune.errors import AutotuneError, ConfigError
 from autotune.publishing.card.facts import Facts, read_facts
 from autotune.reporting import charts
 from autotune.reporting.page import FIX
 from autotune.reporting.tables_page import Section, render_page
+from autotune.reporting.texts import translated
 from autotune.run.status import STATUS, open_finished, read_status
 from autotune.run.sweep_members import MemberState, present_state
-from autotune.runtime.language import local, word
+from autotune.runtime.language import language, local, word
 from autotune.runtime.records import damaged
 from autotune.runtime.table import Table, shown_interval
 
@@ -72,6 +74,7 @@ class Unscored:
     folder: str
     state: MemberState
     reason: str
+    """One line in the user's language."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,7 @@ def _read(folder: Path) -> Scored | Unscored:
         status = read_status(folder)
         state = present_state(folder, status)
         if state is not MemberState.finished:
-            return Unscored(name, state, str(status.get("reason") or "").partition("\n")[0])
+            return Unscored(name, state, local(str(status.get("reason") or "").partition("\n")[0]))
         config, status = open_finished(folder)
         facts = read_facts(folder, config, status["command"])
         if not facts.metrics:
@@ -160,8 +163,8 @@ def _read(folder: Path) -> Scored | Unscored:
             raise damaged(folder / "metrics.json", f"{facts.split}.{main}: {score}", FIX)
         return Scored(name, facts, score, facts.metrics.get("interval", {}).get(facts.split, {}).get(main))
     except AutotuneError as error:
-        found = f": {error.found}" if error.found else ""
-        return Unscored(name, MemberState.damaged, f"{error.what}{found}".partition("\n")[0])
+        found = f": {local(error.found)}" if error.found else ""
+        return Unscored(name, MemberState.damaged, f"{local(error.what)}{found}".partition("\n")[0])
     except OSError as error:  # the folder may be another user's
         return Unscored(name, MemberState.damaged, str(error.strerror or error))
 
@@ -173,7 +176,7 @@ def tables(board: Leaderboard) -> list[Table]:
 
 
 def _group_table(group: Sequence[Scored]) -> Table:
-    rows = []
+    rows, message = [], translated(CardLanguage(language()))
     for run in group:
         baseline, training = run.best_baseline, run.facts.metrics["training"]
         rows.append(
@@ -181,7 +184,7 @@ def _group_table(group: Sequence[Scored]) -> Table:
                 run.facts.base,
                 run.peft,
                 f"{run.score:.4f}{shown_interval(run.interval)}",
-                "—" if baseline is None else f"{baseline[1]:.4f} {local(baseline[0])}",
+                "—" if baseline is None else f"{baseline[1]:.4f} {message(baseline[0])}",
                 str(training["steps"]),
                 f"{training['seconds']:.0f} s",
                 run.folder,
@@ -199,7 +202,7 @@ def _names(group: Sequence[Scored]) -> str:
 
 
 def _others_table(board: Leaderboard) -> Table:
-    rows = [[run.folder, word(run.state), local(run.reason)] for run in board.others]
+    rows = [[run.folder, word(run.state), run.reason] for run in board.others]
     return Table(["folder", "state", "reason"], rows, "runs without a score", texts=3)
 
 

@@ -15,7 +15,7 @@ LATEX_ESCAPES = str.maketrans(
     }
 )  # fmt: skip
 """Characters that LaTeX reads as commands, or that its older fonts lack."""
-MINUS = re.compile(r"(?<![\w.])-(?=\d)")
+MINUS = re.compile(r"(?<![^\s\[(])-(?=\d)")
 """A hyphen that is the sign of a number."""
 
 

@@ -113,3 +113,38 @@ def test_intervals_cover_the_true_score_as_often_as_they_say():
         low, high = interval(resampling.bootstrap(seed=int(draw.integers(2**31)))["accuracy"])
         covered += low <= 0.8 <= high
     assert 0.93 <= covered / 600 <= 0.97
+
+
+def test_intervals_of_entity_scores_cover_what_they_promise():
+    """500 simulated test sets of 150 sentences: entity F1 and the F1 of a type, against the score of endless data.
+
+    Of two types, a sentence has one entity, found with probability 0.7 (A) or 0.5 (B); one in five sentences has a
+    spurious A. The scores of endless data are ratios of expected counts.
+    """
+    metric = entity_metric()
+    kinds = states_of(
+        metric,
+        [
+            (["B-A", "O"], ["B-A", "O"]), (["B-A", "O"], ["O", "O"]), (["B-A", "O"], ["B-A", "B-A"]),
+            (["B-A", "O"], ["O", "B-A"]), (["B-B", "O"], ["B-B", "O"]), (["B-B", "O"], ["O", "O"]),
+            (["B-B", "O"], ["B-B", "B-A"]), (["B-B", "O"], ["O", "B-A"]),
+        ],
+    )  # fmt: skip
+    chances = [
+        0.5 * hit * spurious for hits in ((0.7, 0.3), (0.5, 0.5)) for spurious in (0.8, 0.2) for hit in hits
+    ]
+    # Expected counts per sentence: correct, predicted and gold of A; then of both types.
+    true_a = 2 * 0.35 / (0.35 + 0.2 + 0.5)
+    true_all = 2 * 0.6 / (0.6 + 0.2 + 1)
+    draw, covered = np.random.default_rng(11), [0, 0]
+    for _ in range(500):
+        states = [kinds[kind] for kind in draw.choice(8, size=150, p=chances)]
+        resampling = Resampling([states], metric.empty)
+        resampling.resamples = 400
+        seed = int(draw.integers(2**31))
+        for number, (values, truth) in enumerate(
+            ((resampling.bootstrap(seed)["entity_f1"], true_all), (resampling.class_f1(seed)["A"], true_a))
+        ):
+            low, high = interval(values)
+            covered[number] += low <= truth <= high
+    assert all(0.925 <= count / 500 <= 0.97 for count in covered), covered

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import false_discovery_control, permutation_test
+from scipy.stats import bootstrap, false_discovery_control, permutation_test
 
 from autotune.evaluation.paired import differences, holm
 from autotune.metrics import class_metric, rouge_metric
@@ -79,3 +79,22 @@ def test_holm():
     assert all(
         ours >= other for ours, other in zip(holm(values), false_discovery_control(values), strict=True)
     )
+
+
+def test_randomization_by_hand():
+    """Only three rows differ, all in favor of the second system: 2 of the 2³ exchanges are as extreme, so p is 1/4."""
+    first = np.array([True] * 20 + [False] * 3)
+    test = differences(*systems(first, np.ones(23, bool)), METRIC.empty, seed=0, resamples=20_000)["accuracy"]
+    assert test.value == pytest.approx(3 / 23)
+    assert test.p_randomization == pytest.approx(1 / 4, abs=0.01)
+
+
+def test_the_interval_of_a_difference_is_that_of_scipy():
+    draw = np.random.default_rng(4)
+    first, second = draw.random(150) < 0.6, draw.random(150) < 0.7
+    test = differences(*systems(first, second), METRIC.empty, seed=0)["accuracy"]
+    expected = bootstrap(
+        (second * 1.0, first * 1.0), lambda one, two, axis: one.mean(axis) - two.mean(axis), paired=True,
+        vectorized=True, method="percentile", random_state=1,
+    ).confidence_interval  # fmt: skip
+    assert test.interval == pytest.approx([expected.low, expected.high], abs=0.01)

@@ -37,6 +37,9 @@ def test_a_task_with_figures_columns_and_a_problem_type_of_its_own_finishes(tmp_
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Hub" not in done.stdout + done.stderr
     assert "proof: transformers.pipeline answers the same" in done.stdout
+    report = (tmp_path / "runs" / "r" / "report.html").read_text(encoding="utf-8")
+    assert ("bias" in report) == (name == "regression")
+    assert "bom dia" in report or "mau dia" in report or "café" in report or "céu" in report
     folder = tmp_path / "runs" / "r" / "model"
     metadata = (folder / "README.md").read_text(encoding="utf-8").split("---")[1]
     assert "model-index" not in metadata and "model_name" not in metadata
