@@ -11,8 +11,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ROWS, CHARACTERS = 20_000, 4_000_000
-"""Rows, and characters in all of them, from which it learns at most: about 20 seconds of one CPU core."""
+ROWS, CHARACTERS = 20_000, 2_000_000
+"""Rows, and characters in all of them, from which it learns at most: about half a minute of one CPU core."""
 TEXT = 5000
 """Characters of a text that are read."""
 RARE = 1000

@@ -334,7 +334,8 @@ class Ner(Task):
         """Returns a gazetteer of the entities of train, and a linear tagger."""
         gazetteer = Gazetteer().fit(list(iter_column(train, "tokens")), list(iter_column(train, "tags")))
         yield Baseline("gazetteer of train", _tagged(gazetteer, rows))
-        part = sample(train, "tokens", rows=tagger.ROWS, units=tagger.WORDS)
+        tags = {tag for of_row in iter_column(train, "tags") for tag in of_row}
+        part = sample(train, "tokens", rows=tagger.ROWS, units=tagger.most_words(len(tags)))
         linear = tagger.LinearTagger().fit(list(iter_column(part, "tokens")), list(iter_column(part, "tags")))
         yield Baseline("linear tagger", _tagged(linear, rows), note(part, train))
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from autotune.baselines.extracts import LeadSentences, extractive_oracle
 from autotune.baselines.gazetteer import Gazetteer
 from autotune.baselines.sample import note, sample
-from autotune.baselines.tagger import LinearTagger, shape
+from autotune.baselines.tagger import LinearTagger, most_words, shape
 from autotune.baselines.tfidf import TfidfClassifier
 from autotune.data.words import entities
 
@@ -122,3 +122,4 @@ def test_large_data_are_read_in_part_and_it_is_said():
     assert len(part) == 45 and part["id"] == sample(train, "text", rows=100, units=455)["id"]
     assert part["id"] != list(range(45))
     assert len(sample(train, "text", rows=100, units=1)) == 1
+    assert most_words(13) == most_words(20) == 10 * most_words(200)
