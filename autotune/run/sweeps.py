@@ -66,14 +66,13 @@ def dataset_of(run: str, config: RunConfig) -> DatasetConfig:
         run: folder of the run, or another name of a saved model.
         config: configuration of the run.
     """
+
     def located(path: str) -> str:
         original = path_of(run, path)
         return str(original) if original.is_absolute() else path
 
     dataset, fixes = config.dataset, config.dataset.label_fixes
-    return replace(
-        dataset, path=located(dataset.path), label_fixes=None if fixes is None else located(fixes)
-    )
+    return replace(dataset, path=located(dataset.path), label_fixes=None if fixes is None else located(fixes))
 
 
 def path_of(run: str, path: str) -> Path:
