@@ -163,9 +163,12 @@ def log_calibration(metrics: Mapping[str, Any], split: str) -> None:
     if about is None:
         return
     figures = about["splits"][split]
-    was = f" (before: {figures['before']['ece']:.4f})" if "before" in figures else ""
-    logger.info("probabilities: ECE %.4f%s; accuracy on the surer half %.4f", figures["ece"], was,
-                figures["accuracy_at_coverage"]["0.5"])  # fmt: skip
+    surer = figures["accuracy_at_coverage"]["0.5"]
+    if "before" in figures:
+        logger.info("probabilities: ECE %.4f, %.4f before calibration; accuracy on the surer half %.4f",
+                    figures["ece"], figures["before"]["ece"], surer)  # fmt: skip
+    else:
+        logger.info("probabilities: ECE %.4f; accuracy on the surer half %.4f", figures["ece"], surer)
     if about["threshold"] is not None:
         logger.info("the second class is predicted from a probability of %.4f on; transformers.pipeline does not know this "
                     "and uses 0.5", about["threshold"])  # fmt: skip
