@@ -8,6 +8,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import yaml
@@ -45,7 +46,13 @@ def normalize_label(value: Any) -> str | None:
     """
     if value is None or (isinstance(value, float) and value != value):
         return None
-    text = unicodedata.normalize("NFC", SURROGATE.sub("\ufffd", str(value))).strip()
+    return _normalize_text(str(value))
+
+
+@lru_cache(1024)
+def _normalize_text(text: str) -> str | None:
+    """Returns the name of a label that is text; a corpus has few different ones."""
+    text = unicodedata.normalize("NFC", SURROGATE.sub("\ufffd", text)).strip()
     match = INTEGRAL.fullmatch(text)
     if match is not None:
         return str(int(match[1]))

@@ -1,6 +1,7 @@
 """Splits text into words and converts entities between character offsets and tags."""
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -55,10 +56,10 @@ def words_from_spans(
                 f"{right.label} {text[right.start : right.end]!r} at {right.start}..{right.end}",
                 fix="keep one of them",
             )
-    borders = {border for span in ordered for border in (span.start, span.end)}
+    borders = sorted({border for span in ordered for border in (span.start, span.end)})
     words: list[tuple[int, int]] = []
     for start, end in split_words(text) if offsets is None else _check_offsets(text, offsets):
-        cuts = [start, *sorted(border for border in borders if start < border < end), end]
+        cuts = [start, *borders[bisect_right(borders, start) : bisect_left(borders, end)], end]
         pieces = ((left, right, text[left:right]) for left, right in zip(cuts, cuts[1:], strict=False))
         # Words of the data may contain blanks; blanks next to a cut belong to no word.
         words += [

@@ -14,6 +14,7 @@ from autotune.errors import DataError, listing
 
 WHITESPACE = " \t"
 """Characters that separate columns and make up a blank line; a no-break space is part of a word."""
+BETWEEN_COLUMNS = re.compile(f"[{WHITESPACE}]+")
 CONLLU_COLUMNS = 10
 """Number of columns of CoNLL-U: ID, FORM … MISC (https://universaldependencies.org/format.html)."""
 
@@ -56,6 +57,7 @@ def line_of(path: Path, config: DatasetConfig, row: int, word: int) -> int:
 def _sentences(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[Sentence]:
     sentence = Sentence([], [], [])
     width = 0
+    named_conllu = suffix_of(path) == ".conllu"
     with open_text(path, config, notes) as file:
         for number, raw in lines(file, path):
             line = raw.rstrip("\r\n")
@@ -64,7 +66,7 @@ def _sentences(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[
                     yield sentence
                     sentence = Sentence([], [], [])
                 continue
-            is_conllu = suffix_of(path) == ".conllu" and line.count("\t") == CONLLU_COLUMNS - 1
+            is_conllu = named_conllu and line.count("\t") == CONLLU_COLUMNS - 1
             cells = line.split("\t") if is_conllu else _split_columns(line, config)
             if is_conllu and not cells[0].isdecimal():
                 continue  # 3-4 is a contraction, whose words follow; 5.1 is an empty node, which is not in the text
@@ -97,7 +99,7 @@ def _sentences(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[
 def _split_columns(line: str, config: DatasetConfig) -> list[str]:
     if config.delimiter is not None:
         return line.split(config.delimiter.replace("\\t", "\t"))
-    return re.split(f"[{WHITESPACE}]+", line.strip(WHITESPACE))
+    return BETWEEN_COLUMNS.split(line.strip(WHITESPACE))
 
 
 def _is_comment(cells: Sequence[str], width: int, config: DatasetConfig) -> bool:
