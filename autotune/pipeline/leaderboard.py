@@ -124,7 +124,7 @@ def run_folders(paths: Sequence[str]) -> list[Path]:
     for name in paths:
         path = Path(name).expanduser()
         if not path.exists():
-            raise ConfigError("there is no such folder", where=name)
+            raise ConfigError("there is no such folder of runs", where=name)
         for folder in _runs_in(path):
             folders.setdefault(folder.resolve(), folder)
     if not folders:

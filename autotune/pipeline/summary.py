@@ -92,15 +92,15 @@ def _log_verdict(against: Against, scores: Scores, *, trial: bool) -> None:
         logger.info("  the best of them is equal to the model, to within %g", TIE)
     elif against.verdict == BETTER:
         logger.info(
-            "  the model is better than the best of them by %.4f (95 %% interval %.4f to %.4f)",
+            "  the model is better than the best of them by %.4f (%.4f to %.4f in 95 %% of resamples)",
             against.difference, low, high,
         )  # fmt: skip
     elif against.verdict == CHANCE:
-        logger.info("  the model is better than the best of them by %.4f, which may be chance (95 %% interval %.4f to %.4f)",
+        logger.info("  the model is better than the best of them by %.4f, which may be chance (%.4f to %.4f in 95 %% of resamples)",
                     against.difference, low, high)  # fmt: skip
     elif not trial:
         within = (
-            f" The difference may be chance (95 % interval {low:.4f} to {high:.4f})." if high >= 0 else ""
+            f" The difference may be chance ({low:.4f} to {high:.4f} in 95 % of resamples)." if high >= 0 else ""
         )
         logger.warning("  the model is not better than the best of them: %s %.4f against %.4f.%s A base model that knows "
                        "the language, more epochs or another learning rate may help.", scores.main, scores.best,

@@ -260,7 +260,7 @@ class TestTokenizer:
         base = vocabulary(LETTERS, lower=True)
         path = reviews([*GOOD, ("São Paulo", "bom")])
         found = check(*CSV, f"dataset.path={path}", "model=custom", f"model.name_or_path={base}")
-        assert "drops accents" in found.one("the tokenizer turns capitals")["what"]
+        assert "drops accents" in found.one("the tokenizer converts upper case")["what"]
 
     def test_words_without_pieces_are_kept_and_counted(self, check, write, vocabulary):
         base = vocabulary([*LETTERS])
