@@ -221,8 +221,7 @@ def compiled(setting: Setting) -> Figures:
         # The graphs are torch's own; making machine code of them would take minutes here.
         eager = torch.compile
         torch.compile = lambda model: eager(model, backend="eager")
-    # Other lengths are compiled again, and few micro-batches have few lengths.
-    opened = setting.open(SMALL, **{"batch_size": 4} if setting.rehearse else {})
+    opened = setting.open(SMALL)
     losses, seconds = [], []
     for compile in (False, True):
         trainer = setting.trainer(

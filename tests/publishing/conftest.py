@@ -45,6 +45,8 @@ def environment(hub: TestHub, home: Path, token: str | None = WRITER) -> dict[st
         "HF_ENDPOINT": hub.url,
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_XET_CLIENT_RETRY_BASE_DELAY": "10ms",
+        # The test Hub speaks plain HTTP; reading the certificates of the machine takes longer than a push.
+        "SSL_CERT_DIR": str(home),
     }
     if hub.xet is None:
         clean["HF_HUB_DISABLE_XET"] = "1"
