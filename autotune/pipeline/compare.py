@@ -18,8 +18,7 @@ from autotune.models.saved_model import open_saved_model
 from autotune.publishing.card.facts import Facts, read_facts
 from autotune.reporting.counts import largest
 from autotune.reporting.page import FIX
-from autotune.run.folder import RunFolder
-from autotune.run.saved import no_such_run
+from autotune.run.saved import MODEL, no_such_run
 from autotune.run.status import open_finished
 from autotune.run.sweeps import SCORED
 from autotune.runtime.records import damaged, read_lines
@@ -182,7 +181,7 @@ def compare(paths: Sequence[str], split: str | None) -> Comparison:
 
 def _task(run: FinishedRun) -> Task:
     """Returns the task of a run, by which all runs are scored."""
-    base, record, _ = open_saved_model(RunFolder.saved_model_path(run.folder))
+    base, record, _ = open_saved_model(run.folder / MODEL)
     config, task_class = task_of(record, base)
     return task_class(config.task, base, record["facts"])
 

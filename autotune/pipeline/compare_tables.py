@@ -118,7 +118,7 @@ def seeds_table(comparison: Comparison) -> Table:
     """
     groups = [group for group in comparison.seed_groups() if len(group) > 1]
     rows = []
-    for name in _metrics(comparison):
+    for name in _metrics(comparison) if groups else ():
         scores = [[run.facts.metrics[comparison.split][name] for run in group] for group in groups]
         p_values = holm([welch(scores[0], values) for values in scores[1:]])
         for group, values, p_value in zip(groups, scores, [None, *p_values], strict=True):
