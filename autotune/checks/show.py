@@ -132,7 +132,7 @@ def _labels(labels: Mapping[str, Any]) -> Iterator[str]:
 def _histogram(lengths: Mapping[str, Any]) -> Iterator[str]:
     bars = lengths["splits"]["train"]["histogram"]
     largest = max(bars.values())
-    yield local(f"  tokens a row in train (max_length {lengths['max_length']})")
+    yield local(f"  tokens per row in train (max_length {lengths['max_length']})")
     for name, count in bars.items():
         yield f"  {name:>6}  {'#' * (-(-BAR_WIDTH * count // largest)):<{BAR_WIDTH}}  {count}"
 

@@ -63,13 +63,13 @@ def audit_spelling(
     yield from _unknown(task, unknown, lost, tiny=tiny)
     if lowered or unaccented:
         effects = " and ".join(
-            ["turns capitals into small letters"] * bool(lowered) + ["drops accents"] * bool(unaccented)
+            ["converts upper case to lower case"] * bool(lowered) + ["drops accents"] * bool(unaccented)
         )
         yield note(
             Area.tokenizer,
             f"the tokenizer {effects}: {', '.join(sorted(lowered + unaccented)[:MAX_LISTED])}",
             where=task.base.name,
-            fix="a cased Portuguese model, such as model=bertimbau_base, tells São from sao"
+            fix="a cased Portuguese model, such as model=bertimbau_base, distinguishes São from sao"
             if unaccented
             else None,
         )

@@ -21,7 +21,7 @@ EMPTY_TEXT = "an empty"
 NUMERIC_TYPES = ("int", "float", "bool", "Decimal")
 
 SUSPICIOUS_CHARACTERS: dict[str, tuple[re.Pattern[str], str | None]] = {
-    "the replacement character U+FFFD: what stood there was lost when the file was converted": (
+    "the replacement character U+FFFD: the original character was lost when the file was converted": (
         re.compile("\ufffd"),
         "convert the original again, in its true encoding",
     ),

@@ -84,7 +84,7 @@ def console_logging(stream: TextIO) -> Iterator[None]:
 
 
 def set_push_mode() -> None:
-    """A push asks the Hub, unless the user's own environment forbids it; what is away is told by the push."""
+    """A push asks the Hub, unless the user's own environment forbids it; the push reports what it cannot reach."""
     os.environ.setdefault(OFFLINE, "0")
 
 
@@ -92,7 +92,7 @@ def set_offline_mode(configs: Sequence[RunConfig]) -> None:
     """Decides whether the Hub is asked, and tells the Hugging Face libraries, which read it when imported.
 
     Without a network and without this, each of their requests waits 23 seconds. `hub.offline=auto` asks
-    only if a data set or a model may be on the Hub, once, and goes on with the local cache if it is silent.
+    only if a data set or a model may be on the Hub, once, and uses the local cache if there is no answer.
     A run from a bundle never asks.
     """
     if any(config.bundle for config in configs):
@@ -178,7 +178,7 @@ class _Lines(logging.StreamHandler[TextIO]):
     _told = False
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """A run goes on when nobody can listen any more: its log.txt does."""
+        """Does not end a run whose output cannot be written any more: log.txt still gets its messages."""
         error = sys.exception()
         if isinstance(error, DiskError) and not self._told:
             self._told = True

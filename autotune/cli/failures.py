@@ -31,7 +31,7 @@ def show_error(error: Exception | KeyboardInterrupt | SystemExit) -> int:
     if known is not None:
         return _refused(known, error)
     report("".join(traceback.format_exception(error)))
-    given = f", or in what the plug-in {listing(registry.plugins)} gives it" if registry.plugins else ""
+    given = f", or in the plug-in {listing(registry.plugins)}" if registry.plugins else ""
     report(local(f"this is a bug in autotune{given}: please report it with the lines above") + "\n")
     return BUG
 

@@ -125,7 +125,7 @@ class _Sweep:
         for run in runs:
             if run.state is MemberState.failed:
                 logger.info(
-                    "failed before, and is tried again: %s: %s",
+                    "failed before, and is retried: %s: %s",
                     run.run,
                     (run.reason or "").partition("\n")[0],
                 )

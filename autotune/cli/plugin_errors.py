@@ -30,7 +30,7 @@ def plugin_error(error: BaseException) -> PluginError | None:
         f"error in plugin {file}: {message}",
         where=where,
         found="the plug-in's lines:\n" + "".join(lines).rstrip(),
-        fix="correct the plug-in; what autotune asks of a task is in autotune/tasks/base.py",
+        fix="correct the plug-in; what a task must define is in autotune/tasks/base.py",
     )
 
 

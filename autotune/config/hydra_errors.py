@@ -83,8 +83,8 @@ def translate_hydra_error(error: BaseException, words: Sequence[str], groups: Se
 def _null_section(overrides: Sequence[str]) -> ConfigError | None:
     """Returns the error for a key of a section that is switched off; None if there is no such override."""
     for section, group, option, what in (
-        ("peft", "peft", "lora", "there is no adapter that this could set"),
-        ("slurm", "cluster", "slurm", "there is no cluster that this could set"),
+        ("peft", "peft", "lora", "this key needs an adapter"),
+        ("slurm", "cluster", "slurm", "this key needs a cluster"),
     ):
         word = next((override for override in overrides if key_of(override).startswith(f"{section}.")), None)
         if word is not None and f"{group}={option}" not in overrides:
@@ -169,7 +169,7 @@ def _unknown_option(error: MissingConfigException) -> ConfigError:
 def _sweep_without_multirun(word: str) -> ConfigError:
     key, _, value = word.partition("=")
     return ConfigError(
-        "several values are several runs",
+        "several values mean several runs",
         where=word,
         fix=f"--multirun {shell_words(word)} for one run each; if it is a list: {shell_words(f'{key}=[{value}]')}",
     )

@@ -86,7 +86,7 @@ def refuse_foreign(value: Any, where: str, key_path: str = "") -> None:
         for key, item in value.items():
             if key == TARGET:
                 raise ConfigError(
-                    "nothing that a configuration names is built",
+                    "a configuration cannot create objects",
                     where=f"{f'{key_path}.'.lstrip('.')}{TARGET} ({where})",
                     found=str(item),
                     fix=f"remove {TARGET}",

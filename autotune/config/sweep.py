@@ -43,10 +43,10 @@ def read_seeds(seeds: Any, first: int, overridden: frozenset[str]) -> list[int]:
     if isinstance(seeds, list) and whole and numbers and len(set(numbers)) == len(numbers):
         if SEED in overridden:
             raise ConfigError(
-                "a list of seeds says all seeds, so seed has no effect",
+                "seed has no effect with a list of seeds",
                 where=SEED,
                 found=f"seeds={seeds}".replace(" ", ""),
-                fix="leave seed= away; or seeds=N, which counts from seed on",
+                fix="leave out seed=; or seeds=N, which counts from seed",
             )
         return numbers
     if not isinstance(seeds, list) and whole and seeds > 0:
@@ -103,5 +103,5 @@ def distinct_run_folders(
                 f"{len(indices)} runs of the sweep would share one run folder",
                 where=str(folder),
                 found=listing(found),
-                fix=f"leave name away, so that each run gets a name of its own; or {shell_words(name)}",
+                fix=f"leave out name, so that each run gets its own; or {shell_words(name)}",
             )

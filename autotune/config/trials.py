@@ -58,7 +58,7 @@ def _faults(key: str, space: SpaceConfig, words: Sequence[str]) -> list[Autotune
     if key not in (*keys(), *groups()):
         return [unknown_key(key, where, None, groups())]
     if any(key_of(word) == key for word in words):
-        return [ConfigError(f"{key} is set and searched", where=where, fix=f"leave {key}=… away")]
+        return [ConfigError(f"{key} is set and searched", where=where, fix=f"leave out {key}=…")]
     cast = int if space.type is SpaceType.int else float
     ends = [cast(end) for end in (space.low, space.high) if end is not None]
     errors: dict[str, AutotuneError] = {}

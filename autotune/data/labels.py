@@ -94,7 +94,7 @@ def label_names(config: DatasetConfig, values: Iterable[str]) -> list[str]:
         names = [str(normalize_label(name)) for name in config.labels]
         if len(set(names)) < len(names):
             raise DataError(
-                "dataset.labels names a label twice",
+                "dataset.labels has a label twice",
                 where="dataset.labels",
                 found=listing(names),
                 fix=format_override("dataset.labels", list(dict.fromkeys(names))),

@@ -94,7 +94,7 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, cache: Path) 
         suffix = (
             ": neighbouring words with the same tag were read as one entity" if scheme is TagScheme.io else ""
         )
-        notes.append(f"the tags are {scheme.upper()}, which was turned into IOB2{suffix}")
+        notes.append(f"the tags are {scheme.upper()}, which was converted to IOB2{suffix}")
     used: set[str] = set()
     names: dict[str, None] = {}
     slices: dict[str, list[SourceSlice]] = {}
@@ -156,7 +156,7 @@ def _unused_map_keys(config: DatasetConfig, used: set[str], names: Sequence[str]
     unused = {key: same_spelling(key, names) for key in mapping if key not in used}
     if mapping and len(unused) == len(mapping):
         raise DataError(
-            "no key of label_map is a label of the data, so it would do nothing",
+            "no key of label_map is a label of the data, so the map has no effect",
             where="dataset.label_map",
             found=f"keys: {listing(mapping)}; labels of the data: {listing(names)}",
             fix=map_override(config, {}, rename=unused),

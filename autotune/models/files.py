@@ -129,4 +129,4 @@ def _implausible_size(key: str, value: Any) -> str | None:
     if not isinstance(value, int | float):
         return None
     limit = next((limit for names, limit in MAX_VALUES.items() if re.fullmatch(names, key)), value)
-    return f"{key} is beyond every model that there is: more than {limit:,}" if value > limit else None
+    return f"{key} is larger than in any existing model: more than {limit:,}" if value > limit else None

@@ -144,7 +144,7 @@ def refuse_packing(model: nn.Module) -> None:
             f"models of the kind {base.config.model_type} cannot be trained packed: {reason}",
             where="trainer.batching",
             found="packed",
-            fix="trainer.batching=exact, which pads little: rows of nearly equal length stand together",
+            fix="trainer.batching=exact, which pads little, as rows of similar length are batched together",
         )
 
 

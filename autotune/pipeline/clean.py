@@ -94,7 +94,7 @@ def clean(runs: str, older_than: float, *, dry_run: bool) -> int:
             f"{len(refused)} entries of the cache cannot be removed",
             where=str(path),
             found=error.strerror or str(error),
-            fix="ask the owner of the cache; what can be removed is gone",
+            fix="ask the owner of the cache; everything else was removed",
         )
     return 0
 

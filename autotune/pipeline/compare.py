@@ -223,7 +223,7 @@ def _common_split(runs: Sequence[FinishedRun]) -> str:
         ):
             return split
     raise ConfigError(
-        "the runs have scored no split in common",
+        "the runs have no scored split in common",
         where="autotune compare",
         found=listing([run.name for run in runs]),
     )

@@ -121,8 +121,8 @@ def format_cost(plan: dict[str, Any]) -> list[str]:
         f"{split} {duration(seconds)}" for split, seconds in plan["seconds_per_evaluation"].items()
     )
     return [
-        f"  training    {plan['steps']} steps in {plan['epochs']} epochs, {duration(plan['seconds_per_epoch'])} an epoch "
-        f"({plan['seconds_per_step']} s a step; {plan['real_tokens_share']:.0%} of the tokens are not padding)",
+        f"  training    {plan['steps']} steps in {plan['epochs']} epochs, {duration(plan['seconds_per_epoch'])} per epoch "
+        f"({plan['seconds_per_step']} s per step; {plan['real_tokens_share']:.0%} of the tokens are not padding)",
         f"  evaluation  {plan['evaluations']} times on validation; {evaluations}",
         f"  in all      {duration(plan['hours'] * 3600)}",
         f"  memory      {plan['peak_memory_gb']} GB at the longest batch ({longest['rows']} windows, "

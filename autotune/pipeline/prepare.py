@@ -1,6 +1,6 @@
 """From the configuration to everything that is known before weights are loaded, checked on the way.
 
-The stages go on as far as they can, so that what is wrong is told all at once; `autotune check` ends here.
+Each stage runs if those that it needs succeeded, so all errors are reported together; `autotune check` ends here.
 """
 
 import json
@@ -92,7 +92,7 @@ class Prepared:
 
 @dataclass
 class PreflightState:
-    """What the stages have come to; what stands behind one that failed is None."""
+    """Results of the stages; those of a stage that failed, or was not reached, are None."""
 
     config: RunConfig
     cache: Path
@@ -108,7 +108,7 @@ class PreflightState:
     """Without weights."""
 
     def result(self) -> Prepared:
-        """What a run goes on with.
+        """Returns what a run needs from here on.
 
         Raises:
             AutotuneError: what was found ends the run; several together.
@@ -284,7 +284,7 @@ def _check_push_target(state: PreflightState) -> None:
         ]
     )
     if target.private and wish.visibility is Visibility.public:
-        state.report.add([warning(Area.hub, "the repository is private and stays so: its settings change that",
+        state.report.add([warning(Area.hub, "the repository is private and stays private; change that in its settings",
                                   where=f"hub.repo={target.repo}")])  # fmt: skip
 
 

@@ -75,9 +75,7 @@ def _settings(configs: Sequence[RunConfig]) -> SlurmConfig:
     sections = [config.slurm for config in configs]
     first = sections[0]
     if first is None:
-        raise ConfigError(
-            "nothing says where to send the run", where="cluster", found="none", fix="cluster=slurm"
-        )
+        raise ConfigError("no cluster is chosen", where="cluster", found="none", fix="cluster=slurm")
     if any(section != first for section in sections):
         raise ConfigError(
             "the runs of a sweep are one array job, with the same resources",

@@ -74,7 +74,7 @@ def log_result(fitted: "FitResult", result: "Result", *, trial: bool = False) ->
     if unseen is not None:
         count, apart = unseen
         logger.info("  on the %d rows whose text is not in train: %s %.4f", count, apart.main, apart.best)
-    logger.info("beside methods that need no neural network (%s):", scores.main)
+    logger.info("baselines without a neural network (%s):", scores.main)
     for name, figures in result.baselines.items():
         logger.info(Pieces("  ", name, " " * max(1, 35 - len(name)), f"{figures.best:.4f}"))
         if abs(figures.best - scores.best) <= TIE:

@@ -104,10 +104,13 @@ class _Sender:
             self._create(
                 lambda: self.api.create_repo(self.repo, private=private),
                 lambda: self.api.repo_exists(self.repo),
-                "making the repository",
+                "creating the repository",
             )
             # Check before anything is sent: the Hub may have created a public repository all the same.
-            if private and not self._call(lambda: self.api.model_info(self.repo), "looking at it").private:
+            if (
+                private
+                and not self._call(lambda: self.api.model_info(self.repo), "reading the repository").private
+            ):
                 raise HubError(
                     "the repository should be private, but the Hub made it public",
                     where=f"hub.repo={self.repo}",
@@ -117,7 +120,7 @@ class _Sender:
             self._create(
                 lambda: self.api.create_branch(self.repo, branch=revision),
                 lambda: revision in [branch.name for branch in self.api.list_repo_refs(self.repo).branches],
-                "making the branch",
+                "creating the branch",
             )
 
     def _create(self, create: Callable[[], object], exists: Callable[[], bool], what: str) -> None:
@@ -138,7 +141,7 @@ class _Sender:
     def head(self, revision: str) -> str | None:
         """Returns the commit of a branch or pull request; None if it does not exist."""
         refs = self._call(
-            lambda: self.api.list_repo_refs(self.repo, include_pull_requests=True), "asking for branches"
+            lambda: self.api.list_repo_refs(self.repo, include_pull_requests=True), "listing branches"
         )  # fmt: skip
         commits = {branch.name: branch.target_commit for branch in refs.branches}
         commits |= {pull_request.ref: pull_request.target_commit for pull_request in refs.pull_requests or ()}
@@ -155,7 +158,7 @@ class _Sender:
                     discussion_status="open",
                 )
             ),
-            "asking for pull requests",
+            "listing pull requests",
         )
         title = _commit_title(run)
         return next((pull_request.num for pull_request in pull_requests if pull_request.title == title), None)
@@ -175,7 +178,7 @@ class _Sender:
                 return None
             return Path(path).read_text("utf-8")
 
-        theirs = self._call(download, "looking at the model card")
+        theirs = self._call(download, "reading the model card")
         if theirs is None:
             return ours
         where, overwrite = f"hub.repo={self.repo}", self.hub_config.overwrite_card
@@ -202,13 +205,13 @@ class _Sender:
                 create_pr=new_pull_request,
             )
 
-        done = self._call(send, "sending the model")
+        done = self._call(send, "uploading the model")
         return str(done.oid), int(done.pr_num) if done.pr_num is not None else None
 
     def _stale_files(self, files: Mapping[str, Content], revision: str) -> list[str]:
         """Returns the files of an earlier push that are not in this one."""
         paths = self._call(
-            lambda: self.api.list_repo_files(self.repo, revision=revision), "asking for the files"
+            lambda: self.api.list_repo_files(self.repo, revision=revision), "listing the files"
         )
         # Without autotune.json the repository is not from a push, and its files belong to the user.
         return (
@@ -223,7 +226,7 @@ class _Sender:
         """
         info = self._call(
             lambda: self.api.model_info(self.repo, revision=commit, files_metadata=True),
-            "looking at the result",
+            "checking the result",
         )
         remote = {file.rfilename: file for file in info.siblings or ()}
         wrong = [
@@ -254,9 +257,9 @@ class _Sender:
             self._create(
                 lambda: self.api.create_tag(self.repo, tag=name, revision=commit),
                 lambda: tagged_commit() is not None,
-                "making the tag",
+                "creating the tag",
             )
-        tagged = self._call(tagged_commit, "looking at the tag")
+        tagged = self._call(tagged_commit, "reading the tag")
         if tagged != commit:
             raise tag_taken(self.repo, name, str(tagged))
 

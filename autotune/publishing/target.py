@@ -51,15 +51,17 @@ def find(hub_config: HubConfig, run: str) -> Target:
             "the Hub cannot be reached", where="hub", found="offline", fix="hub.when_offline=queue, or hub=none"
         )  # fmt: skip
     if get_token() is None:
-        raise HubError("pushing needs a token, and there is none", where="hub", fix=LOGIN)
+        raise HubError("pushing needs a token, and none was found", where="hub", fix=LOGIN)
     api = HfApi()
-    account: dict[str, Any] = _call(lambda: api.whoami(cache=True), "asking who we are", "token", hub_config)
+    account: dict[str, Any] = _call(
+        lambda: api.whoami(cache=True), "identifying the owner of the token", "token", hub_config
+    )
     repo = _repo_id(hub_config, run, account)
     if account.get("auth", {}).get("accessToken", {}).get("role") == "read":
         raise HubError("the token is read-only", where="token", found=f"that of {account['name']}",
                        fix=f"{LOGIN}, with a token that may write")  # fmt: skip
     where, private = f"hub.repo={repo}", hub_config.visibility is Visibility.private
-    info = _call(lambda: _repo_info(api, repo), "looking at it", where, hub_config)
+    info = _call(lambda: _repo_info(api, repo), "reading the repository", where, hub_config)
     if info is None:
         return Target(repo, account["name"], exists=False, private=private)
     if not info.private and private:
@@ -68,8 +70,8 @@ def find(hub_config: HubConfig, run: str) -> Target:
             where=where,
             fix="hub=public (autotune push RUN --public), or another hub.repo",
         )
-    _call(lambda: api.auth_check(repo, write=True), "asking for the right to write", where, hub_config)
-    refs = _call(lambda: api.list_repo_refs(repo), "asking for branches and tags", where, hub_config)
+    _call(lambda: api.auth_check(repo, write=True), "checking write access", where, hub_config)
+    refs = _call(lambda: api.list_repo_refs(repo), "listing branches and tags", where, hub_config)
     heads = {branch.name: branch.target_commit for branch in refs.branches}
     tags = {tag.name: tag.target_commit for tag in refs.tags}
     return Target(

@@ -48,7 +48,7 @@ def cut_back(history: Path, expected: int) -> None:
         if complete < actual:
             os.truncate(history, complete)
         logger.warning(
-            "%s has %d bytes, and the checkpoint knows of %d: lines of steps that were done are lost, as in a copy that "
-            "was cut off; training continues from the checkpoint, and its result is the same",
+            "%s has %d bytes, and the checkpoint recorded %d: lines of completed steps are missing, as in a truncated "
+            "copy; training continues from the checkpoint, and its result is the same",
             history, actual, expected,
         )  # fmt: skip

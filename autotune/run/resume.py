@@ -74,7 +74,9 @@ def load_resumed_config(run: Path, words: Sequence[str]) -> RunConfig:
         if key in FROM_FOLDER:
             errors.append(
                 ConfigError(
-                    f"resume={run} says which folder the run is in", where=key, fix="leave this key away"
+                    f"resume={run} already determines the folder of the run",
+                    where=key,
+                    fix="leave this key out",
                 )
             )
         elif {key, key.split(".")[0]} & set(NOT_IDENTITY):

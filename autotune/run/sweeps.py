@@ -54,8 +54,8 @@ def warn_of_changed_rows(run: str, fingerprint: str) -> None:
     """
     trained_on = _data_record(Path(run).expanduser()).get("fingerprint", fingerprint)
     if trained_on != fingerprint:
-        logger.warning("the data have changed since this run was trained (fingerprint %s, now %s), so rows that are scored "
-                       "may be among those that were learned; score a file of its own with --data FILE",
+        logger.warning("the data have changed since this run was trained (fingerprint %s, now %s), so scored rows "
+                       "may be training rows; score a separate file with --data FILE",
                        trained_on, fingerprint)  # fmt: skip
 
 

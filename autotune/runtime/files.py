@@ -77,9 +77,7 @@ def _open_special(target: Path) -> IO[bytes] | None:
         return None
     if not (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)):
         file_type = "a folder" if stat.S_ISDIR(mode) else "a socket or a disk"
-        raise ConfigError(
-            "what is there is not a file", where=str(target), found=file_type, fix="another name"
-        )
+        raise ConfigError("the path is not a file", where=str(target), found=file_type, fix="another name")
     try:
         # Without O_NONBLOCK, opening a pipe waits for a reader, perhaps forever.
         descriptor = os.open(target, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
@@ -87,7 +85,7 @@ def _open_special(target: Path) -> IO[bytes] | None:
         if error.errno != errno.ENXIO or not stat.S_ISFIFO(mode):
             raise
         fix = "start what reads from it first, or another name"
-        raise ConfigError("nobody reads from this pipe", where=str(target), fix=fix) from error
+        raise ConfigError("no process reads from this pipe", where=str(target), fix=fix) from error
     os.set_blocking(descriptor, True)
     return os.fdopen(descriptor, "wb")
 
@@ -110,7 +108,7 @@ def refuse_ways_out(folder: Path) -> None:
             inside = stat.S_ISLNK(mode) and Path(os.path.realpath(entry)).is_relative_to(home)
             if not (inside or stat.S_ISREG(mode)):
                 found = f"a link to {entry.readlink()}" if stat.S_ISLNK(mode) else "not a file or folder"
-                raise ConfigError("the run folder holds what no run writes", where=str(entry), found=found,
+                raise ConfigError("the run folder holds something that no run writes", where=str(entry), found=found,
                                   fix="remove it")  # fmt: skip
 
 

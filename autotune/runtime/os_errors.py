@@ -48,7 +48,7 @@ ADVICE: Mapping[int, tuple[str, str]] = {
         "run the same command again",
     ),
     errno.ENOTCONN: ("the drive is no longer connected", "mount it again, then the same command"),
-    errno.EHOSTDOWN: ("the network drive does not answer", "the same command when it answers again"),
+    errno.EHOSTDOWN: ("the network drive does not answer", "run the same command when it answers again"),
     errno.ETXTBSY: ("a program runs from this file", "end it first, or choose another place: {elsewhere}"),
     errno.EBUSY: (
         "the system or another program uses it",
@@ -123,7 +123,7 @@ def system_error(
         found, fix = _explain_permission(path_in_error or path, reading=doing != "write", elsewhere=elsewhere)
     elif number in NO_SPACE:
         found = room(path, needed)
-        fix = f"make room, look at quota and rights, and run the same command again; or {elsewhere}, where there is room"
+        fix = f"make room, check quota and permissions, and run the same command again; or {elsewhere}, where there is room"
     elif number in (errno.ENOENT, errno.ENOTDIR):
         found = _describe_missing(path, making=operation == OPERATIONS["mkdir"])
         fix = f"correct the path: {elsewhere}"

@@ -66,7 +66,7 @@ def read_config() -> str:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != int(os.environ[launcher.PARENT]):
-        raise Interrupted("the process that started this one is gone")
+        raise Interrupted("the process that started this one has ended")
     return sys.stdin.buffer.read().decode()  # UTF-8, whatever the locale's encoding is
 
 

@@ -355,7 +355,7 @@ class Fit:
         ]
         if other:
             logger.warning(
-                "the result may differ in its last digits from an undisturbed run: %s", ", ".join(other)
+                "the result may differ in its last digits from an uninterrupted run: %s", ", ".join(other)
             )
         try:
             load_trainable_state(trainer.bare_model, checkpoint.tensors("weights"))

@@ -72,7 +72,7 @@ def test_the_table_for_people(reviews, here, capsys):
     rows = [*GOOD, ("Texto repetido aqui", "bom"), ("texto REPETIDO aqui!", "ruim")]
     assert main(["check", *CSV, f"dataset.path={reviews(rows)}"]) == 0
     printed = capsys.readouterr().out
-    for part in ("split", "train", "validation", "ids: 0 bom, 1 ruim", "tokens a row in train", "0 errors"):
+    for part in ("split", "train", "validation", "ids: 0 bom, 1 ruim", "tokens per row in train", "0 errors"):
         assert part in printed
     assert max(map(len, printed.splitlines())) < 250
 
@@ -157,7 +157,7 @@ class TestLabels:
         write("r.conll", "Ana PESSOA\nLima PESSOA\nfoi O\na O\nBelém LOCAL\n. O\nSim O\n\n" * 12)
         found = check("task=ner", "dataset=conll", "dataset.path=r.conll")
         assert found.code == 0
-        assert found.one("IO, which was turned into IOB2")
+        assert found.one("IO, which was converted to IOB2")
         assert found.report["lengths"]["splits"]["train"]["units"]["entities"] == 22
 
 
@@ -260,7 +260,7 @@ class TestTokenizer:
         base = vocabulary(LETTERS, lower=True)
         path = reviews([*GOOD, ("São Paulo", "bom")])
         found = check(*CSV, f"dataset.path={path}", "model=custom", f"model.name_or_path={base}")
-        assert "drops accents" in found.one("the tokenizer turns capitals")["what"]
+        assert "drops accents" in found.one("the tokenizer converts upper case")["what"]
 
     def test_words_without_pieces_are_kept_and_counted(self, check, write, vocabulary):
         base = vocabulary([*LETTERS])

@@ -146,7 +146,7 @@ def test_what_autotune_itself_raises_is_a_bug_of_its_own(capsys, monkeypatch, pl
     assert main(["show"]) == 70
     assert "this is a bug in autotune: please report it" in capsys.readouterr().err
     assert main(["show", "--plugin", plugin("seen = 1")]) == 70
-    assert "or in what the plug-in" in capsys.readouterr().err
+    assert "or in the plug-in" in capsys.readouterr().err
 
 
 def test_a_token_is_printed_nowhere(capsys, plugin, monkeypatch):

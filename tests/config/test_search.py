@@ -13,7 +13,7 @@ BASE = ["search", "task=sentiment", "check=none"]
         (["search=none"], "no search is chosen"),
         (["search=lr", "-m", "seed=1,2"], "a search is one study"),
         (["search=lr", "trainer.learning_rate=1e-3"], "trainer.learning_rate is set and searched"),
-        (["search=lora"], "there is no adapter"),
+        (["search=lora"], "this key needs an adapter"),
         (["search=lr", "hub=private"], "trials of a search are not pushed"),
         (["search=lr", "resume=never"], "the same command always continues its study"),
         (["search=lr", "search.first_rung=0.1"], "trials would be compared during their warm-up"),

@@ -59,7 +59,7 @@ def test_a_column_that_counts_the_words_is_refused(tmp_path, first):
     path = tmp_path / "train.conll"
     sentence = f"{first} Ana B-PER\n{first + 1} foi O\n{first + 2} ali O\n"
     path.write_text(f"{sentence}\n{sentence}")
-    with pytest.raises(DataError, match="counts them") as caught:
+    with pytest.raises(DataError, match="holds numbers") as caught:
         list(read_conll(path, DatasetConfig(), []))
     assert caught.value.fix == "dataset.token_column=1"
 

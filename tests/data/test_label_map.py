@@ -89,7 +89,7 @@ def test_a_map_of_which_no_key_occurs_is_refused(load, write):
     path = write(
         "a.jsonl", [row | {"label": label} for row, label in zip(ROWS, ["Sim", "Não"] * 6, strict=True)]
     )
-    with pytest.raises(DataError, match="would do nothing") as caught:
+    with pytest.raises(DataError, match="has no effect") as caught:
         load("sentiment", path, label_map={"sim": "pos", "nao": "neg"})
     assert caught.value.fix == "'dataset.label_map={Sim: pos, Não: neg}'"
     with pytest.raises(DataError, match="labels of the data: Sim, Não"):

@@ -63,7 +63,7 @@ def test_a_pipe_is_written_into(tmp_path, linked):
 
 def test_a_pipe_that_nobody_reads_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ConfigError, match="nobody reads"):
+    with pytest.raises(ConfigError, match="no process reads"):
         write(tmp_path / "pipe")
     assert kind(tmp_path / "pipe") == "p"
 

@@ -228,7 +228,7 @@ TEXT = "dataset.columns.text=texto"
         (["dataset=csv", "dataset.path=FILE"], ["erro: dados: não existe a coluna text, label",
           f"  correção:   {TEXT} dataset.columns.label=nota"]),
         (["dataset=csv", "dataset.path=FILE", TEXT, "dataset.columns.label=nota", "dataset.label_map={3: bom}"],
-         ["erro: dados: nenhuma chave de label_map é um rótulo dos dados, e ele não faria nada"]),
+         ["erro: dados: nenhuma chave de label_map é um rótulo dos dados, e o mapa não tem efeito"]),
         (["dataset=csv", "dataset.path=FILE", TEXT, "dataset.columns.label=nota", "dataset.labels=['1','3']"],
          ["erro: rótulos: rótulos que não estão em dataset.labels: 2"]),
         (["dataset=csv", "dataset.path=nada.csv"], ["erro: dados: o arquivo ou a pasta não existe"]),
@@ -289,7 +289,7 @@ def test_a_run_ends_in_portuguese_and_its_files_are_english(tmp_path):
     assert done.returncode == 0, done.stderr
     for line in (
         "resultado em test (1 passos, ",
-        "ao lado de métodos sem rede neural (macro_f1):",
+        "baselines sem rede neural (macro_f1):",
         f"tudo está em {tmp_path}/r: o modelo em model/, as métricas em metrics.json,",
         f'  autotune predict {tmp_path}/r --text "..."',
         "  <- escolhe o melhor checkpoint",

@@ -29,7 +29,7 @@ def test_what_will_happen_is_said(forks, tmp_path):
     assert not forks.hub.store.repos, "a check writes nothing"
     forks.hub.store.create("models", "acme/there", private=True)
     code, _, said = look(forks, tmp_path, "hub=public", "hub.repo=acme/there")
-    assert code == 0 and "stays so" in said and "there already" in said
+    assert code == 0 and "stays private" in said and "there already" in said
     code, _, said = look(forks, tmp_path, "hub=private", "name=ação nº 1")
     assert "pushed to ana/acao_no_1" in said
 

@@ -175,7 +175,7 @@ def test_a_run_goes_on_by_its_folder_alone(interrupted, tmp_path):
     for words, said in {
         (f"resume={run}", "trainer.learning_rate=1e-5"): "trainer.learning_rate: 0.001 -> 1e-05",
         (f"resume={run}", "task=ner"): "task.name: sentiment -> ner",
-        (f"resume={run}", "name=other"): "says which folder",
+        (f"resume={run}", "name=other"): "already determines the folder",
         (f"resume={run.parent}/elsewher",): f"resume={run}",
     }.items():
         code, text = resumed(*words)

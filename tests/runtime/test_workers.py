@@ -145,4 +145,4 @@ def test_one_that_starts_after_its_parent_has_died_ends_at_once(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
     )
-    assert "the process that started this one is gone" in done.stderr
+    assert "the process that started this one has ended" in done.stderr

@@ -116,7 +116,7 @@ def hub_keys(config: RunConfig) -> Iterator[AutotuneError]:
         suffix_of(Path(data.path))
     )
     if data.format not in (Format.auto, Format.hub) or (data.format is Format.auto and is_local):
-        yield from only_hub(data, "data of the Hub have these, and these data are local")
+        yield from only_hub(data, "these keys are for Hub data sets, and the data are local")
         return
     used = {name for split in SPLITS for name in _split_names(data, split)}
     files = data.data_files

@@ -83,7 +83,9 @@ def labels(config: RunConfig) -> Iterator[AutotuneError]:
         "there are no labels" if not names else None,
         "a label has no name" if "" in names else None,
         "a label is named twice" if len(set(names)) < len(names) else None,
-        "labels of a task with tags are entity types; O, B- and I- come by themselves" if tagged else None,
+        "labels of a task with tags are entity types; O, B- and I- are added automatically"
+        if tagged
+        else None,
         "an entity type has no hyphen at its ends"
         if of_tags and any(repaired_type(name) for name in names if name and name not in tagged)
         else None,

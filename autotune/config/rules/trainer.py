@@ -113,7 +113,7 @@ def runs_folder(config: RunConfig) -> Iterator[AutotuneError]:
     file = next((path for path in (folder, *folder.parents) if is_file(path)), None)
     if not config.runs.strip() or file is not None:
         yield ConfigError(
-            "run folders are in a folder" + (f", and {file} is a file" if file else ""),
+            "runs must be a folder" + (f", and {file} is a file" if file else ""),
             where="runs",
             found=repr(config.runs),
             fix=format_override("runs", str(file.parent / f"{file.stem}_runs") if file else "runs"),
@@ -124,7 +124,9 @@ def local_file(config: RunConfig) -> Iterator[AutotuneError]:
     """Checks that no keys of the Hub are set for a file on this machine."""
     data = config.dataset
     if config.bundle is None and data.format is Format.auto and is_file(Path(data.path).expanduser()):
-        yield from only_hub(data, f"data of the Hub have these, and {data.path} is a file on this machine")
+        yield from only_hub(
+            data, f"these keys are for Hub data sets, and {data.path} is a file on this machine"
+        )
 
 
 def is_file(path: Path) -> bool:

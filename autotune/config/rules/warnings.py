@@ -99,7 +99,7 @@ def rows_and_tokens(config: RunConfig) -> Iterator[AutotuneError]:
         )
     if longest is not None and longest < MIN_LENGTH:
         yield ConfigError(
-            "this limit leaves room for hardly a word",
+            "this limit leaves hardly any room for text",
             where="task.max_length",
             found=str(longest),
             fix="task.max_length=128",

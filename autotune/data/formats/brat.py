@@ -125,7 +125,7 @@ def _entity(line: str, at: str) -> dict[str, Any]:
             "the entity is discontinuous, which tags cannot express",
             where=at,
             found=repr(line[:120]),
-            fix="one piece a T line, or one entity from the first to the last piece",
+            fix="one piece per T line, or one entity from the first to the last piece",
         )
     start, end = map(int, match["offsets"].split())
     return {"start": start, "end": end, "label": match["label"], "text": fields[2] if len(fields) > 2 else ""}

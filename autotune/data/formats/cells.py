@@ -103,5 +103,5 @@ def list_of(value: Any, name: str, at: str) -> list[Any]:
         "the cell does not hold a list",
         where=f"{at}, column {name}",
         found=repr(value)[:80],
-        fix="a list of words and a list of tags, one a word; for texts with offsets: dataset=spans",
+        fix="a list of words and a list of tags, one per word; for texts with offsets: dataset=spans",
     )

@@ -40,7 +40,7 @@ def read_conll(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[
             is_numbered.append(tokens == [str(number) for number in range(first, first + len(tokens))])
             if is_numbered == [True, True]:
                 raise DataError(
-                    "the column of the words counts them: 1, 2, 3 …",
+                    "the column of the words holds numbers: 1, 2, 3 …",
                     where=f"{path}:{numbers[0]}",
                     found=listing(tokens),
                     fix=f"dataset.token_column={config.token_column + 1}",

@@ -186,7 +186,7 @@ class _SwallowedRows:
 
 def _unclosed_quote(path: Path, line: int, found: str) -> DataError:
     return DataError(
-        "a quote was opened and not closed, so it swallows rows",
+        "a quote is not closed, so the rows after it are read as part of the field",
         where=f"{path}:{line}",
         found=found,
         fix=FIX,

@@ -194,7 +194,9 @@ def _brat(rows: Rows, path: Path) -> None:
                 "brat has one file per row, and this id is not a valid file name", where=at, fix="--to spans"
             )
         if file.exists():
-            raise DataError("brat has a file a row, and two rows have this id", where=at, fix="--to spans")
+            raise DataError(
+                "brat has one file per row, and two rows have this id", where=at, fix="--to spans"
+            )
         file.write_text(row["text"], encoding="utf-8", newline="")
         if row.get("tags") is not None:
             lines = []

@@ -78,7 +78,7 @@ def merged(ours: str, theirs: str, *, where: str, overwrite: bool) -> str:
             "the part of the model card that autotune writes was edited",
             where=f"{where}, README.md",
             found=f"other metadata: {listing(contrary)}" if contrary else "another text between the marks",
-            fix="text of yours belongs above or below the marks; hub.overwrite_card=true "
+            fix="put your text above or below the marks; hub.overwrite_card=true "
             "(autotune push RUN --overwrite-card) discards these edits",
         )
     users_values = {key: value for key, value in old.values.items() if key not in (*MANAGED_KEYS, "tags")}

@@ -139,7 +139,7 @@ def test_a_damaged_model_is_named_and_made_again_or_refused(runs):
     (run / "history.jsonl").write_bytes(history[: len(history) // 2])
     code, said = train(runs)
     assert code == 0 and "model/model.safetensors has other content; it is made again" in said, said
-    assert f"has {len(history) // 2} bytes, and the checkpoint knows of {len(history)}" in said
+    assert f"has {len(history) // 2} bytes, and the checkpoint recorded {len(history)}" in said
     kept, after = (run / "history.jsonl").read_bytes(), result(run)
     assert history.startswith(kept) and kept.endswith(b"\n")
     # Warnings are read back from the history.

@@ -112,8 +112,8 @@ def test_another_number_of_processes_goes_on_to_nearly_the_same(tmp_path, undist
 
     assert ended(struck(2, tmp_path, 0, signal.SIGTERM, 4))[0] != 0
     code, said = ended(struck(1, tmp_path, 0, signal.SIGTERM, 4))
-    assert code != 0 and "last digits from an undisturbed run: processes 2 -> 1" in said, said
+    assert code != 0 and "last digits from an uninterrupted run: processes 2 -> 1" in said, said
     code, said = ended(start(2, tmp_path))
-    assert code == 0 and "last digits from an undisturbed run: processes 1 -> 2" in said, said
+    assert code == 0 and "last digits from an uninterrupted run: processes 1 -> 2" in said, said
     expected, found = load(undisturbed["weights"]), load(result(tmp_path / "shared")["weights"])
     assert max((found[name] - expected[name]).abs().max().item() for name in expected) < 1e-5
