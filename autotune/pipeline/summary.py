@@ -91,13 +91,11 @@ def _log_verdict(against: Against, scores: Scores, *, trial: bool) -> None:
     if against.verdict == EQUAL:
         logger.info("  the best of them is equal to the model, to within %g", TIE)
     elif against.verdict == BETTER:
-        logger.info(
-            "  the model is better than the best of them by %.4f (%.4f to %.4f in 95 %% of resamples)",
-            against.difference, low, high,
-        )  # fmt: skip
-    elif against.verdict == CHANCE:
-        logger.info("  the model is better than the best of them by %.4f, which may be chance (%.4f to %.4f in 95 %% of resamples)",
+        logger.info("  the model is better than the best of them by %.4f (%.4f to %.4f in 95 %% of resamples)",
                     against.difference, low, high)  # fmt: skip
+    elif against.verdict == CHANCE:
+        logger.info("  the model is better than the best of them by %.4f, which may be chance (%.4f to %.4f in 95 %% of "
+                    "resamples)", against.difference, low, high)  # fmt: skip
     elif not trial:
         within = (
             f" The difference may be chance ({low:.4f} to {high:.4f} in 95 % of resamples)." if high >= 0 else ""
