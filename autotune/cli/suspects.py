@@ -25,6 +25,7 @@ def run(words: list[str], _: Sequence[str]) -> int:
         default="suspects.csv",
         help="csv, tsv, xlsx or jsonl (default: suspects.csv)",
     )
+    parser.add_argument("--to", metavar="FORM", help="form, where the name of FILE does not say it")
     parser.offer("--force")
     overrides = parser.take_overrides(words)
     arguments = parser.parse_intermixed_args(words)
@@ -37,7 +38,7 @@ def run(words: list[str], _: Sequence[str]) -> int:
     from autotune.pipeline import outputs
 
     output = outputs.checked(
-        arguments.output, inputs=[], allowed=FORMS, default=Form.csv, force=arguments.force
+        arguments.output, inputs=[], to=arguments.to, allowed=FORMS, default=Form.csv, force=arguments.force
     )
     if arguments.run is not None:
         from autotune.cli.environment import set_modes_for
@@ -64,7 +65,7 @@ COMMAND = Command(
     "list rows whose label is probably wrong",
     run,
     "runs/my-run -o suspects.csv",
-    COMMON | {"--force": "", "-o": FILES, "--output": FILES},
+    COMMON | {"--force": "", "--to": "csv tsv xlsx jsonl", "-o": FILES, "--output": FILES},
     takes_files=True,
     logs_to_stdout=True,
 )

@@ -124,14 +124,19 @@ def _labels(
     folds = assign_folds(gold, clusters(texts, groups), count=FOLDS, seed=SEED)
     learned = np.array([split != "test" or len(rows) == 1 for split, _ in places])
     probabilities = cross_fitted(texts, labels, folds, learned, len(names))
-    if run is not None:
-        start = 0
-        for split, data in rows.items():
-            if split in _predicted(run, rows):
-                probabilities[start : start + len(data)] += _probabilities(run, split, names)
-                probabilities[start : start + len(data)] /= 2
-            start += len(data)
-    for number in label_suspects(probabilities, labels).tolist():
+    averaged = np.array([run is not None and split in _predicted(run, rows) for split, _ in places])
+    if run is not None and averaged.any():
+        of_run = [_probabilities(run, split, names) for split in _predicted(run, rows)]
+        probabilities[averaged] = (probabilities[averaged] + np.concatenate(of_run)) / 2
+    # Apart, because the mean of two models is surer or less sure than one, and the thresholds are means over rows.
+    suspects = np.concatenate(
+        [
+            part[label_suspects(probabilities[part], labels[part])]
+            for part in map(np.flatnonzero, (averaged, ~averaged))
+        ]
+    )
+    own = probabilities[suspects, labels[suspects]]
+    for number in suspects[np.argsort(own, kind="stable")].tolist():
         suggested = int(probabilities[number].argmax())
         split, position = places[number]
         yield {

@@ -2,14 +2,21 @@
 
 import csv
 import json
+import random
 
 import pytest
 
-from tests.support import SAMPLES
 from tests.support.forks import forks
 
-PLANTED = 25
-"""Rows of the sample's train split whose label is exchanged."""
+PLANTED = 12
+"""Rows of train whose label is exchanged."""
+WORDS = {
+    "bom": ["ótimo", "excelente", "adorei", "maravilhoso", "perfeito", "recomendo"],
+    "ruim": ["péssimo", "horrível", "odiei", "quebrado", "decepção", "devolvi"],
+}
+FILLERS = [
+    a + b for a in ("ca", "me", "ti", "po", "lu", "fe", "zo", "na") for b in ("sa", "ro", "ma", "lhe", "ta")
+]
 
 
 def autotune(folder, *words):
@@ -23,24 +30,22 @@ def rows_of(file):
 
 @pytest.fixture(scope="module")
 def noisy(tmp_path_factory):
-    """A folder with the sample of sentiment, and the ids of its rows with a wrong label."""
+    """A folder with clear reviews, which begin as formulas do, and the right label of the rows whose label is wrong, by id."""
     folder = tmp_path_factory.mktemp("suspects")
-    planted = {}
-    for split in ("train", "validation", "test"):
-        lines = (SAMPLES / "sentiment" / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
-        rows = [json.loads(line) for line in lines]
-        if split == "train":
-            for row in rows[5 :: len(rows) // PLANTED][:PLANTED]:
-                planted[row["id"]] = row["label"]
-                row["label"] = {"positivo": "negativo", "negativo": "positivo", "neutro": "negativo"}[
-                    row["label"]
-                ]
-            rows[0]["text"] = "=cmd|' /C calc'!A0 " + rows[0]["text"]
-            rows[0]["label"] = "positivo" if rows[0]["label"] == "negativo" else "negativo"
-            planted[rows[0]["id"]] = "negativo" if rows[0]["label"] == "positivo" else "positivo"
-        content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        (folder / "data").mkdir(exist_ok=True)
-        (folder / "data" / f"{split}.jsonl").write_text(content, encoding="utf-8")
+    (folder / "data").mkdir()
+    generator, planted = random.Random(1), dict[str, str]()
+    for split, count in (("train", 240), ("validation", 40), ("test", 40)):
+        lines = []
+        for number in range(count):
+            label = generator.choice(list(WORDS))
+            words = generator.sample(WORDS[label], 2) + generator.sample(FILLERS, 8)
+            generator.shuffle(words)
+            row = {"id": f"{split}-{number}", "text": "=" + " ".join(words), "label": label}
+            if split == "train" and number % (count // PLANTED) == 5:
+                planted[row["id"]] = label
+                row["label"] = next(name for name in WORDS if name != label)
+            lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+        (folder / "data" / f"{split}.jsonl").write_text("".join(lines), encoding="utf-8")
     return folder, planted
 
 
@@ -55,13 +60,11 @@ def test_planted_errors_are_found_and_corrected(noisy):
     own = [float(row["gold_probability"]) for row in found]
     assert own == sorted(own)
     hits = [row["id"] in planted for row in found]
-    assert sum(hits) / len(hits) > 0.6 and sum(hits) / len(planted) > 0.6
-    assert sum(hits[:10]) >= 9
+    assert sum(hits) / len(hits) > 0.8 and sum(hits) / len(planted) >= 0.5
+    assert all(hits[:5])
     for row in found:
-        assert row["label"] == "" and not row["text"].startswith("=")
+        assert row["label"] == "" and row["text"].startswith("'=")
         row["label"] = planted.get(row["id"], "")
-    (formula,) = [row for row in found if row["id"] == "train-001"]
-    assert formula["text"].startswith("'=cmd|")
     with (folder / "fixes.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(found[0]))
         writer.writeheader()
@@ -84,8 +87,8 @@ def test_an_existing_file_is_kept_and_arguments_are_refused_in_words(noisy):
     assert (folder / "there.csv").read_text() == "mine"
     for words, said in (
         ([], "give the folder of a run"),
-        (["task=summarization"], "suspects are found among labels"),
-        (["task=ner"], "autotune suspects RUN"),
+        (["task=summarization", "-o", "new.csv"], "suspects are found among labels"),
+        (["task=ner", "-o", "new.csv"], "autotune suspects RUN"),
         (["task=sentiment", "-o", "x.parquet"], "x.parquet"),
     ):
         done = autotune(folder, "suspects", *words)
@@ -98,16 +101,21 @@ def test_a_run_of_sentiment_adds_its_predictions_of_rows_it_has_not_learned(tmp_
     assert done.returncode == 0, done.stderr
     file = tmp_path / "run" / "predictions_test.jsonl"
     rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    sure = {"negativo": 0.001, "neutro": 0.001, "positivo": 0.001}
-    for number, row in enumerate(rows):
-        # The run is sure that row 7 is wrong and all others are right.
-        answer = row["label"] if number != 7 else next(name for name in sure if name != row["label"])
-        row["probabilities"] = {**sure, answer: 0.998}
+    for row in rows:
+        row["probabilities"] = {
+            name: 0.998 if name == row["label"] else 0.001 for name in row["probabilities"]
+        }
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    done = autotune(tmp_path, "suspects", "run", "-o", "out.jsonl")
-    assert done.returncode == 0, done.stderr
-    found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [row["row"] for row in found if row["split"] == "test"] == [7]
+    listed = {}
+    for name, words in (("alone", ["task=sentiment", "dataset.limit=60"]), ("with", ["run"])):
+        done = autotune(tmp_path, "suspects", *words, "-o", f"{name}.jsonl")
+        assert done.returncode == 0, done.stderr
+        found = map(json.loads, (tmp_path / f"{name}.jsonl").read_text(encoding="utf-8").splitlines())
+        listed[name] = [(row["split"], row["row"]) for row in found]
+    # The run is sure that all labels of test are right; of train it says nothing.
+    assert {split for split, _ in listed["alone"]} == {"train", "validation", "test"}
+    assert "test" not in {split for split, _ in listed["with"]}
+    assert "train" in {split for split, _ in listed["with"]}
     rows[3]["label"] = "neutro" if rows[3]["label"] != "neutro" else "positivo"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     done = autotune(tmp_path, "suspects", "run", "-o", "again.csv")
