@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -31,8 +32,12 @@ class Terminal:
         self._own, other = pty.openpty()
         fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
         names = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-        self.process = subprocess.Popen([sys.executable, *arguments], stdin=other, stdout=other, stderr=other, cwd=cwd,
-                                        env=names | {"TERM": "xterm"} | dict(env or {}), start_new_session=True)  # fmt: skip
+        self.process = subprocess.Popen(
+            [sys.executable, *arguments], stdin=other, stdout=other, stderr=other, cwd=cwd,
+            env=names | {"TERM": "xterm"} | dict(env or {}), start_new_session=True,
+            # Tests that were started in the background ignore it, and what they start would, too.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )  # fmt: skip
         os.close(other)
         self.output = ""
 
