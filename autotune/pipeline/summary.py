@@ -98,7 +98,9 @@ def _log_verdict(against: Against, scores: Scores, *, trial: bool) -> None:
                     "resamples)", against.difference, low, high)  # fmt: skip
     elif not trial:
         within = (
-            f" The difference may be chance ({low:.4f} to {high:.4f} in 95 % of resamples)." if high >= 0 else ""
+            f" The difference may be chance ({low:.4f} to {high:.4f} in 95 % of resamples)."
+            if high >= 0
+            else ""
         )
         logger.warning("  the model is not better than the best of them: %s %.4f against %.4f.%s A base model that knows "
                        "the language, more epochs or another learning rate may help.", scores.main, scores.best,
