@@ -128,7 +128,7 @@ def test_the_flags_are_those_of_the_verb(capsys, verb):
 @pytest.mark.parametrize(
     ("given", "word", "found"),
     [
-        ([], "tr", ["train ", "trainer.", "trainer="]),
+        ([], "trai", ["train ", "trainer.", "trainer="]),
         ([], "++trainer.pat", ["++trainer.patience="]),
         (["show"], "trainer.compile=", ["trainer.compile=true ", "trainer.compile=false "]),
         (["check"], "peft=q", ["peft=qlora "]),
