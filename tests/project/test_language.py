@@ -26,7 +26,7 @@ TABLES = tomllib.loads(CATALOGUE.read_text(encoding="utf-8"))
 MADE_OF_PARTS = ("words", "pieces", "composed")
 """Tables whose English texts need not be one text of the code."""
 HOLE = "\0"
-PERCENT = re.compile(r"%(?:\(\w+\))?[-+# 0]*\d*(?:\.\d+)?[sdrfgi]")
+PERCENT = re.compile(r"(?<!%)%(?:\(\w+\))?[-+# 0]*\d*(?:\.\d+)?[sdrfgi]")
 BRACES = re.compile(r"\{\w*\}")
 PASTED = re.compile(
     r"(?<!\S)--?[a-z][\w-]*|\b[\w.]+=[^\s,;:)]+|\bautotune (?:predict|push|resume)"
