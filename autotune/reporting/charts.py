@@ -24,7 +24,7 @@ COLORS = {"#000001": "currentColor", "#000002": "var(--muted)", "#000003": "var(
 TEXT, MUTED, GRID, *SERIES = COLORS
 STYLES = ("-", "--", ":", "-.")
 """Styles of lines, where there are more curves than colors."""
-SIZE, PLACE = (4.6, 2.5), (0.13, 0.19, 0.85, 0.76)
+SIZE, PLACE = (4.6, 2.5), (0.13, 0.19, 0.85, 0.72)
 """Inches, which the page scales to the width there is; and the place of the axes in it: left, bottom, width, height."""
 SETTINGS = {
     "svg.fonttype": "none", "svg.hashsalt": "autotune", "text.parse_math": False, "font.size": 9,

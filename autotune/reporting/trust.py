@@ -67,10 +67,11 @@ def next_steps(facts: Facts, curves: Curves, name: str) -> list[Remark]:
         steps.append(
             Remark(NOTE, "next_more_epochs", command=f"trainer.epochs={2 * (config.trainer.epochs or 1):g}")
         )
+    proposed = tuple(step.command for step in steps)
     steps += [
         Remark(NOTE, "next_finding", {"what": finding["what"]}, command=finding["fix"])
         for finding in _findings(facts, "warning")
-        if finding.get("fix")
+        if finding.get("fix") and not finding["fix"].startswith(proposed)
     ][:3]
     steps.append(
         Remark(
