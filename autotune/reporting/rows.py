@@ -49,4 +49,6 @@ class Rows:
 def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
-    return ", ".join(map(_shown, value)) if isinstance(value, list) else shortened(str(value))
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value)) or "—"
+    return shortened(str(value))
