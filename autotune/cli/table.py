@@ -28,7 +28,7 @@ def run(words: list[str], _: Sequence[str]) -> int:
 COMMAND = Command(
     "table",
     "FOLDER … [-o table.html]",
-    "leaderboard of run folders: only scores on the same rows are ranked together",
+    "leaderboard of run folders, one for each test set",
     run,
     "runs",
     COMMON | TABLE_FLAGS,

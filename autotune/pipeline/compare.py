@@ -154,7 +154,7 @@ def compare(paths: Sequence[str], split: str | None) -> Comparison:
             raise ConfigError(
                 "runs of different tasks cannot be compared",
                 where=str(run.folder),
-                found=f"task={run.config.task.name}, beside task={first.config.task.name}",
+                found=f"task={first.config.task.name} and task={run.config.task.name}",
             )
     split = _common_split(runs, split)
     task = _task(first)
