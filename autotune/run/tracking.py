@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from autotune.config.enums import TrackerName
+from autotune.errors import shell_words
 from autotune.runtime.files import atomic_write
 from autotune.runtime.records import Record, read_record
 
@@ -27,7 +28,7 @@ def read_state(folder: Path, tracker: TrackerName) -> TrackingState | None:
     Raises:
         ModelError: the file is damaged.
     """
-    record = read_record(folder / TRACKING, TrackingState, fix=f"rm {folder / TRACKING}")
+    record = read_record(folder / TRACKING, TrackingState, fix=f"rm {shell_words(folder / TRACKING)}")
     return TrackingState(**record) if record and record["tracker"] == tracker else None
 
 

@@ -137,7 +137,7 @@ def test_a_class_that_train_lacks_becomes_null_and_never_another_class(load, wri
     folder = write("d/test.jsonl", [{"text": "a", "label": "neu"}, {"text": "b", "label": "POS"}]).parent
     rows = load("sentiment", folder)
     with pytest.raises(AutotuneError) as caught:
-        task("sentiment").fit_labels(None, DatasetConfig(), rows.splits)
+        task("sentiment").fit_labels(task("sentiment").Config(), DatasetConfig(), rows.splits)
     assert "{neu: null, POS: pos}" in str(caught.value)
 
 

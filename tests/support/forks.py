@@ -21,12 +21,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from autotune.runtime import launcher
-from autotune.runtime.child_process import Child
 from tests.support import ROOT
 from tests.support.machine import pretend
+
+if TYPE_CHECKING:
+    from autotune.runtime.child_process import Child
 
 FREE = (
     "torch", "torch._dynamo", "torch.distributed.run", "numpy", "pandas", "pyarrow.dataset", "scipy.stats",
@@ -200,8 +201,12 @@ def strangers() -> Forks:
     return _to_be_closed(Forks({**os.environ, "OMP_NUM_THREADS": "1"}, FREE))
 
 
-def start_child(arguments: Sequence[str], output_file: Path) -> Child:
+def start_child(arguments: Sequence[str], output_file: Path) -> "Child":
     """Does what `child_process.start` does, for a process of the tests, which has imported torch and forks no server."""
+    # Not above: `scripts/chaos --help` needs nothing installed.
+    from autotune.runtime import launcher
+    from autotune.runtime.child_process import Child
+
     fork = forks().start(*arguments, cwd=Path.cwd(), only=launcher.without_launcher_env(os.environ))
 
     def poll() -> int | None:

@@ -1,5 +1,6 @@
 """Command lines in a terminal."""
 
+import codecs
 import fcntl
 import os
 import pty
@@ -40,6 +41,7 @@ class Terminal:
         )  # fmt: skip
         os.close(other)
         self.output = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a read may end inside of a letter
 
     def until(self, true: Callable[[str], bool]) -> None:
         """Reads until this holds for all of the output."""
@@ -59,5 +61,5 @@ class Terminal:
             content = os.read(self._own, 65536)
         except OSError:  # the process has ended
             return False
-        self.output += content.decode("utf-8", "replace")
+        self.output += self._decoder.decode(content)
         return bool(content)

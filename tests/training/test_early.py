@@ -89,7 +89,7 @@ def test_the_loss_beside_a_score_is_the_mean_since_the_last_one(tmp_path, folder
     [
         (0.0004, [-0.1, 0.1], EQUAL, False, "is equal to the model, to within 0.0005", "better"),
         (0.01, [-0.1, 0.1], CHANCE, False, "better than the best of them by 0.0100, which may be chance", "not better"),
-        (0.1, [0.05, 0.15], BETTER, False, "better than the best of them by 0.1000 (interval of 95 %: 0.05", "not better"),
+        (0.1, [0.05, 0.15], BETTER, False, "better than the best of them by 0.1000 (0.0500 to 0.1500 in 95 % of", "not better"),
         (-0.05, [-0.1, 0.01], NOT_BETTER, False, "best of them: f 0.8000 against 0.8500. The difference may", "equal"),
         (-0.15, [-0.2, -0.1], NOT_BETTER, False, "best of them: f 0.8000 against 0.9500. A base model", "equal"),
         (-0.15, [-0.2, -0.1], NOT_BETTER, True, "0.9500", "not better"),
