@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from autotune.cli.main import main
 from tests.support.forks import forks
 
 NOBODY = 65534
@@ -50,7 +49,8 @@ def _filled(folder: Path) -> Path:
     (folder / "mine.csv").write_text(ROWS)
     (folder / "secret.csv").write_text(ROWS)
     (folder / "secret.csv").chmod(0o600)
-    assert main([*TINY, f"runs={folder}/runs", "name=r"]) == 0
+    done = forks().start(*TINY, "runs=runs", "name=r", cwd=folder).ended()
+    assert done.returncode == 0, done.stderr
     shutil.copytree(folder / "runs" / "r" / "model", private / "model")
     shutil.copytree(folder / "runs" / "r" / "model", folder / "model")
     (folder / "model" / "config.json").chmod(0o600)

@@ -34,6 +34,7 @@ def test_secrets_of_the_environment_are_in_no_output(tmp_path, words):
     done = autotune(
         *words,
         "debug=smoke",
+        "dataset.limit=24",
         f"runs={tmp_path / 'runs'}",
         "name=planted",
         cwd=tmp_path,
@@ -101,7 +102,7 @@ def test_metrics_of_the_working_folder_are_not_run(tmp_path):
     for name in ("accuracy", "seqeval", "rouge", "f1"):
         (tmp_path / name).mkdir()
         (tmp_path / name / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
-    done = autotune("task=ner", "debug=smoke", f"runs={tmp_path}/runs", cwd=tmp_path)
+    done = autotune("task=ner", "debug=smoke", "dataset.limit=24", f"runs={tmp_path}/runs", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "ran").exists()
 

@@ -1,6 +1,8 @@
 """The figures of scripts/benchmark: the FLOPs that are said to be needed, and the work that is compared."""
 
 import sys
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from tests.support import ROOT
 SCRIPTS = ROOT / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from benchmarks import cells, report, rows  # noqa: E402
+from benchmarks import cells, report, rows, setting  # noqa: E402
 from benchmarks.worker import Worker  # noqa: E402
 
 
@@ -26,10 +28,10 @@ def worker(work_folder, monkeypatch):
     """Opens a cell on made-up words, with few and small rows."""
     monkeypatch.setattr(rows, "MADE_UP", {"sentiment": (70, 8), "ner": (70, 8), "summarization": (70, 8)})
 
-    def make(cell: cells.Cell, competitor: str, steps: int = 2) -> Worker:
+    def make(cell: cells.Cell, competitor: str, folder: Path = work_folder) -> Worker:
         order = {
-            "cell": vars(cell), "competitor": competitor, "steps": steps, "steps_of_all": steps,
-            "held_out": 8, "threads": torch.get_num_threads(), "folder": str(work_folder), "data": None,
+            "cell": vars(cell), "competitor": competitor, "steps": 2, "steps_of_all": 2,
+            "held_out": 8, "threads": torch.get_num_threads(), "folder": str(folder), "data": None,
         }  # fmt: skip
         made = Worker(order)
         made.open()
@@ -52,9 +54,7 @@ def test_the_flops_that_are_needed_are_those_that_torch_counts_for_a_row_alone(
 ):
     opened = worker(cell, cells.AUTOTUNE)
     needed = opened._flops().of(np.asarray(lengths))
-    from benchmarks.setting import fresh_model
-
-    model = fresh_model(opened.opened, cell, dropout=False).train()
+    model = setting.fresh_model(opened.opened, cell, dropout=False).train()
     inputs = {"input_ids": torch.randint(5, 900, (1, lengths[0][0]))}
     if len(lengths[0]) > 1:
         inputs["decoder_input_ids"] = torch.randint(5, 900, (1, lengths[0][1]))
@@ -65,10 +65,12 @@ def test_the_flops_that_are_needed_are_those_that_torch_counts_for_a_row_alone(
     assert counter.get_total_flops() == pytest.approx(needed, rel=tolerance)
 
 
-def test_trainer_and_autotune_do_the_same_steps(worker):
+def test_trainer_and_autotune_do_the_same_steps(worker, tmp_path, monkeypatch):
+    monkeypatch.setattr(setting, "open_cell", partial(setting.open_cell, tiny=True))
     cell = cells.Cell("sentiment", "full", "minilm")
     one, other = (
-        worker(cell, name).run(dropout=False, score=False) for name in (cells.TRAINER, cells.AUTOTUNE)
+        worker(cell, name, tmp_path).run(dropout=False, score=False)
+        for name in (cells.TRAINER, cells.AUTOTUNE)
     )
     assert one["losses"] == pytest.approx(other["losses"], abs=1e-5)
     assert (one["tokens"], one["flops"]) == (other["tokens"], other["flops"])
