@@ -66,8 +66,10 @@ def test_a_step_without_a_finite_loss_is_skipped_by_all_with_its_rows(folder):
 
 def test_memory_that_is_not_enough_ends_all_with_advice(tmp_path):
     done = worker(tmp_path, "memory")
-    assert exit_codes(done.stderr) == [1, 1], done.stderr
-    assert done.stderr.count("trainer.micro_batch_tokens=30, trainer.gradient_checkpointing=true") >= 2
+    # torchrun may end the other process before that has noticed.
+    codes = exit_codes(done.stderr)
+    assert 1 in codes and {*codes} <= {1, -signal.SIGTERM}, done.stderr
+    assert "trainer.micro_batch_tokens=30, trainer.gradient_checkpointing=true" in done.stderr
 
 
 @pytest.mark.parametrize("peft", ["none", "lora"])
