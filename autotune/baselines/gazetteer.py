@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Self
 
-from autotune.data.words import entities
+from autotune.data.words import entities, tags_of
 
 Phrase = tuple[str, ...]
 
@@ -41,13 +41,7 @@ class Gazetteer:
 
     def predict(self, rows: Sequence[Sequence[str]]) -> list[list[str]]:
         """Returns the IOB2 tag of each word of each row."""
-        predicted = []
-        for words in rows:
-            tags = ["O"] * len(words)
-            for name, start, end in self._matches(words):
-                tags[start:end] = [f"B-{name}"] + [f"I-{name}"] * (end - start - 1)
-            predicted.append(tags)
-        return predicted
+        return [tags_of(self._matches(words), len(words)) for words in rows]
 
     def _set(self, types: dict[Phrase, str]) -> None:
         lengths: dict[str, set[int]] = {}

@@ -16,7 +16,7 @@ ROWS, CHARACTERS = 20_000, 2_000_000
 TEXT = 5000
 """Characters of a text that are read."""
 RARE = 1000
-"""From so many rows on, n-grams that occur in a single text are left out: they only slow it down."""
+"""Rows from which n-grams that occur in a single text are left out: they cost time and change little."""
 
 
 class TfidfClassifier:

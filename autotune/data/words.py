@@ -123,3 +123,11 @@ def entities(tags: Sequence[str]) -> list[tuple[str, int, int]]:
         if tag.startswith("B-"):
             label, start = tag[2:], index
     return entity_spans
+
+
+def tags_of(entity_spans: Iterable[tuple[str, int, int]], count: int) -> list[str]:
+    """Returns the IOB2 tags of `count` words with these entities, the inverse of `entities`."""
+    tags = ["O"] * count
+    for label, start, end in entity_spans:
+        tags[start:end] = [f"B-{label}"] + [f"I-{label}"] * (end - start - 1)
+    return tags

@@ -13,7 +13,7 @@ import numpy as np
 
 from autotune.config.columns import Kind
 from autotune.data.cache import iter_column, iter_rows
-from autotune.data.words import entities
+from autotune.data.words import entities, tags_of
 from autotune.evaluation.bootstrap import Blocks, Resampling, interval
 from autotune.tasks.base import Prediction, Row, Task
 
@@ -202,17 +202,9 @@ class _Entities:
                 for key in ((TYPE, name), (ENTITIES, seen)):
                     spans.setdefault(key, ([], []))[side].append(entity)
         for key, sides in spans.items():
-            gold_tags, predicted_tags = (_tags(side, len(words)) for side in sides)
+            gold_tags, predicted_tags = (tags_of(side, len(words)) for side in sides)
             yield key, gold_tags, predicted_tags
 
 
 def _surface(words: Sequence[str], start: int, end: int) -> str:
     return " ".join(words[start:end]).casefold()
-
-
-def _tags(spans: Iterable[tuple[str, int, int]], count: int) -> list[str]:
-    """Returns the IOB2 tags of entities in a row of `count` words."""
-    tags = ["O"] * count
-    for name, start, end in spans:
-        tags[start:end] = [f"B-{name}"] + [f"I-{name}"] * (end - start - 1)
-    return tags

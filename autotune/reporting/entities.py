@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from autotune.data.words import entities
 from autotune.evaluation.bootstrap import Blocks
 from autotune.reporting.counts import Segment
 
@@ -68,14 +69,8 @@ def has_entity_tags(value: Any) -> bool:
 
 def spans(tags: Sequence[str]) -> Iterator[Span]:
     """Yields the entities of IOB2 tags; an I- tag that continues no entity of its type is ignored, as in the score."""
-    start, label = 0, ""
-    for at, tag in enumerate([*tags, "O"]):
-        prefix, _, name = tag.partition("-")
-        if label and not (prefix == "I" and name == label):
-            yield Span(start, at, label)
-            label = ""
-        if prefix == "B":
-            start, label = at, name
+    for label, start, end in entities(tags):
+        yield Span(start, end, label)
 
 
 def errors(gold: Sequence[Span], predicted: Sequence[Span]) -> Iterator[str]:
@@ -99,10 +94,10 @@ def errors(gold: Sequence[Span], predicted: Sequence[Span]) -> Iterator[str]:
             yield "spurious"
 
 
-def marked(words: Sequence[str], entities: Sequence[Span]) -> list[Segment]:
+def marked(words: Sequence[str], marks: Sequence[Span]) -> list[Segment]:
     """Returns a sentence in pieces, of which those with a label are entities."""
     segments, at = [], 0
-    for span in entities:
+    for span in marks:
         if span.start >= MAX_WORDS:
             break
         segments += [
