@@ -119,3 +119,14 @@ def task(name: str) -> type["Task"]:
             fix=format_override("task", near) if near else "choose one of these, or give --plugin FILE",
         )
     return candidates[name]
+
+
+def shares_data(name: str, other: str | None) -> bool:
+    """Returns whether two tasks read the same data: they are one task, or one derives from the other, as sentiment from
+    classification. None is any task."""
+    if other is None or other == name:
+        return True
+    if other not in tasks():
+        return False
+    first, second = task(name), task(other)
+    return issubclass(first, second) or issubclass(second, first)

@@ -8,7 +8,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from transformers import get_scheduler
 
 from autotune.config.enums import Schedule
-from autotune.config.schema import TrainerConfig
+from autotune.config.trainer import TrainerConfig
 
 
 def optimizer(model: nn.Module, config: TrainerConfig) -> torch.optim.Optimizer:

@@ -21,7 +21,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 
 from autotune.config.enums import Sharding
-from autotune.config.schema import TrainerConfig
+from autotune.config.trainer import TrainerConfig
 from autotune.data.batches import BatchPlan, Indices
 from autotune.errors import ConfigError, TrainingError
 from autotune.models.parts import whole

@@ -15,7 +15,7 @@ from datasets import Dataset
 from torch import nn
 
 from autotune.config.enums import Batching, Sharding
-from autotune.config.schema import TrainerConfig
+from autotune.config.trainer import TrainerConfig
 from autotune.data.batches import BatchPlan, Indices
 from autotune.errors import Interrupted, TrainingError
 from autotune.models.packing import packed, refuse_packing

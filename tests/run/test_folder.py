@@ -10,7 +10,8 @@ import torch
 
 from autotune.config.enums import Resume
 from autotune.config.load import load_config
-from autotune.config.schema import DatasetConfig, ModelConfig, RunConfig, TrainerConfig
+from autotune.config.schema import DatasetConfig, ModelConfig, RunConfig
+from autotune.config.trainer import TrainerConfig
 from autotune.errors import AutotuneError, ConfigError, DataError, DiskError, ModelError
 from autotune.registry import task
 from autotune.run.checkpoints import read_tensors

@@ -13,8 +13,8 @@ from autotune.config.schema import (
     ModelConfig,
     RunConfig,
     SplitsConfig,
-    TrainerConfig,
 )
+from autotune.config.trainer import TrainerConfig
 from autotune.models.weights import load_model
 from autotune.pipeline.prepare import Prepared, run_preflight
 from autotune.registry import task

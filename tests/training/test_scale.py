@@ -15,7 +15,8 @@ import numpy as np, pyarrow as pa, pyarrow.ipc
 from datasets import Dataset
 from transformers import BertConfig, BertForSequenceClassification
 from autotune.config.enums import Architecture, Batching, Precision
-from autotune.config.schema import DatasetConfig, ModelConfig, TrainerConfig
+from autotune.config.schema import DatasetConfig, ModelConfig
+from autotune.config.trainer import TrainerConfig
 from autotune.models.base import open_base
 from autotune.registry import task as find
 from autotune.training import device

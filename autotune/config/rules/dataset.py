@@ -100,7 +100,7 @@ def _format_and_suffix(key: str, value: str, format_: Format) -> Iterator[Autotu
 def task_matches_dataset(config: RunConfig) -> Iterator[AutotuneError]:
     """Checks that the data set was made for the task."""
     data = config.dataset
-    if data.task is not None and data.task != config.task.name:
+    if not registry.shares_data(config.task.name, data.task):
         yield ConfigError(
             f"these data are made for task={data.task}",
             where="task",

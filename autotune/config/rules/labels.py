@@ -17,7 +17,7 @@ EXAMPLE = "'dataset.label_map={1: negativo, 2: negativo, 5: positivo}'"
 
 def columns(config: RunConfig) -> Iterator[AutotuneError]:
     """Checks that columns are named only for roles of the task, and that no column has two roles."""
-    if config.dataset.task not in (None, config.task.name):
+    if not registry.shares_data(config.task.name, config.dataset.task):
         return
     names = {role: name for role, name in vars(config.dataset.columns).items() if isinstance(name, str)}
     roles = [column.role for column in registry.task(config.task.name).columns]
@@ -151,7 +151,7 @@ def _repaired_label(name: str) -> str:
 
 def keys_without_labels(config: RunConfig) -> Iterator[AutotuneError]:
     """Checks that keys for labels are only set for tasks with labels."""
-    if not _without_labels(config) or config.dataset.task not in (None, config.task.name):
+    if not _without_labels(config) or not registry.shares_data(config.task.name, config.dataset.task):
         return
     for key in ("labels", "label_map"):
         value = getattr(config.dataset, key)

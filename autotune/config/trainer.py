@@ -1,0 +1,69 @@
+"""Section `trainer`."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from autotune.config.enums import Batching, Precision, Schedule, Sharding
+from autotune.config.section import Fraction, Interval, OptionalPositive, Positive, Strict
+
+
+@dataclass
+class TrainerConfig(Strict):
+    """The training loop."""
+
+    epochs: Annotated[float | None, Field(gt=0)] = None
+    """Passes over the training rows. null: model.epochs."""
+    max_steps: OptionalPositive = None
+    """Stops after this many optimizer steps; the schedule ends there. null: no limit but `epochs`."""
+    batch_size: Positive = 32
+    """Rows per optimizer step, over all processes. `micro_batch_tokens` decides how many are in memory at once."""
+    batching: Batching = Batching.exact
+    """exact: a step's rows are drawn at random; packed: the same rows one after another in a single sequence, without
+    any padding, where the architecture allows it; bucketed: rows of nearly equal length, another order of examples."""
+    micro_batch_tokens: OptionalPositive = None
+    """Padded tokens per forward pass. null: derived from the CPU's cache, or measured on the GPU. Changes speed and
+    memory; of the result only the random numbers of dropout."""
+    gradient_checkpointing: bool = False
+    """Computes each layer's activations a second time in the backward pass instead of keeping them: about a third
+    more work, much less memory."""
+    compile: bool = False
+    """Compiles the model with torch.compile: takes minutes at the start, and rounds every length up to one of eight.
+    For long runs on a GPU."""
+    sharding: Sharding = Sharding.none
+    """fsdp: each of several processes holds its share of weights, gradients and optimizer, for models that do not fit one
+    GPU; the weights alone must fit, for predictions. none: each holds all of them, which is faster."""
+    learning_rate: Annotated[float | None, Field(ge=0)] = None
+    """Peak learning rate. null: peft.learning_rate with an adapter, else model.learning_rate."""
+    schedule: Schedule = Schedule.linear
+    """Shape of the learning rate after warm-up."""
+    warmup_ratio: Fraction = 0.1
+    """Share of the steps in which the learning rate rises from 0."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    """Decoupled weight decay (AdamW, Loshchilov & Hutter 2019); not on biases and norms."""
+    adam_beta1: Fraction = 0.9
+    """Decay of AdamW's mean of gradients."""
+    adam_beta2: Fraction = 0.999
+    """Decay of AdamW's mean of squared gradients."""
+    adam_epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    """Term added to AdamW's denominator."""
+    max_grad_norm: Annotated[float | None, Field(gt=0)] = 1.0
+    """Clips the norm of the gradient of a whole step. null: no clipping."""
+    precision: Precision = Precision.auto
+    """auto: bf16 on GPUs since Ampere and on CPUs with AMX from a hidden size of 384, else fp32. tf32: fp32 numbers
+    whose products a GPU rounds to 10 bits."""
+    evaluate_every: Interval = "1ep"
+    """Interval of evaluations on validation: epochs (1ep, 0.5ep) or steps (200st)."""
+    patience: OptionalPositive = None
+    """Early stopping: ends after this many evaluations without a better score. Evaluations in warm-up, or before the model
+    does more than guess, do not count. null: never."""
+    min_delta: Annotated[float, Field(ge=0)] = 0.0
+    """A score is better if it exceeds the best one by more than this."""
+    max_hours: Annotated[float | None, Field(gt=0)] = None
+    """Interrupts the run after this many hours of training, with a checkpoint: a job's limit, less what saving takes."""
+    pause_at_end: bool = False
+    """Interrupts the run after its last step, with a checkpoint: the trials of a search, which nothing but validation may
+    score. The same command with false saves the model and scores test, without a further step."""
+    rank_timeout: Annotated[float, Field(gt=0)] = 30.0
+    """Minutes to wait for another process that does not answer, before all end."""

@@ -1,0 +1,359 @@
+"""Single-label text classification: one class per text."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from textwrap import shorten
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from autotune.baselines import tfidf
+from autotune.baselines.sample import note, sample
+from autotune.config.columns import Column, Kind
+from autotune.config.enums import Calibrate, ClassWeights, Overflow
+from autotune.config.schema import DatasetConfig, RunConfig, TaskConfig
+from autotune.config.section import OptionalPositive
+from autotune.data.cache import iter_column, iter_rows
+from autotune.data.given import as_given
+from autotune.data.labels import RelabelError, label_names
+from autotune.data.spelling import same_spelling
+from autotune.errors import AutotuneError, ConfigError, DataError, format_override, listing, raise_all
+from autotune.models.spec import Family, Head, ModelSpec, padded_inputs
+from autotune.registry import register
+from autotune.runtime.records import Record
+from autotune.tasks.base import (
+    Baseline,
+    Batch,
+    Calibration,
+    Examples,
+    Feature,
+    FeatureOutput,
+    LengthReport,
+    LossSum,
+    Prediction,
+    Row,
+    Task,
+    chunks,
+    rows_beyond_window,
+)
+from autotune.tasks.overlap import overlap
+from autotune.tasks.windows import windows
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from torch import nn
+
+    from autotune.metrics.classification import Classification
+
+MAX_UNSEEN_LABELS = 20
+"""With more labels than this that are missing in train, or that hardly recur in it, the column is probably not a label
+column."""
+
+
+@dataclass
+class ClassificationConfig(TaskConfig):
+    """Section `task` of task=classification."""
+
+    name: str = "classification"
+    on_overflow: Overflow = Overflow.window
+    """Texts longer than max_length: read in overlapping windows whose scores are averaged, cut, or refused."""
+    overlap: OptionalPositive = None
+    """Tokens that neighbouring windows share. null: a quarter of the window."""
+    class_weights: ClassWeights = ClassWeights.none
+    """balanced: rows of rare classes count more, n / (classes x rows of the class), as in scikit-learn."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the target probability that is spread over all classes (Szegedy et al. 2016)."""
+    calibrate: Calibrate = Calibrate.none
+    """temperature: fitted on validation (Guo et al. 2017) and divided into the last layer, so that transformers.pipeline gives
+    calibrated probabilities, too; the predicted classes stay the same."""
+    tune_threshold: bool = False
+    """Two classes: the second one is predicted from the probability that gives the best macro-F1 on validation, not from 0.5.
+    autotune knows this threshold, transformers.pipeline does not."""
+
+
+class Facts(Record):
+    """Facts of the training rows that the model depends on."""
+
+    labels: Annotated[list[str], Field(min_length=1)]
+    """Classes in the order of their ids."""
+    counts: dict[str, Annotated[int, Field(ge=0)]]
+    """Rows of train by class."""
+    temperature: Annotated[float, Field(gt=0)] | None = None
+    """Temperature that the last layer was divided by."""
+    threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Probability of the second class from which it is predicted. None: the most probable class is."""
+
+
+@register
+class TextClassification(Task):
+    """Task: text -> label."""
+
+    name = "classification"
+    Config = ClassificationConfig
+    Facts = Facts
+    columns = (Column("text", Kind.text), Column("label", Kind.label, target=True))
+    heads = dict.fromkeys(Family, Head.sequence)
+    pipeline = "text-classification"
+    examples = Examples(
+        models="model=bertimbau_base",
+        run="dataset=hatebr_level model=bertimbau_base",
+        tiny="bert",
+    )
+    main_metric = "macro_f1"
+
+    config: ClassificationConfig
+
+    def __init__(self, config: ClassificationConfig, base: ModelSpec, facts: dict[str, Any]) -> None:
+        super().__init__(config, base, facts)
+        self.ids = {name: number for number, name in enumerate(facts["labels"])}
+        self.weights = [1.0] * len(self.ids)
+        if config.class_weights is ClassWeights.balanced:
+            counts = facts["counts"]
+            total = sum(counts.values())
+            self.weights = [total / (len(counts) * max(1, counts[name])) for name in facts["labels"]]
+
+    @classmethod
+    def rules(cls, config: RunConfig) -> Iterator[AutotuneError]:
+        """Yields the errors in the section `task`, and one if there is only one class."""
+        yield from super().rules(config)
+        task, labels = config.task, config.dataset.labels
+        if isinstance(task, ClassificationConfig):
+            yield from overlap(config, task.overlap)
+            if task.overlap is not None and task.on_overflow is not Overflow.window:
+                yield ConfigError(
+                    "only windows overlap",
+                    where="task.overlap",
+                    found=f"{task.overlap} with task.on_overflow={task.on_overflow}",
+                    fix="task.overlap=null, or task.on_overflow=window",
+                )
+        if labels is not None and len(labels) > 2 and getattr(task, "tune_threshold", False):
+            yield _not_binary(labels)
+        if labels is not None and len(labels) == 1:
+            yield ConfigError(
+                "classification needs at least two classes",
+                where="dataset.labels",
+                found=str(labels),
+                fix="dataset.labels=null",
+            )
+
+    @classmethod
+    def fit_labels(cls, config: Any, dataset: DatasetConfig, rows: "Mapping[str, Dataset]") -> dict[str, Any]:
+        """Returns the class names in the order of their ids, and how often each occurs in train."""
+        counts = Counter(iter_column(rows["train"], "label"))
+        column = dataset.columns.label or "label"
+        if len(counts) > MAX_UNSEEN_LABELS and len(counts) > counts.total() / 2:
+            raise _not_a_label_column(column, "train", counts)
+        names = label_names(dataset, counts)
+        errors: list[AutotuneError] = []
+        if len(counts) < 2:
+            errors.append(
+                DataError(
+                    "there is only one class in train, so there is nothing to learn",
+                    where="train, column label",
+                    found=listing(counts),
+                    fix="check dataset.columns.label and dataset.label_map",
+                )
+            )
+        absent = [name for name in names if name not in counts]
+        if absent and not dataset.streaming:
+            errors.append(
+                DataError(
+                    f"classes without a row in train: {listing(absent)}",
+                    where="dataset.labels",
+                    fix=format_override("dataset.labels", [name for name in names if name in counts]),
+                )
+            )
+        for split, data in rows.items():
+            label_counts = Counter(iter_column(data, "label"))
+            unseen = Counter({label: number for label, number in label_counts.items() if label not in counts})
+            if len(unseen) > MAX_UNSEEN_LABELS:
+                raise _not_a_label_column(column, split, unseen)
+            spellings = {label: same_spelling(label, counts) for label in unseen}
+            for label, number in unseen.items():
+                first = list(iter_column(data, "label")).index(label)
+                errors.append(
+                    RelabelError(
+                        f"{split} has a label that train does not have: {label!r} ({number} rows)",
+                        where=f"{split}, first in row {first} (id {data[first]['id']})",
+                        found=f"labels of train: {listing(names)}",
+                        config=dataset,
+                        relabel=spellings,
+                    )
+                )
+        errors += _calibration_errors(config, names, rows)
+        raise_all(errors)
+        return {"labels": names, "counts": {name: counts[name] for name in names}}
+
+    @classmethod
+    def texts(cls, rows: "Dataset") -> Iterator[str]:
+        """Yields the column `text`."""
+        return iter_column(rows, "text")
+
+    def labels(self) -> list[str]:
+        """Returns the class names in the order of their ids."""
+        return list(self.facts["labels"])
+
+    def prepare(self, rows: Iterable[Row], first: int = 0) -> Iterator[dict[str, Any]]:
+        """Yields one feature per window: `row`, `input_ids`, `length`, `lost`, `label` (id, -1 if unknown) and `weight`
+        (1 / windows of the row)."""
+        window_size = self.encoder.max_content_tokens(self.max_length)
+        overlap_tokens = min(self.config.overlap or self.max_length // 4, window_size - 1)
+        number = first
+        for chunk in chunks(rows):
+            for row, ids in zip(chunk, self.encoder.ids([row["text"] for row in chunk]), strict=True):
+                lost = max(0, len(ids) - window_size)
+                if lost and self.config.on_overflow is Overflow.error:
+                    raise DataError(
+                        f"a text has {len(ids)} tokens, more than the {window_size} that fit",
+                        where=f"row {number} (id {row['id']})",
+                        fix="task.on_overflow=window or task.on_overflow=truncate",
+                    )
+                spans = (
+                    [(0, window_size)]
+                    if self.config.on_overflow is Overflow.truncate
+                    else windows(len(ids), window_size, overlap_tokens)
+                )
+                for index, (start, end) in enumerate(spans):
+                    yield {
+                        "row": number,
+                        "input_ids": self.encoder.wrap(ids[start:end]),
+                        "length": len(ids) + self.encoder.num_special_tokens,
+                        "lost": lost if self.config.on_overflow is Overflow.truncate and index == 0 else 0,
+                        "label": self.ids.get(row.get("label"), -1),
+                        "weight": 1 / len(spans),
+                    }
+                number += 1
+
+    def length_report(self, rows: "Dataset", features: "Dataset") -> LengthReport:
+        """Counts the tokens after the first window; reading in windows loses none of them."""
+        overlong = rows_beyond_window(features)
+        window_size = self.encoder.max_content_tokens(self.max_length)
+        lost = sum(
+            max(0, len(ids) - window_size)
+            for chunk in chunks(iter_rows(rows.select(overlong)))
+            for ids in self.encoder.ids([row["text"] for row in chunk])
+        )
+        return LengthReport(overlong, lost={"tokens": lost}, fix="task.on_overflow=window")
+
+    def collate(self, features: Sequence[Feature]) -> Batch:
+        """Builds a batch with targets `labels`, int64 (features,), and `weights`, float32 (features,)."""
+        import torch
+
+        weights = [feature["weight"] * self.weights[feature["label"]] for feature in features]
+        return Batch(
+            padded_inputs([feature["input_ids"] for feature in features], self.tokenizer.pad_token_id),
+            {
+                "labels": torch.tensor([feature["label"] for feature in features]),
+                "weights": torch.tensor(weights, dtype=torch.float32),
+            },
+            num_targets=sum(weights),
+        )
+
+    def loss(self, model: "nn.Module", batch: Batch) -> LossSum:
+        """Returns the sum of the windows' cross-entropy, weighted so that every row counts once (times its class weight)."""
+        from torch.nn.functional import cross_entropy
+
+        logits = model(**batch.inputs).logits.float()
+        losses = cross_entropy(
+            logits, batch.targets["labels"], reduction="none", label_smoothing=self.config.label_smoothing
+        )
+        return LossSum((losses * batch.targets["weights"]).sum(), batch.num_targets)
+
+    def predict(self, model: "nn.Module", features: Sequence[Feature]) -> list[Any]:
+        """Returns the logits of each window, float32 (classes,)."""
+        inputs = padded_inputs([feature["input_ids"] for feature in features], self.tokenizer.pad_token_id)
+        return list(model(**Batch(inputs).to(model.device).inputs).logits.float().cpu().numpy())
+
+    def join(self, rows: Iterable[Row], pieces: Sequence[FeatureOutput]) -> Iterator[Prediction]:
+        """Averages the logits of each row's windows; yields the most probable class as `prediction`, or what the threshold
+        makes of two, and `probabilities` by class."""
+        import numpy as np
+
+        names, threshold = self.labels(), self.facts.get("threshold")
+        for row, (_, outputs) in zip(rows, groupby(pieces, key=lambda output: output.row), strict=True):
+            logits = np.mean([output.value for output in outputs], axis=0, dtype=np.float64)
+            exponentials = np.exp(logits - logits.max())
+            probabilities = exponentials / exponentials.sum()
+            chosen = probabilities.argmax() if threshold is None else probabilities[1] >= threshold
+            yield {
+                "id": row["id"],
+                "text": as_given(row, "text"),
+                **({"label": row["label"]} if row.get("label") is not None else {}),
+                "prediction": names[int(chosen)],
+                "probabilities": {
+                    name: float(value) for name, value in zip(names, probabilities, strict=True)
+                },
+            }
+
+    def calibration(self) -> Calibration:
+        """Returns what `task.calibrate` and `task.tune_threshold` ask for."""
+        return Calibration(self.config.calibrate is Calibrate.temperature, self.config.tune_threshold)
+
+    def metric(self) -> "Classification":
+        """Returns macro-F1, accuracy and weighted F1 over rows, the scores per class and the confusion matrix."""
+        from autotune.metrics import class_metric
+
+        return class_metric(self.labels())
+
+    def to_metric_inputs(self, row: Row, prediction: Prediction) -> tuple[int, int]:
+        """Returns the ids of the gold and the predicted class."""
+        from autotune.metrics import class_id
+
+        gold = class_id(row["label"], self.facts["labels"], where=f"id {row['id']}")
+        return gold, self.ids[prediction["prediction"]]
+
+    @classmethod
+    def baselines(cls, train: "Dataset", rows: "Dataset", validation: "Dataset | None") -> Iterable[Baseline]:
+        """Returns the most frequent class of train, and TF-IDF of words and characters with logistic regression."""
+        majority = Counter(iter_column(train, "label")).most_common(1)[0][0]
+        yield Baseline("majority class", ({"prediction": majority} for _ in range(len(rows))))
+        part = sample(train, "text", rows=tfidf.ROWS, units=tfidf.CHARACTERS)
+        labels = list(iter_column(part, "label"))
+        if len(set(labels)) < 2:
+            return  # The part may miss a rare class, and one class cannot be learned.
+        model = tfidf.TfidfClassifier().fit(list(iter_column(part, "text")), labels)
+        predictions = (
+            {"prediction": label}
+            for texts in chunks(iter_column(rows, "text"))
+            for label in model.predict(texts)
+        )
+        yield Baseline("TF-IDF + logistic regression", predictions, note(part, train))
+
+
+def _calibration_errors(config: Any, names: Sequence[str], splits: Iterable[str]) -> Iterator[AutotuneError]:
+    """Yields errors where validation is missing for what is fitted on it, or a threshold has not two classes."""
+    fitted = {
+        "task.calibrate=none": config.calibrate is not Calibrate.none,
+        "task.tune_threshold=false": config.tune_threshold,
+    }
+    for fix, is_fitted in fitted.items():
+        if is_fitted and "validation" not in splits:
+            yield ConfigError(
+                "there is no validation split to fit this on",
+                where=fix.partition("=")[0],
+                fix=f"dataset.validation_fraction=0.1, or {fix}",
+            )
+    if config.tune_threshold and len(names) != 2:
+        yield _not_binary(names)
+
+
+def _not_binary(names: Sequence[str]) -> ConfigError:
+    return ConfigError(
+        "a threshold is tuned between two classes",
+        where="task.tune_threshold",
+        found=f"{len(names)} classes: {listing(names)}",
+        fix="task.tune_threshold=false",
+    )
+
+
+def _not_a_label_column(column: str, split: str, labels: Counter[str]) -> DataError:
+    """Returns the error for a column that holds texts, ids or numbers instead of classes."""
+    return DataError(
+        f"the column {column} does not hold classes: {len(labels)} different values in {labels.total()} rows"
+        + ("" if split == "train" else " that train does not have"),
+        where=f"{split}, column {column}",
+        found=listing((repr(shorten(label, 60, placeholder=" …")) for label in labels), 3),
+        fix="dataset.columns.label=COLUMN, and dataset.columns.text=COLUMN if the two are swapped",
+    )
