@@ -1,7 +1,7 @@
 """`autotune convert`: reads a data set as training does, and writes its rows in another form."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def _task(configs: Mapping[str, RunConfig]) -> str:
         error = _unfit(name, config.dataset)
         if error is not None:
             refused[name] = error
-    fitting = [name for name in configs if name not in refused]
+    fitting = _most_general([name for name in configs if name not in refused])
     path = next(iter(configs.values())).dataset.path
     if len(fitting) == 1:
         return fitting[0]
@@ -79,6 +79,16 @@ def _task(configs: Mapping[str, RunConfig]) -> str:
         ),
         fix="task=NAME with dataset.columns.…=COLUMN",
     )
+
+
+def _most_general(names: Sequence[str]) -> list[str]:
+    """Returns the tasks without those that derive from another one of them, as sentiment from classification."""
+    classes = {name: registry.task(name) for name in names}
+    return [
+        name
+        for name, task in classes.items()
+        if not any(other is not task and issubclass(task, other) for other in classes.values())
+    ]
 
 
 def _unfit(name: str, config: DatasetConfig) -> DataError | None:

@@ -93,31 +93,25 @@ def main() -> None:
     os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     folder = Path(tempfile.mkdtemp(prefix="autotune-scores-"))
     results: dict[str, list[tuple[float, float]]] = {AUTOTUNE: [], TRAINER: []}
-    main_metric = ""
     for seed in asked.seeds:
         words = [*asked.overrides, f"seed={seed}", f"runs={folder}", f"name={seed}"]
         seconds = run([sys.executable, "-P", "-m", "autotune", *words])
         metrics: dict[str, Any] = json.loads((folder / str(seed) / "metrics.json").read_text())
         file = folder / f"{seed}.json"
-        trainer_seconds = run(
-            [sys.executable, "-P", "-m", "benchmarks.scores", *words, "--trainer", str(file)]
-        )
+        peer = run([sys.executable, "-P", "-m", "benchmarks.scores", *words, "--trainer", str(file)])
         trained = json.loads(file.read_text())
-        main_metric = trained["main"]
-        results[AUTOTUNE].append((metrics["test"][main_metric], seconds))
-        results[TRAINER].append((trained["score"], trainer_seconds))
+        results[AUTOTUNE].append((metrics["test"][trained["main"]], seconds))
+        results[TRAINER].append((trained["score"], peer))
         for name, values in results.items():
-            print(
-                f"seed {seed}, {name}: {main_metric} {values[-1][0]:.4f}, {values[-1][1]:.0f} CPU s",
-                flush=True,
-            )
-    print(f"\n| {main_metric} on test | mean | standard deviation | CPU s |\n| --- | --- | --- | --- |")
+            score, cpu = values[-1]
+            sys.stdout.write(f"seed {seed}, {name}: {trained['main']} {score:.4f}, {cpu:.0f} CPU s\n")
+        sys.stdout.flush()
+    sys.stdout.write("\n| on test | mean | standard deviation | CPU s |\n| --- | --- | --- | --- |\n")
     for name, values in results.items():
         scores = [score for score, _ in values]
         spread = statistics.stdev(scores) if len(scores) > 1 else 0.0
-        print(
-            f"| {name} | {statistics.mean(scores):.4f} | {spread:.4f} | {statistics.median(s for _, s in values):.0f} |"
-        )
+        cpu = statistics.median(cpu for _, cpu in values)
+        sys.stdout.write(f"| {name} | {statistics.mean(scores):.4f} | {spread:.4f} | {cpu:.0f} |\n")
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def test_columns_of_several_tasks_need_a_word(write, capsys):
     rows = [{"autotrain_text": "a", "autotrain_label": "b"}]
     assert main(["convert", write("a.jsonl", rows), "b.csv"]) == 2
     said = capsys.readouterr().err
-    assert "tasks: sentiment, summarization" in said and "task=sentiment" in said
+    assert "tasks: classification, summarization" in said and "task=classification" in said
     assert main(["convert", "a.jsonl", "b.csv", "task=summarization"]) == 0
 
 

@@ -26,8 +26,8 @@ def runs(tmp_path_factory):
         (folder / "data" / f"{split}.jsonl").write_text(lines)
     started = [
         forks().start("task=sentiment", f"dataset.path={folder}/data", "dataset.columns.slices=[source]",
-                      "evaluation.robustness=true", *WORDS, f"runs={folder}", "name=reviews", cwd=folder),
-        forks().start("task=ner", *WORDS, f"runs={folder}", "name=ner", cwd=folder),
+                      "evaluation.robustness=true", "report=html", *WORDS, f"runs={folder}", "name=reviews", cwd=folder),
+        forks().start("task=ner", "report=html", *WORDS, f"runs={folder}", "name=ner", cwd=folder),
     ]  # fmt: skip
     for run in started:
         done = run.ended()

@@ -52,7 +52,9 @@ def runs(tmp_path_factory):
     """A finished sample run of each task."""
     folder = tmp_path_factory.mktemp("reports")
     started = [
-        forks().start(f"task={task}", *SMOKE, *more, f"runs={folder}", f"name={task}", cwd=folder)
+        forks().start(
+            f"task={task}", *SMOKE, *more, "report=html", f"runs={folder}", f"name={task}", cwd=folder
+        )
         for task, *more in (["sentiment"], ["ner"], ["summarization", "task.max_new_tokens=12"])
     ]
     for run in started:
@@ -165,7 +167,7 @@ sys.exit(main(sys.argv[1:]))
 def test_report_none_writes_none_and_a_failure_costs_nothing(tmp_path):
     words = ("task=sentiment", *SMOKE, "check=none", "trainer.max_steps=2", f"runs={tmp_path}")
     without = forks().start(*words, "report=none", "name=without", cwd=tmp_path)
-    failing = forks().start(*words, "name=failing", cwd=tmp_path, code=BROKEN)
+    failing = forks().start(*words, "report=html", "name=failing", cwd=tmp_path, code=BROKEN)
     done = without.ended()
     assert done.returncode == 0 and not list((tmp_path / "without").glob("report*"))
     done = failing.ended()

@@ -27,7 +27,7 @@ def words(tmp_path: Path, name: str, file: Path) -> list[object]:
     data.write_text("".join(json.dumps(row) + "\n" for row in DATA[name]), encoding="utf-8")
     return ["--plugin", file, "--config-dir", "mine", f"task={name}", "dataset=jsonl", f"dataset.path={data}",
             "dataset.test_fraction=0.2", "trainer.max_steps=4", "trainer.batch_size=8", "runs=runs", "name=r",
-            "trainer.micro_batch_tokens=512"]  # fmt: skip
+            "trainer.micro_batch_tokens=512", "report=html"]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "apply"), [("regression", "none"), ("topics", "sigmoid")])
