@@ -35,7 +35,7 @@ from autotune.data.local import (
 from autotune.data.locate import SourcePart, resolve_splits
 from autotune.data.pipes import is_pipe
 from autotune.data.spelling import same_spelling
-from autotune.data.splits import SourceSlice, concatenate_slices, split_off, take_test
+from autotune.data.splits import SourceSlice, concatenate_slices, split_off, take_fold, take_test
 from autotune.data.stream import Sections, slice_source
 from autotune.errors import ConfigError, DataError, format_text_override, listing
 
@@ -47,7 +47,7 @@ FINGERPRINT_VERSION = 4
 """Version of the fingerprint: raising it gives the same rows another one, so earlier runs and caches no longer match."""
 KEYS_NOT_READ = (
     "path", "splits", "limit", "validation_fraction", "test_fraction", "seed", "task", "license", "language", "labels",
-    "dedup", "streaming", "section_rows", "label_fixes",
+    "dedup", "streaming", "section_rows", "label_fixes", "fold",
 )  # fmt: skip
 """Keys of `dataset` that do not affect how a row is read, and so are not part of the cache key."""
 
@@ -119,11 +119,13 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, cache: Path) 
             )
     unused = {} if config.streaming else _unused_map_keys(config, used, list(names))
     text = text_column(columns)
-    # Order matters: test is taken before slicing; repeats are removed before validation is split off, leaks after it,
-    # when all other splits exist.
+    # Order matters: test is taken before slicing; repeats are removed before a fold or validation is split off, leaks after
+    # it, when all other splits exist.
     splits = _slice_and_limit(slices, notes, config, columns)
     if removes(config.dedup, Dedup.repeats):
         _replace_train(splits, without_repeats(splits["train"], text), "occur earlier in train", notes)
+    if config.fold is not None:
+        _make_test_of_fold(splits, config.fold, notes, config, columns)
     _make_validation(splits, notes, config, columns)
     held_out = [data for split, data in splits.items() if split != "train"]
     if removes(config.dedup, Dedup.leaks) and held_out:
@@ -322,6 +324,21 @@ def _slice_and_limit(
     if config.limit is not None:
         splits = {split: data.select(range(min(config.limit, len(data)))) for split, data in splits.items()}
     return splits
+
+
+def _make_test_of_fold(
+    splits: dict[str, Dataset], fold: str, notes: list[str], config: DatasetConfig, columns: Sequence[Column]
+) -> None:
+    """Makes a fold of train the test split; a test split that there is stays out, so that no fold sees it."""
+    if left_out := len(splits.pop("test", ())):
+        notes.append(f"the {left_out} rows of test are left out: with dataset.fold, test is a fold of train")
+    options = _split_options(config, columns)
+    splits["train"], splits["test"], how = take_fold(
+        splits["train"], fold, columns, seed=options["seed"], group=options["group"]
+    )
+    notes.append(
+        f"test is fold {fold} of train, {len(splits['test'])} rows ({how}; dataset.seed {config.seed})"
+    )
 
 
 def _make_validation(

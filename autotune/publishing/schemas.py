@@ -16,6 +16,7 @@ class Training(Record):
     seconds: float
     best_step: int
     stopped_early: bool
+    kept: str = "best"
 
 
 class Unseen(Record):

@@ -78,7 +78,7 @@ def test_enums_are_enums():
 
 
 def test_null_learning_rate_and_epochs_come_from_the_model_or_the_adapter():
-    full = composed("model.learning_rate=3e-5", "model.epochs=7")
+    full = composed("model.learning_rate=3e-5", "model.epochs=7", "trainer.min_steps=0")
     assert (full.trainer.learning_rate, full.trainer.epochs) == (3e-5, 7)
     adapter = composed("model.learning_rate=3e-5", "peft=lora", "peft.learning_rate=2e-3")
     assert adapter.trainer.learning_rate == 2e-3
