@@ -383,7 +383,8 @@ class Fit:
                 found=str(error).splitlines()[0],
                 fix="resume=never, which starts over",
             ) from error
-        state = {field.name: record["standing"][field.name] for field in fields(TrainerState)}
+        names = {field.name for field in fields(TrainerState)}  # older versions had fewer
+        state = {name: value for name, value in record["standing"].items() if name in names}
         trainer.restore_position(TrainerState(**state), record["budget"])
         best = checkpoint.path / BEST
         self.folder.rollback(record["history_bytes"], best if best.exists() else None)
