@@ -93,7 +93,8 @@ def cross_validation_folds(
 ) -> NDArray[np.int64]:
     """Returns the fold of each row; the order of the rows changes nothing.
 
-    A label whose rows are all in one cluster cannot be in train and test at once: that cluster is `ALWAYS_TRAIN`.
+    A label whose rows are all in one cluster, or would all be in one fold, cannot be in train and test at once: then a cluster
+    of it is `ALWAYS_TRAIN`.
 
     Args:
         texts: text of each row.
@@ -127,4 +128,10 @@ def cross_validation_folds(
     strata = [min(names, key=lambda name: (counts[name], name), default="") for names in labels]
     folds = np.full(len(order), ALWAYS_TRAIN, dtype=np.int64)
     folds[free] = assign_folds([strata[row] for row in free], cluster[free], count=count, seed=seed)
+    for name in sorted(places):  # a row with several labels may bring all rows of one of them into one fold
+        numbers = sorted(places[name])
+        if len(set(folds[np.isin(cluster, numbers)].tolist())) == 1:
+            folds[cluster == numbers[0]] = ALWAYS_TRAIN
+    if (found := len(set(folds.tolist()) - {ALWAYS_TRAIN})) < count:
+        raise ValueError(found)
     return folds

@@ -20,6 +20,7 @@ from autotune.config.split_spec import SPLITS
 from autotune.data.cache import cache_key, cached_table_with_metadata
 from autotune.data.canonical import Converter
 from autotune.data.duplicates import removes, text_column, without_leaks, without_repeats
+from autotune.data.fold_split import take_fold
 from autotune.data.formats.cells import raw_tags
 from autotune.data.formats.plain import has_one_text_per_line
 from autotune.data.label_fixes import fix_labels
@@ -35,7 +36,7 @@ from autotune.data.local import (
 from autotune.data.locate import SourcePart, resolve_splits
 from autotune.data.pipes import is_pipe
 from autotune.data.spelling import same_spelling
-from autotune.data.splits import SourceSlice, concatenate_slices, split_off, take_fold, take_test
+from autotune.data.splits import SourceSlice, concatenate_slices, split_off, take_test
 from autotune.data.stream import Sections, slice_source
 from autotune.errors import ConfigError, DataError, format_text_override, listing
 
@@ -125,7 +126,7 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, cache: Path) 
     if removes(config.dedup, Dedup.repeats):
         _replace_train(splits, without_repeats(splits["train"], text), "occur earlier in train", notes)
     if config.fold is not None:
-        _make_test_of_fold(splits, config.fold, notes, config, columns)
+        notes += take_fold(splits, config.fold, config, columns)
     _make_validation(splits, notes, config, columns)
     held_out = [data for split, data in splits.items() if split != "train"]
     if removes(config.dedup, Dedup.leaks) and held_out:
@@ -324,21 +325,6 @@ def _slice_and_limit(
     if config.limit is not None:
         splits = {split: data.select(range(min(config.limit, len(data)))) for split, data in splits.items()}
     return splits
-
-
-def _make_test_of_fold(
-    splits: dict[str, Dataset], fold: str, notes: list[str], config: DatasetConfig, columns: Sequence[Column]
-) -> None:
-    """Makes a fold of train the test split; a test split that there is stays out, so that no fold sees it."""
-    if left_out := len(splits.pop("test", ())):
-        notes.append(f"the {left_out} rows of test are left out: with dataset.fold, test is a fold of train")
-    options = _split_options(config, columns)
-    splits["train"], splits["test"], how = take_fold(
-        splits["train"], fold, columns, seed=options["seed"], group=options["group"]
-    )
-    notes.append(
-        f"test is fold {fold} of train, {len(splits['test'])} rows ({how}; dataset.seed {config.seed})"
-    )
 
 
 def _make_validation(

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
-from autotune.config.columns import Column, Kind
 from autotune.config.split_spec import Slice
 from autotune.data.cache import iter_column
-from autotune.data.duplicates import alike_form, first_positions, hashes, text_column
-from autotune.data.folds import ALWAYS_TRAIN, cross_validation_folds
+from autotune.data.duplicates import alike_form, first_positions, hashes
 from autotune.data.parts import concatenate_parts
 from autotune.errors import DataError, listing
 
@@ -84,65 +82,6 @@ def take_test(
 
     rest = {split: [without_test(split, item) for item in slices] for split, slices in splits.items()}
     return rest, pool.select(test_rows), how
-
-
-def take_fold(
-    data: Dataset, fold: str, columns: Sequence[Column], *, seed: int, group: str | None
-) -> tuple[Dataset, Dataset, str]:
-    """Splits rows into those outside of a fold of cross-validation and those in it, both in their original order.
-
-    Args:
-        data: rows.
-        fold: i/k, the i-th of k folds.
-        columns: columns of the task.
-        seed: seed of the folds.
-        group: column whose equal values stay together, as duplicates and near duplicates do.
-
-    Returns:
-        The rows outside, the rows in the fold, and a description of how they were chosen.
-
-    Raises:
-        DataError: there are too few rows or groups.
-    """
-    number, count = map(int, fold.split("/"))
-    roles = [column for column in columns if column.target]
-    texts = list(iter_column(data, text_column(columns)))
-    labels = [
-        sorted(
-            {
-                name
-                for column, value in zip(roles, values, strict=True)
-                for name in _label_names(column, value)
-            }
-        )
-        for values in zip(*(iter_column(data, column.role) for column in roles), strict=True)
-    ]
-    groups = None if group is None else list(iter_column(data, group))
-    try:
-        folds = cross_validation_folds(texts, labels, groups, count=count, seed=seed)
-    except ValueError as error:
-        raise DataError(
-            f"{count} folds need {count} rows that can be in test: rows of one group, duplicates and near duplicates count once, "
-            "and rows whose label is in no other group always stay in train",
-            where="dataset.fold",
-            found=str(error),
-            fix="fewer folds",
-        ) from error
-    bound = int((folds == ALWAYS_TRAIN).sum())
-    how = "groups and duplicates whole" if group is not None else "duplicates whole"
-    how += ", stratified by label" if any(labels) else ""
-    how += f"; in train always, as their label is nowhere else: {bound}" if bound else ""
-    inside = folds == number - 1
-    return data.select(np.flatnonzero(~inside)), data.select(np.flatnonzero(inside)), how
-
-
-def _label_names(column: Column, value: Any) -> Iterable[str]:
-    """Returns the labels in a gold value: its class or classes, or the types of its entities; none of texts and numbers."""
-    if column.kind is Kind.label:
-        return [str(value)]
-    if column.kind is Kind.labels:
-        return list(value)
-    return [tag[2:] for tag in value if tag != "O"] if column.kind is Kind.tags else ()
 
 
 def split_off(

@@ -69,7 +69,7 @@ def _pool(group: FoldGroup, runs: Path, output: Path) -> Pooled:
         overrides=group.overrides,
         main=task.main_metric,
         rows=blocks.rows,
-        scores=dict(total.values()),
+        scores={name: float(value) for name, value in total.values().items()},
         interval=intervals(blocks.states, metric.empty, SEED),
         folds=group.folds,
     )

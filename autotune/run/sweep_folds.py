@@ -45,9 +45,15 @@ class FoldGroup:
     members: list[SweepMember]
 
     @property
+    def count(self) -> int:
+        """Number of folds."""
+        return int(self.members[0].overrides[FOLD].rpartition("/")[2])
+
+    @property
     def complete(self) -> bool:
-        """Whether all of them are finished."""
-        return all(member.state is MemberState.finished for member in self.members)
+        """Whether each fold has a run that is finished."""
+        expected = [f"{number}/{self.count}" for number in range(1, self.count + 1)]
+        return sorted(fold.fold for fold in self.folds) == sorted(expected)
 
     @property
     def folds(self) -> list[FoldScore]:

@@ -160,9 +160,7 @@ def _folds(members: Sequence[SweepMember], pooled: Sequence[Pooled]) -> Iterator
     keys = [key for key in _keys(members) if key != FOLD]
     yield from (
         "",
-        local(
-            "all folds together, each row predicted once, with 95 % intervals; beside it mean ± sd over folds:"
-        ),
+        local("all folds together, each row predicted once, with 95 % intervals:"),
         "",
     )
     header = [
@@ -175,7 +173,7 @@ def _folds(members: Sequence[SweepMember], pooled: Sequence[Pooled]) -> Iterator
     rows = [
         [
             *(group.overrides.get(key, "") for key in keys),
-            f"{len(group.folds)}/{len(group.members)}",
+            f"{len(group.folds)}/{group.count}",
             "" if entry is None else str(entry.rows),
             *("" if entry is None else _with_interval(entry, name) for name in names),
             "" if entry is None else _mean(_over_folds(entry)),

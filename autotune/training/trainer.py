@@ -65,10 +65,8 @@ def batch_plan(task: Task, features: Dataset, config: TrainerConfig, seed: int, 
 def total_steps(config: TrainerConfig, per_epoch: int, *, streaming: bool = False) -> int:
     """Optimizer steps of a whole run, of so many an epoch; a stream has no epochs, only `max_steps`."""
     assert config.epochs is not None, "decided when the rows are known (training.sizes)"
-    if streaming and config.max_steps is not None:
-        return config.max_steps
     whole = max(1, math.ceil(config.epochs * per_epoch))
-    return min(config.max_steps or whole, whole)
+    return config.max_steps if streaming and config.max_steps else min(config.max_steps or whole, whole)
 
 
 class Trainer:
