@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from autotune.config.enums import Keep
 from autotune.config.schema import RunConfig
@@ -20,7 +22,7 @@ class Training(Record):
     """Optimizer steps of the whole run."""
     epochs: float
     batch_size: int
-    keep: str
+    keep: Annotated[Keep, Field(strict=False)]
 
 
 class _Data(Record):
