@@ -53,13 +53,13 @@ class FitResult:
     """The step whose weights the model now has."""
     best: float | None
     """Their main figure on validation; None without a validation split."""
-    kept: Keep
-    """Whether validation chose them, or they are the last ones."""
     stopped_early: bool
     micro_batch_tokens: int
     """The budget at the end: smaller than at first where memory was not enough."""
     troubles: list[Anomaly]
     """What went wrong on the way."""
+    kept: Keep = Keep.best
+    """Whether validation chose the weights, or they are the last ones."""
 
 
 class Fit:

@@ -327,7 +327,7 @@ def test_mistakes_in_a_users_file_name_the_file(mine):
 
 def test_questions_to_hydra_are_answered_without_a_run(capsys):
     assert compose(["task=ner", "--cfg", "job", "--package", "trainer"]) == []
-    assert "batch_size: 32" in capsys.readouterr().out
+    assert "batch_size: null" in capsys.readouterr().out
     assert compose(["--help"]) == []
     assert "sentiment, summarization" in capsys.readouterr().out
 
