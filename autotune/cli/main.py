@@ -23,7 +23,7 @@ USAGE = "usage: autotune [COMMAND] …\n\n"
 NOTES = """
   RUN is a run folder, the folder of a saved model, or hub:ORG/NAME[@REVISION]
   autotune COMMAND --help   an example, then groups, options and keys, or arguments
-  --multirun, -m            one run per combination: seed=1,2,3; seeds=5 needs no flag
+  --multirun, -m            one run per combination: seed=1,2,3; seeds=5 and folds=5 need no flag
   --config-dir DIR          your own options: DIR/dataset/mine.yaml is dataset=mine
   --plugin FILE             import a Python file that registers a task
   --debug                   tracebacks for errors of any kind

@@ -13,6 +13,7 @@ from autotune.config.secrets import redact
 from autotune.errors import AutotuneError, DiskError, Findings, Interrupted, LockedError, listing, shell_words
 from autotune.pipeline.check import cache_folder
 from autotune.pipeline.check import check as check_one
+from autotune.pipeline.folds import pool_folds
 from autotune.pipeline.prepare import run_preflight
 from autotune.pipeline.train import train as train_one
 from autotune.run import status
@@ -113,8 +114,10 @@ class _Sweep:
             member = self._members[number]
             command = redact(shell_words("autotune", *_words(member, self._plugins)))
             logger.warning("  %s (%s): %s", member.config.name, failed.get(number, "not begun"), command)
+        pool_folds(self._folder)
+        members = self._folder.refresh(self._reasons)
         logger.info("the table of this sweep, at any time: autotune sweep %s", shell_words(self._folder.path))
-        sys.stdout.write(f"\n{to_markdown(self._folder.path.name, self._folder.read())}")
+        sys.stdout.write(f"\n{to_markdown(self._folder.path.name, members, self._folder.pooled())}")
 
     def _order(self) -> list[int]:
         """Returns the numbers of the runs, those that were killed last: they may be what kills this process."""

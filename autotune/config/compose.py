@@ -23,7 +23,16 @@ from autotune.config.hydra_loader import open_hydra
 from autotune.config.load import fill_defaults, parse_config
 from autotune.config.overrides import SWEEP_FLAGS, key_of, normalize_argv
 from autotune.config.schema import RunConfig, TaskConfig
-from autotune.config.sweep import SEED, SEEDS, asks_for_seeds, distinct_run_folders, read_seeds
+from autotune.config.sweep import (
+    FOLD,
+    FOLDS,
+    SEED,
+    SEEDS,
+    asks_for_several,
+    distinct_run_folders,
+    read_folds,
+    read_seeds,
+)
 from autotune.config.user_files import with_user_files
 from autotune.errors import AutotuneError, ConfigError, raise_all
 from autotune.runtime.library_errors import library_errors
@@ -68,14 +77,15 @@ def members(argv: Sequence[str]) -> list[Member]:
         argv: overrides and Hydra's flags, without the command.
 
     Returns:
-        One run; with --multirun or `seeds` one per combination; none if a flag only asked for information, which Hydra printed.
+        One run; with --multirun, `seeds` or `folds` one per combination; none if a flag only asked for information, which Hydra
+        printed.
 
     Raises:
         ConfigError: the command line or a YAML file is wrong; several errors are raised together.
     """
     words = normalize_argv(argv)
     args = get_args_parser().parse_args(words)
-    if asks_for_seeds(args.overrides) and not (
+    if asks_for_several(args.overrides) and not (
         args.multirun or args.help or args.cfg or args.info or args.run
     ):
         words = normalize_argv(["--multirun", *argv])
@@ -127,8 +137,8 @@ def _compose_runs(
             runs = []
             composed = []
             for overrides in _sweep_overrides(hydra, args):
-                for seed_overrides, run in _compose_seeds(hydra, args, overrides):
-                    runs.append(seed_overrides)
+                for member_overrides, run in _compose_members(hydra, args, overrides):
+                    runs.append(member_overrides)
                     composed.append(run)
             return runs, composed, [OmegaConf.to_container(run.config, resolve=True) for run in composed]
     except SystemExit as exit_request:
@@ -149,24 +159,34 @@ def _compose_one(hydra: Hydra, args: Namespace, overrides: list[str]) -> Compose
     return Composed(config, choices, frozenset(map(key_of, task_overrides)), folders)
 
 
-def _compose_seeds(
+def _compose_members(
     hydra: Hydra, args: Namespace, overrides: list[str]
 ) -> Iterator[tuple[list[str], Composed]]:
-    """Composes the configurations of one combination: one, or one per seed of `seeds`, each with its overrides."""
+    """Composes the configurations of one combination, each with its overrides: one, or one per seed of `seeds` and fold of
+    `folds`."""
     composed = _compose_one(hydra, args, overrides)
-    if composed.config.get(SEEDS) is None:
+    values: Any = OmegaConf.to_container(composed.config, resolve=True)
+    members: list[dict[str, Any]] = [{}]
+    if values.get(SEEDS) is not None:
+        seeds = read_seeds(values[SEEDS], values[SEED], composed.overridden)
+        members = [{SEED: seed} for seed in seeds]
+    if values.get(FOLDS) is not None:
+        folds = read_folds(values[FOLDS], composed.overridden)
+        members = [{**member, FOLD: fold} for member in members for fold in folds]
+    if members == [{}]:
         yield overrides, composed
         return
-    values: Any = OmegaConf.to_container(composed.config, resolve=True)
-    rest = [word for word in overrides if key_of(word) not in (SEED, SEEDS)]
-    if _compose_one(hydra, args, rest).config.get(SEEDS) is not None:  # set by a YAML file
-        rest.append(f"{SEEDS}=null")
-    for seed in read_seeds(values[SEEDS], values[SEED], composed.overridden):
+    replaced = {key for member in members for key in member} | {SEEDS, FOLDS}
+    rest = [word for word in overrides if key_of(word) not in replaced]
+    again = _compose_one(hydra, args, rest).config
+    rest += [f"{key}=null" for key in (SEEDS, FOLDS) if again.get(key) is not None]  # set by a YAML file
+    for member in members:
         config = copy.deepcopy(composed.config)  # composing again takes ten times as long
-        config.update({SEED: seed, SEEDS: None})
+        for key, value in {**member, SEEDS: None, FOLDS: None}.items():
+            OmegaConf.update(config, key, value)
         yield (
-            [*rest, f"{SEED}={seed}"],
-            replace(composed, config=config, overridden=composed.overridden | {SEED}),
+            [*rest, *(f"{key}={value}" for key, value in member.items())],
+            replace(composed, config=config, overridden=composed.overridden | member.keys()),
         )
 
 

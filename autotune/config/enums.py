@@ -25,6 +25,17 @@ class ClassWeights(StrEnum):
     balanced = "balanced"
 
 
+class Keep(StrEnum):
+    """Which weights of a training are its result."""
+
+    auto = "auto"
+    """best with 100 or more rows of validation or with `trainer.patience`, else last."""
+    best = "best"
+    """Those that scored best on validation."""
+    last = "last"
+    """Those of the last step."""
+
+
 class Format(StrEnum):
     """Format of the data at `dataset.path`."""
 

@@ -19,25 +19,27 @@ from omegaconf import MISSING
 from pydantic import TypeAdapter, ValidationError
 
 from autotune import registry
+from autotune.config.enums import Keep
 from autotune.config.keys import keys
 from autotune.config.label_maps import read_map
 from autotune.config.launcher import AUTO, NUM_PROCESSES
 from autotune.config.proposals import is_valid, proposal, valid_override
 from autotune.config.rules import environment_secrets, hub_tokens, machine_rules, rules
 from autotune.config.schema import RunConfig
-from autotune.config.section import INTERVAL, LANGUAGE, NAME
+from autotune.config.section import FOLD, INTERVAL, LANGUAGE, NAME
 from autotune.errors import AutotuneError, ConfigError, format_override, raise_all, shell_words
 from autotune.runtime.files import read_errors
 from autotune.runtime.records import damaged, read_mapping
 
 NOT_IDENTITY = (
     "runs", "name", "bundle", "hub", "resume", "check", "plan", "checkpoint", "guard", "evaluation", "report", "gate",
-    "launcher", "slurm", "sweep", "seeds", "search", "tracking", "trainer.max_hours", "trainer.rank_timeout",
+    "launcher", "slurm", "sweep", "seeds", "folds", "search", "tracking", "trainer.max_hours", "trainer.rank_timeout",
     "trainer.sharding", "trainer.pause_at_end", "dataset.columns.slices",
 )  # fmt: skip
 """Keys that do not affect the result: two configurations that differ only in these are the same run."""
 ADDED_LATER = (
-    ("dataset", "label_fixes", None), ("task", "calibrate", "none"), ("task", "tune_threshold", False),
+    ("dataset", "label_fixes", None), ("dataset", "fold", None), ("task", "calibrate", "none"), ("task", "tune_threshold", False),
+    ("trainer", "keep", "best"),
 )  # fmt: skip
 """Section, key and default of keys that older versions lacked: at their default they do not change the name of a run."""
 EXPECTED: Mapping[str, tuple[str, Callable[[str], str]]] = {
@@ -49,6 +51,7 @@ EXPECTED: Mapping[str, tuple[str, Callable[[str], str]]] = {
         "a language is written as a BCP 47 tag: pt, pt-BR",
         lambda text: text.strip().replace("_", "-").partition(".")[0],
     ),
+    FOLD: ("a fold is written i/k: the first of five is 1/5", lambda text: re.sub(r"\D+", "/", text.strip())),
     NAME: ("a name is missing", str),
     NUM_PROCESSES: ("the number of processes is 1 or more, or auto: one per GPU", lambda _: AUTO),
 }
@@ -70,7 +73,7 @@ def parse_config(values: Mapping[str, Any], *, to_run: bool = False) -> RunConfi
     task = values.get("task")
     if not isinstance(task, Mapping) or task.get("name", MISSING) == MISSING:
         raise ConfigError("no task is chosen", where="task", fix="task=sentiment")
-    values = _with_split_seed(values)
+    values = _with_former_defaults(values)
     dataset = values.get("dataset")
     if isinstance(dataset, Mapping) and isinstance(dataset.get("label_map"), str):
         # Parsed here and not by Hydra, which reads keys as numbers and allows no accents in them.
@@ -88,6 +91,8 @@ def parse_config(values: Mapping[str, Any], *, to_run: bool = False) -> RunConfi
 def fill_defaults(config: RunConfig, readable: str) -> RunConfig:
     """Replaces null: learning rate and epochs by their defaults, the name by one with a hash of what affects the result.
 
+    Where `trainer.min_steps` may add epochs, they stay null until the rows are known (`training.sizes`).
+
     Args:
         config: from `parse_config`; changed in place.
         readable: the part of the name before the hash.
@@ -95,7 +100,7 @@ def fill_defaults(config: RunConfig, readable: str) -> RunConfig:
     trainer = config.trainer
     if trainer.learning_rate is None:
         trainer.learning_rate = (config.peft or config.model).learning_rate
-    if trainer.epochs is None:
+    if trainer.epochs is None and not trainer.min_steps:
         trainer.epochs = config.model.epochs
     if config.name is None:
         config.name = f"{readable}-{digest(config)}"
@@ -111,6 +116,8 @@ def digest(config: RunConfig) -> str:
     if identity["dataset"]["seed"] == config.seed:
         # Older versions had no dataset.seed; without it the hash is the same, so their run folders are still found.
         del identity["dataset"]["seed"]
+    if config.trainer.epochs is not None:
+        del identity["trainer"]["min_steps"]  # has no effect
     for name, key, default in ADDED_LATER:
         if identity[name].get(key, default) == default:
             identity[name].pop(key, None)
@@ -129,7 +136,7 @@ def _content_digest(file: str) -> str:
 
 def diff(saved: Mapping[str, Any], config: RunConfig) -> list[str]:
     """Returns the changes that affect the result, as `key: old -> new`; keys that an older version lacked do not count."""
-    old, new = flatten(_with_split_seed(saved)), flatten(to_dict(config))
+    old, new = flatten(_with_former_defaults(saved)), flatten(to_dict(config))
     shaping = [
         key for key in sorted(old.keys() | new.keys()) if not {key, key.split(".")[0]} & set(NOT_IDENTITY)
     ]
@@ -197,12 +204,14 @@ def _restore_advice(path: Path) -> str:
     return f"bring it back from a copy; predict and evaluate work without it: mv {shell_words(path, f'{path}.damaged')}"
 
 
-def _with_split_seed(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Adds `dataset.seed` to a run saved before that key existed: its splits were made with the run's own seed."""
-    dataset = values.get("dataset")
-    if not isinstance(dataset, Mapping) or "seed" in dataset or "seed" not in values:
-        return values
-    return {**values, "dataset": {**dataset, "seed": values["seed"]}}
+def _with_former_defaults(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Adds keys to a run saved before they existed: its own seed made the splits, and validation chose the weights."""
+    dataset, trainer = values.get("dataset"), values.get("trainer")
+    if isinstance(dataset, Mapping) and "seed" not in dataset and "seed" in values:
+        values = {**values, "dataset": {**dataset, "seed": values["seed"]}}
+    if isinstance(trainer, Mapping) and "epochs" in trainer and "keep" not in trainer:
+        values = {**values, "trainer": {"min_steps": 0, "keep": Keep.best.value, **trainer}}
+    return values
 
 
 @cache

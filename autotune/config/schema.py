@@ -34,6 +34,7 @@ from autotune.config.launcher import LauncherConfig
 from autotune.config.plan import PlanConfig
 from autotune.config.search import SearchConfig
 from autotune.config.section import (
+    FOLD,
     Fraction,
     Interval,
     LanguageTag,
@@ -125,6 +126,10 @@ class DatasetConfig(Strict):
     seed: Seed = 42
     """Seed of the splits that are made from train. The run's own `seed` does not change them, so runs with other seeds
     are scored on the same rows."""
+    fold: Annotated[str | None, Field(pattern=FOLD)] = None
+    """Cross-validation: i/k makes the i-th of k folds of train the test split; the rest trains and gives validation. Groups
+    (`columns.group`), duplicates and near duplicates stay whole, labels are stratified, `dataset.seed` draws the folds. A test
+    split that there is stays out. `folds=k` trains all of them."""
     limit: OptionalPositive = None
     """Uses only the first rows of each split, at most this many; for trying things out."""
     streaming: bool = False
@@ -258,6 +263,9 @@ class RunConfig(Strict):
     seeds: Any = None
     """A sweep over seeds, with or without -m: a number n is n runs with the seeds seed, seed + 1, …; a list [1, 7, 9] has the
     seeds themselves. Each run has its own `seed`, and here null. `autotune sweep` shows mean ± sd over them."""
+    folds: Annotated[int | None, Field(ge=2)] = None
+    """Cross-validation: k runs, each with another `dataset.fold`, and one score with its interval of all their predictions
+    together, each row predicted once. With `seeds` or -m that for each combination. `autotune sweep` shows it."""
     name: str | None = None
     """Folder of the run. null: task, data set, model and a hash of everything that shapes the result."""
     search: SearchConfig | None = None

@@ -15,6 +15,8 @@ INTERVAL = rf"^({_POSITIVE}(ep|st)|{_POSITIVE}\.[0-9]+ep|[0-9]+\.{_POSITIVE}ep)$
 """Pattern of an interval above 0: epochs (1ep, 0.5ep) or steps (200st)."""
 LANGUAGE = r"^([A-Za-z]{2,8}|x)(-[A-Za-z0-9]{1,8})*$"
 """Pattern of a language tag: the syntax of BCP 47 (RFC 5646)."""
+FOLD = r"^[1-9]\d*/[1-9]\d*$"
+"""Pattern of a fold: the first of five is 1/5."""
 NAME = r"\S"
 """Pattern of a name: not only blanks."""
 LanguageTag = Annotated[str, Field(pattern=LANGUAGE)]

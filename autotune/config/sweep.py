@@ -1,4 +1,4 @@
-"""Sweeps: the seeds of `seeds`, the overrides in which runs differ, and run folders that runs would share."""
+"""Sweeps: the runs of `seeds` and `folds`, the overrides in which runs differ, and run folders that runs would share."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,21 +10,24 @@ from autotune.config.schema import RunConfig
 from autotune.errors import AutotuneError, ConfigError, listing, shell_words
 
 SEED, SEEDS = "seed", "seeds"
+FOLD, FOLDS = "dataset.fold", "folds"
 
 
-def asks_for_seeds(overrides: Sequence[str]) -> bool:
-    """Whether a command line sets `seeds`.
+def asks_for_several(overrides: Sequence[str]) -> bool:
+    """Whether a command line sets `seeds` or `folds`.
 
     Raises:
-        ConfigError: it does so without the brackets of a list.
+        ConfigError: it sets `seeds` without the brackets of a list.
     """
-    values = [word.partition("=")[2] for word in overrides if key_of(word) == SEEDS]
-    for value in values:
+    seeds, folds = (
+        [word.partition("=")[2] for word in overrides if key_of(word) == key] for key in (SEEDS, FOLDS)
+    )
+    for value in seeds:
         if len(split_sweep(value)) > 1:
             raise ConfigError(
                 "a list of seeds has brackets", where=f"{SEEDS}={value}", fix=f"'{SEEDS}=[{value}]'"
             )
-    return any(value not in ("", "null") for value in values)
+    return any(value not in ("", "null") for value in (*seeds, *folds))
 
 
 def read_seeds(seeds: Any, first: int, overridden: frozenset[str]) -> list[int]:
@@ -57,6 +60,26 @@ def read_seeds(seeds: Any, first: int, overridden: frozenset[str]) -> list[int]:
         found=str(seeds),
         fix="seeds=5, or seeds=[1,7,9]",
     )
+
+
+def read_folds(folds: int, overridden: frozenset[str]) -> list[str]:
+    """Returns the values of `dataset.fold` that a number of folds stands for.
+
+    Raises:
+        ConfigError: there are fewer than two, or `dataset.fold` is set, too.
+    """
+    if folds < 2:
+        raise ConfigError(
+            "cross-validation needs two folds or more", where=FOLDS, found=str(folds), fix="folds=5"
+        )
+    if FOLD in overridden:
+        raise ConfigError(
+            "folds trains all folds, and dataset.fold names one",
+            where=FOLD,
+            found=f"{FOLDS}={folds}",
+            fix="leave out folds=, or dataset.fold=",
+        )
+    return [f"{number}/{folds}" for number in range(1, folds + 1)]
 
 
 def swept(runs: Sequence[Sequence[str]]) -> list[dict[str, str]]:

@@ -37,7 +37,7 @@ ROWS = (
 )
 ADAMW = "the optimizer is AdamW: trainer.weight_decay, trainer.adam_beta1, trainer.adam_beta2, trainer.adam_epsilon"
 LAUNCHER = "one GPU is used as it is found; several: launcher.num_processes=auto; none: CUDA_VISIBLE_DEVICES= autotune …"
-BEST = "the weights that score best on validation are saved; trainer.evaluate_every says how often they are scored"
+BEST = "trainer.keep=best saves the weights that score best on validation; trainer.evaluate_every says how often they are scored"
 COMMANDS = "train, check, evaluate and predict are commands: autotune evaluate RUN"
 WARMUP = "it is a share of all steps here"
 TOKEN = "the token comes from HF_TOKEN or hf auth login, and is written nowhere"
@@ -73,6 +73,7 @@ _TABLE: tuple[tuple[str, Synonym], ...] = (
     ("early_stopping early_stop early_stopping_patience early_stopping_rounds",
      Synonym("trainer.patience", values=_switch("trainer.patience=3", "trainer.patience=null", "trainer.patience=3"))),
     ("early_stopping_threshold", Synonym("trainer.min_delta")),
+    ("cv kfold k_fold k_folds n_folds num_folds n_splits cross_validation", Synonym("folds")),
     ("warmup warmup_ratio warmup_proportion warmup_fraction warmup_steps num_warmup_steps lr_warmup_steps",
      Synonym("trainer.warmup_ratio", values={"": "trainer.warmup_ratio=0.1"}, note=WARMUP)),
     ("lr_scheduler scheduler lr_scheduler_type lr_schedule scheduler_type",

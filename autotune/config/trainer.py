@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from autotune.config.enums import Batching, Precision, Schedule, Sharding
-from autotune.config.section import Fraction, Interval, OptionalPositive, Positive, Strict
+from autotune.config.enums import Batching, Keep, Precision, Schedule, Sharding
+from autotune.config.section import Fraction, Interval, OptionalPositive, Strict
 
 
 @dataclass
@@ -14,11 +14,15 @@ class TrainerConfig(Strict):
     """The training loop."""
 
     epochs: Annotated[float | None, Field(gt=0)] = None
-    """Passes over the training rows. null: model.epochs."""
+    """Passes over the training rows. null: model.epochs, or as many as `min_steps` needs, whichever is more."""
+    min_steps: Annotated[int, Field(ge=0)] = 200
+    """While `epochs` is null: with few rows, passes are added until there are at least this many optimizer steps. A base model
+    needs hundreds of steps, however few the rows (Mosbach et al. 2021; Zhang et al. 2021). 0: model.epochs alone."""
     max_steps: OptionalPositive = None
     """Stops after this many optimizer steps; the schedule ends there. null: no limit but `epochs`."""
-    batch_size: Positive = 32
-    """Rows per optimizer step, over all processes. `micro_batch_tokens` decides how many are in memory at once."""
+    batch_size: OptionalPositive = None
+    """Rows per optimizer step, over all processes. null: 32, with fewer than 400 training rows 16, with fewer than 200 8.
+    `micro_batch_tokens` decides how many are in memory at once."""
     batching: Batching = Batching.exact
     """exact: a step's rows are drawn at random; packed: the same rows one after another in a single sequence, without
     any padding, where the architecture allows it; bucketed: rows of nearly equal length, another order of examples."""
@@ -54,7 +58,11 @@ class TrainerConfig(Strict):
     """auto: bf16 on GPUs since Ampere and on CPUs with AMX from a hidden size of 384, else fp32. tf32: fp32 numbers
     whose products a GPU rounds to 10 bits."""
     evaluate_every: Interval = "1ep"
-    """Interval of evaluations on validation: epochs (1ep, 0.5ep) or steps (200st)."""
+    """Interval of evaluations on validation: epochs (1ep, 0.5ep) or steps (200st). Where `min_steps` adds passes, an interval in
+    epochs becomes long enough for at most ten evaluations; so does `checkpoint.every`."""
+    keep: Keep = Keep.auto
+    """Weights that are the result: those that scored `best` on validation, or the `last` ones. auto: best with 100 or more rows
+    of validation, or where `patience` lets validation decide; fewer rows choose mostly by chance."""
     patience: OptionalPositive = None
     """Early stopping: ends after this many evaluations without a better score. Evaluations in warm-up, or before the model
     does more than guess, do not count. null: never."""

@@ -1,4 +1,4 @@
-"""Folds of rows for cross-fitting: rows that belong together are in one fold."""
+"""Folds of rows for cross-validation and cross-fitting: rows that belong together are in one fold."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from autotune.data.duplicates import alike_form, first_positions, hashes, near_duplicates
 
+ALWAYS_TRAIN = -1
+"""In place of a fold: rows that are in train of every fold."""
 SIMILARITY = 0.8
 """Texts with at least this Jaccard similarity stay together: the default of `check.near_duplicates`."""
 MAX_NEAR_TEXTS = 50_000
@@ -79,3 +81,57 @@ def assign_folds(
         for name, rows in members[number].items():
             of_label[name][fold] += rows
     return np.array([chosen[number] for number in cluster.tolist()], dtype=np.int64)
+
+
+def cross_validation_folds(
+    texts: Sequence[str],
+    labels: Sequence[Sequence[str]],
+    groups: Sequence[str] | None = None,
+    *,
+    count: int,
+    seed: int,
+) -> NDArray[np.int64]:
+    """Returns the fold of each row; the order of the rows changes nothing.
+
+    A label whose rows are all in one cluster, or would all be in one fold, cannot be in train and test at once: then a cluster
+    of it is `ALWAYS_TRAIN`.
+
+    Args:
+        texts: text of each row.
+        labels: labels of each row: one, several or none. A row counts for the one that is rarest over all rows.
+        groups: group of each row; None: there are none.
+        count: number of folds.
+        seed: seed of the choice.
+
+    Returns:
+        int64 (rows,), from 0.
+
+    Raises:
+        ValueError: there are fewer clusters than folds.
+    """
+    order = np.argsort(
+        hashes(texts, str), kind="stable"
+    )  # rows with equal hashes have equal texts: they are one cluster
+    cluster = np.empty(len(order), dtype=np.int64)
+    sorted_groups = None if groups is None else [groups[row] for row in order]
+    cluster[order] = clusters([texts[row] for row in order], sorted_groups)
+    places: dict[str, set[int]] = {}
+    for number, names in zip(cluster.tolist(), labels, strict=True):
+        for name in names:
+            places.setdefault(name, set()).add(number)
+    bound = {number for numbers in places.values() if len(numbers) == 1 for number in numbers}
+    free = np.flatnonzero(~np.isin(cluster, sorted(bound)))
+    found = len(np.unique(cluster[free]))
+    if found < count:
+        raise ValueError(found)
+    counts = Counter(name for names in labels for name in names)
+    strata = [min(names, key=lambda name: (counts[name], name), default="") for names in labels]
+    folds = np.full(len(order), ALWAYS_TRAIN, dtype=np.int64)
+    folds[free] = assign_folds([strata[row] for row in free], cluster[free], count=count, seed=seed)
+    for name in sorted(places):  # a row with several labels may bring all rows of one of them into one fold
+        numbers = sorted(places[name])
+        if len(set(folds[np.isin(cluster, numbers)].tolist())) == 1:
+            folds[cluster == numbers[0]] = ALWAYS_TRAIN
+    if (found := len(set(folds.tolist()) - {ALWAYS_TRAIN})) < count:
+        raise ValueError(found)
+    return folds

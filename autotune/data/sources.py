@@ -20,6 +20,7 @@ from autotune.config.split_spec import SPLITS
 from autotune.data.cache import cache_key, cached_table_with_metadata
 from autotune.data.canonical import Converter
 from autotune.data.duplicates import removes, text_column, without_leaks, without_repeats
+from autotune.data.fold_split import take_fold
 from autotune.data.formats.cells import raw_tags
 from autotune.data.formats.plain import has_one_text_per_line
 from autotune.data.label_fixes import fix_labels
@@ -47,7 +48,7 @@ FINGERPRINT_VERSION = 4
 """Version of the fingerprint: raising it gives the same rows another one, so earlier runs and caches no longer match."""
 KEYS_NOT_READ = (
     "path", "splits", "limit", "validation_fraction", "test_fraction", "seed", "task", "license", "language", "labels",
-    "dedup", "streaming", "section_rows", "label_fixes",
+    "dedup", "streaming", "section_rows", "label_fixes", "fold",
 )  # fmt: skip
 """Keys of `dataset` that do not affect how a row is read, and so are not part of the cache key."""
 
@@ -119,11 +120,13 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, cache: Path) 
             )
     unused = {} if config.streaming else _unused_map_keys(config, used, list(names))
     text = text_column(columns)
-    # Order matters: test is taken before slicing; repeats are removed before validation is split off, leaks after it,
-    # when all other splits exist.
+    # Order matters: test is taken before slicing; repeats are removed before a fold or validation is split off, leaks after
+    # it, when all other splits exist.
     splits = _slice_and_limit(slices, notes, config, columns)
     if removes(config.dedup, Dedup.repeats):
         _replace_train(splits, without_repeats(splits["train"], text), "occur earlier in train", notes)
+    if config.fold is not None:
+        notes += take_fold(splits, config.fold, config, columns)
     _make_validation(splits, notes, config, columns)
     held_out = [data for split, data in splits.items() if split != "train"]
     if removes(config.dedup, Dedup.leaks) and held_out:

@@ -157,7 +157,7 @@ def compare(paths: Sequence[str], split: str | None) -> Comparison:
                 found=f"task={first.config.task.name} and task={run.config.task.name}",
             )
     split = _common_split(runs, split)
-    task = _task(first)
+    task = task_of_run(first)
     scored = _Scored(runs, split, task)
     scored.read()
     # The rows themselves come first, because they say where they differ.
@@ -179,7 +179,7 @@ def compare(paths: Sequence[str], split: str | None) -> Comparison:
     return Comparison(split, scored.rows, task.main_metric, scored.target, runs, pairs)
 
 
-def _task(run: FinishedRun) -> Task:
+def task_of_run(run: FinishedRun) -> Task:
     """Returns the task of a run, by which all runs are scored."""
     base, record, _ = open_saved_model(run.folder / MODEL)
     config, task_class = task_of(record, base)

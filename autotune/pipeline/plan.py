@@ -47,6 +47,7 @@ def measure_cost(config: RunConfig, prepared: Prepared, report: Report) -> bool:
     Returns:
         Whether `plan.budget` is exceeded; the report then has an error for every limit.
     """
+    config = prepared.sizes.config
     model = prepared.load_model(config)
     accelerator = device.accelerator(prepared.precision, prepared.base.config)
     # The trainer's own steps, with a learning rate of 0: nothing is learned, and everything costs what it will cost.

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from accelerate import Accelerator
 from datasets import Dataset
 from torch import nn
@@ -45,6 +46,7 @@ from autotune.tasks.base import Task
 from autotune.training import device
 from autotune.training.budget import prediction_token_budget
 from autotune.training.features import FeatureSections, prepare_features
+from autotune.training.sizes import Sizes, sizes
 from autotune.training.tracking import refuse_absent_tracker
 
 logger = logging.getLogger(__name__)
@@ -61,6 +63,8 @@ class Prepared:
     precision: Precision
     sections: FeatureSections | None
     """Of a train set that streams."""
+    sizes: Sizes
+    """Of the training, with the configuration as it applies to the rows."""
 
     def load_model(self, config: RunConfig) -> nn.Module:
         """Loads the weights and puts on the head and the adapters."""
@@ -88,6 +92,7 @@ class Prepared:
             "rows": {split: len(data) for split, data in self.rows.splits.items()},
             "facts": self.task.facts,
             "notes": self.rows.notes,
+            "training": self.sizes.record(),
         }
 
 
@@ -104,6 +109,7 @@ class PreflightState:
     base: ModelSpec | None = None
     task: Task | None = None
     features: dict[str, Dataset] | None = None
+    sizes: Sizes | None = None
     precision: Precision | None = None
     model: nn.Module | None = None
     """Without weights."""
@@ -116,12 +122,13 @@ class PreflightState:
         """
         self.report.raise_refused(self.config.check.level)
         assert self.rows and self.base and self.task and self.features and self.precision, "no stage failed"
+        assert self.sizes, "no stage failed"
         sections = None
         if self.rows.sections is not None:
             sections = FeatureSections(
                 self.task, self.rows.sections, self.features["train"], self.cache, self.rows.fingerprint
             )
-        return Prepared(self.rows, self.base, self.task, self.features, self.precision, sections)
+        return Prepared(self.rows, self.base, self.task, self.features, self.precision, sections, self.sizes)
 
 
 def run_preflight(config: RunConfig, cache: Path) -> PreflightState:
@@ -138,6 +145,7 @@ def run_preflight(config: RunConfig, cache: Path) -> PreflightState:
         (Area.configuration, _resolve_precision),
         (Area.labels, _try_metric),
         (Area.lengths, _tokenise),
+        (Area.configuration, _fit_to_rows),
         (Area.machine, _build_meta_model),
         (Area.hub, _check_push_target),
     )
@@ -246,6 +254,15 @@ def _tokenise(state: PreflightState) -> None:
     windows = sum(len(table) for table in state.features.values())
     how = f"tokenised in {time.perf_counter() - began:.1f} s" if tokenised else "found in the cache"
     logger.info("features of data %s: %d windows, %s", rows.fingerprint, windows, how)
+
+
+def _fit_to_rows(state: PreflightState) -> None:
+    """Steps, rows per step and which weights are kept, where they depend on the number of rows."""
+    if state.features is None or state.rows is None:
+        return
+    trained = len(np.unique(state.features["train"].data.table["row"].to_numpy()))
+    state.sizes = sizes(state.config, trained, len(state.rows.splits.get("validation", ())))
+    state.report.add([note(Area.configuration, state.sizes.line(state.config))])
 
 
 def _build_meta_model(state: PreflightState) -> None:

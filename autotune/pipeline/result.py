@@ -86,5 +86,6 @@ def final_metrics(
         "slices": {split: [part.as_dict() for part in result.slices]},
         "recipe": recipe(result.scores.values),
         "precision": {"training": prepared.precision, "scores": precision},
+        **({"fold": fold} if (fold := prepared.sizes.config.dataset.fold) is not None else {}),
         "training": asdict(fitted),
     }

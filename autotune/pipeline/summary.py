@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from autotune.config.enums import Precision
+from autotune.config.enums import Keep, Precision
 from autotune.config.schema import RunConfig
 from autotune.errors import format_override, shell_words
 from autotune.evaluation.rivals import BETTER, CHANCE, EQUAL, TIE, Against
@@ -33,12 +33,11 @@ def log_model(base: ModelSpec, model: nn.Module, precision: Precision) -> None:
     )  # fmt: skip
 
 
-def log_scores(scores: Scores) -> None:
-    """All figures of a split, then those of each class."""
+def log_scores(scores: Scores, *, chosen: bool = False) -> None:
+    """All figures of a split, then those of each class; `chosen`: the main one has chosen the checkpoint on validation."""
+    remark = "  <- chooses the best checkpoint" if chosen else "  <- the main score"
     for name, value in scores.values.items():
-        logger.info(
-            "  %-24s %.4f%s", name, value, "  <- chooses the best checkpoint" if name == scores.main else ""
-        )
+        logger.info("  %-24s %.4f%s", name, value, remark if name == scores.main else "")
     for name, figures in scores.per_class.items():
         shown = {"f1": 0.0, **figures}  # f1 first
         logger.info("    %-22s %s", name, "  ".join(
@@ -58,7 +57,8 @@ def log_result(fitted: "FitResult", result: "Result", *, trial: bool = False) ->
     split, scores, unseen = result.split, result.scores, result.unseen
     logger.info("")
     logger.info("result on %s (%d steps, %s of training)", split, fitted.steps, duration(fitted.seconds))
-    if split == "validation":
+    chosen = fitted.kept is Keep.best
+    if split == "validation" and chosen:
         logger.info(
             "  there is no test split: validation chose the checkpoint, so these scores are optimistic"
         )
@@ -66,7 +66,7 @@ def log_result(fitted: "FitResult", result: "Result", *, trial: bool = False) ->
         logger.info(
             "  there is neither validation nor test: these scores only show how well train was learned"
         )
-    log_scores(scores)
+    log_scores(scores, chosen=chosen)
     if unseen is not None:
         count, apart = unseen
         logger.info("  on the %d rows whose text is not in train: %s %.4f", count, apart.main, apart.best)

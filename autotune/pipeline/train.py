@@ -92,6 +92,7 @@ def _train_as_rank(config: RunConfig, plugins: Sequence[str], ranks: Ranks) -> i
             return 0
         logger.info("run folder: %s", folder.path)
         prepared = prepare(config, folder, ranks)
+        config = prepared.sizes.config
         signals.raise_if_stopped()
         tracking.start()
         fitted, model, evaluator = fine_tune(config, prepared, folder, ranks)

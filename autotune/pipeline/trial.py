@@ -7,10 +7,13 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from autotune.config.enums import Keep
 from autotune.config.schema import RunConfig
 from autotune.errors import Interrupted
 from autotune.pipeline.train import PAUSED
+from autotune.run.data_record import read_training
 from autotune.run.follow import Follower
 from autotune.run.status import LOCK, State, read_status
 from autotune.runtime import child_process, signals
@@ -28,7 +31,7 @@ class Outcome:
     complete: bool
     """Whether it was trained to its end."""
     score: float | None
-    """Best score on validation."""
+    """Score on validation: the best one, or with `trainer.keep=last` that of the last evaluation."""
     steps: int
     """Optimizer steps done."""
     reason: str
@@ -46,6 +49,7 @@ class History:
 
     def __init__(self, file: Path, metric: str, config: RunConfig) -> None:
         self._follower, self._metric, self._config = Follower(file), metric, config
+        self._folder, self._training = file.parent, dict[str, Any]()
         self.steps = 0
         self.best: float | None = None
 
@@ -53,8 +57,10 @@ class History:
         """Reads the lines that are new.
 
         Returns:
-            For each evaluation in them the share of the schedule in percent, and the best score up to there.
+            For each evaluation in them the share of the schedule in percent, and the score of what would be kept.
         """
+        self._training = self._training or read_training(self._folder)
+        last = self._training.get("keep") == Keep.last
         records = [json.loads(line) for line in self._follower.read()]
         if self._follower.restarted:
             self.steps, self.best = 0, None
@@ -63,14 +69,15 @@ class History:
             self.steps = max(self.steps, record["step"])
             score = record.get("validation", {}).get(self._metric)
             if score is not None:
-                self.best = score if self.best is None else max(self.best, score)
+                self.best = score if self.best is None or last else max(self.best, score)
                 evaluations.append((self._percent(record), self.best))
         return evaluations
 
     def _percent(self, record: dict[str, float]) -> int:
         trainer = self._config.trainer
         done = max(
-            record["epoch"] / (trainer.epochs or math.inf), record["step"] / (trainer.max_steps or math.inf)
+            record["epoch"] / (self._training.get("epochs") or trainer.epochs or math.inf),
+            record["step"] / (trainer.max_steps or math.inf),
         )
         return min(100, math.floor(100 * done + 1e-6))
 

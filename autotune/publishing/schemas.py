@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from autotune.run.data_record import Training as PlannedTraining
 from autotune.runtime.records import Record
 
 Interval = Annotated[list[float], Field(min_length=2, max_length=2)]
@@ -16,6 +17,7 @@ class Training(Record):
     seconds: float
     best_step: int
     stopped_early: bool
+    kept: str = "best"
 
 
 class Unseen(Record):
@@ -151,6 +153,7 @@ class Data(Record):
     fingerprint: str
     source: Origin = Origin()
     check: Check = Check()
+    training: PlannedTraining | None = None
 
 
 class EnvironmentRecord(Record):

@@ -137,8 +137,8 @@ def render(folder: Path, language: CardLanguage | None = None) -> str:
         results=results,
         calibration=facts.metrics.get("calibration"),
         probabilities=facts.metrics.get("calibration", {}).get("splits", {}).get(facts.split),
-        settings=settings(config, status["command"]),
-        examples_per_second=_throughput(config, curves),
+        settings=settings(facts.config, status["command"]),
+        examples_per_second=_throughput(facts.config, curves),
     )
     return page.lstrip()
 
@@ -241,4 +241,5 @@ def _class_columns(per_class: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def _throughput(config: "RunConfig", curves: Curves) -> float | None:
     """Returns the rows per second of the optimizer steps, without evaluations."""
-    return config.trainer.batch_size * curves.num_steps / curves.step_seconds if curves.step_seconds else None
+    batch_size = config.trainer.batch_size
+    return batch_size * curves.num_steps / curves.step_seconds if batch_size and curves.step_seconds else None

@@ -64,7 +64,7 @@ def _source(value: Any, default: Any, origin: Origin | None) -> tuple[str, str]:
     if value == default or (written is not None and written == value):
         return "default", ""
     # A value that no file writes was filled in from other keys.
-    return ("derived" if origin is not None and written is None else "unknown"), ""
+    return ("derived" if origin is not None and written in (None, "auto") else "unknown"), ""
 
 
 def _origins(names: list[str], command: str) -> dict[str, Origin]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune import registry
+from autotune.config.enums import Keep
 from autotune.errors import format_override, shell_words
 from autotune.evaluation.rivals import BETTER, CHANCE
 from autotune.publishing.card.facts import Facts
@@ -63,7 +64,8 @@ def next_steps(facts: Facts, curves: Curves, name: str) -> list[Remark]:
     if facts.split != "test":
         steps.append(Remark(NOTE, "next_test_split", command="dataset.test_fraction=0.1"))
     training = facts.metrics["training"]
-    if curves.validation and training["best_step"] == training["steps"] and training["steps"] > 1:
+    chosen = training.get("kept", Keep.best) == Keep.best
+    if curves.validation and chosen and training["best_step"] == training["steps"] and training["steps"] > 1:
         steps.append(
             Remark(NOTE, "next_more_epochs", command=f"trainer.epochs={2 * (config.trainer.epochs or 1):g}")
         )
@@ -86,13 +88,16 @@ def next_steps(facts: Facts, curves: Curves, name: str) -> list[Remark]:
 def _split_remarks(facts: Facts) -> Iterator[Remark]:
     rows = facts.data["rows"][facts.split]
     if facts.split != "test":
-        yield Remark(
-            BAD, f"score_on_{facts.split}" if facts.split in ("validation", "train") else "score_on_other"
-        )
+        known = {"train": "score_on_train", "validation": "score_on_validation"}
+        if facts.metrics["training"].get("kept") == Keep.last:
+            known["validation"] = "score_on_unused_validation"
+        yield Remark(BAD, known.get(facts.split, "score_on_other"))
     if facts.config.dataset.limit is not None:
         yield Remark(BAD, "trial", {"rows": facts.config.dataset.limit})
     if facts.config.model.tiny is not None:
         yield Remark(BAD, "tiny")
+    if (fold := facts.config.dataset.fold) is not None:
+        yield Remark(NOTE, "fold", {"fold": fold})
     if rows < FEW_ROWS:
         yield Remark(NOTE, "few_rows", {"rows": rows})
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from autotune.config.load import load_values
 from autotune.errors import AutotuneError
+from autotune.run.data_record import read_training
 from autotune.run.follow import Follower
 from autotune.run.history import planned_steps
 from autotune.run.status import CONFIG, LOCK, read_status
@@ -34,6 +35,8 @@ class LiveRun:
         self.warnings: deque[tuple[str, str]] = deque(maxlen=WARNINGS_KEPT)
         """Time and message of the last warnings."""
         self._config: dict[str, Any] = {}
+        self._training: dict[str, Any] = {}
+        """What data.json says."""
         self._history, self._log = Follower(path / "history.jsonl"), Follower(path / "log.txt")
         self._restart()
 
@@ -61,7 +64,7 @@ class LiveRun:
     @property
     def steps(self) -> int | None:
         """Optimizer steps of the whole run; None if they are not known yet."""
-        return planned_steps(
+        return self._training.get("steps") or planned_steps(
             self.step, self.newest.get("epoch") or 0.0, self.epochs, self._trainer.get("max_steps")
         )
 
@@ -82,13 +85,14 @@ class LiveRun:
     @property
     def _trainer(self) -> dict[str, Any]:
         trainer: dict[str, Any] = self._config.get("trainer", {})
-        return trainer
+        return {**trainer, **self._training}
 
     def update(self) -> None:
         """Reads what the run has written since the last call; skips what is half written or damaged."""
         try:
             status = read_status(self.path)
             self._config = self._config or load_values(self.path / CONFIG)
+            self._training = self._training or read_training(self.path)
         except AutotuneError:
             return  # it has just been made, or is being copied
         self.reason, self.exit_code = status.get("reason") or "", status.get("exit_code") or 0

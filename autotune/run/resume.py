@@ -56,7 +56,7 @@ def load_resumed_config(run: Path, words: Sequence[str]) -> RunConfig:
     """
     values = _load_saved_config(run)
     overrides = [word for word in words if key_of(word) != "resume"]
-    if flags := [word for word in overrides if word.startswith("-") or key_of(word) == "seeds"]:
+    if flags := [word for word in overrides if word.startswith("-") or key_of(word) in ("seeds", "folds")]:
         raise ConfigError(
             "resume=RUN continues one run, as it was configured",
             where=f"resume={run}",

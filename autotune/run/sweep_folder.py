@@ -1,6 +1,8 @@
 """The folder of a sweep, `sweep-…` beside its run folders.
 
 members.jsonl   one line per run: overrides, run folder, state, step, scores (`sweep_members.SweepMember`)
+folds.json      of a sweep over folds: the score of all folds together (`sweep_folds.Pooled`)
+out_of_fold.jsonl   predictions of all folds, each with its fold; out_of_fold-2.jsonl … of further combinations
 sweep.csv, sweep.md   the table (`sweep_table`)
 
 What is known of a run is always read from its run folder, whoever trains it: this process, another one, or a job on
@@ -22,16 +24,23 @@ from autotune.config.sweep import swept
 from autotune.errors import ConfigError, listing, shell_words
 from autotune.run.history import line
 from autotune.run.status import LOCK
+from autotune.run.sweep_folds import Pooled
 from autotune.run.sweep_members import SweepMember
 from autotune.run.sweep_table import to_csv, to_markdown
 from autotune.runtime.files import atomic_write, disk_errors, make_folder
 from autotune.runtime.locks import wait_for_lock
-from autotune.runtime.records import checked, read_lines
+from autotune.runtime.records import Record, checked, read_lines, read_record
 
-MEMBERS, CSV, MARKDOWN = "members.jsonl", "sweep.csv", "sweep.md"
+MEMBERS, CSV, MARKDOWN, FOLDS = "members.jsonl", "sweep.csv", "sweep.md", "folds.json"
 PREFIX = "sweep-"
 MAX_READABLE = 100
 """Maximal characters of the readable part of a sweep's name."""
+
+
+class _Folds(Record):
+    """Schema of folds.json."""
+
+    pooled: list[Pooled]
 
 
 class SweepFolder:
@@ -121,11 +130,34 @@ class SweepFolder:
             self._write(members)
         return members
 
+    def pooled(self) -> list[Pooled]:
+        """Returns the scores of all folds together that were computed so far.
+
+        Raises:
+            ConfigError: folds.json is damaged.
+        """
+        fix = f"rm {shell_words(self.path / FOLDS)}  # it is made again"
+        record = read_record(self.path / FOLDS, _Folds, fix=fix, error_type=ConfigError) or {"pooled": []}
+        return [Pooled(**entry) for entry in record["pooled"]]
+
+    def write_pooled(self, pooled: Sequence[Pooled]) -> None:
+        """Writes folds.json.
+
+        Raises:
+            DiskError: it cannot be written.
+        """
+        text = json.dumps(
+            {"pooled": [entry.model_dump(mode="json") for entry in pooled]}, ensure_ascii=False, indent=2
+        )
+        with atomic_write(self.path / FOLDS) as file:
+            file.write(redact(f"{text}\n").encode("utf-8"))
+
     def _write(self, members: Sequence[SweepMember]) -> None:
+        pooled = self.pooled()
         texts = {
             MEMBERS: "".join(line(member.model_dump(mode="json")) for member in members),
-            CSV: to_csv(members),
-            MARKDOWN: to_markdown(self.path.name, members),
+            CSV: to_csv(members, pooled),
+            MARKDOWN: to_markdown(self.path.name, members, pooled),
         }
         for name, text in texts.items():
             with atomic_write(self.path / name) as file:

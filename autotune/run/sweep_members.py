@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field
 
 from autotune.errors import AutotuneError
+from autotune.run.data_record import read_training
 from autotune.run.history import planned_steps
 from autotune.run.status import LOCK, read_status
 from autotune.run.sweeps import SCORED
@@ -43,7 +44,7 @@ class SweepMember(Record):
     words: list[str]
     """Flags and overrides that train this run alone."""
     epochs: float | None
-    """Passes over the data; None for a stream, which has `max_steps`."""
+    """Passes over the data; None for a stream, which has `max_steps`, and where the rows decide."""
     max_steps: int | None
     state: Annotated[MemberState, Field(strict=False)] = MemberState.pending
     reason: str | None = None
@@ -87,7 +88,8 @@ class SweepMember(Record):
             validation = line.validation or validation
         return {
             "step": step,
-            "steps": planned_steps(step, epoch, self.epochs, self.max_steps),
+            "steps": read_training(run).get("steps")
+            or planned_steps(step, epoch, self.epochs, self.max_steps),
             "scores": {"validation": _numbers(validation)} if validation else {},
         }
 

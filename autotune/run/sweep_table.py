@@ -1,4 +1,4 @@
-"""The table of a sweep as CSV and Markdown: a row per run, and rows over the seeds of runs that differ in nothing else."""
+"""The table of a sweep as CSV and Markdown: a row per run, and rows over folds and seeds of runs that differ in nothing else."""
 
 import csv
 import io
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from autotune.config.secrets import redact
-from autotune.config.sweep import SEED
+from autotune.config.sweep import FOLD, SEED
 from autotune.errors import shell_words
+from autotune.run.sweep_folds import SPLIT, Pooled, as_members, fold_groups, pooled_of
 from autotune.run.sweep_members import MemberState, SweepMember
 from autotune.runtime.language import local, word
 from autotune.runtime.table import Table
@@ -30,8 +31,14 @@ class SeedGroup:
     """Mean and sample standard deviation (n - 1) over the finished runs; no deviation for one run."""
 
 
-def seed_groups(members: Sequence[SweepMember]) -> list[SeedGroup]:
-    """Returns the groups of a sweep over seeds; none if `seed` was not swept."""
+def seed_groups(members: Sequence[SweepMember], pooled: Sequence[Pooled] = ()) -> list[SeedGroup]:
+    """Returns the groups of a sweep over seeds; none if `seed` was not swept.
+
+    Args:
+        members: runs of the sweep.
+        pooled: scores of all folds together, which then count in place of the runs.
+    """
+    members = as_members(members, pooled) or members
     groups: dict[tuple[tuple[str, str], ...], list[SweepMember]] = {}
     for member in members:
         if SEED in member.overrides:
@@ -59,15 +66,17 @@ def metrics_of(members: Sequence[SweepMember]) -> list[Metric]:
     return list(ordered)
 
 
-def to_csv(members: Sequence[SweepMember]) -> str:
-    """Returns the table as CSV: first the runs (`row` is run), then the groups (`row` is seeds).
+def to_csv(members: Sequence[SweepMember], pooled: Sequence[Pooled] = ()) -> str:
+    """Returns the table as CSV: first the runs (`row` is run), then the groups (`row` is folds or seeds).
 
-    A metric has two columns, `split.metric` and `split.metric.sd`; of a group they are the mean and the sample standard
-    deviation over its `n` finished runs.
+    A metric has the column `split.metric`, in a sweep over seeds `split.metric.sd`, in one over folds `split.metric.low` and
+    `.high`. Of folds they are the score of all their predictions together and its 95 % interval; of seeds the mean and the
+    sample standard deviation over `n` finished runs, or over the scores of all folds.
     """
     keys, metrics = _keys(members), metrics_of(members)
     names = [f"{split}.{name}" for split, name in metrics]
-    columns = [column for name in names for column in (name, f"{name}.sd")]
+    ends = ("sd", "low", "high") if fold_groups(members) else ("sd",)
+    columns = [column for name in names for column in (name, *(f"{name}.{end}" for end in ends))]
     text = io.StringIO()
     writer = csv.DictWriter(
         text, ["row", "run", *keys, "state", "step", "steps", "n", *columns], lineterminator="\n"
@@ -87,7 +96,14 @@ def to_csv(members: Sequence[SweepMember]) -> str:
             "steps": member.steps,
         }
         writer.writerow(facts | member.overrides | scores)
-    for group in seed_groups(members):
+    for folds in fold_groups(members):
+        line: dict[str, object] = {"row": "folds", "n": len(folds.folds)} | dict(folds.overrides)
+        if (entry := pooled_of(folds, pooled)) is not None:
+            for name, value in entry.scores.items():
+                low, high = entry.interval[name]
+                line |= {f"{SPLIT}.{name}": value, f"{SPLIT}.{name}.low": low, f"{SPLIT}.{name}.high": high}
+        writer.writerow(line)
+    for group in seed_groups(members, pooled):
         row: dict[str, object] = {"row": "seeds", "n": group.finished} | dict(group.overrides)
         for (split, name), (mean, deviation) in group.scores.items():
             row |= {f"{split}.{name}": mean, f"{split}.{name}.sd": deviation}
@@ -95,17 +111,19 @@ def to_csv(members: Sequence[SweepMember]) -> str:
     return text.getvalue()
 
 
-def to_markdown(name: str, members: Sequence[SweepMember]) -> str:
+def to_markdown(name: str, members: Sequence[SweepMember], pooled: Sequence[Pooled] = ()) -> str:
     """Returns the table as Markdown in the user's language, with columns aligned for a terminal.
 
     Args:
         name: name of the sweep.
         members: its runs.
+        pooled: scores of all folds together.
     """
     counts = Counter(word(member.state) for member in members)
     states = ", ".join(f"{count} {state}" for state, count in counts.items())
     head = [f"# {name}", "", f"{len(members)} {word('runs')}: {states}", ""]
-    return "\n".join([*head, *_runs(members), *_seeds(members), *_reasons(members)]) + "\n"
+    tables = [*_runs(members), *_folds(members, pooled), *_seeds(members, pooled), *_reasons(members)]
+    return "\n".join([*head, *tables]) + "\n"
 
 
 def _main_columns(metrics: Sequence[Metric]) -> list[Metric]:
@@ -133,11 +151,59 @@ def _runs(members: Sequence[SweepMember]) -> Iterator[str]:
     yield Table(header, rows, texts=len(keys) + 1).markdown().rstrip("\n")
 
 
-def _seeds(members: Sequence[SweepMember]) -> Iterator[str]:
-    groups = seed_groups(members)
+def _folds(members: Sequence[SweepMember], pooled: Sequence[Pooled]) -> Iterator[str]:
+    groups = fold_groups(members)
     if not groups:
         return
-    keys = [key for key in _keys(members) if key != SEED]
+    entries = [pooled_of(group, pooled) for group in groups]
+    names = dict.fromkeys(name for entry in entries if entry is not None for name in _main_first(entry))
+    keys = [key for key in _keys(members) if key != FOLD]
+    yield from (
+        "",
+        local("all folds together, each row predicted once, with 95 % intervals:"),
+        "",
+    )
+    header = [
+        *keys,
+        word("folds"),
+        word("rows"),
+        *(f"{SPLIT} {name}" for name in names),
+        word("mean of folds"),
+    ]
+    rows = [
+        [
+            *(group.overrides.get(key, "") for key in keys),
+            f"{len(group.folds)}/{group.count}",
+            "" if entry is None else str(entry.rows),
+            *("" if entry is None else _with_interval(entry, name) for name in names),
+            "" if entry is None else _mean(_over_folds(entry)),
+        ]
+        for group, entry in zip(groups, entries, strict=True)
+    ]
+    yield Table(header, rows, texts=len(keys)).markdown().rstrip("\n")
+
+
+def _main_first(entry: Pooled) -> list[str]:
+    return sorted(entry.scores, key=lambda name: name != entry.main)
+
+
+def _with_interval(entry: Pooled, name: str) -> str:
+    low, high = entry.interval[name]
+    return f"{entry.scores[name]:.4f} [{low:.4f}, {high:.4f}]"
+
+
+def _over_folds(entry: Pooled) -> tuple[float, float]:
+    """Returns mean and sample standard deviation of the main metric over folds."""
+    values = [fold.scores[entry.main] for fold in entry.folds]
+    return fmean(values), stdev(values)
+
+
+def _seeds(members: Sequence[SweepMember], pooled: Sequence[Pooled]) -> Iterator[str]:
+    groups = seed_groups(members, pooled)
+    if not groups:
+        return
+    folds = [FOLD] if fold_groups(members) else []
+    keys = [key for key in _keys(members) if key not in (SEED, *folds)]
     metrics = _main_columns(list(dict.fromkeys(metric for group in groups for metric in group.scores)))
     yield from ("", local("mean ± sample standard deviation (n - 1) over the seeds of finished runs:"), "")
     header = [*keys, "n", *(f"{split} {name}" for split, name in metrics)]

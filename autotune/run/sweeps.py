@@ -31,8 +31,17 @@ def warn_of_other_rows(
         fingerprints: for each run the fingerprint of each split, empty if the data could not be read. None: read from
             the run folders.
     """
-    names: dict[tuple[str, str], list[str]] = {}
+    by_fold: dict[str | None, list[tuple[RunConfig, Mapping[str, str]]]] = {}
     for config, splits in zip(configs, fingerprints or map(_split_fingerprints, configs), strict=True):
+        by_fold.setdefault(config.dataset.fold, []).append((config, splits))
+    for runs in by_fold.values():  # folds have different rows, and are not compared
+        _warn_of_other_rows(runs)
+
+
+def _warn_of_other_rows(runs: Sequence[tuple[RunConfig, Mapping[str, str]]]) -> None:
+    configs = [config for config, _ in runs]
+    names: dict[tuple[str, str], list[str]] = {}
+    for config, splits in runs:
         if split := next((split for split in SCORED if split in splits), None):
             names.setdefault((split, splits[split]), []).append(str(config.name))
     if len(names) < 2:
@@ -41,8 +50,8 @@ def warn_of_other_rows(
                    for change in changed_at("dataset", to_dict(configs[0]), config)})  # fmt: skip
     logger.warning("the runs of this sweep are scored on different rows, so their scores cannot be compared%s:",
                    f" ({listing(keys)})" if keys else "")  # fmt: skip
-    for (split, fingerprint), runs in names.items():
-        logger.warning("  %s %s: %s", split, fingerprint, listing(runs))
+    for (split, fingerprint), of_rows in names.items():
+        logger.warning("  %s %s: %s", split, fingerprint, listing(of_rows))
 
 
 def warn_of_changed_rows(run: str, fingerprint: str) -> None:

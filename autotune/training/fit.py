@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from autotune.config.enums import Guard
+from autotune.config.enums import Guard, Keep
 from autotune.config.schema import CheckpointConfig
 from autotune.errors import ConfigError, Interrupted, listing
 from autotune.models.adapters import load_trainable_state, trainable_state
@@ -52,12 +52,14 @@ class FitResult:
     best_step: int
     """The step whose weights the model now has."""
     best: float | None
-    """Its main figure on validation; None without a validation split."""
+    """Their main figure on validation; None without a validation split."""
     stopped_early: bool
     micro_batch_tokens: int
     """The budget at the end: smaller than at first where memory was not enough."""
     troubles: list[Anomaly]
     """What went wrong on the way."""
+    kept: Keep = Keep.best
+    """Whether validation chose the weights, or they are the last ones."""
 
 
 class Fit:
@@ -86,6 +88,7 @@ class Fit:
     ) -> None:
         self.trainer, self.folder, self.config = trainer, folder, trainer.config
         self.evaluate, self.checkpoint, self.fingerprint = evaluate, checkpoint, fingerprint
+        self.keeps_best = self.config.keep is not Keep.last
         self.listener = listener or TrainingListener()
         self.deadline = math.inf
         self._saved, self._saved_at = 0, time.monotonic()
@@ -111,7 +114,7 @@ class Fit:
         return self.trainer.state
 
     def run(self) -> FitResult:
-        """Trains to the end or until early stopping, and leaves the model with the weights that scored best.
+        """Trains to the end or until early stopping, and leaves the model with the weights that `trainer.keep` asks for.
 
         Resumes from the newest checkpoint of the run folder, if it has one.
 
@@ -128,7 +131,7 @@ class Fit:
             self.monitor.remember([record])
             self._keep_loss(record)
         self.deadline = time.monotonic() + 3600 * (self.config.max_hours or math.inf)
-        progress = Progress("training", trainer.total_steps, self.state.step, examples=self.config.batch_size,
+        progress = Progress("training", trainer.total_steps, self.state.step, examples=trainer.plan.batch_size,
                             memory=peak_memory_gb)  # fmt: skip
         try:
             with signals.defer_signals():
@@ -168,7 +171,7 @@ class Fit:
     def _values(self, step: StepResult) -> Iterator[str]:
         """Yields what is shown of a step, the most important first."""
         yield f"loss {step.loss:.4g}"
-        if self.state.best is not None:
+        if self.keeps_best and self.state.best is not None:
             yield f"best {self.trainer.task.main_metric} {self.state.best:.4f}"
         yield f"epoch {step.epoch:.2f}"
 
@@ -198,14 +201,14 @@ class Fit:
         return patience is not None and self.state.evals_without_improvement >= patience
 
     def _finish(self) -> FitResult:
-        """Loads the best weights back into the model."""
+        """Loads the best weights back into the model, if they are to be kept."""
         trainer, state = self.trainer, self.state
-        if state.best is None:
-            state.best_step = state.step
+        chosen = self.keeps_best and state.best is not None
+        kept_step = state.best_step if chosen else state.step
         with trainer.whole_model() as model:
             if trainer.accelerator.is_main_process:
-                self.listener.on_end(model, state.step, state.best_step)
-        if state.best_step != state.step:
+                self.listener.on_end(model, state.step, kept_step)
+        if kept_step != state.step:
             if trainer.sharded or trainer.accelerator.is_main_process:
                 load_trainable_state(trainer.bare_model, read_tensors(self.folder.best))
             if not trainer.sharded:
@@ -214,8 +217,9 @@ class Fit:
         return FitResult(
             steps=state.step,
             seconds=state.seconds,
-            best_step=state.best_step,
-            best=state.best,
+            best_step=kept_step,
+            best=state.best if chosen else state.last_score,
+            kept=Keep.best if chosen else Keep.last,
             stopped_early=self._out_of_patience(),
             micro_batch_tokens=trainer.plan.budget,
             troubles=self.monitor.troubles,
@@ -257,17 +261,17 @@ class Fit:
         loss = "".join(f"loss {value:.4f}, " for value in mean.values())
         logger.info(
             "epoch %.3g, step %d/%d: %svalidation %s %.4f%s",
-            epoch, step, trainer.total_steps, loss, scores.main, scores.best, " (best)" if better else "",
+            epoch, step, trainer.total_steps, loss, scores.main, scores.best,
+            " (best)" if better and self.keeps_best else "",
         )  # fmt: skip
         state.learned = state.learned or not signs
         counts = state.learned and step > self._warmup
         state.evals_without_improvement = 0 if better else state.evals_without_improvement + counts
         if better:
             state.best, state.best_step = scores.best, step
-            if trainer.accelerator.is_main_process:
-                facts = {"step": step, scores.main: scores.best}
-                self.folder.save_best(trainable_state(model), facts)
-        state.last_eval_step = step
+        if better and self.keeps_best and trainer.accelerator.is_main_process:
+            self.folder.save_best(trainable_state(model), {"step": step, scores.main: scores.best})
+        state.last_eval_step, state.last_score = step, scores.best
         if trainer.accelerator.is_main_process:
             self.listener.on_evaluate(model, step, trainer.total_steps, scores)
         return scores
@@ -320,7 +324,7 @@ class Fit:
             "surroundings": environment_fingerprint(trainer.accelerator),
             **scheduler_state(trainer.schedule, trainer.accelerator),
         }
-        links = {BEST: self.folder.best} if state.best is not None else {}
+        links = {BEST: self.folder.best} if self.keeps_best and state.best is not None else {}
         checkpoints.save(state.step, tensors, record, links, relies_on=[self.folder.history])
         self._saved, self._saved_at = state.step, time.monotonic()
 
@@ -379,7 +383,8 @@ class Fit:
                 found=str(error).splitlines()[0],
                 fix="resume=never, which starts over",
             ) from error
-        state = {field.name: record["standing"][field.name] for field in fields(TrainerState)}
+        names = {field.name for field in fields(TrainerState)}  # older versions had fewer
+        state = {name: value for name, value in record["standing"].items() if name in names}
         trainer.restore_position(TrainerState(**state), record["budget"])
         best = checkpoint.path / BEST
         self.folder.rollback(record["history_bytes"], best if best.exists() else None)

@@ -41,6 +41,7 @@ class StateRecord(Record):
 
     step: int
     last_eval_step: int
+    last_score: float | None = None
     best: float | None
     best_step: int
     evals_without_improvement: int

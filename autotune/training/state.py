@@ -59,6 +59,8 @@ class TrainerState:
     """Number of optimizer steps done."""
     last_eval_step: int = 0
     """Step after which validation was last scored."""
+    last_score: float | None = None
+    """Score of that evaluation."""
     best: float | None = None
     """Best score on validation so far."""
     best_step: int = 0

@@ -49,6 +49,7 @@ def batch_plan(task: Task, features: Dataset, config: TrainerConfig, seed: int, 
         seed: of the order of rows.
         budget: padded tokens a micro-batch.
     """
+    assert config.batch_size is not None, "decided when the rows are known (training.sizes)"
     lengths = padded_lengths(features)
     return BatchPlan(
         np.asarray(features.data.table["row"]),
@@ -63,11 +64,9 @@ def batch_plan(task: Task, features: Dataset, config: TrainerConfig, seed: int, 
 
 def total_steps(config: TrainerConfig, per_epoch: int, *, streaming: bool = False) -> int:
     """Optimizer steps of a whole run, of so many an epoch; a stream has no epochs, only `max_steps`."""
-    assert config.epochs is not None, "resolved when the config is composed"
-    if streaming and config.max_steps is not None:
-        return config.max_steps
+    assert config.epochs is not None, "decided when the rows are known (training.sizes)"
     whole = max(1, math.ceil(config.epochs * per_epoch))
-    return min(config.max_steps or whole, whole)
+    return config.max_steps if streaming and config.max_steps else min(config.max_steps or whole, whole)
 
 
 class Trainer:
@@ -81,7 +80,7 @@ class Trainer:
         task: collates features and computes losses.
         model: with the parameters to train requiring gradients; changed in place.
         features: of the training split, with at least one target per step.
-        config: section `trainer`, with `epochs` and `learning_rate` resolved.
+        config: section `trainer`, without null in `epochs`, `batch_size` and `learning_rate`.
         seed: of the order of rows and of dropout.
         accelerator: device, precision and processes.
         token_budget: padded tokens per micro-batch; None: `trainer.micro_batch_tokens`, or else measured.

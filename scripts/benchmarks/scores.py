@@ -45,17 +45,17 @@ def train_with_trainer(overrides: list[str], result: Path) -> None:
 
     (config,) = compose(overrides)
     prepared = run_preflight(config, Path(config.runs) / ".cache").result()
+    config = prepared.sizes.config
     opened = Opened(config, prepared, (prepared.features["test"], prepared.rows.splits["test"]))
     settings = config.trainer
     model = prepared.load_model(config)
-    steps = -(-len(prepared.features["train"]) // settings.batch_size) * (
-        settings.epochs or config.model.epochs
-    )
+    assert settings.batch_size is not None and settings.epochs is not None, "the rows have decided"
+    steps = -(-len(prepared.features["train"]) // settings.batch_size) * settings.epochs
     trainer = Trainer(
         model=model,
         args=TrainingArguments(
             config.runs,
-            num_train_epochs=settings.epochs or config.model.epochs,
+            num_train_epochs=settings.epochs,
             per_device_train_batch_size=settings.batch_size,
             learning_rate=settings.learning_rate or config.model.learning_rate,
             weight_decay=settings.weight_decay,

@@ -78,7 +78,7 @@ def test_enums_are_enums():
 
 
 def test_null_learning_rate_and_epochs_come_from_the_model_or_the_adapter():
-    full = composed("model.learning_rate=3e-5", "model.epochs=7")
+    full = composed("model.learning_rate=3e-5", "model.epochs=7", "trainer.min_steps=0")
     assert (full.trainer.learning_rate, full.trainer.epochs) == (3e-5, 7)
     adapter = composed("model.learning_rate=3e-5", "peft=lora", "peft.learning_rate=2e-3")
     assert adapter.trainer.learning_rate == 2e-3
@@ -327,7 +327,7 @@ def test_mistakes_in_a_users_file_name_the_file(mine):
 
 def test_questions_to_hydra_are_answered_without_a_run(capsys):
     assert compose(["task=ner", "--cfg", "job", "--package", "trainer"]) == []
-    assert "batch_size: 32" in capsys.readouterr().out
+    assert "batch_size: null" in capsys.readouterr().out
     assert compose(["--help"]) == []
     assert "sentiment, summarization" in capsys.readouterr().out
 

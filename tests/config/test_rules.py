@@ -198,7 +198,7 @@ DOUBTED: dict[str, Case] = {
     "moments swapped": (["trainer.adam_beta1=0.999", "trainer.adam_beta2=0.9"], "trainer.adam_beta1", "0.999, 0.9"),
     "heavy decay": (["trainer.weight_decay=5"], "trainer.weight_decay", "5.0"),
     "steps for epochs": (["trainer.epochs=20000"], "trainer.epochs", "20000"),
-    "fewer rows than a batch": (["dataset.limit=20"], "dataset.limit", "20 rows"),
+    "fewer rows than a batch": (["dataset.limit=20", "trainer.batch_size=32"], "dataset.limit", "20 rows"),
     "evaluated only at the end": (
         ["trainer.max_steps=100", "trainer.evaluate_every=200st"], "trainer.evaluate_every", "200st"),
     "less room than one text": (

@@ -171,7 +171,8 @@ def test_it_is_trained_a_step(tmp_path, cache, kind, peft):
         assert "São" in prepared.task.tokenizer.decode(ids), "capitals and accents are kept"
     model = prepared.load_model(config)
     trainer = Trainer(
-        prepared.task, model, prepared.features["train"], config.trainer, 1, device.accelerator(prepared.precision)
+        prepared.task, model, prepared.features["train"], prepared.sizes.config.trainer, 1,
+        device.accelerator(prepared.precision),
     )  # fmt: skip
     (step,) = trainer.steps()
     assert math.isfinite(step.loss) and step.grad_norm > 0

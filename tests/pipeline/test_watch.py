@@ -38,7 +38,9 @@ def line_of(step: int) -> str:
 
 def make_run(path: Path, state: str = "running", steps: int = 12, **status: object) -> Path:
     """A run of 30 steps, three epochs of 320 rows."""
-    (config,) = compose(["trainer.epochs=3", f"runs={path.parent}", f"name={path.name}"])
+    (config,) = compose(
+        ["trainer.epochs=3", "trainer.batch_size=32", f"runs={path.parent}", f"name={path.name}"]
+    )
     path.mkdir(parents=True)
     (path / "config.yaml").write_text(dump_config(config))
     (path / "status.json").write_text(json.dumps({"state": state, **status}))

@@ -280,6 +280,7 @@ def test_a_run_ends_in_portuguese_and_its_files_are_english(tmp_path):
     words = [
         "task=sentiment",
         "trainer.max_steps=1",
+        "trainer.keep=best",
         "dataset.limit=16",
         "guard=none",
         f"runs={tmp_path}",

@@ -148,7 +148,7 @@ def test_other_settings_under_the_same_name_are_refused_and_listed(tmp_path):
         folder.finish()
     with pytest.raises(ConfigError) as caught:
         RunFolder.open(config(tmp_path, seed=7, trainer=TrainerConfig(batch_size=8)))
-    assert caught.value.found == "seed: 42 -> 7\ntrainer.batch_size: 32 -> 8"
+    assert caught.value.found == "seed: 42 -> 7\ntrainer.batch_size: None -> 8"
     assert status(folder.path)["state"] == "finished"
 
 

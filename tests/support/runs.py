@@ -5,7 +5,10 @@ from pathlib import Path
 
 from tests.support.forks import Fork
 
-WORDS = ["dataset.limit=24", "trainer.epochs=4", "checkpoint.every=3st", "trainer.batch_size=8", "check=none"]
+WORDS = [
+    "dataset.limit=24", "trainer.epochs=4", "checkpoint.every=3st", "trainer.batch_size=8",
+    "trainer.keep=best", "check=none",
+]  # fmt: skip
 """A run of twelve steps."""
 
 

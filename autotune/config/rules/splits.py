@@ -27,6 +27,35 @@ def splits_overlap(config: RunConfig) -> Iterator[AutotuneError]:
             )
 
 
+def fold(config: RunConfig) -> Iterator[AutotuneError]:
+    """Checks that the fold exists, and that nothing keeps its rows out of test alone."""
+    data = config.dataset
+    if data.fold is None:
+        return
+    number, count = map(int, data.fold.split("/"))
+    if not (number <= count and count > 1):
+        yield ConfigError(
+            "there is no such fold: there are two or more, counted from 1",
+            where="dataset.fold",
+            found=data.fold,
+            fix=f"dataset.fold={min(number, max(2, count))}/{max(2, count)}",
+        )
+    if data.streaming:
+        yield ConfigError(
+            "a stream has no folds",
+            where="dataset.fold",
+            found=f"{data.fold}, with dataset.streaming=true",
+            fix="dataset.streaming=false, or dataset.fold=null",
+        )
+    if _overfits(data.splits):
+        yield ConfigError(
+            "validation would have the rows of the fold that is test",
+            where="dataset.splits.validation",
+            found=f"{data.splits.validation}, with dataset.fold={data.fold}",
+            fix="dataset.splits.validation=validation, or dataset.fold=null",
+        )
+
+
 def _overfits(splits: SplitsConfig) -> bool:
     return splits.test is None and splits.validation in ("train", splits.train)
 

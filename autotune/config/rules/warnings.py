@@ -74,7 +74,7 @@ def optimizer(config: RunConfig) -> Iterator[AutotuneError]:
 def rows_and_tokens(config: RunConfig) -> Iterator[AutotuneError]:
     """Warns of rows, steps and tokens that do not fit together."""
     trainer, data = config.trainer, config.dataset
-    if data.limit is not None and data.limit < trainer.batch_size and not data.streaming:
+    if data.limit is not None and data.limit < (trainer.batch_size or 0) and not data.streaming:
         yield ConfigError(
             "an epoch is one step, of fewer rows than the batch has",
             where="dataset.limit, trainer.batch_size",

@@ -14,6 +14,7 @@ from autotune.publishing.card.license import EffectiveLicense, effective_license
 from autotune.publishing.files import METRICS, RECORD, Origins, public_name
 from autotune.publishing.schemas import Data, EnvironmentRecord, Metrics, SplitScores
 from autotune.registry import task
+from autotune.run.data_record import as_trained
 from autotune.runtime.records import checked, damaged, read_record
 from autotune.tasks.saved import SavedRunRecord
 
@@ -109,7 +110,7 @@ def read_facts(folder: Path, config: RunConfig, command: str, model: Path | None
     if metrics and _result_split(metrics) not in data["rows"]:
         raise damaged(folder / METRICS, f"baseline: data.json has no split {_result_split(metrics)!r}", fix)
     return Facts(
-        config=config,
+        config=as_trained(config, data),
         saved=saved,
         metrics=metrics,
         data=data,

@@ -16,7 +16,7 @@ from typing import Any
 from tests.support.forks import Forks
 
 WORDS = (
-    "dataset.limit=12", "trainer.epochs=2", "trainer.batch_size=4", "trainer.micro_batch_tokens=100",
+    "dataset.limit=12", "trainer.epochs=2", "trainer.batch_size=4", "trainer.micro_batch_tokens=100", "trainer.keep=best",
     "trainer.evaluate_every=2st", "checkpoint.every=1st", "checkpoint.keep=2", "check=none",
 )  # fmt: skip
 """A run of six steps, three evaluations and six checkpoints."""

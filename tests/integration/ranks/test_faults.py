@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 WORDS = [
     "task=sentiment", "dataset.limit=24", "trainer.epochs=4", "trainer.batch_size=8", "checkpoint.every=3st",
     # A larger epsilon keeps Adam from blowing up rounding where a gradient is nearly zero.
-    "trainer.adam_epsilon=1e-5", "trainer.precision=fp32", "check=none",
+    "trainer.adam_epsilon=1e-5", "trainer.precision=fp32", "trainer.keep=best", "check=none",
     "name=shared", "--plugin", str(HERE / "without_dropout.py"),
 ]  # fmt: skip
 

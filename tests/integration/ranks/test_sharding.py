@@ -23,7 +23,7 @@ RUN = [
     "task=summarization", "model=tiny_t5", "dataset.limit=12", "trainer.epochs=3", "trainer.batch_size=5",
     "task.max_length=64", "task.max_new_tokens=8",
     "checkpoint.every=1ep", "trainer.adam_epsilon=1e-5", "trainer.precision=fp32", "check=none", "name=shared",
-    "--plugin", str(HERE / "without_dropout.py"),
+    "trainer.keep=best", "--plugin", str(HERE / "without_dropout.py"),
 ]  # fmt: skip
 
 
