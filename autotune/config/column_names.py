@@ -12,9 +12,9 @@ class ColumnsConfig(Strict):
     id: OptionalName = None
     """Identifier of a row, kept in predictions. Without one, rows are numbered from 0 in each split."""
     text: OptionalName = None
-    """Sentiment, spans: the text."""
+    """Classification, spans: the text."""
     label: OptionalName = None
-    """Sentiment: the class."""
+    """Classification: the class."""
     tokens: OptionalName = None
     """NER: list of words."""
     tags: OptionalName = None
