@@ -36,9 +36,9 @@ def log_model(base: ModelSpec, model: nn.Module, precision: Precision) -> None:
 def log_scores(scores: Scores) -> None:
     """All figures of a split, then those of each class."""
     for name, value in scores.values.items():
-        logger.info(
-            "  %-24s %.4f%s", name, value, "  <- chooses the best checkpoint" if name == scores.main else ""
-        )
+        mark = "" if scores.greater_is_better else "; smaller is better"
+        mark = f"  <- chooses the best checkpoint{mark}" if name == scores.main else ""
+        logger.info("  %-24s %.4f%s", name, value, mark)
     for name, figures in scores.per_class.items():
         shown = {"f1": 0.0, **figures}  # f1 first
         logger.info("    %-22s %s", name, "  ".join(
@@ -89,7 +89,8 @@ def _log_verdict(against: Against, scores: Scores, *, trial: bool) -> None:
     """Says whether the model is better than the best baseline; a trial run need not be."""
     low, high = against.interval
     if against.verdict == EQUAL:
-        logger.info("  the best of them is equal to the model, to within %g", TIE)
+        tie = TIE if scores.greater_is_better else TIE * against.value
+        logger.info("  the best of them is equal to the model, to within %g", tie)
     elif against.verdict == BETTER:
         logger.info("  the model is better than the best of them by %.4f (%.4f to %.4f in 95 %% of resamples)",
                     against.difference, low, high)  # fmt: skip

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from autotune.config.schema import RunConfig
 from autotune.errors import Interrupted
+from autotune.metrics.objective import Objective
 from autotune.pipeline.train import PAUSED
 from autotune.run.follow import Follower
 from autotune.run.status import LOCK, State, read_status
@@ -40,12 +41,12 @@ class History:
 
     Args:
         file: history.jsonl, which need not exist yet.
-        metric: name of the score.
+        objective: the score.
         config: of the run.
     """
 
-    def __init__(self, file: Path, metric: str, config: RunConfig) -> None:
-        self._follower, self._metric, self._config = Follower(file), metric, config
+    def __init__(self, file: Path, objective: Objective, config: RunConfig) -> None:
+        self._follower, self._objective, self._config = Follower(file), objective, config
         self.steps = 0
         self.best: float | None = None
 
@@ -61,9 +62,10 @@ class History:
         evaluations = []
         for record in records:
             self.steps = max(self.steps, record["step"])
-            score = record.get("validation", {}).get(self._metric)
+            score = record.get("validation", {}).get(self._objective.metric)
             if score is not None:
-                self.best = score if self.best is None else max(self.best, score)
+                if self.best is None or self._objective.better(score, self.best):
+                    self.best = score
                 evaluations.append((self._percent(record), self.best))
         return evaluations
 
@@ -79,7 +81,7 @@ def run(
     config: RunConfig,
     words: Sequence[str],
     output: Path,
-    metric: str,
+    objective: Objective,
     *,
     report: Callable[[int, float], bool],
     pruned: bool,
@@ -90,7 +92,7 @@ def run(
         config: its configuration.
         words: after `autotune`, the command line that composes `config`.
         output: file for what it prints.
-        metric: name of the score.
+        objective: the score.
         report: takes the share of the schedule in percent and the best score so far; returns whether the trial stops.
         pruned: whether it was already decided that it stops.
 
@@ -98,7 +100,7 @@ def run(
         Interrupted: a signal has arrived, or the trial was interrupted for another reason; the next start resumes it.
     """
     folder = Path(config.runs, str(config.name)).expanduser()
-    history = History(folder / "history.jsonl", metric, config)
+    history = History(folder / "history.jsonl", objective, config)
     _wait_until_free(folder)
     code = 0
     if not (pruned or _is_complete(folder)):

@@ -251,9 +251,12 @@ class Fit:
         signs = predicts_one_class(scores)
         mean = {"train_loss": fmean(self._losses)} if self._losses else {}
         record = {"step": step, "epoch": epoch, **mean, "validation": scores.values, "seconds": seconds}
-        self.folder.append_history(record | ({"guessing": signs} if signs else {}))
+        direction = {} if scores.greater_is_better else {"greater_is_better": False}
+        self.folder.append_history(record | direction | ({"guessing": signs} if signs else {}))
         self._keep_loss(record)
-        better = state.best is None or scores.best > state.best + self.config.min_delta
+        better = state.best is None or scores.objective.better(
+            scores.best, state.best, by=self.config.min_delta
+        )
         loss = "".join(f"loss {value:.4f}, " for value in mean.values())
         logger.info(
             "epoch %.3g, step %d/%d: %svalidation %s %.4f%s",
