@@ -78,7 +78,7 @@ def rivals(
         baselines: from `task.baselines`.
         seed: of the resampling.
     """
-    objective = task.objective(task.config)
+    objective = task.objective
     scores: dict[str, Scores] = {}
     bounds: dict[str, Scores] = {}
     notes: dict[str, str] = {}

@@ -280,6 +280,11 @@ def output_layer(model: Any) -> tuple[str, Any]:
     return outside[-1]
 
 
+def last_layer(model: Any) -> Any:
+    """Returns the layer that computes the outputs of a head, also of a model with adapters: then the one in `modules_to_save`."""
+    return output_layer(model.get_base_model() if has_adapters(model) else model)[1]
+
+
 def divide_output_layer(model: Any, temperature: float) -> None:
     """Divides weight and bias of the layer that computes the class scores, and so the scores, by a temperature.
 
@@ -287,7 +292,6 @@ def divide_output_layer(model: Any, temperature: float) -> None:
         model: plain, or with adapters; its last layer is then the one in `modules_to_save`.
         temperature: greater than 0.
     """
-    _, layer = output_layer(model.get_base_model() if has_adapters(model) else model)
     with torch.no_grad():
-        for parameter in layer.parameters():
+        for parameter in last_layer(model).parameters():
             parameter.div_(temperature)

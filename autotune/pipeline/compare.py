@@ -212,13 +212,13 @@ class _Scored:
             ModelError: a file is damaged.
         """
         nothing: Prediction = {}
-        rank = self._task.objective(self._task.config).rank(1)
+        objective = self._task.row_objective()
         lines = zip_longest(*(run.predictions(self._split) for run in self._runs), fillvalue=nothing)
         while chunk := list(islice(lines, CHUNK)):
             states = [self._states(self.rows + number, rows) for number, rows in enumerate(chunk)]
             values = []
             for blocks, of_run in zip(self.blocks, zip(*states, strict=True), strict=True):
-                values.append(rank * row_values(of_run, self._task.main_metric))
+                values.append(objective.rank(1) * row_values(of_run, objective.metric))
                 for state in of_run:
                     blocks.add_state(state)
             for number, of_other in enumerate(values[1:]):

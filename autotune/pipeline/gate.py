@@ -62,7 +62,7 @@ def require(config: RunConfig, folder: RunFolder) -> None:
         return
     metrics = json.loads((folder.path / "metrics.json").read_text("utf-8"))
     split = next(split for split in SCORED if split in metrics)
-    objective = registry.task(config.task.name).objective(config.task)
+    objective = registry.task(config.task.name).objective_of(config.task)
     outcomes = list(_outcomes(config.gate, metrics, split, objective, folder))
     folder.write_text(JUNIT, _junit(outcomes))
     _report_to_github(outcomes, folder.path.name)

@@ -94,7 +94,7 @@ class Leaderboard:
 
 def objective_of(facts: Facts) -> Objective:
     """Returns the main metric of a run and its direction."""
-    return registry.task(facts.config.task.name).objective(facts.config.task)
+    return registry.task(facts.config.task.name).objective_of(facts.config.task)
 
 
 def leaderboard(paths: Sequence[str]) -> Leaderboard:

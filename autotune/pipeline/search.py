@@ -137,7 +137,7 @@ def _write_report(study: Study, config: RunConfig) -> None:
 
 
 def _objective(config: RunConfig) -> Objective:
-    return registry.task(config.task.name).objective(config.task)
+    return registry.task(config.task.name).objective_of(config.task)
 
 
 def _log(folder: Path, trial: Trial) -> Path:

@@ -231,6 +231,7 @@ def _save(
     calibrate(
         evaluator, model, prepared.features.get("validation"), prepared.rows.splits.get("validation"), ranks
     )
+    prepared.task.fold(model)
     if ranks.rank:
         return merge_adapters(model, prepared.base, config.peft).to(trainer.accelerator.device)
     if config.peft is not None and config.peft.merge:

@@ -196,7 +196,7 @@ class Task(ABC):
 
     def __init__(self, config: Any, base: ModelSpec, facts: dict[str, Any]) -> None:
         self.config, self.base, self.facts = config, base, facts
-        self.main_metric, self.greater_is_better = self.objective(config)
+        self.main_metric, self.greater_is_better = self.objective_of(config)
         self.tokenizer = base.tokenizer
         self.encoder = TextEncoder(base.tokenizer)
         if config.max_length is not None and config.max_length > base.max_length:
@@ -210,9 +210,24 @@ class Task(ABC):
         self.max_length: int = config.max_length or min(DEFAULT_MAX_LENGTH, base.max_length)
 
     @classmethod
-    def objective(cls, config: Any) -> Objective:
+    def objective_of(cls, config: Any) -> Objective:
         """Returns the main metric and its direction; a task may let its section of the configuration choose them."""
         return Objective(cls.main_metric, cls.greater_is_better)
+
+    @property
+    def objective(self) -> Objective:
+        """The main metric and its direction."""
+        return Objective(self.main_metric, self.greater_is_better)
+
+    def row_objective(self) -> Objective:
+        """Returns the figure by which single rows of two runs are compared: the main one, unless it needs several rows."""
+        return self.objective
+
+    def fold(self, model: "nn.Module") -> None:
+        """Writes into the last layer of a trained model what turns its outputs into predictions. By default nothing.
+
+        Called once, before the model is saved; changes `facts` where predictions are made otherwise from then on.
+        """
 
     @classmethod
     def rules(cls, config: RunConfig) -> Iterator[AutotuneError]:
@@ -362,4 +377,4 @@ def score(task: Task, rows: "Iterable[Row]", predictions: Iterable[Prediction]) 
     for row, prediction in zip(rows, predictions, strict=True):
         reference, answer = task.to_metric_inputs(row, prediction)
         metric.add(reference=reference, prediction=answer)
-    return Scores.of(metric, task.objective(task.config))
+    return Scores.of(metric, task.objective)

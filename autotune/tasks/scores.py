@@ -35,11 +35,9 @@ class Scores:
             objective: the main metric, which becomes the first of the values, and its direction.
         """
         values = metric.compute()
-        tables = [values.pop(name, {}) for name in ("per_class", "confusion", "counts")]
-        main = objective.metric
-        return cls(
-            main, {main: values[main], **values}, *tables, greater_is_better=objective.greater_is_better
-        )
+        per_class, confusion, counts = (values.pop(name, {}) for name in ("per_class", "confusion", "counts"))
+        main, greater_is_better = objective
+        return cls(main, {main: values[main], **values}, per_class, confusion, counts, greater_is_better)
 
     @property
     def objective(self) -> Objective:

@@ -14,6 +14,7 @@ from autotune.config.enums import Guard
 from autotune.config.schema import CheckpointConfig
 from autotune.errors import ConfigError, Interrupted, listing
 from autotune.models.adapters import load_trainable_state, trainable_state
+from autotune.models.weights import SINGLE_LABEL
 from autotune.run.checkpoints import read_tensors
 from autotune.run.folder import RunFolder
 from autotune.runtime import signals
@@ -98,7 +99,7 @@ class Fit:
         self._warmup = warmup_steps(self.config, trainer.total_steps)
         self.monitor = TrainingMonitor(
             guard,
-            labels=len(trainer.task.labels() or ()),
+            labels=len(trainer.task.labels() or ()) if trainer.task.problem_type == SINGLE_LABEL else 0,
             per_epoch=steps_per_epoch,
             scaled=trainer.accelerator.scaler is not None,
             warmup=self._warmup,
