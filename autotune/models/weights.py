@@ -25,7 +25,7 @@ from autotune.models.spec import Head, ModelSpec
 logger = logging.getLogger(__name__)
 
 CLASSIFIERS = (Head.sequence, Head.token)
-SINGLE_LABEL = "single_label_classification"
+SINGLE_LABEL, REGRESSION = "single_label_classification", "regression"
 UNNAMED = re.compile(r"LABEL_\d+")
 ZERO_IF_MISSING = "final_logits_bias"
 """Name of BART's buffer of zeros, which older checkpoints do not store."""
@@ -138,7 +138,8 @@ def _load_with_head(
         name, layer = output_layer(model)
         new_modules.add(head_module(model, f"{name}.weight"))
         if f"{name}.weight" not in missing_keys:
-            _reuse_or_reset_classifier(layer, own_labels, labels)
+            # The outputs of a saved regression are in the unit of other data.
+            _reuse_or_reset_classifier(layer, None if problem_type == REGRESSION else own_labels, labels)
         set_labels(model.config, labels, head, problem_type)
     if initialized:
         logger.info("new weights, to be learned: %s", listing(sorted(initialized)))

@@ -192,7 +192,7 @@ class Regression(TextClassification):
         """Averages the numbers of each row's windows; yields them as `prediction`: a number, or by name where there are
         several targets."""
         for row, (_, outputs) in zip(rows, groupby(pieces, key=lambda output: output.row), strict=True):
-            numbers = np.mean([output.value for output in outputs], axis=0, dtype=np.float64)
+            numbers = np.stack([output.value for output in outputs]).astype(np.float64).mean(axis=0)
             if not self.facts.get("folded"):
                 numbers = numbers * self.scales + self.means
             yield {

@@ -9,7 +9,7 @@ from autotune.errors import AutotuneError
 from autotune.evaluation.bootstrap import block_states
 from autotune.evaluation.paired import Difference, is_worse
 from autotune.evaluation.rivals import BETTER, NOT_BETTER, rivals
-from autotune.tasks.base import Baseline
+from autotune.tasks.base import Baseline, FeatureOutput
 from autotune.tasks.ordinal import Ordinal, OrdinalConfig
 from autotune.tasks.regression import Regression, RegressionConfig
 from autotune.tasks.targets import fit_target
@@ -98,3 +98,33 @@ def test_the_model_is_better_where_its_error_is_smaller(noise, verdict):
 def test_a_greater_error_is_worse():
     difference = Difference(0.2, [0.1, 0.3], 0.01, 0.01)
     assert is_worse(difference, greater_is_better=False) and not is_worse(difference)
+
+
+def test_targets_of_classes_in_order_fall_with_their_distance(make_task):
+    rows = [{"id": name, "text": f"texto {name}", "label": name} for name in "123"]
+    task = make_task("ordinal", rows)
+    labels = task.collate(list(task.prepare(rows))).targets["labels"]
+    near = np.exp(-2.0)
+    assert labels[1].tolist() == pytest.approx(
+        [near / (1 + 2 * near), 1 / (1 + 2 * near), near / (1 + 2 * near)]
+    )
+    assert labels[0][0] > labels[0][1] > labels[0][2]
+
+
+def test_windows_of_a_text_count_once_and_their_numbers_are_averaged(make_task):
+    rows = [
+        {"id": "a", "text": "bom dia " * 30, "label": [10.0]},
+        {"id": "b", "text": "mau", "label": [20.0]},
+    ]
+    task = make_task("regression", rows, max_length=12)
+    features = list(task.prepare(rows))
+    batch = task.collate(features)
+    assert len(features) > 2 and batch.num_targets == pytest.approx(2)
+    assert batch.targets["numbers"][:, 0].tolist() == [-1.0] * (len(features) - 1) + [1.0]
+    pieces = [
+        FeatureOutput(feature["row"], number, np.array([float(number)]))
+        for number, feature in enumerate(features)
+    ]
+    long, short = task.join(rows, pieces)
+    assert long["prediction"] == pytest.approx(15 + 5 * np.mean(range(len(features) - 1)))
+    assert short["prediction"] == 15 + 5 * (len(features) - 1) and short["label"] == 20.0
