@@ -105,16 +105,9 @@ class Regression(TextClassification):
 
     @classmethod
     def rules(cls, config: RunConfig) -> Iterator[AutotuneError]:
-        """Yields the errors in the section `task`, and one if there are classes."""
+        """Yields the errors in the section `task`; scores need not be between 0 and 1."""
         if isinstance(config.task, RegressionConfig):
             yield from windows_of_texts(config, config.task.overlap, config.task.on_overflow)
-        if config.dataset.labels is not None:
-            yield ConfigError(
-                "a regression has numbers and no classes",
-                where="dataset.labels",
-                found=str(config.dataset.labels),
-                fix="dataset.labels=null, or task=ordinal for classes in order",
-            )
 
     @classmethod
     def fit_labels(cls, config: Any, dataset: DatasetConfig, rows: "Mapping[str, Dataset]") -> dict[str, Any]:
