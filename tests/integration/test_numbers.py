@@ -38,6 +38,10 @@ def folder(tmp_path_factory) -> Path:
     return path
 
 
+def found_rows(run: Path) -> int:
+    return len((run / "predictions_test.jsonl").read_text("utf-8").splitlines())
+
+
 def metrics(run: Path) -> dict:
     return json.loads((run / "metrics.json").read_text("utf-8"))
 
@@ -77,6 +81,9 @@ def test_the_checkpoint_with_the_smallest_error_is_kept(folder):
     assert list(baselines) == ["mean of train", "median of train", "TF-IDF + ridge regression"]
     best = min(baselines, key=lambda name: baselines[name]["mse"])
     against = found["against_baseline"]["test"]
+    parts = [part for part in found["slices"]["test"] if part["by"] == "gold number"]
+    assert parts and {part["metric"] for part in parts} == {"mae"}
+    assert sum(part["rows"] for part in parts) == found_rows(folder / "runs/one")
     assert against["name"] == best
     assert against["difference"] == pytest.approx(baselines[best]["mse"] - found["test"]["mse"])
 
