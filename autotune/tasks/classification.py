@@ -109,7 +109,7 @@ class TextClassification(Task):
         super().__init__(config, base, facts)
         self.ids = {name: number for number, name in enumerate(facts["labels"])}
         self.weights = [1.0] * len(self.ids)
-        if config.class_weights is ClassWeights.balanced:
+        if getattr(config, "class_weights", None) is ClassWeights.balanced:
             counts = facts["counts"]
             total = sum(counts.values())
             self.weights = [total / (len(counts) * max(1, counts[name])) for name in facts["labels"]]
@@ -214,12 +214,12 @@ class TextClassification(Task):
                         "input_ids": self.encoder.wrap(ids[start:end]),
                         "length": len(ids) + self.encoder.num_special_tokens,
                         "lost": lost if self.config.on_overflow is Overflow.truncate and index == 0 else 0,
-                        "label": self.target_of(row),
+                        "label": self.target(row),
                         "weight": 1 / len(spans),
                     }
                 number += 1
 
-    def target_of(self, row: Row) -> Any:
+    def target(self, row: Row) -> Any:
         """Returns what `collate` gets as `label` of a row: the id of its class, -1 if it is unknown."""
         return self.ids.get(row.get("label"), -1)
 

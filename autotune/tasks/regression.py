@@ -32,7 +32,6 @@ from autotune.tasks.base import (
     LossSum,
     Prediction,
     Row,
-    Task,
     chunks,
 )
 from autotune.tasks.classification import TextClassification
@@ -94,7 +93,7 @@ class Regression(TextClassification):
     config: RegressionConfig  # type: ignore[assignment]
 
     def __init__(self, config: RegressionConfig, base: ModelSpec, facts: dict[str, Any]) -> None:
-        Task.__init__(self, config, base, facts)  # not the classification's, which weighs classes
+        super().__init__(config, base, facts)  # type: ignore[arg-type]
         self.means, self.scales = np.array(facts["means"]), np.array(facts["scales"])
 
     @classmethod
@@ -149,7 +148,7 @@ class Regression(TextClassification):
         means, scales, grades = ([target[field] for target in targets] for field in (1, 2, 3))
         return {"labels": names, "means": means, "scales": scales, "grades": grades}
 
-    def target_of(self, row: Row) -> list[float]:
+    def target(self, row: Row) -> list[float]:
         """Returns the standardized numbers of a row; zeros if they are not known."""
         values = row.get("label")
         if values is None:
