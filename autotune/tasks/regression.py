@@ -145,8 +145,12 @@ class Regression(TextClassification):
                 )
             )
         raise_all(errors)
-        means, scales, grades = ([target[field] for target in targets] for field in (1, 2, 3))
-        return {"labels": names, "means": means, "scales": scales, "grades": grades}
+        return {
+            "labels": names,
+            "means": [target.mean for target in targets],
+            "scales": [target.scale for target in targets],
+            "grades": [target.grades for target in targets],
+        }
 
     def target(self, row: Row) -> list[float]:
         """Returns the standardized numbers of a row; zeros if they are not known."""
