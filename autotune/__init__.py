@@ -1,4 +1,4 @@
-"""Fine-tunes language models for sentiment analysis, named entity recognition and summarization.
+"""Fine-tunes language models for text classification, named entity recognition and summarization.
 
 The Python API is loaded when it is first used: `train`, `check` and `load` (see `autotune.api`).
 """

@@ -50,7 +50,7 @@ class Model:
             data: a list of texts, or the path of a file in any form that training takes; gold values are not needed.
 
         Returns:
-            One dict per row, in order, as in `autotune predict`: `prediction`, with `probabilities` (sentiment) or entities
+            One dict per row, in order, as in `autotune predict`: `prediction`, with `probabilities` (classification) or entities
             with offsets (NER).
 
         Raises:

@@ -122,11 +122,11 @@ def task(name: str) -> type["Task"]:
 
 
 def shares_data(name: str, other: str | None) -> bool:
-    """Returns whether two tasks read the same data: they are one task, or one derives from the other, as sentiment from
-    classification. None is any task."""
+    """Returns whether two tasks read the same data: their columns are the same, as of sentiment and ordinal, or one derives from
+    the other. None is any task."""
     if other is None or other == name:
         return True
     if other not in tasks():
         return False
     first, second = task(name), task(other)
-    return issubclass(first, second) or issubclass(second, first)
+    return first.columns == second.columns or issubclass(first, second) or issubclass(second, first)

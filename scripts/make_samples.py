@@ -11,6 +11,9 @@ sentiment      "não" turns a verdict around, an adjective in a question or in h
 ner            the same surname is a person, a street or a bakery, and most names of validation and test do not
                occur in train: only the context tells.
 summarization  the facts stand in the middle and at the end, in any order, among sentences that do not matter.
+classification the topic of a line of news; half of its words could be of any topic.
+ordinal        stars from 1 to 5, the mean of two opinions.
+regression     a grade from 0 to 10, of two opinions and a third one that counts twice.
 """
 
 import json
@@ -29,7 +32,12 @@ SIZES = {
     "sentiment": {"train": 600, "validation": 80, "test": 120},
     "ner": {"train": 500, "validation": 80, "test": 120},
     "summarization": {"train": 400, "validation": 80, "test": 120},
+    "classification": {"train": 200, "validation": 40, "test": 60},
+    "ordinal": {"train": 200, "validation": 40, "test": 60},
+    "regression": {"train": 200, "validation": 40, "test": 60},
 }
+MATERIAL = {"ordinal": "graded", "regression": "graded"}
+"""Files of the samples that do not have one of their own."""
 ALIKE = 0.7
 """Rows that share more than this part of their runs of three words repeat each other; the second is left out."""
 
@@ -220,10 +228,73 @@ class Summarization:
         return {"document": document, "summary": sentence(summary)}
 
 
-SAMPLERS: dict[str, Callable[[Material, random.Random], Sentiment | Ner | Summarization]] = {
+class Topic:
+    """Lines of local news, each of one topic."""
+
+    def __init__(self, material: Material, rng: random.Random) -> None:
+        self.material, self.rng = material, rng
+
+    def row(self, split: str, number: int) -> Row:
+        """The topics take turns; the splits differ in nothing but their rows."""
+        topics, choice = self.material["topics"], self.rng.choice
+        label = list(topics)[number % len(topics)]
+        parts = (topics[label]["subjects"], topics[label]["actions"], self.material["closings"])
+        return {"text": f"{sentence(' '.join(map(choice, parts)))}.", "label": label}
+
+
+class Graded:
+    """Reviews with two opinions of different degrees, from -2 to 2."""
+
+    def __init__(self, material: Material, rng: random.Random) -> None:
+        self.material, self.rng = material, rng
+
+    def review(self, degrees: list[int]) -> str:
+        """What was bought, and an opinion of each degree."""
+        choice, material = self.rng.choice, self.material
+        opening = choice(material["openings"]).format(item=choice(material["items"]))
+        sides = self.rng.sample(material["sides"], 2)
+        first, second = (
+            f"{side} {self.adjective(degree, feminine=side.startswith('a '))}"
+            for side, degree in zip(sides, degrees, strict=True)
+        )
+        joint = ", mas" if degrees[0] * degrees[1] < 0 else " e"
+        return f"{sentence(opening)}. {sentence(first)}{joint} {second}."
+
+    def adjective(self, degree: int, *, feminine: bool = False) -> str:
+        """An adjective of that degree."""
+        forms = self.rng.choice(self.material["degrees"][degree + 2]).split("/")
+        return str(forms[-1] if feminine else forms[0])
+
+
+class Ordinal(Graded):
+    """Reviews with stars."""
+
+    def row(self, split: str, number: int) -> Row:
+        """The stars take turns; the splits differ in nothing but their rows."""
+        stars = number % 5 + 1
+        pairs = [[a, b] for a in range(-2, 3) for b in range(-2, 3) if a + b == 2 * (stars - 3)]
+        return {"text": self.review(self.rng.choice(pairs)), "label": str(stars)}
+
+
+class Regression(Graded):
+    """Reviews with a grade."""
+
+    def row(self, split: str, number: int) -> Row:
+        """The splits differ in nothing but their rows."""
+        first, second, overall = (self.rng.randint(-2, 2) for _ in range(3))
+        text = self.review([first, second])
+        closing = self.rng.choice(self.material["overall"]).format(adjective=self.adjective(overall))
+        grade = 5 + 2.5 * (first + second + 2 * overall) / 4
+        return {"text": f"{text} {sentence(closing)}.", "label": round(grade, 1)}
+
+
+SAMPLERS: dict[str, Callable[[Material, random.Random], Any]] = {
     "sentiment": Sentiment,
     "ner": Ner,
     "summarization": Summarization,
+    "classification": Topic,
+    "ordinal": Ordinal,
+    "regression": Regression,
 }
 
 
@@ -235,7 +306,8 @@ def triples(row: Row) -> set[tuple[str, ...]]:
 
 def rows(task: str) -> Iterator[tuple[str, Row]]:
     """Splits and their rows; no row nearly repeats another."""
-    material = yaml.safe_load((HERE / "samples" / f"{task}.yaml").read_text(encoding="utf-8"))
+    file = HERE / "samples" / f"{MATERIAL.get(task, task)}.yaml"
+    material = yaml.safe_load(file.read_text(encoding="utf-8"))
     sampler = SAMPLERS[task](material, random.Random(f"{SEED} {task}"))
     seen: list[set[tuple[str, ...]]] = []
     for split, size in SIZES[task].items():

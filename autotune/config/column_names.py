@@ -12,9 +12,12 @@ class ColumnsConfig(Strict):
     id: OptionalName = None
     """Identifier of a row, kept in predictions. Without one, rows are numbered from 0 in each split."""
     text: OptionalName = None
-    """Sentiment, spans: the text."""
+    """Classification, spans: the text."""
     label: OptionalName = None
-    """Sentiment: the class."""
+    """Classification: the class. Regression: the number."""
+    labels: list[str] | None = None
+    """Several columns that together hold the target, instead of `label`: one column of 0 and 1 for each class, named by the
+    column, or one number for each value to predict. [insulto, racismo, obsceno]"""
     tokens: OptionalName = None
     """NER: list of words."""
     tags: OptionalName = None

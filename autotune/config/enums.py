@@ -252,3 +252,12 @@ class SpaceType(StrEnum):
     float = "float"
     int = "int"
     categorical = "categorical"
+
+
+class RegressionMetric(StrEnum):
+    """Figure of a regression that chooses the best checkpoint."""
+
+    mse = "mse"
+    mae = "mae"
+    pearson = "pearson"
+    qwk = "qwk"

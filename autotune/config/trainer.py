@@ -67,7 +67,7 @@ class TrainerConfig(Strict):
     """Early stopping: ends after this many evaluations without a better score. Evaluations in warm-up, or before the model
     does more than guess, do not count. null: never."""
     min_delta: Annotated[float, Field(ge=0)] = 0.0
-    """A score is better if it exceeds the best one by more than this."""
+    """A score counts as better if it is better than the best one by more than this."""
     max_hours: Annotated[float | None, Field(gt=0)] = None
     """Interrupts the run after this many hours of training, with a checkpoint: a job's limit, less what saving takes."""
     pause_at_end: bool = False

@@ -91,7 +91,7 @@ class Evaluator:
         """Returns the scores over the rows of all processes; all of them must call it."""
         if self.accelerator.num_processes > 1:
             metric.merge(gather_object([metric.state]))
-        return Scores.of(metric, self.task.main_metric)
+        return Scores.of(metric, self.task.objective)
 
     def score(self, model: nn.Module, features: Dataset, rows: Dataset) -> Scores:
         """Returns the scores of a split that has gold values; keeps no prediction."""

@@ -1,8 +1,8 @@
 """Whether two systems differ on the same test rows: paired bootstrap and approximate randomization."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 
@@ -14,7 +14,7 @@ RESAMPLES = 10_000
 
 @dataclass(frozen=True)
 class Difference:
-    """How much better the second system scores in one metric."""
+    """How much more the second system scores in one metric."""
 
     value: float
     """Score of the second system less that of the first."""
@@ -24,6 +24,13 @@ class Difference:
     """Two-sided: twice the share of resamples on the other side of 0, at most 1."""
     p_randomization: float
     """Two-sided: share of random exchanges of the two systems' rows that differ at least as much (Noreen 1989)."""
+
+    def gain(self, *, greater_is_better: bool) -> Self:
+        """Returns how much better the second system is: the difference, or its opposite where smaller values are better."""
+        if greater_is_better:
+            return self
+        low, high = self.interval
+        return replace(self, value=-self.value, interval=[-high, -low])
 
 
 def differences(
@@ -76,12 +83,13 @@ def differences(
     }
 
 
-def is_worse(difference: Difference, level: float = 0.05) -> bool:
+def is_worse(difference: Difference, level: float = 0.05, *, greater_is_better: bool = True) -> bool:
     """Returns whether the second system is worse beyond chance: by its interval and by randomization.
 
     The interval alone is too narrow where only a few rows differ; then randomization decides.
     """
-    return difference.interval[1] < 0 and difference.p_randomization <= level
+    gain = difference.gain(greater_is_better=greater_is_better)
+    return gain.interval[1] < 0 and difference.p_randomization <= level
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

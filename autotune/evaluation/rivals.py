@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 TIE = 0.0005
-"""Scores that differ by no more than this are called equal: half of what is seen of a score in per mille."""
+"""Scores that differ by no more than this are called equal: half of what is seen of a score in per mille. Of errors, which
+are in the unit of the data, it is the share of the baseline's error."""
 LEVEL = 0.05
 """Above this p-value a difference may be chance."""
 BETTER, CHANCE, EQUAL, NOT_BETTER = "better", "better by chance at most", "equal", "not better"
@@ -29,7 +30,7 @@ class Against:
     value: float
     """Its main score."""
     difference: float
-    """The model's main score less that one."""
+    """By how much the model's main score is better than that one; negative if it is worse."""
     interval: list[float]
     """95 % interval of the difference, by paired bootstrap."""
     p_randomization: float
@@ -77,6 +78,7 @@ def rivals(
         baselines: from `task.baselines`.
         seed: of the resampling.
     """
+    objective = task.objective
     scores: dict[str, Scores] = {}
     bounds: dict[str, Scores] = {}
     notes: dict[str, str] = {}
@@ -85,29 +87,29 @@ def rivals(
         states = block_states(task, iter_rows(rows), baseline.predictions)
         metric = task.metric()
         metric.merge(states)
-        figures = Scores.of(metric, task.main_metric)
+        figures = Scores.of(metric, objective)
         if baseline.note is not None:
             notes[baseline.name] = baseline.note
         if baseline.is_bound:
             bounds[baseline.name] = figures
             continue
-        if best is None or figures.best > scores[best[0]].best:
+        if best is None or objective.better(figures.best, scores[best[0]].best):
             best = baseline.name, states
         scores[baseline.name] = figures
     if best is None:
         return Rivals(scores, bounds, notes, None)
     name, states = best
-    difference = differences(states, model, task.metric().empty, seed, RESAMPLES)[task.main_metric]
-    against = Against(
-        name, scores[name].best, difference.value, difference.interval, difference.p_randomization,
-        _verdict(difference),
-    )  # fmt: skip
+    difference = differences(states, model, task.metric().empty, seed, RESAMPLES)[objective.metric]
+    gain, value = difference.gain(greater_is_better=objective.greater_is_better), scores[name].best
+    # Errors are in the unit of the data, all other figures go from 0 or -1 to 1.
+    tie = TIE if objective.greater_is_better else TIE * value
+    against = Against(name, value, gain.value, gain.interval, gain.p_randomization, _verdict(gain, tie))
     return Rivals(scores, bounds, notes, against)
 
 
-def _verdict(difference: Difference) -> str:
-    if abs(difference.value) <= TIE:
+def _verdict(gain: Difference, tie: float) -> str:
+    if abs(gain.value) <= tie:
         return EQUAL
-    if difference.value < 0:
+    if gain.value < 0:
         return NOT_BETTER
-    return BETTER if difference.interval[0] > 0 and difference.p_randomization <= LEVEL else CHANCE
+    return BETTER if gain.interval[0] > 0 and gain.p_randomization <= LEVEL else CHANCE

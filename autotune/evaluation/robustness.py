@@ -106,7 +106,7 @@ def _only_changed(changed: Callable[[], Iterator[dict[str, Any] | None]]) -> Ite
 def _main_score(task: Task, states: Iterable[MetricState]) -> float:
     metric = task.metric()
     metric.merge(states)
-    return Scores.of(metric, task.main_metric).best
+    return Scores.of(metric, task.objective).best
 
 
 def _merged(

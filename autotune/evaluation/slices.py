@@ -1,12 +1,15 @@
 """Scores of parts of a split: where a model is good and where it is not.
 
-Every slice is scored by the task's main metric, but one by class by accuracy: all of its rows have the same gold value.
+Every slice is scored by the task's main metric, but one by class by accuracy, and one by gold number by the absolute error:
+all of its rows have the same gold value, or similar ones.
 A slice by entity type, or of entities that train has or lacks, counts only these entities of gold values and predictions.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,11 +31,14 @@ FEW_ROWS = 30
 """With fewer rows the score of a slice says little, whatever its interval."""
 MOST_VALUES = 20
 """Slices of a column; its rarer values are together in one more."""
-LENGTH, LABEL, TYPE, ENTITIES, ROWS = "length in words", "label", "entity type", "entities", "rows"
+LENGTH, LABEL, NUMBER = "length in words", "label", "gold number"
+TYPE, ENTITIES, ROWS = "entity type", "entities", "rows"
 COLUMN = "column "
 """What a slice by a column of the data is divided by begins so."""
 SEEN, UNSEEN = "seen in train", "not in train"
 OTHER, EMPTY = "other values", "empty"
+NUMBER_NAME = re.compile(r"-?\d+(\.\d+)?(e[+-]\d+)?")
+"""A number as `:g` writes it."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ def slices(
             added.append((key, state))
         for key, state in added:
             blocks.setdefault(key, Blocks(empty)).add_state(state)
-    order = [LENGTH, LABEL, TYPE, ENTITIES, ROWS, *(f"{COLUMN}{name}" for name in columns)]
+    order = [LENGTH, LABEL, NUMBER, TYPE, ENTITIES, ROWS, *(f"{COLUMN}{name}" for name in columns)]
     whole = len(rows)
     return [
         _scored(key, block, task.main_metric, empty, seed)
@@ -105,7 +111,8 @@ def _scored(key: tuple[str, str], block: Blocks, main: str, empty: Callable[[], 
     resampling = Resampling([block.states], empty)
     resampling.resamples = min(RESAMPLES, resampling.resamples)
     figures = resampling.bootstrap(seed)
-    metric = "accuracy" if key[0] == LABEL and "accuracy" in figures else main
+    own = {LABEL: "accuracy", NUMBER: "mae"}.get(key[0], main)
+    metric = own if own in figures else main
     total = empty()
     for state in block.states:
         total.merge(state)
@@ -113,10 +120,10 @@ def _scored(key: tuple[str, str], block: Blocks, main: str, empty: Callable[[], 
     return Slice(*key, block.rows, metric, total.values()[metric], interval(figures[metric]), few)
 
 
-def _rank(name: str) -> tuple[bool, int, str]:
-    """Returns what sorts names: lengths by their number, all others by their letters, what is left last."""
-    digits = name.split("–")[0]
-    return name in (OTHER, EMPTY), int(digits) if digits.isdecimal() else 0, name
+def _rank(name: str) -> tuple[bool, float, str]:
+    """Returns what sorts names: lengths and ranges by their number, all others by their letters, what is left last."""
+    first = name.split("–")[0]
+    return name in (OTHER, EMPTY), float(first) if NUMBER_NAME.fullmatch(first) else 0.0, name
 
 
 Division = tuple[str, Callable[[int, Row], str]]
@@ -141,12 +148,29 @@ def _divisions(
     )
     if label is not None:
         yield LABEL, lambda _, row: str(row[label])
+    yield from _by_number(task, rows)
     if leaked is not None and leaked.any():
         yield ROWS, lambda number, _: SEEN if leaked[number] else UNSEEN
     for index, column in enumerate(columns if "slices" in rows.column_names else ()):
         counts = Counter(values[index] for values in iter_column(rows, "slices"))
         frequent = {value for value, _ in counts.most_common(MOST_VALUES)}
         yield f"{COLUMN}{column}", _by_column(index, frequent)
+
+
+def _by_number(task: Task, rows: "Dataset") -> Iterator[Division]:
+    """Yields the quartiles of the gold value, where the task predicts one number."""
+    role = next(
+        (column.role for column in task.columns if column.target and column.kind is Kind.numbers), None
+    )
+    values = (
+        np.array(list(iter_column(rows, role)), dtype=np.float64) if role is not None else np.empty((0, 0))
+    )
+    if values.shape[-1] != 1:
+        return
+    edges = np.unique(np.quantile(values[:, 0], (0, *QUARTILES, 1), method="inverted_cdf"))
+    part = np.clip(np.searchsorted(edges, values[:, 0], side="right") - 1, 0, max(0, len(edges) - 2))
+    names = [f"{start:g}–{end:g}" for start, end in pairwise(edges)] or [f"{edges[0]:g}"]
+    yield NUMBER, lambda number, _: names[part[number]]
 
 
 def _by_column(index: int, frequent: Collection[str]) -> Callable[[int, Row], str]:

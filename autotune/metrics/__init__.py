@@ -4,6 +4,8 @@ They need neither the Hub nor a writable home directory. (`evaluate.load` by nam
 run it.) Importing this module is cheap; each metric imports its own libraries.
 
     classification.Classification   class ids            macro_f1, accuracy, weighted_f1
+    ordinal.Ordinal                 ids of ordered classes   qwk, mae and those of classification
+    regression.RegressionMetric     numbers              mse, rmse, mae, r2, pearson, spearman, qwk
     entities.Entities               IOB2 tags of words   entity_f1 (strict), entity_f1_conll and others
     rouge.Rouge                     texts                rouge1, rouge2, rougeL, rougeLsum, *_google, chrf
 """
@@ -21,12 +23,16 @@ from autotune.metrics.definitions import recipe
 if TYPE_CHECKING:
     from autotune.metrics.classification import Classification
     from autotune.metrics.entities import Entities
+    from autotune.metrics.ordinal import Ordinal
+    from autotune.metrics.regression import RegressionMetric, Target
     from autotune.metrics.rouge import Rouge
 
 __all__ = [
     "class_id",
     "class_metric",
     "entity_metric",
+    "number_metric",
+    "ordinal_metric",
     "recipe",
     "rouge_metric",
 ]
@@ -43,6 +49,27 @@ def class_metric(labels: Sequence[str], cache_dir: Path | None = None) -> "Class
 
     with _folder(cache_dir) as folder:
         return Classification(labels, folder)
+
+
+def ordinal_metric(labels: Sequence[str], cache_dir: Path | None = None) -> "Ordinal":
+    """Returns a metric of class ids without rows, as `class_metric`, for classes in order."""
+    from autotune.metrics.ordinal import Ordinal
+
+    with _folder(cache_dir) as folder:
+        return Ordinal(labels, folder)
+
+
+def number_metric(targets: "Sequence[Target]", cache_dir: Path | None = None) -> "RegressionMetric":
+    """Returns a metric of numbers without rows.
+
+    Args:
+        targets: what is predicted, in the order of the numbers of a row.
+        cache_dir: see `class_metric`.
+    """
+    from autotune.metrics.regression import RegressionMetric
+
+    with _folder(cache_dir) as folder:
+        return RegressionMetric(targets, folder)
 
 
 def entity_metric(cache_dir: Path | None = None) -> "Entities":

@@ -14,6 +14,8 @@ SENTENCES = (
     "digit nor a small letter"
 )
 
+TARGETS = "; of several targets the mean"
+
 RECIPES = {
     "macro_f1": (
         "scikit-learn",
@@ -22,6 +24,26 @@ RECIPES = {
     ),
     "accuracy": ("scikit-learn", "share of rows whose class is right"),
     "weighted_f1": ("scikit-learn", "mean of the F1 of classes, weighted by their rows in the references"),
+    "mse": ("numpy", "mean over rows of the squared error; smaller is better" + TARGETS),
+    "rmse": ("numpy", "square root of mse, in the unit of the data; smaller is better" + TARGETS),
+    "mae": (
+        "numpy",
+        "mean over rows of the absolute error, of ordered classes in steps of their order; smaller is better"
+        + TARGETS,
+    ),
+    "r2": ("numpy", "1 - squared errors / squares of the gold values about their mean" + TARGETS),
+    "pearson": ("numpy", "Pearson's correlation; 0 where gold values or predictions are all equal" + TARGETS),
+    "spearman": (
+        "numpy",
+        "Spearman's correlation, ties with their mean rank; 0 where gold values or predictions are all equal"
+        + TARGETS,
+    ),
+    "qwk": (
+        "numpy",
+        "quadratic weighted kappa (Cohen 1968) of classes in order, or of numbers rounded to the nearest value in train, "
+        "weighted by the squared distance in steps of that order; 1 where gold values and predictions are all the same one"
+        + TARGETS,
+    ),
     "entity_f1": ("seqeval", f"micro-averaged F1 of {STRICT}"),
     "entity_precision": ("seqeval", f"micro-averaged precision of {STRICT}"),
     "entity_recall": ("seqeval", f"micro-averaged recall of {STRICT}"),

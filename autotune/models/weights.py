@@ -25,7 +25,7 @@ from autotune.models.spec import Head, ModelSpec
 logger = logging.getLogger(__name__)
 
 CLASSIFIERS = (Head.sequence, Head.token)
-SINGLE_LABEL = "single_label_classification"
+SINGLE_LABEL, REGRESSION = "single_label_classification", "regression"
 UNNAMED = re.compile(r"LABEL_\d+")
 ZERO_IF_MISSING = "final_logits_bias"
 """Name of BART's buffer of zeros, which older checkpoints do not store."""
@@ -138,7 +138,8 @@ def _load_with_head(
         name, layer = output_layer(model)
         new_modules.add(head_module(model, f"{name}.weight"))
         if f"{name}.weight" not in missing_keys:
-            _reuse_or_reset_classifier(layer, own_labels, labels)
+            # The outputs of a saved regression are in the unit of other data.
+            _reuse_or_reset_classifier(layer, None if problem_type == REGRESSION else own_labels, labels)
         set_labels(model.config, labels, head, problem_type)
     if initialized:
         logger.info("new weights, to be learned: %s", listing(sorted(initialized)))
@@ -280,6 +281,11 @@ def output_layer(model: Any) -> tuple[str, Any]:
     return outside[-1]
 
 
+def last_layer(model: Any) -> Any:
+    """Returns the layer that computes the outputs of a head, also of a model with adapters: then the one in `modules_to_save`."""
+    return output_layer(model.get_base_model() if has_adapters(model) else model)[1]
+
+
 def divide_output_layer(model: Any, temperature: float) -> None:
     """Divides weight and bias of the layer that computes the class scores, and so the scores, by a temperature.
 
@@ -287,7 +293,6 @@ def divide_output_layer(model: Any, temperature: float) -> None:
         model: plain, or with adapters; its last layer is then the one in `modules_to_save`.
         temperature: greater than 0.
     """
-    _, layer = output_layer(model.get_base_model() if has_adapters(model) else model)
     with torch.no_grad():
-        for parameter in layer.parameters():
+        for parameter in last_layer(model).parameters():
             parameter.div_(temperature)

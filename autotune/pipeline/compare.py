@@ -63,10 +63,10 @@ class FinishedRun:
 
 @dataclass(frozen=True)
 class Changed:
-    """Rows on which one run scores higher than the other."""
+    """Rows on which one run scores better than the other."""
 
     first: int
-    """Number of rows on which the first run scores higher."""
+    """Number of rows on which the first run scores better."""
     second: int
     examples: Sequence[tuple[Prediction, Prediction]]
     """Predictions of both runs for the rows with the largest differences."""
@@ -212,12 +212,13 @@ class _Scored:
             ModelError: a file is damaged.
         """
         nothing: Prediction = {}
+        objective = self._task.row_objective()
         lines = zip_longest(*(run.predictions(self._split) for run in self._runs), fillvalue=nothing)
         while chunk := list(islice(lines, CHUNK)):
             states = [self._states(self.rows + number, rows) for number, rows in enumerate(chunk)]
             values = []
             for blocks, of_run in zip(self.blocks, zip(*states, strict=True), strict=True):
-                values.append(row_values(of_run, self._task.main_metric))
+                values.append(objective.rank(1) * row_values(of_run, objective.metric))
                 for state in of_run:
                     blocks.add_state(state)
             for number, of_other in enumerate(values[1:]):
@@ -252,7 +253,7 @@ class _Scored:
         return state
 
     def _note_change(self, other: int, difference: float, number: int, rows: Sequence[Prediction]) -> None:
-        """Counts a row on which one of the other runs scores higher or lower than the first."""
+        """Counts a row on which one of the other runs scores better or worse than the first."""
         changed = self.changed[other]
         self._largest[other] = largest(
             self._largest[other], (abs(difference), number, (rows[0], rows[other + 1])), EXAMPLES

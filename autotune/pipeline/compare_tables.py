@@ -154,7 +154,7 @@ def settings_table(comparison: Comparison) -> Table:
 
 
 def changes_table(comparison: Comparison) -> Table:
-    """Returns one row per pair: on how many rows each run scores higher."""
+    """Returns one row per pair: on how many rows each run scores better."""
     first = comparison.runs[0].name
     rows = [
         [f"{pair.run.name}, {first}", str(pair.changed.second), str(pair.changed.first),

@@ -6,14 +6,17 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from autotune import registry
 from autotune.config.rules.gate import BETTER_THAN, LIMIT, NOT_WORSE_THAN, OPERATORS
 from autotune.config.schema import RunConfig
 from autotune.errors import ConfigError, Findings, GateError, listing
 from autotune.evaluation.paired import is_worse
+from autotune.metrics.objective import Objective
 from autotune.pipeline.compare import compare
 from autotune.run.folder import RunFolder
 from autotune.run.sweeps import SCORED
@@ -42,7 +45,7 @@ class Outcome:
     passed: bool
 
 
-def require(config: RunConfig, folder: RunFolder, main: str) -> None:
+def require(config: RunConfig, folder: RunFolder) -> None:
     """Checks the conditions of `gate`, and writes gate.xml (JUnit) into the run folder.
 
     In GitHub Actions, each missed condition is an annotation, and the table is in the summary of the job.
@@ -50,7 +53,6 @@ def require(config: RunConfig, folder: RunFolder, main: str) -> None:
     Args:
         config: its section `gate` has the conditions.
         folder: of the finished run.
-        main: name of the task's main metric.
 
     Raises:
         GateError: the result misses a condition.
@@ -60,7 +62,8 @@ def require(config: RunConfig, folder: RunFolder, main: str) -> None:
         return
     metrics = json.loads((folder.path / "metrics.json").read_text("utf-8"))
     split = next(split for split in SCORED if split in metrics)
-    outcomes = list(_outcomes(config.gate, metrics, split, main, folder))
+    objective = registry.task(config.task.name).objective_of(config.task)
+    outcomes = list(_outcomes(config.gate, metrics, split, objective, folder))
     folder.write_text(JUNIT, _junit(outcomes))
     _report_to_github(outcomes, folder.path.name)
     for outcome in outcomes:
@@ -80,8 +83,9 @@ def require(config: RunConfig, folder: RunFolder, main: str) -> None:
 
 
 def _outcomes(
-    gate: Mapping[str, str], metrics: Mapping[str, Any], split: str, main: str, folder: RunFolder
+    gate: Mapping[str, str], metrics: Mapping[str, Any], split: str, objective: Objective, folder: RunFolder
 ) -> Iterator[Outcome]:
+    main = objective.metric
     scores = {name: value for name, value in metrics[split].items() if isinstance(value, float)}
     for key, condition in gate.items():
         if key == BETTER_THAN:
@@ -94,11 +98,11 @@ def _outcomes(
                     found=f"baselines: {listing(baselines)}",
                     fix=f"gate.{NOT_WORSE_THAN}=RUN",
                 )
-            best = max(known, key=lambda name: known[name])
-            seen = f"{main} {scores[main]:.4f}, {best} {known[best]:.4f}"
-            yield Outcome(key, condition, seen, scores[main] > known[best])
+            name, value = objective.best(known.items(), itemgetter(1)) or ("", 0.0)
+            seen = f"{main} {scores[main]:.4f}, {name} {value:.4f}"
+            yield Outcome(key, condition, seen, objective.better(scores[main], value))
         elif key == NOT_WORSE_THAN:
-            yield _not_worse(condition, metrics, split, main, folder)
+            yield _not_worse(condition, metrics, split, objective, folder)
         elif key in scores:
             sign, limit = LIMIT.fullmatch(condition).groups()  # type: ignore[union-attr]  # the rules have checked it
             yield Outcome(key, condition, f"{scores[key]:.4f}", OPERATORS[sign](scores[key], float(limit)))
@@ -111,16 +115,19 @@ def _outcomes(
 
 
 def _not_worse(
-    reference: str, metrics: Mapping[str, Any], split: str, main: str, folder: RunFolder
+    reference: str, metrics: Mapping[str, Any], split: str, objective: Objective, folder: RunFolder
 ) -> Outcome:
     """Compares with another run: paired on its rows where its folder is given, else by its figures alone."""
+    main, greater_is_better = objective
     path = Path(reference).expanduser()
     if path.is_dir():
         (pair,) = compare([str(path), str(folder.path)], split).pairs
         difference = pair.differences[main]
         low, high = difference.interval
         seen = f"{main} {difference.value:+.4f} [{low:+.4f}, {high:+.4f}], p {difference.p_randomization:.4f}"
-        return Outcome(NOT_WORSE_THAN, reference, seen, not is_worse(difference))
+        return Outcome(
+            NOT_WORSE_THAN, reference, seen, not is_worse(difference, greater_is_better=greater_is_better)
+        )
     try:
         value = float(json.loads(path.read_text("utf-8"))[split][main])
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -132,7 +139,8 @@ def _not_worse(
         ) from error
     low, high = metrics["interval"][split][main]
     seen = f"{main} {metrics[split][main]:.4f} [{low:.4f}, {high:.4f}], {reference} {value:.4f}"
-    return Outcome(NOT_WORSE_THAN, reference, seen, high >= value)
+    may_be_best = high if greater_is_better else low
+    return Outcome(NOT_WORSE_THAN, reference, seen, not objective.better(value, may_be_best))
 
 
 def _together(missed: list[GateError]) -> Findings:

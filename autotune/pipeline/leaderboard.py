@@ -9,6 +9,7 @@ from typing import Any
 from autotune import registry
 from autotune.config.enums import CardLanguage
 from autotune.errors import AutotuneError, ConfigError
+from autotune.metrics.objective import Objective
 from autotune.publishing.card.facts import Facts, read_facts
 from autotune.reporting import charts
 from autotune.reporting.page import FIX
@@ -36,7 +37,7 @@ class Scored:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """Task, split, and fingerprint of its rows: runs are ranked together if these are the same."""
+        """Task, split, and fingerprint of its rows: runs are ranked together if these and the main metric are the same."""
         data = self.facts.data
         by_split: Mapping[str, str] = data.get("fingerprints", {})
         return (
@@ -52,13 +53,18 @@ class Scored:
         known = {
             name: scores[self.main] for name, scores in values.items() if scores.get(self.main) is not None
         }
-        best = max(known, key=lambda name: known[name], default=None)
+        best = objective_of(self.facts).best(known, lambda name: known[name])
         return None if best is None else (best, known[best])
 
     @property
     def main(self) -> str:
         """Name of the main metric."""
-        return main_metric(self.facts)
+        return objective_of(self.facts).metric
+
+    @property
+    def rank(self) -> float:
+        """Greater for a better score."""
+        return objective_of(self.facts).rank(self.score)
 
     @property
     def peft(self) -> str:
@@ -86,9 +92,9 @@ class Leaderboard:
     others: Sequence[Unscored]
 
 
-def main_metric(facts: Facts) -> str:
-    """Returns the name of the main metric of a run."""
-    return str(facts.metrics.get("main") or registry.task(facts.config.task.name).main_metric)
+def objective_of(facts: Facts) -> Objective:
+    """Returns the main metric of a run and its direction."""
+    return registry.task(facts.config.task.name).objective_of(facts.config.task)
 
 
 def leaderboard(paths: Sequence[str]) -> Leaderboard:
@@ -108,9 +114,9 @@ def leaderboard(paths: Sequence[str]) -> Leaderboard:
             scored.append(entry)
         else:
             others.append(entry)
-    groups: dict[tuple[str, str, str], list[Scored]] = {}
-    for run in sorted(scored, key=lambda run: (run.key, -run.score, run.folder)):
-        groups.setdefault(run.key, []).append(run)
+    groups: dict[tuple[str, ...], list[Scored]] = {}
+    for run in sorted(scored, key=lambda run: (run.key, run.main, -run.rank, run.folder)):
+        groups.setdefault((*run.key, run.main), []).append(run)
     return Leaderboard(list(groups.values()), others)
 
 
@@ -157,7 +163,7 @@ def _read(folder: Path) -> Scored | Unscored:
         facts = read_facts(folder, config, status["command"])
         if not facts.metrics:
             raise damaged(folder / "metrics.json", "there is no such file", FIX)
-        main = main_metric(facts)
+        main = objective_of(facts).metric
         score = facts.metrics[facts.split].get(main)
         if not isinstance(score, float):
             raise damaged(folder / "metrics.json", f"{facts.split}.{main}: {score}", FIX)

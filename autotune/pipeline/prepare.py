@@ -23,6 +23,7 @@ from autotune.checks.labels import audit_labels
 from autotune.checks.lengths import audit_lengths
 from autotune.checks.machine import audit_machine
 from autotune.checks.metric import try_metric
+from autotune.checks.numbers import audit_numbers
 from autotune.checks.repeats import audit_repeats
 from autotune.checks.spelling import audit_spelling
 from autotune.checks.texts import audit_ids, audit_texts
@@ -320,6 +321,7 @@ def _audit(state: PreflightState) -> None:
         report.add(audit_texts(state.rows, task_class.columns, report))
         report.add(audit_ids(state.rows))
         report.add(audit_labels(state.rows, task_class.columns, config, names, report))
+        report.add(audit_numbers(state.rows, task_class.columns, names, report))
         report.add(audit_repeats(state.rows, task_class.columns, config.check.near_duplicates, report))
     if state.task is not None and state.rows is not None and state.features is not None:
         report.add(audit_lengths(state.task, state.rows.splits, state.features, report))

@@ -112,10 +112,19 @@ def verify_pipeline(task: Task, folder: Path, rows: Dataset) -> None:
 
 
 def _same_prediction(one: Prediction, other: Prediction) -> bool:
-    pairs = zip(_probabilities(one), _probabilities(other), strict=True)
-    return one["prediction"] == other["prediction"] and all(abs(a - b) <= PROOF_TOLERANCE for a, b in pairs)
+    pairs = zip(_numbers(one), _numbers(other), strict=True)
+    same = all(abs(a - b) <= PROOF_TOLERANCE * max(1.0, abs(a)) for a, b in pairs)
+    return same and (_is_number(one) or one["prediction"] == other["prediction"])
 
 
-def _probabilities(prediction: Prediction) -> list[float]:
+def _is_number(prediction: Prediction) -> bool:
+    return isinstance(prediction["prediction"], float | dict)
+
+
+def _numbers(prediction: Prediction) -> list[float]:
+    """Returns the numbers of a prediction, which may differ by rounding."""
+    if _is_number(prediction):
+        value = prediction["prediction"]
+        return list(value.values()) if isinstance(value, dict) else [value]
     entities = [entity["probability"] for entity in prediction.get("entities", ())]
     return [*prediction.get("probabilities", {}).values(), *entities]

@@ -18,6 +18,7 @@ from autotune.config.overrides import key_of
 from autotune.config.schema import RunConfig
 from autotune.config.trials import override, trial_words
 from autotune.errors import AutotuneError
+from autotune.metrics.objective import Objective
 from autotune.pipeline import trial as trials
 from autotune.pipeline.search_report import log_table, write_report
 from autotune.pipeline.study import RUN, STEPS, Study, Trial, read_rows, turn
@@ -47,7 +48,7 @@ def search(member: Member, plugins: Sequence[str]) -> int:
     folder = Path(config.runs).expanduser() / _study_name(member)
     words = [*trial_words(member), override("runs", str(folder / "trials"))]
     with signals.handle_signals():
-        study = Study(folder, config.search, _identity(config), registry.task(config.task.name).main_metric)
+        study = Study(folder, config.search, _identity(config), _objective(config))
         logger.info("study: %s", folder)
         for name in ("trials", "logs"):
             make_folder(folder / name)
@@ -62,8 +63,8 @@ def report(folder: Path) -> int:
     Raises:
         ConfigError: the folder holds no study.
     """
-    rows, metric = read_rows(folder)
-    log_table(folder, rows, metric)
+    rows, objective = read_rows(folder)
+    log_table(folder, rows, objective)
     if not any(row.state == "complete" for row in rows):
         raise AutotuneError("no trial of the study has been trained to its end", where=str(folder))
     return 0
@@ -72,7 +73,7 @@ def report(folder: Path) -> int:
 def _run_trials(study: Study, config: RunConfig, words: Sequence[str], plugins: Sequence[str]) -> None:
     assert config.search is not None, "the command requires it"
     failures = 0
-    metric = registry.task(config.task.name).main_metric
+    objective = _objective(config)
     while True:
         trial = study.claim()
         if trial is None:
@@ -81,7 +82,7 @@ def _run_trials(study: Study, config: RunConfig, words: Sequence[str], plugins: 
             signals.sleep(WAIT)  # another process runs it, or has died meanwhile
             continue
         try:
-            outcome = _run_trial(trial, study.folder, words, plugins, metric)
+            outcome = _run_trial(trial, study.folder, words, plugins, objective)
             failures = _record(study, trial, outcome, failures)
         finally:
             trial.release()
@@ -98,7 +99,7 @@ def _run_trials(study: Study, config: RunConfig, words: Sequence[str], plugins: 
 
 
 def _run_trial(
-    trial: Trial, folder: Path, words: Sequence[str], plugins: Sequence[str], metric: str
+    trial: Trial, folder: Path, words: Sequence[str], plugins: Sequence[str], objective: Objective
 ) -> trials.Outcome:
     own_words = [*words, *trial.words]
     try:
@@ -108,7 +109,9 @@ def _run_trial(
     trial.note(RUN, config.name)
     logger.info("trial %d: %s", trial.number, " ".join(trial.words))
     command = ["train", *(f"--plugin={plugin}" for plugin in plugins), *own_words]
-    return trials.run(config, command, _log(folder, trial), metric, report=trial.report, pruned=trial.pruned)
+    return trials.run(
+        config, command, _log(folder, trial), objective, report=trial.report, pruned=trial.pruned
+    )
 
 
 def _record(study: Study, trial: Trial, outcome: trials.Outcome, failures: int) -> int:
@@ -130,7 +133,11 @@ def _record(study: Study, trial: Trial, outcome: trials.Outcome, failures: int) 
 
 def _write_report(study: Study, config: RunConfig) -> None:
     with turn(study.folder):
-        write_report(study.folder, study.rows(), registry.task(config.task.name).main_metric)
+        write_report(study.folder, study.rows(), _objective(config))
+
+
+def _objective(config: RunConfig) -> Objective:
+    return registry.task(config.task.name).objective_of(config.task)
 
 
 def _log(folder: Path, trial: Trial) -> Path:

@@ -10,6 +10,7 @@ import yaml
 from autotune.config.compose import compose
 from autotune.config.load import load_config, to_dict
 from autotune.errors import shell_words
+from autotune.metrics.objective import Objective
 from autotune.pipeline.study import Row
 from autotune.run.status import CONFIG
 from autotune.runtime.files import atomic_write, make_folder
@@ -21,27 +22,31 @@ EXPERIMENT = "best"
 """Name of the experiment file."""
 
 
-def write_report(folder: Path, rows: Sequence[Row], metric: str) -> None:
+def write_report(folder: Path, rows: Sequence[Row], objective: Objective) -> None:
     """Writes the tables and the best trial's experiment file.
 
     Raises:
         DiskError: a file cannot be written.
     """
+    metric = objective.metric
     table = _table(rows, metric)
     _write(folder / "search.csv", table.csv())
     _write(folder / "search.md", table.markdown())
-    best = best_of(rows)
+    best = best_of(rows, objective)
     if best is not None and (folder / "trials" / best.run / CONFIG).is_file():
         make_folder(folder / "config" / "experiment")
         _write(folder / "config" / "experiment" / f"{EXPERIMENT}.yaml", _experiment(folder, best, metric))
 
 
-def log_table(folder: Path, rows: Sequence[Row], metric: str) -> None:
+def log_table(folder: Path, rows: Sequence[Row], objective: Objective) -> None:
     """Logs the trials, the best first, and the command that finishes the best one."""
-    ordered = sorted(rows, key=lambda row: (row.state != "complete", -(row.value or 0), row.number))
+    metric = objective.metric
+    ordered = sorted(
+        rows, key=lambda row: (row.state != "complete", -objective.rank(row.value or 0), row.number)
+    )
     for line in _table(ordered, metric).text().splitlines():
         logger.info("%s", line)
-    best = best_of(rows)
+    best = best_of(rows, objective)
     if best is None:
         return
     logger.info("best: trial %d, validation %s %.4f: %s", best.number, metric, best.value or 0.0,
@@ -50,10 +55,10 @@ def log_table(folder: Path, rows: Sequence[Row], metric: str) -> None:
     logger.info("  autotune --config-dir %s experiment=%s", shell_words(folder / "config"), EXPERIMENT)
 
 
-def best_of(rows: Sequence[Row]) -> Row | None:
-    """Returns the completed trial with the highest score, of equal ones the first; None if there is none."""
+def best_of(rows: Sequence[Row], objective: Objective) -> Row | None:
+    """Returns the completed trial with the best score, of equal ones the first; None if there is none."""
     complete = [row for row in rows if row.state == "complete" and row.value is not None]
-    return max(complete, key=lambda row: row.value or 0.0, default=None)
+    return objective.best(complete, lambda row: row.value or 0.0)
 
 
 def _table(rows: Sequence[Row], metric: str) -> Table:

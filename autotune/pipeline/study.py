@@ -17,6 +17,7 @@ from autotune.config.enums import SpaceType
 from autotune.config.search import SearchConfig, SpaceConfig
 from autotune.config.trials import override
 from autotune.errors import ConfigError
+from autotune.metrics.objective import Objective
 from autotune.runtime import signals
 from autotune.runtime.files import make_folder
 from autotune.runtime.locks import acquire_lock, wait_for_lock
@@ -118,25 +119,25 @@ class Study:
         folder: of the study.
         config: section `search`.
         identity: of what is searched; another one is refused.
-        metric: name of the score, which is maximized.
+        objective: the score, and whether it is maximized or minimized.
 
     Raises:
         ConfigError: the folder holds another study.
         DiskError: the file system has no locks.
     """
 
-    def __init__(self, folder: Path, config: SearchConfig, identity: str, metric: str) -> None:
+    def __init__(self, folder: Path, config: SearchConfig, identity: str, objective: Objective) -> None:
         self.folder, self._config = folder, config
         make_folder(folder / "locks")
         with turn(folder):
-            self._study = _open(folder, config)
+            self._study = _open(folder, config, objective.greater_is_better)
             attributes = self._study.user_attrs
             if attributes.get(IDENTITY, identity) != identity:
                 raise ConfigError(
                     "the folder holds a study with other settings", where=str(folder), fix="name=ANOTHER"
                 )
             if IDENTITY not in attributes:
-                self._study.set_user_attr(METRIC, metric)
+                self._study.set_user_attr(METRIC, objective.metric)
                 self._study.set_user_attr(IDENTITY, identity)
 
     def claim(self) -> Trial | None:
@@ -236,8 +237,8 @@ def turn(folder: Path) -> Iterator[None]:
         yield
 
 
-def read_rows(folder: Path) -> tuple[list[Row], str]:
-    """Returns the trials of a study, and the name of the score.
+def read_rows(folder: Path) -> tuple[list[Row], Objective]:
+    """Returns the trials of a study, and the score by which they are compared.
 
     Raises:
         ConfigError: the folder holds no study.
@@ -245,10 +246,11 @@ def read_rows(folder: Path) -> tuple[list[Row], str]:
     if not (folder / JOURNAL).is_file():
         raise ConfigError("the folder holds no study", where=str(folder), found=f"no {JOURNAL}")
     study = _open(folder, SearchConfig())
-    return _rows(study), study.user_attrs[METRIC]
+    return _rows(study), Objective(study.user_attrs[METRIC], _maximizes(study))
 
 
-def _open(folder: Path, config: SearchConfig) -> optuna.Study:
+def _open(folder: Path, config: SearchConfig, greater_is_better: bool = True) -> optuna.Study:
+    """Opens the study of a folder, which knows its direction already, or makes a new one."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     journal = str(folder / JOURNAL)
     pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
@@ -259,13 +261,18 @@ def _open(folder: Path, config: SearchConfig) -> optuna.Study:
     return optuna.create_study(
         storage=optuna.storages.JournalStorage(JournalFileBackend(journal, _SystemLock(journal))),
         study_name="autotune",
-        direction="maximize",
+        direction="maximize" if greater_is_better else "minimize",
         load_if_exists=True,
         pruner=pruner,
     )
 
 
+def _maximizes(study: optuna.Study) -> bool:
+    return study.direction is optuna.study.StudyDirection.MAXIMIZE
+
+
 def _rows(study: optuna.Study) -> list[Row]:
+    best = max if _maximizes(study) else min
     states = {
         optuna.trial.TrialState.COMPLETE: "complete",
         optuna.trial.TrialState.PRUNED: "pruned",
@@ -280,7 +287,7 @@ def _rows(study: optuna.Study) -> list[Row]:
                 state="repeated" if SAME_AS in facts else states.get(trial.state, "running"),
                 value=trial.value
                 if trial.value is not None
-                else max(trial.intermediate_values.values(), default=None),
+                else best(trial.intermediate_values.values(), default=None),
                 steps=facts.get(STEPS),
                 values=facts.get(VALUES, trial.params),
                 run=facts.get(RUN, ""),

@@ -37,7 +37,8 @@ def log_scores(scores: Scores, *, chosen: bool = False) -> None:
     """All figures of a split, then those of each class; `chosen`: the main one has chosen the checkpoint on validation."""
     remark = "  <- chooses the best checkpoint" if chosen else "  <- the main score"
     for name, value in scores.values.items():
-        logger.info("  %-24s %.4f%s", name, value, remark if name == scores.main else "")
+        mark = "" if scores.greater_is_better else "; smaller is better"
+        logger.info("  %-24s %.4f%s", name, value, f"{remark}{mark}" if name == scores.main else "")
     for name, figures in scores.per_class.items():
         shown = {"f1": 0.0, **figures}  # f1 first
         logger.info("    %-22s %s", name, "  ".join(
@@ -89,7 +90,8 @@ def _log_verdict(against: Against, scores: Scores, *, trial: bool) -> None:
     """Says whether the model is better than the best baseline; a trial run need not be."""
     low, high = against.interval
     if against.verdict == EQUAL:
-        logger.info("  the best of them is equal to the model, to within %g", TIE)
+        tie = TIE if scores.greater_is_better else TIE * against.value
+        logger.info("  the best of them is equal to the model, to within %g", tie)
     elif against.verdict == BETTER:
         logger.info("  the model is better than the best of them by %.4f (%.4f to %.4f in 95 %% of resamples)",
                     against.difference, low, high)  # fmt: skip

@@ -8,7 +8,6 @@ from typing import Any
 
 from torch import nn
 
-from autotune import registry
 from autotune.checks.machine import environment_info, installed_packages
 from autotune.checks.show import log_report
 from autotune.config.enums import CheckLevel, Precision
@@ -116,7 +115,7 @@ def _train_as_rank(config: RunConfig, plugins: Sequence[str], ranks: Ranks) -> i
         log_calibration(metrics, result.split)
         log_next_steps(folder, config, prepared.task)
         try_report(config, folder.path, prepared.rows.splits[result.split])
-        gate.require(config, folder, prepared.task.main_metric)
+        gate.require(config, folder)
         publish(folder, config)  # last, so that nothing the Hub does can cost the run
     return 0
 
@@ -128,7 +127,7 @@ def _publish_again(config: RunConfig, folder: RunFolder, ranks: Ranks) -> None:
         "see it with: autotune evaluate %s; train it again with: resume=never", shell_words(folder.path)
     )
     if not ranks.rank:
-        gate.require(config, folder, registry.task(config.task.name).main_metric)
+        gate.require(config, folder)
         publish(folder, config)
 
 
@@ -233,6 +232,7 @@ def _save(
     calibrate(
         evaluator, model, prepared.features.get("validation"), prepared.rows.splits.get("validation"), ranks
     )
+    prepared.task.fold(model)
     if ranks.rank:
         return merge_adapters(model, prepared.base, config.peft).to(trainer.accelerator.device)
     if config.peft is not None and config.peft.merge:

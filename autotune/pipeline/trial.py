@@ -12,6 +12,7 @@ from typing import Any
 from autotune.config.enums import Keep
 from autotune.config.schema import RunConfig
 from autotune.errors import Interrupted
+from autotune.metrics.objective import Objective
 from autotune.pipeline.train import PAUSED
 from autotune.run.data_record import read_training
 from autotune.run.follow import Follower
@@ -43,12 +44,12 @@ class History:
 
     Args:
         file: history.jsonl, which need not exist yet.
-        metric: name of the score.
+        objective: the score.
         config: of the run.
     """
 
-    def __init__(self, file: Path, metric: str, config: RunConfig) -> None:
-        self._follower, self._metric, self._config = Follower(file), metric, config
+    def __init__(self, file: Path, objective: Objective, config: RunConfig) -> None:
+        self._follower, self._objective, self._config = Follower(file), objective, config
         self._folder, self._training = file.parent, dict[str, Any]()
         self.steps = 0
         self.best: float | None = None
@@ -67,9 +68,10 @@ class History:
         evaluations = []
         for record in records:
             self.steps = max(self.steps, record["step"])
-            score = record.get("validation", {}).get(self._metric)
+            score = record.get("validation", {}).get(self._objective.metric)
             if score is not None:
-                self.best = score if self.best is None or last else max(self.best, score)
+                if self.best is None or last or self._objective.better(score, self.best):
+                    self.best = score
                 evaluations.append((self._percent(record), self.best))
         return evaluations
 
@@ -86,7 +88,7 @@ def run(
     config: RunConfig,
     words: Sequence[str],
     output: Path,
-    metric: str,
+    objective: Objective,
     *,
     report: Callable[[int, float], bool],
     pruned: bool,
@@ -97,7 +99,7 @@ def run(
         config: its configuration.
         words: after `autotune`, the command line that composes `config`.
         output: file for what it prints.
-        metric: name of the score.
+        objective: the score.
         report: takes the share of the schedule in percent and the best score so far; returns whether the trial stops.
         pruned: whether it was already decided that it stops.
 
@@ -105,7 +107,7 @@ def run(
         Interrupted: a signal has arrived, or the trial was interrupted for another reason; the next start resumes it.
     """
     folder = Path(config.runs, str(config.name)).expanduser()
-    history = History(folder / "history.jsonl", metric, config)
+    history = History(folder / "history.jsonl", objective, config)
     _wait_until_free(folder)
     code = 0
     if not (pruned or _is_complete(folder)):

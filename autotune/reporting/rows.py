@@ -26,8 +26,7 @@ class Rows:
         """Adds a row with its prediction."""
         gold, predicted = row.get(self._target), row["prediction"]
         if gold != predicted:
-            numbers = all(isinstance(value, int | float) for value in (gold, predicted))
-            distance = abs(gold - predicted) if numbers else 0.0
+            distance = _distance(gold, predicted)
             self._errors = largest(self._errors, (distance, number, row), ERRORS)
 
     def results(self, _: int) -> dict[str, Any]:
@@ -46,9 +45,19 @@ class Rows:
         }
 
 
+def _distance(gold: Any, predicted: Any) -> float:
+    """Returns how far two numbers are apart, of several targets together; 0 for other values."""
+    if isinstance(gold, dict) and isinstance(predicted, dict):
+        return sum(_distance(gold[name], predicted.get(name)) for name in gold)
+    numbers = all(isinstance(value, int | float) for value in (gold, predicted))
+    return float(abs(gold - predicted)) if numbers else 0.0
+
+
 def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_shown(number)}" for name, number in value.items())
     if isinstance(value, list):
         return ", ".join(map(_shown, value)) or "—"
     return shortened(str(value))

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from autotune.metrics.objective import Objective
 from autotune.reporting.plot import bar, plot
 from autotune.run.live import LiveRun
 from autotune.run.sweep_members import MemberState, SweepMember
@@ -69,7 +70,8 @@ def _values(run: LiveRun) -> Iterator[str]:
         if (value := run.newest.get(name)) is not None:
             yield f"{word(label)} {value:.4g}"
     if run.scores:
-        step, best = max(run.scores, key=lambda point: point[1])
+        objective = Objective(run.metric, run.greater_is_better)
+        step, best = objective.best(run.scores, lambda point: point[1]) or run.scores[-1]
         yield _piece(f"{run.metric} {run.scores[-1][1]:.4f} (best {best:.4f} at step {step})")
 
 

@@ -48,6 +48,8 @@ class LiveRun:
         """Step and main score of each evaluation."""
         self.metric = ""
         """Name of the main score; empty before the first evaluation."""
+        self.greater_is_better = True
+        """Whether its greater values are the better ones."""
         self._seconds, self._recent = 0.0, deque[float](maxlen=RECENT)
 
     @property
@@ -115,7 +117,7 @@ class LiveRun:
         """Takes a line of the history."""
         if "validation" in record:
             name, score = next(iter(record["validation"].items()))
-            self.metric = name
+            self.metric, self.greater_is_better = name, record.get("greater_is_better", True)
             self.scores.append((record["step"], float(score)))
             self._seconds += record.get("seconds", 0.0)
         elif "loss" in record:

@@ -20,8 +20,10 @@ from autotune.config.columns import Column
 from autotune.config.rules.trainer import min_delta
 from autotune.config.schema import DatasetConfig, RunConfig, TaskConfig
 from autotune.errors import AutotuneError, ConfigError
+from autotune.metrics.objective import Objective
 from autotune.models.spec import DEFAULT_MAX_LENGTH, Family, Head, ModelSpec
 from autotune.runtime.records import Record
+from autotune.tasks.scores import Scores as Scores
 from autotune.tasks.text_encoder import TextEncoder
 from autotune.tasks.text_encoder import chunks as chunks
 
@@ -96,44 +98,6 @@ class FeatureOutput(NamedTuple):
     """Number of the feature; the features of a row are consecutive."""
     value: Any
     """Result of `Task.predict` for the feature."""
-
-
-@dataclass
-class Scores:
-    """Metric values of one split."""
-
-    main: str
-    """Name of the metric that chooses the best checkpoint; higher is better."""
-    values: dict[str, float]
-    """Metric values by name."""
-    per_class: dict[str, dict[str, float]] = field(default_factory=dict)
-    """Precision, recall, f1 and support of each class or entity type."""
-    confusion: dict[str, dict[str, int]] = field(default_factory=dict)
-    """Number of rows by gold class, then predicted class."""
-    counts: dict[str, int] = field(default_factory=dict)
-    """Numbers of rows, entities and so on."""
-
-    @classmethod
-    def of(cls, metric: "OfflineMetric[Any]", main: str) -> "Scores":
-        """Returns the scores of the rows that were added to a metric.
-
-        Args:
-            metric: the metric.
-            main: see `Scores.main`.
-        """
-        values = metric.compute()
-        tables = (values.pop(name, {}) for name in ("per_class", "confusion", "counts"))
-        return cls(main, values, *tables)
-
-    @property
-    def best(self) -> float:
-        """Value of the main metric."""
-        return self.values[self.main]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Returns the content of metrics.json; empty tables are left out."""
-        extra = {"per_class": self.per_class, "confusion": self.confusion}
-        return {**self.values, **{name: value for name, value in extra.items() if value}}
 
 
 @dataclass(frozen=True)
@@ -221,8 +185,10 @@ class Task(ABC):
     """Supported model families and the head that each gets."""
     examples: ClassVar[Examples]
     """Models and data that messages suggest."""
-    main_metric: ClassVar[str]
-    """Name of the metric that chooses the best checkpoint; higher is better."""
+    main_metric: str
+    """Name of the metric that chooses the best checkpoint."""
+    greater_is_better: bool = True
+    """Whether its greater values are the better ones, as transformers calls it."""
     pipeline: ClassVar[str | None] = None
     """The `transformers.pipeline` that gives the same predictions as the saved model; None if there is none."""
     problem_type: ClassVar[str] = "single_label_classification"
@@ -230,6 +196,7 @@ class Task(ABC):
 
     def __init__(self, config: Any, base: ModelSpec, facts: dict[str, Any]) -> None:
         self.config, self.base, self.facts = config, base, facts
+        self.main_metric, self.greater_is_better = self.objective_of(config)
         self.tokenizer = base.tokenizer
         self.encoder = TextEncoder(base.tokenizer)
         if config.max_length is not None and config.max_length > base.max_length:
@@ -241,6 +208,26 @@ class Task(ABC):
                 f"model.max_length={config.max_length}",
             )
         self.max_length: int = config.max_length or min(DEFAULT_MAX_LENGTH, base.max_length)
+
+    @classmethod
+    def objective_of(cls, config: Any) -> Objective:
+        """Returns the main metric and its direction; a task may let its section of the configuration choose them."""
+        return Objective(cls.main_metric, cls.greater_is_better)
+
+    @property
+    def objective(self) -> Objective:
+        """The main metric and its direction."""
+        return Objective(self.main_metric, self.greater_is_better)
+
+    def row_objective(self) -> Objective:
+        """Returns the figure by which single rows of two runs are compared: the main one, unless it needs several rows."""
+        return self.objective
+
+    def fold(self, model: "nn.Module") -> None:
+        """Writes into the last layer of a trained model what turns its outputs into predictions. By default nothing.
+
+        Called once, before the model is saved; changes `facts` where predictions are made otherwise from then on.
+        """
 
     @classmethod
     def rules(cls, config: RunConfig) -> Iterator[AutotuneError]:
@@ -390,4 +377,4 @@ def score(task: Task, rows: "Iterable[Row]", predictions: Iterable[Prediction]) 
     for row, prediction in zip(rows, predictions, strict=True):
         reference, answer = task.to_metric_inputs(row, prediction)
         metric.add(reference=reference, prediction=answer)
-    return Scores.of(metric, task.main_metric)
+    return Scores.of(metric, task.objective)

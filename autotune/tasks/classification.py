@@ -38,7 +38,7 @@ from autotune.tasks.base import (
     chunks,
     rows_beyond_window,
 )
-from autotune.tasks.overlap import overlap
+from autotune.tasks.overlap import windows_of_texts
 from autotune.tasks.windows import windows
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class TextClassification(Task):
         super().__init__(config, base, facts)
         self.ids = {name: number for number, name in enumerate(facts["labels"])}
         self.weights = [1.0] * len(self.ids)
-        if config.class_weights is ClassWeights.balanced:
+        if getattr(config, "class_weights", None) is ClassWeights.balanced:
             counts = facts["counts"]
             total = sum(counts.values())
             self.weights = [total / (len(counts) * max(1, counts[name])) for name in facts["labels"]]
@@ -120,14 +120,7 @@ class TextClassification(Task):
         yield from super().rules(config)
         task, labels = config.task, config.dataset.labels
         if isinstance(task, ClassificationConfig):
-            yield from overlap(config, task.overlap)
-            if task.overlap is not None and task.on_overflow is not Overflow.window:
-                yield ConfigError(
-                    "only windows overlap",
-                    where="task.overlap",
-                    found=f"{task.overlap} with task.on_overflow={task.on_overflow}",
-                    fix="task.overlap=null, or task.on_overflow=window",
-                )
+            yield from windows_of_texts(config, task.overlap, task.on_overflow)
         if labels is not None and len(labels) > 2 and getattr(task, "tune_threshold", False):
             yield _not_binary(labels)
         if labels is not None and len(labels) == 1:
@@ -221,10 +214,14 @@ class TextClassification(Task):
                         "input_ids": self.encoder.wrap(ids[start:end]),
                         "length": len(ids) + self.encoder.num_special_tokens,
                         "lost": lost if self.config.on_overflow is Overflow.truncate and index == 0 else 0,
-                        "label": self.ids.get(row.get("label"), -1),
+                        "label": self.target(row),
                         "weight": 1 / len(spans),
                     }
                 number += 1
+
+    def target(self, row: Row) -> Any:
+        """Returns what `collate` gets as `label` of a row: the id of its class, -1 if it is unknown."""
+        return self.ids.get(row.get("label"), -1)
 
     def length_report(self, rows: "Dataset", features: "Dataset") -> LengthReport:
         """Counts the tokens after the first window; reading in windows loses none of them."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from autotune.config.enums import Overflow
 from autotune.config.rules.model import max_input_length
 from autotune.config.schema import RunConfig
 from autotune.errors import AutotuneError, ConfigError
@@ -19,4 +20,16 @@ def overlap(config: RunConfig, value: int | None) -> Iterator[AutotuneError]:
             where="task.overlap",
             found=str(value),
             fix=f"task.overlap={max(1, window // 4)}",
+        )
+
+
+def windows_of_texts(config: RunConfig, value: int | None, on_overflow: Overflow) -> Iterator[AutotuneError]:
+    """Yields the errors in `task.overlap` of tasks that read a long text in windows, or not."""
+    yield from overlap(config, value)
+    if value is not None and on_overflow is not Overflow.window:
+        yield ConfigError(
+            "only windows overlap",
+            where="task.overlap",
+            found=f"{value} with task.on_overflow={on_overflow}",
+            fix="task.overlap=null, or task.on_overflow=window",
         )

@@ -14,6 +14,7 @@ from autotune.config.enums import Guard, Keep
 from autotune.config.schema import CheckpointConfig
 from autotune.errors import ConfigError, Interrupted, listing
 from autotune.models.adapters import load_trainable_state, trainable_state
+from autotune.models.weights import SINGLE_LABEL
 from autotune.run.checkpoints import read_tensors
 from autotune.run.folder import RunFolder
 from autotune.runtime import signals
@@ -101,7 +102,7 @@ class Fit:
         self._warmup = warmup_steps(self.config, trainer.total_steps)
         self.monitor = TrainingMonitor(
             guard,
-            labels=len(trainer.task.labels() or ()),
+            labels=len(trainer.task.labels() or ()) if trainer.task.problem_type == SINGLE_LABEL else 0,
             per_epoch=steps_per_epoch,
             scaled=trainer.accelerator.scaler is not None,
             warmup=self._warmup,
@@ -255,9 +256,12 @@ class Fit:
         signs = predicts_one_class(scores)
         mean = {"train_loss": fmean(self._losses)} if self._losses else {}
         record = {"step": step, "epoch": epoch, **mean, "validation": scores.values, "seconds": seconds}
-        self.folder.append_history(record | ({"guessing": signs} if signs else {}))
+        direction = {} if scores.greater_is_better else {"greater_is_better": False}
+        self.folder.append_history(record | direction | ({"guessing": signs} if signs else {}))
         self._keep_loss(record)
-        better = state.best is None or scores.best > state.best + self.config.min_delta
+        better = state.best is None or scores.objective.better(
+            scores.best, state.best, by=self.config.min_delta
+        )
         loss = "".join(f"loss {value:.4f}, " for value in mean.values())
         logger.info(
             "epoch %.3g, step %d/%d: %svalidation %s %.4f%s",

@@ -25,6 +25,7 @@ class ValidationRecord(Record):
     step: int
     validation: dict[str, float | None]
     guessing: list[str] = []
+    greater_is_better: bool = True
 
 
 class AnomalyRecord(Record):

@@ -30,7 +30,7 @@ def test_a_clean_run_has_no_warning_and_loads_no_weights(check, reviews, vocabul
 
 
 def test_the_samples_pass_the_strict_check(check):
-    for task in ("sentiment", "ner", "summarization"):
+    for task in ("sentiment", "ner", "summarization", "classification", "ordinal", "regression"):
         assert check(f"task={task}", "check=strict").code == 0
 
 

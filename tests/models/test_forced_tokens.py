@@ -87,7 +87,7 @@ def test_summaries_that_only_the_search_would_end_are_told(opened, tmp_path):
         metric.add(reference=row["summary"], prediction=prediction["prediction"])
         metric.state.add_extra(prediction)
     guards = TrainingMonitor(Guard.warn, labels=0, per_epoch=9, scaled=False)
-    assert [one.trouble for one in guards.validated(9, Scores.of(metric, task.main_metric))] == [
+    assert [one.trouble for one in guards.validated(9, Scores.of(metric, task.objective))] == [
         "summaries without end"
     ]
 

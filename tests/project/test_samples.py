@@ -14,6 +14,8 @@ from tests.support import ROOT
 
 SAMPLES = ROOT / "autotune" / "assets" / "samples"
 TASKS = ("sentiment", "ner", "summarization")
+SMALL = ("classification", "ordinal", "regression")
+ALL = (*TASKS, *SMALL)
 SPLITS = ("train", "validation", "test")
 ENTITIES = {"PESSOA", "LOCAL", "ORGANIZACAO", "TEMPO"}
 
@@ -42,12 +44,13 @@ def test_the_generator_writes_the_same_bytes_again(generator, tmp_path):
     generator.main(tmp_path)
     written = {str(file.relative_to(tmp_path)): file.read_bytes() for file in tmp_path.rglob("*.jsonl")}
     shipped = {str(file.relative_to(SAMPLES)): file.read_bytes() for file in SAMPLES.rglob("*.jsonl")}
-    assert len(shipped) == len(TASKS) * len(SPLITS)
+    assert len(shipped) == len(ALL) * len(SPLITS)
     assert written == shipped
 
 
 def test_the_samples_are_small():
-    assert sum(file.stat().st_size for file in SAMPLES.rglob("*")) < 600_000
+    assert sum(file.stat().st_size for file in SAMPLES.rglob("*")) < 700_000
+    assert all(sum(file.stat().st_size for file in (SAMPLES / task).iterdir()) < 40_000 for task in SMALL)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -57,7 +60,7 @@ def test_there_are_enough_rows_to_learn_from_and_to_score(task):
     assert sizes[1:] == [80, 120]
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ALL)
 def test_every_row_has_its_own_id_and_normal_text(task):
     for split in SPLITS:
         rows = read(task, split)
@@ -68,13 +71,13 @@ def test_every_row_has_its_own_id_and_normal_text(task):
         assert not any(mark in text_of(row) for row in rows for mark in ("{", "}", "  "))
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ALL)
 def test_the_texts_are_full_of_accents(task):
     letters = {letter for row in read(task, "train") for letter in text_of(row).lower()}
     assert set("ãõçéêíóôúàáâ") - letters <= set("õôàâ")
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ALL)
 def test_no_row_nearly_repeats_one_of_another_split(task, generator):
     found = {split: [generator.triples(row) for row in read(task, split)] for split in SPLITS}
     for one, other in combinations(SPLITS, 2):

@@ -66,11 +66,20 @@ def masked(text: str) -> str:
 
 def _example(row: dict[str, Any], target: str) -> Example:
     labels = [row[target], row["prediction"]]
-    if isinstance(labels[0], list):
+    if isinstance(labels[0], list) and "tokens" in row:
         labels = [_entities(row["tokens"], tags) for tags in labels]
-    texts = [str(row.get("text", row["id"])), *map(str, labels)]
+    texts = [str(row.get("text", row["id"])), *map(_shown, labels)]
     # Mask before truncating: half of a phone number would not match its pattern.
     return Example(*(_truncated(masked(text)) for text in texts))
+
+
+def _shown(value: Any) -> str:
+    """Returns a gold value or a prediction as text: numbers with few digits, those of several targets by name."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return "; ".join(f"{name} {_shown(number)}" for name, number in value.items())
+    return str(value)
 
 
 def _entities(words: list[str], tags: list[str]) -> str:

@@ -40,6 +40,10 @@ METHODS = {"lora": "LoRA", "dora": "DoRA", "rslora": "rsLoRA", "ia3": "(IA)³"}
 BASELINES = {
     "majority class": "classe mais frequente",
     "TF-IDF + logistic regression": "TF-IDF + regressão logística",
+    "median class": "classe mediana",
+    "mean of train": "média de train",
+    "median of train": "mediana de train",
+    "TF-IDF + ridge regression": "TF-IDF + regressão ridge",
     "gazetteer of train": "lista das entidades de train",
     "linear tagger": "etiquetador linear",
     "first sentences": "primeiras frases",
@@ -85,6 +89,7 @@ def render(facts: Facts, model: str, *, adapter_only: bool) -> str:
         "model": model,
         "title": _title(facts, model),
         "adapter_only": adapter_only,
+        "is_regression": "means" in facts.saved["facts"],
         "pipeline": HEADS[Head(head)].pipeline_tag,
         "usage": block(_usage(facts, model, adapter_only=adapter_only), "python"),
         "figures": _score_rows(facts),

@@ -11,7 +11,7 @@ from tests.support.forks import forks
 HERE = Path(__file__).parent
 TEXTS = ["bom dia", "mau dia", "bom café", "mau café", "bom céu", "mau céu"] * 4
 DATA = {
-    "regression": [{"text": text, "label": "4,5" if "bom" in text else 1} for text in TEXTS],
+    "grades": [{"text": text, "label": "4,5" if "bom" in text else 1} for text in TEXTS],
     "topics": [{"text": text, "label": [word for word in text.split() if word != "mau"]} for text in TEXTS],
 }
 DATA["topics"][0]["label"] = []
@@ -30,7 +30,7 @@ def words(tmp_path: Path, name: str, file: Path) -> list[object]:
             "trainer.micro_batch_tokens=512", "report=html"]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "apply"), [("regression", "none"), ("topics", "sigmoid")])
+@pytest.mark.parametrize(("name", "apply"), [("grades", "none"), ("topics", "sigmoid")])
 def test_a_task_with_figures_columns_and_a_problem_type_of_its_own_finishes(tmp_path, name, apply):
     plugin = HERE / f"{name}.py"
     done = forks().start(*words(tmp_path, name, plugin), cwd=tmp_path).ended()
@@ -38,7 +38,7 @@ def test_a_task_with_figures_columns_and_a_problem_type_of_its_own_finishes(tmp_
     assert "Hub" not in done.stdout + done.stderr
     assert "proof: transformers.pipeline answers the same" in done.stdout
     report = (tmp_path / "runs" / "r" / "report.html").read_text(encoding="utf-8")
-    assert ("bias" in report) == (name == "regression")
+    assert ("bias" in report) == (name == "grades")
     assert "bom dia" in report or "mau dia" in report or "café" in report or "céu" in report
     folder = tmp_path / "runs" / "r" / "model"
     metadata = (folder / "README.md").read_text(encoding="utf-8").split("---")[1]
@@ -71,9 +71,9 @@ REPLACED = {
 def test_what_a_plug_in_raises_is_its_own(tmp_path, what):
     code, raised, where = FAULTS[what]
     file = tmp_path / "minha.py"
-    whole = (HERE / "regression.py").read_text(encoding="utf-8")
+    whole = (HERE / "grades.py").read_text(encoding="utf-8")
     file.write_text(code or whole.replace(*REPLACED[what]), encoding="utf-8")
-    done = forks().start(*words(tmp_path, "regression", Path("minha.py")), cwd=tmp_path).ended()
+    done = forks().start(*words(tmp_path, "grades", Path("minha.py")), cwd=tmp_path).ended()
     said = done.stdout + done.stderr
     assert done.returncode == 2 and "bug in autotune" not in said
     assert "error in plugin" in said and "minha.py" in said and raised in said and where in said
@@ -81,7 +81,7 @@ def test_what_a_plug_in_raises_is_its_own(tmp_path, what):
 
 
 def test_a_number_that_is_none_is_refused_with_its_row(tmp_path):
-    asked = words(tmp_path, "regression", HERE / "regression.py")
+    asked = words(tmp_path, "grades", HERE / "grades.py")
     rows = [{"text": "a", "label": 1}, {"text": "b", "label": "muito"}]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     done = forks().start(*asked, cwd=tmp_path).ended()

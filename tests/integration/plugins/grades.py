@@ -51,18 +51,18 @@ class ErrorMetric(OfflineMetric):
 
 
 @dataclass
-class RegressionConfig(Sentiment.Config):
+class GradesConfig(Sentiment.Config):
     """As sentiment's."""
 
-    name: str = "regression"
+    name: str = "grades"
 
 
 @register
-class Regression(Sentiment):
+class Grades(Sentiment):
     """text -> number."""
 
-    name = "regression"
-    Config = RegressionConfig
+    name = "grades"
+    Config = GradesConfig
     columns = (Column("text", Kind.text), Column("label", Kind.number, target=True))
     main_metric = "neg_mae"
     problem_type = "regression"
