@@ -38,6 +38,7 @@ NOT_IDENTITY = (
 """Keys that do not affect the result: two configurations that differ only in these are the same run."""
 ADDED_LATER = (
     ("dataset", "label_fixes", None), ("task", "calibrate", "none"), ("task", "tune_threshold", False),
+    ("model", "trim_vocabulary", False),
 )  # fmt: skip
 """Section, key and default of keys that older versions lacked: at their default they do not change the name of a run."""
 EXPECTED: Mapping[str, tuple[str, Callable[[str], str]]] = {
