@@ -119,13 +119,9 @@ def choose_tokens(
     for number, token in spelling.tokens():
         bare = spelling.without_mark(token)
         characters = spelling.read(bare)
-        # A token over several words would be missing in the words one by one.
-        if (
-            len(characters) <= 1
-            or spelling.blank in bare
-            or BYTE.fullmatch(token)
-            or all(map(is_common, characters))
-        ):
+        # A token with a blank or line break in it would not be part of any word.
+        spans_words = spelling.blank in bare or any(map(str.isspace, characters))
+        if len(characters) <= 1 or spans_words or BYTE.fullmatch(token) or all(map(is_common, characters)):
             kept.add(number)
         else:
             rare.setdefault(bare, []).append(number)

@@ -1,7 +1,7 @@
 """Measures `model.trim_vocabulary` on a random model of the size of XLM-R base, with a made-up vocabulary of 250,000 tokens.
 
-`python -m scripts.benchmarks.trimming FOLDER` writes the model (1.1 GB) and a run into FOLDER, and prints what `autotune plan`
-measures with the whole and with the trimmed vocabulary.
+`PYTHONPATH=scripts python -P -m benchmarks.trimming FOLDER` writes the model (1.1 GB) and tables into FOLDER, and prints what
+`autotune plan` measures with the whole and with the trimmed vocabulary.
 """
 
 import json

@@ -26,7 +26,7 @@ def test_it_is_refused_where_it_cannot_be_done(words, fix):
 
 
 def test_a_trimmed_run_is_another_run_and_older_runs_keep_their_names():
-    (whole, _), (named, _), (trimmed, _) = (
+    (whole,), (named,), (trimmed,) = (
         compose([*BASE, *word]) for word in ([], ["model.trim_vocabulary=false"], [TRIM])
     )
     assert whole.name == named.name != trimmed.name

@@ -237,7 +237,7 @@ def test_configs_name_the_same_tokens(built, kind):
     assert names[0] == names[1] and len(names[0]) > 4
 
 
-@pytest.mark.parametrize("kind", BUILD)
+@pytest.mark.parametrize("kind", ["mbert", "mt5", "qwen3"])
 def test_the_same_texts_give_the_same_files(built, kind, tmp_path):
     base, _ = built(kind)
     contents = []
@@ -356,7 +356,7 @@ MIXED = st.lists(
 
 
 @pytest.mark.parametrize("kind", ["xlm_roberta", "mbert", "qwen3", "llama"])
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True)
 @given(texts=st.lists(MIXED, min_size=1, max_size=6))
 def test_any_text_of_the_run_keeps_its_tokens(built, kind, texts):
     base, _ = built(kind)
