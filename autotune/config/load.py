@@ -39,7 +39,7 @@ NOT_IDENTITY = (
 """Keys that do not affect the result: two configurations that differ only in these are the same run."""
 ADDED_LATER = (
     ("dataset", "label_fixes", None), ("dataset", "fold", None), ("task", "calibrate", "none"), ("task", "tune_threshold", False),
-    ("trainer", "keep", "best"),
+    ("trainer", "keep", "best"), ("model", "trim_vocabulary", False),
 )  # fmt: skip
 """Section, key and default of keys that older versions lacked: at their default they do not change the name of a run."""
 EXPECTED: Mapping[str, tuple[str, Callable[[str], str]]] = {

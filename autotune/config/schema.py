@@ -165,6 +165,9 @@ class ModelConfig(Strict):
     """Arguments of the tokenizer that its repository lacks: {do_lower_case: false}."""
     max_length: OptionalPositive = None
     """Longest input of the model in tokens, if its configuration does not say."""
+    trim_vocabulary: bool = False
+    """Removes the tokens that texts like those of the run cannot use, and their embeddings: for multilingual models, half of
+    whose weights are tokens of other scripts. Texts in the run's letters are tokenized as before."""
     allow_pickle: bool = False
     """Reads weights that exist only as pytorch_model.bin (through torch's weights_only reader)."""
     learning_rate: Annotated[float, Field(gt=0)] = 5e-5

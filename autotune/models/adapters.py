@@ -24,6 +24,7 @@ from autotune.models.base import AUTO_CLASS
 from autotune.models.parts import divided_like, whole
 from autotune.models.repository import quiet, translate_errors
 from autotune.models.spec import HEADS, Head, ModelSpec
+from autotune.models.trimming import trim_model, whole_config
 
 if TYPE_CHECKING:
     import peft
@@ -235,12 +236,13 @@ def merge_adapters(model: nn.Module, base: ModelSpec, config: PeftConfig | None)
         plain = type(low_precision).from_pretrained(
             base.path,
             revision=base.revision,
-            config=plain_config,
+            config=whole_config(plain_config, base.trimming),
             dtype=torch.float32,
             trust_remote_code=False,
             use_safetensors=None,
             ignore_mismatched_sizes=True,
         )
+        trim_model(plain, base.trimming)
         return _merge_in_place(peft.PeftModel.from_pretrained(plain, folder))
 
 

@@ -20,6 +20,14 @@ class Origin(Record):
     license: str | None = None
 
 
+class Vocabulary(Record):
+    """Sizes of a trimmed vocabulary."""
+
+    tokens: Annotated[int, Field(gt=0)]
+    of: Annotated[int, Field(gt=0)]
+    """Tokens of the base model."""
+
+
 class SavedModelRecord(Record):
     """Fields of autotune.json that loading the model needs."""
 
@@ -27,3 +35,5 @@ class SavedModelRecord(Record):
     head: Annotated[Head, Field(strict=False)]
     max_length: Annotated[int, Field(gt=0)]
     quantization: Annotated[Quantization, Field(strict=False)]
+    vocabulary: Vocabulary | None = None
+    """Of a model with a trimmed vocabulary."""

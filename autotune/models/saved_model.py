@@ -85,6 +85,7 @@ def _save_model(
         "head": str(_head(plain)),
         "max_length": base.max_length,
         "quantization": str(quantization),
+        **_vocabulary(base),
         **extra,
     }
     (partial / RECORD).write_text(json.dumps(record, ensure_ascii=False, indent=2) + "\n", "utf-8")
@@ -95,6 +96,13 @@ def _save_model(
             (partial / file).write_text(redact(text), "utf-8")
     follow_umask(*partial.glob("*.safetensors"))
     replace_folder(partial, folder)
+
+
+def _vocabulary(base: ModelSpec) -> dict[str, Any]:
+    """Returns the sizes of a trimmed vocabulary and of the base model's, for autotune.json."""
+    if base.trimming is None:
+        return {}
+    return {"vocabulary": {"tokens": len(base.trimming.kept), "of": base.trimming.original_rows}}
 
 
 def save_adapter(model: nn.Module, base: ModelSpec, folder: Path) -> None:

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
@@ -52,6 +54,21 @@ HEADS: Mapping[Head, HeadInfo] = {
 """The only table of heads: add a new head here."""
 
 
+@dataclass(frozen=True, eq=False)
+class Trimming:
+    """The tokens that a trimmed vocabulary keeps."""
+
+    kept: "NDArray[np.int64]"
+    """Id of each token in the base model: (tokens,), ascending."""
+    original_rows: int
+    """Rows of the base model's embedding table."""
+
+    @cached_property
+    def new_ids(self) -> dict[int, int]:
+        """New id of each id that is kept."""
+        return {int(old): new for new, old in enumerate(self.kept)}
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """Everything about a base model except its weights."""
@@ -67,6 +84,8 @@ class ModelSpec:
     family: Family
     max_length: int
     """Longest input in tokens, special tokens included."""
+    trimming: Trimming | None = None
+    """How `config` and `tokenizer` differ from those in `path`, whose weights are read with the whole vocabulary."""
 
 
 def pad(sequences: Sequence[Sequence[int]], value: int, *, left: bool = False) -> "Tensor":

@@ -21,6 +21,7 @@ from autotune.models.adapters import (
 from autotune.models.base import AUTO_CLASS
 from autotune.models.repository import pickled_weights_error, quiet, translate_errors
 from autotune.models.spec import Head, ModelSpec
+from autotune.models.trimming import trim_model, whole_config
 
 logger = logging.getLogger(__name__)
 
@@ -166,7 +167,7 @@ def _reuse_or_reset_classifier(layer: nn.Linear, own_labels: list[str] | None, l
 def read_weights(
     base: ModelSpec, head: Head, config: PretrainedConfig, *, allow_pickle: bool, **arguments: Any
 ) -> tuple[Any, dict[str, Any]]:
-    """Reads the model in float32; returns it with transformers' report of what was loaded.
+    """Reads the model in float32, with the vocabulary of `base`; returns it with transformers' report of what was loaded.
 
     Raises:
         ModelError: no readable weights.
@@ -177,7 +178,7 @@ def read_weights(
             model, report = AUTO_CLASS[head].from_pretrained(
                 base.path,
                 revision=base.revision,
-                config=config,
+                config=whole_config(config, base.trimming),
                 trust_remote_code=False,
                 use_safetensors=None if allow_pickle else True,
                 ignore_mismatched_sizes=True,
@@ -188,6 +189,7 @@ def read_weights(
         if allow_pickle or error.found is None or "safetensors" not in error.found:
             raise
         raise pickled_weights_error(base.name) from error
+    trim_model(model, base.trimming)
     return model, report
 
 

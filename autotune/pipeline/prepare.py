@@ -6,7 +6,7 @@ Each stage runs if those that it needs succeeded, so all errors are reported tog
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -39,6 +39,7 @@ from autotune.models.base import open_base
 from autotune.models.packing import refuse_packing
 from autotune.models.repository import refuse_absent_weights
 from autotune.models.spec import ModelSpec
+from autotune.models.trimming import trim_vocabulary
 from autotune.models.weights import build_meta_model, load_model
 from autotune.pipeline.bundled import Bundle, open_bundle
 from autotune.publishing.target import find, offline, tag_taken
@@ -142,6 +143,7 @@ def run_preflight(config: RunConfig, cache: Path) -> PreflightState:
         (Area.data, _read),
         (Area.labels, _fit_labels),
         (Area.model, _open),
+        (Area.model, _trim_vocabulary),
         (Area.model, _find_weights),
         (Area.configuration, _resolve_precision),
         (Area.labels, _try_metric),
@@ -212,6 +214,26 @@ def _open(state: PreflightState) -> None:
         state.cache,
         state.bundle.model if state.bundle is not None else None,
     )
+
+
+def _trim_vocabulary(state: PreflightState) -> None:
+    """Removes the tokens that the texts do not need; the weights are trimmed when they are read."""
+    config, base, rows = state.config, state.base, state.rows
+    if not config.model.trim_vocabulary or base is None or rows is None:
+        return
+    task_class = registry.task(config.task.name)
+    prompts = [value for value in vars(config.task).values() if isinstance(value, str)]
+
+    def texts() -> Iterator[str]:
+        yield from prompts
+        for data in rows.splits.values():
+            yield from filter(None, task_class.texts(data))
+
+    state.base = trim_vocabulary(base, texts, config.dataset.language)
+    assert state.base.trimming is not None, "the vocabulary was trimmed"
+    tokens, of = len(state.base.trimming.kept), state.base.trimming.original_rows
+    state.report.figures["vocabulary"] = {"tokens": tokens, "of": of}
+    state.report.add([note(Area.model, f"the vocabulary is trimmed to {tokens} of {of} tokens")])
 
 
 def _find_weights(state: PreflightState) -> None:

@@ -133,6 +133,23 @@ def tiny_model_keys(config: RunConfig) -> Iterator[AutotuneError]:
         )
 
 
+def trimming(config: RunConfig) -> Iterator[AutotuneError]:
+    """Checks that the vocabulary can be trimmed to the texts of the run."""
+    if not config.model.trim_vocabulary:
+        return
+    problems = (
+        (config.model.tiny is not None, "a tiny model has only tokens of its own training texts",
+         "model.trim_vocabulary=false"),
+        (config.dataset.streaming, "a vocabulary is trimmed to all texts, and these are read while training",
+         "dataset.streaming=false"),
+        (config.peft is not None and not config.peft.merge,
+         "the adapter alone would be loaded onto the base model, whose vocabulary is whole", "peft.merge=true"),
+    )  # fmt: skip
+    for applies, problem, fix in problems:
+        if applies:
+            yield ConfigError(problem, where="model.trim_vocabulary", found="true", fix=fix)
+
+
 def lengths(config: RunConfig) -> Iterator[AutotuneError]:
     """Checks that inputs are not longer than the model allows."""
     stated, limit = config.model.max_length, max_input_length(config)
