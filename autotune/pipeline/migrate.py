@@ -17,7 +17,7 @@ from autotune.config.proposals import proposal
 from autotune.config.rules.hub import slug
 from autotune.errors import ConfigError, format_text_override, hydra_quote, raise_all, shell_words
 from autotune.pipeline.outputs import refuse_input
-from autotune.runtime.files import OUTPUT, atomic_write, make_folder, scratch
+from autotune.runtime.files import OUTPUT, atomic_write, disk_errors, scratch
 from autotune.runtime.language import Pieces
 from autotune.runtime.places import config_folder
 
@@ -65,7 +65,8 @@ def migrate(name: str, output: str | None, task: str | None, *, force: bool) -> 
         f"#   {command}\n"
     )
     _check(text, target.stem, migration.values.get("dataset.path"))
-    make_folder(target.parent)
+    with disk_errors(target, elsewhere=OUTPUT):
+        target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(target, elsewhere=OUTPUT) as file:
         file.write(text.encode("utf-8"))
     for line in _account(migration, target, command):

@@ -13,7 +13,7 @@ CUT = (
     "texts beyond the limit are read in overlapping windows; as {tool} cut them: task.max_length={length} "
     "task.on_overflow=truncate"
 )
-LENGTH = "the limit is what the model takes, 512 tokens at most; {tool} stopped at {length}: task.max_length={length}"
+LENGTH = "the limit is what the model takes, 512 tokens at most; {tool} stopped at {length}: task.max_length={length2}"
 WORDS = "entities are scored over whole words, and every word is scored; {tool} scored {units}, so its F1 is another figure"
 PIECES, UNCUT_WORDS = "word pieces", "the words that were not cut off"
 ROUGE = (
@@ -41,7 +41,7 @@ def describe_changes(migration: Migration) -> list[str]:
     changes = [BEST_BY_SCORE.format(metric=task.main_metric, old=BY_LOSS if autotrain else LAST)]
     length = migration.value("max_length")
     if not migration.stated("max_length") and length is not None:
-        changes.append(LENGTH.format(tool=tool, length=length))
+        changes.append(LENGTH.format(tool=tool, length=length, length2=length))
     if not summaries:
         windows = WINDOWS if Kind.words in kinds or length is None else CUT
         changes.append(windows.format(tool=tool, length=length))

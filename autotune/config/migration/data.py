@@ -9,12 +9,15 @@ from autotune.config.enums import Format
 from autotune.config.formats import READABLE
 from autotune.config.migration import names
 from autotune.config.migration.migration import Migration
+from autotune.config.migration.old_run import DATA
 from autotune.errors import AutotuneError, ConfigError
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 WITH_CONFIG = re.compile(r"(?:([^:\[\]]+):)?(.+)")
 """A split of AutoTrain, perhaps behind the configuration of a data set on the Hub."""
 AUTOTRAIN_COLUMN = "autotrain_"
+SAVED = ("dataset_dict.json", "dataset_info.json")
+"""Files of which a folder has one that save_to_disk has written."""
 VALID_FRACTION = 0.2
 """Share of train that AutoTrain makes validation of, for local files."""
 
@@ -34,7 +37,7 @@ PLAIN_FILES = (
 )
 GUESSED = (
     "the scripts guessed columns that the file does not name; here these are called {input} and {target}, or "
-    "dataset.columns.{input}=NAME"
+    "dataset.columns.{name}=NAME"
 )
 PAIRS = "two text columns are read as a pair of texts, not joined"
 OWN_NAMES = "autotune knows the names of splits and columns in an AutoTrain project"
@@ -88,7 +91,8 @@ def _place(migration: Migration, name: str) -> Path | None:
         ))  # fmt: skip
         return None
     path, found = locate(text, migration)
-    if found is None and HUB_ID.fullmatch(path) and suffix_of(Path(path)) not in READABLE:
+    local = found is not None or suffix_of(Path(path)) in READABLE or Path(path).name == DATA
+    if not local and HUB_ID.fullmatch(path):
         migration.move(name, {"dataset.path": path}, {"dataset": "hub"})
         if "/" not in path:  # the old names of the Hub, most of which are loading scripts
             migration.changes.append(PLAIN_FILES)
@@ -104,6 +108,8 @@ def _place(migration: Migration, name: str) -> Path | None:
 
 def _form(path: Path, train: str) -> str | None:
     """Returns the option of `dataset` for a file, or a folder with a file for train; None if it is unknown."""
+    if path.name == DATA or any((path / name).is_file() for name in SAVED):
+        return Format.arrow.value
     if path.is_dir():
         files = [path / f"{train}{suffix}" for suffix in (".csv", ".jsonl")]
         path = next((file for file in files if file.is_file()), path)
@@ -169,7 +175,7 @@ def _columns(migration: Migration) -> None:
     target_role = next(column.role for column in columns if column.target)
     texts = (migration.text("text") or "").split(",") if migration.value("text") is not None else []
     if migration.run.tool == names.SCRIPTS and not (texts and migration.value("target") is not None):
-        migration.changes.append(GUESSED.format(input=input_role, target=target_role))
+        migration.changes.append(GUESSED.format(input=input_role, target=target_role, name=input_role))
     if texts and not texts[0].startswith(AUTOTRAIN_COLUMN):
         roles = {input_role: texts[0].strip()}
         if len(texts) > 1:
@@ -186,7 +192,10 @@ def _columns(migration: Migration) -> None:
 
 
 def _move_columns(migration: Migration, name: str, roles: dict[str, str]) -> None:
-    migration.move(name, {f"dataset.columns.{role}": column for role, column in roles.items()})
+    if not migration.stated(*name.split()):
+        roles = {role: column for role, column in roles.items() if role != column}
+    if roles:
+        migration.move(name, {f"dataset.columns.{role}": column for role, column in roles.items()})
     for role, column in roles.items():
         if column == role:
             del migration.values[f"dataset.columns.{role}"]
