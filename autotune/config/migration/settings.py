@@ -67,16 +67,12 @@ def _model(migration: Migration) -> None:
         migration.errors.append(ConfigError("no base model is named", where=migration.run.file.where(key),
                                             fix=f"{key}: neuralmind/bert-base-portuguese-cased"))  # fmt: skip
         return
-    models = _shipped_models()
-    # The Hub's old names have no owner.
-    full = next(
-        (model for model in models if "/" not in name and model.rpartition("/")[2] == name.lower()), name
-    )
-    option = models.get(full.lower())
+    path, found = locate(name, migration)
+    option = None if found is not None else _shipped_option(name)
     if option is not None:
         migration.move("model", {}, {"model": option})
     else:
-        migration.move("model", {"model.name_or_path": locate(name, migration)[0]}, {"model": "custom"})
+        migration.move("model", {"model.name_or_path": path}, {"model": "custom"})
     if migration.value("revision") is not None:
         revision = migration.text("revision")
         migration.move("revision", {"model.revision": None if revision == "main" else revision})
@@ -85,20 +81,36 @@ def _model(migration: Migration) -> None:
         migration.move("lang", {"model.tokenizer_kwargs": {"src_lang": language, "tgt_lang": language}})
 
 
+def _shipped_option(name: str) -> str | None:
+    """Returns the shipped option of a base model; old names of the Hub have no owner."""
+    models, name = _shipped_models(), name.lower()
+    return next(
+        (
+            option
+            for model, option in models.items()
+            if name == (model if "/" in name else model.rpartition("/")[2])
+        ),
+        None,
+    )
+
+
 @cache
 def _shipped_models() -> dict[str, str]:
     """Returns the shipped option of each base model, by its Hub id in lower case: an option knows the model's quirks."""
     options: dict[str, str] = {}
     for file in sorted((config_folder() / "model").glob("*.yaml")):
-        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-        options.setdefault(str(values.get("name_or_path", "")).lower(), file.stem)
+        name = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("name_or_path")
+        if name not in (None, "???"):
+            options.setdefault(str(name).lower(), file.stem)
     return options
 
 
 def _numbers(migration: Migration) -> None:
     for name, (key, whole) in NUMBERS.items():
         if migration.value(name) is not None:
-            migration.move(name, {key: migration.number(name, whole=whole)})
+            number = migration.number(name, whole=whole)
+            # In transformers, a norm of 0 means no clipping.
+            migration.move(name, {key: None if name == "max_grad_norm" and number == 0 else number})
     for name, key in SWITCHES.items():
         if migration.value(name) is not None:
             migration.move(name, {key: migration.switch(name)})
