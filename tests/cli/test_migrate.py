@@ -10,6 +10,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from autotune import registry
 from autotune.cli.main import main
 from autotune.config.compose import compose
+from autotune.config.keys import keys
 from tests.support.forks import forks
 
 TINY = ("model.name_or_path=null", "model.tiny=auto", "trainer.precision=auto")
@@ -365,6 +366,15 @@ def test_arguments_of_the_example_scripts_convert_and_compose(script, write, cap
             found = getattr(found, part)
         assert found == value, key
     assert "have no effect" not in capsys.readouterr().out
+
+
+def test_a_pair_of_texts_is_read_as_a_pair(write, capsys):
+    arguments = {"model_name_or_path": "roberta-base", "task_name": "mrpc", "output_dir": "mrpc"}
+    code = main(["migrate", write("args.json", arguments)])
+    if "dataset.columns.text_pair" in keys():
+        assert (code, experiment("mrpc").dataset.columns.text_pair) == (0, "sentence2")
+    else:
+        assert code == 2 and "there is no key dataset.columns.text_pair" in capsys.readouterr().err
 
 
 def test_adapters_of_seq2seq(write, capsys):
