@@ -135,11 +135,7 @@ def test_local_rows_pass_the_check(task, write):
         "hub=none",
         "hub.repo=null",
     ]
-    done = (
-        forks()
-        .start("check", *words, "trainer.sharding=none", "task.max_length=null", cwd=Path.cwd())
-        .ended()
-    )
+    done = forks().start("check", *words, "task.max_length=null", cwd=Path.cwd()).ended()
     assert done.returncode == 0, done.stdout + done.stderr
     assert "data: train " in done.stdout
 
