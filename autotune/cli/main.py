@@ -29,7 +29,6 @@ NOTES = """
   --debug                   tracebacks for errors of any kind
 
   autotune task=ner         a tiny model on sample data, offline
-  autotune task=ner dataset=lener_br model=bertimbau_base
 
 exit codes: 0 done, 2 configuration, data or call, 3 over budget or gate missed, 65 bad numbers, 69 the Hub (the model
             is safe) or Slurm refused or is away, 70 our bug, 74 the system refused, 75 interrupted, 130 Ctrl-C

@@ -1,0 +1,1 @@
+"""Configurations of other tools, AutoTrain and the example scripts of transformers, become experiments of autotune."""
