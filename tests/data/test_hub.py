@@ -118,10 +118,17 @@ def test_the_hubs_conversion_has_files_and_no_configurations(load, tmp_path):
         Dataset.from_list([{"text": text, "label": "x"}]).to_parquet(file)
     branch = {"revision": "refs/convert/parquet"}
     message = refused(load, tmp_path / "r", name="pt", **branch)
-    assert "dataset.data_files={train: pt/train/*.parquet, test: pt/test/*.parquet}" in message.replace('"', "")
+    assert "dataset.data_files={train: pt/train/*.parquet, test: pt/test/*.parquet}" in message.replace(
+        '"', ""
+    )
     files = {split: f"pt/{split}/*.parquet" for split in ("train", "test")}
-    rows = load("sentiment", tmp_path / "r", format=Format.hub, data_files=files, validation_fraction=0.0, **branch)
-    assert {split: data["text"][:] for split, data in rows.splits.items()} == {"train": ["bom"], "test": ["ruim"]}
+    rows = load(
+        "sentiment", tmp_path / "r", format=Format.hub, data_files=files, validation_fraction=0.0, **branch
+    )
+    assert {split: data["text"][:] for split, data in rows.splits.items()} == {
+        "train": ["bom"],
+        "test": ["ruim"],
+    }
 
 
 def test_files_are_chosen_by_pattern(load, write):

@@ -53,7 +53,9 @@ def converted(name: str, splits: Sequence[str], rows: list[dict[str, Any]], **ty
     """The Hub's own conversion of a repository: no card, and a folder for each configuration and split."""
 
     def write(folder: Path) -> Path:
-        write_repository = hub(None, {split: f"{name}/{split}/0000.parquet" for split in splits}, rows, **types)
+        write_repository = hub(
+            None, {split: f"{name}/{split}/0000.parquet" for split in splits}, rows, **types
+        )
         write_repository(folder)
         (folder / "README.md").rename(folder / ".gitattributes")
         (folder / "english" / "train").mkdir(parents=True)
@@ -223,3 +225,14 @@ def test_it_is_read(tmp_path, name):
     assert labels <= found and (found <= labels or name == "lener_br")
     assert set(rows.splits) == {"train", "validation", "test"}
     assert all(len(data) for data in rows.splits.values())
+
+
+def test_conll_files_take_the_place_of_a_set_of_the_hub(tmp_path):
+    """Their columns have no names, so the names that the set has on the Hub do no harm."""
+    for split in ("train", "dev", "test"):
+        (tmp_path / f"{split}.conll").write_text(
+            conll("B-PESSOA", "I-PESSOA", "O", "O", "B-LOCAL", "O"), "utf-8"
+        )
+    (config,) = compose(["experiment=lener_br-bertimbau_base", f"dataset.path={tmp_path}"])
+    rows = load_rows(config.dataset, find("ner").columns, cache=tmp_path / "cache")
+    assert labels_of(rows) == {"PESSOA", "LOCAL"}
