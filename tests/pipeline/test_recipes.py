@@ -25,17 +25,12 @@ TEXTS = [
 ]
 
 
+COMMAND = re.compile(r"^# {2,3}(autotune .+(?:\n# {5}\S.*)*)", re.MULTILINE)
+"""A command line in comments; lines that are indented further continue it."""
+
+
 def commands(file: Path) -> list[str]:
-    """Command lines in the comments of a file; lines indented further continue one."""
-    lines, found = file.read_text("utf-8").splitlines(), []
-    for line, following in zip(lines, [*lines[1:], ""], strict=True):
-        if re.match(r"# {3}autotune |# {2}autotune ", line):
-            found.append(line.lstrip("# "))
-        elif found and line.startswith("#     ") and not found[-1].endswith("\n"):
-            found[-1] += " " + line.lstrip("# ")
-        if found and not following.startswith("#     "):
-            found[-1] = found[-1].rstrip("\n") + "\n"
-    return found
+    return [re.sub(r"\n# +", " ", line) for line in COMMAND.findall(file.read_text("utf-8"))]
 
 
 COMMANDS = [
