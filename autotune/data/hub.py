@@ -6,10 +6,12 @@ from pathlib import Path
 from datasets import Dataset, IterableDataset, load_dataset_builder
 
 from autotune.config.schema import DatasetConfig
-from autotune.errors import DataError, format_text_override
+from autotune.errors import DataError, format_override, format_text_override
 from autotune.runtime.hub_errors import HubDiagnosis, HubFailure, classify_hub_error
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
+CONVERSION = "refs/convert/parquet"
+"""Branch with the Hub's own conversion of a repository: CONFIGURATION/SPLIT/0000.parquet, without the names of configurations."""
 
 
 def load_hub(config: DatasetConfig) -> tuple[dict[str, Dataset | IterableDataset], str | None]:
@@ -71,6 +73,14 @@ def _missing_data_error(config: DatasetConfig, error: Exception, diagnosis: HubD
     where = f"dataset.path={config.path}"
     text = diagnosis.text
     names = re.findall(r"'([^']+)'", text.partition("vailable")[2])
+    if "BuilderConfig" in text and config.revision == CONVERSION:
+        files = {split: f"{config.name}/{split}/*.parquet" for split in ("train", "test")}
+        return DataError(
+            f"the data set has no configuration {config.name!r}",
+            where=f"{where} dataset.revision={CONVERSION}",
+            found="that branch has a folder for each configuration and split, and no list of configurations",
+            fix=f"dataset.name=null {format_override('dataset.data_files', files)}",
+        )
     if "Config name is missing" in text or "BuilderConfig" in text:
         return DataError(
             f"the data set has no configuration {config.name!r}"

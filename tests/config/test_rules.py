@@ -379,11 +379,15 @@ FILES = [
     for file in (config_folder() / "dataset").glob("*.yaml")
     if "path: ???" in file.read_text("utf-8")
 ]
+EXPERIMENTS = [f"experiment={name}" for name in options("experiment")]
 NEEDED = {"model=custom": ["model.name_or_path=org/name"]} | {
-    f"dataset={name}": ["dataset.path=dados"] for name in (*FORMATS, *FILES)
+    option: ["dataset.path=dados"]
+    for option in [
+        *(f"dataset={name}" for name in (*FORMATS, *FILES)),
+        *(option for option in EXPERIMENTS if option.removeprefix("experiment=").partition("-")[0] in FILES),
+    ]
 }
 """What an option demands of the user."""
-EXPERIMENTS = [f"experiment={name}" for name in options("experiment")]
 
 
 def task_of(dataset: str) -> str:
@@ -407,7 +411,9 @@ def test_every_option_that_is_shipped_composes(option, tmp_path):
     ("experiment", "debug"), zip(EXPERIMENTS, itertools.cycle(options("debug")), strict=False)
 )
 def test_experiments_compose_with_ways_to_look_for_faults(experiment, debug):
-    assert not config_warnings(composed(experiment, f"debug={debug}", "peft=qlora"))
+    assert not config_warnings(
+        composed(experiment, *NEEDED.get(experiment, []), f"debug={debug}", "peft=qlora")
+    )
 
 
 @given(

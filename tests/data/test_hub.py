@@ -111,6 +111,26 @@ def test_a_repository_with_a_script_alone_is_pointed_to_the_hubs_conversion(load
     assert "dataset.revision=refs/convert/parquet" in refused(load, folder)
 
 
+def test_the_hubs_conversion_has_files_and_no_configurations(load, tmp_path):
+    for split, text in (("train", "bom"), ("test", "ruim")):
+        file = tmp_path / "r" / "pt" / split / "0000.parquet"
+        file.parent.mkdir(parents=True)
+        Dataset.from_list([{"text": text, "label": "x"}]).to_parquet(file)
+    branch = {"revision": "refs/convert/parquet"}
+    message = refused(load, tmp_path / "r", name="pt", **branch)
+    assert "dataset.data_files={train: pt/train/*.parquet, test: pt/test/*.parquet}" in message.replace(
+        '"', ""
+    )
+    files = {split: f"pt/{split}/*.parquet" for split in ("train", "test")}
+    rows = load(
+        "sentiment", tmp_path / "r", format=Format.hub, data_files=files, validation_fraction=0.0, **branch
+    )
+    assert {split: data["text"][:] for split, data in rows.splits.items()} == {
+        "train": ["bom"],
+        "test": ["ruim"],
+    }
+
+
 def test_files_are_chosen_by_pattern(load, write):
     write("r/textos.jsonl", [{"text": "a", "label": "x"}])
     folder = write("r/copia.csv", "a;b\n").parent

@@ -1,7 +1,7 @@
 """Every data set of configs/dataset is read from a few rows that were written here in its layout."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,22 @@ def hub(name: str | None, splits: Mapping[str, str], rows: list[dict[str, Any]],
     return write
 
 
+def converted(name: str, splits: Sequence[str], rows: list[dict[str, Any]], **types: Any) -> Any:
+    """The Hub's own conversion of a repository: no card, and a folder for each configuration and split."""
+
+    def write(folder: Path) -> Path:
+        write_repository = hub(
+            None, {split: f"{name}/{split}/0000.parquet" for split in splits}, rows, **types
+        )
+        write_repository(folder)
+        (folder / "README.md").rename(folder / ".gitattributes")
+        (folder / "english" / "train").mkdir(parents=True)
+        Dataset.from_list([{"other": 1}]).to_parquet(folder / "english" / "train" / "0000.parquet")
+        return folder
+
+    return write
+
+
 def files(**texts: str) -> Any:
     """A folder of files; the file itself where it is one alone. `__` in a name is a dot."""
 
@@ -78,6 +94,10 @@ def benchmark_tags(name: str, *types: str) -> Any:
     return hub(name, three(name), rows, ner_tags=List(ClassLabel(names=names)), tokens=List(Value("string")))
 
 
+def lines(rows: Iterable[dict[str, Any]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
 def conll(*tags: str) -> str:
     return "\n".join(f"{word} {tag}" for word, tag in zip(WORDS, tags, strict=True)) + "\n\n"
 
@@ -90,6 +110,7 @@ def labelled(*labels: str, name: str = "label", column: str = "text") -> str:
 NEWS = [{"index": i, "Titulo": "t", "Noticia": f"Choveu no dia {i}. A feira foi adiada.", "Sumario": "Feira adiada."}
         for i in range(5)]  # fmt: skip
 LENER = ["ORGANIZACAO", "PESSOA", "TEMPO", "LOCAL", "LEGISLACAO", "JURISPRUDENCIA"]
+FILMS = [{"text": f"um filme {i}", "label": i % 2} for i in range(24)]
 WIKI = [{"tokens": WORDS, "ner_tags": [1, 2, 0, 0, 5, 0], "lang": "pt"}] * 4
 REVIEWS = Dataset.from_list(
     [{"reviewer_id": f"{i}", "review_title": "", "overall_rating": star, "review_text": text}
@@ -100,9 +121,13 @@ ORDERS = "review_id,order_id,review_score,review_comment_title,review_comment_me
 )
 LAYOUTS: dict[str, tuple[str, Any, set[str]]] = {
     "b2w": ("sentiment", hub(None, {"train": "B2W-Reviews01.csv"}, list(REVIEWS)), {"negativo", "neutro", "positivo"}),
-    "citilink": ("summarization", files(citilink__jsonl="".join(
-        json.dumps({"municipality": town, "text": f"A ata {i} de {town}.", "summary": "Ata."}) + "\n"
+    "bpsad": ("sentiment", hub(None, three(), [{"polarity": float(i % 2), "review_text": f"chegou {i}"} for i in range(8)]),
+              {"negativo", "positivo"}),
+    "citilink": ("summarization", files(citilink__jsonl=lines(
+        {"municipality": town, "text": f"A ata {i} de {town}.", "summary": "Ata."}
         for i in range(3) for town in ("Porto", "Guarda", "Évora", "Fundão"))), set()),
+    "cstnews": ("summarization", files(cstnews__jsonl=lines(
+        {"cluster": f"C{i // 2}", "text": f"Notícia {i}.", "summary": "Uma notícia."} for i in range(20))), set()),
     "geocorpus": ("ner", files(train__conll=conll("B-idade", "O", "O", "O", "B-bacia", "O") * 3,
                                dev__conll=conll("B-idade", "O", "O", "O", "O", "O"),
                                test__conll=conll("O", "O", "O", "O", "B-bacia", "O")), {"idade", "bacia"}),
@@ -113,12 +138,13 @@ LAYOUTS: dict[str, tuple[str, Any, set[str]]] = {
                {"non-offensive", "offensive"}),
     "hatebr_level": ("sentiment", benchmark("HateBR_offensive_level", ["non-offensive", "slightly", "moderately", "highly"]),
                      {"non-offensive", "slightly", "moderately", "highly"}),
-    "imdb_pt": ("sentiment", hub("plain_text", {split: f"plain_text/{split}/0000.parquet" for split in
-                                                ("train", "test", "test_all")},
-                                 [{"text": f"um filme {i}", "label": i % 2} for i in range(8)]), {"negativo", "positivo"}),
+    "imdb_pt": ("sentiment", converted("plain_text", ("train", "test", "test_all"), FILMS), {"negativo", "positivo"}),
     "lener_br": ("ner", benchmark_tags("LeNER-Br", *LENER), {"ORGANIZACAO", "PESSOA"}),
     "mapa_pt": ("ner", benchmark_tags("mapa_pt-coarse", "PERSON", "ADDRESS"), {"PERSON", "ADDRESS"}),
     "mapa_pt_fine": ("ner", benchmark_tags("mapa_pt-fine", "family name", "city"), {"family name", "city"}),
+    "multinerd_pt": ("ner", hub(None, {"train": "train/train_pt.jsonl", "validation": "val/val_pt.jsonl",
+                                       "test": "test/test_pt.jsonl", "english": "train/train_en.jsonl"},
+                                [{"tokens": WORDS, "ner_tags": [1, 2, 0, 0, 23, 0], "lang": "pt"}] * 4), {"PER", "MYTH"}),
     "olist": ("sentiment", files(olist_order_reviews_dataset__csv=ORDERS), {"negativo", "neutro", "positivo"}),
     "paramopama": ("ner", files(corpus_Paramopama__txt=conll("PESSOA", "PESSOA", "O", "O", "LOCAL", "O") * 12),
                    {"PESSOA", "LOCAL"}),
@@ -131,6 +157,12 @@ LAYOUTS: dict[str, tuple[str, Any, set[str]]] = {
              {"negativo", "positivo"}),
     "repro": ("sentiment", files(repro_train__csv=labelled("-1", "1"), repro_test__csv=labelled("1", "-1")),
               {"negativo", "positivo"}),
+    "rulingbr": ("summarization", files(rulingbr__jsonl=lines(
+        {"ementa": "HC denegado.", "acordao": "a", "relatorio": f"O relatório {i}.", "voto": f"Voto {i}.", "area": "penal",
+         "relator": "r", "classe": "HC", "extrato": "e"} for i in range(12))), set()),
+    "sst2_pt": ("sentiment", converted("default", ("train", "validation"), FILMS), {"negativo", "positivo"}),
+    "temario": ("summarization", files(temario__jsonl=lines(
+        {"text": f"Notícia {i}.", "summary": "Uma notícia."} for i in range(20))), set()),
     "told_br": ("sentiment", files(**{f"ptbr_{split}_1annotator__csv": labelled("0", "1", name="toxic")
                                       for split in ("train", "validation", "test")}), {"não tóxico", "tóxico"}),
     "tweetsentbr": ("sentiment", hub(None, {split: f"data/{split}-0.parquet" for split in ("train", "test")},
@@ -147,12 +179,14 @@ LAYOUTS: dict[str, tuple[str, Any, set[str]]] = {
                                                    "spans": ["PER: Ana Souza", "LOC: Évora"]}] * 4,
                               ner_tags=List(ClassLabel(names=["O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"]))),
                    {"PER", "LOC"}),
+    "wikilingua_pt": ("summarization", hub("portuguese", {
+        split: f"portuguese/{split}-00000-of-00001.parquet" for split in ("train", "val", "test")},
+        [{"id": f"{i}", "split": "train", "src_en": "a", "tgt_en": "b", "src_lang": f"Ferva a água {i}.", "tgt_lang": "Ferva."}
+         for i in range(4)]), set()),
     "wikineural_pt": ("ner", hub(None, {f"{split}_pt": f"data/{split}_pt-0.parquet" for split in ("train", "val", "test")},
                                  WIKI), {"PER", "LOC"}),
-    "xlsum_pt": ("summarization", hub("portuguese", {split: f"portuguese/{split}/0000.parquet" for split in
-                                                     ("train", "validation", "test")},
-                                      [{"id": f"{i}", "url": "u", "title": "t", "summary": "Abre.", "text": f"A ponte {i}."}
-                                       for i in range(4)]), set()),
+    "xlsum_pt": ("summarization", converted("portuguese", ("train", "validation", "test"), [
+        {"id": f"{i}", "url": "u", "title": "t", "summary": "Abre.", "text": f"A ponte {i}."} for i in range(4)]), set()),
 }  # fmt: skip
 """Task, layout, and the classes or entity types of its rows."""
 
@@ -169,7 +203,7 @@ def test_every_file_has_a_layout():
 def read(name: str, task_name: str, path: Path, cache: Path) -> tuple[Rows, set[str]]:
     """The rows of a data set at a path, and the names of its classes or entity types."""
     words = [f"task={task_name}", f"dataset={name}", "model=tiny", f"dataset.path={path}"]
-    is_repository = (path / "README.md").exists()
+    is_repository = any((path / name).exists() for name in ("README.md", ".gitattributes"))
     (config,) = compose([*words, "dataset.format=hub"] if is_repository else words)
     rows = load_rows(config.dataset, find(task_name).columns, cache=cache)
     return rows, labels_of(rows)
@@ -191,3 +225,14 @@ def test_it_is_read(tmp_path, name):
     assert labels <= found and (found <= labels or name == "lener_br")
     assert set(rows.splits) == {"train", "validation", "test"}
     assert all(len(data) for data in rows.splits.values())
+
+
+def test_conll_files_take_the_place_of_a_set_of_the_hub(tmp_path):
+    """Their columns have no names, so the names that the set has on the Hub do no harm."""
+    for split in ("train", "dev", "test"):
+        (tmp_path / f"{split}.conll").write_text(
+            conll("B-PESSOA", "I-PESSOA", "O", "O", "B-LOCAL", "O"), "utf-8"
+        )
+    (config,) = compose(["experiment=lener_br-bertimbau_base", f"dataset.path={tmp_path}"])
+    rows = load_rows(config.dataset, find("ner").columns, cache=tmp_path / "cache")
+    assert labels_of(rows) == {"PESSOA", "LOCAL"}

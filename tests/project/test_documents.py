@@ -1,5 +1,6 @@
 """The READMEs: their command lines compose, their tables are those of the code, and the twins are in step."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -15,7 +16,8 @@ from tests.support.forks import forks
 
 PACKAGE = Path(autotune.__file__).parent
 TWINS = ("README.md", "README.pt-BR.md")
-DOCUMENTS = sorted([*ROOT.glob("README*.md"), *PACKAGE.rglob("README.md"), ROOT / "tests" / "README.md",
+GUIDE, SCORES = PACKAGE / "GUIA.md", PACKAGE / "config" / "SCORES.md"
+DOCUMENTS = sorted([*ROOT.glob("README*.md"), *PACKAGE.rglob("README.md"), GUIDE, SCORES, ROOT / "tests" / "README.md",
                     ROOT / "scripts" / "slurm" / "README.md", *(ROOT / ".github").glob("*.md")])  # fmt: skip
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -91,6 +93,29 @@ def test_the_table_of_options_is_that_of_the_folders(name):
 def test_links_lead_to_files(file):
     for target in re.findall(r"\]\(([^)#]+)\)", file.read_text(encoding="utf-8")):
         assert target.startswith("http") or (file.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_guide_and_scores_are_linked(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert all(f"]({file.relative_to(ROOT)})" in text for file in (GUIDE, SCORES))
+
+
+def test_the_guide_turns_folders_of_texts_into_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    texts = {"Textos-fonte/St-a1.txt": "Choveu em Évora.", "Sumarios/Sum-a1.txt": "Chuva.",
+             "CSTNews/C1_Mundo_Chuva/Textos-fonte/D1_C1_Folha.txt": "Choveu.",
+             "CSTNews/C1_Mundo_Chuva/Textos-fonte/D1_C1_Folha_titulo.txt": "Chuva",
+             "CSTNews/C1_Mundo_Chuva/Sumarios/D1_C1_Folha_sumario_humano.txt": "Choveu ontem."}  # fmt: skip
+    for name, text in texts.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(text.encode("cp1252" if "CSTNews" not in name else "utf-8"))
+    for code in blocks(GUIDE, "python"):
+        exec(code, {})
+    (row,) = map(json.loads, Path("temario.jsonl").read_text("utf-8").splitlines())
+    assert row == {"id": "St-a1", "text": "Choveu em Évora.", "summary": "Chuva."}
+    (row,) = map(json.loads, Path("cstnews.jsonl").read_text("utf-8").splitlines())
+    assert row == {"id": "D1_C1_Folha", "cluster": "C1", "text": "Choveu.", "summary": "Choveu ontem."}
 
 
 def test_the_readme_is_read_in_five_minutes():

@@ -120,6 +120,8 @@ def hub_keys(config: RunConfig) -> Iterator[AutotuneError]:
         return
     used = {name for split in SPLITS for name in _split_names(data, split)}
     files = data.data_files
+    if data.task is not None:  # The files of a shipped data set are ignored when its path is a folder.
+        return
     if not files.keys() <= used:
         targets = {key: key if key in used else nearest(key, used - files.keys()) for key in files}
         yield ConfigError(

@@ -46,7 +46,9 @@ def read_conll(path: Path, config: DatasetConfig, notes: list[str]) -> Iterator[
                     found=listing(tokens),
                     fix=f"dataset.token_column={config.token_column + 1}",
                 )
-        yield {"tokens": tokens, "tags": tags} if tags else {"tokens": tokens}
+        # The file does not name its columns, so they get the names that the config asks for.
+        row = {config.columns.tokens or "tokens": tokens}
+        yield row | {config.columns.tags or "tags": tags} if tags else row
 
 
 def line_of(path: Path, config: DatasetConfig, row: int, word: int) -> int:
