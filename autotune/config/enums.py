@@ -25,6 +25,13 @@ class ClassWeights(StrEnum):
     balanced = "balanced"
 
 
+class Loss(StrEnum):
+    """How wrong a predicted label is."""
+
+    cross_entropy = "cross_entropy"
+    focal = "focal"
+
+
 class Format(StrEnum):
     """Format of the data at `dataset.path`."""
 

@@ -26,6 +26,7 @@ from autotune.config.proposals import is_valid, proposal, valid_override
 from autotune.config.rules import environment_secrets, hub_tokens, machine_rules, rules
 from autotune.config.schema import RunConfig
 from autotune.config.section import INTERVAL, LANGUAGE, NAME
+from autotune.config.trainer import ALL, EMBEDDINGS, FREEZE
 from autotune.errors import AutotuneError, ConfigError, format_override, raise_all, shell_words
 from autotune.runtime.files import read_errors
 from autotune.runtime.records import damaged, read_mapping
@@ -38,8 +39,12 @@ NOT_IDENTITY = (
 """Keys that do not affect the result: two configurations that differ only in these are the same run."""
 ADDED_LATER = (
     ("dataset", "label_fixes", None), ("task", "calibrate", "none"), ("task", "tune_threshold", False),
+    ("task", "loss", "cross_entropy"), ("task", "focal_gamma", 2.0), ("task", "o_weight", 1.0),
+    ("trainer", "head_learning_rate", None), ("trainer", "layer_decay", 1.0), ("trainer", "freeze", None),
 )  # fmt: skip
 """Section, key and default of keys that older versions lacked: at their default they do not change the name of a run."""
+ADDED_TO_TASKS: Mapping[str, tuple[tuple[str, str, Any], ...]] = {"ner": (("task", "class_weights", "none"),)}
+"""The same of keys that only some tasks lacked."""
 EXPECTED: Mapping[str, tuple[str, Callable[[str], str]]] = {
     INTERVAL: (
         "intervals are counted in epochs (1ep, 0.5ep) or steps (200st)",
@@ -50,6 +55,10 @@ EXPECTED: Mapping[str, tuple[str, Callable[[str], str]]] = {
         lambda text: text.strip().replace("_", "-").partition(".")[0],
     ),
     NAME: ("a name is missing", str),
+    FREEZE: (
+        "a part of the model is embeddings, a number of layers from the bottom, or all",
+        lambda text: {"true": ALL, "false": "null", "none": "null"}.get(text.lower(), EMBEDDINGS),
+    ),
     NUM_PROCESSES: ("the number of processes is 1 or more, or auto: one per GPU", lambda _: AUTO),
 }
 """What a value must be, by the pattern of the schema or the type of the error, and the value that was probably meant."""
@@ -111,7 +120,7 @@ def digest(config: RunConfig) -> str:
     if identity["dataset"]["seed"] == config.seed:
         # Older versions had no dataset.seed; without it the hash is the same, so their run folders are still found.
         del identity["dataset"]["seed"]
-    for name, key, default in ADDED_LATER:
+    for name, key, default in (*ADDED_LATER, *ADDED_TO_TASKS.get(config.task.name, ())):
         if identity[name].get(key, default) == default:
             identity[name].pop(key, None)
     if config.dataset.label_fixes is not None:
