@@ -95,7 +95,8 @@ def _rare_classes(train: Mapping[str, int], what: str, config: RunConfig) -> Ite
         )
     rare = [f"{name} ({count})" for name, count in sorted(train.items()) if count * MAX_IMBALANCE < largest]
     if rare:
-        weights: Any = getattr(config.task, "class_weights", None)
+        # Weights of tags say how words count against each other, not how entity types do.
+        weights: Any = getattr(config.task, "class_weights", None) if what == "classes" else None
         unweighted = weights is ClassWeights.none
         yield (warning if unweighted else note)(
             Area.labels,

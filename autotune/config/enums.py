@@ -36,6 +36,13 @@ class Keep(StrEnum):
     """Those of the last step."""
 
 
+class Loss(StrEnum):
+    """How wrong a predicted label is."""
+
+    cross_entropy = "cross_entropy"
+    focal = "focal"
+
+
 class Format(StrEnum):
     """Format of the data at `dataset.path`."""
 

@@ -27,6 +27,7 @@ from autotune.config.proposals import is_valid, proposal, valid_override
 from autotune.config.rules import environment_secrets, hub_tokens, machine_rules, rules
 from autotune.config.schema import RunConfig
 from autotune.config.section import FOLD, INTERVAL, LANGUAGE, NAME
+from autotune.config.trainer import ALL, EMBEDDINGS, FREEZE
 from autotune.errors import AutotuneError, ConfigError, format_override, raise_all, shell_words
 from autotune.runtime.files import read_errors
 from autotune.runtime.records import damaged, read_mapping
@@ -40,8 +41,12 @@ NOT_IDENTITY = (
 ADDED_LATER = (
     ("dataset", "label_fixes", None), ("dataset", "fold", None), ("task", "calibrate", "none"), ("task", "tune_threshold", False),
     ("trainer", "keep", "best"), ("model", "trim_vocabulary", False),
+    ("task", "loss", "cross_entropy"), ("task", "focal_gamma", 2.0), ("task", "o_weight", 1.0),
+    ("trainer", "head_learning_rate", None), ("trainer", "layer_decay", 1.0), ("trainer", "freeze", None),
 )  # fmt: skip
 """Section, key and default of keys that older versions lacked: at their default they do not change the name of a run."""
+ADDED_TO_TASKS: Mapping[str, tuple[tuple[str, str, Any], ...]] = {"ner": (("task", "class_weights", "none"),)}
+"""The same of keys that only some tasks lacked."""
 EXPECTED: Mapping[str, tuple[str, Callable[[str], str]]] = {
     INTERVAL: (
         "intervals are counted in epochs (1ep, 0.5ep) or steps (200st)",
@@ -53,6 +58,10 @@ EXPECTED: Mapping[str, tuple[str, Callable[[str], str]]] = {
     ),
     FOLD: ("a fold is written i/k: the first of five is 1/5", lambda text: re.sub(r"\D+", "/", text.strip())),
     NAME: ("a name is missing", str),
+    FREEZE: (
+        "a part of the model is embeddings, a number of layers from the bottom, or all",
+        lambda text: {"true": ALL, "false": "null", "none": "null"}.get(text.lower(), EMBEDDINGS),
+    ),
     NUM_PROCESSES: ("the number of processes is 1 or more, or auto: one per GPU", lambda _: AUTO),
 }
 """What a value must be, by the pattern of the schema or the type of the error, and the value that was probably meant."""
@@ -118,7 +127,7 @@ def digest(config: RunConfig) -> str:
         del identity["dataset"]["seed"]
     if config.trainer.epochs is not None:
         del identity["trainer"]["min_steps"]  # has no effect
-    for name, key, default in ADDED_LATER:
+    for name, key, default in (*ADDED_LATER, *ADDED_TO_TASKS.get(config.task.name, ())):
         if identity[name].get(key, default) == default:
             identity[name].pop(key, None)
     if config.dataset.label_fixes is not None:

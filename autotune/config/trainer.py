@@ -8,6 +8,10 @@ from pydantic import Field
 from autotune.config.enums import Batching, Keep, Precision, Schedule, Sharding
 from autotune.config.section import Fraction, Interval, OptionalPositive, Strict
 
+EMBEDDINGS, ALL = "embeddings", "all"
+FREEZE = rf"^({EMBEDDINGS}|{ALL}|[1-9][0-9]*)$"
+"""Pattern of the part of a model that is frozen."""
+
 
 @dataclass
 class TrainerConfig(Strict):
@@ -40,6 +44,14 @@ class TrainerConfig(Strict):
     GPU; the weights alone must fit, for predictions. none: each holds all of them, which is faster."""
     learning_rate: Annotated[float | None, Field(ge=0)] = None
     """Peak learning rate. null: peft.learning_rate with an adapter, else model.learning_rate."""
+    head_learning_rate: Annotated[float | None, Field(gt=0)] = None
+    """Peak learning rate of the head, which is new, while the layers below it are pretrained. null: that of the rest."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the learning rate of each layer that the one below it has, from the head down to the embeddings (Clark et al.
+    2020): with 0.9, the top layer has 0.9 of trainer.learning_rate, the one below it 0.81. 1: all have the same."""
+    freeze: Annotated[str | None, Field(pattern=FREEZE)] = None
+    """Pretrained weights that stay as they are, which saves memory and time: `embeddings`; a number of layers from the bottom (of
+    an encoder-decoder: of its encoder) with the embeddings; `all` but the head. null: none."""
     schedule: Schedule = Schedule.linear
     """Shape of the learning rate after warm-up."""
     warmup_ratio: Fraction = 0.1

@@ -51,7 +51,9 @@ def measure_cost(config: RunConfig, prepared: Prepared, report: Report) -> bool:
     model = prepared.load_model(config)
     accelerator = device.accelerator(prepared.precision, prepared.base.config)
     # The trainer's own steps, with a learning rate of 0: nothing is learned, and everything costs what it will cost.
-    settings = replace(config.trainer, learning_rate=0.0, sharding=Sharding.none)
+    settings = replace(
+        config.trainer, learning_rate=0.0, head_learning_rate=None, layer_decay=1.0, sharding=Sharding.none
+    )
     trainer = Trainer(
         prepared.task,
         model,

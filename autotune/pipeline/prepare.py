@@ -36,6 +36,7 @@ from autotune.errors import AutotuneError, DataError, Interrupted
 from autotune.evaluation.evaluator import Evaluator
 from autotune.models.adapters import count_parameters, refuse_without_checkpointing
 from autotune.models.base import open_base
+from autotune.models.layers import freeze, places
 from autotune.models.packing import refuse_packing
 from autotune.models.repository import refuse_absent_weights
 from autotune.models.spec import ModelSpec
@@ -69,8 +70,8 @@ class Prepared:
     """Of the training, with the configuration as it applies to the rows."""
 
     def load_model(self, config: RunConfig) -> nn.Module:
-        """Loads the weights and puts on the head and the adapters."""
-        return load_model(
+        """Loads the weights, puts on the head and the adapters, and freezes what is not trained."""
+        model = load_model(
             self.base,
             self.task.heads[self.base.family],
             self.task.labels(),
@@ -79,6 +80,8 @@ class Prepared:
             seed=config.seed,
             problem_type=self.task.problem_type,
         )
+        freeze(model, config.trainer.freeze)
+        return model
 
     def evaluator(self, config: RunConfig, accelerator: Accelerator) -> Evaluator:
         """Returns what predicts and scores while training."""
@@ -294,6 +297,9 @@ def _build_meta_model(state: PreflightState) -> None:
         state.model = build_meta_model(
             state.base, head, state.task.labels(), state.config.peft, state.task.problem_type
         )
+        freeze(state.model, state.config.trainer.freeze)
+        if state.config.trainer.layer_decay < 1:
+            places(state.model)
         if state.config.trainer.gradient_checkpointing:
             refuse_without_checkpointing(state.model)
         if state.config.trainer.batching is Batching.packed:

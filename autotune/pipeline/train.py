@@ -28,7 +28,7 @@ from autotune.pipeline.prepare import Prepared, run_preflight
 from autotune.pipeline.result import final_metrics, final_result
 from autotune.pipeline.robustness import measure
 from autotune.pipeline.round_trip import verify_round_trip
-from autotune.pipeline.summary import log_model, log_next_steps, log_result
+from autotune.pipeline.summary import log_model, log_next_steps, log_rates, log_result
 from autotune.publishing.card.facts import read_facts
 from autotune.publishing.card.render import write_card
 from autotune.publishing.publish import publish
@@ -192,6 +192,7 @@ def _set_up(config: RunConfig, prepared: Prepared, folder: RunFolder) -> tuple[F
         sections=prepared.sections,
         row_ids=rows["train"]["id"] if prepared.sections is None else None,
     )
+    log_rates(model, config.trainer)
     validates = "validation" in rows
     uploader = snapshot_uploader(
         folder,

@@ -23,6 +23,7 @@ from autotune.errors import AutotuneError, ConfigError
 from autotune.metrics.objective import Objective
 from autotune.models.spec import DEFAULT_MAX_LENGTH, Family, Head, ModelSpec
 from autotune.runtime.records import Record
+from autotune.tasks.losses import guessing_loss
 from autotune.tasks.scores import Scores as Scores
 from autotune.tasks.text_encoder import TextEncoder
 from autotune.tasks.text_encoder import chunks as chunks
@@ -293,6 +294,10 @@ class Task(ABC):
     @abstractmethod
     def loss(self, model: "nn.Module", batch: Batch) -> LossSum:
         """Returns the loss of a batch in float32, with gradient."""
+
+    def guessing_loss(self) -> float:
+        """Returns the mean loss of equal probabilities, of which the guards warn; inf if there is none."""
+        return guessing_loss(len(self.labels() or ()))
 
     @abstractmethod
     def predict(self, model: "nn.Module", features: Sequence[Feature]) -> list[Any]:

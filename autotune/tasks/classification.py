@@ -12,8 +12,8 @@ from pydantic import Field
 from autotune.baselines import tfidf
 from autotune.baselines.sample import note, sample
 from autotune.config.columns import Column, Kind
-from autotune.config.enums import Calibrate, ClassWeights, Overflow
-from autotune.config.schema import DatasetConfig, RunConfig, TaskConfig
+from autotune.config.enums import Calibrate, Overflow
+from autotune.config.schema import DatasetConfig, RunConfig
 from autotune.config.section import OptionalPositive
 from autotune.data.cache import iter_column, iter_rows
 from autotune.data.given import as_given
@@ -38,6 +38,7 @@ from autotune.tasks.base import (
     chunks,
     rows_beyond_window,
 )
+from autotune.tasks.losses import LossConfig, class_weights, guessing_loss, loss_rules, loss_sum
 from autotune.tasks.overlap import windows_of_texts
 from autotune.tasks.windows import windows
 
@@ -53,7 +54,7 @@ column."""
 
 
 @dataclass
-class ClassificationConfig(TaskConfig):
+class ClassificationConfig(LossConfig):
     """Section `task` of task=classification."""
 
     name: str = "classification"
@@ -61,10 +62,6 @@ class ClassificationConfig(TaskConfig):
     """Texts longer than max_length: read in overlapping windows whose scores are averaged, cut, or refused."""
     overlap: OptionalPositive = None
     """Tokens that neighbouring windows share. null: a quarter of the window."""
-    class_weights: ClassWeights = ClassWeights.none
-    """balanced: rows of rare classes count more, n / (classes x rows of the class), as in scikit-learn."""
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the target probability that is spread over all classes (Szegedy et al. 2016)."""
     calibrate: Calibrate = Calibrate.none
     """temperature: fitted on validation (Guo et al. 2017) and divided into the last layer, so that transformers.pipeline gives
     calibrated probabilities, too; the predicted classes stay the same."""
@@ -109,10 +106,8 @@ class TextClassification(Task):
         super().__init__(config, base, facts)
         self.ids = {name: number for number, name in enumerate(facts["labels"])}
         self.weights = [1.0] * len(self.ids)
-        if getattr(config, "class_weights", None) is ClassWeights.balanced:
-            counts = facts["counts"]
-            total = sum(counts.values())
-            self.weights = [total / (len(counts) * max(1, counts[name])) for name in facts["labels"]]
+        if isinstance(config, LossConfig):
+            self.weights = class_weights(config.class_weights, facts["counts"], facts["labels"])
 
     @classmethod
     def rules(cls, config: RunConfig) -> Iterator[AutotuneError]:
@@ -121,6 +116,7 @@ class TextClassification(Task):
         task, labels = config.task, config.dataset.labels
         if isinstance(task, ClassificationConfig):
             yield from windows_of_texts(config, task.overlap, task.on_overflow)
+            yield from loss_rules(task)
         if labels is not None and len(labels) > 2 and getattr(task, "tune_threshold", False):
             yield _not_binary(labels)
         if labels is not None and len(labels) == 1:
@@ -249,14 +245,16 @@ class TextClassification(Task):
         )
 
     def loss(self, model: "nn.Module", batch: Batch) -> LossSum:
-        """Returns the sum of the windows' cross-entropy, weighted so that every row counts once (times its class weight)."""
-        from torch.nn.functional import cross_entropy
-
+        """Returns the sum of the windows' losses, weighted so that every row counts once (times its class weight)."""
         logits = model(**batch.inputs).logits.float()
-        losses = cross_entropy(
-            logits, batch.targets["labels"], reduction="none", label_smoothing=self.config.label_smoothing
+        targets = batch.targets
+        return LossSum(
+            loss_sum(logits, targets["labels"], targets["weights"], self.config), batch.num_targets
         )
-        return LossSum((losses * batch.targets["weights"]).sum(), batch.num_targets)
+
+    def guessing_loss(self) -> float:
+        """Returns the loss of equal probabilities."""
+        return guessing_loss(len(self.ids), self.config.gamma)
 
     def predict(self, model: "nn.Module", features: Sequence[Feature]) -> list[Any]:
         """Returns the logits of each window, float32 (classes,)."""

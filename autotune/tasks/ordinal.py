@@ -2,16 +2,17 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from autotune.config.schema import DatasetConfig
+from autotune.config.enums import Loss
+from autotune.config.schema import DatasetConfig, RunConfig
 from autotune.data.cache import iter_column
-from autotune.errors import DataError, format_override, listing
+from autotune.errors import AutotuneError, ConfigError, DataError, format_override, listing
 from autotune.metrics.objective import Objective
 from autotune.registry import register
 from autotune.tasks.base import Baseline, Batch, Examples, Feature
@@ -51,6 +52,19 @@ class Ordinal(TextClassification):
     main_metric = "qwk"
 
     config: OrdinalConfig
+
+    @classmethod
+    def rules(cls, config: RunConfig) -> Iterator[AutotuneError]:
+        """Yields the errors of classification, and one for a focal loss over soft targets, whose probabilities it lacks."""
+        yield from super().rules(config)
+        task = config.task
+        if isinstance(task, OrdinalConfig) and task.loss is Loss.focal and task.sharpness is not None:
+            yield ConfigError(
+                "the focal loss takes the gold class alone",
+                where="task.loss",
+                found=f"focal with task.sharpness={task.sharpness:g}",
+                fix="task.sharpness=null, or task.loss=cross_entropy",
+            )
 
     @classmethod
     def fit_labels(cls, config: Any, dataset: DatasetConfig, rows: "Mapping[str, Dataset]") -> dict[str, Any]:

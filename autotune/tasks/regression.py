@@ -1,5 +1,6 @@
 """Regression: text -> a number, or one for each of several targets."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -172,6 +173,10 @@ class Regression(TextClassification):
             },
             num_targets=sum(weights),
         )
+
+    def guessing_loss(self) -> float:
+        """Returns inf: no loss is that of guessing among labels."""
+        return math.inf
 
     def loss(self, model: "nn.Module", batch: Batch) -> LossSum:
         """Returns the sum over windows of the mean squared error of the standardized targets, weighted so that every row

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from autotune.config.columns import Column, Kind
 from autotune.config.enums import Overflow
+from autotune.config.rules.trainer import head_of_its_own
 from autotune.config.schema import DatasetConfig, RunConfig, TaskConfig
 from autotune.config.section import OptionalPositive, Positive
 from autotune.data.cache import iter_column, iter_rows
@@ -117,6 +118,7 @@ class Summarization(Task):
     def rules(cls, config: RunConfig) -> Iterator[AutotuneError]:
         """Yields the errors in the section `task`: the prompt, the overflow and the settings of the search."""
         yield from super().rules(config)
+        yield from head_of_its_own(config)
         if isinstance(config.task, SummarizationConfig):
             yield from _config_errors(config.task)
 

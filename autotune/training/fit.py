@@ -103,6 +103,7 @@ class Fit:
         self.monitor = TrainingMonitor(
             guard,
             labels=len(trainer.task.labels() or ()) if trainer.task.problem_type == SINGLE_LABEL else 0,
+            guessing_loss=trainer.task.guessing_loss(),
             per_epoch=steps_per_epoch,
             scaled=trainer.accelerator.scaler is not None,
             warmup=self._warmup,

@@ -13,6 +13,7 @@ from typing import Any
 from autotune.config.enums import Guard
 from autotune.errors import TrainingError, listing
 from autotune.tasks.base import Scores
+from autotune.tasks.losses import guessing_loss as loss_of_guessing
 from autotune.training.state import StepResult
 
 MAX_SKIPPED_IN_A_ROW, MAX_SKIPPED_IN_A_ROW_SCALED = 3, 20
@@ -58,13 +59,24 @@ class TrainingMonitor:
         level: none: nothing is reported, and nothing stops the run; warn: each anomaly is reported once, and too many
             consecutive steps that are not finite stop the run; stop: any anomaly stops it.
         labels: number of classes or tags of the model; 0 for a model that generates text.
+        guessing_loss: see `Task.guessing_loss`; None: that of cross-entropy.
         per_epoch: steps per epoch.
         scaled: whether gradients are scaled, for fp16.
         warmup: steps in which the learning rate rises.
     """
 
-    def __init__(self, level: Guard, *, labels: int, per_epoch: int, scaled: bool, warmup: int = 0) -> None:
+    def __init__(
+        self,
+        level: Guard,
+        *,
+        labels: int,
+        guessing_loss: float | None = None,
+        per_epoch: int,
+        scaled: bool,
+        warmup: int = 0,
+    ) -> None:
         self.level, self.labels = level, labels
+        self.guessing_loss = loss_of_guessing(labels) if guessing_loss is None else guessing_loss
         self.min_steps = max(WINDOW, per_epoch)
         """Number of the step from which the loss is checked for being flat."""
         self.max_skipped = MAX_SKIPPED_IN_A_ROW_SCALED if scaled else MAX_SKIPPED_IN_A_ROW
@@ -163,17 +175,16 @@ class TrainingMonitor:
                 f"the learning rate has been 0 for {MAX_ZERO_RATES} steps, so nothing is learned",
                 "trainer.learning_rate=5e-5",
             )
-        guessing_loss = math.log(self.labels) if self.labels > 1 else math.inf
         if (
             step.step >= self.min_steps
             and len(self._losses) == WINDOW
-            and abs(fmean(self._losses) - guessing_loss) < FLAT_TOLERANCE * guessing_loss
+            and abs(fmean(self._losses) - self.guessing_loss) < FLAT_TOLERANCE * self.guessing_loss
         ):
             yield Anomaly(
                 "flat loss",
                 step.step,
                 f"the mean loss of the last {WINDOW} steps is {fmean(self._losses):.4g}, that of guessing among "
-                f"{self.labels} labels ({guessing_loss:.4g})",
+                f"{self.labels} labels ({self.guessing_loss:.4g})",
                 "another trainer.learning_rate, trainer.warmup_ratio=0.1, or labels that fit their texts",
             )
 

@@ -9,24 +9,61 @@ from transformers import get_scheduler
 
 from autotune.config.enums import Schedule
 from autotune.config.trainer import TrainerConfig
+from autotune.models.layers import places
 
 
 def optimizer(model: nn.Module, config: TrainerConfig) -> torch.optim.Optimizer:
-    """Returns a fused AdamW; vectors (biases and the gains of norms) have no weight decay."""
+    """Returns a fused AdamW; vectors (biases and the gains of norms) have no weight decay.
+
+    Parameters with the same learning rate and weight decay are a group: matrices come first, in the order of the model,
+    which is also their order in a checkpoint.
+    """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    matrices = [parameter for parameter in trained if parameter.ndim >= 2 and 1 not in parameter.shape]
-    vectors = [parameter for parameter in trained if parameter.ndim < 2 or 1 in parameter.shape]
-    groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
+    rates = peak_rates(model, config)
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    for is_vector in (False, True):
+        for parameter in trained:
+            if (parameter.ndim < 2 or 1 in parameter.shape) is is_vector:
+                groups.setdefault((is_vector, rates[parameter]), []).append(parameter)
     return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
+        [
+            {"params": parameters, "lr": rate, "weight_decay": 0.0 if is_vector else config.weight_decay}
+            for (is_vector, rate), parameters in groups.items()
+        ],
         lr=config.learning_rate,
         betas=(config.adam_beta1, config.adam_beta2),
         eps=config.adam_epsilon,
         fused=True,
     )
+
+
+def peak_rates(model: nn.Module, config: TrainerConfig) -> dict[nn.Parameter, float]:
+    """Returns the highest learning rate of each parameter: that of its layer, or of the head.
+
+    Args:
+        model: with or without adapters.
+        config: section `trainer`, with `learning_rate` resolved.
+
+    Raises:
+        ConfigError: rates depend on layers, which were not found.
+    """
+    base = config.learning_rate
+    assert base is not None, "resolved when the config is composed"
+    if config.layer_decay == 1 and config.head_learning_rate is None:
+        return dict.fromkeys(model.parameters(), base)
+    head = base if config.head_learning_rate is None else config.head_learning_rate
+    return {
+        parameter: head if place.is_head else base * config.layer_decay**place.height
+        for parameter, place in places(model).items()
+    }
+
+
+def current_rate(schedule: LRScheduler, config: TrainerConfig) -> float:
+    """Returns what the schedule makes of `trainer.learning_rate` now; the rates of layers and head are in proportion to it."""
+    rate, peak = float(schedule.get_last_lr()[0]), schedule.base_lrs[0]
+    base = config.learning_rate
+    assert base is not None, "resolved when the config is composed"
+    return rate if peak == base else rate / peak * base
 
 
 def schedule(optimizer: torch.optim.Optimizer, config: TrainerConfig, total_steps: int) -> LRScheduler:

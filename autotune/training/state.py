@@ -29,7 +29,7 @@ class StepResult:
     loss: float
     """Sum over count of the whole step, over all ranks; may be NaN or inf, like `grad_norm`."""
     learning_rate: float
-    """Learning rate of the step."""
+    """`trainer.learning_rate` as the schedule has it; the rates of layers and head are in proportion to it."""
     grad_norm: float
     """Norm of the gradient before clipping."""
     micro_batch_tokens: int

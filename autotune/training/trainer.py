@@ -32,7 +32,7 @@ from autotune.training.gradients import (
     normalize_and_clip_gradients,
 )
 from autotune.training.loader import BatchLoader
-from autotune.training.optimizer import optimizer, schedule
+from autotune.training.optimizer import current_rate, optimizer, schedule
 from autotune.training.sharding import ShardedModel, filler_micro_batches, out_of_memory_error
 from autotune.training.state import StepResult, TrainerState
 
@@ -172,7 +172,7 @@ class Trainer:
                 raise Interrupted(next(reason for reason in reasons if reason is not None))
             count = max(totals.count, 1e-9)
             norm = self.normalize_and_clip(self._divisor(index) / count)
-            learning_rate = self.schedule.get_last_lr()[0]
+            learning_rate = current_rate(self.schedule, self.config)
             finite = math.isfinite(totals.loss) and math.isfinite(norm)
             # With a gradient scaler, the wrapped optimizer must see the step: it skips it and lowers the scale.
             if finite or self.accelerator.scaler is not None:

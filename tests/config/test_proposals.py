@@ -41,6 +41,7 @@ SAMPLES = {
 TASKS = {
     "dataset.columns.tokens": "ner", "dataset.columns.tags": "ner", "dataset.columns.document": "summarization",
     "dataset.columns.summary": "summarization", "task.max_new_tokens": "summarization", "task.num_beams": "summarization",
+    "task.o_weight": "ner",
 }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from autotune.config.schema import (
     SplitsConfig,
 )
 from autotune.config.trainer import TrainerConfig
+from autotune.models.layers import freeze
 from autotune.models.weights import load_model
 from autotune.pipeline.prepare import Prepared, run_preflight
 from autotune.registry import task
@@ -24,7 +25,7 @@ from autotune.training.trainer import Trainer
 
 WORDS = ["não", "são", "ótimo", "ruim", "céu", "água", "pão", "então", "café", "avó", "maçã", "três"]
 
-MATTERS = ("batching", "gradient_checkpointing", "compile")
+MATTERS = ("batching", "gradient_checkpointing", "compile", "freeze", "layer_decay")
 """Options of training that `run_preflight` looks at."""
 
 _examined: dict[str, Prepared] = {}
@@ -96,6 +97,7 @@ def make_trainer(tmp_path, task_name, **options) -> Trainer:
         allow_pickle=False,
         seed=1,
     )
+    freeze(model, config.trainer.freeze)
     return Trainer(
         copy.copy(prepared.task),
         model,

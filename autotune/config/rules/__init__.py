@@ -39,7 +39,8 @@ ERRORS = (
     splits.splits_overlap, splits.fold, labels.columns, labels.tags, labels.labels, labels.label_map_targets,
     labels.keys_without_labels, labels.label_fixes, model.one_base_model, model.base_model_name, model.tiny_model_keys,
     model.lengths, model.tokenizer, model.trimming, model.target_modules, model.bundled_base, model.t5_in_fp16,
-    trainer.learning_rate, trainer.early_stopping, trainer.compile_with_packing, trainer.sharding, run_name, hub.push_keys,
+    trainer.learning_rate, trainer.frozen_twice, trainer.early_stopping, trainer.compile_with_packing, trainer.sharding,
+    run_name, hub.push_keys,
     gate.conditions, slurm.values, slurm.time_limit, slurm.options, search.spaces, search.pruning,
 )  # fmt: skip
 MACHINE = (

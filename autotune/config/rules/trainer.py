@@ -23,18 +23,44 @@ def learning_rate(config: RunConfig) -> Iterator[AutotuneError]:
             found="0",
             fix=f"trainer.learning_rate={(config.peft or config.model).learning_rate}",
         )
-    sections = {"trainer": config.trainer, "model": config.model, "peft": config.peft}
-    for name, section in sections.items():
-        value = section.learning_rate if section is not None else None
+    rates = {
+        "trainer.learning_rate": config.trainer.learning_rate,
+        "trainer.head_learning_rate": config.trainer.head_learning_rate,
+        "model.learning_rate": config.model.learning_rate,
+        "peft.learning_rate": config.peft.learning_rate if config.peft is not None else None,
+    }
+    for key, value in rates.items():
         if value is not None and value > 1:
             exponent = math.floor(math.log10(value)) if math.isfinite(value) else 5
             suggestion = f"{value / 10**exponent:g}e-{exponent}" if 3 <= exponent <= 6 else "5e-5"
             yield ConfigError(
                 "with a learning rate above 1 nothing is learned; the sign of its exponent may be missing",
-                where=f"{name}.learning_rate",
+                where=key,
                 found=f"{value:g}",
-                fix=f"{name}.learning_rate={suggestion}",
+                fix=f"{key}={suggestion}",
             )
+
+
+def frozen_twice(config: RunConfig) -> Iterator[AutotuneError]:
+    """Checks that parts of the base model are not frozen where adapters freeze all of it."""
+    if config.trainer.freeze is not None and config.peft is not None:
+        yield ConfigError(
+            "adapters freeze the whole base model already",
+            where="trainer.freeze",
+            found=f"{config.trainer.freeze}, with peft.method={config.peft.method}",
+            fix="trainer.freeze=null, or peft=none",
+        )
+
+
+def head_of_its_own(config: RunConfig) -> Iterator[AutotuneError]:
+    """Checks, for a task whose models bring their head along, that the head has no learning rate of its own."""
+    if config.trainer.head_learning_rate is not None:
+        yield ConfigError(
+            f"task={config.task.name} has no new head: models are pretrained to write",
+            where="trainer.head_learning_rate",
+            found=f"{config.trainer.head_learning_rate:g}",
+            fix="trainer.head_learning_rate=null",
+        )
 
 
 def early_stopping(config: RunConfig) -> Iterator[AutotuneError]:

@@ -20,7 +20,7 @@ from tests.support.setting import prepare
 CASES: dict[str, dict[str, Any]] = {
     # Rows of five lengths: the ranks have different numbers of micro-batches, and in the last steps one has none.
     "llama": {"architecture": "llama", "micro_batch_tokens": 60, "max_steps": 4},
-    "t5": {"architecture": "t5", "micro_batch_tokens": 80, "max_steps": 4},
+    "t5": {"architecture": "t5", "micro_batch_tokens": 80, "max_steps": 4, "freeze": "1", "layer_decay": 0.5},
     "llama-lora": {"architecture": "llama", "peft": PeftConfig(r=4), "batch_size": 1, "max_steps": 4},
     "t5-lora": {
         "architecture": "t5",

@@ -46,7 +46,7 @@ def equal(folder: Path, ranks: Ranks) -> None:
 
 
 CASES = (
-    ("ner", {"micro_batch_tokens": 4096}),
+    ("ner", {"micro_batch_tokens": 4096, "freeze": "1", "task_options": {"o_weight": 0.3, "loss": "focal"}}),
     ("sentiment", {"micro_batch_tokens": 60, "task_options": {"max_length": 12}}),
     ("summarization", {"micro_batch_tokens": 4096, "batch_size": 1, "max_steps": 5}),
 )
