@@ -15,6 +15,9 @@ class ColumnsConfig(Strict):
     """Sentiment, spans: the text."""
     label: OptionalName = None
     """Sentiment: the class."""
+    labels: list[str] | None = None
+    """Several columns that together hold the target, instead of `label`: one column of 0 and 1 for each class, named by the
+    column, or one number for each value to predict. [insulto, racismo, obsceno]"""
     tokens: OptionalName = None
     """NER: list of words."""
     tags: OptionalName = None

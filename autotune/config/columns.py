@@ -24,6 +24,12 @@ class Kind(StrEnum):
     """float."""
     labels = "labels"
     """list of str: the names of all classes of a row; may be empty."""
+    numbers = "numbers"
+    """list of float, as many in each row."""
+
+
+SEVERAL_VALUES = (Kind.labels, Kind.numbers)
+"""Kinds of targets that `dataset.columns.labels` may spread over several columns."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ def canonical_features(columns: Sequence[Column], *, given: bool = False) -> "Fe
         Kind.tags: List(Value("string")),
         Kind.number: Value("float64"),
         Kind.labels: List(Value("string")),
+        Kind.numbers: List(Value("float64")),
     }
     role_types = {column.role: types[column.kind] for column in columns}
     word_types = {"text": Value("string"), "starts": List(Value("int32"))}

@@ -14,7 +14,9 @@ from autotune.data.columns import find_columns
 from autotune.data.formats.cells import label_of, list_of, read_tags, single
 from autotune.data.given import NormalForm, given_words, plain
 from autotune.data.labels import Tags
+from autotune.data.missing import missing_target
 from autotune.data.numbers import read_number
+from autotune.data.several import joined_column, names_in, numbers_in, with_joined
 from autotune.data.words import Span, offsets_match, words_from_spans
 from autotune.errors import DataError, listing, nearest
 
@@ -57,6 +59,8 @@ class Converter:
         self.columns, self.config, self.where = columns, config, where
         self.predicting, self.training, self.tags = predicting, training, tags
         self.map = label_map(config)
+        self.joined: Column | None = None
+        """Target whose values several columns hold, known after the first row."""
         self.form = NORMAL_FORMS.get(config.normalize)
         self.counts: Counter[str] = Counter()
         """Number of rows or entities with each change."""
@@ -68,7 +72,7 @@ class Converter:
         """Column of each role, known after the first row."""
         self.types: dict[str, str] = {}
         """Type of every column of the first row."""
-        self.labels: Counter[str] = Counter()
+        self.labels = Counter({str(normalize_label(name)): 0 for name in config.columns.labels or ()})
         """Number of occurrences of each class, before label_map."""
         self.lacks_id_column = False
         self.entities = self.cut_entities = 0
@@ -84,26 +88,33 @@ class Converter:
         names = self.names
         needed: list[str] = []
         missing_targets: Counter[str] = Counter()
+        missing = {
+            "training": self.training,
+            "maps_missing": NULL in self.map,
+            "separated": self.config.label_separator is not None,
+        }
         for number, row in enumerate(raw):
             if not names:
                 names |= find_columns(row, self.columns, self.config, self.where, predicting=self.predicting)
                 self.types = {str(name): type(value).__name__ for name, value in row.items()}
+                self.joined = joined_column(self.columns, self.config, row)
                 self.lacks_id_column = self.config.columns.id is not None and "id" not in names
                 needed = self._required_columns(names)
             identifier = row.get(names["id"]) if "id" in names else None
             at = f"row {number}" + (f" (id {identifier})" if identifier is not None else "")
-            missing = [name for name in needed if name not in row]
-            if missing:
-                similar = nearest(missing[0], map(str, row))
+            absent = [name for name in needed if name not in row]
+            if absent:
+                similar = nearest(absent[0], map(str, row))
                 raise DataError(
-                    f"the row has no {missing[0]}, which the rows before it have",
+                    f"the row has no {absent[0]}, which the rows before it have",
                     where=f"{self.where}, {at}",
                     found=f"its columns: {listing(row, 30)}",
-                    fix=f"rename {similar} to {missing[0]} there"
+                    fix=f"rename {similar} to {absent[0]} there"
                     if similar
                     else "fill it in, or delete the row",
                 )
-            missing_role = self._missing_target(row, names)
+            row = with_joined(row, self.joined, self.config, f"{self.where}, {at}")
+            missing_role = None if self.predicting else missing_target(row, names, self.columns, **missing)
             if missing_role is not None:
                 missing_targets[missing_role] += 1
                 examples = self.example_rows.setdefault(missing_role, [])
@@ -171,23 +182,6 @@ class Converter:
         words = {"tokens", "text"} if any(column.kind is Kind.words for column in self.columns) else set()
         return [name for role, name in names.items() if role in texts | words]
 
-    def _missing_target(self, row: Mapping[str, Any], names: Mapping[str, str]) -> str | None:
-        """Returns the role of a label, or outside train of a reference, that is missing in the row."""
-        if self.predicting:
-            return None
-        for column in self.columns:
-            value = row.get(names.get(column.role, ""))
-            must_be_filled = column.kind in (Kind.label, Kind.number, Kind.labels) or (
-                column.kind is Kind.text and column.target and not self.training
-            )
-            if isinstance(value, list | tuple) and len(value) < 2 and column.kind is not Kind.labels:
-                value = value[0] if value else None
-            is_nested = isinstance(value, list | tuple | Mapping)
-            is_mapped = column.kind is Kind.label and NULL in self.map
-            if must_be_filled and not is_mapped and not is_nested and normalize_label(value) is None:
-                return column.role
-        return None
-
     def _convert_row(
         self, row: Mapping[str, Any], names: Mapping[str, str], at: str
     ) -> dict[str, Any] | None:
@@ -211,6 +205,8 @@ class Converter:
             elif column.kind is Kind.number:
                 value = single(row.get(names[column.role]), names[column.role], at)
                 converted[column.role] = read_number(value, f"{at}, column {names[column.role]}")
+            elif column.kind is Kind.numbers:
+                converted[column.role] = numbers_in(row.get(names[column.role]), names[column.role], at)
             elif column.kind is Kind.labels:
                 converted[column.role] = self._read_labels(
                     row.get(names[column.role]), names[column.role], at
@@ -235,11 +231,11 @@ class Converter:
 
     def _read_labels(self, value: Any, name: str, at: str) -> list[str] | None:
         """Returns the distinct names of a row's classes, without those that label_map maps to null."""
-        if value is None:
+        labels = names_in(value, self.config, name, at)
+        if labels is None:
             return None
-        labels = [normalize_label(label) for label in list_of(value, name, at)]
-        self.labels.update(label for label in labels if label is not None)
-        mapped = (self.map.get(label, label) for label in labels if label is not None)
+        self.labels.update(labels)
+        mapped = (self.map.get(label, label) for label in labels)
         return list(dict.fromkeys(label for label in mapped if label is not None))
 
     def _normalize_text(self, value: Any) -> str:

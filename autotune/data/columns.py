@@ -8,6 +8,7 @@ from typing import Any
 from autotune.config.columns import Column, Kind
 from autotune.config.enums import Format
 from autotune.config.schema import DatasetConfig
+from autotune.data.several import joined_column, joined_name
 from autotune.errors import DataError, format_override, format_text_override, listing, nearest
 
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
@@ -51,24 +52,20 @@ def find_columns(
     Raises:
         DataError: a role or a slice has no column. In prediction, both may be missing.
     """
-    absent = [] if predicting else [name for name in config.columns.slices if name not in row]
-    if absent:
-        raise DataError(
-            f"there is no column {listing(absent)}",
-            where=f"{where}, dataset.columns.slices",
-            found=f"columns: {listing(row, 30)}",
-            fix=format_override(
-                "dataset.columns.slices", [name for name in config.columns.slices if name in row]
-            ),
-        )
+    if not predicting:
+        for key in ("slices", "labels"):
+            _require_columns(key, getattr(config.columns, key) or (), row, where)
     layouts = [{column.role: column.target for column in columns}]
     if any(column.kind is Kind.words for column in columns):
         layouts.append({"text": False, "spans": True})
         if config.format is Format.spans or config.columns.spans is not None:
             layouts.reverse()
     errors = []
+    joined = joined_column(columns, config, row)
     for roles in layouts:
         columns_by_role = {role: _column_name(role, row, config, predicting) for role in roles}
+        if joined is not None:
+            columns_by_role[joined.role] = joined_name(config)
         missing = [
             role
             for role, name in columns_by_role.items()
@@ -82,6 +79,22 @@ def find_columns(
             return {role: name for role, name in columns_by_role.items() if name is not None}
         errors.append(_missing_error(missing, row, config, where))
     raise errors[0]
+
+
+def _require_columns(key: str, names: Sequence[str], row: Mapping[str, Any], where: str) -> None:
+    """Raises DataError if a column of a list in `dataset.columns` is missing."""
+    absent = [name for name in names if name not in row]
+    if not absent:
+        return
+    plain_names = {plain_name(str(name)): str(name) for name in row if name not in names}
+    guesses = {name: nearest(plain_name(name), plain_names) for name in absent}
+    meant = [name if name in row else plain_names.get(guesses[name] or "") for name in names]
+    raise DataError(
+        f"there is no column {listing(absent)}",
+        where=f"{where}, dataset.columns.{key}",
+        found=f"columns: {listing(row, 30)}",
+        fix=format_override(f"dataset.columns.{key}", [name for name in meant if name is not None]),
+    )
 
 
 def _column_name(role: str, row: Mapping[str, Any], config: DatasetConfig, predicting: bool) -> str | None:

@@ -31,7 +31,7 @@ def require_targets(columns: Sequence[Column], rows: Dataset, source: str) -> No
             )
         # Not `not value`: 0 is a valid number, and a row may have an empty list of classes.
         blank_values: tuple[Any, ...] = (
-            (None,) if column.kind in (Kind.number, Kind.labels) else (None, "", [])
+            (None,) if column.kind in (Kind.number, Kind.labels, Kind.numbers) else (None, "", [])
         )
         blank_rows = [
             number for number, value in enumerate(iter_column(rows, column.role)) if value in blank_values

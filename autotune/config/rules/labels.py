@@ -5,7 +5,7 @@ from itertools import combinations
 
 from autotune import registry
 from autotune.config.column_names import ColumnsConfig
-from autotune.config.columns import Kind
+from autotune.config.columns import SEVERAL_VALUES, Kind
 from autotune.config.enums import TagRepair, TagScheme
 from autotune.config.label_maps import normalize_label
 from autotune.config.labels import TAG, label_map, repaired_type
@@ -42,6 +42,49 @@ def columns(config: RunConfig) -> Iterator[AutotuneError]:
                     fix=f"dataset.columns.{second if second in names else first}=null, or another column",
                 )
     yield from _group_by_label(config.dataset.columns, config)
+    yield from _several_label_columns(config)
+
+
+def _several_label_columns(config: RunConfig) -> Iterator[AutotuneError]:
+    """Checks `dataset.columns.labels` and the keys that say how labels are read."""
+    data, names = config.dataset, config.dataset.columns.labels
+    kinds = _column_kinds(config)
+    others = {
+        role: name for role, name in vars(data.columns).items() if name in (names or ()) and role != "labels"
+    }
+    problems = {
+        f"task={config.task.name} takes one label per row, from one column": not kinds & {*SEVERAL_VALUES},
+        "label and labels exclude each other": data.columns.label is not None,
+        "there are no columns": not names,
+        "a column is named twice": len(set(names or ())) < len(names or ()),
+        f"a column has another role, too: {listing(others)}": bool(others),
+    }
+    problem = next((text for text, is_so in problems.items() if is_so), None)
+    if names is not None and problem is not None:
+        remaining = [name for name in dict.fromkeys(names) if name not in others.values()]
+        keep = data.columns.label is None and remaining and kinds & {*SEVERAL_VALUES}
+        yield ConfigError(
+            problem,
+            where="dataset.columns.labels",
+            found=str(names),
+            fix=format_override("dataset.columns.labels", remaining if keep else None),
+        )
+    if data.label_separator is not None and (
+        Kind.labels not in kinds or names is not None or not data.label_separator.strip("[]")
+    ):
+        yield ConfigError(
+            "a separator stands between the classes of one cell",
+            where="dataset.label_separator",
+            found=f"{data.label_separator!r} with task={config.task.name}, dataset.columns.labels={names}",
+            fix="dataset.label_separator=null; it takes a mark such as | and a task with several labels per row",
+        )
+    if data.label_threshold is not None and (Kind.labels not in kinds or names is None):
+        yield ConfigError(
+            "a threshold is for columns that hold counts or shares for each class",
+            where="dataset.label_threshold",
+            found=f"{data.label_threshold} with task={config.task.name}, dataset.columns.labels={names}",
+            fix="dataset.label_threshold=null, or dataset.columns.labels=[COLUMN,COLUMN]",
+        )
 
 
 def _group_by_label(columns: ColumnsConfig, config: RunConfig) -> Iterator[AutotuneError]:
@@ -189,4 +232,4 @@ def _column_kinds(config: RunConfig) -> set[Kind]:
 
 
 def _without_labels(config: RunConfig) -> bool:
-    return not _column_kinds(config) & {Kind.label, Kind.tags}
+    return not _column_kinds(config) & {Kind.label, Kind.labels, Kind.tags}
