@@ -11,6 +11,7 @@ sentiment      "não" turns a verdict around, an adjective in a question or in h
 ner            the same surname is a person, a street or a bakery, and most names of validation and test do not
                occur in train: only the context tells.
 summarization  the facts stand in the middle and at the end, in any order, among sentences that do not matter.
+multi_label    a message to a town hall has up to three concerns, or none, in any order.
 """
 
 import json
@@ -29,6 +30,7 @@ SIZES = {
     "sentiment": {"train": 600, "validation": 80, "test": 120},
     "ner": {"train": 500, "validation": 80, "test": 120},
     "summarization": {"train": 400, "validation": 80, "test": 120},
+    "multi_label": {"train": 140, "validation": 40, "test": 50},
 }
 ALIKE = 0.7
 """Rows that share more than this part of their runs of three words repeat each other; the second is left out."""
@@ -220,10 +222,33 @@ class Summarization:
         return {"document": document, "summary": sentence(summary)}
 
 
-SAMPLERS: dict[str, Callable[[Material, random.Random], Sentiment | Ner | Summarization]] = {
+class MultiLabel:
+    """Messages to a town hall about any number of concerns."""
+
+    COUNTS = (0, 1, 1, 2, 2, 3)
+    """Concerns of a message, each number as likely as it occurs here."""
+
+    def __init__(self, material: Material, rng: random.Random) -> None:
+        self.material, self.rng = material, rng
+
+    def row(self, split: str, number: int) -> Row:
+        """The splits differ in nothing but their rows; labels are sorted."""
+        choice, material = self.rng.choice, self.material
+        labels = self.rng.sample(list(material["concerns"]), choice(self.COUNTS))
+        concerns = [choice(material["concerns"][label]) for label in labels] or [choice(material["nothing"])]
+        text = concerns[0] + "".join(choice(material["joints"]) + concern for concern in concerns[1:])
+        text = re.sub(r"\{place\}", lambda _: choice(material["places"]), text)
+        if self.rng.random() < 0.5:
+            text = f"{choice(material['openings'])}, {text}"
+        closing = f" {sentence(choice(material['closings']))}." if self.rng.random() < 0.5 else ""
+        return {"text": f"{sentence(text)}.{closing}", "label": sorted(labels)}
+
+
+SAMPLERS: dict[str, Callable[[Material, random.Random], Any]] = {
     "sentiment": Sentiment,
     "ner": Ner,
     "summarization": Summarization,
+    "multi_label": MultiLabel,
 }
 
 

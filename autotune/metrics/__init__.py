@@ -4,6 +4,7 @@ They need neither the Hub nor a writable home directory. (`evaluate.load` by nam
 run it.) Importing this module is cheap; each metric imports its own libraries.
 
     classification.Classification   class ids            macro_f1, accuracy, weighted_f1
+    multi_label.MultiLabel         lists of label ids   macro_f1, micro_f1, subset_accuracy, hamming_loss
     entities.Entities               IOB2 tags of words   entity_f1 (strict), entity_f1_conll and others
     rouge.Rouge                     texts                rouge1, rouge2, rougeL, rougeLsum, *_google, chrf
 """
@@ -21,12 +22,14 @@ from autotune.metrics.definitions import recipe
 if TYPE_CHECKING:
     from autotune.metrics.classification import Classification
     from autotune.metrics.entities import Entities
+    from autotune.metrics.multi_label import MultiLabel
     from autotune.metrics.rouge import Rouge
 
 __all__ = [
     "class_id",
     "class_metric",
     "entity_metric",
+    "multi_label_metric",
     "recipe",
     "rouge_metric",
 ]
@@ -43,6 +46,14 @@ def class_metric(labels: Sequence[str], cache_dir: Path | None = None) -> "Class
 
     with _folder(cache_dir) as folder:
         return Classification(labels, folder)
+
+
+def multi_label_metric(labels: Sequence[str], cache_dir: Path | None = None) -> "MultiLabel":
+    """Returns a metric of lists of label ids without rows; see `class_metric`."""
+    from autotune.metrics.multi_label import MultiLabel
+
+    with _folder(cache_dir) as folder:
+        return MultiLabel(labels, folder)
 
 
 def entity_metric(cache_dir: Path | None = None) -> "Entities":

@@ -14,6 +14,8 @@ from tests.support import ROOT
 
 SAMPLES = ROOT / "autotune" / "assets" / "samples"
 TASKS = ("sentiment", "ner", "summarization")
+SMALL = ("multi_label",)
+ALL = (*TASKS, *SMALL)
 SPLITS = ("train", "validation", "test")
 ENTITIES = {"PESSOA", "LOCAL", "ORGANIZACAO", "TEMPO"}
 
@@ -42,12 +44,13 @@ def test_the_generator_writes_the_same_bytes_again(generator, tmp_path):
     generator.main(tmp_path)
     written = {str(file.relative_to(tmp_path)): file.read_bytes() for file in tmp_path.rglob("*.jsonl")}
     shipped = {str(file.relative_to(SAMPLES)): file.read_bytes() for file in SAMPLES.rglob("*.jsonl")}
-    assert len(shipped) == len(TASKS) * len(SPLITS)
+    assert len(shipped) == len(ALL) * len(SPLITS)
     assert written == shipped
 
 
 def test_the_samples_are_small():
-    assert sum(file.stat().st_size for file in SAMPLES.rglob("*")) < 600_000
+    assert sum(file.stat().st_size for file in SAMPLES.rglob("*")) < 700_000
+    assert all(sum(file.stat().st_size for file in (SAMPLES / task).iterdir()) < 40_000 for task in SMALL)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -57,7 +60,7 @@ def test_there_are_enough_rows_to_learn_from_and_to_score(task):
     assert sizes[1:] == [80, 120]
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ALL)
 def test_every_row_has_its_own_id_and_normal_text(task):
     for split in SPLITS:
         rows = read(task, split)
@@ -68,13 +71,13 @@ def test_every_row_has_its_own_id_and_normal_text(task):
         assert not any(mark in text_of(row) for row in rows for mark in ("{", "}", "  "))
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ALL)
 def test_the_texts_are_full_of_accents(task):
     letters = {letter for row in read(task, "train") for letter in text_of(row).lower()}
     assert set("ãõçéêíóôúàáâ") - letters <= set("õôàâ")
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ALL)
 def test_no_row_nearly_repeats_one_of_another_split(task, generator):
     found = {split: [generator.triples(row) for row in read(task, split)] for split in SPLITS}
     for one, other in combinations(SPLITS, 2):
@@ -130,3 +133,13 @@ def test_summaries_are_one_sentence_of_facts_that_the_opening_does_not_tell(spli
         assert 10 <= len(summary) <= 20
         assert sum(word in told for word in summary) >= 0.6 * len(summary)
         assert sum(word in opening.lower().split() for word in summary) < 0.4 * len(summary)
+
+
+def test_messages_have_any_number_of_labels_and_every_label_both_ways():
+    labels = [row["label"] for row in read("multi_label", "train")]
+    assert {len(names) for names in labels} == {0, 1, 2, 3}
+    shares = [
+        sum(name in names for names in labels) / len(labels)
+        for name in ("lixo", "iluminação", "ruído", "água")
+    ]
+    assert all(0.2 < share < 0.6 for share in shares)

@@ -67,8 +67,12 @@ def masked(text: str) -> str:
 def _example(row: dict[str, Any], target: str) -> Example:
     labels = [row[target], row["prediction"]]
     if isinstance(labels[0], list):
-        labels = [_entities(row["tokens"], tags) for tags in labels]
-    texts = [str(row.get("text", row["id"])), *map(str, labels)]
+        labels = [
+            _entities(row["tokens"], values) if "tokens" in row else ", ".join(map(str, values)) or "—"
+            for values in labels
+        ]
+    text = " — ".join(str(row[role]) for role in ("text", "text_pair") if role in row)
+    texts = [text or str(row["id"]), *map(str, labels)]
     # Mask before truncating: half of a phone number would not match its pattern.
     return Example(*(_truncated(masked(text)) for text in texts))
 
