@@ -43,11 +43,14 @@ class Model:
     def __init__(self, run: str, saved: "SavedModel") -> None:
         self.run, self._saved = run, saved
 
-    def predict(self, data: Sequence[str] | str | PathLike[str]) -> list[dict[str, Any]]:
+    def predict(
+        self, data: Sequence[str] | str | PathLike[str], pairs: Sequence[str] = ()
+    ) -> list[dict[str, Any]]:
         """Predicts for texts or for the rows of a file.
 
         Args:
             data: a list of texts, or the path of a file in any form that training takes; gold values are not needed.
+            pairs: second texts of a model of pairs, one for each of the list.
 
         Returns:
             One dict per row, in order, as in `autotune predict`: `prediction`, with `probabilities` (classification) or entities
@@ -59,7 +62,7 @@ class Model:
         from autotune.pipeline.predict import rows_to_predict, stream_predictions
 
         file, texts = (fspath(data), []) if isinstance(data, str | PathLike) else (None, list(data))
-        rows = rows_to_predict(self._saved, file, texts, None)
+        rows = rows_to_predict(self._saved, file, texts, None, list(pairs))
         return [dict(prediction) for prediction in stream_predictions(self._saved, rows)]
 
     def evaluate(

@@ -14,6 +14,7 @@ summarization  the facts stand in the middle and at the end, in any order, among
 classification the topic of a line of news; half of its words could be of any topic.
 ordinal        stars from 1 to 5, the mean of two opinions.
 regression     a grade from 0 to 10, of two opinions and a third one that counts twice.
+multi_label    a message to a town hall has up to three concerns, or none, in any order.
 """
 
 import json
@@ -35,6 +36,7 @@ SIZES = {
     "classification": {"train": 200, "validation": 40, "test": 60},
     "ordinal": {"train": 200, "validation": 40, "test": 60},
     "regression": {"train": 200, "validation": 40, "test": 60},
+    "multi_label": {"train": 140, "validation": 40, "test": 50},
 }
 MATERIAL = {"ordinal": "graded", "regression": "graded"}
 """Files of the samples that do not have one of their own."""
@@ -288,6 +290,28 @@ class Regression(Graded):
         return {"text": f"{text} {sentence(closing)}.", "label": round(grade, 1)}
 
 
+class MultiLabel:
+    """Messages to a town hall about any number of concerns."""
+
+    COUNTS = (0, 1, 1, 2, 2, 3)
+    """Concerns of a message, each number as likely as it occurs here."""
+
+    def __init__(self, material: Material, rng: random.Random) -> None:
+        self.material, self.rng = material, rng
+
+    def row(self, split: str, number: int) -> Row:
+        """The splits differ in nothing but their rows; labels are sorted."""
+        choice, material = self.rng.choice, self.material
+        labels = self.rng.sample(list(material["concerns"]), choice(self.COUNTS))
+        concerns = [choice(material["concerns"][label]) for label in labels] or [choice(material["nothing"])]
+        text = concerns[0] + "".join(choice(material["joints"]) + concern for concern in concerns[1:])
+        text = re.sub(r"\{place\}", lambda _: choice(material["places"]), text)
+        if self.rng.random() < 0.5:
+            text = f"{choice(material['openings'])}, {text}"
+        closing = f" {sentence(choice(material['closings']))}." if self.rng.random() < 0.5 else ""
+        return {"text": f"{sentence(text)}.{closing}", "label": sorted(labels)}
+
+
 SAMPLERS: dict[str, Callable[[Material, random.Random], Any]] = {
     "sentiment": Sentiment,
     "ner": Ner,
@@ -295,6 +319,7 @@ SAMPLERS: dict[str, Callable[[Material, random.Random], Any]] = {
     "classification": Topic,
     "ordinal": Ordinal,
     "regression": Regression,
+    "multi_label": MultiLabel,
 }
 
 

@@ -8,55 +8,40 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from autotune.baselines.vectors import LONGEST, Text, Vectors
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROWS, CHARACTERS = 20_000, 2_000_000
 """Rows, and characters in all of them, from which it learns at most: about half a minute of one CPU core."""
-TEXT = 5000
+TEXT = LONGEST
 """Characters of a text that are read."""
-RARE = 1000
-"""Rows from which n-grams that occur in a single text are left out: they cost time and change little."""
-
-
-def vectors(rows: int) -> Any:
-    """Returns what makes TF-IDF weights of words and characters from texts.
-
-    Args:
-        rows: number of texts that it learns from.
-    """
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.pipeline import make_union
-
-    least = 2 if rows >= RARE else 1
-    words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+|[^\w\s]", sublinear_tf=True, min_df=least)
-    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, min_df=least)
-    return make_union(words, characters)
 
 
 class TfidfRidge:
-    """Predicts numbers of texts by ridge regression on TF-IDF weights; deterministic."""
+    """Predicts numbers of texts, or pairs of texts, by ridge regression on TF-IDF weights; deterministic."""
 
     def __init__(self) -> None:
+        self._vectors = Vectors()
         self._model: Any = None
 
-    def fit(self, texts: Sequence[str], numbers: "NDArray[np.float64]") -> Self:
+    def fit(self, texts: Sequence[Text], numbers: "NDArray[np.float64]") -> Self:
         """Learns from texts with their numbers: (texts, targets)."""
         from sklearn.linear_model import Ridge
-        from sklearn.pipeline import make_pipeline
 
-        self._model = make_pipeline(vectors(len(texts)), Ridge(solver="sparse_cg"))
-        self._model.fit([text[:TEXT] for text in texts], numbers)
+        self._model = Ridge(solver="sparse_cg")
+        self._model.fit(self._vectors.fit(texts).transform(texts), numbers)
         return self
 
-    def predict(self, texts: Sequence[str]) -> "NDArray[np.float64]":
+    def predict(self, texts: Sequence[Text]) -> "NDArray[np.float64]":
         """Returns the numbers of each text: (texts, targets)."""
-        numbers = np.asarray(self._model.predict([text[:TEXT] for text in texts]), dtype=np.float64)
+        numbers = np.asarray(self._model.predict(self._vectors.transform(texts)), dtype=np.float64)
         return numbers.reshape(len(texts), -1)
 
 
 class TfidfClassifier:
-    """Classifies texts by a linear model of TF-IDF weights; deterministic.
+    """Classifies texts, or pairs of texts, by a linear model of TF-IDF weights; deterministic.
 
     Args:
         balanced: whether rows of rare classes count more, as a score that is a mean over classes wants it; else
@@ -66,24 +51,62 @@ class TfidfClassifier:
     def __init__(self, *, balanced: bool = True) -> None:
         self._class_weight = "balanced" if balanced else None
         self.classes: list[str] = []
+        self._vectors = Vectors()
         self._model: Any = None
 
-    def fit(self, texts: Sequence[str], labels: Sequence[str]) -> Self:
+    def fit(self, texts: Sequence[Text], labels: Sequence[str]) -> Self:
         """Learns from texts with their classes, of which there are at least two."""
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-
-        regression = LogisticRegression(C=10, class_weight=self._class_weight, max_iter=1000)
-        self._model = make_pipeline(vectors(len(texts)), regression)
-        self._model.fit([text[:TEXT] for text in texts], list(labels))
-        self.classes = [str(name) for name in regression.classes_]
+        self._model = _regression(self._class_weight)
+        self._model.fit(self._vectors.fit(texts).transform(texts), list(labels))
+        self.classes = [str(name) for name in self._model.classes_]
         return self
 
-    def predict_proba(self, texts: Sequence[str]) -> "NDArray[np.float64]":
+    def predict_proba(self, texts: Sequence[Text]) -> "NDArray[np.float64]":
         """Returns the probability of each of `classes` for each text: (texts, classes)."""
-        probabilities: NDArray[np.float64] = self._model.predict_proba([text[:TEXT] for text in texts])
+        probabilities: NDArray[np.float64] = self._model.predict_proba(self._vectors.transform(texts))
         return probabilities
 
-    def predict(self, texts: Sequence[str]) -> list[str]:
+    def predict(self, texts: Sequence[Text]) -> list[str]:
         """Returns the most probable class of each text."""
         return [self.classes[index] for index in self.predict_proba(texts).argmax(axis=1)]
+
+
+class TfidfLabels:
+    """Gives texts any number of labels: one such model for each label against all others (one-vs-rest).
+
+    Args:
+        labels: names of the labels.
+    """
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self.labels = list(labels)
+        self._vectors = Vectors()
+        self._models: dict[str, Any] = {}
+        self._always: set[str] = set()
+
+    def fit(self, texts: Sequence[Text], labels: Sequence[Sequence[str]]) -> Self:
+        """Learns from texts with their labels. A label of every text or of none has nothing to learn, and stays so."""
+        vectors = self._vectors.fit(texts).transform(texts)
+        for name in self.labels:
+            has_label = np.array([name in of_text for of_text in labels])
+            if has_label.all():
+                self._always.add(name)
+            elif has_label.any():
+                self._models[name] = _regression("balanced").fit(vectors, has_label)
+        return self
+
+    def predict(self, texts: Sequence[Text]) -> list[list[str]]:
+        """Returns the labels of each text in the order of `labels`."""
+        vectors = self._vectors.transform(texts)
+        columns = {name: model.predict(vectors) for name, model in self._models.items()}
+        columns |= {name: np.ones(len(texts), dtype=np.bool_) for name in self._always}
+        return [
+            [name for name in self.labels if name in columns and columns[name][number]]
+            for number in range(len(texts))
+        ]
+
+
+def _regression(class_weight: str | None) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=10, class_weight=class_weight, max_iter=1000)

@@ -37,7 +37,8 @@ def audit_labels(
         names: names of the model's outputs in the order of their ids; may be empty if labels were refused.
         report: receives the counts.
     """
-    kind = next((column.kind for column in columns if column.kind in (Kind.label, Kind.tags)), None)
+    kinds = (Kind.label, Kind.labels, Kind.tags)
+    kind = next((column.kind for column in columns if column.kind in kinds), None)
     if kind is None:
         return
     counts = {split: _label_counts(data, kind) for split, data in rows.splits.items()}
@@ -45,7 +46,7 @@ def audit_labels(
         "ids": {name: number for number, name in enumerate(names)},
         "counts": {split: dict(sorted(split_counts.items())) for split, split_counts in counts.items()},
     }
-    what = "classes" if kind is Kind.label else "entity types"
+    what = "entity types" if kind is Kind.tags else "classes"
     train = counts.pop("train")
     for split, split_counts in counts.items():
         missing = [f"{name} ({train[name]} in train)" for name in sorted(train) if not split_counts[name]]
@@ -62,7 +63,9 @@ def audit_labels(
     yield from _spelled_twice(train, what)
     yield from _in_quotes(train, what)
     yield from _unused_label_map_keys(rows)
-    if kind is Kind.label and len(train) > MAX_CLASSES:
+    if kind is Kind.labels:
+        yield from _constant_labels(train, names, len(rows.splits["train"]))
+    if kind is not Kind.tags and len(train) > MAX_CLASSES:
         yield warning(
             Area.labels,
             f"the column of labels holds {len(train)} different values in {train.total()} rows of train",
@@ -77,7 +80,23 @@ def _label_counts(data: Dataset, kind: Kind) -> Counter[str]:
     """Returns the rows per class, or the entities per type."""
     if kind is Kind.label:
         return Counter(iter_column(data, "label"))
+    if kind is Kind.labels:
+        return Counter(name for labels in iter_column(data, "label") for name in labels)
     return Counter(name for tags in iter_column(data, "tags") for name, _, _ in entities(tags))
+
+
+def _constant_labels(train: Mapping[str, int], names: Sequence[str], rows: int) -> Iterator[Finding]:
+    """Yields a finding about labels that every row of train has, or none."""
+    constant = [f"{name} ({train.get(name, 0)})" for name in names if train.get(name, 0) in (0, rows)]
+    if constant:
+        yield warning(
+            Area.labels,
+            f"labels that all of the {rows} rows of train have, or none, cannot be learned",
+            where="train",
+            found=listing(constant),
+            fix="leave them out by dataset.label_map (null drops a label), or more rows",
+            count=len(constant),
+        )
 
 
 def _rare_classes(train: Mapping[str, int], what: str, config: RunConfig) -> Iterator[Finding]:

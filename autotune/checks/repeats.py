@@ -16,6 +16,7 @@ from autotune.data.duplicates import (
     exact_form,
     first_positions,
     hashes,
+    iter_texts,
     near_duplicates,
     text_column,
 )
@@ -43,10 +44,10 @@ def audit_repeats(
     """
     column = text_column(columns)
     exact_hashes = {
-        split: hashes(iter_column(data, column), exact_form) for split, data in rows.splits.items()
+        split: hashes(iter_texts(data, column), exact_form) for split, data in rows.splits.items()
     }
     alike_hashes = {
-        split: hashes(iter_column(data, column), alike_form) for split, data in rows.splits.items()
+        split: hashes(iter_texts(data, column), alike_form) for split, data in rows.splits.items()
     }
     near_matches = _near_duplicates(rows, column, alike_hashes, threshold)
     figures: dict[str, Any] = {}
@@ -143,7 +144,7 @@ def _leak_finding(
     """
     total = len(leaking)
     sure = total - leaks["near"]
-    quoted = listing(_example(text) for text in iter_column(data.select(leaking[:3]), column))
+    quoted = listing(_example(text) for text in iter_texts(data.select(leaking[:3]), column))
     return (warning if sure else note)(
         Area.duplicates,
         f"{total} of {len(data)} rows of {split} "
@@ -171,7 +172,7 @@ def _near_duplicates(
     seen: set[int] = set()
     for split, data in rows.splits.items():
         chosen = np.unique(np.linspace(0, len(data) - 1, min(len(data), MAX_NEAR_ROWS)).astype(np.int64))
-        for row, text in zip(chosen.tolist(), iter_column(data.select(chosen), column), strict=True):
+        for row, text in zip(chosen.tolist(), iter_texts(data.select(chosen), column), strict=True):
             text_hash = int(alike_hashes[split][row])
             # Texts that are alike already count as duplicates: one of each group is enough for the slow search.
             if text_hash not in seen:
@@ -196,13 +197,15 @@ def _near_settings(rows: Rows, threshold: float | None) -> dict[str, Any]:
 
 def _answer_hashes(rows: Rows, columns: Sequence[Column]) -> dict[str, Hashes] | None:
     """Returns hashes of the labels or tags of each row; None if a text may rightly have several answers."""
-    target = next((column for column in columns if column.kind in (Kind.label, Kind.tags)), None)
+    target = next((column for column in columns if column.kind in (Kind.label, Kind.labels, Kind.tags)), None)
     if target is None:
         return None
     return {
         split: hashes(
             (
-                " ".join(value) if isinstance(value, list) else value
+                " ".join(sorted(value) if target.kind is Kind.labels else value)
+                if isinstance(value, list)
+                else value
                 for value in iter_column(data, target.role)
             ),
             str,

@@ -85,17 +85,18 @@ def audit_spelling(
     )
 
 
-def _roles(task: Task) -> list[str]:
-    """Returns the columns that hold texts and references."""
+def _roles(task: Task, data: Dataset) -> list[str]:
+    """Returns the columns of a split that hold texts and references."""
     return ["text" if column.kind is Kind.words else column.role for column in task.columns
-             if column.kind in (Kind.text, Kind.words)]  # fmt: skip
+             if column.kind in (Kind.text, Kind.words)
+             and (not column.optional or column.role in data.column_names)]  # fmt: skip
 
 
 def _characters(task: Task, rows: Mapping[str, Dataset]) -> Counter[str]:
     """Returns how often each character occurs in the texts and references of all splits, without whitespace."""
     counts: Counter[str] = Counter()
     for data in rows.values():
-        for role in _roles(task):
+        for role in _roles(task, data):
             for text in iter_column(data, role):
                 counts.update(text)
     return Counter({character: count for character, count in counts.items() if not character.isspace()})
@@ -106,7 +107,7 @@ def _known_in_words(task: Task, rows: Mapping[str, Dataset], suspects: set[str])
     words: dict[str, set[str]] = {character: set() for character in suspects}
     remaining = set(suspects)
     for data in rows.values():
-        for role in _roles(task):
+        for role in _roles(task, data):
             for text in iter_column(data, role):
                 for character in remaining.intersection(text):
                     examples = words[character]

@@ -49,11 +49,14 @@ def audit_texts(rows: Rows, columns: Sequence[Column], report: Report) -> Iterat
     """Yields findings about empty texts, suspicious characters, numbers in place of texts, and swapped columns."""
     report.figures["splits"] = {split: {"rows": len(data)} for split, data in rows.splits.items()}
     report.figures["columns"] = rows.columns
-    texts = {column.target: column.role for column in columns if column.kind is Kind.text}
+    texts = {
+        column.target: column.role for column in columns if column.kind is Kind.text and not column.optional
+    }
     if len(texts) == 2 and len(rows.splits["train"]):
         yield from _swapped_columns(rows, texts[False], texts[True])
     for column in columns:
-        if column.kind in (Kind.text, Kind.words):
+        is_read = not column.optional or column.role in rows.splits["train"].column_names
+        if column.kind in (Kind.text, Kind.words) and is_read:
             yield from _suspicious_texts(rows, "text" if column.kind is Kind.words else column.role)
             for split, column_info in rows.columns.items():
                 yield from _numeric_column(split, column_info, column.role)

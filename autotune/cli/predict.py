@@ -21,6 +21,8 @@ def run(words: list[str], _: Sequence[str]) -> int:
         "file", metavar="FILE", nargs="?", help="rows in any form that training takes; - is standard input"
     )
     parser.add_argument("--text", action="append", default=[], help="instead of a file; may be repeated")
+    parser.add_argument("--text-pair", action="append", default=[], metavar="TEXT",
+                        help="second text, for a model of pairs: one for each --text")  # fmt: skip
     parser.add_argument(
         "-o", "--output", metavar="OUT", help="file for the predictions; without it they are printed"
     )
@@ -42,6 +44,13 @@ def run(words: list[str], _: Sequence[str]) -> int:
             "give a file or --text",
             where="autotune predict",
             fix="autotune predict RUN file.csv -o out.jsonl",
+        )
+    if len(arguments.text_pair) not in (0, len(arguments.text)):
+        raise ConfigError(
+            "each --text needs its --text-pair",
+            where="--text-pair",
+            found=f"{len(arguments.text)} texts and {len(arguments.text_pair)} second texts",
+            fix='autotune predict RUN --text "…" --text-pair "…"',
         )
     if arguments.text and arguments.keep:
         raise ConfigError("texts have no other columns", where="--keep", fix="leave it out, or give a file")
@@ -71,6 +80,7 @@ def run(words: list[str], _: Sequence[str]) -> int:
         changed.changer(file),
         file=file,
         texts=texts,
+        pairs=[decoded(text) for text in arguments.text_pair],
         output=output,
         keep=arguments.keep,
         form=form,
@@ -85,6 +95,6 @@ COMMAND = Command(
     "runs/my-run new.csv -o predictions.csv",
     COMMON
     | {"--format": FORMATS, "--force": "", "--output": FILES, "-o": FILES}
-    | {"--text": "-", "--to": "jsonl json csv tsv xlsx parquet", "--keep": ""},
+    | {"--text": "-", "--text-pair": "-", "--to": "jsonl json csv tsv xlsx parquet", "--keep": ""},
     takes_files=True,
 )

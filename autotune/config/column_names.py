@@ -13,6 +13,8 @@ class ColumnsConfig(Strict):
     """Identifier of a row, kept in predictions. Without one, rows are numbered from 0 in each split."""
     text: OptionalName = None
     """Classification, spans: the text."""
+    text_pair: OptionalName = None
+    """Classification of pairs: the second text, such as the hypothesis of an entailment. null: rows have one text."""
     label: OptionalName = None
     """Classification: the class. Regression: the number."""
     labels: list[str] | None = None

@@ -40,6 +40,8 @@ class Column:
     role: str
     kind: Kind
     target: bool = False
+    optional: bool = False
+    """Whether it is only read if `dataset.columns` names it."""
 
 
 def canonical_features(columns: Sequence[Column], *, given: bool = False) -> "Features":

@@ -3,6 +3,7 @@
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from autotune.config.columns import Column, Kind
@@ -61,6 +62,13 @@ class Converter:
         self.map = label_map(config)
         self.joined: Column | None = None
         """Target whose values several columns hold, known after the first row."""
+        self.missing_target = partial(
+            missing_target,
+            columns=columns,
+            training=training,
+            maps_missing=NULL in self.map,
+            separated=config.label_separator is not None,
+        )
         self.form = NORMAL_FORMS.get(config.normalize)
         self.counts: Counter[str] = Counter()
         """Number of rows or entities with each change."""
@@ -88,11 +96,6 @@ class Converter:
         names = self.names
         needed: list[str] = []
         missing_targets: Counter[str] = Counter()
-        missing = {
-            "training": self.training,
-            "maps_missing": NULL in self.map,
-            "separated": self.config.label_separator is not None,
-        }
         for number, row in enumerate(raw):
             if not names:
                 names |= find_columns(row, self.columns, self.config, self.where, predicting=self.predicting)
@@ -114,7 +117,7 @@ class Converter:
                     else "fill it in, or delete the row",
                 )
             row = with_joined(row, self.joined, self.config, f"{self.where}, {at}")
-            missing_role = None if self.predicting else missing_target(row, names, self.columns, **missing)
+            missing_role = None if self.predicting else self.missing_target(row, names)
             if missing_role is not None:
                 missing_targets[missing_role] += 1
                 examples = self.example_rows.setdefault(missing_role, [])

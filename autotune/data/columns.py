@@ -41,6 +41,15 @@ MAX_NAME_WORDS = 4
 """Most words in the name of a column; longer names look like text."""
 
 
+def used_columns(columns: Sequence[Column], config: DatasetConfig) -> list[Column]:
+    """Returns the columns that rows have: optional ones only if the config names them."""
+    return [
+        column
+        for column in columns
+        if not column.optional or getattr(config.columns, column.role) is not None
+    ]
+
+
 def find_columns(
     row: Mapping[str, Any], columns: Sequence[Column], config: DatasetConfig, where: str, *, predicting: bool
 ) -> dict[str, str]:
@@ -55,7 +64,7 @@ def find_columns(
     if not predicting:
         for key in ("slices", "labels"):
             _require_columns(key, getattr(config.columns, key) or (), row, where)
-    layouts = [{column.role: column.target for column in columns}]
+    layouts = [{column.role: column.target for column in used_columns(columns, config)}]
     if any(column.kind is Kind.words for column in columns):
         layouts.append({"text": False, "spans": True})
         if config.format is Format.spans or config.columns.spans is not None:

@@ -36,6 +36,14 @@ def text_column(columns: Sequence[Column]) -> str:
     return "text" if role.kind is Kind.words else role.role
 
 
+def iter_texts(data: Dataset, column: str) -> Iterator[str]:
+    """Yields the text of each row; of pairs, both texts as one."""
+    texts = iter_column(data, column)
+    if f"{column}_pair" not in data.column_names:
+        return texts
+    return map("\n".join, zip(texts, iter_column(data, f"{column}_pair"), strict=True))
+
+
 def exact_form(text: str) -> str:
     """Returns the text with each run of whitespace as one blank."""
     return " ".join(text.split())
@@ -60,7 +68,7 @@ def first_positions(values: Hashes) -> NDArray[np.int64]:
 
 def without_repeats(data: Dataset, column: str) -> Dataset:
     """Returns the rows whose text is not alike the text of an earlier row."""
-    first = first_positions(hashes(iter_column(data, column), alike_form))
+    first = first_positions(hashes(iter_texts(data, column), alike_form))
     return data.select(np.flatnonzero(first == np.arange(len(first))))
 
 
@@ -71,8 +79,8 @@ def without_leaks(data: Dataset, others: Iterable[Dataset], column: str) -> Data
 
 def is_duplicate_of(data: Dataset, others: Iterable[Dataset], column: str) -> NDArray[np.bool_]:
     """Returns for each row whether its text is alike a text in one of the other splits: bool (rows,)."""
-    other_hashes = np.concatenate([hashes(iter_column(other, column), alike_form) for other in others])
-    return np.isin(hashes(iter_column(data, column), alike_form), other_hashes)
+    other_hashes = np.concatenate([hashes(iter_texts(other, column), alike_form) for other in others])
+    return np.isin(hashes(iter_texts(data, column), alike_form), other_hashes)
 
 
 def removes(dedup: Dedup, what: Dedup) -> bool:

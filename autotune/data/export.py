@@ -12,6 +12,7 @@ from typing import Any
 
 from datasets import Dataset, DatasetDict
 
+from autotune.config.column_names import ColumnsConfig
 from autotune.config.columns import Column, Kind
 from autotune.config.enums import Format, Normalize, TagScheme
 from autotune.config.formats import WRITABLE, Form
@@ -104,11 +105,14 @@ def _check_target(
             fix=f"a folder: {shell_words(target.with_suffix(''))} --to {form}; or one split: "
             "dataset.splits.validation=null dataset.splits.test=null",
         )
-    if form is Form.fasttext and [column.role for column in columns] != ["text", "label"]:
+    if form is Form.fasttext and [column.role for column in columns if _is_held(column, splits)] != [
+        "text",
+        "label",
+    ]:
         raise ConfigError(
             "fasttext holds texts with a class, and the task has other columns",
             where=str(target),
-            found=f"columns: {listing(column.role for column in columns)}",
+            found=f"columns: {listing(column.role for column in columns if _is_held(column, splits))}",
             fix="--to jsonl, csv, parquet, arrow or xlsx",
         )
     if form in WORD_FORMS and not any(column.kind is Kind.words for column in columns):
@@ -118,6 +122,10 @@ def _check_target(
             found=f"columns: {listing(column.role for column in columns)}",
             fix="--to jsonl, csv, parquet, arrow or xlsx",
         )
+
+
+def _is_held(column: Column, splits: Mapping[str, Dataset]) -> bool:
+    return not column.optional or any(column.role in rows.column_names for rows in splits.values())
 
 
 def refuse_existing(target: Path) -> None:
@@ -203,8 +211,13 @@ def _verify(
         DataError: they differ.
     """
     fix = "--to jsonl, parquet or arrow, which hold every text" + ("; or spans" if form in WORD_FORMS else "")
+    names = ColumnsConfig()
+    for column in columns:
+        if column.optional and column.role in rows.column_names:
+            setattr(names, column.role, column.role)
     config = DatasetConfig(
         path=str(path),
+        columns=names,
         format=Format.csv if form is Form.tsv else Format(form),
         encoding="utf-8",
         delimiter={Form.csv: ",", Form.tsv: "\t"}.get(form),

@@ -88,7 +88,11 @@ def changed_rows(
         columns: columns of the task.
         seed: of the changes; a row's changes depend on its number, and not on the rows before it.
     """
-    kinds = {column.role: column.kind for column in columns if not column.target}
+    kinds = {
+        column.role: column.kind
+        for column in columns
+        if not column.target and column.role in rows.column_names
+    }
     for number, row in enumerate(iter_rows(rows)):
         generator = np.random.default_rng([seed, number])
         changed = {}

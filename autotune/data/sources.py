@@ -300,14 +300,6 @@ def _file_and_config(path: str, config: DatasetConfig, form: str | None) -> tupl
     return file, replace(config, format=Format.spans if as_spans else file_format)
 
 
-def rows_from_texts(texts: Sequence[str], columns: Sequence[Column], *, given: bool = False) -> Dataset:
-    """Returns rows made of texts from the command line; `given` as in `load_file`."""
-    column = text_column(columns)
-    config = DatasetConfig(path="--text")
-    converter = Converter(columns, config, "--text", predicting=True, training=False, tags=None, given=given)
-    return Dataset.from_list(list(converter.convert({column: text} for text in texts)))
-
-
 def _slice_and_limit(
     slices: dict[str, list[SourceSlice]], notes: list[str], config: DatasetConfig, columns: Sequence[Column]
 ) -> dict[str, Dataset]:
@@ -342,7 +334,8 @@ def _make_validation(
 
 def _split_options(config: DatasetConfig, columns: Sequence[Column]) -> dict[str, Any]:
     """Returns the keyword arguments of `split_off` and `take_test`: how rows are held out."""
-    label = next((column.role for column in columns if column.kind is Kind.label), None)
+    kinds = (Kind.label, Kind.labels)
+    label = next((column.role for column in columns if column.kind in kinds), None)
     return {"seed": config.seed, "label": label, "group": config.columns.group and "group"}
 
 

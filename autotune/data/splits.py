@@ -1,6 +1,6 @@
 """Makes missing splits from train: seeded, stratified by label or by whole groups."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +10,7 @@ from datasets import Dataset
 
 from autotune.config.split_spec import Slice
 from autotune.data.cache import iter_column
-from autotune.data.duplicates import alike_form, first_positions, hashes
+from autotune.data.duplicates import alike_form, first_positions, hashes, iter_texts
 from autotune.data.parts import concatenate_parts
 from autotune.errors import DataError, listing
 
@@ -57,7 +57,7 @@ def take_test(
     candidates = np.arange(len(pool))
     if distinct is not None:
         candidates = np.flatnonzero(
-            first_positions(hashes(iter_column(pool, distinct), alike_form)) == candidates
+            first_positions(hashes(iter_texts(pool, distinct), alike_form)) == candidates
         )
     chosen, how = _choose_rows(pool.select(candidates), fraction, seed=seed, label=label, group=group)
     test_rows = candidates[sorted(chosen)]
@@ -120,8 +120,17 @@ def _choose_rows(
     if group is not None:
         return _rows_of_groups(list(iter_column(data, group)), count, rng), "whole groups"
     if label is not None:
-        return _stratified_rows(list(iter_column(data, label)), count, rng)
+        return _stratified_rows(_strata(list(iter_column(data, label))), count, rng)
     return _random_rows(len(data), count, rng), "at random"
+
+
+def _strata(labels: Sequence[Any]) -> list[Any]:
+    """Returns the label of each row; of rows with several labels, the one that is rarest in all rows, so that a split gets
+    its share of rare labels, and None for rows without any."""
+    if not any(isinstance(value, list) for value in labels):
+        return list(labels)
+    counts = Counter(name for names in labels for name in names)
+    return [min(names, key=lambda name: (counts[name], name), default=None) for names in labels]
 
 
 def _random_rows(rows: int, count: int, rng: np.random.Generator) -> set[int]:

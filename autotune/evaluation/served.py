@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from autotune.data.sources import rows_from_texts
+from autotune.data.texts import rows_from_texts
 from autotune.models.repository import quiet
-from autotune.models.spec import padded_inputs
+from autotune.models.spec import feature_inputs
 from autotune.models.special_tokens import is_unigram, shaping_tokens
 from autotune.tasks.base import Row, Task
 
@@ -34,17 +34,20 @@ MAX_WINDOW = 2048
 
 def rows_to_compare(task: Task, rows: Sequence[Row]) -> list[Row]:
     """Returns the first and the longest row, one with the special tokens of the tokenizer, and one longer than a window."""
-    texts = [text for row in rows if (text := task.in_pipeline(row))]
-    if not texts:
+    rows = [row for row in rows if task.in_pipeline(row)]
+    if not rows:
         return []
-    sample = texts[0][:200]
+    of_first = task.in_pipeline(rows[0])
+    sample = (of_first["text"] if isinstance(of_first, dict) else str(of_first))[:200]
     special = [] if is_unigram(task.tokenizer) else sorted(shaping_tokens(task.tokenizer))
     made_up = [" ".join([sample, *task.encoder.added_words[:20], *special[:20], sample])]
     if task.max_length <= MAX_WINDOW:
         tokens = max(1, len(task.encoder.ids([sample])[0]))
         made_up.append(" ".join([sample] * (1 + task.max_length // tokens)))
-    longest = max(rows, key=lambda row: len(task.in_pipeline(row) or ""))
-    return [rows[0], longest, *rows_from_texts(made_up, task.columns)]
+    longest = max(rows, key=lambda row: len(str(task.in_pipeline(row))))
+    # Of a pair, both texts are longer than the window, or hold special tokens.
+    pairs = made_up if isinstance(of_first, dict) else ()
+    return [rows[0], longest, *rows_from_texts(made_up, task.columns, pairs=pairs)]
 
 
 def differences(task: Task, folder: Path, rows: Sequence[Row]) -> Iterator[str]:
@@ -65,15 +68,17 @@ def differences(task: Task, folder: Path, rows: Sequence[Row]) -> Iterator[str]:
         text = task.in_pipeline(row)
         if text:
             first = next(iter(task.prepare([row], number)))
-            inputs = padded_inputs([first["input_ids"]], task.tokenizer.pad_token_id)
+            inputs = feature_inputs([first], task.tokenizer.pad_token_id)
             with torch.inference_mode():
                 logits = served.model(**inputs).logits[0].float()
             difference = compare(served, text, logits, task.max_length)
             if difference is not None:
-                yield f"{text[:80]!r}: {difference}"
+                yield f"{str(text)[:80]!r}: {difference}"
 
 
-def _compare_classes(served: Any, text: str, logits: "Tensor", max_length: int) -> str | None:
+def _compare_classes(
+    served: Any, text: str | dict[str, str], logits: "Tensor", max_length: int
+) -> str | None:
     """Describes the first difference in the scores of a text's classes; None if there is none."""
     answers = served(text, top_k=None, function_to_apply="none", truncation=True, max_length=max_length)
     served_scores = {answer["label"]: answer["score"] for answer in answers}
@@ -83,7 +88,7 @@ def _compare_classes(served: Any, text: str, logits: "Tensor", max_length: int) 
     return None
 
 
-def _compare_tags(served: Any, text: str, logits: "Tensor", max_length: int) -> str | None:
+def _compare_tags(served: Any, text: str | dict[str, str], logits: "Tensor", max_length: int) -> str | None:
     """Describes the first difference in the tags of a text's tokens; None if there is none."""
     names = served.model.config.id2label
     scores, tags = (tensor.tolist() for tensor in logits.softmax(-1).max(-1))

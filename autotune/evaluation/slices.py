@@ -137,6 +137,8 @@ def _divisions(
     role = kinds.get(Kind.words) or kinds.get(Kind.text)
     if role is not None:
         lengths = np.array([_length(value) for value in iter_column(rows, role)])
+        if f"{role}_pair" in rows.column_names:
+            lengths += [_length(value) for value in iter_column(rows, f"{role}_pair")]
         edges = sorted({int(edge) for edge in np.quantile(lengths, QUARTILES, method="inverted_cdf")})
         edges = [edge for edge in edges if edge < lengths.max()]
         if edges:

@@ -6,6 +6,7 @@ run it.) Importing this module is cheap; each metric imports its own libraries.
     classification.Classification   class ids            macro_f1, accuracy, weighted_f1
     ordinal.Ordinal                 ids of ordered classes   qwk, mae and those of classification
     regression.RegressionMetric     numbers              mse, rmse, mae, r2, pearson, spearman, qwk
+    multi_label.MultiLabel         lists of label ids   macro_f1, micro_f1, subset_accuracy, hamming_loss
     entities.Entities               IOB2 tags of words   entity_f1 (strict), entity_f1_conll and others
     rouge.Rouge                     texts                rouge1, rouge2, rougeL, rougeLsum, *_google, chrf
 """
@@ -23,6 +24,7 @@ from autotune.metrics.definitions import recipe
 if TYPE_CHECKING:
     from autotune.metrics.classification import Classification
     from autotune.metrics.entities import Entities
+    from autotune.metrics.multi_label import MultiLabel
     from autotune.metrics.ordinal import Ordinal
     from autotune.metrics.regression import RegressionMetric, Target
     from autotune.metrics.rouge import Rouge
@@ -31,6 +33,7 @@ __all__ = [
     "class_id",
     "class_metric",
     "entity_metric",
+    "multi_label_metric",
     "number_metric",
     "ordinal_metric",
     "recipe",
@@ -70,6 +73,14 @@ def number_metric(targets: "Sequence[Target]", cache_dir: Path | None = None) ->
 
     with _folder(cache_dir) as folder:
         return RegressionMetric(targets, folder)
+
+
+def multi_label_metric(labels: Sequence[str], cache_dir: Path | None = None) -> "MultiLabel":
+    """Returns a metric of lists of label ids without rows; see `class_metric`."""
+    from autotune.metrics.multi_label import MultiLabel
+
+    with _folder(cache_dir) as folder:
+        return MultiLabel(labels, folder)
 
 
 def entity_metric(cache_dir: Path | None = None) -> "Entities":

@@ -155,7 +155,7 @@ def fit_temperature(probabilities: Floats, gold: Ids) -> float | None:
     return 2 / (lowest + highest)
 
 
-def fit_threshold(probabilities: Floats, gold: Ids) -> float:
+def fit_threshold(probabilities: Floats, gold: Ids, *, both: bool = True) -> float:
     """Returns the probability of the second of two classes from which predicting it gives the best macro-F1.
 
     Thresholds between neighbouring probabilities are tried, in their middle; of equally good ones, and of those no better
@@ -164,6 +164,7 @@ def fit_threshold(probabilities: Floats, gold: Ids) -> float:
     Args:
         probabilities: of the second class: (rows,).
         gold: 0 or 1: (rows,).
+        both: whether the F1 of both classes counts; else that of the second alone, as for one of several labels.
     """
     order = np.argsort(-probabilities, kind="stable")
     values, positive = probabilities[order], gold[order] == 1
@@ -176,6 +177,6 @@ def fit_threshold(probabilities: Floats, gold: Ids) -> float:
     rightly_rejected = rejected - (positive.sum() - hits)
     f1_second = 2 * hits / np.maximum(predicted + positive.sum(), 1)
     f1_first = 2 * rightly_rejected / np.maximum(rejected + (~positive).sum(), 1)
-    scores = f1_second + f1_first
+    scores = f1_second + f1_first if both else f1_second
     best = np.flatnonzero(scores >= scores.max() - 1e-12)
     return float(min(middles[best], key=lambda value: abs(value - 0.5)))

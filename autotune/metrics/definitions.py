@@ -22,6 +22,9 @@ RECIPES = {
         "unweighted mean of the F1 of the classes that occur in references or predictions (classes of the "
         "model that occur in neither do not count); 0 where precision or recall has no denominator",
     ),
+    "micro_f1": ("scikit-learn", "F1 over all pairs of a row and a label"),
+    "subset_accuracy": ("scikit-learn", "share of rows whose labels are all right"),
+    "hamming_loss": ("scikit-learn", "share of pairs of a row and a label that are wrong; lower is better"),
     "accuracy": ("scikit-learn", "share of rows whose class is right"),
     "weighted_f1": ("scikit-learn", "mean of the F1 of classes, weighted by their rows in the references"),
     "mse": ("numpy", "mean over rows of the squared error; smaller is better" + TARGETS),

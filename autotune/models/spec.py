@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -110,3 +110,11 @@ def padded_inputs(
         "input_ids": pad(sequences, pad_id, left=left),
         "attention_mask": pad([[1] * len(sequence) for sequence in sequences], 0, left=left),
     }
+
+
+def feature_inputs(features: Sequence[Mapping[str, Any]], pad_id: int) -> "dict[str, Tensor]":
+    """Returns the padded inputs of features with `input_ids` and, for pairs of texts, perhaps `token_type_ids`."""
+    inputs = padded_inputs([feature["input_ids"] for feature in features], pad_id)
+    if "token_type_ids" in features[0]:
+        inputs["token_type_ids"] = pad([feature["token_type_ids"] for feature in features], 0)
+    return inputs

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ from datasets import Dataset
 from torch import nn
 
 from autotune.config.columns import Kind
+from autotune.errors import listing
 from autotune.evaluation.evaluator import Evaluator
 from autotune.metrics.calibration import (
     RECIPES,
@@ -30,6 +31,10 @@ from autotune.tasks.base import Prediction, Task
 
 logger = logging.getLogger(__name__)
 
+FEW_POSITIVES = 10
+"""With fewer rows of validation that have a label, its threshold is mostly chance."""
+DECISIONS = "each label of each row counts as a decision between yes and no"
+"""What the rows of the figures are with several labels per row."""
 FEW_ROWS = 100
 """With fewer rows of validation, what is fitted on them is mostly chance, and a warning says so."""
 TRIED_ROWS = 8
@@ -73,20 +78,18 @@ def calibrate(
     task.facts |= values
 
 
-def _fit(evaluator: Evaluator, model: nn.Module, features: Dataset, rows: Dataset) -> dict[str, float]:
-    """Returns the temperature and the threshold that the task asks for, where they can be fitted."""
-    task, values = evaluator.task, dict[str, float]()
+def _fit(evaluator: Evaluator, model: nn.Module, features: Dataset, rows: Dataset) -> dict[str, Any]:
+    """Returns the temperature and the thresholds that the task asks for, where they can be fitted."""
+    task, values = evaluator.task, dict[str, Any]()
     classified = _classified(task, evaluator.stream(model, features, rows))
     if classified is None:
-        logger.warning(
-            "nothing was fitted on validation: this task does not predict probabilities of one label"
-        )
+        logger.warning("nothing was fitted on validation: this task does not predict probabilities of labels")
         return values
     probabilities, predicted, gold = classified
-    if len(gold) < FEW_ROWS:
+    if len(rows) < FEW_ROWS:
         logger.warning(
             "temperature or threshold are fitted on %d rows of validation only, so mostly on chance",
-            len(gold),
+            len(rows),
         )
     if task.calibration().temperature:
         temperature = fit_temperature(probabilities, gold)
@@ -108,11 +111,40 @@ def _fit(evaluator: Evaluator, model: nn.Module, features: Dataset, rows: Datase
                 for shares in (classified.probabilities, probabilities)
             )
             logger.info("temperature %.4f, fitted on %d rows of validation: ECE there %.4f, was %.4f",
-                        temperature, len(gold), after, before)  # fmt: skip
+                        temperature, len(rows), after, before)  # fmt: skip
     if task.calibration().threshold:
         values["threshold"] = fit_threshold(probabilities[:, 1], gold)
-        logger.info("threshold %.4f, tuned on %d rows of validation", values["threshold"], len(gold))
+        logger.info("threshold %.4f, tuned on %d rows of validation", values["threshold"], len(rows))
+    if task.calibration().thresholds:
+        values["thresholds"] = _fit_thresholds(task.labels() or [], probabilities[:, 1], gold)
+        logger.info("thresholds tuned on %d rows of validation: %s", len(rows), _listed(values["thresholds"]))
     return values
+
+
+def _fit_thresholds(names: Sequence[str], probabilities: Floats, gold: Ids) -> dict[str, float]:
+    """Returns the threshold of each label with the best F1; 0.5 for a label that no row of validation has.
+
+    Args:
+        names: the labels.
+        probabilities: of each label of each row: (rows · labels,).
+        gold: whether the row has it: (rows · labels,).
+    """
+    shares, wanted = probabilities.reshape(-1, len(names)), gold.reshape(-1, len(names))
+    few = [name for name, count in zip(names, wanted.sum(axis=0), strict=True) if count < FEW_POSITIVES]
+    if few:
+        logger.warning(
+            "fewer than %d rows of validation have these labels, so their thresholds are mostly chance: %s",
+            FEW_POSITIVES,
+            listing(few),
+        )
+    return {
+        name: fit_threshold(shares[:, number], wanted[:, number], both=False)
+        for number, name in enumerate(names)
+    }
+
+
+def _listed(thresholds: Mapping[str, float]) -> str:
+    return listing(f"{name} {value:.2f}" for name, value in thresholds.items())
 
 
 def _divides_logits(evaluator: Evaluator, model: nn.Module, features: Dataset, rows: Dataset) -> bool:
@@ -136,7 +168,7 @@ def calibration_figures(task: Task, predictions: Mapping[str, Path]) -> dict[str
         task: the task, with the facts of its model.
         predictions: file of each scored split.
     """
-    temperature, threshold = task.facts.get("temperature"), task.facts.get("threshold")
+    temperature = task.facts.get("temperature")
     splits = {}
     for split, file in predictions.items():
         classified = _classified(task, json_lines(file))
@@ -150,9 +182,10 @@ def calibration_figures(task: Task, predictions: Mapping[str, Path]) -> dict[str
     return {
         "calibration": {
             "temperature": temperature,
-            "threshold": threshold,
+            "threshold": task.facts.get("threshold"),
+            "thresholds": task.facts.get("thresholds"),
             "splits": splits,
-            "recipe": RECIPES,
+            "recipe": RECIPES | ({"decisions": DECISIONS} if _has_labels(task) else {}),
         }
     }
 
@@ -172,21 +205,37 @@ def log_calibration(metrics: Mapping[str, Any], split: str) -> None:
     if about["threshold"] is not None:
         logger.info("the second class is predicted from a probability of %.4f on; transformers.pipeline does not know this "
                     "and uses 0.5", about["threshold"])  # fmt: skip
+    if about.get("thresholds"):
+        logger.info("each label is predicted from a probability of its own on (%s); transformers.pipeline does not know this "
+                    "and uses 0.5", _listed(about["thresholds"]))  # fmt: skip
+
+
+def _has_labels(task: Task) -> bool:
+    return any(column.target and column.kind is Kind.labels for column in task.columns)
 
 
 def _classified(task: Task, predictions: Iterable[Prediction]) -> Classified | None:
-    """Returns predictions as arrays; None if the task has no label, or its predictions no probabilities."""
-    role = next((column.role for column in task.columns if column.target and column.kind is Kind.label), None)
+    """Returns predictions as arrays; None if the task has no label, or its predictions no probabilities.
+
+    With several labels per row, each label of each row is a decision between no (0) and yes (1).
+    """
+    kinds = (Kind.label, Kind.labels)
+    role = next((column.role for column in task.columns if column.target and column.kind in kinds), None)
     names = task.labels()
     if role is None or names is None:
         return None
+    several = _has_labels(task)
     ids = {name: number for number, name in enumerate(names)}
     probabilities, pairs = [], []
     for row in predictions:
         shares = row.get("probabilities")
         if not isinstance(shares, Mapping) or shares.keys() != ids.keys():
             return None
-        probabilities.append([shares[name] for name in names])
-        pairs.append((ids[row["prediction"]], ids[row[role]]))
+        if several:
+            probabilities += [[1 - shares[name], shares[name]] for name in names]
+            pairs += [(int(name in row["prediction"]), int(name in row[role])) for name in names]
+        else:
+            probabilities.append([shares[name] for name in names])
+            pairs.append((ids[row["prediction"]], ids[row[role]]))
     predicted, gold = np.array(pairs, dtype=np.int64).T
     return Classified(np.array(probabilities), predicted, gold)

@@ -10,8 +10,9 @@ from datasets import Dataset
 
 from autotune.config.schema import RunConfig
 from autotune.data.gold import require_known_labels, require_targets, without_null_labels
-from autotune.data.sources import Rows, load_file, load_rows, original_rows, rows_from_texts
+from autotune.data.sources import Rows, load_file, load_rows, original_rows
 from autotune.data.splits import scored_splits
+from autotune.data.texts import rows_from_texts
 from autotune.errors import AutotuneError, ConfigError, DataError, listing, shell_words
 from autotune.evaluation.robustness import ROBUSTNESS
 from autotune.metrics import recipe
@@ -169,6 +170,7 @@ def predict(
     *,
     file: str | None,
     texts: Sequence[str],
+    pairs: Sequence[str],
     output: Output | None,
     keep: Sequence[str],
     form: str | None,
@@ -180,6 +182,7 @@ def predict(
         change: what overrides make of the run's configuration.
         file: rows in any form that training takes; gold values are not needed.
         texts: instead of a file.
+        pairs: second texts of a model of pairs, one for each of `texts`.
         output: file for the predictions; None prints them.
         keep: columns of the file that stand beside the predictions.
         form: of the file, where its name does not say it.
@@ -188,7 +191,7 @@ def predict(
         need_stdout()
     loaded = load_saved(run, change)
     columns = loaded.task.columns
-    rows = rows_to_predict(loaded, file, texts, form)
+    rows = rows_to_predict(loaded, file, texts, form, pairs)
     predictions = stream_predictions(loaded, rows)
     if file is not None and keep:
         predictions = kept(predictions, original_rows(file, loaded.config.dataset, columns, form), keep)
@@ -203,11 +206,24 @@ def predict(
     return 0
 
 
-def rows_to_predict(loaded: SavedModel, file: str | None, texts: Sequence[str], form: str | None) -> Dataset:
-    """Returns the rows of a file, or of texts where there is no file; gold values are not needed."""
+def rows_to_predict(
+    loaded: SavedModel, file: str | None, texts: Sequence[str], form: str | None, pairs: Sequence[str] = ()
+) -> Dataset:
+    """Returns the rows of a file, or of texts where there is no file; gold values are not needed.
+
+    Raises:
+        ConfigError: the model takes pairs and there are single texts, or the other way round.
+    """
     columns, cache = loaded.task.columns, Path(loaded.scratch.name)
+    takes_pairs = loaded.config.dataset.columns.text_pair is not None
+    if file is None and takes_pairs != bool(pairs):
+        raise ConfigError(
+            "the model takes pairs of texts" if takes_pairs else "the model takes single texts, not pairs",
+            where="--text-pair",
+            fix='autotune predict RUN --text "…" --text-pair "…"' if takes_pairs else "leave it out",
+        )
     if file is None:
-        return rows_from_texts(texts, columns, given=True)
+        return rows_from_texts(texts, columns, pairs=pairs, given=True)
     return load_file(file, loaded.config.dataset, columns, cache=cache, form=form, given=True)
 
 

@@ -49,7 +49,10 @@ def verify_round_trip(
             Path(folder_of_rows, "predictions.jsonl"),
         )
         rows_file.write_text(
-            "".join(json.dumps({role: row[role] for role in ("id", *inputs)}) + "\n" for row in some),
+            "".join(
+                json.dumps({role: row[role] for role in ("id", *inputs) if role in row}) + "\n"
+                for row in some
+            ),
             encoding="utf-8",
         )
         expected = evaluator.predict(model, prepare_features(task, some, Path(folder_of_rows), "proof"), some)

@@ -125,7 +125,8 @@ def log_next_steps(folder: RunFolder, config: RunConfig, task: Task) -> None:
     logger.info("everything is in %s: the model in model/, figures in metrics.json,", folder.path)
     logger.info("predictions_*.jsonl, history.jsonl and the resolved config.yaml")
     logger.info("next:")
-    logger.info('  autotune predict %s --text "..."', shell_words(folder.path))
+    second = "" if config.dataset.columns.text_pair is None else ' --text-pair "..."'
+    logger.info('  autotune predict %s --text "..."%s', shell_words(folder.path), second)
     logger.info("  autotune evaluate %s --data FILE", shell_words(folder.path))
     if config.model.tiny is not None:
         logger.info("  this was a tiny model that knows no Portuguese, for trying things out; a real one:")

@@ -17,7 +17,7 @@ from autotune.config.formats import Form
 from autotune.config.schema import RunConfig
 from autotune.data.cache import iter_column
 from autotune.data.cache_use import entries_in_use
-from autotune.data.duplicates import text_column
+from autotune.data.duplicates import iter_texts, text_column
 from autotune.data.folds import assign_folds, clusters
 from autotune.data.formats.formulas import guarded
 from autotune.data.sources import load_rows
@@ -112,7 +112,7 @@ def _labels(
     columns = list(columns)
     role = next(column.role for column in columns if column.kind is Kind.label)
     places = [(split, position) for split, data in rows.items() for position in range(len(data))]
-    texts = [text for data in rows.values() for text in iter_column(data, text_column(columns))]
+    texts = [text for data in rows.values() for text in iter_texts(data, text_column(columns))]
     gold = [label for data in rows.values() for label in iter_column(data, role)]
     ids = [name for data in rows.values() for name in iter_column(data, "id")]
     groups = None

@@ -39,6 +39,7 @@ class Calibration(Record):
 
     temperature: float | None = None
     threshold: float | None = None
+    thresholds: dict[str, float] | None = None
     splits: dict[str, Quality]
 
 

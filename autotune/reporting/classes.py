@@ -7,7 +7,7 @@ import numpy as np
 
 from autotune.evaluation.bootstrap import Blocks
 from autotune.metrics.calibration import expected_calibration_error, reliability, risk_at_coverage
-from autotune.reporting.counts import largest, shortened
+from autotune.reporting.counts import largest, quoted_text
 
 ERRORS, UNCERTAIN = 12, 6
 """Rows that are quoted: wrong ones, and right ones with the smallest margin."""
@@ -71,7 +71,7 @@ class Classes:
     def _quoted(self, row: Mapping[str, Any], gold_probability: float | None) -> dict[str, Any]:
         return {
             "id": row.get("id"),
-            "text": shortened(str(row.get("text", ""))),
+            "text": quoted_text(row),
             "gold": row[self._target],
             "prediction": row["prediction"],
             "gold_probability": gold_probability,

@@ -1,6 +1,6 @@
 """What a page quotes of texts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,11 @@ class Segment:
 def shortened(text: str, most: int = 700) -> str:
     """Returns a text cut to a number of characters."""
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+def quoted_text(row: Mapping[str, Any]) -> str:
+    """Returns the text of a row, or both of its texts, cut to what a page quotes."""
+    return shortened(" — ".join(str(row[role]) for role in ("text", "text_pair") if row.get(role)))
 
 
 def largest(items: Sequence[tuple[float, int, Any]], item: tuple[float, int, Any], most: int) -> list[Any]:

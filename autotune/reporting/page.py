@@ -18,6 +18,7 @@ from autotune.reporting import charts
 from autotune.reporting.classes import Classes
 from autotune.reporting.curves import Curves, read_curves, shorten
 from autotune.reporting.entities import Entities, has_entity_tags
+from autotune.reporting.labels import Labels
 from autotune.reporting.rows import Rows
 from autotune.reporting.settings import settings
 from autotune.reporting.summaries import Summaries
@@ -40,7 +41,7 @@ REPORT, DOCUMENTS = "report.html", "report_documents.jsonl"
 """The page, and the documents that it quotes: predictions do not repeat them."""
 FIX = "bring it back from a copy, or train again with resume=never"
 
-Analysis = Classes | Entities | Summaries | Rows
+Analysis = Classes | Labels | Entities | Summaries | Rows
 
 
 def try_report(config: "RunConfig", folder: Path, rows: "Dataset") -> None:
@@ -172,6 +173,8 @@ def _analysis_for(row: Mapping[str, Any], target: str, classes: list[str]) -> An
     gold, predicted = row[target], row["prediction"]
     if "tokens" in row and has_entity_tags(gold) and has_entity_tags(predicted):
         return Entities(target)
+    if isinstance(gold, list) and isinstance(row.get("probabilities"), Mapping) and classes:
+        return Labels(target, classes)
     if isinstance(gold, str) and isinstance(predicted, str):
         return Classes(target, classes) if classes else Summaries(target)
     return Rows(target)

@@ -73,7 +73,7 @@ class Batch:
 
         return Batch(
             {
-                name: padded(tensor, 0 if name == "attention_mask" else pad_id)
+                name: padded(tensor, 0 if name in ("attention_mask", "token_type_ids") else pad_id)
                 for name, tensor in self.inputs.items()
             },
             {name: padded(tensor, IGNORED) for name, tensor in self.targets.items()},
@@ -160,6 +160,8 @@ class Calibration(NamedTuple):
     """A number by which the logits are divided; it becomes part of the last layer, and the fact `temperature`."""
     threshold: bool = False
     """The probability of the second of two classes from which it is predicted: the fact `threshold`."""
+    thresholds: bool = False
+    """The probability of each of several labels from which it is predicted: the fact `thresholds`."""
 
 
 class Task(ABC):
@@ -339,7 +341,7 @@ class Task(ABC):
             validation: rows that may choose settings; None if there are none besides the rows to predict.
         """
 
-    def in_pipeline(self, row: Row) -> str | None:
+    def in_pipeline(self, row: Row) -> str | dict[str, str] | None:
         """Returns the input of `pipeline` for a row; None if the pipeline cannot read the row as the task does.
 
         By default the text, if it is the only column besides targets.

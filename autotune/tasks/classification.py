@@ -5,12 +5,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from textwrap import shorten
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from autotune.baselines import tfidf
 from autotune.baselines.sample import note, sample
+from autotune.baselines.vectors import texts_of
 from autotune.config.columns import Column, Kind
 from autotune.config.enums import Calibrate, Overflow
 from autotune.config.schema import DatasetConfig, RunConfig
@@ -20,7 +21,7 @@ from autotune.data.given import as_given
 from autotune.data.labels import RelabelError, label_names
 from autotune.data.spelling import same_spelling
 from autotune.errors import AutotuneError, ConfigError, DataError, format_override, listing, raise_all
-from autotune.models.spec import Family, Head, ModelSpec, padded_inputs
+from autotune.models.spec import Family, Head, ModelSpec, feature_inputs
 from autotune.registry import register
 from autotune.runtime.records import Record
 from autotune.tasks.base import (
@@ -40,14 +41,16 @@ from autotune.tasks.base import (
 )
 from autotune.tasks.losses import LossConfig, class_weights, guessing_loss, loss_rules, loss_sum
 from autotune.tasks.overlap import windows_of_texts
-from autotune.tasks.windows import windows
+from autotune.tasks.text_windows import WindowReader
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from torch import nn
+    from torch import Tensor, nn
 
     from autotune.metrics.classification import Classification
 
+INPUTS = (Column("text", Kind.text), Column("text_pair", Kind.text, optional=True))
+"""Columns that every task of this family reads."""
 MAX_UNSEEN_LABELS = 20
 """With more labels than this that are missing in train, or that hardly recur in it, the column is probably not a label
 column."""
@@ -85,12 +88,12 @@ class Facts(Record):
 
 @register
 class TextClassification(Task):
-    """Task: text -> label."""
+    """Task: text, or a pair of texts -> label."""
 
     name = "classification"
     Config = ClassificationConfig
-    Facts = Facts
-    columns = (Column("text", Kind.text), Column("label", Kind.label, target=True))
+    Facts: ClassVar[type[Record]] = Facts
+    columns = (*INPUTS, Column("label", Kind.label, target=True))
     heads = dict.fromkeys(Family, Head.sequence)
     pipeline = "text-classification"
     examples = Examples(
@@ -105,6 +108,8 @@ class TextClassification(Task):
     def __init__(self, config: ClassificationConfig, base: ModelSpec, facts: dict[str, Any]) -> None:
         super().__init__(config, base, facts)
         self.ids = {name: number for number, name in enumerate(facts["labels"])}
+        default_overlap = config.overlap or self.max_length // 4
+        self.reader = WindowReader(self.encoder, self.max_length, config.on_overflow, default_overlap)
         self.weights = [1.0] * len(self.ids)
         if isinstance(config, LossConfig):
             self.weights = class_weights(config.class_weights, facts["counts"], facts["labels"])
@@ -117,9 +122,11 @@ class TextClassification(Task):
         if isinstance(task, ClassificationConfig):
             yield from windows_of_texts(config, task.overlap, task.on_overflow)
             yield from loss_rules(task)
-        if labels is not None and len(labels) > 2 and getattr(task, "tune_threshold", False):
+        if labels is None or cls.problem_type != "single_label_classification":
+            return
+        if len(labels) > 2 and getattr(task, "tune_threshold", False):
             yield _not_binary(labels)
-        if labels is not None and len(labels) == 1:
+        if len(labels) == 1:
             yield ConfigError(
                 "classification needs at least two classes",
                 where="dataset.labels",
@@ -133,7 +140,7 @@ class TextClassification(Task):
         counts = Counter(iter_column(rows["train"], "label"))
         column = dataset.columns.label or "label"
         if len(counts) > MAX_UNSEEN_LABELS and len(counts) > counts.total() / 2:
-            raise _not_a_label_column(column, "train", counts)
+            raise not_a_label_column(column, "train", counts)
         names = label_names(dataset, counts)
         errors: list[AutotuneError] = []
         if len(counts) < 2:
@@ -158,7 +165,7 @@ class TextClassification(Task):
             label_counts = Counter(iter_column(data, "label"))
             unseen = Counter({label: number for label, number in label_counts.items() if label not in counts})
             if len(unseen) > MAX_UNSEEN_LABELS:
-                raise _not_a_label_column(column, split, unseen)
+                raise not_a_label_column(column, split, unseen)
             spellings = {label: same_spelling(label, counts) for label in unseen}
             for label, number in unseen.items():
                 first = list(iter_column(data, "label")).index(label)
@@ -171,63 +178,39 @@ class TextClassification(Task):
                         relabel=spellings,
                     )
                 )
-        errors += _calibration_errors(config, names, rows)
+        errors += missing_validation(config, rows)
+        if config.tune_threshold and len(names) != 2:
+            errors.append(_not_binary(names))
         raise_all(errors)
         return {"labels": names, "counts": {name: counts[name] for name in names}}
 
     @classmethod
     def texts(cls, rows: "Dataset") -> Iterator[str]:
-        """Yields the column `text`."""
-        return iter_column(rows, "text")
+        """Yields the texts of all rows."""
+        yield from iter_column(rows, "text")
+        if "text_pair" in rows.column_names:
+            yield from iter_column(rows, "text_pair")
 
     def labels(self) -> list[str]:
         """Returns the class names in the order of their ids."""
         return list(self.facts["labels"])
 
     def prepare(self, rows: Iterable[Row], first: int = 0) -> Iterator[dict[str, Any]]:
-        """Yields one feature per window: `row`, `input_ids`, `length`, `lost`, `label` (id, -1 if unknown) and `weight`
-        (1 / windows of the row)."""
-        window_size = self.encoder.max_content_tokens(self.max_length)
-        overlap_tokens = min(self.config.overlap or self.max_length // 4, window_size - 1)
-        number = first
-        for chunk in chunks(rows):
-            for row, ids in zip(chunk, self.encoder.ids([row["text"] for row in chunk]), strict=True):
-                lost = max(0, len(ids) - window_size)
-                if lost and self.config.on_overflow is Overflow.error:
-                    raise DataError(
-                        f"a text has {len(ids)} tokens, more than the {window_size} that fit",
-                        where=f"row {number} (id {row['id']})",
-                        fix="task.on_overflow=window or task.on_overflow=truncate",
-                    )
-                spans = (
-                    [(0, window_size)]
-                    if self.config.on_overflow is Overflow.truncate
-                    else windows(len(ids), window_size, overlap_tokens)
-                )
-                for index, (start, end) in enumerate(spans):
-                    yield {
-                        "row": number,
-                        "input_ids": self.encoder.wrap(ids[start:end]),
-                        "length": len(ids) + self.encoder.num_special_tokens,
-                        "lost": lost if self.config.on_overflow is Overflow.truncate and index == 0 else 0,
-                        "label": self.target(row),
-                        "weight": 1 / len(spans),
-                    }
-                number += 1
+        """Yields one feature per window: see `WindowReader.windows`, with the `target` as `label`."""
+        has_types = getattr(self.base.config, "type_vocab_size", 0) > 1
+        for row, window in self.reader.windows(rows, first):
+            if not has_types:
+                window.pop("token_type_ids", None)
+            yield {**window, "label": self.target(row)}
 
     def target(self, row: Row) -> Any:
-        """Returns what `collate` gets as `label` of a row: the id of its class, -1 if it is unknown."""
+        """Returns what the model learns for a row: the id of its class, -1 if it is unknown."""
         return self.ids.get(row.get("label"), -1)
 
     def length_report(self, rows: "Dataset", features: "Dataset") -> LengthReport:
         """Counts the tokens after the first window; reading in windows loses none of them."""
         overlong = rows_beyond_window(features)
-        window_size = self.encoder.max_content_tokens(self.max_length)
-        lost = sum(
-            max(0, len(ids) - window_size)
-            for chunk in chunks(iter_rows(rows.select(overlong)))
-            for ids in self.encoder.ids([row["text"] for row in chunk])
-        )
+        lost = self.reader.tokens_beyond(iter_rows(rows.select(overlong)))
         return LengthReport(overlong, lost={"tokens": lost}, fix="task.on_overflow=window")
 
     def collate(self, features: Sequence[Feature]) -> Batch:
@@ -236,13 +219,17 @@ class TextClassification(Task):
 
         weights = [feature["weight"] * self.weights[feature["label"]] for feature in features]
         return Batch(
-            padded_inputs([feature["input_ids"] for feature in features], self.tokenizer.pad_token_id),
+            self.inputs(features),
             {
                 "labels": torch.tensor([feature["label"] for feature in features]),
                 "weights": torch.tensor(weights, dtype=torch.float32),
             },
             num_targets=sum(weights),
         )
+
+    def inputs(self, features: Sequence[Feature]) -> "dict[str, Tensor]":
+        """Returns the model's inputs for features."""
+        return feature_inputs(features, self.tokenizer.pad_token_id)
 
     def loss(self, model: "nn.Module", batch: Batch) -> LossSum:
         """Returns the sum of the windows' losses, weighted so that every row counts once (times its class weight)."""
@@ -258,7 +245,7 @@ class TextClassification(Task):
 
     def predict(self, model: "nn.Module", features: Sequence[Feature]) -> list[Any]:
         """Returns the logits of each window, float32 (classes,)."""
-        inputs = padded_inputs([feature["input_ids"] for feature in features], self.tokenizer.pad_token_id)
+        inputs = self.inputs(features)
         return list(model(**Batch(inputs).to(model.device).inputs).logits.float().cpu().numpy())
 
     def join(self, rows: Iterable[Row], pieces: Sequence[FeatureOutput]) -> Iterator[Prediction]:
@@ -273,14 +260,22 @@ class TextClassification(Task):
             probabilities = exponentials / exponentials.sum()
             chosen = probabilities.argmax() if threshold is None else probabilities[1] >= threshold
             yield {
-                "id": row["id"],
-                "text": as_given(row, "text"),
-                **({"label": row["label"]} if row.get("label") is not None else {}),
+                **self.identification(row),
                 "prediction": names[int(chosen)],
                 "probabilities": {
                     name: float(value) for name, value in zip(names, probabilities, strict=True)
                 },
             }
+
+    def identification(self, row: Row) -> dict[str, Any]:
+        """Returns what a prediction repeats of its row: `id`, the texts as they were given, and the gold value if known."""
+        texts = {role: as_given(row, role) for role in ("text", "text_pair") if row.get(role) is not None}
+        return {"id": row["id"], **texts, **({"label": row["label"]} if row.get("label") is not None else {})}
+
+    def in_pipeline(self, row: Row) -> str | dict[str, str] | None:
+        """Returns the text, or both texts by the names that the pipeline gives them."""
+        text, pair = row["text"], row.get("text_pair")
+        return text if pair is None else {"text": text, "text_pair": pair}
 
     def calibration(self) -> Calibration:
         """Returns what `task.calibrate` and `task.tune_threshold` ask for."""
@@ -308,17 +303,15 @@ class TextClassification(Task):
         labels = list(iter_column(part, "label"))
         if len(set(labels)) < 2:
             return  # The part may miss a rare class, and one class cannot be learned.
-        model = tfidf.TfidfClassifier().fit(list(iter_column(part, "text")), labels)
+        model = tfidf.TfidfClassifier().fit(list(texts_of(part)), labels)
         predictions = (
-            {"prediction": label}
-            for texts in chunks(iter_column(rows, "text"))
-            for label in model.predict(texts)
+            {"prediction": label} for texts in chunks(texts_of(rows)) for label in model.predict(texts)
         )
         yield Baseline("TF-IDF + logistic regression", predictions, note(part, train))
 
 
-def _calibration_errors(config: Any, names: Sequence[str], splits: Iterable[str]) -> Iterator[AutotuneError]:
-    """Yields errors where validation is missing for what is fitted on it, or a threshold has not two classes."""
+def missing_validation(config: Any, splits: Iterable[str]) -> Iterator[AutotuneError]:
+    """Yields errors where validation is missing for what is fitted on it."""
     fitted = {
         "task.calibrate=none": config.calibrate is not Calibrate.none,
         "task.tune_threshold=false": config.tune_threshold,
@@ -330,8 +323,6 @@ def _calibration_errors(config: Any, names: Sequence[str], splits: Iterable[str]
                 where=fix.partition("=")[0],
                 fix=f"dataset.validation_fraction=0.1, or {fix}",
             )
-    if config.tune_threshold and len(names) != 2:
-        yield _not_binary(names)
 
 
 def _not_binary(names: Sequence[str]) -> ConfigError:
@@ -343,7 +334,7 @@ def _not_binary(names: Sequence[str]) -> ConfigError:
     )
 
 
-def _not_a_label_column(column: str, split: str, labels: Counter[str]) -> DataError:
+def not_a_label_column(column: str, split: str, labels: Counter[str]) -> DataError:
     """Returns the error for a column that holds texts, ids or numbers instead of classes."""
     return DataError(
         f"the column {column} does not hold classes: {len(labels)} different values in {labels.total()} rows"

@@ -89,9 +89,14 @@ def loss_sum(logits: "Tensor", labels: "Tensor", weights: "Tensor | None", confi
         return cross_entropy(logits, labels, reduction="sum", label_smoothing=config.label_smoothing)
     losses = cross_entropy(logits, labels, reduction="none", label_smoothing=config.label_smoothing)
     if config.gamma:
-        # The cross-entropy is -log p, so 1 - p is this, without a loss of digits where p is nearly 1.
-        losses = (-(-losses).expm1()).clamp_min(SMALLEST) ** config.gamma * losses
+        losses = focal_factor(losses, config.gamma) * losses
     return (losses if weights is None else losses * weights).sum()
+
+
+def focal_factor(losses: "Tensor", gamma: float) -> "Tensor":
+    """Returns (1 - p)^gamma of targets with a cross-entropy of -log p: float32, the same shape."""
+    # This is 1 - p without a loss of digits where p is nearly 1.
+    return (-(-losses).expm1()).clamp_min(SMALLEST) ** gamma
 
 
 def guessing_loss(labels: int, gamma: float = 0.0) -> float:

@@ -11,16 +11,16 @@ from pydantic import Field
 
 from autotune.baselines import tfidf
 from autotune.baselines.sample import note, sample
+from autotune.baselines.vectors import texts_of
 from autotune.config.columns import Column, Kind
 from autotune.config.enums import Overflow
 from autotune.config.enums import RegressionMetric as Metric
 from autotune.config.schema import DatasetConfig, RunConfig, TaskConfig
 from autotune.config.section import OptionalPositive
 from autotune.data.cache import iter_column
-from autotune.data.given import as_given
 from autotune.errors import AutotuneError, ConfigError, DataError, raise_all
 from autotune.metrics.objective import Objective
-from autotune.models.spec import ModelSpec, padded_inputs
+from autotune.models.spec import ModelSpec
 from autotune.registry import register
 from autotune.runtime.records import Record
 from autotune.tasks.base import (
@@ -35,7 +35,7 @@ from autotune.tasks.base import (
     Row,
     chunks,
 )
-from autotune.tasks.classification import TextClassification
+from autotune.tasks.classification import INPUTS, TextClassification
 from autotune.tasks.folding import fold_into_output, output_in_fp32
 from autotune.tasks.overlap import windows_of_texts
 from autotune.tasks.targets import fit_target
@@ -81,8 +81,8 @@ class Regression(TextClassification):
 
     name = "regression"
     Config = RegressionConfig  # type: ignore[assignment]
-    Facts = Facts  # type: ignore[assignment]
-    columns = (Column("text", Kind.text), Column("label", Kind.numbers, target=True))
+    Facts = Facts
+    columns = (*INPUTS, Column("label", Kind.numbers, target=True))
     problem_type = "regression"
     examples = Examples(
         models="model=bertimbau_base",
@@ -166,7 +166,7 @@ class Regression(TextClassification):
 
         weights = [feature["weight"] for feature in features]
         return Batch(
-            padded_inputs([feature["input_ids"] for feature in features], self.tokenizer.pad_token_id),
+            self.inputs(features),
             {
                 "numbers": torch.tensor([feature["label"] for feature in features], dtype=torch.float32),
                 "weights": torch.tensor(weights, dtype=torch.float32),
@@ -197,11 +197,14 @@ class Regression(TextClassification):
             if not self.facts.get("folded"):
                 numbers = numbers * self.scales + self.means
             yield {
-                "id": row["id"],
-                "text": as_given(row, "text"),
-                **({"label": self._named(row["label"])} if row.get("label") is not None else {}),
+                **self.identification(row),
                 "prediction": self._named([float(number) for number in numbers]),
             }
+
+    def identification(self, row: Row) -> dict[str, Any]:
+        """Returns what a prediction repeats of its row, with the gold numbers in the form of predictions."""
+        known = super().identification(row)
+        return {**known, "label": self._named(row["label"])} if "label" in known else known
 
     def _named(self, numbers: Sequence[float]) -> float | dict[str, float]:
         names = self.labels()
@@ -246,13 +249,9 @@ class Regression(TextClassification):
             constant = middle(numbers, axis=0).tolist()
             yield Baseline(name, ({"prediction": constant} for _ in range(len(rows))))
         part = sample(train, "text", rows=tfidf.ROWS, units=tfidf.CHARACTERS)
-        model = tfidf.TfidfRidge().fit(
-            list(iter_column(part, "text")), np.array(list(iter_column(part, "label")))
-        )
+        model = tfidf.TfidfRidge().fit(list(texts_of(part)), np.array(list(iter_column(part, "label"))))
         predictions = (
-            {"prediction": line.tolist()}
-            for texts in chunks(iter_column(rows, "text"))
-            for line in model.predict(texts)
+            {"prediction": line.tolist()} for texts in chunks(texts_of(rows)) for line in model.predict(texts)
         )
         yield Baseline("TF-IDF + ridge regression", predictions, note(part, train))
 

@@ -16,7 +16,7 @@ from autotune.data.stream import Sections, delete_cached_files
 from autotune.errors import DataError, listing
 from autotune.tasks.base import Feature, Task
 
-VERSION = 2
+VERSION = 3
 """Raised when what all tasks share in `prepare` changes, so that old tables are not read."""
 
 
@@ -50,12 +50,17 @@ def _name(task: Task, fingerprint: str) -> str:
         task.max_length,
         task.base.max_length,
         task.base.family,
-        inspect.getsource(sys.modules[type(task).__module__]),
+        *(inspect.getsource(sys.modules[kind.__module__]) for kind in _bases(task)),
         task.tokenizer.backend_tokenizer.to_str(),
         task.tokenizer.all_special_ids,
         fingerprint,
     ]
     return f"features-{cache_key(*parts)}"
+
+
+def _bases(task: Task) -> list[type[Task]]:
+    """The class of the task and the tasks that it derives from, whose code makes features, too."""
+    return [kind for kind in type(task).__mro__ if issubclass(kind, Task) and kind is not Task]
 
 
 class FeatureSections:

@@ -14,7 +14,6 @@ from autotune.config.enums import Guard, Keep
 from autotune.config.schema import CheckpointConfig
 from autotune.errors import ConfigError, Interrupted, listing
 from autotune.models.adapters import load_trainable_state, trainable_state
-from autotune.models.weights import SINGLE_LABEL
 from autotune.run.checkpoints import read_tensors
 from autotune.run.folder import RunFolder
 from autotune.runtime import signals
@@ -22,7 +21,7 @@ from autotune.runtime.memory import peak_memory_gb
 from autotune.runtime.progress import Progress, duration
 from autotune.tasks.base import Scores
 from autotune.training.gradients import broadcast_parameters
-from autotune.training.guards import Anomaly, TrainingMonitor, predicts_one_class
+from autotune.training.guards import Anomaly, TrainingMonitor, guessed_classes, predicts_one_class
 from autotune.training.history import Position, read_history
 from autotune.training.listener import TrainingListener
 from autotune.training.optimizer import interval, warmup_steps
@@ -102,7 +101,7 @@ class Fit:
         self._warmup = warmup_steps(self.config, trainer.total_steps)
         self.monitor = TrainingMonitor(
             guard,
-            labels=len(trainer.task.labels() or ()) if trainer.task.problem_type == SINGLE_LABEL else 0,
+            labels=guessed_classes(trainer.task),
             guessing_loss=trainer.task.guessing_loss(),
             per_epoch=steps_per_epoch,
             scaled=trainer.accelerator.scaler is not None,

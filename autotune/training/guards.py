@@ -12,7 +12,7 @@ from typing import Any
 
 from autotune.config.enums import Guard
 from autotune.errors import TrainingError, listing
-from autotune.tasks.base import Scores
+from autotune.tasks.base import Scores, Task
 from autotune.tasks.losses import guessing_loss as loss_of_guessing
 from autotune.training.state import StepResult
 
@@ -30,7 +30,7 @@ MAX_ZERO_RATES = 3
 """Consecutive steps with a learning rate of 0; the first step of a warm-up has the rate 0, too."""
 MAX_CUT_SHARE, MAX_EMPTY_SHARE = 0.5, 0.2
 """Shares of the summaries of validation."""
-GUESSING = ("one class", "no entity")
+GUESSING = ("one class", "no entity", "no label")
 """Signs that a model has not learned yet; reported if two consecutive evaluations after warm-up show one."""
 
 
@@ -189,6 +189,13 @@ class TrainingMonitor:
             )
 
 
+def guessed_classes(task: Task) -> int:
+    """Returns the number of classes among which the loss of guessing is that of a task; 0 for a task without such a loss."""
+    if task.problem_type == "multi_label_classification":
+        return 2  # whether the row has the label or not
+    return len(task.labels() or ()) if task.problem_type == "single_label_classification" else 0
+
+
 def predicts_one_class(scores: Scores) -> list[str]:
     """Returns the signs in the scores that the model has not learned yet; empty if there are none."""
     counts = scores.counts
@@ -214,6 +221,13 @@ def _score_anomalies(step: int, scores: Scores) -> Iterator[Anomaly]:
             step,
             f"no entity is predicted in validation, which has {counts['entities']}",
             "more epochs, or a higher trainer.learning_rate",
+        )
+    if counts.get("labels") and not counts.get("predicted"):
+        yield Anomaly(
+            "no label",
+            step,
+            f"no label is predicted in validation, which has {counts['labels']}",
+            "more epochs, a higher trainer.learning_rate, or task.class_weights=balanced",
         )
     if counts["cut"] > MAX_CUT_SHARE * counts["rows"]:
         yield Anomaly(

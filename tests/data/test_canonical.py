@@ -5,7 +5,8 @@ import pytest
 from autotune.config.column_names import ColumnsConfig
 from autotune.config.enums import Format
 from autotune.config.schema import DatasetConfig
-from autotune.data.sources import load_file, rows_from_texts
+from autotune.data.sources import load_file
+from autotune.data.texts import rows_from_texts
 from autotune.data.words import entities
 from autotune.errors import DataError
 from tests.data.conftest import COLUMNS

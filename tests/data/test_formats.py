@@ -8,7 +8,8 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from autotune.config.column_names import ColumnsConfig
 from autotune.config.enums import Format, TagScheme
 from autotune.config.schema import DatasetConfig, SplitsConfig
-from autotune.data.sources import load_file, load_rows, rows_from_texts
+from autotune.data.sources import load_file, load_rows
+from autotune.data.texts import rows_from_texts
 from autotune.errors import DataError
 from autotune.registry import task
 

@@ -10,7 +10,7 @@ from datasets import Dataset
 from transformers import AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer
 
 from autotune.config.schema import DatasetConfig, ModelConfig
-from autotune.data.sources import rows_from_texts
+from autotune.data.texts import rows_from_texts
 from autotune.errors import TrainingError
 from autotune.evaluation.served import differences, rows_to_compare
 from autotune.models.base import open_base

@@ -14,7 +14,7 @@ from tests.support import ROOT
 
 SAMPLES = ROOT / "autotune" / "assets" / "samples"
 TASKS = ("sentiment", "ner", "summarization")
-SMALL = ("classification", "ordinal", "regression")
+SMALL = ("classification", "multi_label", "ordinal", "regression")
 ALL = (*TASKS, *SMALL)
 SPLITS = ("train", "validation", "test")
 ENTITIES = {"PESSOA", "LOCAL", "ORGANIZACAO", "TEMPO"}
@@ -133,3 +133,13 @@ def test_summaries_are_one_sentence_of_facts_that_the_opening_does_not_tell(spli
         assert 10 <= len(summary) <= 20
         assert sum(word in told for word in summary) >= 0.6 * len(summary)
         assert sum(word in opening.lower().split() for word in summary) < 0.4 * len(summary)
+
+
+def test_messages_have_any_number_of_labels_and_every_label_both_ways():
+    labels = [row["label"] for row in read("multi_label", "train")]
+    assert {len(names) for names in labels} == {0, 1, 2, 3}
+    shares = [
+        sum(name in names for names in labels) / len(labels)
+        for name in ("lixo", "iluminação", "ruído", "água")
+    ]
+    assert all(0.2 < share < 0.6 for share in shares)

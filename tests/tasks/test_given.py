@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from autotune.config.enums import Format
 from autotune.config.schema import DatasetConfig
 from autotune.data.given import Alignment, as_given
-from autotune.data.sources import load_file, rows_from_texts
+from autotune.data.sources import load_file
+from autotune.data.texts import rows_from_texts
 from autotune.registry import task
 from autotune.tasks.base import FeatureOutput
 

@@ -20,9 +20,11 @@ def columns(config: RunConfig) -> Iterator[AutotuneError]:
     if not registry.shares_data(config.task.name, config.dataset.task):
         return
     names = {role: name for role, name in vars(config.dataset.columns).items() if isinstance(name, str)}
-    roles = [column.role for column in registry.task(config.task.name).columns]
+    task_columns = registry.task(config.task.name).columns
+    roles = [column.role for column in task_columns if not column.optional or column.role in names]
     role_sets = [roles, ["text", "spans"]] if Kind.words in _column_kinds(config) else [roles]
-    allowed_roles = dict.fromkeys([role for role_set in role_sets for role in role_set] + ["id", "group"])
+    allowed_roles = dict.fromkeys([role for role_set in role_sets for role in role_set])
+    allowed_roles |= dict.fromkeys([*(column.role for column in task_columns), "id", "group"])
     for role, name in names.items():
         if role not in allowed_roles:
             yield ConfigError(

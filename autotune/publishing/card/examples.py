@@ -68,7 +68,8 @@ def _example(row: dict[str, Any], target: str) -> Example:
     labels = [row[target], row["prediction"]]
     if isinstance(labels[0], list) and "tokens" in row:
         labels = [_entities(row["tokens"], tags) for tags in labels]
-    texts = [str(row.get("text", row["id"])), *map(_shown, labels)]
+    text = " — ".join(str(row[role]) for role in ("text", "text_pair") if role in row)
+    texts = [text or str(row["id"]), *map(_shown, labels)]
     # Mask before truncating: half of a phone number would not match its pattern.
     return Example(*(_truncated(masked(text)) for text in texts))
 

@@ -14,6 +14,7 @@ Tag = Annotated[str, Field(min_length=1)]
 
 METRICS: dict[str, tuple[str, dict[str, str] | None]] = {
     "macro_f1": ("f1", {"average": "macro"}),
+    "micro_f1": ("f1", {"average": "micro"}),
     "weighted_f1": ("f1", {"average": "weighted"}),
     "accuracy": ("accuracy", None),
     "mse": ("mse", None),

@@ -36,9 +36,13 @@ SAMPLE_TEXTS = {
     "token-classification": "A Câmara de São Luís não aprovou a obra.",
 }
 """Input of the usage example for each pipeline tag."""
+SAMPLE_PAIR = "O atendimento em São Luís foi ruim."
+"""Second text of the example for a model of pairs."""
 METHODS = {"lora": "LoRA", "dora": "DoRA", "rslora": "rsLoRA", "ia3": "(IA)³"}
 BASELINES = {
     "majority class": "classe mais frequente",
+    "no label": "nenhum rótulo",
+    "most frequent labels": "rótulos mais frequentes",
     "TF-IDF + logistic regression": "TF-IDF + regressão logística",
     "median class": "classe mediana",
     "mean of train": "média de train",
@@ -237,6 +241,15 @@ def _title(facts: Facts, model: str) -> str:
     return str(facts.config.name) if Path(model).is_absolute() else model.split("/")[-1]
 
 
+def _sample_input(facts: Facts, pipeline: str) -> str:
+    """Returns the arguments of a pipeline's call in the usage example."""
+    text = json.dumps(SAMPLE_TEXTS[pipeline], ensure_ascii=False)
+    if pipeline == "text-classification" and facts.config.dataset.columns.text_pair is not None:
+        text = f'{{"text": {text}, "text_pair": {json.dumps(SAMPLE_PAIR, ensure_ascii=False)}}}'
+    # Else only the most probable label would be shown.
+    return f"{text}, top_k=None" if facts.config.task.name == "multi_label" else text
+
+
 def _usage(facts: Facts, model: str, *, adapter_only: bool, revision: str | None = None) -> str:
     """Returns Python code that loads and calls the model and works without changes."""
     revision_argument = f', revision="{revision}"' if revision is not None else ""
@@ -266,7 +279,7 @@ def _usage(facts: Facts, model: str, *, adapter_only: bool, revision: str | None
             lines[:0] = ["from transformers import pipeline", ""]
         lines += [
             f'use = pipeline("{pipeline}", {parts}{settings})',
-            f'print(use("{SAMPLE_TEXTS[pipeline]}"))',
+            f"print(use({_sample_input(facts, pipeline)}))",
         ]
         return "\n".join(lines)
     if not adapter_only:
