@@ -33,7 +33,15 @@ def folder(tmp_path_factory) -> Path:
     (path / "notas.csv").write_text("\n".join(["text;nota;elogio", *lines]) + "\n", "utf-8")
     data = ("dataset=csv", "dataset.path=notas.csv", "dataset.test_fraction=0.3", *SHORT)
     ended(path, "task=regression", *data, "dataset.columns.label=nota", "name=one")
-    ended(path, "task=regression", *data, "dataset.columns.labels=[nota,elogio]", "peft=lora", "name=two")
+    ended(
+        path,
+        "task=regression",
+        *data,
+        "dataset.columns.labels=[nota,elogio]",
+        "peft=lora",
+        "name=two",
+        "report=html",
+    )
     ended(path, "task=ordinal", "dataset.limit=40", *SHORT, "name=stars")
     return path
 
