@@ -119,7 +119,23 @@ REVIEWS = Dataset.from_list(
 ORDERS = "review_id,order_id,review_score,review_comment_title,review_comment_message\n" + "".join(
     f"r{i},o{i},{star},,{'' if i % 5 == 4 else text}\n" for i, (star, text) in enumerate(STARS)
 )
+PAIRS = hub(None, three(), [
+    {"sentence_pair_id": i, "premise": f"Um menino corre {i}.", "hypothesis": "Alguém corre.", "relatedness_score": 1 + i % 5,
+     "entailment_judgment": i % 2} for i in range(10)],
+    relatedness_score=Value("float32"), entailment_judgment=ClassLabel(names=["NONE", "ENTAILMENT"]))  # fmt: skip
+KINDS = ("homophobia", "obscene", "insult", "racism", "misogyny", "xenophobia")
+VOTES = (
+    "text,"
+    + ",".join(KINDS)
+    + "\n"
+    + "".join(
+        f"tuíte {i},{','.join(f'{float((i + k) % 4 == 0) * (1 + k % 3)}' for k in range(6))}\n"
+        for i in range(24)
+    )
+)
 LAYOUTS: dict[str, tuple[str, Any, set[str]]] = {
+    "assin2_rte": ("classification", PAIRS, {"NONE", "ENTAILMENT"}),
+    "assin2_sts": ("regression", PAIRS, set()),
     "b2w": ("sentiment", hub(None, {"train": "B2W-Reviews01.csv"}, list(REVIEWS)), {"negativo", "neutro", "positivo"}),
     "bpsad": ("sentiment", hub(None, three(), [{"polarity": float(i % 2), "review_text": f"chegou {i}"} for i in range(8)]),
               {"negativo", "positivo"}),
@@ -165,6 +181,7 @@ LAYOUTS: dict[str, tuple[str, Any, set[str]]] = {
         {"text": f"Notícia {i}.", "summary": "Uma notícia."} for i in range(20))), set()),
     "told_br": ("sentiment", files(**{f"ptbr_{split}_1annotator__csv": labelled("0", "1", name="toxic")
                                       for split in ("train", "validation", "test")}), {"não tóxico", "tóxico"}),
+    "told_br_labels": ("multi_label", files(ToLD__csv=VOTES), set(KINDS)),
     "tweetsentbr": ("sentiment", hub(None, {split: f"data/{split}-0.parquet" for split in ("train", "test")},
                                      [{"id": f"{i}", "sentence": f"um tuíte {i}", "label": label} for i, label in
                                       enumerate(["Positive", "Neutral", "Negative"] * 5)]),
@@ -213,7 +230,9 @@ def labels_of(rows: Rows) -> set[str]:
     train = rows.splits["train"]
     if "tags" in train.column_names:
         return {tag[2:] for tags in train["tags"] for tag in tags if tag != "O"}
-    return set(train["label"]) if "label" in train.column_names else set()
+    names = train["label"] if "label" in train.column_names else ()
+    names = [name for label in names for name in (label if isinstance(label, list) else [label])]
+    return {name for name in names if isinstance(name, str)}
 
 
 @pytest.mark.parametrize("name", FILES)
