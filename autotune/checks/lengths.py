@@ -94,7 +94,7 @@ def _rows_beyond_window(
         return warning(Area.lengths, f"{what}; the rest is cut", found=f"lost: {lost}", count=overlong)
     return note(
         Area.lengths,
-        f"{what}; they are read in overlapping windows, so nothing is lost",
+        f"{what}; they are read in several windows, so nothing is lost",
         found=f"one window alone would lose {lost}",
         count=overlong,
     )

@@ -71,6 +71,8 @@ class BatchPlan:
         self.borders = np.append(begins, len(feature_rows)).astype(np.int32)
         """First feature of each row, followed by the number of features."""
         self.lengths = np.ascontiguousarray(lengths, dtype=np.int32)
+        self.learned = self.lengths.all(axis=1)
+        """Whether each feature has something to learn: one with an empty tensor has not, and is in no step."""
         self.batch_size, self.budget, self.seed = batch_size, budget, seed
         self.batching, self.cost = batching, cost
         self._epoch: int | None = None
@@ -93,7 +95,8 @@ class BatchPlan:
             rows = self._bucket(epoch, position)
         else:
             rows = order[position * self.batch_size : (position + 1) * self.batch_size]
-        return np.concatenate([np.arange(self.borders[row], self.borders[row + 1]) for row in rows])
+        features = np.concatenate([np.arange(self.borders[row], self.borders[row + 1]) for row in rows])
+        return features[self.learned[features]]
 
     def micro_batches(self, step: int, *, rank: int = 0, ranks: int = 1) -> list[Indices]:
         """Returns this rank's share of a step, the most expensive micro-batch first.

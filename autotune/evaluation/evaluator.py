@@ -1,14 +1,15 @@
 """Predicts and scores a split: a stream of predictions in the order of the rows, whatever the batches and processes.
 
 Features are read in blocks from the memory-mapped table. Those of a block are predicted in batches of nearly equal
-length and merged into rows before the next block is read, so memory does not grow with the split. Processes share the
+length, again in further passes if the task asks for them, and merged into rows before the next block is read, so memory
+does not grow with the split. Processes share the
 rows and communicate once, at the end, to add up their metric states.
 """
 
 import logging
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import tee
@@ -27,7 +28,7 @@ from autotune.data.cache import iter_rows
 from autotune.runtime import signals
 from autotune.runtime.memory import free_memory, is_out_of_memory
 from autotune.runtime.progress import Progress
-from autotune.tasks.base import FeatureOutput, Prediction, Row, Scores, Task, padded_lengths
+from autotune.tasks.base import Feature, FeatureOutput, Prediction, Row, Scores, Task, padded_lengths
 from autotune.training.features import take
 
 if TYPE_CHECKING:
@@ -115,10 +116,25 @@ class Evaluator:
                 FeatureOutput(int(row_numbers[index]), start + int(index), values[int(index)])
                 for index in indices
             ]
+            while again := list(self.task.next_pass(outputs)):
+                outputs = self._predict_again(model, again, outputs)
             own_rows = rows.select(range(first + (rank - first) % ranks, last + 1, ranks))
             yielded, joined = tee(iter_rows(own_rows))
             yield from zip(yielded, self.task.join(joined, outputs), strict=True)
         progress.close()
+
+    def _predict_again(
+        self, model: nn.Module, features: Sequence[Feature], outputs: Sequence[FeatureOutput]
+    ) -> list[FeatureOutput]:
+        """Returns the outputs of a further pass, and those of the rows that are not in it, in the order of the rows."""
+        progress = Progress("predicting", len(features))
+        table = Dataset.from_list([dict(feature) for feature in features])
+        values = self._predict_features(model, table, np.arange(len(table)), progress)
+        progress.close()
+        new = [FeatureOutput(feature["row"], index, values[index]) for index, feature in enumerate(features)]
+        replaced = {output.row for output in new}
+        kept = [output for output in outputs if output.row not in replaced]
+        return sorted([*kept, *new], key=lambda output: output.row)
 
     def _predict_features(
         self, model: nn.Module, features: Dataset, indices: Indices, progress: Progress

@@ -53,6 +53,11 @@ def sentences(text: str) -> list[str]:
     return [sentence for sentence in SENTENCE_END.split(text) if sentence.strip()]
 
 
+def sentence_starts(text: str) -> list[int]:
+    """Returns where each of the `sentences` of a text begins: 0 first, and never the end of the text."""
+    return [0, *(match.end() for match in SENTENCE_END.finditer(text) if match.end() < len(text))]
+
+
 class RougeState(MetricState):
     """Sums over rows of the F1 of ROUGE-1, ROUGE-2, ROUGE-L and ROUGE-Lsum, and the n-gram counts of chrF2.
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from autotune.errors import ModelError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
@@ -86,6 +88,32 @@ class ModelSpec:
     """Longest input in tokens, special tokens included."""
     trimming: Trimming | None = None
     """How `config` and `tokenizer` differ from those in `path`, whose weights are read with the whole vocabulary."""
+
+
+def check_start_and_end_tokens(base: ModelSpec) -> None:
+    """Checks that the base model names a token that starts a summary and one that ends it.
+
+    Raises:
+        ModelError: one of them is missing.
+    """
+    has_start = (
+        base.family is Family.decoder or getattr(base.config, "decoder_start_token_id", None) is not None
+    )
+    missing = [
+        name
+        for name, present in (
+            ("token that summaries begin with (decoder_start_token_id)", has_start),
+            ("end token (eos_token)", base.tokenizer.eos_token_id is not None),
+        )
+        if not present
+    ]
+    if missing:
+        raise ModelError(
+            f"the model has no {' and no '.join(missing)}, so it cannot be trained to generate text",
+            where=f"model.name_or_path={base.name}",
+            found=f"{base.config.model_type}, {type(base.tokenizer).__name__}",
+            fix="model=ptt5_base; or a copy of the model in a folder whose config.json and tokenizer_config.json name them",
+        )
 
 
 def pad(sequences: Sequence[Sequence[int]], value: int, *, left: bool = False) -> "Tensor":

@@ -103,7 +103,7 @@ def measure_cost(config: RunConfig, prepared: Prepared, report: Report) -> bool:
             "padded_tokens": _tokens(plan, [longest]),
             "seconds": round(longest_seconds, 3),
         },
-        "real_tokens_share": round(float(plan.lengths.sum()) / max(1, epoch_tokens), 3),
+        "real_tokens_share": round(float(plan.lengths[plan.learned].sum()) / max(1, epoch_tokens), 3),
         "seconds_per_step": round(per_epoch / plan.steps_per_epoch, 3),
         "seconds_per_epoch": round(per_epoch, 1),
         "evaluations": evaluations,
@@ -160,7 +160,7 @@ def _format_divided_memory(plan: dict[str, Any]) -> list[str]:
 
 def _longest_batch(plan: BatchPlan) -> Indices:
     """The micro-batch that costs most: the longest features, as many as a step and the budget allow."""
-    order = np.argsort(plan.lengths.sum(axis=1), kind="stable")[::-1][: plan.batch_size]
+    order = np.argsort(plan.lengths.sum(axis=1) * plan.learned, kind="stable")[::-1][: plan.batch_size]
     cuts = partition_by_length(plan.lengths[order], plan.budget, cost=plan.cost)
     return order[max(cuts, key=lambda chosen: padded_tokens(plan.lengths[order[chosen]]))]
 

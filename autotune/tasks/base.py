@@ -5,16 +5,14 @@ A task is one module in this package (or a plug-in) with a config dataclass and 
 
 Data flow: rows (a `datasets.Dataset` with canonical columns) -> `prepare` -> features (windows of at most
 `max_length` tokens, each with the number of its row) -> `collate` -> batch -> `loss`, or `predict` -> outputs
-(one per feature) -> `join` -> predictions (one per row, in order) -> `metric`. Predictions are streamed from
-`predict` on: no stage holds those of a whole split.
+(one per feature) -> `next_pass`, which may have rows predicted once more -> `join` -> predictions (one per row, in order)
+-> `metric`. Predictions are streamed from `predict` on: no stage holds those of a whole split.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
-
-import numpy as np
 
 from autotune.config.columns import Column
 from autotune.config.rules.trainer import min_delta
@@ -23,6 +21,8 @@ from autotune.errors import AutotuneError, ConfigError
 from autotune.metrics.objective import Objective
 from autotune.models.spec import DEFAULT_MAX_LENGTH, Family, Head, ModelSpec
 from autotune.runtime.records import Record
+from autotune.tasks.lengths import LengthReport, rows_beyond_window
+from autotune.tasks.lengths import padded_lengths as padded_lengths
 from autotune.tasks.losses import guessing_loss
 from autotune.tasks.scores import Scores as Scores
 from autotune.tasks.text_encoder import TextEncoder
@@ -30,7 +30,6 @@ from autotune.tasks.text_encoder import chunks as chunks
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from numpy.typing import NDArray
     from torch import Tensor, nn
 
     from autotune.metrics.base import OfflineMetric
@@ -125,22 +124,6 @@ class Examples:
     """Overrides of a real run, suggested after a run with the tiny model."""
     tiny: str
     """Architecture of the tiny model when model.tiny is auto."""
-
-
-@dataclass(frozen=True)
-class LengthReport:
-    """Rows of a split that are longer than the model reads or writes at once."""
-
-    overlong: "NDArray[np.int64]"
-    """Numbers of the rows that do not fit into one window: (rows,), sorted."""
-    long_references: "Sequence[int] | NDArray[np.int64]" = ()
-    """Numbers of the rows whose reference is longer than the model may generate: (rows,), sorted."""
-    lost: Mapping[str, int] = field(default_factory=dict)
-    """Tokens and other units after the first window, which are lost without further windows; and `reference tokens`."""
-    units: Mapping[str, int] = field(default_factory=dict)
-    """Units other than tokens (words, entities) in the whole split."""
-    fix: str | None = None
-    """Override with which cut rows are read whole; None: only a model that takes longer inputs can read them."""
 
 
 @dataclass(frozen=True)
@@ -305,6 +288,19 @@ class Task(ABC):
     def predict(self, model: "nn.Module", features: Sequence[Feature]) -> list[Any]:
         """Returns the model's output for each feature, in order, as plain Python and numpy values."""
 
+    def next_pass(self, pieces: Sequence[FeatureOutput]) -> Iterator[Feature]:
+        """Yields features from which rows are predicted once more; their outputs replace all outputs of these rows.
+
+        Called again with the result until it yields nothing, which the task has to see to. By default at once.
+
+        Args:
+            pieces: one output for each feature of some rows, in the order of the features.
+
+        Yields:
+            At least `row`, as in the pieces and in their order, and `input_ids`.
+        """
+        yield from ()
+
     @abstractmethod
     def join(self, rows: "Iterable[Row]", pieces: Sequence[FeatureOutput]) -> Iterator[Prediction]:
         """Merges the windows of each row; yields one prediction for every row, in order.
@@ -357,25 +353,6 @@ class Task(ABC):
     def serving(self) -> Serving:
         """Returns what reproduces the predictions of the saved model; empty for classification."""
         return Serving()
-
-
-def padded_lengths(features: "Dataset") -> "NDArray[np.int64]":
-    """Returns the tokens of each feature, one column per padded tensor: int64 (features, tensors)."""
-    import pyarrow.compute as pc
-
-    columns = [name for name in ("input_ids", "target_ids") if name in features.column_names]
-    table = features.data.table
-    return np.stack(
-        [pc.list_value_length(table[name]).to_numpy().astype(np.int64) for name in columns], axis=1
-    )
-
-
-def rows_beyond_window(features: "Dataset") -> "NDArray[np.int64]":
-    """Returns the numbers of the rows that do not fit into one window: int64 (rows,), sorted."""
-    table = features.data.table
-    rows = table["row"].to_numpy()
-    is_later_window = np.append(False, rows[1:] == rows[:-1])
-    return np.unique(rows[is_later_window | (table["lost"].to_numpy() > 0)])
 
 
 def score(task: Task, rows: "Iterable[Row]", predictions: Iterable[Prediction]) -> Scores:

@@ -1,8 +1,8 @@
 """Abstractive summarization by an encoder-decoder or a decoder."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -14,8 +14,8 @@ from autotune.config.rules.trainer import head_of_its_own
 from autotune.config.schema import DatasetConfig, RunConfig, TaskConfig
 from autotune.config.section import OptionalPositive, Positive
 from autotune.data.cache import iter_column, iter_rows
-from autotune.errors import AutotuneError, ConfigError, DataError, ModelError, raise_all
-from autotune.models.spec import Family, Head, ModelSpec, pad, padded_inputs
+from autotune.errors import AutotuneError, ConfigError, DataError, raise_all
+from autotune.models.spec import Family, Head, ModelSpec, check_start_and_end_tokens, pad, padded_inputs
 from autotune.registry import register
 from autotune.runtime.records import Record
 from autotune.tasks.base import (
@@ -36,6 +36,13 @@ from autotune.tasks.base import (
     rows_beyond_window,
 )
 from autotune.tasks.greedy import greedy
+from autotune.tasks.long_documents import (
+    GeneratedSummary,
+    assign_sentences,
+    joined,
+    window_text,
+    windows_at_sentences,
+)
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -53,7 +60,8 @@ class SummarizationConfig(TaskConfig):
 
     name: str = "summarization"
     on_overflow: Overflow = Overflow.truncate
-    """Documents longer than max_length: the end is cut and counted, or the run is refused."""
+    """Documents longer than max_length: the end is cut and counted; or windows that begin and end with sentences are summarized
+    one by one, and what is written about them is joined; or the run is refused."""
     prompt: str | None = None
     """What the model reads; {document} stands for the document. null: the document alone, and for decoders
     the document followed by "Resumo:"."""
@@ -67,15 +75,6 @@ class SummarizationConfig(TaskConfig):
     """Above 1 favours long summaries in beam search."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the target probability that is spread over the vocabulary (Szegedy et al. 2016)."""
-
-
-@dataclass(frozen=True)
-class GeneratedSummary:
-    """A summary that the model has generated."""
-
-    text: str
-    cut: bool
-    """True if the summary reached the maximum length before the model ended it."""
 
 
 class Facts(Record):
@@ -109,7 +108,7 @@ class Summarization(Task):
         super().__init__(config, base, facts)
         self.is_decoder_only = base.family is Family.decoder
         raise_all(list(_config_errors(config)))
-        _check_start_and_end_tokens(base)
+        check_start_and_end_tokens(base)
         prompt = config.prompt or (DECODER_PROMPT if self.is_decoder_only else "{document}")
         self.prompt = prompt
         self.prompt_start, self.prompt_end = self.encoder.ids(prompt.split("{document}"))
@@ -170,8 +169,8 @@ class Summarization(Task):
         return limit
 
     def prepare(self, rows: Iterable[Row], first: int = 0) -> Iterator[dict[str, Any]]:
-        """Yields one feature per row: `row`, `input_ids` (the prompt), `length`, `lost` and `target_ids` (the whole
-        summary, empty if it is unknown)."""
+        """Yields one feature per window: `row`, `input_ids` (the prompt), `length`, `lost` and `target_ids`: the whole
+        summary, or the sentences of it that are learned with the window; empty if there is none."""
         limit = self.max_document_tokens
         number = first
         for chunk in chunks(rows):
@@ -179,35 +178,58 @@ class Summarization(Task):
             summaries = [row.get("summary") for row in chunk]
             targets = iter(self._target_ids([summary for summary in summaries if summary is not None]))
             for row, ids, summary in zip(chunk, documents, summaries, strict=True):
-                lost = max(0, len(ids) - limit)
-                if lost and self.config.on_overflow is Overflow.error:
+                if len(ids) > limit and self.config.on_overflow is Overflow.error:
                     raise DataError(
                         f"a document has {len(ids)} tokens, more than the {limit} that fit",
                         where=f"row {number} (id {row['id']})",
-                        fix="task.on_overflow=truncate, or a larger task.max_length where the model can take it",
+                        fix="task.on_overflow=window or task.on_overflow=truncate",
                     )
-                yield {
-                    "row": number,
-                    "input_ids": self._prompt_ids(ids[:limit]),
-                    "length": len(self._prompt_ids(ids)),
-                    "lost": lost,
-                    "target_ids": next(targets) if summary is not None else [],
-                }
+                target = next(targets) if summary is not None else []
+                if len(ids) > limit and self.config.on_overflow is Overflow.window:
+                    yield from self._windows(number, row["document"], summary)
+                else:
+                    yield {
+                        "row": number,
+                        "input_ids": self._prompt_ids(ids[:limit]),
+                        "length": len(self._prompt_ids(ids)),
+                        "lost": max(0, len(ids) - limit),
+                        "target_ids": target,
+                    }
                 number += 1
 
+    def _windows(self, number: int, document: str, summary: str | None) -> Iterator[dict[str, Any]]:
+        """Yields the features of the windows of a document."""
+        ids, offsets = self.encoder.ids_and_offsets(document)
+        spans = windows_at_sentences(document, offsets, self.max_document_tokens)
+        targets: dict[int, list[int]] = {}
+        if summary is not None:
+            parts = assign_sentences(summary, [window_text(document, offsets, span) for span in spans])
+            targets = dict(zip(parts, self._target_ids(list(parts.values())), strict=True))
+        for index, (start, end) in enumerate(spans):
+            yield {
+                "row": number,
+                "input_ids": self._prompt_ids(ids[start:end]),
+                "length": len(self._prompt_ids(ids)),
+                "lost": 0,
+                "target_ids": targets.get(index, []),
+            }
+
     def length_report(self, rows: "Dataset", features: "Dataset") -> LengthReport:
-        """Counts the tokens cut from documents, and the tokens of references after `max_new_tokens`."""
-        max_document, max_summary = self.max_document_tokens, self.facts["max_new_tokens"]
-        overlong = rows_beyond_window(features)
-        numbers = features.data.table["row"].to_numpy()
-        long_references = np.unique(numbers[padded_lengths(features)[:, 1] > max_summary])
-        lost: Counter[str] = Counter()
-        for chunk in chunks(iter_rows(rows.select(np.union1d(overlong, long_references)))):
-            documents = self.encoder.ids([row["document"] for row in chunk])
-            summaries = self._target_ids([row["summary"] for row in chunk if row.get("summary") is not None])
-            lost["tokens"] += sum(max(0, len(ids) - max_document) for ids in documents)
-            lost["reference tokens"] += sum(max(0, len(ids) - max_summary) for ids in summaries)
-        return LengthReport(overlong, long_references, lost)
+        """Counts the tokens of documents after the first window, and those of references after `max_new_tokens`."""
+        max_summary = self.facts["max_new_tokens"]
+        table = features.data.table
+        numbers, read, lengths = table["row"].to_numpy(), padded_lengths(features), table["length"].to_numpy()
+        is_first = np.append(True, numbers[1:] != numbers[:-1])
+        targets = read[:, 1]
+        return LengthReport(
+            rows_beyond_window(features),
+            np.unique(numbers[targets > max_summary]),
+            {
+                "tokens": int((lengths - read[:, 0])[is_first].sum()),
+                "reference tokens": int(np.maximum(0, targets - max_summary).sum()),
+            },
+            fix="task.on_overflow=window",
+        )
 
     def _prompt_ids(self, document: list[int]) -> list[int]:
         """Returns the ids of the prompt with a document in it, special tokens included."""
@@ -224,7 +246,10 @@ class Summarization(Task):
         return [ids if ids and ids[-1] == end else [*ids, end] for ids in map(self.encoder.wrap, bare)]
 
     def collate(self, features: Sequence[Feature]) -> Batch:
-        """Builds a batch with targets `labels`, int64 (features, length), -100 on the prompt and on padding."""
+        """Builds a batch with targets `labels`, int64 (features, length), -100 on the prompt and on padding.
+
+        Each token of a reference counts once, in whichever window, so a row weighs the same in windows or in one piece.
+        """
         pad_id = self.tokenizer.pad_token_id
         num_targets = float(sum(len(feature["target_ids"]) for feature in features))
         if self.is_decoder_only:
@@ -298,16 +323,33 @@ class Summarization(Task):
         generated = generated[:, inputs["input_ids"].shape[1] if self.is_decoder_only else 1 :]
         ended = (generated == self.tokenizer.eos_token_id).any(dim=1).tolist()
         texts = self.tokenizer.batch_decode(generated, skip_special_tokens=True)
-        return [GeneratedSummary(text.strip(), cut=not end) for text, end in zip(texts, ended, strict=True)]
+        return [
+            GeneratedSummary(text.strip(), not end, feature["length"])
+            for text, end, feature in zip(texts, ended, features, strict=True)
+        ]
+
+    def next_pass(self, pieces: Sequence[FeatureOutput]) -> Iterator[Feature]:
+        """Yields the joined summaries of windows as documents where they are longer than a summary may be.
+
+        They are summarized again as long as that at least halves them: then all passes together cost less than twice the
+        first, and a model that does not shorten anything comes to an end, too.
+        """
+        for row, outputs in groupby(pieces, key=lambda output: output.row):
+            summaries = [output.value for output in outputs]
+            text = joined(summaries)
+            tokens = len(self._target_ids([text])[0])
+            if len(summaries) > 1 and self.facts["max_new_tokens"] < tokens <= summaries[0].num_read / 2:
+                yield from self._windows(row, text, None)
 
     def join(self, rows: Iterable[Row], pieces: Sequence[FeatureOutput]) -> Iterator[Prediction]:
         """Yields each summary with its reference; `cut` marks those that reached the maximum length."""
-        for row, piece in zip(rows, pieces, strict=True):
+        for row, (_, outputs) in zip(rows, groupby(pieces, key=lambda output: output.row), strict=True):
+            summaries = [output.value for output in outputs]
             yield {
                 "id": row["id"],
                 **({"summary": row["summary"]} if row.get("summary") is not None else {}),
-                "prediction": piece.value.text,
-                **({"cut": True} if piece.value.cut else {}),
+                "prediction": joined(summaries),
+                **({"cut": True} if any(summary.cut for summary in summaries) else {}),
             }
 
     def metric(self) -> "Rouge":
@@ -333,32 +375,6 @@ class Summarization(Task):
         yield Baseline("extractive oracle", oracle, is_bound=True)
 
 
-def _check_start_and_end_tokens(base: ModelSpec) -> None:
-    """Checks that the base model names a token that starts a summary and one that ends it.
-
-    Raises:
-        ModelError: one of them is missing.
-    """
-    has_start = (
-        base.family is Family.decoder or getattr(base.config, "decoder_start_token_id", None) is not None
-    )
-    missing = [
-        name
-        for name, present in (
-            ("token that summaries begin with (decoder_start_token_id)", has_start),
-            ("end token (eos_token)", base.tokenizer.eos_token_id is not None),
-        )
-        if not present
-    ]
-    if missing:
-        raise ModelError(
-            f"the model has no {' and no '.join(missing)}, so it cannot be trained to generate text",
-            where=f"model.name_or_path={base.name}",
-            found=f"{base.config.model_type}, {type(base.tokenizer).__name__}",
-            fix="model=ptt5_base; or a copy of the model in a folder whose config.json and tokenizer_config.json name them",
-        )
-
-
 def _config_errors(task: SummarizationConfig) -> Iterator[AutotuneError]:
     """Yields the errors in the section `task` that do not depend on the model."""
     if task.prompt and task.prompt.count("{document}") != 1:
@@ -367,13 +383,6 @@ def _config_errors(task: SummarizationConfig) -> Iterator[AutotuneError]:
             where="task.prompt",
             found=task.prompt,
             fix="task.prompt=null",
-        )
-    if task.on_overflow is Overflow.window:
-        yield ConfigError(
-            "a summary is written from one window, so documents cannot be read in several",
-            where="task.on_overflow",
-            found="window",
-            fix="task.on_overflow=truncate, and task.max_length for the longest document",
         )
     if task.length_penalty != 1 and task.num_beams == 1:
         yield ConfigError(

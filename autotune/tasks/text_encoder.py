@@ -100,6 +100,17 @@ class TextEncoder:
         )
         return list(encoded["input_ids"])
 
+    def ids_and_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """Returns the token ids of a text as `ids` does, and where each token begins and ends in it."""
+        encoded = self.tokenizer(
+            text,
+            add_special_tokens=False,
+            split_special_tokens=True,
+            return_offsets_mapping=True,
+            verbose=False,
+        )
+        return list(encoded["input_ids"]), list(encoded["offset_mapping"])
+
     def split_units(self, text: str, words: Sequence[str], starts: Sequence[int]) -> list[tuple[int, str]]:
         """Splits a text into units that are tokenized separately: a word, or several words that form one added token
         ([, URL, ]).

@@ -177,7 +177,6 @@ TASKS: dict[str, Case] = {
         ["task.on_overflow=truncate", "task.overlap=8"], "task.overlap", "8 with task.on_overflow=truncate"),
     "a prompt without a document": ([*SUMMARIES, "task.prompt=Resuma."], "task.prompt", "Resuma."),
     "a prompt with two": ([*SUMMARIES, "task.prompt='{document} {document}'"], "task.prompt", "{document}"),
-    "windows of documents": ([*SUMMARIES, "task.on_overflow=window"], "task.on_overflow", "window"),
     "length without beams": ([*SUMMARIES, "task.length_penalty=2"], "task.length_penalty", "2.0"),
     "nothing to write": ([*SUMMARIES, "task.max_new_tokens=1"], "task.max_new_tokens", "1"),
 }  # fmt: skip
