@@ -71,7 +71,7 @@ class BatchPlan:
         self.borders = np.append(begins, len(feature_rows)).astype(np.int32)
         """First feature of each row, followed by the number of features."""
         self.lengths = np.ascontiguousarray(lengths, dtype=np.int32)
-        self.learned = self.lengths.all(axis=1)
+        self.learned = np.asarray(self.lengths.all(axis=1))
         """Whether each feature has something to learn: one with an empty tensor has not, and is in no step."""
         self.batch_size, self.budget, self.seed = batch_size, budget, seed
         self.batching, self.cost = batching, cost

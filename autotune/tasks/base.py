@@ -21,8 +21,9 @@ from autotune.errors import AutotuneError, ConfigError
 from autotune.metrics.objective import Objective
 from autotune.models.spec import DEFAULT_MAX_LENGTH, Family, Head, ModelSpec
 from autotune.runtime.records import Record
-from autotune.tasks.lengths import LengthReport, rows_beyond_window
+from autotune.tasks.lengths import LengthReport as LengthReport
 from autotune.tasks.lengths import padded_lengths as padded_lengths
+from autotune.tasks.lengths import rows_beyond_window as rows_beyond_window
 from autotune.tasks.losses import guessing_loss
 from autotune.tasks.scores import Scores as Scores
 from autotune.tasks.text_encoder import TextEncoder
