@@ -218,14 +218,14 @@ class Summarization(Task):
         """Counts the tokens of documents after the first window, and those of references after `max_new_tokens`."""
         max_summary = self.facts["max_new_tokens"]
         table = features.data.table
-        numbers, read, lengths = table["row"].to_numpy(), padded_lengths(features), table["length"].to_numpy()
-        is_first = np.append(True, numbers[1:] != numbers[:-1])
-        targets = read[:, 1]
+        numbers, lengths = table["row"].to_numpy(), table["length"].to_numpy()
+        is_first, targets = np.append(True, numbers[1:] != numbers[:-1]), padded_lengths(features)[:, 1]
+        window = self.max_document_tokens + len(self._prompt_ids([]))
         return LengthReport(
             rows_beyond_window(features),
             np.unique(numbers[targets > max_summary]),
             {
-                "tokens": int((lengths - read[:, 0])[is_first].sum()),
+                "tokens": int(np.maximum(0, lengths[is_first] - window).sum()),
                 "reference tokens": int(np.maximum(0, targets - max_summary).sum()),
             },
             fix="task.on_overflow=window",
