@@ -36,6 +36,7 @@ HUB = (  # data and a model that all keys suit
 )
 SAMPLES = {
     "trainer.learning_rate": ("3e-5", "true"),
+    "trainer.head_learning_rate": ("3e-5", "true"),
     "trainer.min_delta": ("0.1", "true"),
 }
 TASKS = {
