@@ -146,6 +146,9 @@ def _content_digest(file: str) -> str:
 def diff(saved: Mapping[str, Any], config: RunConfig) -> list[str]:
     """Returns the changes that affect the result, as `key: old -> new`; keys that an older version lacked do not count."""
     old, new = flatten(_with_former_defaults(saved)), flatten(to_dict(config))
+    if None not in (old.get("trainer.epochs"), config.trainer.epochs):
+        del new["trainer.min_steps"]  # has no effect
+        old.pop("trainer.min_steps", None)
     shaping = [
         key for key in sorted(old.keys() | new.keys()) if not {key, key.split(".")[0]} & set(NOT_IDENTITY)
     ]

@@ -21,7 +21,8 @@ class TrainerConfig(Strict):
     """Passes over the training rows. null: model.epochs, or as many as `min_steps` needs, whichever is more."""
     min_steps: Annotated[int, Field(ge=0)] = 200
     """While `epochs` is null: with few rows, passes are added until there are at least this many optimizer steps. A base model
-    needs hundreds of steps, however few the rows (Mosbach et al. 2021; Zhang et al. 2021). 0: model.epochs alone."""
+    needs hundreds of steps, however few the rows (Mosbach et al. 2021; Zhang et al. 2021). `max_steps` limits these, too.
+    0: model.epochs alone."""
     max_steps: OptionalPositive = None
     """Stops after this many optimizer steps; the schedule ends there. null: no limit but `epochs`."""
     batch_size: OptionalPositive = None
@@ -74,7 +75,7 @@ class TrainerConfig(Strict):
     epochs becomes long enough for at most ten evaluations; so does `checkpoint.every`."""
     keep: Keep = Keep.auto
     """Weights that are the result: those that scored `best` on validation, or the `last` ones. auto: best with 100 or more rows
-    of validation, or where `patience` lets validation decide; fewer rows choose mostly by chance."""
+    of validation, or where `patience` lets validation decide; fewer rows choose mostly by chance. Without validation: last."""
     patience: OptionalPositive = None
     """Early stopping: ends after this many evaluations without a better score. Evaluations in warm-up, or before the model
     does more than guess, do not count. null: never."""

@@ -99,8 +99,8 @@ def fix_labels(
     notes = [
         f"{split}: labels that {KEY} corrected: {count}" for split, count in counts.items() if count
     ] or [f"{KEY} corrects no label: its column `label` is empty, or equal to `gold`"]
-    if index.beyond_limit:
-        notes.append(f"{KEY}: rows that dataset.limit leaves out: {index.beyond_limit}")
+    if index.left_out:
+        notes.append(f"{KEY}: rows that dataset.limit or dataset.fold leaves out: {index.left_out}")
     return Fixed(fixed, notes, {"file": str(config.label_fixes), "sha256": digest, "labels": counts})
 
 
@@ -115,8 +115,8 @@ class _Index:
 
     def __init__(self, splits: Mapping[str, Dataset], role: str, config: DatasetConfig) -> None:
         self._config = config
-        self.beyond_limit = 0
-        """Number of lines about rows that do not exist because of `dataset.limit`."""
+        self.left_out = 0
+        """Number of lines about rows that do not exist because of `dataset.limit`, or in a test split that is not read."""
         self._gold = {split: list(iter_column(data, role)) for split, data in splits.items()}
         self._labels = sorted(
             {label for labels in self._gold.values() for label in labels} | set(config.labels or ())
@@ -155,7 +155,9 @@ class _Index:
     def _place(self, row: Mapping[str, str | None], where: str) -> Place | DataError | None:
         places = self._places.get(str(row["id"]), [])
         if row.get("split") is not None:
-            places = [place for place in places if place.split == row["split"]]
+            own = [place for place in places if place.split == row["split"]]
+            # A fold takes its rows out of train, in which they were when the file was made.
+            places = own if own or self._config.fold is None else places
         if len(places) > 1:
             places = [place for place in places if str(place.position) == row.get("row")] or places
         if len(places) == 1:
@@ -167,8 +169,8 @@ class _Index:
                 found=f"id {row['id']}: {listing(f'{place.split} row {place.position}' for place in places)}",
                 fix="columns `split` and `row` in the file, or dataset.columns.id=COLUMN with ids that differ",
             )
-        if self._config.limit is not None:
-            self.beyond_limit += 1
+        if self._config.limit is not None or self._config.fold is not None:
+            self.left_out += 1
             return None
         return DataError(
             "there is no such row",

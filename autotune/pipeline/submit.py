@@ -20,6 +20,7 @@ from autotune.config.slurm import SlurmConfig
 from autotune.errors import AutotuneError, ConfigError, raise_all, shell_words
 from autotune.run import slurm, status
 from autotune.run.folder import RunFolder
+from autotune.run.sweep_folder import SweepFolder
 from autotune.runtime.files import atomic_write, disk_errors
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ def submit(
         AutotuneError: a configuration or its data are wrong, a folder cannot be written, or Slurm refuses.
     """
     settings = _settings([member.config for member in members])
+    whole_sweep = members
     if not dry_run:
         members = _to_send(members)
         if not members:
@@ -60,12 +62,13 @@ def submit(
             folder.update_status(reason="left to a Slurm job")
         finally:
             status.command_words.reset(token)
+    sweep = SweepFolder.create(whole_sweep) if len(whole_sweep) > 1 else None
     _write(script, text)
     job = slurm.send(script)
     for number, run in enumerate(runs):
         record = {"job": f"{job}_{number}" if len(runs) > 1 else job}
         _write(run / slurm.FOLDER / slurm.JOB, json.dumps(record) + "\n")
-    _log_sent(job, name, script, len(runs))
+    _log_sent(job, name, script, len(runs), sweep)
     sys.stdout.write(f"{job}\n")
     return 0
 
@@ -151,7 +154,7 @@ def _write(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
-def _log_sent(job: str, name: str, script: Path, count: int) -> None:
+def _log_sent(job: str, name: str, script: Path, count: int, sweep: SweepFolder | None) -> None:
     output = script.with_name(f"{job}_0.out" if count > 1 else f"{job}.out")
     if count > 1:
         logger.info("submitted job %s: %s, an array of %d runs", job, name, count)
@@ -160,3 +163,5 @@ def _log_sent(job: str, name: str, script: Path, count: int) -> None:
     logger.info("  state:  squeue -j %s", job)
     logger.info("  output: tail -F %s", shell_words(output))
     logger.info("  cancel: scancel %s", job)
+    if sweep is not None:
+        logger.info("  table:  autotune sweep %s", shell_words(sweep.path))

@@ -95,11 +95,14 @@ def training_config(config: RunConfig, origins: Origins) -> bytes:
 def public_config(config: RunConfig, origins: Origins) -> dict[str, Any]:
     """Returns the configuration with the Hub commits of model and data, and without local paths."""
     data, base = config.dataset, config.model
-    splits = {key: _split_name(value) for key, value in to_dict(config)["dataset"]["splits"].items()}
+    splits = {key: _last_part(value) for key, value in to_dict(config)["dataset"]["splits"].items()}
     resolved = replace(
         config,
         dataset=replace(
-            data, path=public_name(data.path, origins.dataset), revision=origins.dataset or data.revision
+            data,
+            path=public_name(data.path, origins.dataset),
+            revision=origins.dataset or data.revision,
+            label_fixes=_last_part(data.label_fixes),
         ),
         model=replace(
             base,
@@ -144,9 +147,9 @@ def _has_public_base(adapter: Mapping[str, Path]) -> bool:
     return bool(adapter_config.get("revision")) and not base.is_absolute()
 
 
-def _split_name(split: str | None) -> str | None:
-    """Returns the name of a split unchanged, and of a path only the last part."""
-    return split if split is None or "/" not in split else Path(split).name
+def _last_part(name: str | None) -> str | None:
+    """Returns the name of a split or file unchanged, and of a path only the last part."""
+    return name if name is None or "/" not in name else Path(name).name
 
 
 def _json_bytes(value: Any) -> bytes:

@@ -1,8 +1,10 @@
 """The folds of a sweep: runs that differ only in their fold, and the score of all their predictions together."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from autotune.config.section import FOLD as FOLD_PATTERN
 from autotune.config.sweep import FOLD
 from autotune.run.sweep_members import MemberState, SweepMember
 from autotune.runtime.records import Record
@@ -69,7 +71,7 @@ def fold_groups(members: Sequence[SweepMember]) -> list[FoldGroup]:
     """Returns the groups of a sweep over folds; none if `dataset.fold` was not swept."""
     groups: dict[tuple[tuple[str, str], ...], FoldGroup] = {}
     for member in members:
-        if FOLD in member.overrides:
+        if re.match(FOLD_PATTERN, member.overrides.get(FOLD, "")):  # with -m, a fold may be null or in quotes
             rest = {key: value for key, value in member.overrides.items() if key != FOLD}
             groups.setdefault(tuple(rest.items()), FoldGroup(rest, [])).members.append(member)
     return list(groups.values())

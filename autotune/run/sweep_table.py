@@ -175,7 +175,7 @@ def _folds(members: Sequence[SweepMember], pooled: Sequence[Pooled]) -> Iterator
             *(group.overrides.get(key, "") for key in keys),
             f"{len(group.folds)}/{group.count}",
             "" if entry is None else str(entry.rows),
-            *("" if entry is None else _with_interval(entry, name) for name in names),
+            *(_with_interval(entry, name) for name in names),
             "" if entry is None else _mean(_over_folds(entry)),
         ]
         for group, entry in zip(groups, entries, strict=True)
@@ -187,7 +187,9 @@ def _main_first(entry: Pooled) -> list[str]:
     return sorted(entry.scores, key=lambda name: name != entry.main)
 
 
-def _with_interval(entry: Pooled, name: str) -> str:
+def _with_interval(entry: Pooled | None, name: str) -> str:
+    if entry is None or name not in entry.scores:  # of another task
+        return ""
     low, high = entry.interval[name]
     return f"{entry.scores[name]:.4f} [{low:.4f}, {high:.4f}]"
 

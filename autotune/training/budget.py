@@ -94,7 +94,8 @@ def gpu_token_budget(lengths: Lengths, peak_bytes: Callable[[Indices], int], fre
     """Returns the budget that memory allows for the longest features, from two measurements.
 
     Args:
-        lengths: lengths of the training features, integers (features, tensors).
+        lengths: lengths of the training features, integers (features, tensors). Those with an empty tensor are in no step
+            (`BatchPlan.learned`), and have no loss that could be measured.
         peak_bytes: returns the peak of the memory that forward and backward of some features take, beyond what was
             allocated before.
         free: bytes that are free for them.
@@ -102,7 +103,7 @@ def gpu_token_budget(lengths: Lengths, peak_bytes: Callable[[Indices], int], fre
     Returns:
         The same budget on all ranks: the smallest that one of them has measured.
     """
-    longest = np.argsort(lengths.sum(axis=1), kind="stable")[::-1]
+    longest = np.argsort(lengths.sum(axis=1) * lengths.all(axis=1), kind="stable")[::-1]
     few, more = longest[:1], longest[:3]
     tokens = padded_tokens(lengths[more]) - padded_tokens(lengths[few])
     try:

@@ -79,13 +79,14 @@ def sizes(config: RunConfig, rows: int, validation_rows: int) -> Sizes:
     )
     if epochs is None:
         epochs = config.model.epochs
-        if not streaming and trainer.min_steps > math.ceil(epochs * per_epoch):
-            epochs = float(math.ceil(trainer.min_steps / per_epoch))
+        min_steps = min(trainer.min_steps, trainer.max_steps or trainer.min_steps)
+        if not streaming and min_steps > math.ceil(epochs * per_epoch):
+            epochs = float(math.ceil(min_steps / per_epoch))
             shortest = math.ceil(epochs * per_epoch / MAX_EVALUATIONS)
             intervals = {name: at_least(every, shortest, per_epoch) for name, every in intervals.items()}
-    keep = trainer.keep
+    keep = trainer.keep if validation_rows else Keep.last
     if keep is Keep.auto:
-        chooses = validation_rows >= MIN_CHOOSING_ROWS or (trainer.patience is not None and validation_rows)
+        chooses = validation_rows >= MIN_CHOOSING_ROWS or trainer.patience is not None
         keep = Keep.best if chooses else Keep.last
     checkpoint = replace(config.checkpoint, every=intervals["every"])
     trainer = replace(

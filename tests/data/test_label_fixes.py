@@ -40,6 +40,16 @@ def test_corrections_do_not_move_rows_between_splits(fixed, load, write):
     assert sum(rows.source["label_fixes"]["labels"].values()) == 3
 
 
+@pytest.mark.parametrize("fold", ["1/2", "2/2"])
+def test_corrections_follow_rows_into_their_fold(fixed, fold):
+    fixes = "split,id,gold,label\ntrain,3,b,a\ntrain,4,a,b\ntrain,8,a,b\ntest,99,a,b\n"
+    rows = fixed(fixes, fold=fold)
+    assert sum(rows.source["label_fixes"]["labels"].values()) == 3
+    labels = {row["id"]: row["label"] for data in rows.splits.values() for row in data}
+    assert [labels[name] for name in ("3", "4", "8")] == ["a", "b", "b"]
+    assert rows.notes[-1].endswith("dataset.fold leaves out: 1")
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -87,7 +97,7 @@ def test_ids_that_repeat_need_split_and_row(load, write):
 def test_rows_beyond_a_limit_are_not_an_error(fixed):
     rows = fixed(HEADER + "1,b,a\n15,b,a\n", limit=4)
     assert rows.splits["train"]["label"] == ["a", "a", "a", "b"]
-    assert rows.notes[-1] == "dataset.label_fixes: rows that dataset.limit leaves out: 1"
+    assert rows.notes[-1] == "dataset.label_fixes: rows that dataset.limit or dataset.fold leaves out: 1"
 
 
 def test_semicolons_and_numbers_of_a_spreadsheet_are_read(load, write):

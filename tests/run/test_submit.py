@@ -228,11 +228,15 @@ def test_a_sweep_sends_what_is_neither_finished_nor_queued(capsys, programs, tmp
     programs("squeue", 'printf "12_0 RUNNING\\n12_2 PENDING\\n"')
     words = ["submit", "-m", *WORDS, "name=run-${seed}", "seed=1,2,3,4"]
     assert main(words) == 0
-    assert "submitted job 12: sweep-" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "submitted job 12: sweep-" in err
+    (folder,) = re.findall("^  table:  autotune sweep (.*)$", err, re.MULTILINE)
+    assert main(["sweep", folder]) == 0 and "4 runs: 4 interrupted" in capsys.readouterr().out
     finished = tmp_path / "runs" / "run-4" / "status.json"
     finished.write_text(json.dumps({**json.loads(finished.read_text()), "state": "finished"}))
     assert main(words) == 0
     err = capsys.readouterr().err
+    assert f"  table:  autotune sweep {folder}\n" in err
     assert "run-1 has a job already: 12_0 (RUNNING)" in err
     assert f"{finished.parent} is finished; nothing was submitted" in err
     assert re.findall(r"^    \S+/(run-\d)$", (tmp_path / "sent").read_text(), re.MULTILINE) == ["run-2"]

@@ -10,6 +10,7 @@ from autotune.cli.main import main
 from autotune.config.compose import members
 from autotune.errors import ConfigError
 from autotune.run.sweep_folder import SweepFolder, sweep_name
+from autotune.run.sweep_folds import Pooled, fold_groups
 from autotune.run.sweep_members import MemberState, SweepMember
 from autotune.run.sweep_table import seed_groups, to_csv, to_markdown
 
@@ -103,3 +104,21 @@ def test_a_folder_that_is_none_names_the_sweeps_nearby(tmp_path, capsys):
     (sweep.path / "members.jsonl").write_text('{"run": 1}\n')
     assert main(["sweep", str(sweep.path)]) == 2
     assert "members.jsonl is damaged" in capsys.readouterr().err
+
+
+def test_folds_of_several_tasks_and_a_run_without_a_fold_are_in_one_table():
+    runs = [
+        member(0.5, task="a", **{"dataset.fold": "1/2"}), member(0.7, task="a", **{"dataset.fold": "2/2"}),
+        member(0.5, task="b", **{"dataset.fold": "1/2"}), member(0.7, task="b", **{"dataset.fold": "2/2"}),
+        member(0.9, task="a", **{"dataset.fold": "null"}),
+    ]  # fmt: skip
+    pooled = [
+        Pooled(overrides=group.overrides, main=name, rows=9, scores={name: 0.625}, interval={name: [0.5, 0.75]},
+               folds=group.folds)
+        for group, name in zip(fold_groups(runs), ("f1", "other"), strict=True)
+    ]  # fmt: skip
+    lines = to_markdown("sweep-x", runs, pooled).splitlines()
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "0.6250 [" in line]
+    assert [row[:5] for row in cells] == [
+        ["a", "2/2", "9", "0.6250 [0.5000, 0.7500]", ""], ["b", "2/2", "9", "", "0.6250 [0.5000, 0.7500]"],
+    ]  # fmt: skip

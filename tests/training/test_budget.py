@@ -40,6 +40,17 @@ def test_where_even_three_texts_are_too_much_the_smallest_is_tried():
     assert budget.gpu_token_budget(np.asarray([[9], [9], [9]]), used, 10**12) == budget.MIN_TOKENS
 
 
+def test_features_without_a_target_are_not_measured():
+    measured = []
+
+    def used(chosen):
+        measured.append(chosen.tolist())
+        return len(chosen)
+
+    budget.gpu_token_budget(np.asarray([[9, 0], [3, 1], [8, 0], [4, 1], [5, 1]]), used, 10**12)
+    assert measured == [[4], [4, 3, 1], [4]]
+
+
 def test_another_error_of_the_measurement_is_not_hidden():
     def used(chosen):
         raise RuntimeError("shapes do not match")

@@ -7,7 +7,7 @@ import pytest
 
 from autotune.config.compose import compose
 from autotune.config.enums import Keep
-from autotune.config.load import dump_config, load_config
+from autotune.config.load import diff, dump_config, load_config, to_dict
 from autotune.training.sizes import sizes
 from tests.support.forks import forks
 
@@ -25,6 +25,8 @@ REAL = ("task=sentiment", "model=bertimbau_base", "model.epochs=3")
         ([], 9000, 1000, "9000 rows: 846 steps (3 epochs of 282), batch 32, best weights kept: 1000 validation rows choose"),
         (["trainer.max_steps=50"], 58, 0,
          "58 rows: 50 steps (6.25 epochs of 8), batch 8, last weights kept: there is no validation"),
+        (["trainer.keep=best", "trainer.patience=3"], 58, 0,
+         "58 rows: 200 steps (25 epochs of 8), batch 8, last weights kept: there is no validation"),
         (["trainer.patience=3"], 58, 6,
          "58 rows: 200 steps (25 epochs of 8), batch 8, best weights kept: 6 validation rows choose"),
         (["trainer.epochs=2", "trainer.keep=last"], 900, 100,
@@ -47,6 +49,11 @@ def test_short_epochs_are_not_all_evaluated_and_saved():
     (config,) = compose([*REAL, "trainer.evaluate_every=7st", "checkpoint.every=9ep"])
     asked = sizes(config, 58, 6).config
     assert (asked.trainer.evaluate_every, asked.checkpoint.every) == ("7st", "9ep")
+    (config,) = compose([*REAL, "trainer.max_steps=20"])
+    short = sizes(config, 58, 6).config.trainer
+    assert (short.evaluate_every, short.epochs) == ("1ep", 3.0), (
+        "no pass is added that max_steps would cut off"
+    )
 
 
 @pytest.mark.parametrize(
@@ -61,6 +68,15 @@ def test_short_epochs_are_not_all_evaluated_and_saved():
 )
 def test_former_values_give_the_former_name(words, name):
     assert compose(words)[0].name == name
+
+
+def test_with_epochs_min_steps_tells_no_runs_apart():
+    given, other = (
+        compose([*REAL, "trainer.epochs=3", *words])[0] for words in ([], ["trainer.min_steps=9"])
+    )
+    assert given.name == other.name and diff(to_dict(given), other) == []
+    (open_,), (fewer,) = compose([*REAL]), compose([*REAL, "trainer.min_steps=9"])
+    assert open_.name != fewer.name and diff(to_dict(open_), fewer) == ["trainer.min_steps: 200 -> 9"]
 
 
 def test_a_run_saved_before_these_keys_chooses_its_weights_by_validation(tmp_path):
@@ -92,8 +108,14 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
-def test_a_run_of_few_rows_is_scored_with_its_last_weights(folder):
-    out, metrics = train(folder, "last", "model.epochs=1", "dataset.test_fraction=0.2")
+@pytest.fixture(scope="module")
+def whole(folder) -> tuple[str, dict]:
+    """What the run `last` has printed, and its metrics."""
+    return train(folder, "last", "model.epochs=1", "dataset.test_fraction=0.2")
+
+
+def test_a_run_of_few_rows_is_scored_with_its_last_weights(folder, whole):
+    out, metrics = whole
     assert (
         "17 rows: 12 steps (4 epochs of 3), batch 8, last weights kept: 2 validation rows cannot choose"
         in out
@@ -112,13 +134,13 @@ def test_a_run_of_few_rows_is_scored_with_its_last_weights(folder):
     assert not (folder / "runs/last/best.safetensors").exists()
 
 
-def test_paused_at_its_end_and_resumed_it_keeps_the_same_weights(folder):
+def test_paused_at_its_end_and_resumed_it_keeps_the_same_weights(folder, whole):
     words = ("model.epochs=1", "dataset.test_fraction=0.2")
     train(folder, "paused", *words, "trainer.pause_at_end=true")
     _, metrics = train(folder, "paused", *words)
-    whole = json.loads((folder / "runs/last/metrics.json").read_text())
-    for each in (metrics, whole):
+    uninterrupted = json.loads((folder / "runs/last/metrics.json").read_text())
+    for each in (metrics, uninterrupted):
         del each["training"]["seconds"]
-    assert metrics == whole
+    assert metrics == uninterrupted
     model = "model/model.safetensors"
     assert (folder / "runs/paused" / model).read_bytes() == (folder / "runs/last" / model).read_bytes()
