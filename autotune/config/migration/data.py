@@ -211,9 +211,8 @@ def _columns_of_glue(migration: Migration) -> list[str]:
         header = set(next(csv.reader([text]), ())) if suffix_of(path) == ".csv" else set(parse_json(text))
     except (Unreadable, csv.Error, TypeError):
         return []  # the data are read, with all that is wrong in them, by `autotune check`
-    return list(
-        max((columns for columns in names.GLUE.values() if header >= set(columns)), key=len, default=())
-    )
+    texts = [list(columns) for columns in names.GLUE.values() if header >= set(columns)]
+    return max(texts, key=lambda columns: len(columns), default=[])
 
 
 def _move_columns(migration: Migration, name: str, roles: dict[str, str]) -> None:
