@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from autotune.cli.arguments import Parser
 from autotune.cli.command import COMMON, FILES, Command
 
-TASKS = "classification regression ner summarization"
+TASKS = "classification multi_label ordinal regression ner summarization"
 """Values of --task."""
 
 

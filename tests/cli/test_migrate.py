@@ -10,7 +10,6 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from autotune import registry
 from autotune.cli.main import main
 from autotune.config.compose import compose
-from autotune.config.keys import keys
 from tests.support.forks import forks
 
 TINY = ("model.name_or_path=null", "model.tiny=auto", "trainer.precision=auto")
@@ -75,10 +74,6 @@ def experiment(name: str, *words: str):
     return config
 
 
-def known(task: str) -> bool:
-    return TASKS[task] in registry.tasks()
-
-
 def rows_of(task: str, folder: str, valid: str, write) -> None:
     columns = list(EXAMPLES[task][0].values())
     for split in ("train", valid):
@@ -93,8 +88,6 @@ def rows_of(task: str, folder: str, valid: str, write) -> None:
 @pytest.mark.parametrize("task", EXAMPLES)
 @pytest.mark.parametrize("local", [False, True], ids=["hub", "local"])
 def test_every_example_of_autotrain_converts_and_composes(task, local, write, capsys):
-    if not known(task):
-        pytest.skip(f"there is no task {TASKS[task]}")
     columns, hub, valid, precision = EXAMPLES[task]
     path, valid = ("data/", "valid") if local else (hub, valid)
     if local:
@@ -122,8 +115,6 @@ def test_every_example_of_autotrain_converts_and_composes(task, local, write, ca
 
 @pytest.mark.parametrize("task", EXAMPLES)
 def test_local_rows_pass_the_check(task, write):
-    if not known(task):
-        pytest.skip(f"there is no task {TASKS[task]}")
     rows_of(task, "data", "valid", write)
     old = autotrain(task, "data", "valid")
     assert main(["migrate", write("a.yml", old)]) == 0
@@ -181,7 +172,7 @@ keys that are not known, and have no effect:
   params.dropout
     perhaps: peft.dropout=0.1
 what changes on purpose:
-  - the checkpoint with the best macro_f1 on validation is saved; AutoTrain chose by loss
+  - with 100 validation rows the best checkpoint by macro_f1 is saved, else the last one: trainer.keep; AutoTrain chose by loss
   - texts beyond the limit are read in overlapping windows; as AutoTrain cut them: task.max_length=256 task.on_overflow=truncate
   - a split named test, if the data have one, is scored once at the end, and chooses nothing
   - the schedule cosine_with_restarts becomes cosine, the nearest one
@@ -303,18 +294,15 @@ def test_a_project_of_autotrain_keeps_its_rows_and_what_its_defaults_do(write, c
 
 def test_the_rows_of_a_project_tell_regression_from_classification(write, capsys):
     project("notas", Value("float64"), [0.5, 1.0] * 8)
-    code = main(["migrate", "notas"])
-    if "regression" in registry.tasks():
-        assert (code, experiment("notas").task.name) == (0, "regression")
-    else:
-        assert code == 2 and "there is no task 'regression'" in capsys.readouterr().err
+    assert main(["migrate", "notas"]) == 0
+    assert experiment("notas").task.name == "regression"
     Path("notas/autotrain-data").rename("outro")
     assert main(["migrate", "notas"]) == 2
     assert (
         "fix:   autotune migrate notas/training_params.json --task text_classification"
         in capsys.readouterr().err
     )
-    assert main(["migrate", "notas", "--task", "text_classification"]) == 0
+    assert main(["migrate", "notas", "--task", "text_classification", "--force"]) == 0
     assert (experiment("notas").dataset.path, experiment("notas").dataset.format) == (
         "notas/autotrain-data",
         "arrow",
@@ -375,13 +363,48 @@ def test_arguments_of_the_example_scripts_convert_and_compose(script, write, cap
     assert "have no effect" not in capsys.readouterr().out
 
 
-def test_a_pair_of_texts_is_read_as_a_pair(write, capsys):
+def test_a_pair_of_texts_is_read_as_a_pair(write):
     arguments = {"model_name_or_path": "roberta-base", "task_name": "mrpc", "output_dir": "mrpc"}
-    code = main(["migrate", write("args.json", arguments)])
-    if "dataset.columns.text_pair" in keys():
-        assert (code, experiment("mrpc").dataset.columns.text_pair) == (0, "sentence2")
-    else:
-        assert code == 2 and "there is no key dataset.columns.text_pair" in capsys.readouterr().err
+    assert main(["migrate", write("args.json", arguments)]) == 0
+    assert experiment("mrpc").dataset.columns.text_pair == "sentence2"
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+@pytest.mark.parametrize("regression", [False, True], ids=["classes", "numbers"])
+def test_the_pairs_that_run_glue_finds_in_a_file_pass_the_check(form, regression, write, capsys):
+    rows = [
+        {
+            "idx": number,
+            "sentence1": f"a loja {number} abre cedo",
+            "sentence2": f"a loja {number * 7} fecha tarde",
+            "label": number / 4 if regression else ["sim", "nao"][number % 2],
+        }
+        for number in range(24)
+    ]
+    for split in ("train", "dev"):
+        if form == "csv":
+            lines = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]
+        else:
+            lines = [json.dumps(row) for row in rows]
+        write(f"pares/{split}.{form}", "".join(f"{line}\n" for line in lines))
+    arguments = {
+        "model_name_or_path": "neuralmind/bert-base-portuguese-cased", "train_file": f"pares/train.{form}",
+        "validation_file": f"pares/dev.{form}", "do_train": True, "max_seq_length": 128, "output_dir": "saida/pares",
+        "load_best_model_at_end": True, **({"do_regression": True} if regression else {}),
+    }  # fmt: skip
+    task = [] if regression else ["--task", "classification"]
+    assert main(["migrate", write("args.json", arguments), *task]) == 0, capsys.readouterr().err
+    account = capsys.readouterr().out
+    assert "guessed columns" not in account and "not joined" not in account
+    assert ("do_regression: true  " in account and "->  task=regression" in account) == regression
+    config = experiment("pares")
+    assert config.task.name == ("regression" if regression else "classification")
+    columns = config.dataset.columns
+    assert (columns.text, columns.text_pair, columns.label) == ("sentence1", "sentence2", None)
+    words = ["--config-dir", "config", "experiment=pares", *TINY, "model.allow_pickle=false"]
+    done = forks().start("check", *words, cwd=Path.cwd()).ended()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "\n0 errors, " in done.stdout
 
 
 def test_adapters_of_seq2seq(write, capsys):

@@ -5,7 +5,7 @@ from autotune.config.columns import Kind
 from autotune.config.migration import names
 from autotune.config.migration.migration import Migration
 
-BEST_BY_SCORE = "the checkpoint with the best {metric} on validation is saved; {old}"
+BEST_BY_SCORE = "with 100 validation rows the best checkpoint by {metric} is saved, else the last one: trainer.keep; {old}"
 BY_LOSS = "AutoTrain chose by loss"
 LAST = "the example scripts save the last one unless told otherwise"
 WINDOWS = "texts beyond the limit are read in overlapping windows; {tool} cut them off"

@@ -1,5 +1,6 @@
 """Where the rows of an old run are, how they are split, and the names of their columns."""
 
+import csv
 import re
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from autotune.config.migration import names
 from autotune.config.migration.migration import Migration
 from autotune.config.migration.old_run import DATA
 from autotune.errors import AutotuneError, ConfigError
+from autotune.runtime.files import read_errors
+from autotune.runtime.parsing import Unreadable, parse_json, read_lines, text_of
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 WITH_CONFIG = re.compile(r"(?:([^:\[\]]+):)?(.+)")
@@ -48,8 +51,9 @@ def migrate_data(migration: Migration) -> None:
     """Fills the section `dataset` of the experiment."""
     run = migration.run
     migration.options["task"] = run.task
-    if "task" in run.keys:
-        migration.move("task", {}, {"task": run.task})
+    for name in ("task", "regression"):
+        if name in run.keys:
+            migration.move(name, {}, {"task": run.task})
     if run.project is not None:
         migration.move("path", {"dataset.path": str(run.project)}, {"dataset": "arrow"})
         migration.drop("train validation text target", OWN_NAMES)
@@ -174,13 +178,17 @@ def _columns(migration: Migration) -> None:
     input_role = next(column.role for column in columns if not column.target)
     target_role = next(column.role for column in columns if column.target)
     texts = (migration.text("text") or "").split(",") if migration.value("text") is not None else []
-    if migration.run.tool == names.SCRIPTS and not (texts and migration.value("target") is not None):
+    of_glue = [] if texts or input_role != "text" else _columns_of_glue(migration)
+    texts = texts or of_glue
+    if migration.run.tool == names.SCRIPTS and not (
+        of_glue or (texts and migration.value("target") is not None)
+    ):
         migration.changes.append(GUESSED.format(input=input_role, target=target_role, name=input_role))
     if texts and not texts[0].startswith(AUTOTRAIN_COLUMN):
         roles = {input_role: texts[0].strip()}
         if len(texts) > 1:
             roles["text_pair"] = texts[1].strip()
-            migration.changes.append(PAIRS)
+            migration.changes += [] if of_glue else [PAIRS]
         _move_columns(migration, "text", roles)
     if len(texts) > 2:
         migration.errors.append(_too_many_columns(migration))
@@ -189,6 +197,22 @@ def _columns(migration: Migration) -> None:
     if target is not None and not target.startswith(AUTOTRAIN_COLUMN):
         _move_columns(migration, names_tags, {target_role: target})
     migration.drop("text target", OWN_NAMES)
+
+
+def _columns_of_glue(migration: Migration) -> list[str]:
+    """Returns the columns of a file that are called as those of GLUE, which run_glue finds; empty if there are none."""
+    _, path = locate(migration.text("train_file") or "", migration)
+    if path is None or not path.is_file() or suffix_of(path) not in (".csv", ".json", ".jsonl"):
+        return []
+    with read_errors(path):
+        line = next(read_lines(path), b"")
+    try:
+        text = text_of(line)
+        header = set(next(csv.reader([text]), ())) if suffix_of(path) == ".csv" else set(parse_json(text))
+    except (Unreadable, csv.Error, TypeError):
+        return []  # the data are read, with all that is wrong in them, by `autotune check`
+    texts = [list(columns) for columns in names.GLUE.values() if header >= set(columns)]
+    return max(texts, key=lambda columns: len(columns), default=[])
 
 
 def _move_columns(migration: Migration, name: str, roles: dict[str, str]) -> None:

@@ -88,7 +88,7 @@ GLUE_PATH = "nyu-mll/glue"
 
 COMMANDS = "training, checking and predicting are commands: autotune --help"
 HISTORY = "history.jsonl in the run folder has every step and every evaluation"
-BEST = "the weights that score best on validation are saved, and the same command resumes an interrupted run"
+BEST = "trainer.keep says which weights are saved, and the same command resumes an interrupted run"
 MACHINE = "devices and processes are found as they are; several processes: launcher.num_processes=auto"
 PADDING = "batches are padded to their longest text, and tables are cached by content"
 OWN_MODEL = "configuration, tokenizer and head come with the base model"

@@ -255,7 +255,7 @@ def _task_of_script(file: OldFile) -> str:
         return "regression"
     if stated & set(names.CLASSIFICATION_KEYS) or task_name in names.GLUE:
         return "classification"
-    raise _unknown_task(file, "classification, ner or summarization")
+    raise _unknown_task(file, "classification, multi_label, regression, ner or summarization")
 
 
 def _unknown_task(file: OldFile, tasks: str) -> ConfigError:
