@@ -9,9 +9,9 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
 from autotune.config.compression import suffix_of
-from autotune.config.keys import keys
+from autotune.config.keys import keys, tasks_with
 from autotune.config.overrides import key_of
-from autotune.config.proposals import proposal, valid_override
+from autotune.config.proposals import key_of_other_tasks, proposal, valid_override
 from autotune.errors import (
     AutotuneError,
     ConfigError,
@@ -114,6 +114,8 @@ def unknown_key(
         groups: names of the config groups.
         values: all keys of the command line with their values.
     """
+    if tasks := tasks_with(key):
+        return key_of_other_tasks(key, where, tasks)
     section = key.rpartition(".")[0]
     siblings = [name.rpartition(".")[2] for name in keys() if section and name.rpartition(".")[0] == section]
     fix, note = proposal(key if value is None else key_of(where), value, groups, values)
