@@ -11,9 +11,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from autotune import registry
 from autotune.config.compression import suffix_of
-from autotune.config.keys import keys
+from autotune.config.keys import keys, tasks_with
 from autotune.config.overrides import key_of
-from autotune.config.proposals import proposal, valid_override
+from autotune.config.proposals import key_of_other_tasks, proposal, valid_override
 from autotune.errors import (
     AutotuneError,
     ConfigError,
@@ -116,6 +116,8 @@ def unknown_key(
         groups: names of the config groups.
         values: all keys of the command line with their values.
     """
+    if tasks := tasks_with(key):
+        return key_of_other_tasks(key, where, tasks)
     section = key.rpartition(".")[0]
     if key in keys():
         leaf = key.rpartition(".")[2]

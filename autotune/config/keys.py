@@ -31,6 +31,15 @@ def _all_fields() -> Iterator[tuple[str, Any, Any]]:
         yield from _fields_of(task.Config, "task.")
 
 
+def tasks_with(key: str) -> list[str]:
+    """Returns the names of the tasks that have a key of the section `task`."""
+    return [
+        name
+        for name, task in registry.tasks().items()
+        if key in {known for known, _, _ in _fields_of(task.Config, "task.")}
+    ]
+
+
 def suggest(key: str, groups: Iterable[str] = ()) -> str | None:
     """Returns the key or group that was probably meant, or None if none is similar enough.
 

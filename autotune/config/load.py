@@ -20,10 +20,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from autotune import registry
 from autotune.config.enums import Keep
-from autotune.config.keys import keys
+from autotune.config.keys import keys, tasks_with
 from autotune.config.label_maps import read_map
 from autotune.config.launcher import AUTO, NUM_PROCESSES
-from autotune.config.proposals import is_valid, proposal, valid_override
+from autotune.config.proposals import is_valid, key_of_other_tasks, proposal, valid_override
 from autotune.config.rules import environment_secrets, hub_tokens, machine_rules, rules
 from autotune.config.schema import RunConfig
 from autotune.config.section import FOLD, INTERVAL, LANGUAGE, NAME
@@ -270,6 +270,8 @@ def _to_config_error(detail: Mapping[str, Any], prefix: tuple[str, ...]) -> Auto
     value = "null" if detail["input"] is None else str(detail["input"])
     shown = value if len(value) <= 200 else value[:200] + "…"
     if detail["type"] == "unexpected_keyword_argument":
+        if tasks := tasks_with(key):
+            return key_of_other_tasks(key, key, tasks)
         fix, note = proposal(key, value)
         return ConfigError(
             f"there is no key {key}", where=key, found=f"{shown}; {note}" if note else shown, fix=fix

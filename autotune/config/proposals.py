@@ -4,7 +4,7 @@ A proposed value has the type of the proposed key.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from autotune.config.enums import Format
 from autotune.config.keys import bare_type, defaults, keys, suggest
 from autotune.config.synonyms import Synonym, synonym
-from autotune.errors import format_override, nearest
+from autotune.errors import ConfigError, format_override, listing, nearest
 
 ACCUMULATION_KEYS = ("gradient_accumulation_steps", "accumulate_grad_batches")
 OWN_SECTIONS = ("dataset.columns", "dataset.splits", "dataset.label_map")
@@ -50,6 +50,22 @@ def proposal(
         return format_override(near, value), None
     fix = _valid_override(near, value) or format_override(near, _example(near, value))
     return fix, _list_values(near)
+
+
+def key_of_other_tasks(key: str, where: str, tasks: Sequence[str]) -> ConfigError:
+    """Returns the error for a key that the task does not have, and others do.
+
+    Args:
+        key: as written.
+        where: the override, or the key.
+        tasks: names of the tasks that have it.
+    """
+    return ConfigError(
+        f"this task has no key {key}",
+        where=where,
+        found=f"tasks that have it: {listing(tasks)}",
+        fix=f"leave it out, or task={tasks[0]}",
+    )
 
 
 def valid_override(key: str, value: str) -> str | None:

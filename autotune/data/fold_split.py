@@ -9,7 +9,7 @@ from datasets import Dataset
 from autotune.config.columns import Column, Kind
 from autotune.config.schema import DatasetConfig
 from autotune.data.cache import iter_column
-from autotune.data.duplicates import text_column
+from autotune.data.duplicates import iter_texts, text_column
 from autotune.data.folds import ALWAYS_TRAIN, cross_validation_folds
 from autotune.errors import DataError
 
@@ -41,7 +41,7 @@ def take_fold(
         )
         for values in zip(*(iter_column(data, column.role) for column in targets), strict=True)
     ]
-    texts = list(iter_column(data, text_column(columns)))
+    texts = list(iter_texts(data, text_column(columns)))
     groups = None if config.columns.group is None else list(iter_column(data, "group"))
     try:
         folds = cross_validation_folds(texts, labels, groups, count=count, seed=config.seed)

@@ -14,6 +14,7 @@ from autotune.errors import AutotuneError, ConfigError, DataError, listing
 from autotune.evaluation.bootstrap import Blocks, row_values
 from autotune.evaluation.paired import Difference, differences, holm
 from autotune.metrics.accumulator import MetricState
+from autotune.metrics.objective import Objective
 from autotune.models.saved_model import open_saved_model
 from autotune.publishing.card.facts import Facts, read_facts
 from autotune.reporting.counts import largest
@@ -91,12 +92,19 @@ class Comparison:
 
     split: str
     rows: int
-    main: str
-    """Name of the metric that chooses checkpoints."""
+    objective: Objective
+    """The metric that chooses checkpoints, and its direction."""
+    row_metric: str
+    """Name of the metric by which single rows are compared."""
     target: str
     """Key of the gold value of a prediction."""
     runs: Sequence[FinishedRun]
     pairs: Sequence[Pair]
+
+    @property
+    def main(self) -> str:
+        """Name of the metric that chooses checkpoints."""
+        return self.objective.metric
 
     def seed_groups(self) -> list[list[FinishedRun]]:
         """Returns the runs in groups that differ in the seed alone; none if each run is a group of its own."""
@@ -176,7 +184,8 @@ def compare(paths: Sequence[str], split: str | None) -> Comparison:
         )
         for number, (run, test) in enumerate(zip(others, tests, strict=True))
     ]
-    return Comparison(split, scored.rows, task.main_metric, scored.target, runs, pairs)
+    row_metric = task.row_objective().metric
+    return Comparison(split, scored.rows, task.objective, row_metric, scored.target, runs, pairs)
 
 
 def task_of_run(run: FinishedRun) -> Task:

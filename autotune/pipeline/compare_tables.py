@@ -35,7 +35,7 @@ def _verdict(comparison: Comparison, pair: Pair) -> str:
         return (
             f"{comparison.main}: no difference beyond chance between {pair.run.name} and {first} ({figures})"
         )
-    if difference.value > 0:
+    if difference.gain(greater_is_better=comparison.objective.greater_is_better).value > 0:
         return f"{comparison.main}: {pair.run.name} is better than {first} beyond chance ({figures})"
     return f"{comparison.main}: {pair.run.name} is worse than {first} beyond chance ({figures})"
 
@@ -162,7 +162,7 @@ def changes_table(comparison: Comparison) -> Table:
         for pair in comparison.pairs
     ]  # fmt: skip
     header = ["pair", "the first is better", "the second is better", "equal"]
-    return Table(header, rows, f"rows by {comparison.main}")
+    return Table(header, rows, f"rows by {comparison.row_metric}")
 
 
 def rows_table(comparison: Comparison) -> Table:

@@ -23,6 +23,17 @@ def quoted_text(row: Mapping[str, Any]) -> str:
     return shortened(" — ".join(str(row[role]) for role in ("text", "text_pair") if row.get(role)))
 
 
+def shown_value(value: Any) -> str:
+    """Returns a gold value or a prediction as text: numbers with four digits, several of them by name, labels with commas."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {shown_value(number)}" for name, number in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(shown_value, value)) or "—"
+    return shortened(str(value))
+
+
 def largest(items: Sequence[tuple[float, int, Any]], item: tuple[float, int, Any], most: int) -> list[Any]:
     """Returns the items with one more, largest first, of which only `most` are kept."""
     if len(items) == most and item[0] <= items[-1][0]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from autotune.reporting.counts import largest, shortened
+from autotune.reporting.counts import largest, quoted_text, shortened, shown_value
 
 ERRORS = 12
 """Rows that are quoted."""
@@ -34,12 +34,12 @@ class Rows:
         return {"errors": [self._quoted(row) for _, _, row in self._errors]}
 
     def _quoted(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        text = row.get("text") or " ".join(map(str, row.get("tokens", [])))
+        text = quoted_text(row) or shortened(" ".join(map(str, row.get("tokens", []))))
         return {
             "id": row.get("id"),
-            "text": shortened(str(text)),
-            "gold": _shown(row.get(self._target)),
-            "prediction": _shown(row["prediction"]),
+            "text": text,
+            "gold": shown_value(row.get(self._target)),
+            "prediction": shown_value(row["prediction"]),
             "gold_probability": None,
             "probability": None,
         }
@@ -51,13 +51,3 @@ def _distance(gold: Any, predicted: Any) -> float:
         return sum(_distance(gold[name], predicted.get(name)) for name in gold)
     numbers = all(isinstance(value, int | float) for value in (gold, predicted))
     return float(abs(gold - predicted)) if numbers else 0.0
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_shown(number)}" for name, number in value.items())
-    if isinstance(value, list):
-        return ", ".join(map(_shown, value)) or "—"
-    return shortened(str(value))

@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from autotune.reporting.counts import Segment, shortened
+from autotune.reporting.counts import Segment, quoted_text, shortened, shown_value
 from autotune.reporting.entities import has_entity_tags, marked, spans
 from autotune.reporting.templates import style, template
 from autotune.runtime.language import language
@@ -62,7 +62,7 @@ def quote(rows: Mapping[str, Mapping[str, Any]], target: str, gold: str) -> Quot
     first = next(iter(rows.values()))
     lines = {gold: _segments(first, first.get(target))}
     lines |= {name: _segments(row, row["prediction"]) for name, row in rows.items()}
-    return Quote(str(first.get("id")), shortened(str(first.get("text", ""))), lines)
+    return Quote(str(first.get("id")), quoted_text(first), lines)
 
 
 def plain(row: Mapping[str, Any], value: Any) -> str:
@@ -74,7 +74,7 @@ def plain(row: Mapping[str, Any], value: Any) -> str:
             or "—"
         )
     else:
-        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        text = shown_value(value)
     printable = "".join(char if char.isprintable() else " " for char in text)
     return shortened(" ".join(printable.split()), MAX_PLAIN)
 
@@ -82,4 +82,4 @@ def plain(row: Mapping[str, Any], value: Any) -> str:
 def _segments(row: Mapping[str, Any], value: Any) -> Sequence[Segment]:
     if "tokens" in row and has_entity_tags(value):
         return marked(list(map(str, row["tokens"])), list(spans(value)))
-    return [Segment(shortened(", ".join(map(str, value)) if isinstance(value, list) else str(value)))]
+    return [Segment(shown_value(value))]

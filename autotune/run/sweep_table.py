@@ -13,7 +13,7 @@ from autotune.errors import shell_words
 from autotune.run.sweep_folds import SPLIT, Pooled, as_members, fold_groups, pooled_of
 from autotune.run.sweep_members import MemberState, SweepMember
 from autotune.runtime.language import local, word
-from autotune.runtime.table import Table
+from autotune.runtime.table import Table, shown_interval
 
 Metric = tuple[str, str]
 """Split and name of a metric."""
@@ -99,9 +99,9 @@ def to_csv(members: Sequence[SweepMember], pooled: Sequence[Pooled] = ()) -> str
     for folds in fold_groups(members):
         line: dict[str, object] = {"row": "folds", "n": len(folds.folds)} | dict(folds.overrides)
         if (entry := pooled_of(folds, pooled)) is not None:
-            for name, value in entry.scores.items():
-                low, high = entry.interval[name]
-                line |= {f"{SPLIT}.{name}": value, f"{SPLIT}.{name}.low": low, f"{SPLIT}.{name}.high": high}
+            line |= {f"{SPLIT}.{name}": value for name, value in entry.scores.items()}
+            for name, (low, high) in entry.interval.items():
+                line |= {f"{SPLIT}.{name}.low": low, f"{SPLIT}.{name}.high": high}
         writer.writerow(line)
     for group in seed_groups(members, pooled):
         row: dict[str, object] = {"row": "seeds", "n": group.finished} | dict(group.overrides)
@@ -188,10 +188,10 @@ def _main_first(entry: Pooled) -> list[str]:
 
 
 def _with_interval(entry: Pooled | None, name: str) -> str:
-    if entry is None or name not in entry.scores:  # of another task
+    """Returns a score with its interval, which Spearman's correlation lacks; nothing for a score of another task."""
+    if entry is None or name not in entry.scores:
         return ""
-    low, high = entry.interval[name]
-    return f"{entry.scores[name]:.4f} [{low:.4f}, {high:.4f}]"
+    return f"{entry.scores[name]:.4f}{shown_interval(entry.interval.get(name))}"
 
 
 def _over_folds(entry: Pooled) -> tuple[float, float]:

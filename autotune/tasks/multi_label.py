@@ -20,6 +20,7 @@ from autotune.data.cache import iter_column
 from autotune.data.labels import RelabelError, label_names
 from autotune.data.spelling import same_spelling
 from autotune.errors import AutotuneError, DataError, listing, raise_all
+from autotune.metrics.objective import Objective
 from autotune.models.spec import ModelSpec
 from autotune.registry import register
 from autotune.tasks import classification
@@ -155,8 +156,10 @@ class MultiLabelClassification(classification.TextClassification):
         return LossSum((losses.mean(dim=1) * batch.targets["weights"]).sum(), batch.num_targets)
 
     def guessing_loss(self) -> float:
-        """Returns the loss of a model that gives every label the probability 0.5."""
-        return guessing_loss(2, self.config.gamma)
+        """Returns the loss of a model that gives every label the probability 0.5, with the weights of the rows that have it."""
+        shares = (self.facts["counts"][name] / self.facts["rows"] for name in self.ids)
+        weights = [1 + share * (weight - 1) for share, weight in zip(shares, self.weights, strict=True)]
+        return guessing_loss(2, self.config.gamma) * sum(weights) / len(weights)
 
     def join(self, rows: Iterable[Row], pieces: Sequence[FeatureOutput]) -> Iterator[Prediction]:
         """Averages the logits of each row's windows; yields the labels from their thresholds on as `prediction`, and
@@ -186,6 +189,10 @@ class MultiLabelClassification(classification.TextClassification):
         from autotune.metrics import multi_label_metric
 
         return multi_label_metric(self.labels())
+
+    def row_objective(self) -> Objective:
+        """Returns the share of wrong labels: F1 does not tell a row that rightly has no label from one with wrong ones."""
+        return Objective("hamming_loss", greater_is_better=False)
 
     def to_metric_inputs(self, row: Row, prediction: Prediction) -> tuple[Any, Any]:
         """Returns the ids of the gold and the predicted labels."""

@@ -18,7 +18,7 @@ from autotune.config.enums import RegressionMetric as Metric
 from autotune.config.schema import DatasetConfig, RunConfig, TaskConfig
 from autotune.config.section import OptionalPositive
 from autotune.data.cache import iter_column
-from autotune.errors import AutotuneError, ConfigError, DataError, raise_all
+from autotune.errors import AutotuneError, ConfigError, DataError, listing, raise_all
 from autotune.metrics.objective import Objective
 from autotune.models.spec import ModelSpec
 from autotune.registry import register
@@ -154,10 +154,21 @@ class Regression(TextClassification):
         }
 
     def target(self, row: Row) -> list[float]:
-        """Returns the standardized numbers of a row; zeros if they are not known."""
+        """Returns the standardized numbers of a row; zeros if they are not known.
+
+        Raises:
+            DataError: the row has more or fewer numbers than the model predicts.
+        """
         values = row.get("label")
         if values is None:
             return [0.0] * len(self.means)
+        if len(values) != len(self.means):
+            raise DataError(
+                f"the model predicts {len(self.means)} numbers, and the row has {len(values)}",
+                where=f"id {row['id']}",
+                found=str(values)[:80],
+                fix=f"columns {listing(self.labels())}, or none of them for autotune predict",
+            )
         return [float(value) for value in (np.asarray(values) - self.means) / self.scales]
 
     def collate(self, features: Sequence[Feature]) -> Batch:

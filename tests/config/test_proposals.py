@@ -140,3 +140,10 @@ def test_all_unknown_keys_are_told_at_once():
         compose(["num_train_epochs=3", "fp16=true", "seed=1", "output_dir=x"])
     fixes = [error.fix for error in caught.value.errors]
     assert fixes == ["trainer.epochs=3", "trainer.precision=fp16", "runs=x"]
+
+
+def test_a_key_of_other_tasks_is_not_proposed_again():
+    with pytest.raises(AutotuneError) as caught:
+        compose(["task=regression", "task.loss=focal"])
+    assert caught.value.what == "this task has no key task.loss"
+    assert "ordinal" in caught.value.found and caught.value.fix == "leave it out, or task=classification"

@@ -151,3 +151,13 @@ def test_more_folds_than_there_is_to_divide_are_refused(tmp_path):
     write(tmp_path, [{"text": f"texto {n % 3}", "label": "ab"[n % 3 % 2]} for n in range(12)])
     with pytest.raises(DataError, match="5 folds need 5 rows that can be in test"):
         loaded(tmp_path, "sentiment", "dataset.fold=1/5")
+
+
+def test_pairs_with_the_same_first_text_may_be_in_other_folds(tmp_path):
+    answers = [" ".join(f"{n}{letter}{n}" * 2 for letter in "abcdef") for n in range(12)]
+    write(
+        tmp_path,
+        [{"text": "sim", "text_pair": answer, "label": "ab"[n % 2]} for n, answer in enumerate(answers)],
+    )
+    words = ("dataset.columns.text_pair=text_pair", "dataset.fold=1/3")
+    assert len(loaded(tmp_path, "classification", *words).splits["test"]) == 4

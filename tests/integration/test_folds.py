@@ -10,7 +10,11 @@ from sklearn.metrics import f1_score
 
 from autotune.cli.main import main
 from autotune.config.compose import compose, members
+from autotune.config.sweep import FOLD
 from autotune.errors import ConfigError
+from autotune.run.sweep_folds import FoldScore, Pooled
+from autotune.run.sweep_members import SweepMember
+from autotune.run.sweep_table import to_csv, to_markdown
 from tests.support.forks import forks
 
 WORDS = (
@@ -83,6 +87,35 @@ def test_folds_and_seeds_are_combined():
         (42, "1/2"), (42, "2/2"), (43, "1/2"), (43, "2/2"),
     ]  # fmt: skip
     assert [compose(run.words) for run in runs] == [[run.config] for run in runs]
+
+
+def test_a_figure_without_an_interval_is_in_the_table():
+    folds = [FoldScore(fold=f"{n}/2", run=f"run{n}", scores={"mse": 1.0, "spearman": 0.5}) for n in (1, 2)]
+    runs = [
+        SweepMember(
+            run=fold.run,
+            overrides={FOLD: fold.fold},
+            words=[],
+            epochs=1.0,
+            max_steps=None,
+            state="finished",
+            main="mse",
+            scores={"test": fold.scores},
+        )
+        for fold in folds
+    ]
+    pooled = Pooled(
+        overrides={},
+        main="mse",
+        rows=9,
+        scores={"mse": 1.0, "spearman": 0.5},
+        interval={"mse": [0.5, 1.5]},
+        folds=folds,
+    )
+    text = to_markdown("sweep", runs, [pooled])
+    assert "1.0000 [0.5000, 1.5000]" in text and " 0.5000 |" in text
+    (line,) = (row for row in csv.DictReader(to_csv(runs, [pooled]).splitlines()) if row["row"] == "folds")
+    assert (line["test.spearman"], line["test.spearman.low"], line["test.mse.low"]) == ("0.5", "", "0.5")
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,16 @@
-"""Where smaller values are better: studies, trials and the view of a running run."""
+"""Where smaller values are better: studies, trials, comparisons and the view of a running run."""
 
 import json
+from pathlib import Path
+
+import pytest
 
 from autotune.config.compose import compose
 from autotune.config.search import SearchConfig, SpaceConfig
+from autotune.evaluation.paired import Difference
 from autotune.metrics.objective import Objective
+from autotune.pipeline.compare import Changed, Comparison, FinishedRun, Pair
+from autotune.pipeline.compare_tables import sentences
 from autotune.pipeline.search_report import best_of
 from autotune.pipeline.study import Study, read_rows
 from autotune.pipeline.trial import History
@@ -48,3 +54,18 @@ def test_watch_shows_the_smallest_error_as_the_best(tmp_path):
     run = LiveRun(path)
     run.update()
     assert any("mse 0.4000 (best 0.1000 at step 1)" in line for line in run_lines(run, 100, 40))
+
+
+@pytest.mark.parametrize(("objective", "word"), [(ERROR, "worse"), (Objective("mse"), "better")])
+def test_a_greater_error_is_worse_in_a_comparison(objective, word):
+    runs = [FinishedRun(Path(name), name, None) for name in ("first", "second")]
+    pair = Pair(
+        runs[1],
+        {"mse": Difference(0.5, [0.2, 0.8], 0.001, 0.001)},
+        {"mse": 0.001},
+        [],
+        Changed(9, 0, []),
+    )
+    comparison = Comparison("test", 20, objective, "mse", "label", runs, [pair])
+    (sentence,) = sentences(comparison)
+    assert f"mse: second is {word} than first" in sentence

@@ -9,6 +9,7 @@ from autotune.config.column_names import ColumnsConfig
 from autotune.config.schema import DatasetConfig
 from autotune.data.splits import split_off
 from autotune.errors import AutotuneError
+from autotune.evaluation.bootstrap import row_values
 from autotune.metrics.calibration import fit_threshold
 from autotune.registry import task as find
 from autotune.tasks.base import FeatureOutput
@@ -45,6 +46,24 @@ def test_the_loss_is_torchs_with_every_row_counted_once(make_task, options):
     expected = torch.nn.BCEWithLogitsLoss(pos_weight=weights)(by_row, targets)
     loss = task.loss(Fixed(logits), batch)
     assert float(loss.sum) / loss.count == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"class_weights": "balanced"}])
+def test_the_loss_of_guessing_is_that_of_equal_probabilities(make_task, options):
+    task = make_task("multi_label", ROWS, **options)
+    batch = task.collate(list(task.prepare(ROWS)))
+    loss = task.loss(Fixed(torch.zeros_like(batch.targets["labels"])), batch)
+    assert float(loss.sum) / loss.count == pytest.approx(task.guessing_loss())
+
+
+def test_a_row_that_rightly_has_no_label_is_better_than_one_with_a_wrong_label(make_task):
+    task = make_task("multi_label", ROWS)
+    states = [task.metric().empty() for _ in range(2)]
+    for state, predicted in zip(states, ([], [0]), strict=True):
+        state.add([], predicted)
+    objective = task.row_objective()
+    right, wrong = row_values(states, objective.metric)
+    assert objective.better(right, wrong)
 
 
 def test_labels_are_predicted_from_their_thresholds_on(make_task):

@@ -128,3 +128,11 @@ def test_windows_of_a_text_count_once_and_their_numbers_are_averaged(make_task):
     long, short = task.join(rows, pieces)
     assert long["prediction"] == pytest.approx(15 + 5 * np.mean(range(len(features) - 1)))
     assert short["prediction"] == 15 + 5 * (len(features) - 1) and short["label"] == 20.0
+
+
+def test_a_row_with_other_numbers_than_the_model_predicts_is_refused(make_task):
+    task = make_task(
+        "regression", [{"id": str(n), "text": "a", "label": [float(n), 2.0 * n]} for n in range(3)]
+    )
+    with pytest.raises(AutotuneError, match="predicts 2 numbers, and the row has 1"):
+        list(task.prepare([{"id": "x", "text": "a", "label": [1.0]}]))

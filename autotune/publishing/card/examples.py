@@ -75,11 +75,13 @@ def _example(row: dict[str, Any], target: str) -> Example:
 
 
 def _shown(value: Any) -> str:
-    """Returns a gold value or a prediction as text: numbers with few digits, those of several targets by name."""
+    """Returns a gold value or a prediction as text: numbers with few digits, of several targets by name; labels with commas."""
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, dict):
         return "; ".join(f"{name} {_shown(number)}" for name, number in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "—"
     return str(value)
 
 
