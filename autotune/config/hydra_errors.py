@@ -2,14 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 
 import yaml
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
-from autotune import registry
 from autotune.config.compression import suffix_of
 from autotune.config.keys import keys, tasks_with
 from autotune.config.overrides import key_of
@@ -119,17 +117,6 @@ def unknown_key(
     if tasks := tasks_with(key):
         return key_of_other_tasks(key, where, tasks)
     section = key.rpartition(".")[0]
-    if key in keys():
-        leaf = key.rpartition(".")[2]
-        tasks = [
-            name for name, task in registry.tasks().items() if leaf in {f.name for f in fields(task.Config)}
-        ]
-        return ConfigError(
-            f"only other tasks have the key {key}",
-            where=where,
-            found=f"tasks that have it: {listing(tasks)}",
-            fix="leave it out, or another task",
-        )
     siblings = [name.rpartition(".")[2] for name in keys() if section and name.rpartition(".")[0] == section]
     fix, note = proposal(key if value is None else key_of(where), value, groups, values)
     hints = [note] if note else [f"keys of {section}: {listing(siblings, 40)}"] if siblings else []

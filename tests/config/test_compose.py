@@ -224,13 +224,6 @@ def test_a_mistake_is_answered_with_what_fixes_it(argv, fix):
     assert "hydra" not in str(error).lower()
 
 
-def test_a_key_of_other_tasks_is_not_proposed_again():
-    with pytest.raises(ConfigError, match="only other tasks have the key task.class_weights") as caught:
-        compose(["task=regression", "task.class_weights=balanced"])
-    assert "classification" in caught.value.found and "regression" not in caught.value.found
-    assert "task.class_weights" not in caught.value.fix
-
-
 def test_an_unknown_option_lists_those_there_are():
     assert "sentiment, summarization" in str(refused("task=nothing_like_it"))
 
