@@ -39,8 +39,10 @@ NOT_IDENTITY = (
 )  # fmt: skip
 """Keys that do not affect the result: two configurations that differ only in these are the same run."""
 ADDED_LATER = (
-    ("dataset", "label_fixes", None), ("dataset", "fold", None), ("task", "calibrate", "none"), ("task", "tune_threshold", False),
-    ("trainer", "keep", "best"), ("model", "trim_vocabulary", False),
+    ("dataset", "label_fixes", None), ("dataset", "fold", None), ("dataset", "label_separator", None),
+    ("dataset", "label_threshold", None), ("dataset.columns", "text_pair", None), ("dataset.columns", "labels", None),
+    ("task", "calibrate", "none"), ("task", "tune_threshold", False), ("trainer", "keep", "best"),
+    ("model", "trim_vocabulary", False),
     ("task", "loss", "cross_entropy"), ("task", "focal_gamma", 2.0), ("task", "o_weight", 1.0),
     ("trainer", "head_learning_rate", None), ("trainer", "layer_decay", 1.0), ("trainer", "freeze", None),
 )  # fmt: skip
@@ -128,8 +130,9 @@ def digest(config: RunConfig) -> str:
     if config.trainer.epochs is not None:
         del identity["trainer"]["min_steps"]  # has no effect
     for name, key, default in (*ADDED_LATER, *ADDED_TO_TASKS.get(config.task.name, ())):
-        if identity[name].get(key, default) == default:
-            identity[name].pop(key, None)
+        section = reduce(getitem, name.split("."), identity)
+        if section.get(key, default) == default:
+            section.pop(key, None)
     if config.dataset.label_fixes is not None:
         identity["dataset"]["label_fixes"] = _content_digest(config.dataset.label_fixes)
     # Through JSON first: label_map may have numbers and text as keys, which cannot be sorted together.

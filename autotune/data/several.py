@@ -75,7 +75,7 @@ def names_in(value: Any, config: DatasetConfig, name: str, at: str) -> list[str]
     """Returns the names of a row's classes before `dataset.label_map`; None if the cell is empty.
 
     Raises:
-        DataError: the cell is neither a list nor, with `dataset.label_separator`, a text.
+        DataError: the cell is neither a list of names nor, with `dataset.label_separator`, a text.
     """
     if value is None or value != value:
         return None
@@ -91,7 +91,16 @@ def names_in(value: Any, config: DatasetConfig, name: str, at: str) -> list[str]
                 fix=f"{format_text_override('dataset.label_separator', separator)} if that stands between classes; "
                 "for one class per row: task=classification",
             )
-    labels = (normalize_label(label) for label in list_of(value, name, at))
+    values = list_of(value, name, at)
+    nested = next((label for label in values if isinstance(label, list | tuple | dict)), None)
+    if nested is not None:
+        raise DataError(
+            "the name of a class is a text or a number",
+            where=f"{at}, column {name}",
+            found=repr(nested)[:80],
+            fix="entities by their places in the text: task=ner dataset.format=spans; else a list of names",
+        )
+    labels = (normalize_label(label) for label in values)
     return [label for label in labels if label is not None]
 
 

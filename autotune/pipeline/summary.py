@@ -7,7 +7,6 @@ from torch import nn
 
 from autotune.config.enums import Keep, Precision
 from autotune.config.schema import RunConfig
-from autotune.config.trainer import TrainerConfig
 from autotune.errors import format_override, shell_words
 from autotune.evaluation.rivals import BETTER, CHANCE, EQUAL, TIE, Against
 from autotune.models.adapters import count_parameters
@@ -17,7 +16,6 @@ from autotune.runtime.language import Pieces
 from autotune.runtime.progress import duration
 from autotune.tasks.base import Scores, Task
 from autotune.training import device
-from autotune.training.optimizer import peak_rates
 
 if TYPE_CHECKING:
     from autotune.pipeline.result import Result
@@ -33,14 +31,6 @@ def log_model(base: ModelSpec, model: nn.Module, precision: Precision) -> None:
         "model: %s (%s), %.2f M parameters, %.2f M of them trained, %s on %s",
         base.name, base.family, total / 1e6, trainable / 1e6, precision, device.name(),
     )  # fmt: skip
-
-
-def log_rates(model: nn.Module, config: TrainerConfig) -> None:
-    """The learning rates, if layers or head have their own."""
-    rates = peak_rates(model, config)
-    trained = sorted({rates[parameter] for parameter in model.parameters() if parameter.requires_grad})
-    if len(trained) > 1:
-        logger.info("highest learning rates, by layer: %s", ", ".join(f"{rate:.3g}" for rate in trained))
 
 
 def log_scores(scores: Scores, *, chosen: bool = False) -> None:

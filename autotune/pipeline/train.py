@@ -14,6 +14,7 @@ from autotune.config.enums import CheckLevel, Precision
 from autotune.config.hub import HubConfig
 from autotune.config.load import dump_config, parse_yaml, to_dict
 from autotune.config.schema import RunConfig
+from autotune.config.trainer import TrainerConfig
 from autotune.data.cache_use import entries_in_use
 from autotune.data.splits import scored_splits
 from autotune.errors import Interrupted, shell_words
@@ -28,7 +29,7 @@ from autotune.pipeline.prepare import Prepared, run_preflight
 from autotune.pipeline.result import final_metrics, final_result
 from autotune.pipeline.robustness import measure
 from autotune.pipeline.round_trip import verify_round_trip
-from autotune.pipeline.summary import log_model, log_next_steps, log_rates, log_result
+from autotune.pipeline.summary import log_model, log_next_steps, log_result
 from autotune.publishing.card.facts import read_facts
 from autotune.publishing.card.render import write_card
 from autotune.publishing.publish import publish
@@ -41,6 +42,7 @@ from autotune.runtime.ranks import Ranks, init_process_group
 from autotune.tasks.base import Scores
 from autotune.training import device
 from autotune.training.fit import Fit, FitResult
+from autotune.training.optimizer import peak_rates
 from autotune.training.sharding import refuse_single_process
 from autotune.training.tracking import Tracking
 from autotune.training.trainer import Trainer
@@ -91,7 +93,7 @@ def _train_as_rank(config: RunConfig, plugins: Sequence[str], ranks: Ranks) -> i
             return 0
         logger.info("run folder: %s", folder.path)
         prepared = prepare(config, folder, ranks)
-        config = prepared.sizes.config
+        requested, config = config, prepared.sizes.config
         signals.raise_if_stopped()
         tracking.start()
         fitted, model, evaluator = fine_tune(config, prepared, folder, ranks)
@@ -116,7 +118,8 @@ def _train_as_rank(config: RunConfig, plugins: Sequence[str], ranks: Ranks) -> i
         log_next_steps(folder, config, prepared.task)
         try_report(config, folder.path, prepared.rows.splits[result.split])
         gate.require(config, folder)
-        publish(folder, config)  # last, so that nothing the Hub does can cost the run
+        # With what was asked for, as a later push does; last, so that nothing the Hub does can cost the run.
+        publish(folder, requested)
     return 0
 
 
@@ -192,7 +195,7 @@ def _set_up(config: RunConfig, prepared: Prepared, folder: RunFolder) -> tuple[F
         sections=prepared.sections,
         row_ids=rows["train"]["id"] if prepared.sections is None else None,
     )
-    log_rates(model, config.trainer)
+    _log_rates(model, config.trainer)
     validates = "validation" in rows
     uploader = snapshot_uploader(
         folder,
@@ -212,6 +215,14 @@ def _set_up(config: RunConfig, prepared: Prepared, folder: RunFolder) -> tuple[F
         listener=uploader,
     )
     return fit, evaluator
+
+
+def _log_rates(model: nn.Module, config: TrainerConfig) -> None:
+    """Logs the learning rates, if layers or head have their own."""
+    rates = peak_rates(model, config)
+    trained = sorted({rates[parameter] for parameter in model.parameters() if parameter.requires_grad})
+    if len(trained) > 1:
+        logger.info("highest learning rates, by layer: %s", ", ".join(f"{rate:.3g}" for rate in trained))
 
 
 def _record(config: RunConfig, prepared: Prepared) -> dict[str, Any]:

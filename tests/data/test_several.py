@@ -197,3 +197,8 @@ def test_keys_of_several_labels_are_refused_for_one(words):
     with pytest.raises(AutotuneError) as caught:
         compose([*words.split(), "dataset=csv", "dataset.path=a.csv"])
     assert REFUSED[words] in str(caught.value)
+
+
+def test_a_list_of_entities_is_no_list_of_classes(tmp_path, write):
+    message = refused(tmp_path, write("a.jsonl", [{"text": "um", "label": [[0, 2, "P"]]}]), labels=None)
+    assert "row 0" in message and "task=ner dataset.format=spans" in message

@@ -14,6 +14,7 @@ SHORT = (
     "trainer.max_steps=4",
     "trainer.batch_size=8",
     "trainer.evaluate_every=1st",
+    "trainer.keep=best",
     "check=warn",
     "runs=runs",
 )

@@ -38,7 +38,7 @@ def fold(config: RunConfig) -> Iterator[AutotuneError]:
             "there is no such fold: there are two or more, counted from 1",
             where="dataset.fold",
             found=data.fold,
-            fix=f"dataset.fold={min(number, max(2, count))}/{max(2, count)}",
+            fix=format_override("dataset.fold", f"{min(number, max(2, count))}/{max(2, count)}"),
         )
     if data.streaming:
         yield ConfigError(
