@@ -2,13 +2,14 @@
 
 import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
 
+from autotune import tasks
 from autotune.config.columns import Kind
 from autotune.data.batches import Indices
 from autotune.data.cache import cache_key, cached_table, iter_column, iter_rows
@@ -16,8 +17,8 @@ from autotune.data.stream import Sections, delete_cached_files
 from autotune.errors import DataError, listing
 from autotune.tasks.base import Feature, Task
 
-VERSION = 3
-"""Raised when what all tasks share in `prepare` changes, so that old tables are not read."""
+VERSION = 4
+"""Raised when what `prepare` takes from outside of autotune/tasks changes, so that old tables are not read."""
 
 
 def prepare_features(
@@ -50,7 +51,7 @@ def _name(task: Task, fingerprint: str) -> str:
         task.max_length,
         task.base.max_length,
         task.base.family,
-        *(inspect.getsource(sys.modules[kind.__module__]) for kind in _bases(task)),
+        *_sources(task),
         task.tokenizer.backend_tokenizer.to_str(),
         task.tokenizer.all_special_ids,
         fingerprint,
@@ -58,9 +59,13 @@ def _name(task: Task, fingerprint: str) -> str:
     return f"features-{cache_key(*parts)}"
 
 
-def _bases(task: Task) -> list[type[Task]]:
-    """The class of the task and the tasks that it derives from, whose code makes features, too."""
-    return [kind for kind in type(task).__mro__ if issubclass(kind, Task) and kind is not Task]
+def _sources(task: Task) -> Iterator[str]:
+    """Yields the code that makes features: that of all shipped tasks, which share modules, and that of a plug-in's classes."""
+    shipped = Path(tasks.__file__).parent
+    yield from (file.read_text(encoding="utf-8") for file in sorted(shipped.glob("*.py")))
+    for kind in type(task).__mro__:
+        if issubclass(kind, Task) and not kind.__module__.startswith(f"{tasks.__name__}."):
+            yield inspect.getsource(sys.modules[kind.__module__])
 
 
 class FeatureSections:

@@ -21,7 +21,7 @@ from autotune.runtime.memory import peak_memory_gb
 from autotune.runtime.progress import Progress, duration
 from autotune.tasks.base import Scores
 from autotune.training.gradients import broadcast_parameters
-from autotune.training.guards import Anomaly, TrainingMonitor, guessed_classes, predicts_one_class
+from autotune.training.guards import Anomaly, TrainingMonitor, predicts_one_class
 from autotune.training.history import Position, read_history
 from autotune.training.listener import TrainingListener
 from autotune.training.optimizer import interval, warmup_steps
@@ -101,7 +101,6 @@ class Fit:
         self._warmup = warmup_steps(self.config, trainer.total_steps)
         self.monitor = TrainingMonitor(
             guard,
-            labels=guessed_classes(trainer.task),
             guessing_loss=trainer.task.guessing_loss(),
             per_epoch=steps_per_epoch,
             scaled=trainer.accelerator.scaler is not None,

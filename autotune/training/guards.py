@@ -12,8 +12,7 @@ from typing import Any
 
 from autotune.config.enums import Guard
 from autotune.errors import TrainingError, listing
-from autotune.tasks.base import Scores, Task
-from autotune.tasks.losses import guessing_loss as loss_of_guessing
+from autotune.tasks.base import Scores
 from autotune.training.state import StepResult
 
 MAX_SKIPPED_IN_A_ROW, MAX_SKIPPED_IN_A_ROW_SCALED = 3, 20
@@ -58,8 +57,7 @@ class TrainingMonitor:
     Args:
         level: none: nothing is reported, and nothing stops the run; warn: each anomaly is reported once, and too many
             consecutive steps that are not finite stop the run; stop: any anomaly stops it.
-        labels: number of classes or tags of the model; 0 for a model that generates text.
-        guessing_loss: see `Task.guessing_loss`; None: that of cross-entropy.
+        guessing_loss: see `Task.guessing_loss`.
         per_epoch: steps per epoch.
         scaled: whether gradients are scaled, for fp16.
         warmup: steps in which the learning rate rises.
@@ -69,14 +67,12 @@ class TrainingMonitor:
         self,
         level: Guard,
         *,
-        labels: int,
-        guessing_loss: float | None = None,
+        guessing_loss: float,
         per_epoch: int,
         scaled: bool,
         warmup: int = 0,
     ) -> None:
-        self.level, self.labels = level, labels
-        self.guessing_loss = loss_of_guessing(labels) if guessing_loss is None else guessing_loss
+        self.level, self.guessing_loss = level, guessing_loss
         self.min_steps = max(WINDOW, per_epoch)
         """Number of the step from which the loss is checked for being flat."""
         self.max_skipped = MAX_SKIPPED_IN_A_ROW_SCALED if scaled else MAX_SKIPPED_IN_A_ROW
@@ -183,17 +179,10 @@ class TrainingMonitor:
             yield Anomaly(
                 "flat loss",
                 step.step,
-                f"the mean loss of the last {WINDOW} steps is {fmean(self._losses):.4g}, that of guessing among "
-                f"{self.labels} labels ({self.guessing_loss:.4g})",
+                f"the mean loss of the last {WINDOW} steps is {fmean(self._losses):.4g}, that of guessing "
+                f"({self.guessing_loss:.4g})",
                 "another trainer.learning_rate, trainer.warmup_ratio=0.1, or labels that fit their texts",
             )
-
-
-def guessed_classes(task: Task) -> int:
-    """Returns the number of classes among which the loss of guessing is that of a task; 0 for a task without such a loss."""
-    if task.problem_type == "multi_label_classification":
-        return 2  # whether the row has the label or not
-    return len(task.labels() or ()) if task.problem_type == "single_label_classification" else 0
 
 
 def predicts_one_class(scores: Scores) -> list[str]:

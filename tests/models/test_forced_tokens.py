@@ -1,6 +1,7 @@
 """What a base's own search would force or forbid is neither in a run's summaries nor in those of the saved model."""
 
 import json
+import math
 
 import pytest
 import torch
@@ -86,7 +87,7 @@ def test_summaries_that_only_the_search_would_end_are_told(opened, tmp_path):
     for row, prediction in zip(ROWS, task.join(ROWS, pieces), strict=True):
         metric.add(reference=row["summary"], prediction=prediction["prediction"])
         metric.state.add_extra(prediction)
-    guards = TrainingMonitor(Guard.warn, labels=0, per_epoch=9, scaled=False)
+    guards = TrainingMonitor(Guard.warn, guessing_loss=math.inf, per_epoch=9, scaled=False)
     assert [one.trouble for one in guards.validated(9, Scores.of(metric, task.objective))] == [
         "summaries without end"
     ]

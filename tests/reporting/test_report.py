@@ -69,7 +69,7 @@ def runs(tmp_path_factory):
     [
         (
             "sentiment",
-            ["macro_f1 em test", "Matriz de confusão", "Erro de calibração esperado", "ouro positivo"],
+            ["macro_f1 em test", "Matriz de confusão", "Erro de calibração esperado", "gabarito positivo"],
         ),
         ("ner", ["entity_f1 em test", "fronteira", "não encontrada", "espúria", "PESSOA"]),
         ("summarization", ["rougeL em test", "Menor sobreposição", "Documento", "referência"]),

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from statistics import fmean
 
 import pytest
@@ -22,7 +23,7 @@ LEARNED = Scores("f", {"f": 0.4}, confusion={"a": {"a": 9, "b": 0}, "b": {"a": 3
 
 
 def told(evaluations: list[tuple[int, Scores]], level=Guard.warn) -> list[tuple[int, str]]:
-    watch = TrainingMonitor(level, labels=2, per_epoch=5, scaled=False, warmup=4)
+    watch = TrainingMonitor(level, guessing_loss=math.log(2), per_epoch=5, scaled=False, warmup=4)
     return [(step, one.trouble) for step, scores in evaluations for one in watch.validated(step, scores)]
 
 
@@ -35,7 +36,7 @@ def test_guessing_is_told_when_it_lasts_two_evaluations_after_warm_up(scores, tr
 
 
 def test_a_run_that_goes_on_knows_what_the_evaluation_before_has_shown():
-    watch = TrainingMonitor(Guard.warn, labels=2, per_epoch=5, scaled=False, warmup=4)
+    watch = TrainingMonitor(Guard.warn, guessing_loss=math.log(2), per_epoch=5, scaled=False, warmup=4)
     watch.remember([{"step": 5, "validation": {"f": 0.4}, "guessing": ["one class"]}])
     assert [one.trouble for one in watch.validated(10, ONE_CLASS)] == ["one class"]
 

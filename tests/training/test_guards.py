@@ -83,8 +83,11 @@ def test_a_run_that_goes_on_knows_what_it_knew(tmp_path, folder, monkeypatch):
     assert [line["step"] for line in troubles] == [1, 3]
 
 
-def guards(level=Guard.warn, labels=3, per_epoch=10) -> TrainingMonitor:
-    return TrainingMonitor(level, labels=labels, per_epoch=per_epoch, scaled=False)
+OF_GUESSING = math.log(3)
+
+
+def guards(level=Guard.warn, guessing_loss=OF_GUESSING, per_epoch=10) -> TrainingMonitor:
+    return TrainingMonitor(level, guessing_loss=guessing_loss, per_epoch=per_epoch, scaled=False)
 
 
 def result(step: int, loss=0.5, norm=1.0, rate=1e-4, **others) -> StepResult:
@@ -106,7 +109,7 @@ def test_a_loss_of_guessing_is_told_when_there_was_time_to_learn():
     assert [(one.trouble, one.step) for one in flat] == [("flat loss", 50)]
     learning = guards()
     assert not [one for u in range(1, 200) for one in learning.step(result(u, loss=math.log(3) * 0.99**u))]
-    writing = guards(labels=0)
+    writing = guards(guessing_loss=math.inf)
     assert not [one for u in range(1, 200) for one in writing.step(result(u, loss=math.log(3)))]
 
 
