@@ -25,6 +25,7 @@ from autotune.publishing.card.markdown import SafeMarkdown, block, code, escaped
 from autotune.publishing.card.merge import marked
 from autotune.publishing.files import CARD
 from autotune.runtime.files import atomic_write
+from autotune.runtime.language import portuguese
 
 if TYPE_CHECKING:
     from autotune.publishing.snapshot import Snapshot
@@ -39,20 +40,6 @@ SAMPLE_TEXTS = {
 SAMPLE_PAIR = "O atendimento em São Luís foi ruim."
 """Second text of the example for a model of pairs."""
 METHODS = {"lora": "LoRA", "dora": "DoRA", "rslora": "rsLoRA", "ia3": "(IA)³"}
-BASELINES = {
-    "majority class": "classe mais frequente",
-    "no label": "nenhum rótulo",
-    "most frequent labels": "rótulos mais frequentes",
-    "TF-IDF + logistic regression": "TF-IDF + regressão logística",
-    "median class": "classe mediana",
-    "mean of train": "média de train",
-    "median of train": "mediana de train",
-    "TF-IDF + ridge regression": "TF-IDF + regressão ridge",
-    "gazetteer of train": "lista das entidades de train",
-    "linear tagger": "etiquetador linear",
-    "first sentences": "primeiras frases",
-}
-"""Portuguese names of the baselines; those of a plug-in task are not translated."""
 SAMPLE_DOCUMENT = "Texto da notícia …"
 
 
@@ -168,7 +155,7 @@ def _template(language: CardLanguage, variant: str = "") -> Any:
         "short": short,
         "method": METHODS.__getitem__,
     }
-    environment.globals |= {"hub": _hub_link, "baseline": BASELINES.get}
+    environment.globals |= {"hub": _hub_link, "portuguese": portuguese}
     text = package_files("autotune").joinpath("assets", "cards", f"{language}{variant}.md").read_text("utf-8")
     return environment.from_string(text)
 
