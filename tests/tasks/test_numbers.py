@@ -133,7 +133,7 @@ def test_windows_of_a_text_count_once_and_their_numbers_are_averaged(make_task):
     features = list(task.prepare(rows))
     batch = task.collate(features)
     assert len(features) > 2 and batch.num_targets == pytest.approx(2)
-    assert batch.targets["numbers"][:, 0].tolist() == [-1.0] * (len(features) - 1) + [1.0]
+    assert batch.targets["labels"][:, 0].tolist() == [-1.0] * (len(features) - 1) + [1.0]
     pieces = [
         FeatureOutput(feature["row"], number, np.array([float(number)]))
         for number, feature in enumerate(features)
