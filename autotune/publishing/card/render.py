@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from huggingface_hub import ModelCardData
 from jinja2 import BaseLoader, Environment, StrictUndefined
 
+from autotune import registry
 from autotune.config.enums import CardLanguage, Visibility
 from autotune.config.rules.hub import slug
 from autotune.config.rules.licenses import LICENSES
@@ -81,6 +82,7 @@ def render(facts: Facts, model: str, *, adapter_only: bool) -> str:
         "title": _title(facts, model),
         "adapter_only": adapter_only,
         "is_regression": "means" in facts.saved["facts"],
+        "has_several_labels": _has_several_labels(facts),
         "pipeline": HEADS[Head(head)].pipeline_tag,
         "usage": block(_usage(facts, model, adapter_only=adapter_only), "python"),
         "figures": _score_rows(facts),
@@ -234,7 +236,12 @@ def _sample_input(facts: Facts, pipeline: str) -> str:
     if pipeline == "text-classification" and facts.config.dataset.columns.text_pair is not None:
         text = f'{{"text": {text}, "text_pair": {json.dumps(SAMPLE_PAIR, ensure_ascii=False)}}}'
     # Else only the most probable label would be shown.
-    return f"{text}, top_k=None" if facts.config.task.name == "multi_label" else text
+    return f"{text}, top_k=None" if _has_several_labels(facts) else text
+
+
+def _has_several_labels(facts: Facts) -> bool:
+    """Returns whether the model gives a text any number of labels."""
+    return registry.task(facts.config.task.name).problem_type == "multi_label_classification"
 
 
 def _usage(facts: Facts, model: str, *, adapter_only: bool, revision: str | None = None) -> str:
