@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from autotune.baselines.vectors import LONGEST, Text, Vectors
+from autotune.baselines.vectors import Text, Vectors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROWS, CHARACTERS = 20_000, 2_000_000
 """Rows, and characters in all of them, from which it learns at most: about half a minute of one CPU core."""
-TEXT = LONGEST
-"""Characters of a text that are read."""
 
 
 class TfidfRidge:

@@ -105,14 +105,12 @@ def _check_target(
             fix=f"a folder: {shell_words(target.with_suffix(''))} --to {form}; or one split: "
             "dataset.splits.validation=null dataset.splits.test=null",
         )
-    if form is Form.fasttext and [column.role for column in columns if _is_held(column, splits)] != [
-        "text",
-        "label",
-    ]:
+    roles = [column.role for column in columns if _is_held(column, splits)]
+    if form is Form.fasttext and roles != ["text", "label"]:
         raise ConfigError(
             "fasttext holds texts with a class, and the task has other columns",
             where=str(target),
-            found=f"columns: {listing(column.role for column in columns if _is_held(column, splits))}",
+            found=f"columns: {listing(roles)}",
             fix="--to jsonl, csv, parquet, arrow or xlsx",
         )
     if form in WORD_FORMS and not any(column.kind is Kind.words for column in columns):

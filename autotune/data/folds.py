@@ -121,9 +121,9 @@ def cross_validation_folds(
             places.setdefault(name, set()).add(number)
     bound = {number for numbers in places.values() if len(numbers) == 1 for number in numbers}
     free = np.flatnonzero(~np.isin(cluster, sorted(bound)))
-    found = len(np.unique(cluster[free]))
-    if found < count:
-        raise ValueError(found)
+    num_clusters = len(np.unique(cluster[free]))
+    if num_clusters < count:
+        raise ValueError(num_clusters)
     counts = Counter(name for names in labels for name in names)
     strata = [min(names, key=lambda name: (counts[name], name), default="") for names in labels]
     folds = np.full(len(order), ALWAYS_TRAIN, dtype=np.int64)
@@ -132,6 +132,6 @@ def cross_validation_folds(
         numbers = sorted(places[name])
         if len(set(folds[np.isin(cluster, numbers)].tolist())) == 1:
             folds[cluster == numbers[0]] = ALWAYS_TRAIN
-    if (found := len(set(folds.tolist()) - {ALWAYS_TRAIN})) < count:
-        raise ValueError(found)
+    if (num_folds := len(set(folds.tolist()) - {ALWAYS_TRAIN})) < count:
+        raise ValueError(num_folds)
     return folds

@@ -155,9 +155,9 @@ class _Index:
     def _place(self, row: Mapping[str, str | None], where: str) -> Place | DataError | None:
         places = self._places.get(str(row["id"]), [])
         if row.get("split") is not None:
-            own = [place for place in places if place.split == row["split"]]
+            in_split = [place for place in places if place.split == row["split"]]
             # A fold takes its rows out of train, in which they were when the file was made.
-            places = own if own or self._config.fold is None else places
+            places = in_split if in_split or self._config.fold is None else places
         if len(places) > 1:
             places = [place for place in places if str(place.position) == row.get("row")] or places
         if len(places) == 1:

@@ -7,7 +7,7 @@ from autotune.config.columns import SEVERAL_VALUES, Column, Kind
 from autotune.config.label_maps import normalize_label
 
 FILLED = (Kind.label, Kind.number, *SEVERAL_VALUES)
-"""Kinds of targets of which every row must have a value."""
+"""Kinds of targets that every row must have."""
 
 
 def missing_target(

@@ -88,7 +88,7 @@ def names_in(value: Any, config: DatasetConfig, name: str, at: str) -> list[str]
                 "the cell holds a text where a list of classes is needed",
                 where=f"{at}, column {name}",
                 found=repr(value)[:80],
-                fix=f"{format_text_override('dataset.label_separator', separator)} if that stands between classes; "
+                fix=f"{format_text_override('dataset.label_separator', separator)} if it separates the classes; "
                 "for one class per row: task=classification",
             )
     values = list_of(value, name, at)

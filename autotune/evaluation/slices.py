@@ -111,8 +111,8 @@ def _scored(key: tuple[str, str], block: Blocks, main: str, empty: Callable[[], 
     resampling = Resampling([block.states], empty)
     resampling.resamples = min(RESAMPLES, resampling.resamples)
     figures = resampling.bootstrap(seed)
-    own = {LABEL: "accuracy", NUMBER: "mae"}.get(key[0], main)
-    metric = own if own in figures else main
+    metric = {LABEL: "accuracy", NUMBER: "mae"}.get(key[0], main)
+    metric = metric if metric in figures else main
     total = empty()
     for state in block.states:
         total.merge(state)

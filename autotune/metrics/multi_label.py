@@ -57,7 +57,7 @@ class MultiLabelState(MetricState):
         """Returns macro-F1, micro-F1, subset accuracy and Hamming loss; precision, recall, F1 and support of each label."""
         correct, gold, predicted = self.counts.astype(np.float64)
         precision, recall = _ratio(correct, predicted), _ratio(correct, gold)
-        f1 = _ratio(2 * correct, gold + predicted)
+        f1 = _f1(correct, gold, predicted)
         sums = np.concatenate([correct, gold, predicted, [self.exact, self.rows]])
         return {
             **{name: float(values[0]) for name, values in _values(sums[None]).items()},

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from autotune.publishing.card.examples import row_text, value_text
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -20,18 +22,12 @@ def shortened(text: str, most: int = 700) -> str:
 
 def quoted_text(row: Mapping[str, Any]) -> str:
     """Returns the text of a row, or both of its texts, cut to what a page quotes."""
-    return shortened(" — ".join(str(row[role]) for role in ("text", "text_pair") if row.get(role)))
+    return shortened(row_text(row))
 
 
-def shown_value(value: Any) -> str:
-    """Returns a gold value or a prediction as text: numbers with four digits, several of them by name, labels with commas."""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {shown_value(number)}" for name, number in value.items())
-    if isinstance(value, list):
-        return ", ".join(map(shown_value, value)) or "—"
-    return shortened(str(value))
+def quoted_value(value: Any) -> str:
+    """Returns a gold value or a prediction as text, cut to what a page quotes."""
+    return shortened(value_text(value))
 
 
 def largest(items: Sequence[tuple[float, int, Any]], item: tuple[float, int, Any], most: int) -> list[Any]:

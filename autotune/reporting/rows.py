@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from autotune.reporting.counts import largest, quoted_text, shortened, shown_value
+from autotune.reporting.counts import largest, quoted_text, quoted_value, shortened
 
 ERRORS = 12
 """Rows that are quoted."""
@@ -38,8 +38,8 @@ class Rows:
         return {
             "id": row.get("id"),
             "text": text,
-            "gold": shown_value(row.get(self._target)),
-            "prediction": shown_value(row["prediction"]),
+            "gold": quoted_value(row.get(self._target)),
+            "prediction": quoted_value(row["prediction"]),
             "gold_probability": None,
             "probability": None,
         }

@@ -6,7 +6,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from autotune.reporting.counts import Segment, quoted_text, shortened, shown_value
+from autotune.publishing.card.examples import value_text
+from autotune.reporting.counts import Segment, quoted_text, quoted_value, shortened
 from autotune.reporting.entities import has_entity_tags, marked, spans
 from autotune.reporting.templates import style, template
 from autotune.runtime.language import language
@@ -74,7 +75,7 @@ def plain(row: Mapping[str, Any], value: Any) -> str:
             or "—"
         )
     else:
-        text = shown_value(value)
+        text = value_text(value)
     printable = "".join(char if char.isprintable() else " " for char in text)
     return shortened(" ".join(printable.split()), MAX_PLAIN)
 
@@ -82,4 +83,4 @@ def plain(row: Mapping[str, Any], value: Any) -> str:
 def _segments(row: Mapping[str, Any], value: Any) -> Sequence[Segment]:
     if "tokens" in row and has_entity_tags(value):
         return marked(list(map(str, row["tokens"])), list(spans(value)))
-    return [Segment(shown_value(value))]
+    return [Segment(quoted_value(value))]

@@ -7,7 +7,6 @@ from importlib.resources import files as package_files
 from typing import Any
 
 from autotune.config.enums import CardLanguage
-from autotune.publishing.card.render import BASELINES
 from autotune.runtime.language import portuguese
 
 
@@ -49,4 +48,4 @@ def translated(language: CardLanguage) -> Callable[[Any], str]:
     """Returns a function from an English message, as data.json and metrics.json have them, to the reader's language."""
     if language is CardLanguage.en:
         return lambda message: "" if message is None else str(message)
-    return lambda message: "" if message is None else BASELINES.get(str(message)) or portuguese(str(message))
+    return lambda message: "" if message is None else portuguese(str(message))

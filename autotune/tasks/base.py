@@ -50,7 +50,7 @@ class Batch:
     inputs: "dict[str, Tensor]"
     """Arguments of the model's forward: int64, (features, padded length)."""
     targets: "dict[str, Tensor]" = field(default_factory=dict)
-    """What `loss` compares with; each task chooses its own keys."""
+    """What `loss` compares with; each task chooses its own keys. Integers of two dimensions are labels of positions."""
     num_targets: float = 0.0
     """Sum of the weights of all targets, known before the forward pass."""
 
@@ -67,8 +67,9 @@ class Batch:
         from torch.nn.functional import pad as pad_tensor
 
         def padded(tensor: "Tensor", value: int) -> "Tensor":
-            # Tensors of one dimension hold one value per feature and have no length.
-            missing = -tensor.shape[1] % multiple if tensor.ndim == 2 else 0
+            # All others hold values of each feature, such as its weight or the probability of each class.
+            has_length = tensor.ndim == 2 and not tensor.is_floating_point()
+            missing = -tensor.shape[1] % multiple if has_length else 0
             return pad_tensor(tensor, (0, missing), value=value) if missing else tensor
 
         return Batch(

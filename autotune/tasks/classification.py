@@ -215,9 +215,13 @@ class TextClassification(Task):
 
     def collate(self, features: Sequence[Feature]) -> Batch:
         """Builds a batch with targets `labels`, int64 (features,), and `weights`, float32 (features,)."""
+        weights = [feature["weight"] * self.weights[feature["label"]] for feature in features]
+        return self.weighted_batch(features, weights)
+
+    def weighted_batch(self, features: Sequence[Feature], weights: Sequence[float]) -> Batch:
+        """Builds a batch with targets `labels`, as features have them, and `weights`, float32 (features,)."""
         import torch
 
-        weights = [feature["weight"] * self.weights[feature["label"]] for feature in features]
         return Batch(
             self.inputs(features),
             {

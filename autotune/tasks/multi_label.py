@@ -130,17 +130,7 @@ class MultiLabelClassification(classification.TextClassification):
 
     def collate(self, features: Sequence[Feature]) -> Batch:
         """Builds a batch with targets `labels`, float32 (features, labels), and `weights`, float32 (features,)."""
-        import torch
-
-        weights = [feature["weight"] for feature in features]
-        return Batch(
-            self.inputs(features),
-            {
-                "labels": torch.tensor([feature["label"] for feature in features], dtype=torch.float32),
-                "weights": torch.tensor(weights, dtype=torch.float32),
-            },
-            num_targets=sum(weights),
-        )
+        return self.weighted_batch(features, [feature["weight"] for feature in features])
 
     def loss(self, model: "nn.Module", batch: Batch) -> LossSum:
         """Returns the sum over windows of the mean binary cross-entropy of the labels; every row counts once."""

@@ -172,18 +172,8 @@ class Regression(TextClassification):
         return [float(value) for value in (np.asarray(values) - self.means) / self.scales]
 
     def collate(self, features: Sequence[Feature]) -> Batch:
-        """Builds a batch with targets `numbers`, float32 (features, targets), and `weights`, float32 (features,)."""
-        import torch
-
-        weights = [feature["weight"] for feature in features]
-        return Batch(
-            self.inputs(features),
-            {
-                "numbers": torch.tensor([feature["label"] for feature in features], dtype=torch.float32),
-                "weights": torch.tensor(weights, dtype=torch.float32),
-            },
-            num_targets=sum(weights),
-        )
+        """Builds a batch with targets `labels`, float32 (features, targets), and `weights`, float32 (features,)."""
+        return self.weighted_batch(features, [feature["weight"] for feature in features])
 
     def guessing_loss(self) -> float:
         """Returns inf: no loss is that of guessing among labels."""
@@ -192,7 +182,7 @@ class Regression(TextClassification):
     def loss(self, model: "nn.Module", batch: Batch) -> LossSum:
         """Returns the sum over windows of the mean squared error of the standardized targets, weighted so that every row
         counts once."""
-        errors = model(**batch.inputs).logits.float() - batch.targets["numbers"]
+        errors = model(**batch.inputs).logits.float() - batch.targets["labels"]
         return LossSum(((errors**2).mean(dim=1) * batch.targets["weights"]).sum(), batch.num_targets)
 
     def predict(self, model: "nn.Module", features: Sequence[Feature]) -> list[Any]:

@@ -111,6 +111,19 @@ def test_targets_of_classes_in_order_fall_with_their_distance(make_task):
     assert labels[0][0] > labels[0][1] > labels[0][2]
 
 
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [("regression", [[1.0], [2.0]]), ("ordinal", ["1", "2"]), ("multi_label", [["1"], ["2"]])],
+)
+def test_targets_of_features_are_not_padded_with_their_tokens(make_task, name, label):
+    rows = [{"id": str(n), "text": "bom dia", "label": value} for n, value in enumerate(label)]
+    task = make_task(name, rows)
+    batch = task.collate(list(task.prepare(rows)))
+    padded = batch.pad_to_multiple(64, 7)
+    assert padded.inputs["input_ids"].shape == (2, 64)
+    assert all(padded.targets[key].equal(tensor) for key, tensor in batch.targets.items())
+
+
 def test_windows_of_a_text_count_once_and_their_numbers_are_averaged(make_task):
     rows = [
         {"id": "a", "text": "bom dia " * 30, "label": [10.0]},
@@ -120,7 +133,7 @@ def test_windows_of_a_text_count_once_and_their_numbers_are_averaged(make_task):
     features = list(task.prepare(rows))
     batch = task.collate(features)
     assert len(features) > 2 and batch.num_targets == pytest.approx(2)
-    assert batch.targets["numbers"][:, 0].tolist() == [-1.0] * (len(features) - 1) + [1.0]
+    assert batch.targets["labels"][:, 0].tolist() == [-1.0] * (len(features) - 1) + [1.0]
     pieces = [
         FeatureOutput(feature["row"], number, np.array([float(number)]))
         for number, feature in enumerate(features)

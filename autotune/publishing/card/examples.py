@@ -1,7 +1,7 @@
 """Reads rows of the scored split for the card, if configured, with personal data masked."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -64,25 +64,29 @@ def masked(text: str) -> str:
     return text
 
 
+def row_text(row: Mapping[str, Any]) -> str:
+    """Returns the text of a row, or both of its texts; an empty text if the row has none."""
+    return " — ".join(str(row[role]) for role in ("text", "text_pair") if row.get(role))
+
+
+def value_text(value: Any) -> str:
+    """Returns a gold value or a prediction as text: numbers with four digits, several of them by name, labels with commas."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {value_text(number)}" for name, number in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(value_text, value)) or "—"
+    return str(value)
+
+
 def _example(row: dict[str, Any], target: str) -> Example:
     labels = [row[target], row["prediction"]]
     if isinstance(labels[0], list) and "tokens" in row:
         labels = [_entities(row["tokens"], tags) for tags in labels]
-    text = " — ".join(str(row[role]) for role in ("text", "text_pair") if role in row)
-    texts = [text or str(row["id"]), *map(_shown, labels)]
+    texts = [row_text(row) or str(row["id"]), *map(value_text, labels)]
     # Mask before truncating: half of a phone number would not match its pattern.
     return Example(*(_truncated(masked(text)) for text in texts))
-
-
-def _shown(value: Any) -> str:
-    """Returns a gold value or a prediction as text: numbers with few digits, of several targets by name; labels with commas."""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, dict):
-        return "; ".join(f"{name} {_shown(number)}" for name, number in value.items())
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "—"
-    return str(value)
 
 
 def _entities(words: list[str], tags: list[str]) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from huggingface_hub import ModelCardData
 from jinja2 import BaseLoader, Environment, StrictUndefined
 
+from autotune import registry
 from autotune.config.enums import CardLanguage, Visibility
 from autotune.config.rules.hub import slug
 from autotune.config.rules.licenses import LICENSES
@@ -25,6 +26,7 @@ from autotune.publishing.card.markdown import SafeMarkdown, block, code, escaped
 from autotune.publishing.card.merge import marked
 from autotune.publishing.files import CARD
 from autotune.runtime.files import atomic_write
+from autotune.runtime.language import portuguese
 
 if TYPE_CHECKING:
     from autotune.publishing.snapshot import Snapshot
@@ -39,20 +41,6 @@ SAMPLE_TEXTS = {
 SAMPLE_PAIR = "O atendimento em São Luís foi ruim."
 """Second text of the example for a model of pairs."""
 METHODS = {"lora": "LoRA", "dora": "DoRA", "rslora": "rsLoRA", "ia3": "(IA)³"}
-BASELINES = {
-    "majority class": "classe mais frequente",
-    "no label": "nenhum rótulo",
-    "most frequent labels": "rótulos mais frequentes",
-    "TF-IDF + logistic regression": "TF-IDF + regressão logística",
-    "median class": "classe mediana",
-    "mean of train": "média de train",
-    "median of train": "mediana de train",
-    "TF-IDF + ridge regression": "TF-IDF + regressão ridge",
-    "gazetteer of train": "lista das entidades de train",
-    "linear tagger": "etiquetador linear",
-    "first sentences": "primeiras frases",
-}
-"""Portuguese names of the baselines; those of a plug-in task are not translated."""
 SAMPLE_DOCUMENT = "Texto da notícia …"
 
 
@@ -94,6 +82,7 @@ def render(facts: Facts, model: str, *, adapter_only: bool) -> str:
         "title": _title(facts, model),
         "adapter_only": adapter_only,
         "is_regression": "means" in facts.saved["facts"],
+        "has_several_labels": _has_several_labels(facts),
         "pipeline": HEADS[Head(head)].pipeline_tag,
         "usage": block(_usage(facts, model, adapter_only=adapter_only), "python"),
         "figures": _score_rows(facts),
@@ -168,7 +157,7 @@ def _template(language: CardLanguage, variant: str = "") -> Any:
         "short": short,
         "method": METHODS.__getitem__,
     }
-    environment.globals |= {"hub": _hub_link, "baseline": BASELINES.get}
+    environment.globals |= {"hub": _hub_link, "portuguese": portuguese}
     text = package_files("autotune").joinpath("assets", "cards", f"{language}{variant}.md").read_text("utf-8")
     return environment.from_string(text)
 
@@ -247,7 +236,12 @@ def _sample_input(facts: Facts, pipeline: str) -> str:
     if pipeline == "text-classification" and facts.config.dataset.columns.text_pair is not None:
         text = f'{{"text": {text}, "text_pair": {json.dumps(SAMPLE_PAIR, ensure_ascii=False)}}}'
     # Else only the most probable label would be shown.
-    return f"{text}, top_k=None" if facts.config.task.name == "multi_label" else text
+    return f"{text}, top_k=None" if _has_several_labels(facts) else text
+
+
+def _has_several_labels(facts: Facts) -> bool:
+    """Returns whether the model gives a text any number of labels."""
+    return registry.task(facts.config.task.name).problem_type == "multi_label_classification"
 
 
 def _usage(facts: Facts, model: str, *, adapter_only: bool, revision: str | None = None) -> str:

@@ -1,6 +1,5 @@
 """An example plug-in: a number for each text, with figures of its own."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -78,23 +77,17 @@ class Grades(Sentiment):
             "spread": scores.std(),
         }
 
-    def prepare(self, rows: Iterable, first: int = 0) -> Iterator[dict]:
-        """Windows with the row's number."""
-        kept = list(rows)
-        for feature in super().prepare([{**row, "label": None} for row in kept], first):
-            number = kept[feature["row"] - first].get("label")
-            yield {
-                **feature,
-                "label": 0.0 if number is None else (number - self.facts["mean"]) / self.facts["spread"],
-            }
+    def target(self, row) -> float:
+        """The row's number, standardized."""
+        number = row.get("label")
+        return 0.0 if number is None else (number - self.facts["mean"]) / self.facts["spread"]
 
     def collate(self, features) -> Batch:
         """Targets: `numbers`."""
         import torch
 
-        batch = super().collate([{**feature, "label": 0} for feature in features])
         numbers = torch.tensor([feature["label"] for feature in features], dtype=torch.float32)
-        return Batch(batch.inputs, {"numbers": numbers}, float(len(features)))
+        return Batch(self.inputs(features), {"numbers": numbers}, float(len(features)))
 
     def loss(self, model, batch: Batch) -> LossSum:
         """Squared error."""
@@ -105,12 +98,8 @@ class Grades(Sentiment):
         """Mean of the windows."""
         for row, (_, group) in zip(rows, groupby(pieces, key=lambda piece: piece.row), strict=True):
             mean = float(np.mean([piece.value for piece in group]))
-            yield {
-                "id": row["id"],
-                "text": row["text"],
-                **({"label": row["label"]} if row.get("label") is not None else {}),
-                "prediction": mean * self.facts["spread"] + self.facts["mean"],
-            }
+            number = mean * self.facts["spread"] + self.facts["mean"]
+            yield {**self.identification(row), "prediction": number}
 
     def to_metric_inputs(self, row, prediction):
         """The numbers."""

@@ -1,6 +1,5 @@
 """An example plug-in: all classes of each text."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from tempfile import TemporaryDirectory
@@ -71,20 +70,16 @@ class Topics(Sentiment):
         names = label_names(dataset, (name for row in iter_column(rows["train"], "label") for name in row))
         return {"labels": names, "counts": dict.fromkeys(names, 1)}
 
-    def prepare(self, rows: Iterable, first: int = 0) -> Iterator[dict]:
-        """Windows with the row's classes."""
-        kept = list(rows)
-        for feature in super().prepare([{**row, "label": None} for row in kept], first):
-            own = kept[feature["row"] - first].get("label") or []
-            yield {**feature, "label": [float(name in own) for name in self.facts["labels"]]}
+    def target(self, row) -> list[float]:
+        """1 for each class of the row."""
+        return [float(name in (row.get("label") or [])) for name in self.facts["labels"]]
 
     def collate(self, features) -> Batch:
         """Targets: `labels`."""
         import torch
 
-        batch = super().collate([{**feature, "label": 0} for feature in features])
         labels = torch.tensor([feature["label"] for feature in features], dtype=torch.float32)
-        return Batch(batch.inputs, {"labels": labels}, float(labels.numel()))
+        return Batch(self.inputs(features), {"labels": labels}, float(labels.numel()))
 
     def loss(self, model, batch: Batch) -> LossSum:
         """Binary cross-entropy of each class."""
@@ -100,17 +95,9 @@ class Topics(Sentiment):
         """Classes above a half."""
         for row, (_, group) in zip(rows, groupby(pieces, key=lambda piece: piece.row), strict=True):
             logits = np.mean([piece.value for piece in group], axis=0)
-            yield {
-                "id": row["id"],
-                "text": row["text"],
-                **({"label": row["label"]} if row.get("label") is not None else {}),
-                "prediction": [
-                    name for name, one in zip(self.facts["labels"], logits, strict=True) if one > 0
-                ],
-                "probabilities": dict(
-                    zip(self.facts["labels"], (1 / (1 + np.exp(-logits))).tolist(), strict=True)
-                ),
-            }
+            probabilities = dict(zip(self.facts["labels"], (1 / (1 + np.exp(-logits))).tolist(), strict=True))
+            chosen = [name for name, probability in probabilities.items() if probability > 0.5]
+            yield {**self.identification(row), "prediction": chosen, "probabilities": probabilities}
 
     def to_metric_inputs(self, row, prediction):
         """The names."""
