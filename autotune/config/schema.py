@@ -116,7 +116,7 @@ class DatasetConfig(Strict):
     """Renames labels, {1: negativo, 2: negativo, 5: positivo}; null drops the row: {3: null}; the key null is a missing label.
     Keys are text as typed (1 and 1.0 are one label, 01 is another). On the command line it replaces the data set's own."""
     label_separator: str | None = None
-    """What stands between the classes of a text where one cell holds them all: "|" in esporte|política. Then an empty text is a
+    """Text between the classes where one cell holds them all: "|" in esporte|política. Then an empty text is a
     row without any. null: cells hold lists."""
     label_threshold: float | None = None
     """Least number that means yes where dataset.columns.labels hold counts or shares instead of 0 and 1, such as the votes of

@@ -63,7 +63,7 @@ def read_seeds(seeds: Any, first: int, overridden: frozenset[str]) -> list[int]:
 
 
 def read_folds(folds: int, overridden: frozenset[str]) -> list[str]:
-    """Returns the values of `dataset.fold` that a number of folds stands for.
+    """Returns the values of `dataset.fold` that a number of folds expands to.
 
     Raises:
         ConfigError: there are fewer than two, or `dataset.fold` is set, too.

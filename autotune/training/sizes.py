@@ -73,10 +73,8 @@ def sizes(config: RunConfig, rows: int, validation_rows: int) -> Sizes:
     trainer, streaming = config.trainer, config.dataset.streaming
     batch_size = trainer.batch_size or (BATCH_SIZE if streaming else fitting_batch_size(rows))
     per_epoch = math.ceil(rows / batch_size)
-    epochs, intervals = (
-        trainer.epochs,
-        {"evaluate_every": trainer.evaluate_every, "every": config.checkpoint.every},
-    )
+    epochs = trainer.epochs
+    intervals = {"evaluate_every": trainer.evaluate_every, "every": config.checkpoint.every}
     if epochs is None:
         epochs = config.model.epochs
         min_steps = min(trainer.min_steps, trainer.max_steps or trainer.min_steps)

@@ -451,7 +451,7 @@ REFUSED = [
     ("- a\n", ["holds no keys"]),
     ("a: 1\n" + "# x\n" * 300_000, ["more than 1,000,000 bytes"]),
     ("defaults: [_self_]\n", ["an experiment of autotune already"]),
-    ("learning_rate: 1\n", ["no configuration of AutoTrain", "model_name_or_path"]),
+    ("learning_rate: 1\n", ["not a configuration of AutoTrain", "model_name_or_path"]),
     ("model_name_or_path: x\nsource_lang: pt\n", ["the task of this script", "run_summarization"]),
     ("model_name_or_path: x\ntrain_file: a.csv\n", ["does not say which task", "--task classification"]),
 ]  # fmt: skip

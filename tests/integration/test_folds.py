@@ -123,7 +123,7 @@ def test_a_figure_without_an_interval_is_in_the_table():
     [
         (["folds=3", "dataset.fold=1/3"], "folds trains all folds"),
         (["folds=1"], "two folds or more"),
-        (["dataset.fold=4/3"], "there is no such fold"),
+        (["dataset.fold=4/3"], "the fold does not exist"),
         (["dataset.fold=a"], "a fold is written i/k"),
         (["dataset.fold=1/3", "debug=overfit"], "validation would have the rows"),
         (["dataset.fold=1/3", "dataset.streaming=true", "trainer.max_steps=2"], "a stream has no folds"),

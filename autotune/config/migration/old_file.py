@@ -41,7 +41,7 @@ def read_old_file(name: str) -> OldFile:
     """Reads a YAML or JSON file.
 
     Raises:
-        ConfigError: it is a web address, does not exist, is no mapping, or holds a token or a secret of the environment.
+        ConfigError: it is a web address, does not exist, has no keys, or holds a token or a secret of the environment.
         DiskError: it cannot be read.
     """
     if URL.match(name):

@@ -81,7 +81,7 @@ def read_old_run(name: str, task: str | None) -> OldRun:
     if {"data_path", "project_name", "model"} <= keys:
         return _project_run(file, task)
     raise ConfigError(
-        "this is no configuration of AutoTrain, nor of the example scripts of transformers",
+        "this is not a configuration of AutoTrain or of the example scripts of transformers",
         where=name,
         found=f"keys: {listing(sections)}",
         fix="AutoTrain has task, base_model and data; the scripts have model_name_or_path",

@@ -226,7 +226,7 @@ def _length(migration: Migration) -> None:
     length = migration.number("max_length", whole=True)
     if length is not None and migration.stated("max_length"):
         migration.move("max_length", {"task.max_length": length})
-    migration.handled.add("max_length")  # `describe_changes` tells of a default
+    migration.handled.add("max_length")  # `describe_changes` mentions a default
 
 
 def _tracker(migration: Migration) -> None:
@@ -262,5 +262,5 @@ PARTS: tuple[Callable[[Migration], Any], ...] = (
 
 
 def leave_out_rest(migration: Migration) -> None:
-    """Says of every known key that nothing has taken that the task has no such setting."""
+    """Leaves out every known key that is left: the task has no such setting."""
     migration.drop(" ".join(migration.run.keys), NO_COUNTERPART)

@@ -75,7 +75,7 @@ def _several_label_columns(config: RunConfig) -> Iterator[AutotuneError]:
         Kind.labels not in kinds or names is not None or not data.label_separator.strip("[]")
     ):
         yield ConfigError(
-            "a separator stands between the classes of one cell",
+            "a separator is for cells that hold several classes",
             where="dataset.label_separator",
             found=f"{data.label_separator!r} with task={config.task.name}, dataset.columns.labels={names}",
             fix="dataset.label_separator=null; it takes a mark such as | and a task with several labels per row",

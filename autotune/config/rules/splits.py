@@ -35,7 +35,7 @@ def fold(config: RunConfig) -> Iterator[AutotuneError]:
     number, count = map(int, data.fold.split("/"))
     if not (number <= count and count > 1):
         yield ConfigError(
-            "there is no such fold: there are two or more, counted from 1",
+            "the fold does not exist: folds are counted from 1, and there are at least two",
             where="dataset.fold",
             found=data.fold,
             fix=format_override("dataset.fold", f"{min(number, max(2, count))}/{max(2, count)}"),
