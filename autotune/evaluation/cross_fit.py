@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.baselines.tfidf import CHARACTERS, ROWS, TEXT, TfidfClassifier
+from autotune.baselines.tfidf import CHARACTERS, ROWS, TfidfClassifier
+from autotune.baselines.vectors import LONGEST
 
 FOLDS = 5
 SEED = 42
@@ -49,5 +50,5 @@ def cross_fitted(
 def _sample(rows: NDArray[np.int64], texts: Sequence[str]) -> NDArray[np.int64]:
     """Returns the rows, or a random part of them from which the model learns in seconds."""
     order = np.random.default_rng(SEED).permutation(rows)
-    lengths = np.cumsum([min(TEXT, len(texts[row])) for row in order.tolist()])
+    lengths = np.cumsum([min(LONGEST, len(texts[row])) for row in order.tolist()])
     return np.sort(order[: min(ROWS, max(1, int(np.searchsorted(lengths, CHARACTERS, side="right"))))])

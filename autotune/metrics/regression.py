@@ -129,7 +129,7 @@ class RegressionState(MetricState):
 
     @classmethod
     def table(cls, states: Sequence[Self]) -> CountTable:
-        """Returns the sums of each target: (rows, 13 · targets). Spearman's correlation is no function of sums."""
+        """Returns the sums of each target: (rows, 13 · targets). Spearman's correlation cannot be computed from sums."""
         targets = [state.target for state in states[0].targets]
         counts = [[count for target in state.targets for count in target.counts()] for state in states]
 

@@ -140,7 +140,7 @@ def choose_tokens(
 
 
 def _common_characters(counts: Counter[str], normalize: Normalize, language: str) -> Callable[[str], bool]:
-    """Returns whether a character is no letter, or a letter of the language.
+    """Returns whether a character is a letter of the language, or not a letter.
 
     Args:
         counts: how often each character occurs in the texts.

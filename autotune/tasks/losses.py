@@ -75,7 +75,7 @@ def class_weights(method: ClassWeights, counts: Mapping[str, int], labels: Seque
 def loss_sum(logits: "Tensor", labels: "Tensor", weights: "Tensor | None", config: LossConfig) -> "Tensor":
     """Returns the sum of the loss over targets, each times its weight: a float32 scalar.
 
-    The factor of the focal loss is no weight: the sum is divided by that of `weights` alone, which is known beforehand.
+    The factor of the focal loss is not part of the weights: the sum is divided by that of `weights` alone, known beforehand.
 
     Args:
         logits: float32 (targets, labels).

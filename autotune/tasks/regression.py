@@ -139,7 +139,7 @@ class Regression(TextClassification):
         if Metric(config.main_metric) is Metric.qwk and any(target.grades is None for target in targets):
             errors.append(
                 ConfigError(
-                    "the targets are no grades: they have too many distinct values for a kappa",
+                    "a kappa needs grades, and the targets have too many distinct values",
                     where="task.main_metric",
                     found="qwk",
                     fix="task.main_metric=mse",

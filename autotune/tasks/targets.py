@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_GRADES = 101
-"""Targets with more distinct values than this are no grades; 0 to 1000 in steps of 10 are."""
+"""Targets with more distinct values than this do not count as grades; 0 to 1000 in steps of 10 are."""
 MIN_REPEATS = 2
 """Grades occur as often as this on average."""
 MAX_VALUE = 1e30

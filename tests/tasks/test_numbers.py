@@ -47,7 +47,7 @@ def test_rows_of_another_width_and_kappa_without_grades_are_refused():
         Regression.fit_labels(RegressionConfig(), DatasetConfig(path="x"), {"train": rows})
     many = table([[number / 7] for number in range(60)])
     config = RegressionConfig(main_metric="qwk")
-    with pytest.raises(AutotuneError, match="no grades"):
+    with pytest.raises(AutotuneError, match="kappa needs grades"):
         Regression.fit_labels(config, DatasetConfig(path="x"), {"train": many})
 
 

@@ -57,7 +57,7 @@ def _several_label_columns(config: RunConfig) -> Iterator[AutotuneError]:
     problems = {
         f"task={config.task.name} takes one label per row, from one column": not kinds & {*SEVERAL_VALUES},
         "label and labels exclude each other": data.columns.label is not None,
-        "there are no columns": not names,
+        "the list of columns is empty": not names,
         "a column is named twice": len(set(names or ())) < len(names or ()),
         f"a column has another role, too: {listing(others)}": bool(others),
     }
