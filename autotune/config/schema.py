@@ -136,6 +136,9 @@ class DatasetConfig(Strict):
     """Cross-validation: i/k makes the i-th of k folds of train the test split; the rest trains and gives validation. Groups
     (`columns.group`), duplicates and near duplicates stay whole, labels are stratified, `dataset.seed` draws the folds. A test
     split that there is stays out. `folds=k` trains all of them."""
+    leave_out_test: bool = False
+    """Whether the run does without its test split, given or made by `test_fraction`: the rows are neither learned nor scored. For
+    runs among which one is chosen before test is seen."""
     limit: OptionalPositive = None
     """Uses only the first rows of each split, at most this many; for trying things out."""
     streaming: bool = False
