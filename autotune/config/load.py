@@ -170,7 +170,7 @@ def changed_at(key: str, saved: Mapping[str, Any], config: RunConfig) -> list[st
 
 def to_dict(config: RunConfig) -> dict[str, Any]:
     """Returns the configuration as nested dicts, with the values of enum members."""
-    values: dict[str, Any] = _enums_to_values(asdict(config))
+    values: dict[str, Any] = plain(asdict(config))
     return values
 
 
@@ -302,10 +302,10 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _enums_to_values(value: Any) -> Any:
-    """Replaces enum members by their values, at every level."""
+def plain(value: Any) -> Any:
+    """Returns a value of the configuration as JSON has it: with the values of enum members, at every level."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):
-        return {_enums_to_values(key): _enums_to_values(item) for key, item in value.items()}
-    return [_enums_to_values(item) for item in value] if isinstance(value, list | tuple) else value
+        return {plain(key): plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
