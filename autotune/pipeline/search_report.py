@@ -81,7 +81,7 @@ def _experiment(folder: Path, best: Row, metric: str) -> str:
     task = values["task"]["name"]
     (defaults,) = compose([f"task={task}"])
     changes = _changes(to_dict(defaults), values)
-    changes.get("trainer", {}).pop("pause_at_end", None)  # absent where the run was finished meanwhile
+    changes.get("trainer", {}).pop("pause_at", None)  # absent where the run was finished meanwhile
     changes |= {"name": best.run, "runs": str(run.parent.absolute())}
     head = (
         "# @package _global_\n"
