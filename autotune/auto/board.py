@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from autotune.auto.judging import Predictions, Judging
-from autotune.auto.record import AutoFolder, Entry, read_entries
+from autotune.auto.record import SearchFolder, Entry, read_entries
 from autotune.auto.space import Trial
 from autotune.evaluation.bootstrap import intervals
 from autotune.evaluation.paired import Difference, differences
@@ -28,7 +28,7 @@ class Board:
         judging: how trials are compared.
     """
 
-    def __init__(self, folder: AutoFolder, judging: Judging) -> None:
+    def __init__(self, folder: SearchFolder, judging: Judging) -> None:
         self._folder, self.judging = folder, judging
         self.entries: list[Entry] = []
         """In the order in which they were measured."""

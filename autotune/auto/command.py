@@ -12,7 +12,7 @@ from autotune.auto.ledger import Ledger
 from autotune.auto.plan import Plan, folder_name, read_plan
 from autotune.auto.judging import Judging, open_judging
 from autotune.auto.race import Race, Usable
-from autotune.auto.record import FOLDS, RESULT, SETTINGS, AutoFolder, read_decisions, read_entries
+from autotune.auto.record import FOLDS, RESULT, SETTINGS, SearchFolder, read_decisions, read_entries
 from autotune.auto.report import write_report
 from autotune.auto.schemas import Result
 from autotune.auto.space import candidates
@@ -54,7 +54,7 @@ def search(config: AutoConfig, words: Sequence[str], plugins: Sequence[str], *, 
     if dry_run:
         logger.info("nothing was trained (--dry-run); the folder would be %s", path)
         return 0
-    with AutoFolder(path) as folder:
+    with SearchFolder(path) as folder:
         folder.write_status(State.running)
         folder.write_decisions(decisions)
         folder.write_json(FOLDS, judging.fold_record())
@@ -69,7 +69,7 @@ def resume(path: Path, plugins: Sequence[str]) -> int:
         ConfigError: the folder holds no search, or the data have changed since.
     """
     plan = read_plan(path)
-    with AutoFolder(path) as folder:
+    with SearchFolder(path) as folder:
         if folder.finished:
             result = read_record(path / RESULT, Result, fix="start again with another name=", needed=True) or {}
             show.log_result(path, result)
@@ -97,7 +97,7 @@ def replay(source: Path, config_words: Sequence[str], plugins: Sequence[str]) ->
     if (path / SETTINGS).is_file():
         return resume(path, plugins)
     judging = open_judging(plan.words, plan.folds)
-    with AutoFolder(path) as folder:
+    with SearchFolder(path) as folder:
         folder.write_status(State.running)
         folder.write_decisions(read_decisions(source))
         folder.write_json(FOLDS, judging.fold_record())
@@ -119,7 +119,7 @@ def _plan(
     return plan, (*understanding.decisions, *decisions)
 
 
-def _race(folder: AutoFolder, plan: Plan, judging: Judging, plugins: Sequence[str], ledger: Ledger) -> int:
+def _race(folder: SearchFolder, plan: Plan, judging: Judging, plugins: Sequence[str], ledger: Ledger) -> int:
     """Runs the race and its end, and shows the result."""
     board = Board(folder, judging)
     trainer = Trials(folder.path, judging, plugins, ledger.expired)

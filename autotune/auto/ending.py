@@ -12,7 +12,7 @@ from autotune.auto.board import CHEAP, FAILED, FULL, Board
 from autotune.auto.decisions import Decision
 from autotune.auto.plan import Plan
 from autotune.auto.judging import with_words
-from autotune.auto.record import BEST, CONFIG, AutoFolder, Entry
+from autotune.auto.record import BEST, CONFIG, SearchFolder, Entry
 from autotune.auto.space import Trial
 from autotune.auto.trials import Failed, Trials
 from autotune.config.auto import Goal
@@ -45,7 +45,7 @@ class Ended:
 class Ending:
     """Trains and describes the winner."""
 
-    folder: AutoFolder
+    folder: SearchFolder
     plan: Plan
     board: Board
     trainer: Trials

@@ -10,6 +10,7 @@ from typing import IO, Any, Self
 import yaml
 
 from autotune.auto.decisions import Decision
+from autotune.auto.schemas import DECISIONS, LEADERBOARD, SETTINGS
 from autotune.config.secrets import redact
 from autotune.run import status
 from autotune.run.log import RunLog
@@ -20,7 +21,6 @@ from autotune.runtime.records import read_lines, read_mapping
 
 logger = logging.getLogger(__name__)
 
-SETTINGS, DECISIONS, LEADERBOARD, RESULT = "auto.yaml", "decisions.jsonl", "leaderboard.jsonl", "result.json"
 FOLDS, TRIALS, LOGS, OUT_OF_FOLD, BEST, CONFIG = "folds.json", "trials", "logs", "oof", "best", "config"
 FIX = "move the folder away and start again: the same trials are made again"
 
@@ -50,8 +50,8 @@ class Entry:
     """Why it was dropped or failed."""
 
 
-class AutoFolder:
-    """The folder of a search, locked for this process.
+class SearchFolder:
+    """The folder of a search, locked for this process, which writes its files; `autotune.auto.folder` reads them.
 
     As a context manager, it releases the lock and records in status.json how the search ended.
 
@@ -144,6 +144,16 @@ def read_entries(folder: Path) -> list[Entry]:
         ModelError: the file is damaged.
     """
     return [Entry(**line) for line in read_lines(folder / LEADERBOARD, fix=FIX)]
+
+
+def read_decisions(folder: Path) -> list[Decision]:
+    """Returns the lines of decisions.jsonl; none if there is no such file.
+
+    Raises:
+        ModelError: the file is damaged.
+        ConfigError: a line is not a decision.
+    """
+    return [Decision.from_dict(line) for line in read_lines(folder / DECISIONS, fix=FIX)]
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
