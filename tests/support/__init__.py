@@ -23,6 +23,7 @@ ROOMS = (
     "publishing",
     "reporting",
     "pipeline",
+    "auto",
     "cli",
     "api",
 )

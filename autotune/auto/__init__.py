@@ -1,0 +1,1 @@
+"""Chooses task, columns, models and settings for data alone: `autotune auto DATA`."""
