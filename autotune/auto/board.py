@@ -1,10 +1,11 @@
 """What all trials have scored so far, on the same rows; it survives a kill, because each trial's predictions are in a file."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from autotune.auto.judging import Predictions, Judging
-from autotune.auto.record import SearchFolder, Entry, read_entries
+from autotune.auto.judging import Judging, Predictions
+from autotune.auto.ledger import Folds
+from autotune.auto.record import Entry, SearchFolder, read_entries
 from autotune.auto.space import Trial
 from autotune.evaluation.bootstrap import intervals
 from autotune.evaluation.paired import Difference, differences
@@ -16,8 +17,6 @@ SEED = 42
 """Seed of every resampling: the same predictions give the same decisions."""
 TRIVIAL, CHEAP, FULL = "trivial", "cheap", "full"
 LEADS, CONTINUES, FINISHED, DROPPED, FAILED = "leads", "continues", "finished", "dropped", "failed"
-
-Folds = Sequence[int] | None
 
 
 class Board:
@@ -32,7 +31,9 @@ class Board:
         self._folder, self.judging = folder, judging
         self.entries: list[Entry] = []
         """In the order in which they were measured."""
-        self._earlier = {(entry.trial, entry.share, _key(entry.folds)): entry for entry in read_entries(folder.path)}
+        self._earlier = {
+            (entry.trial, entry.share, folds_key(entry.folds)): entry for entry in read_entries(folder.path)
+        }
         self._predictions: dict[tuple[str, float], Predictions] = {}
 
     @property
@@ -42,7 +43,7 @@ class Board:
 
     def known(self, trial: Trial, share: float, folds: Folds) -> Entry | None:
         """Returns what an earlier process has measured or decided; None if nothing."""
-        return self._earlier.get((trial.name, share, _key(folds)))
+        return self._earlier.get((trial.name, share, folds_key(folds)))
 
     def saved(self, trial: Trial, share: float, folds: Folds) -> Predictions | None:
         """Returns the predictions of a trial that are in a file; None if it lacks some rows of the folds."""
@@ -74,7 +75,7 @@ class Board:
         earlier = self.known(trial, share, folds)
         if earlier is not None:
             entry.seconds = earlier.seconds
-        if share == 1 and _key(folds) == _key(self.judging.all_folds):
+        if share == 1 and folds_key(folds) == folds_key(self.judging.all_folds):
             entry.fate = FINISHED
         return self._append(entry)
 
@@ -131,23 +132,30 @@ class Board:
 
     def scored(self, trial: str, share: float) -> bool:
         """Returns whether a trial was scored at a share of its schedule."""
-        return any((entry.trial, entry.share) == (trial, share) and entry.score is not None for entry in self.entries)
+        return any(
+            (entry.trial, entry.share) == (trial, share) and entry.score is not None for entry in self.entries
+        )
 
     def gain(self, first: str, second: str) -> Difference:
         """Returns by how much the first trial is better than the second one, paired, both at the end of their schedule."""
         folds, objective = self.judging.all_folds, self.objective
         states = [self.states(name, 1.0, folds) for name in (second, first)]
-        difference = differences(states[0], states[1], self.judging.task.metric().empty, SEED)[objective.metric]
+        difference = differences(states[0], states[1], self.judging.task.metric().empty, SEED)[
+            objective.metric
+        ]
         return difference.gain(greater_is_better=objective.greater_is_better)
 
 
 def _without_texts(position: int, line: Prediction) -> Prediction:
     """Returns what scores a prediction, with its row; texts stay in the data."""
-    kept: Mapping[str, object] = {name: line[name] for name in ("id", "prediction", "probabilities") if name in line}
+    kept: Mapping[str, object] = {
+        name: line[name] for name in ("id", "prediction", "probabilities") if name in line
+    }
     return {"row": position, **kept}
 
 
-def _key(folds: Folds) -> tuple[int, ...] | None:
+def folds_key(folds: Folds) -> tuple[int, ...] | None:
+    """Returns folds as part of a key."""
     return None if folds is None else tuple(folds)
 
 

@@ -53,7 +53,9 @@ def ranking(board: Board, goal: Goal) -> list[Entry]:
     """
     objective = board.objective
     ranked = sorted(
-        board.finished(), key=lambda entry: (objective.rank(entry.score or 0.0), entry.kind == CHEAP), reverse=True
+        board.finished(),
+        key=lambda entry: (objective.rank(entry.score or 0.0), entry.kind == CHEAP),
+        reverse=True,
     )
     if goal is Goal.small and ranked and ranked[0].kind == FULL:
         tied = [
@@ -69,7 +71,9 @@ def choice(board: Board, winner: Entry, trials: Sequence[Trial]) -> dict[str, An
     finished = board.finished()
     columns, select = _candidates(board, [trial for trial in trials if trial.name in names])
     empty, folds = board.judging.task.metric().empty, board.judging.all_folds
-    figures = corrected([_states(board, *column) for column in columns], empty, board.objective, SEED, select=select)
+    figures = corrected(
+        [_states(board, *column) for column in columns], empty, board.objective, SEED, select=select
+    )
     states = [board.states(entry.trial, 1.0, folds) for entry in finished]
     chances = chance_of_best(states, empty, board.objective, SEED)
     # The winner need not be the candidate that halving chooses: its own score loses what choosing that one would cost.
@@ -103,7 +107,9 @@ def _candidates(board: Board, trials: Sequence[Trial]) -> tuple[list[tuple[str, 
         for rung in rungs
     ]  # fmt: skip
     halve = halving(latest)
-    cheap = np.array([columns.index((trial.name, 1.0)) for trial in trials if trial.kind == CHEAP], dtype=np.int64)
+    cheap = np.array(
+        [columns.index((trial.name, 1.0)) for trial in trials if trial.kind == CHEAP], dtype=np.int64
+    )
     if not len(cheap):
         return columns, halve
 
@@ -172,9 +178,13 @@ def classified(board: Board, trial: str) -> Classified | None:
     if not all(isinstance(of_row, dict) for of_row in shares):
         return None
     # A class whose rows are all in one fold is unknown to the model of that fold.
-    probabilities = np.array([[of_row.get(label, 0.0) for label in labels] for of_row in shares if of_row is not None])
+    probabilities = np.array(
+        [[of_row.get(label, 0.0) for label in labels] for of_row in shares if of_row is not None]
+    )
     numbers = {label: number for number, label in enumerate(labels)}
-    gold = np.array([numbers[judging.gold_rows[position][judging.target]] for position in positions], dtype=np.int64)
+    gold = np.array(
+        [numbers[judging.gold_rows[position][judging.target]] for position in positions], dtype=np.int64
+    )
     return Classified(list(labels), probabilities, gold, positions)
 
 

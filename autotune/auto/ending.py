@@ -10,9 +10,9 @@ from typing import Any
 from autotune.auto import aftermath, decide
 from autotune.auto.board import CHEAP, FAILED, FULL, Board
 from autotune.auto.decisions import Decision
-from autotune.auto.plan import Plan
 from autotune.auto.judging import with_words
-from autotune.auto.record import BEST, CONFIG, SearchFolder, Entry
+from autotune.auto.plan import Plan
+from autotune.auto.record import BEST, CONFIG, Entry, SearchFolder
 from autotune.auto.space import Trial
 from autotune.auto.trials import Failed, Trials
 from autotune.config.auto import Goal
@@ -90,7 +90,11 @@ class Ending:
         """Returns temperature and calibration errors; None where the run fits its own on validation, or none helps."""
         judging = self.board.judging
         known = {key_of(word) for word in (*judging.words, *trial.words)}
-        if not self.plan.config.calibrate or {TEMPERATURE, CALIBRATE} & known or not hasattr(judging.config.task, "temperature"):
+        if (
+            not self.plan.config.calibrate
+            or {TEMPERATURE, CALIBRATE} & known
+            or not hasattr(judging.config.task, "temperature")
+        ):
             return None
         if trial.kind == FULL and judging.count is None:
             return None
@@ -136,7 +140,11 @@ class Ending:
         rows = decide.classified(board, trial.name)
         cheap = next((entry for entry in decide.ranking(board, Goal.best) if entry.kind == CHEAP), None)
         suspects = aftermath.suspects(
-            board, trial.name, cheap.trial if cheap is not None else None, config.suspects, self.folder.path / SUSPECTS
+            board,
+            trial.name,
+            cheap.trial if cheap is not None else None,
+            config.suspects,
+            self.folder.path / SUSPECTS,
         )
         best = self.folder.best
         result = {
@@ -171,9 +179,15 @@ class Ending:
             return None
         metric = self.board.objective.metric
         lines = sum(1 for _ in (run / "predictions_test.jsonl").open("rb"))
-        return {"rows": lines, "score": metrics["test"][metric], "interval": metrics["interval"]["test"][metric]}
+        return {
+            "rows": lines,
+            "score": metrics["test"][metric],
+            "interval": metrics["interval"]["test"][metric],
+        }
 
-    def _decisions(self, trial: Trial, winner: Entry, calibration: Mapping[str, float] | None) -> list[Decision]:
+    def _decisions(
+        self, trial: Trial, winner: Entry, calibration: Mapping[str, float] | None
+    ) -> list[Decision]:
         """Returns what was decided after the race: winner, refit, temperature."""
         board, config = self.board, self.plan.config
         others = tuple(entry.trial for entry in board.finished() if entry is not winner)

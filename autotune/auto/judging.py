@@ -9,6 +9,8 @@ import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
 
+from autotune import registry
+from autotune.config.compose import compose
 from autotune.config.overrides import key_of
 from autotune.config.schema import RunConfig
 from autotune.data.cache import iter_column, iter_rows
@@ -115,6 +117,20 @@ class Judging:
                             found=f"{len(lines)} rows, not {len(positions)}" if len(lines) != len(positions) else None)  # fmt: skip
         yield from zip(positions, lines, strict=True)
 
+    def fold_record(self) -> dict[str, Any]:
+        """Returns the content of folds.json: the fold of each row, from 1; 0 for a row that is always learned from."""
+        ids = iter_column(self.rows, "id")
+        folds = [0] * len(self.rows) if self.fold_of is None else (self.fold_of + 1).tolist()
+        return {"fingerprint": self.fingerprint, "count": self.count, "seed": self.config.dataset.seed,
+                "rows": [[name, fold] for name, fold in zip(ids, folds, strict=True)]}  # fmt: skip
+
+    def part(self, fold: int | None) -> tuple[Dataset, Dataset]:
+        """Returns the rows that a model learns from and those that it then predicts."""
+        if self.fold_of is None or fold is None:
+            return self.train, self.rows
+        inside = self.fold_of == fold - 1
+        return self.train.select(np.flatnonzero(~inside)), self.train.select(np.flatnonzero(inside))
+
     @cached_property
     def target(self) -> str:
         """Role of the gold value."""
@@ -141,3 +157,32 @@ def with_words(words: Sequence[str], *others: str) -> list[str]:
         latest.pop(key, None)
         latest[key] = word
     return list(latest.values())
+
+
+def open_judging(words: Sequence[str], count: int | None) -> Judging:
+    """Reads the rows that judge; those of test stay out.
+
+    Args:
+        words: overrides of an ordinary run.
+        count: number of folds; None: one validation split judges.
+
+    Raises:
+        ConfigError: the words do not compose.
+        DataError: the data cannot be read, or there are too few rows.
+    """
+    others = ["dataset.leave_out_test=true", *(["dataset.validation_fraction=0"] if count else [])]
+    (config,) = compose(with_words(words, *others))
+    task_class = registry.task(config.task.name)
+    rows = load_rows(config.dataset, task_class.columns, cache=cache_folder(config))
+    facts = task_class.fit_labels(config.task, config.dataset, rows.splits)
+    train = rows.splits["train"]
+    return Judging(
+        tuple(words),
+        config,
+        scoring_task(task_class, config, facts),
+        train,
+        None if count else rows.splits["validation"],
+        folds_of(train, count, config.dataset, task_class.columns) if count else None,
+        count,
+        rows.fingerprint,
+    )

@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from autotune import __version__
-from autotune.auto.record import SETTINGS, read_settings
+from autotune.auto.record import read_settings
+from autotune.auto.schemas import SETTINGS
 from autotune.auto.space import Trial
 from autotune.config.auto import AutoConfig
 from autotune.config.load import plain
@@ -54,7 +55,9 @@ def read_plan(folder: Path) -> Plan:
             "autotune auto has not made this folder", where=str(folder), found="no auto.yaml"
         ) from error
     try:
-        return TypeAdapter(Plan).validate_python({key: value for key, value in values.items() if key != "version"})
+        return TypeAdapter(Plan).validate_python(
+            {key: value for key, value in values.items() if key != "version"}
+        )
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -71,7 +74,9 @@ def folder_name(config: AutoConfig, words: Sequence[str], fingerprint: str) -> s
     """
     if config.name is not None:
         return config.name
-    shaping: Mapping[str, Any] = {key: value for key, value in asdict(config).items() if key not in ("name", "runs")}
+    shaping: Mapping[str, Any] = {
+        key: value for key, value in asdict(config).items() if key not in ("name", "runs")
+    }
     text = json.dumps([plain(shaping), list(words), fingerprint], sort_keys=True)
     data = re.sub(r"[^\w.]+", "_", Path(config.data).stem).strip("._")[:40] or "data"
     return f"auto-{data}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from autotune.auto.board import CHEAP, DROPPED, FAILED, FULL, SEED, TRIVIAL, Board, Folds
+from autotune.auto.board import CHEAP, DROPPED, FAILED, FULL, SEED, TRIVIAL, Board
+from autotune.auto.ledger import Budget, Folds
 from autotune.auto.record import Entry
 from autotune.auto.space import Trial
 from autotune.auto.trials import Failed, OutOfTime
@@ -46,16 +47,6 @@ class Usable:
 
 
 Event = Measured | Dropped | Usable
-
-
-class Budget(Protocol):
-    """What decides whether a trial may train up to a share of its schedule; see `autotune.auto.ledger`."""
-
-    def elapsed(self) -> float | None:
-        """Returns the seconds since the start; None where no clock decides."""
-
-    def fits(self, trial: Trial, share: float, folds: Folds) -> bool:
-        """Returns whether there is time for it."""
 
 
 class Trainer(Protocol):
@@ -119,13 +110,17 @@ class Race:
             if board.saved(trial, share, folds) is None:
                 if not budget.fits(trial, share, folds):
                     raise OutOfTime(NO_TIME)
-                board.save(trial, share, self.trainer.predictions(trial, share, folds))
+                with budget.spending(trial, share, folds):
+                    board.save(trial, share, self.trainer.predictions(trial, share, folds))
         except (Failed, OutOfTime) as error:
             fate = FAILED if isinstance(error, Failed) else DROPPED
             reason = Entry(trial.name, trial.kind, seconds=budget.elapsed(), fate=fate, because=error.what)
             yield Dropped(trial, board.give_up(trial, share, folds, reason))
             return
-        entry = board.add(trial, share, folds, seconds=budget.elapsed(), run=self.trainer.run_of(trial, folds))
+        budget.reached(trial, share, folds)
+        entry = board.add(
+            trial, share, folds, seconds=budget.elapsed(), run=self.trainer.run_of(trial, folds)
+        )
         if trial.kind == FULL and board.collapsed(trial, share):
             yield Measured(entry, leads=False)
             yield self._drop(trial, SAME_PREDICTION)

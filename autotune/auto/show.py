@@ -8,7 +8,7 @@ from typing import Any
 from autotune.auto.board import CHEAP
 from autotune.auto.decisions import Decision
 from autotune.auto.race import Dropped, Event, Measured
-from autotune.auto.record import BEST, Entry
+from autotune.auto.record import Entry
 from autotune.auto.space import Trial
 from autotune.errors import shell_words
 from autotune.runtime.language import Pieces
@@ -79,7 +79,12 @@ def log_result(folder: Path, result: dict[str, Any], because: str) -> None:
     metric = result["metric"]
     if test is not None:
         low, high = test["interval"]
-        logger.info(Pieces(indent, f"test, {test['rows']} rows, looked at once: {metric} {test['score']:.4f} [{low:.4f}, {high:.4f}]"))
+        logger.info(
+            Pieces(
+                indent,
+                f"test, {test['rows']} rows, looked at once: {metric} {test['score']:.4f} [{low:.4f}, {high:.4f}]",
+            )
+        )
     low, high = chosen["interval"]
     logger.info(Pieces(
         indent, f"chosen on {chosen['rows']} rows among {chosen['candidates']}: {metric} {chosen['score']:.4f}, "
@@ -94,24 +99,37 @@ def log_result(folder: Path, result: dict[str, Any], because: str) -> None:
     logger.info("")
     for name, command in result["commands"].items():
         logger.info(Pieces(name, _blanks(name, NAME), command))
-    logger.info(Pieces("everything", _blanks("everything", NAME), f"{folder}: ", "the best model in best/, what was decided in decisions.jsonl, report.html"))
+    logger.info(
+        Pieces(
+            "everything",
+            _blanks("everything", NAME),
+            f"{folder}: ",
+            "the best model in best/, what was decided in decisions.jsonl, report.html",
+        )
+    )
 
 
 def _details(result: dict[str, Any]) -> list[str]:
     """Returns sentences about what else the winner's predictions say."""
     lines = []
     if (seeds := result["seeds"]) is not None:
-        lines.append(f"{seeds['count']} seeds differ by {seeds['standard_deviation']:.4f} (standard deviation)")
+        lines.append(
+            f"{seeds['count']} seeds differ by {seeds['standard_deviation']:.4f} (standard deviation)"
+        )
     if (calibration := result["calibration"]) is not None:
         lines.append(
             f"temperature {calibration['temperature']:.4g}: calibration error {calibration['ece_after']:.4f}, "
             f"was {calibration['ece_before']:.4f}"
         )
     for part in result["coverage"] or ():
-        lines.append(f"with at most {part['error']:.0%} errors, {part['coverage']:.0%} of the rows are decided")
+        lines.append(
+            f"with at most {part['error']:.0%} errors, {part['coverage']:.0%} of the rows are decided"
+        )
     if (more := result["more_labels"]) is not None:
         low, high = more["interval"]
-        lines.append(f"with {more['factor']} times as many rows expect {more['gain']:+.3f} [{low:+.3f}, {high:+.3f}]")
+        lines.append(
+            f"with {more['factor']} times as many rows expect {more['gain']:+.3f} [{low:+.3f}, {high:+.3f}]"
+        )
     if (suspects := result["suspects"]) is not None and suspects["rows"]:
         lines.append(f"{suspects['rows']} labels look wrong: {suspects['file']}")
     return lines

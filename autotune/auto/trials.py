@@ -69,7 +69,7 @@ class Trials:
         return str(self.run_folder(words).relative_to(self._folder))
 
     def published_words(self, words: Sequence[str]) -> list[str]:
-        """Returns the overrides of the winner's run, with the place of the runs; the data are checked, and a report is written."""
+        """Returns the overrides of the winner's run: the data are checked, and a report is written."""
         return with_words(words, *QUIET, self._runs)
 
     def predictions(

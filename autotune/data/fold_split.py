@@ -51,7 +51,9 @@ def take_fold(
     yield f"test is fold {fold} of train, {int(inside.sum())} rows ({how}; dataset.seed {config.seed})"
 
 
-def folds_of(data: Dataset, count: int, config: DatasetConfig, columns: Sequence[Column]) -> NDArray[np.int64]:
+def folds_of(
+    data: Dataset, count: int, config: DatasetConfig, columns: Sequence[Column]
+) -> NDArray[np.int64]:
     """Returns the fold of each row of train, from 0, or `ALWAYS_TRAIN`.
 
     Args:

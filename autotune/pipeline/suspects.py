@@ -182,6 +182,7 @@ def write_suspects(suspects: Iterable[Suspect], output: Output) -> list[Suspect]
         output.write_rows(_guarded(ranked) if output.form in (Form.csv, Form.tsv) else ranked, Path(folder))
     return ranked
 
+
 def _entities(run: FinishedRun, rows: Mapping[str, Dataset]) -> Iterator[Suspect]:
     """Yields disagreements about entities: those that a model predicts by their probability, then those it does not find."""
     suspects = [
