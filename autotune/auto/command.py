@@ -22,7 +22,6 @@ from autotune.auto.trials import Trials
 from autotune.auto.understand import DataOptions, Understanding, understand
 from autotune.config.auto import AutoConfig
 from autotune.config.overrides import key_of
-from autotune.errors import ConfigError
 from autotune.run.status import State
 from autotune.runtime import signals
 from autotune.runtime.records import read_record
@@ -47,7 +46,6 @@ def search(config: AutoConfig, words: Sequence[str], plugins: Sequence[str], *, 
         Interrupted: a signal has arrived; the same command continues.
     """
     clock = Ledger(0.0, 0.0, None)
-    _refuse_keys(words)
     understanding = understand(config.data, words, DataOptions(config.test_fraction, config.folds))
     judging = open_judging(understanding.words, understanding.folds)
     path = Path(config.runs).expanduser() / folder_name(config, understanding.words, judging.fingerprint)
@@ -159,12 +157,3 @@ def _race(folder: SearchFolder, plan: Plan, judging: Judging, plugins: Sequence[
     show.log_result(folder.path, ended.result, ended.decisions[0].because)
     write_report(folder.path)
     return 0
-
-
-def _refuse_keys(words: Sequence[str]) -> None:
-    """Raises ConfigError for keys that the search sets for each of its runs."""
-    for word in words:
-        if key_of(word).split(".")[0] in ("hub", "search", "seeds", "folds", "resume", "bundle", "launcher"):
-            raise ConfigError(
-                "the search sets this key for its runs, or does without it", where=word, fix="leave it out"
-            )

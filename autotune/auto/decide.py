@@ -99,13 +99,7 @@ def _candidates(board: Board, trials: Sequence[Trial]) -> tuple[list[tuple[str, 
     if not full:
         return columns, None
     rungs = sorted({share for trial in full for share in shares[trial.name]})
-    latest = [
-        [
-            columns.index((trial.name, max([other for other in shares[trial.name] if other <= rung], default=shares[trial.name][0])))
-            for trial in full
-        ]
-        for rung in rungs
-    ]  # fmt: skip
+    latest = [[columns.index((trial.name, _latest(shares[trial.name], rung))) for trial in full] for rung in rungs]
     halve = halving(latest)
     cheap = np.array(
         [columns.index((trial.name, 1.0)) for trial in trials if trial.kind == CHEAP], dtype=np.int64
@@ -119,6 +113,11 @@ def _candidates(board: Board, trials: Sequence[Trial]) -> tuple[list[tuple[str, 
         return np.where(scores[draws, best_full] > scores[draws, best_cheap], best_full, best_cheap)
 
     return columns, select
+
+
+def _latest(shares: Sequence[float], rung: float) -> float:
+    """Returns the share at which a trial was scored last at a rung."""
+    return max((share for share in shares if share <= rung), default=shares[0])
 
 
 def _states(board: Board, trial: str, share: float) -> list[MetricState]:

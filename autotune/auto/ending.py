@@ -218,7 +218,8 @@ class Ending:
         low, high = gain.interval
         difference = f"{gain.value:+.4f} [{low:+.4f}, {high:+.4f}]"
         if winner.kind == CHEAP and gain.value < 0:
-            return f"no fine-tuned model is better beyond chance (goal=small); the best, {other.trial}: {difference} for the winner"
+            text = "no fine-tuned model is better beyond chance (goal=small); the best of them is "
+            return f"{text}{other.trial}: {difference} for the winner"
         if winner.kind == CHEAP:
             return f"no fine-tuned model is better; the best of them is {other.trial}: {difference} for the winner"
         if low > 0:

@@ -113,8 +113,8 @@ class Judging:
         positions = self.positions(None if fold is None else [fold])
         ids = list(iter_column(self.rows, "id"))
         if [ids[position] for position in positions] != [line.get("id") for line in lines]:
-            raise DataError("the run has predicted other rows than those that compare the trials", where="dataset.fold",
-                            found=f"{len(lines)} rows, not {len(positions)}" if len(lines) != len(positions) else None)  # fmt: skip
+            raise DataError("the run has predicted other rows than those that compare the trials",
+                            where="dataset.fold", found=f"{len(lines)} rows, and {len(positions)} that compare")  # fmt: skip
         yield from zip(positions, lines, strict=True)
 
     def fold_record(self) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def run(words: list[str], plugins: Sequence[str]) -> int:
                 fix="autotune auto resume=FOLDER, or autotune auto replay=FOLDER [name=NAME] [runs=FOLDER]",
             )
     else:
-        from autotune.config.auto import read_auto
+        from autotune.config.auto_words import read_auto
 
         config, overrides = read_auto(words)
     set_hub_mode()
