@@ -4,7 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autotune.auto.schemas import DECISIONS, LEADERBOARD, RESULT, SETTINGS, DecisionRecord, Measurement, Result
+from autotune.auto.schemas import (
+    DECISIONS,
+    LEADERBOARD,
+    RESULT,
+    SETTINGS,
+    DecisionRecord,
+    Measurement,
+    Result,
+)
 from autotune.errors import ConfigError, ModelError, shell_words
 from autotune.metrics.objective import Objective
 from autotune.run.status import read_status
@@ -99,5 +107,7 @@ def _read(path: Path, schema: type[Record], fix: str) -> list[dict[str, Any]]:
     for number, line in enumerate(read_lines(path, fix=fix), start=1):
         if fault := fault_of(line, schema):
             raise damaged(path, f"line {number}: {fault}", fix)
-        lines.append({name: field.default for name, field in schema.model_fields.items() if name not in line} | line)
+        lines.append(
+            {name: field.default for name, field in schema.model_fields.items() if name not in line} | line
+        )
     return lines

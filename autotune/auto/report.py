@@ -9,13 +9,14 @@ from typing import Any
 from markupsafe import Markup
 
 from autotune.auto.folder import AutoFolder, read_auto
-from autotune.auto.trust import BAD, remarks
+from autotune.auto.trust import remarks
 from autotune.config.enums import CardLanguage
 from autotune.config.secrets import redact
 from autotune.reporting import charts
 from autotune.reporting.dots import Scale, scale
 from autotune.reporting.templates import style, template
-from autotune.reporting.texts import numbers, texts, translated
+from autotune.reporting.texts import numbers, texts
+from autotune.reporting.trust import BAD
 from autotune.runtime.files import atomic_write
 from autotune.runtime.language import language as users_language
 

@@ -49,8 +49,8 @@ class Winner(Record):
 
     trial: str
     kind: str
-    run: str | None = None
-    overrides: list[str] = []
+    run: str | None
+    overrides: list[str]
 
 
 class HeldOutScore(Record):
@@ -78,7 +78,7 @@ class Beside(Record):
 
     trial: str
     score: float
-    interval: Interval | None = None
+    interval: Interval | None
     difference: float
     """By how much the winner is better."""
     difference_interval: Interval

@@ -49,7 +49,9 @@ def _nearest(result: dict[str, Any]) -> Iterator[Remark]:
         "low": low,
         "high": high,
     }
-    level, text = (GOOD, "auto_better") if low > 0 else (BAD, "auto_worse") if high < 0 else (NOTE, "auto_tie")
+    level, text = (
+        (GOOD, "auto_better") if low > 0 else (BAD, "auto_worse") if high < 0 else (NOTE, "auto_tie")
+    )
     yield Remark(level, text, values)
 
 

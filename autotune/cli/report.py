@@ -19,7 +19,9 @@ def run(words: list[str], _: Sequence[str]) -> int:
         "-o", "--output", metavar="FILE", help="the page (default: report.html in the run folder)"
     )
     parser.add_argument(
-        "--language", choices=LANGUAGES.split(), help="default: hub.language of the run; of autotune auto, your language"
+        "--language",
+        choices=LANGUAGES.split(),
+        help="default: hub.language of the run; of autotune auto, your language",
     )
     arguments = parser.parse_intermixed_args(words)
     from autotune.auto.folder import is_auto

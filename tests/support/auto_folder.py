@@ -34,9 +34,13 @@ LEADERBOARD = [
     measurement("majority class", "trivial", 0.11, "finished", seconds=1.0, cpu_seconds=0.1),
     measurement("tfidf C=10", "cheap", 0.612, "leads", seconds=14.2, cpu_seconds=3.1),
     measurement("bertimbau_base 5e-5", "full", 0.64, "leads", seconds=120.5, cpu_seconds=200.0, share=0.25),
-    measurement("bertimbau_base 1e-4", "full", None, "failed", seconds=130.0, share=0.25, because="one class"),
+    measurement(
+        "bertimbau_base 1e-4", "full", None, "failed", seconds=130.0, share=0.25, because="one class"
+    ),
     measurement("tiny 2e-5", "full", 0.55, "dropped", seconds=131.0, share=0.25, cpu_seconds=9.0),
-    measurement("bertimbau_base 5e-5", "full", 0.664, "leads", seconds=480.0, cpu_seconds=300.0, run="trials/a"),
+    measurement(
+        "bertimbau_base 5e-5", "full", 0.664, "leads", seconds=480.0, cpu_seconds=300.0, run="trials/a"
+    ),
 ]
 """Lines of leaderboard.jsonl."""
 
