@@ -44,26 +44,31 @@ class Model:
         self.run, self._saved = run, saved
 
     def predict(
-        self, data: Sequence[str] | str | PathLike[str], pairs: Sequence[str] = ()
+        self,
+        data: Sequence[str] | str | PathLike[str],
+        pairs: Sequence[str] = (),
+        *,
+        max_error: float | None = None,
     ) -> list[dict[str, Any]]:
         """Predicts for texts or for the rows of a file.
 
         Args:
             data: a list of texts, or the path of a file in any form that training takes; gold values are not needed.
             pairs: second texts of a model of pairs, one for each of the list.
+            max_error: leave rows undecided so that at most this share of the others is wrong.
 
         Returns:
             One dict per row, in order, as in `autotune predict`: `prediction`, with `probabilities` (classification) or entities
             with offsets (NER).
 
         Raises:
-            AutotuneError: the file cannot be read.
+            AutotuneError: the file cannot be read, or the model cannot keep the error so small.
         """
         from autotune.pipeline.predict import rows_to_predict, stream_predictions
 
         file, texts = (fspath(data), []) if isinstance(data, str | PathLike) else (None, list(data))
         rows = rows_to_predict(self._saved, file, texts, None, list(pairs))
-        return [dict(prediction) for prediction in stream_predictions(self._saved, rows)]
+        return [dict(prediction) for prediction in stream_predictions(self._saved, rows, max_error)]
 
     def evaluate(
         self, data: str | PathLike[str] | None = None, *, split: str | None = None

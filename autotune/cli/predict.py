@@ -31,6 +31,8 @@ def run(words: list[str], _: Sequence[str]) -> int:
     )
     parser.add_argument("--keep", metavar="COLUMN,COLUMN", nargs="?", const="all", action="append", default=[],
                         help="columns of FILE to write beside the predictions (default: all others)")  # fmt: skip
+    parser.add_argument("--max-error", metavar="SHARE",
+                        help="leave rows undecided so that at most this share of the others is wrong: 0.05")  # fmt: skip
     parser.offer("--format", "--force")
     overrides = parser.take_overrides(words)
     arguments = parser.parse_intermixed_args(words)
@@ -84,7 +86,23 @@ def run(words: list[str], _: Sequence[str]) -> int:
         output=output,
         keep=arguments.keep,
         form=form,
+        max_error=None if arguments.max_error is None else _share(arguments.max_error),
     )
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise ConfigError(
+            "--max-error is a share of the rows, above 0 and below 1",
+            where="--max-error",
+            found=text,
+            fix="--max-error 0.05",
+        )
+    return share
 
 
 COMMAND = Command(
@@ -95,6 +113,12 @@ COMMAND = Command(
     "runs/my-run new.csv -o predictions.csv",
     COMMON
     | {"--format": FORMATS, "--force": "", "--output": FILES, "-o": FILES}
-    | {"--text": "-", "--text-pair": "-", "--to": "jsonl json csv tsv xlsx parquet", "--keep": ""},
+    | {
+        "--text": "-",
+        "--text-pair": "-",
+        "--max-error": "0.05 0.1",
+        "--to": "jsonl json csv tsv xlsx parquet",
+        "--keep": "",
+    },
     takes_files=True,
 )

@@ -2,16 +2,16 @@
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from datasets import Dataset
 from torch import nn
 
-from autotune.config.columns import Kind
 from autotune.errors import listing
+from autotune.evaluation.classified import as_arrays, has_several_labels
 from autotune.evaluation.evaluator import Evaluator
 from autotune.metrics.calibration import (
     RECIPES,
@@ -27,7 +27,7 @@ from autotune.metrics.calibration import (
 from autotune.models.weights import divide_output_layer
 from autotune.runtime.files import json_lines
 from autotune.runtime.ranks import Ranks
-from autotune.tasks.base import Prediction, Task
+from autotune.tasks.base import Task
 
 logger = logging.getLogger(__name__)
 
@@ -45,31 +45,21 @@ TOLERANCE = 1e-3
 """By how much a probability may differ in that."""
 
 
-class Classified(NamedTuple):
-    """Predictions of a split as arrays."""
-
-    probabilities: Floats
-    """(rows, classes)."""
-    predicted: Ids
-    gold: Ids
-
-
-def calibrate(
-    evaluator: Evaluator, model: nn.Module, features: Dataset | None, rows: Dataset | None, ranks: Ranks
-) -> None:
+def calibrate(evaluator: Evaluator, model: nn.Module, features: Dataset, rows: Dataset, ranks: Ranks) -> None:
     """Fits what the task asks for on validation; changes the last layer of the model and the facts of the task.
+
+    A known temperature needs no validation: whether it divides the logits is tried on a few rows of train then.
 
     Args:
         evaluator: of the final scores; rank 0 predicts validation alone.
         model: trained, on the accelerator's device; all ranks have the same.
-        features: of validation.
-        rows: of validation.
+        features: of validation, or of train where there is none.
+        rows: of the same split.
         ranks: all of them get the same values.
     """
     task = evaluator.task
     if not any(task.calibration()):
         return
-    assert features is not None and rows is not None, "the task has refused a run without validation"
     values = json.loads(
         ranks.share_text("calibration", lambda: json.dumps(_fit(evaluator, model, features, rows)))
     )
@@ -79,9 +69,20 @@ def calibrate(
 
 
 def _fit(evaluator: Evaluator, model: nn.Module, features: Dataset, rows: Dataset) -> dict[str, Any]:
-    """Returns the temperature and the thresholds that the task asks for, where they can be fitted."""
-    task, values = evaluator.task, dict[str, Any]()
-    classified = _classified(task, evaluator.stream(model, features, rows))
+    """Returns the temperature and the thresholds that the task asks for, where they can be fitted or used."""
+    task, values, asked = evaluator.task, dict[str, Any](), evaluator.task.calibration()
+    known = asked.known_temperature
+    if known is not None:
+        if not _divides_logits(evaluator, model, features, rows):
+            logger.warning(
+                "task.temperature is not used: the last layer of this model does not compute its logits"
+            )
+            known = None
+        else:
+            values["temperature"] = known
+    if not (asked.temperature or asked.threshold or asked.thresholds):
+        return values
+    classified = as_arrays(task, evaluator.stream(model, features, rows))
     if classified is None:
         logger.warning("nothing was fitted on validation: this task does not predict probabilities of labels")
         return values
@@ -91,7 +92,9 @@ def _fit(evaluator: Evaluator, model: nn.Module, features: Dataset, rows: Datase
             "temperature or threshold are fitted on %d rows of validation only, so mostly on chance",
             len(rows),
         )
-    if task.calibration().temperature:
+    if known is not None:
+        probabilities = tempered(probabilities, known)
+    if asked.temperature:
         temperature = fit_temperature(probabilities, gold)
         if temperature is None:
             logger.warning(
@@ -112,10 +115,10 @@ def _fit(evaluator: Evaluator, model: nn.Module, features: Dataset, rows: Datase
             )
             logger.info("temperature %.4f, fitted on %d rows of validation: ECE there %.4f, was %.4f",
                         temperature, len(rows), after, before)  # fmt: skip
-    if task.calibration().threshold:
+    if asked.threshold:
         values["threshold"] = fit_threshold(probabilities[:, 1], gold)
         logger.info("threshold %.4f, tuned on %d rows of validation", values["threshold"], len(rows))
-    if task.calibration().thresholds:
+    if asked.thresholds:
         values["thresholds"] = _fit_thresholds(task.labels() or [], probabilities[:, 1], gold)
         logger.info("thresholds tuned on %d rows of validation: %s", len(rows), _listed(values["thresholds"]))
     return values
@@ -153,10 +156,11 @@ def _divides_logits(evaluator: Evaluator, model: nn.Module, features: Dataset, r
     some = features.select(range(int((features.data.table["row"].to_numpy() < count).sum())))
     tried = []
     for factor in (TRIED_TEMPERATURE, 1 / TRIED_TEMPERATURE):
-        tried.append(_classified(evaluator.task, evaluator.stream(model, some, rows.select(range(count)))))
+        tried.append(as_arrays(evaluator.task, evaluator.stream(model, some, rows.select(range(count)))))
         divide_output_layer(model, factor)
     first, second = tried
-    assert first is not None and second is not None
+    if first is None or second is None:
+        return False
     expected = tempered(first.probabilities, TRIED_TEMPERATURE)
     return bool(np.allclose(second.probabilities, expected, atol=TOLERANCE))
 
@@ -171,7 +175,7 @@ def calibration_figures(task: Task, predictions: Mapping[str, Path]) -> dict[str
     temperature = task.facts.get("temperature")
     splits = {}
     for split, file in predictions.items():
-        classified = _classified(task, json_lines(file))
+        classified = as_arrays(task, json_lines(file))
         if classified is None:
             return {}
         splits[split] = quality(*classified).as_dict()
@@ -185,7 +189,7 @@ def calibration_figures(task: Task, predictions: Mapping[str, Path]) -> dict[str
             "threshold": task.facts.get("threshold"),
             "thresholds": task.facts.get("thresholds"),
             "splits": splits,
-            "recipe": RECIPES | ({"decisions": DECISIONS} if _has_labels(task) else {}),
+            "recipe": RECIPES | ({"decisions": DECISIONS} if has_several_labels(task) else {}),
         }
     }
 
@@ -208,34 +212,3 @@ def log_calibration(metrics: Mapping[str, Any], split: str) -> None:
     if about.get("thresholds"):
         logger.info("each label is predicted from a probability of its own on (%s); transformers.pipeline does not know this "
                     "and uses 0.5", _listed(about["thresholds"]))  # fmt: skip
-
-
-def _has_labels(task: Task) -> bool:
-    return any(column.target and column.kind is Kind.labels for column in task.columns)
-
-
-def _classified(task: Task, predictions: Iterable[Prediction]) -> Classified | None:
-    """Returns predictions as arrays; None if the task has no label, or its predictions no probabilities.
-
-    With several labels per row, each label of each row is a decision between no (0) and yes (1).
-    """
-    kinds = (Kind.label, Kind.labels)
-    role = next((column.role for column in task.columns if column.target and column.kind in kinds), None)
-    names = task.labels()
-    if role is None or names is None:
-        return None
-    several = _has_labels(task)
-    ids = {name: number for number, name in enumerate(names)}
-    probabilities, pairs = [], []
-    for row in predictions:
-        shares = row.get("probabilities")
-        if not isinstance(shares, Mapping) or shares.keys() != ids.keys():
-            return None
-        if several:
-            probabilities += [[1 - shares[name], shares[name]] for name in names]
-            pairs += [(int(name in row["prediction"]), int(name in row[role])) for name in names]
-        else:
-            probabilities.append([shares[name] for name in names])
-            pairs.append((ids[row["prediction"]], ids[row[role]]))
-    predicted, gold = np.array(pairs, dtype=np.int64).T
-    return Classified(np.array(probabilities), predicted, gold)

@@ -16,6 +16,7 @@ from autotune.data.texts import rows_from_texts
 from autotune.errors import AutotuneError, ConfigError, DataError, listing, shell_words
 from autotune.evaluation.robustness import ROBUSTNESS
 from autotune.metrics import recipe
+from autotune.pipeline.abstention import abstention_of, leave_undecided
 from autotune.pipeline.bundled import bundled_rows
 from autotune.pipeline.load import SavedModel, load_saved
 from autotune.pipeline.outputs import Output, inputs_of, kept, print_rows, refuse_input
@@ -174,6 +175,7 @@ def predict(
     output: Output | None,
     keep: Sequence[str],
     form: str | None,
+    max_error: float | None = None,
 ) -> int:
     """Predicts for a file or for texts; returns the exit code.
 
@@ -186,13 +188,14 @@ def predict(
         output: file for the predictions; None prints them.
         keep: columns of the file that stand beside the predictions.
         form: of the file, where its name does not say it.
+        max_error: greatest share of errors; rows that are less sure are left undecided.
     """
     if output is None:
         need_stdout()
     loaded = load_saved(run, change)
     columns = loaded.task.columns
     rows = rows_to_predict(loaded, file, texts, form, pairs)
-    predictions = stream_predictions(loaded, rows)
+    predictions = stream_predictions(loaded, rows, max_error)
     if file is not None and keep:
         predictions = kept(predictions, original_rows(file, loaded.config.dataset, columns, form), keep)
     if output is None:
@@ -227,7 +230,15 @@ def rows_to_predict(
     return load_file(file, loaded.config.dataset, columns, cache=cache, form=form, given=True)
 
 
-def stream_predictions(loaded: SavedModel, rows: Dataset) -> Iterable[Mapping[str, Any]]:
-    """Yields one prediction per row, in order."""
+def stream_predictions(
+    loaded: SavedModel, rows: Dataset, max_error: float | None = None
+) -> Iterable[Mapping[str, Any]]:
+    """Returns one prediction per row, in order; with a greatest share of errors, some are left undecided.
+
+    Raises:
+        ConfigError: the model cannot keep the error so small.
+    """
+    abstention = None if max_error is None else abstention_of(loaded.task, max_error)
     features = prepare_features(loaded.task, rows, loaded.new_cache(), "predict")
-    return loaded.evaluator.stream(loaded.model, features, rows)
+    predictions = loaded.evaluator.stream(loaded.model, features, rows)
+    return predictions if abstention is None else leave_undecided(predictions, abstention)

@@ -23,6 +23,7 @@ from autotune.evaluation.robustness import ROBUSTNESS
 from autotune.models.adapters import cast_frozen_to_bf16, merge_adapters
 from autotune.models.saved_model import save_adapter, save_model
 from autotune.pipeline import gate
+from autotune.pipeline.abstention import save_risk_coverage
 from autotune.pipeline.calibration import calibrate, calibration_figures, log_calibration
 from autotune.pipeline.launch import num_processes, train_in_processes
 from autotune.pipeline.prepare import Prepared, run_preflight
@@ -100,6 +101,8 @@ def _train_as_rank(config: RunConfig, plugins: Sequence[str], ranks: Ranks) -> i
         scores = predict_and_score_splits(prepared, evaluator, model, folder)
         if ranks.rank:
             return 0  # rank 0 does the rest alone
+        if "validation" in scores:
+            save_risk_coverage(prepared.task, folder)
         result = final_result(prepared, scores, folder, config)
         metrics = final_metrics(prepared, scores, result, fitted, evaluator.precision)
         metrics |= calibration_figures(prepared.task, {split: folder.predictions(split) for split in scores})
@@ -245,9 +248,8 @@ def _save(
 ) -> nn.Module:
     """Calibrates and saves the adapter and the model; returns the model as saved, merged where `peft.merge` asks for it."""
     model = trainer.accelerator.unwrap_model(trainer.gather(), keep_fp32_wrapper=False)
-    calibrate(
-        evaluator, model, prepared.features.get("validation"), prepared.rows.splits.get("validation"), ranks
-    )
+    split = "validation" if "validation" in prepared.features else "train"
+    calibrate(evaluator, model, prepared.features[split], prepared.rows.splits[split], ranks)
     prepared.task.fold(model)
     if ranks.rank:
         return merge_adapters(model, prepared.base, config.peft).to(trainer.accelerator.device)

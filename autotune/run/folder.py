@@ -343,14 +343,17 @@ class RunFolder:
                 link_or_copy(best, temporary)
                 os.replace(temporary, self.best)
 
-    def seal(self) -> None:
+    def seal(self, *changed: str) -> None:
         """Records the sizes and SHA-256 of the saved model's files in status.json.
+
+        Args:
+            changed: files of the run that were written again; without one, all are recorded.
 
         Raises:
             DiskError: the file cannot be written.
         """
         with disk_errors(self.path):
-            self.update_status(**{SAVED: saved.describe_saved(self.path)})
+            self.update_status(**{SAVED: saved.describe_saved(self.path, changed)})
 
     def finish(self) -> None:
         """Marks the run as finished and removes the checkpoints and best.safetensors.

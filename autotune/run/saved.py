@@ -3,6 +3,7 @@
 status.json holds their sizes and SHA-256, except for the card, which people may edit.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,15 @@ QUICK_CHECK_BYTES = 32_000_000
 because reading them twice would double its start-up time."""
 
 
-def describe_saved(run: Path) -> dict[str, dict[str, Any]]:
-    """Returns the sizes and SHA-256 of all files that a run has saved, for status.json."""
+def describe_saved(run: Path, changed: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    """Returns the sizes and SHA-256 of all files that a run has saved, for status.json.
+
+    Args:
+        run: run folder.
+        changed: files that were written since status.json was; without one, all files are read.
+    """
+    if changed:
+        return {**read_status(run)[SAVED], **describe(run, changed)}
     files = (path for folder in (MODEL, ADAPTER, LAST) for path in (run / folder).rglob("*"))
     names = sorted(str(path.relative_to(run)) for path in files if path.is_file() and path.name != CARD)
     return describe(run, names)

@@ -151,6 +151,8 @@ class Calibration(NamedTuple):
     """The probability of the second of two classes from which it is predicted: the fact `threshold`."""
     thresholds: bool = False
     """The probability of each of several labels from which it is predicted: the fact `thresholds`."""
+    known_temperature: float | None = None
+    """A temperature that is not fitted: it is divided into the last layer as it is, and needs no validation."""
 
 
 class Task(ABC):

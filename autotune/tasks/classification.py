@@ -65,9 +65,27 @@ class ClassificationConfig(LossConfig):
     calibrate: Calibrate = Calibrate.none
     """temperature: fitted on validation (Guo et al. 2017) and divided into the last layer, so that transformers.pipeline gives
     calibrated probabilities, too; the predicted classes stay the same."""
+    temperature: Annotated[float | None, Field(gt=0, le=100)] = None
+    """A known temperature, such as one fitted on the predictions of folds: it is divided into the last layer as it is, and needs
+    no validation. Above 1, the model becomes less sure."""
     tune_threshold: bool = False
     """Two classes: the second one is predicted from the probability that gives the best macro-F1 on validation, not from 0.5.
     autotune knows this threshold, transformers.pipeline does not."""
+
+
+class RiskPoint(Record):
+    """Rows that are decided from a probability on."""
+
+    threshold: Annotated[float, Field(ge=0, le=1)]
+    decided: Annotated[int, Field(gt=0)]
+    wrong: Annotated[int, Field(ge=0)]
+
+
+class RiskCoverage(Record):
+    """Risk-coverage curve of validation."""
+
+    rows: Annotated[int, Field(gt=0)]
+    points: Annotated[list[RiskPoint], Field(min_length=1)]
 
 
 class Facts(Record):
@@ -81,6 +99,8 @@ class Facts(Record):
     """Temperature that the last layer was divided by."""
     threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Probability of the second class from which it is predicted. None: the most probable class is."""
+    risk_coverage: RiskCoverage | None = None
+    """Errors of validation by threshold. None: there was no validation."""
 
 
 @register
@@ -120,6 +140,7 @@ class TextClassification(Task):
         if isinstance(task, ClassificationConfig):
             yield from windows_of_texts(config, task.overlap, task.on_overflow)
             yield from loss_rules(task)
+            yield from _two_temperatures(task)
         if labels is None or cls.problem_type != "single_label_classification":
             return
         if len(labels) > 2 and getattr(task, "tune_threshold", False):
@@ -280,8 +301,13 @@ class TextClassification(Task):
         return text if pair is None else {"text": text, "text_pair": pair}
 
     def calibration(self) -> Calibration:
-        """Returns what `task.calibrate` and `task.tune_threshold` ask for."""
-        return Calibration(self.config.calibrate is Calibrate.temperature, self.config.tune_threshold)
+        """Returns what `task.calibrate`, `task.temperature` and `task.tune_threshold` ask for."""
+        config = self.config
+        return Calibration(
+            config.calibrate is Calibrate.temperature,
+            config.tune_threshold,
+            known_temperature=config.temperature,
+        )
 
     def metric(self) -> "Classification":
         """Returns macro-F1, accuracy and weighted F1 over rows, the scores per class and the confusion matrix."""
@@ -303,6 +329,16 @@ class TextClassification(Task):
         """Returns the most frequent class of train."""
         majority = Counter(iter_column(train, "label")).most_common(1)[0][0]
         yield Baseline("majority class", ({"prediction": majority} for _ in range(len(rows))))
+
+
+def _two_temperatures(task: ClassificationConfig) -> Iterator[AutotuneError]:
+    if task.temperature is not None and task.calibrate is not Calibrate.none:
+        yield ConfigError(
+            "a temperature is either known or fitted",
+            where="task.temperature",
+            found=f"{task.temperature:g} with task.calibrate={task.calibrate}",
+            fix="task.calibrate=none, or task.temperature=null",
+        )
 
 
 def missing_validation(config: Any, splits: Iterable[str]) -> Iterator[AutotuneError]:

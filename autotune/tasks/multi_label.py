@@ -167,9 +167,12 @@ class MultiLabelClassification(classification.TextClassification):
             }
 
     def calibration(self) -> Calibration:
-        """Returns what `task.calibrate` and `task.tune_threshold` ask for."""
+        """Returns what `task.calibrate`, `task.temperature` and `task.tune_threshold` ask for."""
+        config = self.config
         return Calibration(
-            self.config.calibrate is Calibrate.temperature, thresholds=self.config.tune_threshold
+            config.calibrate is Calibrate.temperature,
+            thresholds=config.tune_threshold,
+            known_temperature=config.temperature,
         )
 
     def metric(self) -> "MultiLabel":
