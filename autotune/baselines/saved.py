@@ -6,11 +6,13 @@ the JSON by `runtime.parsing`, the tensors by the shapes that follow from it.
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from pydantic import AfterValidator
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -26,9 +28,11 @@ if TYPE_CHECKING:
     Layout = Mapping[str, tuple[str, tuple[int, ...]]]
     """Of each tensor, the type of its numbers (`F64`, or `I` for whole ones of any size) and its shape."""
 
-WEIGHTS, VOCABULARY = "model.safetensors", "vocabulary.json"
+WEIGHTS, VOCABULARY, SETTINGS = "model.safetensors", "vocabulary.json", "settings.json"
 MAX_BYTES = 2_000_000_000
 """Most bytes of the tensors."""
+LARGEST = 1e38
+"""Largest number of a tensor; float32 has none above 3.4e38."""
 FIX = "copy the whole folder of the model again, or train again"
 DTYPES = ("F32", "F64", "I32", "I64")
 """Types of tensors, as safetensors names them."""
@@ -36,8 +40,24 @@ CHECKSUM = "sha256"
 """The only key of the metadata: safetensors writes several of them in any order."""
 
 
+def unique(names: list[str]) -> list[str]:
+    """Returns names of which none occurs twice, and that can be printed.
+
+    Raises:
+        ValueError: one occurs twice, or holds half of a surrogate pair, which JSON can write and UTF-8 cannot.
+    """
+    "".join(names).encode()
+    if len(set(names)) < len(names):
+        (name, _), *_ = Counter(names).most_common(1)
+        raise ValueError(f"{name[:40]!r} occurs twice")
+    return names
+
+
+Names = Annotated[list[str], AfterValidator(unique)]
+
+
 def write(folder: Path, vocabulary: Mapping[str, Any], tensors: "Tensors") -> None:
-    """Writes both files into a folder; the same content gives the same bytes.
+    """Writes vocabulary.json and model.safetensors into a folder; the same content gives the same bytes.
 
     Args:
         folder: exists.
@@ -47,32 +67,46 @@ def write(folder: Path, vocabulary: Mapping[str, Any], tensors: "Tensors") -> No
     Raises:
         DiskError: a file cannot be written.
     """
-    text = json.dumps(vocabulary, ensure_ascii=False, separators=(",", ":")).encode()
+    text = write_json(folder / VOCABULARY, vocabulary)
     contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-    with atomic_write(folder / VOCABULARY) as file:
-        file.write(text)
     with atomic_write(folder / WEIGHTS) as file:
         file.write(save(contiguous, {CHECKSUM: _checksum(text, contiguous)}))
 
 
-def read_vocabulary(folder: Path, schema: type[Record]) -> dict[str, Any]:
-    """Returns the content of vocabulary.json.
+def write_json(path: Path, values: Mapping[str, Any]) -> bytes:
+    """Writes a JSON file, and returns its content.
+
+    Raises:
+        DiskError: the file cannot be written.
+    """
+    text = json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
+    with atomic_write(path) as file:
+        file.write(text)
+    return text
+
+
+def read_json(path: Path, schema: type[Record]) -> dict[str, Any]:
+    """Returns the content of a JSON file.
 
     Raises:
         ModelError: the file is missing or damaged.
     """
-    return read_record(folder / VOCABULARY, schema, fix=FIX, needed=True) or {}
+    return read_record(path, schema, fix=FIX, needed=True) or {}
 
 
-def read_tensors(folder: Path, layout: "Layout") -> "Tensors":
+def read_tensors(
+    folder: Path, layout: "Layout", *, low: float = -LARGEST, high: float = LARGEST
+) -> "Tensors":
     """Returns the tensors of model.safetensors.
 
     Args:
         folder: folder of the model.
         layout: the tensors that the vocabulary asks for; there may be no others.
+        low: smallest number.
+        high: largest number.
 
     Raises:
-        ModelError: the file is missing or damaged, does not fit the vocabulary, or holds numbers that are not finite.
+        ModelError: the file is missing or damaged, does not fit the vocabulary, or holds other numbers.
     """
     path = folder / WEIGHTS
     if not path.is_file():
@@ -81,8 +115,8 @@ def read_tensors(folder: Path, layout: "Layout") -> "Tensors":
         tensors, checksum = _read(path, layout)
     except (Unreadable, SafetensorError) as error:
         raise damaged(path, str(error), FIX) from error
-    if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
-        raise damaged(path, "it holds numbers that are not finite", FIX)
+    if not all(((low <= tensor) & (tensor <= high)).all() for tensor in tensors.values()):
+        raise damaged(path, "it holds numbers that are not finite, or too large or too small", FIX)
     if checksum != _checksum(read_bytes(folder / VOCABULARY), tensors):
         raise damaged(path, f"its checksum is not that of its tensors and of {VOCABULARY}", FIX)
     return tensors

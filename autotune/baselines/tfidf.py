@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import numpy as np
 from pydantic import Field
 
-from autotune.baselines.saved import read_tensors, read_vocabulary, write
-from autotune.baselines.vectors import Names, Text, Vectors, VectorsRecord
+from autotune.baselines.saved import VOCABULARY, Names, read_json, read_tensors, write
+from autotune.baselines.vectors import Text, Vectors, VectorsRecord
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -129,7 +129,7 @@ class TfidfRidge(_Tfidf):
             ModelError: a file is missing or damaged.
         """
         model = cls()
-        vocabulary = read_vocabulary(folder, TargetsRecord)
+        vocabulary = read_json(folder / VOCABULARY, TargetsRecord)
         model._read(folder, vocabulary, vocabulary["targets"])
         return model
 
@@ -193,7 +193,7 @@ class TfidfClassifier(_Tfidf):
             ModelError: a file is missing or damaged.
         """
         model = cls()
-        vocabulary = read_vocabulary(folder, ClassesRecord)
+        vocabulary = read_json(folder / VOCABULARY, ClassesRecord)
         model.classes, model.temperature = vocabulary["classes"], vocabulary["temperature"]
         model._read(folder, vocabulary, len(model.classes))
         return model
@@ -264,7 +264,7 @@ class TfidfLabels(_Tfidf):
         Raises:
             ModelError: a file is missing or damaged.
         """
-        vocabulary = read_vocabulary(folder, LabelsRecord)
+        vocabulary = read_json(folder / VOCABULARY, LabelsRecord)
         model = cls(vocabulary["labels"])
         model._read(folder, vocabulary, len(model.labels))
         return model

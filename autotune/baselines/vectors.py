@@ -8,8 +8,9 @@ from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
+from autotune.baselines.saved import Names
 from autotune.runtime.records import Record
 
 if TYPE_CHECKING:
@@ -31,21 +32,6 @@ SIZES = range(2, 6)
 TOKEN, WORD = re.compile(r"\w+|[^\w\s]"), re.compile(r"\w+")
 OVERLAPS = 4
 """Numbers that say how much two texts share."""
-
-
-def unique(names: list[str]) -> list[str]:
-    """Returns names of which none occurs twice.
-
-    Raises:
-        ValueError: one does.
-    """
-    if len(set(names)) < len(names):
-        (name, _), *_ = Counter(names).most_common(1)
-        raise ValueError(f"{name[:40]!r} occurs twice")
-    return names
-
-
-Names = Annotated[list[str], AfterValidator(unique)]
 
 
 class SideRecord(Record):
