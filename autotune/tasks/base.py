@@ -160,7 +160,8 @@ class Task(ABC):
 
     Args:
         config: the section `task`.
-        base: config and tokenizer of the base model; no weights.
+        base: config and tokenizer of the base model, no weights; None for a model without a neural network (`cheap`), with
+            which the task only joins outputs and scores them.
         facts: JSON that `fit_labels` (and `measure_tokens`) derived from the training rows; saved with the model.
 
     Raises:
@@ -190,20 +191,26 @@ class Task(ABC):
     problem_type: ClassVar[str] = "single_label_classification"
     """How that pipeline reads the outputs of a sequence head; also `multi_label_classification`, `regression`."""
 
-    def __init__(self, config: Any, base: ModelSpec, facts: dict[str, Any]) -> None:
-        self.config, self.base, self.facts = config, base, facts
+    def __init__(self, config: Any, base: ModelSpec | None, facts: dict[str, Any]) -> None:
+        self.config, self.facts = config, facts
         self.main_metric, self.greater_is_better = self.objective_of(config)
-        self.tokenizer = base.tokenizer
+        if base is not None:
+            self.read_base(base)
+
+    def read_base(self, base: ModelSpec) -> None:
+        """Sets what the task takes from its base model; never called for a model without a neural network."""
+        self.base, self.tokenizer = base, base.tokenizer
         self.encoder = TextEncoder(base.tokenizer)
-        if config.max_length is not None and config.max_length > base.max_length:
+        longest: int | None = self.config.max_length
+        if longest is not None and longest > base.max_length:
             raise ConfigError(
                 f"the model {base.name} takes at most {base.max_length} tokens",
                 where="task.max_length",
-                found=str(config.max_length),
+                found=str(longest),
                 fix=f"task.max_length={base.max_length}; where positions have no end, as in T5: "
-                f"model.max_length={config.max_length}",
+                f"model.max_length={longest}",
             )
-        self.max_length: int = config.max_length or min(DEFAULT_MAX_LENGTH, base.max_length)
+        self.max_length = longest or min(DEFAULT_MAX_LENGTH, base.max_length)
 
     @classmethod
     def objective_of(cls, config: Any) -> Objective:

@@ -123,14 +123,18 @@ class TextClassification(Task):
 
     config: ClassificationConfig
 
-    def __init__(self, config: ClassificationConfig, base: ModelSpec, facts: dict[str, Any]) -> None:
+    def __init__(self, config: ClassificationConfig, base: ModelSpec | None, facts: dict[str, Any]) -> None:
         super().__init__(config, base, facts)
         self.ids = {name: number for number, name in enumerate(facts["labels"])}
-        default_overlap = config.overlap or self.max_length // 4
-        self.reader = WindowReader(self.encoder, self.max_length, config.on_overflow, default_overlap)
         self.weights = [1.0] * len(self.ids)
         if isinstance(config, LossConfig):
             self.weights = class_weights(config.class_weights, facts["counts"], facts["labels"])
+
+    def read_base(self, base: ModelSpec) -> None:
+        """Sets what reads long texts in windows, too."""
+        super().read_base(base)
+        overlap = self.config.overlap or self.max_length // 4
+        self.reader = WindowReader(self.encoder, self.max_length, self.config.on_overflow, overlap)
 
     @classmethod
     def rules(cls, config: RunConfig) -> Iterator[AutotuneError]:

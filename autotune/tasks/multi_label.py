@@ -84,7 +84,7 @@ class MultiLabelClassification(classification.TextClassification):
 
     config: MultiLabelConfig
 
-    def __init__(self, config: MultiLabelConfig, base: ModelSpec, facts: dict[str, Any]) -> None:
+    def __init__(self, config: MultiLabelConfig, base: ModelSpec | None, facts: dict[str, Any]) -> None:
         super().__init__(config, base, facts)
         self.weights = [1.0] * len(self.ids)
         if config.class_weights is ClassWeights.balanced:

@@ -1,5 +1,6 @@
 """Named entity recognition: one IOB2 tag per word, in documents of any length."""
 
+import math
 from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -100,7 +101,7 @@ class Ner(Task):
 
     config: NerConfig
 
-    def __init__(self, config: NerConfig, base: ModelSpec, facts: dict[str, Any]) -> None:
+    def __init__(self, config: NerConfig, base: ModelSpec | None, facts: dict[str, Any]) -> None:
         super().__init__(config, base, facts)
         self.ids = {tag: number for number, tag in enumerate(facts["labels"])}
         self.weights = class_weights(config.class_weights, facts.get("tags", {}), facts["labels"])
@@ -321,11 +322,12 @@ class Ner(Task):
         ]
 
     def join(self, rows: Iterable[Row], pieces: Sequence[FeatureOutput]) -> Iterator[Prediction]:
-        """Yields a tag for every word, and `entities` with the mean probability of their words and with offsets into
-        `text`, the text before normalization."""
+        """Yields a tag for every word, and `entities` with the mean probability of their words, if it is not NaN, and with
+        offsets into `text`, the text before normalization."""
         names = self.labels()
         for row, (_, outputs) in zip(rows, groupby(pieces, key=lambda output: output.row), strict=True):
             tags, word_probabilities = _merge_windows(outputs, names, len(row["tokens"]))
+            has_probabilities = not any(map(math.isnan, word_probabilities))
             text, starts, ends = _original_text(row)
             yield {
                 "id": row["id"],
@@ -339,7 +341,11 @@ class Ner(Task):
                         "start": starts[first],
                         "end": ends[last - 1],
                         "text": text[starts[first] : ends[last - 1]],
-                        "probability": sum(word_probabilities[first:last]) / (last - first),
+                        **(
+                            {"probability": sum(word_probabilities[first:last]) / (last - first)}
+                            if has_probabilities
+                            else {}
+                        ),
                     }
                     for name, first, last in entities(tags)
                 ],

@@ -91,7 +91,7 @@ class Regression(TextClassification):
 
     config: RegressionConfig  # type: ignore[assignment]
 
-    def __init__(self, config: RegressionConfig, base: ModelSpec, facts: dict[str, Any]) -> None:
+    def __init__(self, config: RegressionConfig, base: ModelSpec | None, facts: dict[str, Any]) -> None:
         super().__init__(config, base, facts)  # type: ignore[arg-type]
         self.means, self.scales = np.array(facts["means"]), np.array(facts["scales"])
 

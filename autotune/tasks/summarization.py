@@ -106,12 +106,17 @@ class Summarization(Task):
 
     config: SummarizationConfig
 
-    def __init__(self, config: SummarizationConfig, base: ModelSpec, facts: dict[str, Any]) -> None:
-        super().__init__(config, base, facts)
+    def read_base(self, base: ModelSpec) -> None:
+        """Sets the prompt, too.
+
+        Raises:
+            ModelError: the base model cannot be trained to generate text.
+        """
+        super().read_base(base)
         self.is_decoder_only = base.family is Family.decoder
-        raise_all(list(_config_errors(config)))
+        raise_all(list(_config_errors(self.config)))
         check_start_and_end_tokens(base)
-        prompt = config.prompt or (DECODER_PROMPT if self.is_decoder_only else "{document}")
+        prompt = self.config.prompt or (DECODER_PROMPT if self.is_decoder_only else "{document}")
         self.prompt = prompt
         self.prompt_start, self.prompt_end = self.encoder.ids(prompt.split("{document}"))
 
