@@ -11,6 +11,7 @@ AutotuneError
 ├── GateError       the result misses a condition of `gate`; the run is finished and saved      exit 3
 ├── ClusterError    Slurm refused the job, or cannot be asked                                   exit 69
 ├── TrainingError   training or its verification failed (NaN, failed round trip)                exit 65
+├── Interrupted     a signal, a limit of time, or a pause (Paused); the same command resumes    exit 75
 └── DiskError       no space, no permission, a path that cannot be written or read              exit 74
     └── PathError   an invalid path: too long, or a loop of links                               exit 2
 
@@ -110,6 +111,22 @@ class Interrupted(AutotuneError):
         self.why = why
         done = "" if step is None else f" after step {step}"
         super().__init__(f"interrupted{done} ({why}); the same command resumes from there")
+
+
+class Paused(Interrupted):
+    """The run has reached `trainer.pause_at`.
+
+    Args:
+        share: value of the key.
+        step: optimizer steps done so far.
+    """
+
+    def __init__(self, share: float, step: int) -> None:
+        self.why = f"trainer.pause_at={share:g}"
+        AutotuneError.__init__(
+            self,
+            f"paused after step {step} ({self.why}); with a later share, or null, the same command resumes from there",
+        )
 
 
 class DiskError(AutotuneError):

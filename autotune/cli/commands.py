@@ -1,6 +1,7 @@
 """All commands, in the order of `autotune --help`."""
 
 from autotune.cli import (
+    auto,
     bundle,
     check,
     clean,
@@ -28,6 +29,7 @@ COMMANDS = {
     command.name: command
     for command in (
         train.COMMAND,
+        auto.COMMAND,
         submit.COMMAND,
         search.COMMAND,
         check.CHECK,

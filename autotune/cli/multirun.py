@@ -10,7 +10,16 @@ from autotune.config.compose import Member
 from autotune.config.enums import CheckLevel, Resume, Visibility
 from autotune.config.schema import RunConfig
 from autotune.config.secrets import redact
-from autotune.errors import AutotuneError, DiskError, Findings, Interrupted, LockedError, listing, shell_words
+from autotune.errors import (
+    AutotuneError,
+    DiskError,
+    Findings,
+    Interrupted,
+    LockedError,
+    Paused,
+    listing,
+    shell_words,
+)
 from autotune.pipeline.check import cache_folder
 from autotune.pipeline.check import check as check_one
 from autotune.pipeline.folds import pool_folds
@@ -76,6 +85,8 @@ class _Sweep:
         """Why runs failed, by name."""
         self._left: list[int] = []
         """Numbers of the runs that other processes train."""
+        self._paused: set[int] = set()
+        """Numbers of the runs that `trainer.pause_at` has interrupted."""
         self._interrupted = False
 
     def train(self) -> None:
@@ -153,6 +164,8 @@ class _Sweep:
             return False
         except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001 - it is shown, and the next run is another one
             self._codes[number] = failures.show_error(error)
+            if isinstance(error, Paused):
+                self._paused.add(number)
             self._reasons[str(config.name)] = status.final_state(error)[1]
         finally:
             status.command_words.reset(token)
@@ -163,6 +176,8 @@ class _Sweep:
     def _ends_after(self, number: int) -> bool:
         """Whether the sweep ends with a run: it was interrupted, or failed and nothing may follow."""
         code = self._codes[number]
+        if number in self._paused:
+            return False
         return code in STOPPED or (code != 0 and self._members[number].config.sweep.stop_on_failure)
 
     def _write_table(self) -> None:

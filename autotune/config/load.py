@@ -35,20 +35,23 @@ from autotune.runtime.records import damaged, read_mapping
 NOT_IDENTITY = (
     "runs", "name", "bundle", "hub", "resume", "check", "plan", "checkpoint", "guard", "evaluation", "report", "gate",
     "launcher", "slurm", "sweep", "seeds", "folds", "search", "tracking", "trainer.max_hours", "trainer.rank_timeout",
-    "trainer.sharding", "trainer.pause_at_end", "dataset.columns.slices",
+    "trainer.sharding", "trainer.pause_at", "dataset.columns.slices",
 )  # fmt: skip
 """Keys that do not affect the result: two configurations that differ only in these are the same run."""
 ADDED_LATER = (
     ("dataset", "label_fixes", None), ("dataset", "fold", None), ("dataset", "label_separator", None),
+    ("dataset", "leave_out_test", False),
     ("dataset", "label_threshold", None), ("dataset.columns", "text_pair", None), ("dataset.columns", "labels", None),
     ("task", "calibrate", "none"), ("task", "tune_threshold", False), ("trainer", "keep", "best"),
-    ("model", "trim_vocabulary", False),
+    ("model", "trim_vocabulary", False), ("model", "baseline", None), ("model", "C", 10.0),
     ("task", "loss", "cross_entropy"), ("task", "focal_gamma", 2.0), ("task", "o_weight", 1.0),
     ("trainer", "head_learning_rate", None), ("trainer", "layer_decay", 1.0), ("trainer", "freeze", None),
 )  # fmt: skip
 """Section, key and default of keys that older versions lacked: at their default they do not change the name of a run."""
 ADDED_TO_TASKS: Mapping[str, tuple[tuple[str, str, Any], ...]] = {"ner": (("task", "class_weights", "none"),)}
 """The same of keys that only some tasks lacked."""
+FORMER_PAUSE = "pause_at_end"
+"""Key of `trainer` in older versions: true is `pause_at: 1`."""
 EXPECTED: Mapping[str, tuple[str, Callable[[str], str]]] = {
     INTERVAL: (
         "intervals are counted in epochs (1ep, 0.5ep) or steps (200st)",
@@ -169,7 +172,7 @@ def changed_at(key: str, saved: Mapping[str, Any], config: RunConfig) -> list[st
 
 def to_dict(config: RunConfig) -> dict[str, Any]:
     """Returns the configuration as nested dicts, with the values of enum members."""
-    values: dict[str, Any] = _enums_to_values(asdict(config))
+    values: dict[str, Any] = plain(asdict(config))
     return values
 
 
@@ -220,12 +223,20 @@ def _restore_advice(path: Path) -> str:
 
 
 def _with_former_defaults(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Adds keys to a run saved before they existed: its own seed made the splits, and validation chose the weights."""
+    """Adds keys to a run saved before they existed, and renames those that had another name.
+
+    Its own seed made the splits, validation chose the weights, and the only pause was after the last step.
+    """
     dataset, trainer = values.get("dataset"), values.get("trainer")
     if isinstance(dataset, Mapping) and "seed" not in dataset and "seed" in values:
         values = {**values, "dataset": {**dataset, "seed": values["seed"]}}
     if isinstance(trainer, Mapping) and "epochs" in trainer and "keep" not in trainer:
-        values = {**values, "trainer": {"min_steps": 0, "keep": Keep.best.value, **trainer}}
+        trainer = {"min_steps": 0, "keep": Keep.best.value, **trainer}
+    if isinstance(trainer, Mapping) and FORMER_PAUSE in trainer:
+        trainer = {key: value for key, value in trainer.items() if key != FORMER_PAUSE}
+        trainer |= {"pause_at": 1.0 if values["trainer"][FORMER_PAUSE] else None}
+    if trainer is not values.get("trainer"):
+        values = {**values, "trainer": trainer}
     return values
 
 
@@ -301,10 +312,10 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _enums_to_values(value: Any) -> Any:
-    """Replaces enum members by their values, at every level."""
+def plain(value: Any) -> Any:
+    """Returns a value of the configuration as JSON has it: with the values of enum members, at every level."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):
-        return {_enums_to_values(key): _enums_to_values(item) for key, item in value.items()}
-    return [_enums_to_values(item) for item in value] if isinstance(value, list | tuple) else value
+        return {plain(key): plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value

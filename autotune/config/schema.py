@@ -15,6 +15,7 @@ from pydantic import Field
 from autotune.config.column_names import ColumnsConfig
 from autotune.config.enums import (
     Architecture,
+    BaselineMethod,
     CheckFormat,
     CheckLevel,
     Dedup,
@@ -136,6 +137,9 @@ class DatasetConfig(Strict):
     """Cross-validation: i/k makes the i-th of k folds of train the test split; the rest trains and gives validation. Groups
     (`columns.group`), duplicates and near duplicates stay whole, labels are stratified, `dataset.seed` draws the folds. A test
     split that there is stays out. `folds=k` trains all of them."""
+    leave_out_test: bool = False
+    """Whether the run does without its test split, given or made by `test_fraction`: the rows are neither learned nor scored. For
+    runs among which one is chosen before test is seen."""
     limit: OptionalPositive = None
     """Uses only the first rows of each split, at most this many; for trying things out."""
     streaming: bool = False
@@ -159,6 +163,11 @@ class ModelConfig(Strict):
     """Hub id or local folder, or hub:ORG/NAME@REVISION."""
     tiny: Architecture | None = None
     """Builds a tiny random model of this architecture from the training texts, instead of loading a base model."""
+    baseline: BaselineMethod | None = None
+    """Trains a model without a neural network instead of fine-tuning one: seconds on a CPU, and hard to beat with few rows.
+    `model=tfidf`, `model=tagger`, `model=first_sentences` and `model=centroid` set it."""
+    C: Annotated[float, Field(gt=0)] = 10.0
+    """model=tfidf: inverse strength of regularization, as scikit-learn calls it; smaller values regularize more."""
     revision: str | None = None
     """Branch, tag or commit on the Hub."""
     tokenizer_kwargs: dict[str, Any] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 Positive = Annotated[int, Field(gt=0)]
 OptionalPositive = Annotated[int | None, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 """A seed that every random generator accepts."""
 

@@ -104,6 +104,7 @@ _TABLE: tuple[tuple[str, Synonym], ...] = (
      Synonym(values=_switch("trainer.batching=bucketed", "trainer.batching=exact", "trainer.batching=bucketed"))),
     ("packing sample_packing padding_free",
      Synonym(values=_switch("trainer.batching=packed", "trainer.batching=exact", "trainer.batching=packed"))),
+    ("pause_at_end", Synonym("trainer.pause_at", values=_switch("trainer.pause_at=1", "trainer.pause_at=null"))),
     ("max_time time_limit", Synonym("trainer.max_hours", values={"": "trainer.max_hours=8"})),
     ("eval_strategy evaluation_strategy eval_mode",
      Synonym(values=EVERY)),

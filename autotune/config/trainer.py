@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from autotune.config.enums import Batching, Keep, Precision, Schedule, Sharding
-from autotune.config.section import Fraction, Interval, OptionalPositive, Strict
+from autotune.config.section import Fraction, Interval, OptionalPositive, Share, Strict
 
 EMBEDDINGS, ALL = "embeddings", "all"
 FREEZE = rf"^({EMBEDDINGS}|{ALL}|[1-9][0-9]*)$"
@@ -83,8 +83,9 @@ class TrainerConfig(Strict):
     """A score counts as better if it is better than the best one by more than this."""
     max_hours: Annotated[float | None, Field(gt=0)] = None
     """Interrupts the run after this many hours of training, with a checkpoint: a job's limit, less what saving takes."""
-    pause_at_end: bool = False
-    """Interrupts the run after its last step, with a checkpoint: the trials of a search, which nothing but validation may
-    score. The same command with false saves the model and scores test, without a further step."""
+    pause_at: Share | None = None
+    """Interrupts the run after this share of its steps, with a checkpoint, and predicts the rows that judge it with the weights
+    that `keep` asks for: its fold with `dataset.fold`, else validation, never test (predictions_paused.jsonl). The same command
+    with a later share, or null, continues it; 1 is the last step. For searches, which compare runs before they score test."""
     rank_timeout: Annotated[float, Field(gt=0)] = 30.0
     """Minutes to wait for another process that does not answer, before all end."""

@@ -27,7 +27,7 @@ def override(key: str, value: Any) -> str:
 def trial_words(member: Member) -> list[str]:
     """Returns the flags and overrides that all trials of a search have."""
     kept = [word for word in member.words if word.startswith("-") or key_of(word).split(".")[0] not in OWN]
-    return [*kept, "trainer.pause_at_end=true"]
+    return [*kept, "trainer.pause_at=1"]
 
 
 def refuse_faults(member: Member) -> None:

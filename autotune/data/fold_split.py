@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset
+from numpy.typing import NDArray
 
 from autotune.config.columns import Column, Kind
 from autotune.config.schema import DatasetConfig
@@ -12,6 +13,9 @@ from autotune.data.cache import iter_column
 from autotune.data.duplicates import iter_texts, text_column
 from autotune.data.folds import ALWAYS_TRAIN, cross_validation_folds
 from autotune.errors import DataError
+
+STRATIFIED = (Kind.label, Kind.labels, Kind.tags)
+"""Kinds of gold values that have labels, whose shares folds keep."""
 
 
 def take_fold(
@@ -34,6 +38,33 @@ def take_fold(
     if left_out := len(splits.pop("test", ())):
         yield f"the {left_out} rows of test are left out: with dataset.fold, test is a fold of train"
     data, (number, count) = splits["train"], map(int, fold.split("/"))
+    folds = folds_of(data, count, config, columns)
+    inside, always = folds == number - 1, int((folds == ALWAYS_TRAIN).sum())
+    splits["train"], splits["test"] = (
+        data.select(np.flatnonzero(~inside)),
+        data.select(np.flatnonzero(inside)),
+    )
+    how = "duplicates whole" if config.columns.group is None else "groups and duplicates whole"
+    stratified = any(column.kind in STRATIFIED for column in columns if column.target)
+    how += ", stratified by label" if stratified else ""
+    how += f"; in train always, as their label is nowhere else: {always}" if always else ""
+    yield f"test is fold {fold} of train, {int(inside.sum())} rows ({how}; dataset.seed {config.seed})"
+
+
+def folds_of(
+    data: Dataset, count: int, config: DatasetConfig, columns: Sequence[Column]
+) -> NDArray[np.int64]:
+    """Returns the fold of each row of train, from 0, or `ALWAYS_TRAIN`.
+
+    Args:
+        data: train, before a fold or validation is taken from it.
+        count: number of folds.
+        config: the section `dataset`.
+        columns: columns of the task.
+
+    Raises:
+        DataError: there are too few rows or groups.
+    """
     targets = [column for column in columns if column.target]
     labels = [
         sorted(
@@ -44,7 +75,7 @@ def take_fold(
     texts = list(iter_texts(data, text_column(columns)))
     groups = None if config.columns.group is None else list(iter_column(data, "group"))
     try:
-        folds = cross_validation_folds(texts, labels, groups, count=count, seed=config.seed)
+        return cross_validation_folds(texts, labels, groups, count=count, seed=config.seed)
     except ValueError as error:
         raise DataError(
             f"{count} folds need {count} rows that can be in test: rows of one group, duplicates and near duplicates count once, "
@@ -53,15 +84,6 @@ def take_fold(
             found=str(error),
             fix="fewer folds",
         ) from error
-    inside, always = folds == number - 1, int((folds == ALWAYS_TRAIN).sum())
-    splits["train"], splits["test"] = (
-        data.select(np.flatnonzero(~inside)),
-        data.select(np.flatnonzero(inside)),
-    )
-    how = "duplicates whole" if groups is None else "groups and duplicates whole"
-    how += ", stratified by label" if any(labels) else ""
-    how += f"; in train always, as their label is nowhere else: {always}" if always else ""
-    yield f"test is fold {fold} of train, {int(inside.sum())} rows ({how}; dataset.seed {config.seed})"
 
 
 def _labels(column: Column, value: Any) -> Iterable[str]:

@@ -46,11 +46,15 @@ class SourcePart:
 
 
 def resolve_splits(
-    config: DatasetConfig, columns: Sequence[Column]
+    config: DatasetConfig, columns: Sequence[Column] | None
 ) -> tuple[dict[str, list[SourcePart]], dict[str, Any]]:
     """Returns the parts of each split that exists, and their origin as JSON.
 
     A split that names a file is read from that file, the others from `dataset.path`.
+
+    Args:
+        config: the section `dataset`.
+        columns: columns of the task. None: rows of annotation tools stay as the tool wrote them.
 
     Raises:
         DataError: a file or split that the config names does not exist, or the config is ambiguous.
@@ -61,7 +65,7 @@ def resolve_splits(
 
 
 def _resolve(
-    config: DatasetConfig, columns: Sequence[Column]
+    config: DatasetConfig, columns: Sequence[Column] | None
 ) -> tuple[dict[str, list[SourcePart]], dict[str, Any]]:
     folder = Path(config.path).expanduser()
     requested = {split: parts_of(getattr(config.splits, split), folder) for split in SPLITS}
@@ -80,7 +84,8 @@ def _resolve(
             sources |= more_sources
             origin |= more_origin
         for split, source in sources.items():
-            located[split].append(SourcePart(with_known_columns(source, columns, config), current[split]))
+            known = source if columns is None else with_known_columns(source, columns, config)
+            located[split].append(SourcePart(known, current[split]))
     for split, items in located.items():
         if items and len(items) < len(requested[split]):
             _raise_part_missing(split, requested[split], config)

@@ -48,7 +48,7 @@ FINGERPRINT_VERSION = 4
 """Version of the fingerprint: raising it gives the same rows another one, so earlier runs and caches no longer match."""
 KEYS_NOT_READ = (
     "path", "splits", "limit", "validation_fraction", "test_fraction", "seed", "task", "license", "language", "labels",
-    "dedup", "streaming", "section_rows", "label_fixes", "fold",
+    "dedup", "streaming", "section_rows", "label_fixes", "fold", "leave_out_test",
 )  # fmt: skip
 """Keys of `dataset` that do not affect how a row is read, and so are not part of the cache key."""
 
@@ -125,6 +125,8 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, cache: Path) 
     splits = _slice_and_limit(slices, notes, config, columns)
     if removes(config.dedup, Dedup.repeats):
         _replace_train(splits, without_repeats(splits["train"], text), "occur earlier in train", notes)
+    if config.leave_out_test:
+        notes.append(f"the {len(splits.pop('test', ()))} rows of test are left out (dataset.leave_out_test)")
     if config.fold is not None:
         notes += take_fold(splits, config.fold, config, columns)
     _make_validation(splits, notes, config, columns)

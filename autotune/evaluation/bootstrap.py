@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from autotune.metrics.accumulator import MetricState, Numbers
+from autotune.metrics.accumulator import CountTable, MetricState, Numbers
 from autotune.tasks.base import Prediction, Row, Task
 
 RESAMPLES, LEVEL = 2000, 0.95
@@ -133,11 +134,43 @@ class Resampling:
             parts = np.split(self._table.counts, len(self._systems))
             sums: list[Numbers] = [weight @ part for weight, part in zip(weights, parts, strict=False)]
             return self._table.values(np.sum(sums, axis=0))
+        return self._merged_values(self._systems, weights)
+
+    def of_each(self, metric: str, weights: Numbers) -> Numbers:
+        """Returns a metric of each system by itself on the same test sets: (test sets, systems).
+
+        Args:
+            metric: its name.
+            weights: how often each block is in each test set: whole numbers, (test sets, blocks).
+        """
+        if self._table is not None:
+            sums = np.split(weights @ self._side_by_side(self._table), len(self._systems), axis=1)
+            scores = [self._table.values(total)[metric] for total in sums]
+        else:
+            scores = [self._merged_values([states], [weights])[metric] for states in self._systems]
+        return np.stack(scores, axis=1)
+
+    def order(self) -> NDArray[np.int64]:
+        """Returns the blocks sorted by what the systems count in them, which does not depend on their order: (blocks,).
+
+        Without a table, it is the order in which they were passed.
+        """
+        if self._table is None:
+            return np.arange(self.blocks)
+        return np.lexsort(self._side_by_side(self._table).T)
+
+    def _side_by_side(self, table: CountTable) -> Numbers:
+        """Returns the counts of all systems of each block: (blocks, systems · counts)."""
+        return np.hstack(np.split(table.counts, len(self._systems)))
+
+    def _merged_values(
+        self, systems: Sequence[Sequence[MetricState]], weights: Sequence[Numbers]
+    ) -> dict[str, Numbers]:
         lines = []
         for of_systems in zip(*weights, strict=True):
             drawn = [
                 state
-                for states, times in zip(self._systems, of_systems, strict=False)
+                for states, times in zip(systems, of_systems, strict=False)
                 for state, count in zip(states, times.astype(int), strict=True)
                 for _ in range(count)
             ]

@@ -1,9 +1,14 @@
 """Which of two values of a figure is better: the only place that decides it."""
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 T = TypeVar("T")
+Value = TypeVar("Value", float, "NDArray[np.float64]")
 
 
 class Objective(NamedTuple):
@@ -24,6 +29,6 @@ class Objective(NamedTuple):
         """Returns the item with the best value, of equal ones the first; None if there is none."""
         return max(items, key=lambda item: self.rank(value(item)), default=None)
 
-    def rank(self, value: float) -> float:
-        """Returns a number that is greater for better values: a key for sorting."""
+    def rank(self, value: Value) -> Value:
+        """Returns a number that is greater for better values: a key for sorting. The same for an array."""
         return value if self.greater_is_better else -value

@@ -1,16 +1,12 @@
 """What a search leaves: search.csv, search.md, and the best trial as an experiment."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from autotune.config.compose import compose
-from autotune.config.load import load_config, to_dict
 from autotune.errors import shell_words
 from autotune.metrics.objective import Objective
+from autotune.pipeline.experiment import experiment_file
 from autotune.pipeline.study import Row
 from autotune.run.status import CONFIG
 from autotune.runtime.files import atomic_write, make_folder
@@ -74,37 +70,15 @@ def _table(rows: Sequence[Row], metric: str) -> Table:
 
 
 def _experiment(folder: Path, best: Row, metric: str) -> str:
-    """Returns the experiment file: everything in which the trial differs from its task's defaults, whoever's options these
-    were, and the name of its folder, where its last checkpoint is."""
+    """Returns the experiment file of a trial, with its folder, where its last checkpoint is."""
     run = folder / "trials" / best.run
-    values = to_dict(load_config(run / CONFIG))
-    task = values["task"]["name"]
-    (defaults,) = compose([f"task={task}"])
-    changes = _changes(to_dict(defaults), values)
-    changes.get("trainer", {}).pop("pause_at_end", None)  # absent where the run was finished meanwhile
-    changes |= {"name": best.run, "runs": str(run.parent.absolute())}
-    head = (
-        "# @package _global_\n"
-        f"# Trial {best.number} of a search, {metric} {best.value or 0.0:.4f} on validation:\n"
-        f"#   autotune --config-dir {shell_words(folder / 'config')} experiment={EXPERIMENT}\n"
+    return experiment_file(
+        run / CONFIG,
+        f"Trial {best.number} of a search, {metric} {best.value or 0.0:.4f} on validation:",
+        f"  autotune --config-dir {shell_words(folder / 'config')} experiment={EXPERIMENT}",
+        name=best.run,
+        runs=str(run.parent.absolute()),
     )
-    body: str = yaml.safe_dump(
-        {"defaults": [{"override /task": task}, "_self_"], **changes}, sort_keys=False, allow_unicode=True
-    )
-    return head + body
-
-
-def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the values of `new` that differ, section by section."""
-    changes: dict[str, Any] = {}
-    for key, value in new.items():
-        before = old.get(key)
-        if value == before:
-            continue
-        changes[key] = (
-            _changes(before, value) if isinstance(value, Mapping) and isinstance(before, Mapping) else value
-        )
-    return changes
 
 
 def _write(path: Path, text: str) -> None:

@@ -79,6 +79,9 @@ def _settings(configs: Sequence[RunConfig]) -> SlurmConfig:
     first = sections[0]
     if first is None:
         raise ConfigError("no cluster is chosen", where="cluster", found="none", fix="cluster=slurm")
+    if any(config.trainer.pause_at is not None for config in configs):
+        raise ConfigError("a paused run ends as an interrupted one does, and its job would start it again and again",
+                          where="trainer.pause_at", fix="trainer.pause_at=null")  # fmt: skip
     if any(section != first for section in sections):
         raise ConfigError(
             "the runs of a sweep are one array job, with the same resources",

@@ -1,7 +1,7 @@
 """`autotune suspects`: writes the rows whose gold value is probably wrong, the most suspicious first. It removes nothing."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -90,9 +90,7 @@ def _write(config: RunConfig, output: Output, run: FinishedRun | None) -> int:
     else:
         assert run is not None, "refused above"
         found, total = _entities(run, rows), sum(len(rows[split]) for split in _predicted(run, rows))
-    ranked = [{"rank": rank, **suspect} for rank, suspect in enumerate(found, 1)]
-    with scratch() as folder:
-        output.write_rows(_guarded(ranked) if output.form in (Form.csv, Form.tsv) else ranked, Path(folder))
+    ranked = write_suspects(found, output)
     logger.info("%d suspects in %d rows: %s", len(ranked), total, output.path)
     for suspect in islice(ranked, 3):
         logger.info("  %s row %d (id %s): %r, perhaps %r", suspect["split"], suspect["row"], suspect["id"],
@@ -137,19 +135,52 @@ def _labels(
     )
     own = probabilities[suspects, labels[suspects]]
     for number in suspects[np.argsort(own, kind="stable")].tolist():
-        suggested = int(probabilities[number].argmax())
         split, position = places[number]
-        yield {
-            "split": split,
-            "row": position,
-            "id": ids[number],
-            "gold": gold[number],
-            "suggested": names[suggested],
-            "probability": round(float(probabilities[number, suggested]), 4),
-            "gold_probability": round(float(probabilities[number, labels[number]]), 4),
-            "label": "",
-            "text": texts[number],
-        }
+        yield label_suspect(
+            split, position, ids[number], names, int(labels[number]), probabilities[number], texts[number]
+        )
+
+
+def label_suspect(
+    split: str,
+    position: int,
+    name: str,
+    labels: Sequence[str],
+    gold: int,
+    probabilities: NDArray[np.float64],
+    text: Any,
+) -> Suspect:
+    """Returns the line of a row whose label is probably wrong; with its right label filled in, `dataset.label_fixes` reads it.
+
+    Args:
+        split: split of the row.
+        position: of the row in the split.
+        name: id of the row.
+        labels: names of the classes.
+        gold: number of the row's class.
+        probabilities: of each class: (classes,).
+        text: of the row.
+    """
+    suggested = int(probabilities.argmax())
+    return {
+        "split": split,
+        "row": position,
+        "id": name,
+        "gold": labels[gold],
+        "suggested": labels[suggested],
+        "probability": round(float(probabilities[suggested]), 4),
+        "gold_probability": round(float(probabilities[gold]), 4),
+        "label": "",
+        "text": text,
+    }
+
+
+def write_suspects(suspects: Iterable[Suspect], output: Output) -> list[Suspect]:
+    """Writes suspects with their ranks, the first one first; returns them."""
+    ranked = [{"rank": rank, **suspect} for rank, suspect in enumerate(suspects, 1)]
+    with scratch() as folder:
+        output.write_rows(_guarded(ranked) if output.form in (Form.csv, Form.tsv) else ranked, Path(folder))
+    return ranked
 
 
 def _entities(run: FinishedRun, rows: Mapping[str, Dataset]) -> Iterator[Suspect]:

@@ -17,7 +17,7 @@ from autotune.config.schema import RunConfig
 from autotune.config.trainer import TrainerConfig
 from autotune.data.cache_use import entries_in_use
 from autotune.data.splits import scored_splits
-from autotune.errors import Interrupted, shell_words
+from autotune.errors import Paused, shell_words
 from autotune.evaluation.evaluator import Evaluator
 from autotune.evaluation.robustness import ROBUSTNESS
 from autotune.models.adapters import cast_frozen_to_bf16, merge_adapters
@@ -49,8 +49,8 @@ from autotune.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
-PAUSED = "trainer.pause_at_end"
-"""Reason of a run that was trained to its end and has not scored test yet."""
+PAUSED = "paused"
+"""Instead of a split in the name of the predictions that a paused run is judged by."""
 
 
 @entries_in_use()
@@ -161,13 +161,17 @@ def fine_tune(
 
     Returns:
         How training ended, the model as it was saved, and the evaluator of its final scores.
+
+    Raises:
+        Paused: `trainer.pause_at` is reached, and what judges the run is predicted.
     """
     fit, evaluator = _set_up(config, prepared, folder)
     fitted = fit.run()
     signals.raise_if_stopped()
-    if config.trainer.pause_at_end:
-        raise Interrupted(PAUSED, fitted.steps)
     evaluator = replace(evaluator, precision=device.inference_precision(prepared.precision))
+    if config.trainer.pause_at is not None:
+        _predict_paused(config, prepared, evaluator, fit.trainer, folder)
+        raise Paused(config.trainer.pause_at, fitted.steps)
     return fitted, _save(config, prepared, fit.trainer, evaluator, folder, ranks), evaluator
 
 
@@ -260,15 +264,40 @@ def predict_and_score_splits(
     prepared: Prepared, evaluator: Evaluator, model: nn.Module, folder: RunFolder
 ) -> dict[str, Scores]:
     """Predicts and scores validation and test (train where there is neither); the last split is the result."""
-    rows = prepared.rows.splits
+    return {
+        split: _predict_and_score(prepared, evaluator, model, folder, split, split)
+        for split in scored_splits(prepared.rows.splits)
+    }
+
+
+def _predict_paused(
+    config: RunConfig, prepared: Prepared, evaluator: Evaluator, trainer: Trainer, folder: RunFolder
+) -> None:
+    """Predicts the rows that judge a run before it is finished: its fold, which `dataset.fold` makes the test split, else
+    validation."""
+    split = "validation" if config.dataset.fold is None else "test"
+    if split not in prepared.rows.splits:
+        logger.info("nothing judges this run while it is paused: it has neither validation nor a fold")
+        return
+    with trainer.whole_model() as model:
+        scores = _predict_and_score(prepared, evaluator, model, folder, split, PAUSED)
+    logger.info(
+        "%s of the rows that judge the run: %.4f (%s)", scores.main, scores.best, folder.predictions(PAUSED)
+    )
+
+
+def _predict_and_score(
+    prepared: Prepared, evaluator: Evaluator, model: nn.Module, folder: RunFolder, split: str, name: str
+) -> Scores:
+    """Writes the predictions of a split under a name and returns their scores."""
+    metric = prepared.task.metric()
     rank, world_size = evaluator.accelerator.process_index, evaluator.accelerator.num_processes
-    scores = {}
-    for split in scored_splits(rows):
-        metric = prepared.task.metric()
-        predictions = evaluator.predict_and_score(metric, model, prepared.features[split], rows[split])
-        folder.write_predictions(split, predictions, rank=rank, ranks=world_size)
-        # `scores` gathers from all ranks, so after it every rank has written its predictions.
-        scores[split] = evaluator.scores(metric)
-        if world_size > 1 and rank == 0:
-            folder.join_predictions(split, world_size)
+    predictions = evaluator.predict_and_score(
+        metric, model, prepared.features[split], prepared.rows.splits[split]
+    )
+    folder.write_predictions(name, predictions, rank=rank, ranks=world_size)
+    # `scores` gathers from all ranks, so after it every rank has written its predictions.
+    scores = evaluator.scores(metric)
+    if world_size > 1 and rank == 0:
+        folder.join_predictions(name, world_size)
     return scores

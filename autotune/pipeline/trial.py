@@ -13,10 +13,9 @@ from autotune.config.enums import Keep
 from autotune.config.schema import RunConfig
 from autotune.errors import Interrupted
 from autotune.metrics.objective import Objective
-from autotune.pipeline.train import PAUSED
 from autotune.run.data_record import read_training
 from autotune.run.follow import Follower
-from autotune.run.status import LOCK, State, read_status
+from autotune.run.status import LOCK, State, paused_at, read_status, state_of
 from autotune.runtime import child_process, signals
 from autotune.runtime.locks import wait_for_lock
 
@@ -156,10 +155,7 @@ def _wait_until_free(folder: Path) -> None:
 
 def _is_complete(folder: Path) -> bool:
     """Whether a run was trained to its end."""
-    state = read_status(folder)
-    return state.get("state") == State.finished or (
-        state.get("state") == State.interrupted and PAUSED in str(state.get("reason"))
-    )
+    return state_of(folder) is State.finished or paused_at(folder) == 1
 
 
 def _reason(folder: Path, output: Path, code: int) -> str:

@@ -2,7 +2,7 @@
 
 config.yaml   resolved configuration             model/        what `autotune predict` and transformers load
 status.json   state, reason, command             adapter/      with LoRA: the adapter alone
-history.jsonl one line per step or evaluation    predictions_<split>.jsonl; last/ the last weights, for the Hub
+history.jsonl one line per step or evaluation    predictions_<split>.jsonl (paused: of the rows that judge it); last/ for the Hub
 metrics.json  scores and how they are computed   data.json     fingerprint, source, labels
 environment.json  packages, device, commit       slurm/        batch script, output and id of a Slurm job
 log.txt       log messages (rank-1.log … of other ranks)  checkpoints/, best.safetensors, .lock   while it is in progress

@@ -24,6 +24,9 @@ CONFIG, LOCK, STATUS = "config.yaml", ".lock", "status.json"
 FRESH_FILES = {LOCK, CONFIG, f".{CONFIG}.part", f".{STATUS}.part"}
 """Files in the folder of a run that was killed before it wrote status.json."""
 
+PAUSE = re.compile(r"\(trainer\.pause_at=([0-9.e-]+)\)")
+"""Pattern in the reason of a run that is paused."""
+
 command_words: ContextVar[Sequence[str] | None] = ContextVar("command_words", default=None)
 """Command-line words after `autotune` that start one run of a sweep; None: those of this process."""
 
@@ -93,6 +96,13 @@ def state_of(path: Path) -> State | None:
     """Returns the state of a folder's run; None if the folder has no status.json."""
     state = read_status(path).get("state")
     return None if state is None else State(state)
+
+
+def paused_at(path: Path) -> float | None:
+    """Returns the value of `trainer.pause_at` at which a run waits; None for a run in any other state."""
+    status = read_status(path)
+    match = PAUSE.search(str(status.get("reason")))
+    return float(match[1]) if match and status.get("state") == State.interrupted else None
 
 
 def _repair(path: Path) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from autotune.config.columns import Column
+from autotune.config.enums import BaselineMethod
 from autotune.config.rules.trainer import min_delta
 from autotune.config.schema import DatasetConfig, RunConfig, TaskConfig
 from autotune.errors import AutotuneError, ConfigError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from autotune.metrics.base import OfflineMetric
+    from autotune.tasks.cheap import CheapModel
 
 Row = Mapping[str, Any]
 Feature = Mapping[str, Any]
@@ -114,6 +116,8 @@ class Baseline:
     """What should be known about it, such as the number of rows that it was trained on."""
     is_bound: bool = False
     """Whether it uses the gold values: then it is not a rival of the model but an upper bound."""
+    method: BaselineMethod | None = None
+    """What `model.baseline` calls it, if a run can train it."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +183,8 @@ class Task(ABC):
     """Whether its greater values are the better ones, as transformers calls it."""
     pipeline: ClassVar[str | None] = None
     """The `transformers.pipeline` that gives the same predictions as the saved model; None if there is none."""
+    cheap: "ClassVar[Mapping[BaselineMethod, type[CheapModel]]]" = {}
+    """Models without a neural network: what `model.baseline` may be, and baselines beside other models."""
     problem_type: ClassVar[str] = "single_label_classification"
     """How that pipeline reads the outputs of a sequence head; also `multi_label_classification`, `regression`."""
 
@@ -329,15 +335,24 @@ class Task(ABC):
         return row[target], prediction["prediction"]
 
     @classmethod
-    @abstractmethod
+    def trivial_baselines(
+        cls, train: "Dataset", rows: "Dataset", validation: "Dataset | None"
+    ) -> Iterable[Baseline]:
+        """Returns methods that learn next to nothing, the most trivial first, and upper bounds; see `baselines`."""
+        return ()
+
+    @classmethod
     def baselines(cls, train: "Dataset", rows: "Dataset", validation: "Dataset | None") -> Iterable[Baseline]:
-        """Returns methods that need no neural network, the most trivial first.
+        """Returns methods that need no neural network, the most trivial first: those of `trivial_baselines` and `cheap`.
 
         Args:
             train: rows to learn from.
             rows: rows to predict, with gold values.
             validation: rows that may choose settings; None if there are none besides the rows to predict.
         """
+        yield from cls.trivial_baselines(train, rows, validation)
+        for method, model in cls.cheap.items():
+            yield from model.as_baseline(method, train, rows, validation)
 
     def in_pipeline(self, row: Row) -> str | dict[str, str] | None:
         """Returns the input of `pipeline` for a row; None if the pipeline cannot read the row as the task does.

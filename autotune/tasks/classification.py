@@ -9,11 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from autotune.baselines import tfidf
-from autotune.baselines.sample import note, sample
-from autotune.baselines.vectors import texts_of
 from autotune.config.columns import Column, Kind
-from autotune.config.enums import Calibrate, Overflow
+from autotune.config.enums import BaselineMethod, Calibrate, Overflow
 from autotune.config.schema import DatasetConfig, RunConfig
 from autotune.config.section import OptionalPositive
 from autotune.data.cache import iter_column, iter_rows
@@ -36,9 +33,9 @@ from autotune.tasks.base import (
     Prediction,
     Row,
     Task,
-    chunks,
     rows_beyond_window,
 )
+from autotune.tasks.cheap import TfidfClasses
 from autotune.tasks.losses import LossConfig, class_weights, guessing_loss, loss_rules, loss_sum
 from autotune.tasks.overlap import windows_of_texts
 from autotune.tasks.text_windows import WindowReader
@@ -95,6 +92,7 @@ class TextClassification(Task):
     Facts: ClassVar[type[Record]] = Facts
     columns = (*INPUTS, Column("label", Kind.label, target=True))
     heads = dict.fromkeys(Family, Head.sequence)
+    cheap = {BaselineMethod.tfidf: TfidfClasses}
     pipeline = "text-classification"
     examples = Examples(
         models="model=bertimbau_base",
@@ -299,19 +297,12 @@ class TextClassification(Task):
         return gold, self.ids[prediction["prediction"]]
 
     @classmethod
-    def baselines(cls, train: "Dataset", rows: "Dataset", validation: "Dataset | None") -> Iterable[Baseline]:
-        """Returns the most frequent class of train, and TF-IDF of words and characters with logistic regression."""
+    def trivial_baselines(
+        cls, train: "Dataset", rows: "Dataset", validation: "Dataset | None"
+    ) -> Iterable[Baseline]:
+        """Returns the most frequent class of train."""
         majority = Counter(iter_column(train, "label")).most_common(1)[0][0]
         yield Baseline("majority class", ({"prediction": majority} for _ in range(len(rows))))
-        part = sample(train, "text", rows=tfidf.ROWS, units=tfidf.CHARACTERS)
-        labels = list(iter_column(part, "label"))
-        if len(set(labels)) < 2:
-            return  # The part may miss a rare class, and one class cannot be learned.
-        model = tfidf.TfidfClassifier().fit(list(texts_of(part)), labels)
-        predictions = (
-            {"prediction": label} for texts in chunks(texts_of(rows)) for label in model.predict(texts)
-        )
-        yield Baseline("TF-IDF + logistic regression", predictions, note(part, train))
 
 
 def missing_validation(config: Any, splits: Iterable[str]) -> Iterator[AutotuneError]:

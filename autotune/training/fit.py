@@ -114,14 +114,15 @@ class Fit:
         return self.trainer.state
 
     def run(self) -> FitResult:
-        """Trains to the end or until early stopping, and leaves the model with the weights that `trainer.keep` asks for.
+        """Trains to the end, to `trainer.pause_at` or until early stopping, and leaves the model with the weights that
+        `trainer.keep` asks for.
 
         Resumes from the newest checkpoint of the run folder, if it has one.
 
         Raises:
             TrainingError: see `Trainer.steps`; or a guard stops the run.
             Interrupted: a signal has come, or the time is over; a checkpoint was written before.
-            ConfigError: the checkpoint was trained on other data.
+            ConfigError: the checkpoint was trained on other data, or is past `trainer.pause_at`.
         """
         trainer = self.trainer
         self._restore()
@@ -176,7 +177,7 @@ class Fit:
         yield f"epoch {step.epoch:.2f}"
 
     def _steps(self) -> Iterator[StepResult]:
-        """Yields steps until training is over or ends early."""
+        """Yields steps until training is over, pauses or ends early."""
         if self._out_of_patience():
             return
         for step in self.trainer.steps(self._stop_reason):
@@ -205,9 +206,10 @@ class Fit:
         trainer, state = self.trainer, self.state
         chosen = self.keeps_best and state.best is not None
         kept_step = state.best_step if chosen else state.step
-        with trainer.whole_model() as model:
-            if trainer.accelerator.is_main_process:
-                self.listener.on_end(model, state.step, kept_step)
+        if self.config.pause_at is None:
+            with trainer.whole_model() as model:
+                if trainer.accelerator.is_main_process:
+                    self.listener.on_end(model, state.step, kept_step)
         if kept_step != state.step:
             if trainer.sharded or trainer.accelerator.is_main_process:
                 load_trainable_state(trainer.bare_model, read_tensors(self.folder.best))
@@ -392,4 +394,7 @@ class Fit:
         best = checkpoint.path / BEST
         self.folder.rollback(record["history_bytes"], best if best.exists() else None)
         self._saved = step
+        if step > trainer.last_step:
+            raise ConfigError("the run is past this share of its steps", where="trainer.pause_at",
+                              found=f"step {step} of {trainer.total_steps}", fix="trainer.pause_at=null")  # fmt: skip
         logger.info("resuming after step %d of %d", step, trainer.total_steps)

@@ -87,3 +87,14 @@ def interval(text: str, steps_per_epoch: int) -> int:
     """Returns the steps between evaluations: `1ep` and `0.5ep` are epochs, `200st` are steps."""
     number, unit = float(text[:-2]), text[-2:]
     return max(1, round(number * steps_per_epoch if unit == "ep" else number))
+
+
+def pause_step(share: float | None, total_steps: int) -> int:
+    """Returns the last step before a pause.
+
+    Args:
+        share: of the steps; None: no pause.
+        total_steps: of the whole run.
+    """
+    # Rounded up but for the error of the product: 0.1 of 30 is 3, not 4.
+    return total_steps if share is None else max(1, math.ceil(share * total_steps - 1e-9))

@@ -32,7 +32,7 @@ from autotune.training.gradients import (
     normalize_and_clip_gradients,
 )
 from autotune.training.loader import BatchLoader
-from autotune.training.optimizer import current_rate, optimizer, schedule
+from autotune.training.optimizer import current_rate, optimizer, pause_step, schedule
 from autotune.training.sharding import ShardedModel, filler_micro_batches, out_of_memory_error
 from autotune.training.state import StepResult, TrainerState
 
@@ -119,6 +119,7 @@ class Trainer:
         )
         self.plan = batch_plan(task, features, config, seed, budget)
         self.total_steps = total_steps(config, self.plan.steps_per_epoch, streaming=sections is not None)
+        self.last_step = pause_step(config.pause_at, self.total_steps)
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         if self.sharded is None:
             broadcast_parameters(self.parameters)
@@ -152,7 +153,7 @@ class Trainer:
                 self.sharded.release()
 
     def steps(self, stop_reason: Callable[[], str | None] = lambda: None) -> Iterator[StepResult]:
-        """Trains; yields after every optimizer step.
+        """Trains up to `last_step`; yields after every optimizer step.
 
         Args:
             stop_reason: asked before every micro-batch, on every rank; a text ends training on all ranks. The step
@@ -162,7 +163,7 @@ class Trainer:
             Interrupted: a rank had a reason to stop.
             TrainingError: memory is not enough for a single feature or for the optimizer.
         """
-        for step in range(self.state.step, self.total_steps):
+        for step in range(self.state.step, self.last_step):
             began = time.perf_counter()
             self.model.train()
             index = self._plan_index(step)

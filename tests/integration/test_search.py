@@ -58,7 +58,8 @@ def test_a_study_that_is_killed_again_and_again_loses_and_repeats_no_trial(folde
     assert [row["state"] for row in rows] == ["complete"] * 3
     for row in rows:
         assert steps_of(study / "trials" / row["run"]) == list(range(1, int(row["steps"]) + 1))
-        assert not list((study / "trials" / row["run"]).glob("predictions_*"))  # test is not even predicted
+        predicted = {path.name for path in (study / "trials" / row["run"]).glob("predictions_*")}
+        assert predicted == {"predictions_paused.jsonl"}  # of validation: test is not even predicted
     assert {path.name for path in (study / "trials").glob("sent*")} == {row["run"] for row in rows}
 
     # The best one is finished without another step, and scored on test for the first time.

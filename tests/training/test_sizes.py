@@ -136,7 +136,7 @@ def test_a_run_of_few_rows_is_scored_with_its_last_weights(folder, whole):
 
 def test_paused_at_its_end_and_resumed_it_keeps_the_same_weights(folder, whole):
     words = ("model.epochs=1", "dataset.test_fraction=0.2")
-    train(folder, "paused", *words, "trainer.pause_at_end=true")
+    train(folder, "paused", *words, "trainer.pause_at=1")
     _, metrics = train(folder, "paused", *words)
     uninterrupted = json.loads((folder / "runs/last/metrics.json").read_text())
     for each in (metrics, uninterrupted):

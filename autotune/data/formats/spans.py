@@ -49,6 +49,15 @@ def is_export(row: RawRow, text: str | None = None) -> bool:
     return has_marker or _entity_list(row) is not None
 
 
+def has_entities(row: RawRow) -> bool:
+    """Returns whether a row, as a tool writes it, is a text with at least one entity by character offsets."""
+    if not isinstance(row.get("data"), Mapping):
+        return is_export(row) and bool(_entity_list(row))
+    annotations = row.get("annotations", row.get("completions")) or []
+    values = [result.get("value") or {} for item in annotations for result in item.get("result") or []]
+    return any("start" in value and any(value.get(name) for name in LABEL_KEYS) for value in values)
+
+
 def with_spans(
     raw: Iterable[RawRow],
     config: DatasetConfig,

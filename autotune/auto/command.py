@@ -1,0 +1,159 @@
+"""`autotune auto`: understands the data, plans, races, decides, and leaves a folder with the best model and the evidence."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from autotune.auto import show
+from autotune.auto.board import FULL, Board, folds_key
+from autotune.auto.cheap import trivial_trials
+from autotune.auto.decisions import Decision
+from autotune.auto.ending import CALIBRATE, TEMPERATURE, Ending
+from autotune.auto.judging import Judging, open_judging
+from autotune.auto.ledger import Budget, CountingLedger, Ledger, ReplayLedger
+from autotune.auto.plan import Plan, folder_name, read_plan
+from autotune.auto.race import NO_TIME, Race, Usable
+from autotune.auto.record import FOLDS, SearchFolder, read_decisions, read_entries
+from autotune.auto.report import write_report
+from autotune.auto.schemas import RESULT, SETTINGS, Result
+from autotune.auto.space import candidates
+from autotune.auto.trials import Trials
+from autotune.auto.understand import DataOptions, Understanding, understand
+from autotune.config.auto import AutoConfig
+from autotune.config.overrides import key_of
+from autotune.run.status import State
+from autotune.runtime import signals
+from autotune.runtime.records import read_record
+
+logger = logging.getLogger(__name__)
+
+AFTER_RACE = ("winner", "refit", "temperature")
+"""Decisions that follow from the race."""
+
+
+def search(config: AutoConfig, words: Sequence[str], plugins: Sequence[str], *, dry_run: bool) -> int:
+    """Searches the best model for data; returns the exit code.
+
+    Args:
+        config: settings.
+        words: the user's overrides of every run.
+        plugins: files that register tasks.
+        dry_run: whether only to say what was understood and what would be tried.
+
+    Raises:
+        ConfigError: the data are ambiguous; the error has the override to paste.
+        Interrupted: a signal has arrived; the same command continues.
+    """
+    clock = Ledger(0.0, 0.0, None)
+    understanding = understand(config.data, words, DataOptions(config.test_fraction, config.folds))
+    judging = open_judging(understanding.words, understanding.folds)
+    path = Path(config.runs).expanduser() / folder_name(config, understanding.words, judging.fingerprint)
+    if (path / SETTINGS).is_file():
+        return resume(path, plugins)
+    plan, decisions = _plan(config, understanding, judging)
+    show.log_decisions(decisions)
+    show.log_plan(plan.trials, config.seconds)
+    if dry_run:
+        logger.info("nothing was trained (--dry-run); the folder would be %s", path)
+        return 0
+    with SearchFolder(path) as folder:
+        folder.write_status(State.running)
+        folder.write_decisions(decisions)
+        folder.write_json(FOLDS, judging.fold_record())
+        folder.write_settings(plan.as_dict())  # last: with this file, all that comes before the race is there
+        return _race(folder, plan, judging, plugins, _budget(plan, clock.elapsed()))
+
+
+def resume(path: Path, plugins: Sequence[str]) -> int:
+    """Continues a search in its folder; of a finished one it shows the result.
+
+    Raises:
+        ConfigError: the folder holds no search, or the data have changed since.
+    """
+    plan = read_plan(path)
+    with SearchFolder(path) as folder:
+        if folder.finished:
+            result = (
+                read_record(path / RESULT, Result, fix="start again with another name=", needed=True) or {}
+            )
+            reason = next(decision.because for decision in read_decisions(path) if decision.id == "winner")
+            show.log_result(path, result, reason)
+            return 0
+        folder.write_status(State.running)
+        used = max((entry.seconds or 0.0 for entry in read_entries(path)), default=0.0)
+        judging = open_judging(plan.words, plan.folds)
+        return _race(folder, plan, judging, plugins, _budget(plan, used))
+
+
+def replay(source: Path, config_words: Sequence[str], plugins: Sequence[str]) -> int:
+    """Makes the decisions of a search again, without a clock: what it left out for want of time is left out again.
+
+    Args:
+        source: folder of a finished search.
+        config_words: name= and runs= of the new folder.
+        plugins: files that register tasks.
+    """
+    plan = read_plan(source)
+    values = dict(word.split("=", 1) for word in config_words)
+    runs = values.get("runs", str(source.parent))
+    name = values.get("name", f"{source.name}-replay")
+    plan = replace(plan, config=replace(plan.config, name=name, runs=runs), replayed=str(source.absolute()))
+    path = Path(runs).expanduser() / name
+    if (path / SETTINGS).is_file():
+        return resume(path, plugins)
+    judging = open_judging(plan.words, plan.folds)
+    with SearchFolder(path) as folder:
+        folder.write_status(State.running)
+        folder.write_decisions(read_decisions(source))
+        folder.write_json(FOLDS, judging.fold_record())
+        folder.write_settings(plan.as_dict())
+        return _race(folder, plan, judging, plugins, _budget(plan, 0.0))
+
+
+def _plan(
+    config: AutoConfig, understanding: Understanding, judging: Judging
+) -> tuple[Plan, tuple[Decision, ...]]:
+    trials, decisions = candidates(understanding, config)
+    calibrate = config.calibrate and understanding.folds is None and hasattr(judging.config.task, "calibrate")
+    if calibrate and not {CALIBRATE, TEMPERATURE} & set(map(key_of, understanding.words)):
+        # Where validation judges, a run fits its temperature there itself.
+        word = f"{CALIBRATE}=temperature"
+        trials = [
+            replace(trial, words=(*trial.words, word)) if trial.kind == FULL else trial for trial in trials
+        ]
+    trials = [*trivial_trials(judging), *trials]
+    plan = Plan(config, understanding.words, understanding.folds, tuple(trials))
+    return plan, (*understanding.decisions, *decisions)
+
+
+def _budget(plan: Plan, spent: float) -> Budget:
+    """Returns what decides for how much there is time: the clock, the number of trials, or an earlier search."""
+    if plan.replayed is not None:
+        entries = read_entries(Path(plan.replayed))
+        refused = [entry for entry in entries if entry.because == NO_TIME]
+        return ReplayLedger([(entry.trial, entry.share, folds_key(entry.folds)) for entry in refused])
+    if plan.config.seconds is None or plan.config.trials is not None:
+        return CountingLedger()
+    return Ledger(plan.config.seconds, plan.config.space.reserve, plan.folds, spent=spent)
+
+
+def _race(folder: SearchFolder, plan: Plan, judging: Judging, plugins: Sequence[str], budget: Budget) -> int:
+    """Runs the race and its end, and shows the result."""
+    board = Board(folder, judging)
+    trainer = Trials(folder.path, judging, plugins, budget.expired)
+    ending = Ending(folder, plan, board, trainer)
+    with signals.handle_signals():
+        for event in Race(plan.trials, board, trainer, budget).run():
+            show.log_event(event, folder.best)
+            if isinstance(event, Usable):
+                ending.make_usable(event.trial)
+            signals.raise_if_stopped()
+        ended = ending.run(budget.elapsed())
+    planned = [decision for decision in read_decisions(folder.path) if decision.id not in AFTER_RACE]
+    folder.write_decisions([*planned, *ended.decisions])
+    folder.write_json(RESULT, ended.result)
+    folder.write_status(State.finished)
+    show.log_result(folder.path, ended.result, ended.decisions[0].because)
+    write_report(folder.path)
+    return 0

@@ -1,0 +1,240 @@
+"""The end of a search: the winner's run, which alone sees test, and what the folder says about it."""
+
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autotune.auto import aftermath, decide
+from autotune.auto.board import CHEAP, FAILED, FULL, Board
+from autotune.auto.decisions import Decision
+from autotune.auto.judging import with_words
+from autotune.auto.plan import Plan
+from autotune.auto.record import BEST, CONFIG, Entry, SearchFolder
+from autotune.auto.space import Trial
+from autotune.auto.trials import Failed, Trials
+from autotune.config.auto import Goal
+from autotune.config.overrides import key_of
+from autotune.errors import TrainingError, shell_words
+from autotune.pipeline.experiment import experiment_file
+from autotune.run.saved import MODEL
+from autotune.run.status import CONFIG as RUN_CONFIG
+from autotune.runtime.files import replace_folder
+from autotune.runtime.records import Record, read_record
+
+logger = logging.getLogger(__name__)
+
+EXPERIMENT, SUSPECTS = "winner", "suspects.csv"
+TEMPERATURE, CALIBRATE = "task.temperature", "task.calibrate"
+NO_TEST = "dataset.leave_out_test=true"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A search that has ended."""
+
+    result: dict[str, Any]
+    """Content of result.json."""
+    decisions: tuple[Decision, ...]
+    """What was decided after the race."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Trains and describes the winner."""
+
+    folder: SearchFolder
+    plan: Plan
+    board: Board
+    trainer: Trials
+
+    def make_usable(self, trial: Trial) -> None:
+        """Trains a model on all rows but those of test, and puts it into best/, unless there is one."""
+        if not self.folder.best.exists():
+            self._publish(self.trainer.finish(self.trainer.words(trial, *self._whole_train(trial), NO_TEST)))
+
+    def run(self, seconds: float | None) -> Ended:
+        """Trains the winner to its end; if that fails, the next one.
+
+        Args:
+            seconds: since the start; None where no clock decides.
+
+        Raises:
+            TrainingError: no trial can be trained to its end.
+            Interrupted: a signal has arrived; the next start resumes.
+        """
+        for winner in decide.ranking(self.board, self.plan.config.goal):
+            trial = next(trial for trial in self.plan.trials if trial.name == winner.trial)
+            calibration = self._calibration(trial)
+            words = self._final_words(trial, calibration)
+            try:
+                run = self.trainer.finish(self.trainer.published_words(words))
+            except Failed as error:
+                logger.warning("%s would win, and is given up: %s", trial.name, error.what)
+                self.board.drop(winner, error.what, FAILED)
+                continue
+            self._publish(run)
+            self._write_experiment(words, run)
+            return self._ended(trial, winner, words, run, calibration, seconds)
+        raise TrainingError("no candidate could be trained to its end", where=str(self.folder.path / "logs"))
+
+    def _whole_train(self, trial: Trial) -> list[str]:
+        """Returns the overrides of a run that learns from all rows that folds have judged; nothing to add with validation."""
+        if self.board.judging.count is None:
+            return []
+        return ["dataset.validation_fraction=0", *(["trainer.keep=last"] if trial.kind == FULL else [])]
+
+    def _calibration(self, trial: Trial) -> dict[str, float] | None:
+        """Returns temperature and calibration errors; None where the run fits its own on validation, or none helps."""
+        judging = self.board.judging
+        known = {key_of(word) for word in (*judging.words, *trial.words)}
+        if (
+            not self.plan.config.calibrate
+            or {TEMPERATURE, CALIBRATE} & known
+            or not hasattr(judging.config.task, "temperature")
+        ):
+            return None
+        if trial.kind == FULL and judging.count is None:
+            return None
+        return decide.temperature_of(decide.classified(self.board, trial.name))
+
+    def _final_words(self, trial: Trial, calibration: Mapping[str, float] | None) -> list[str]:
+        """Returns the overrides of the winner's run; with those of `Trials.own_words`, the only one that scores test."""
+        judging, words = self.board.judging, list[str]()
+        if judging.count is not None:
+            words = self._whole_train(trial) if self.plan.config.refit else judging.fold_words(1)
+        if calibration is not None:
+            words.append(f"{TEMPERATURE}={calibration['temperature']:g}")
+        return with_words(judging.words, *trial.words, *words)
+
+    def _publish(self, run: Path) -> None:
+        """Puts a copy of a run's model into best/, whole or not at all."""
+        partial = self.folder.path / f".{BEST}.part"
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(run / MODEL, partial)
+        replace_folder(partial, self.folder.best)
+
+    def _write_experiment(self, words: Sequence[str], run: Path) -> None:
+        comment = f"The winner of {self.folder.path.name}: {self._again}"
+        text = experiment_file(run / RUN_CONFIG, comment)
+        self.folder.write_yaml(f"{CONFIG}/experiment/{EXPERIMENT}.yaml", text)
+
+    @property
+    def _again(self) -> str:
+        return f"autotune --config-dir {shell_words(self.folder.path / CONFIG)} experiment={EXPERIMENT}"
+
+    def _ended(
+        self,
+        trial: Trial,
+        winner: Entry,
+        words: Sequence[str],
+        run: Path,
+        calibration: Mapping[str, float] | None,
+        seconds: float | None,
+    ) -> Ended:
+        board, config, judging = self.board, self.plan.config, self.board.judging
+        metrics = read_record(run / "metrics.json", Record, fix="train it again", needed=True) or {}
+        calibration = calibration or _fitted_on_validation(metrics)
+        rows = decide.classified(board, trial.name)
+        cheap = next((entry for entry in decide.ranking(board, Goal.best) if entry.kind == CHEAP), None)
+        suspects = aftermath.suspects(
+            board,
+            trial.name,
+            cheap.trial if cheap is not None else None,
+            config.suspects,
+            self.folder.path / SUSPECTS,
+        )
+        best = self.folder.best
+        result = {
+            "data": config.data,
+            "task": judging.config.task.name,
+            "metric": board.objective.metric,
+            "greater_is_better": board.objective.greater_is_better,
+            "winner": {
+                "trial": trial.name, "kind": trial.kind, "run": str(run.relative_to(self.folder.path)), "overrides": list(words),
+            },
+            "test": self._test(metrics, run),
+            "chosen": decide.choice(board, winner, self.plan.trials),
+            "beside": decide.beside(board, winner),
+            "seeds": decide.spread_of_seeds(board, self.plan.trials),
+            "calibration": calibration,
+            "coverage": aftermath.coverage(rows, (calibration or {}).get("temperature")) if rows is not None else None,
+            "more_labels": aftermath.more_labels(board),
+            "suspects": suspects,
+            "seconds_to_predict_1000": {},
+            "time": {"asked": config.seconds, "used": seconds},
+            "commands": {
+                "again": self._again,
+                "use": f"autotune predict {shell_words(best)} FILE",
+                "push": f"autotune push {shell_words(run)}",
+            },
+        }  # fmt: skip
+        return Ended(result, tuple(self._decisions(trial, winner, calibration)))
+
+    def _test(self, metrics: Mapping[str, Any], run: Path) -> dict[str, Any] | None:
+        """Returns the score on the test rows; None without any: a fold is not test."""
+        if "test" not in metrics or (self.board.judging.count is not None and not self.plan.config.refit):
+            return None
+        metric = self.board.objective.metric
+        lines = sum(1 for _ in (run / "predictions_test.jsonl").open("rb"))
+        return {
+            "rows": lines,
+            "score": metrics["test"][metric],
+            "interval": metrics["interval"]["test"][metric],
+        }
+
+    def _decisions(
+        self, trial: Trial, winner: Entry, calibration: Mapping[str, float] | None
+    ) -> list[Decision]:
+        """Returns what was decided after the race: winner, refit, temperature."""
+        board, config = self.board, self.plan.config
+        others = tuple(entry.trial for entry in board.finished() if entry is not winner)
+        decisions = [
+            Decision("winner", trial.name, self.reason(winner), "measured on the same rows", others[:5],
+                     "goal=best" if config.goal is Goal.small else "goal=small"),
+        ]  # fmt: skip
+        if board.judging.count is not None:
+            decisions.append(
+                Decision("refit", config.refit, "trained once more on all rows that the folds have judged" if config.refit
+                         else "the model of the first fold is the result", "Varma & Simon 2006", (),
+                         f"auto.refit={str(not config.refit).lower()}"),
+            )  # fmt: skip
+        if calibration is not None:
+            decisions.append(
+                Decision("temperature", calibration["temperature"],
+                         f"calibration error {calibration['ece_after']:.4f}, was {calibration['ece_before']:.4f}",
+                         "Guo et al. 2017", (), "auto.calibrate=false"),
+            )  # fmt: skip
+        return decisions
+
+    def reason(self, winner: Entry) -> str:
+        """Returns why the winner has won, in a sentence."""
+        rival = decide.rival(self.board, winner)
+        if rival is None:
+            return "the best mean score of all candidates"
+        other, gain = rival
+        low, high = gain.interval
+        difference = f"{gain.value:+.4f} [{low:+.4f}, {high:+.4f}]"
+        if winner.kind == CHEAP and gain.value < 0:
+            text = "no fine-tuned model is better beyond chance (goal=small); the best of them is "
+            return f"{text}{other.trial}: {difference} for the winner"
+        if winner.kind == CHEAP:
+            return f"no fine-tuned model is better; the best of them is {other.trial}: {difference} for the winner"
+        if low > 0:
+            return f"better than {other.trial} beyond chance: {difference}"
+        return f"the best mean score; better than {other.trial} by chance at most: {difference}"
+
+
+def _fitted_on_validation(metrics: Mapping[str, Any]) -> dict[str, float] | None:
+    """Returns the temperature that a run has fitted on validation, and the calibration errors there."""
+    calibration = metrics.get("calibration") or {}
+    figures = calibration.get("splits", {}).get("validation", {})
+    if calibration.get("temperature") is None or "before" not in figures:
+        return None
+    return {
+        "temperature": calibration["temperature"],
+        "ece_before": figures["before"]["ece"],
+        "ece_after": figures["ece"],
+    }

@@ -1,0 +1,65 @@
+"""`autotune auto`."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from autotune.cli.command import COMMON, Command
+from autotune.cli.environment import set_hub_mode
+from autotune.cli.flags import take_switch
+from autotune.config.overrides import key_of
+from autotune.errors import ConfigError
+from autotune.runtime import child_process
+from autotune.runtime.imports import uncollected
+
+RESUME, REPLAY = "resume", "replay"
+PLACE = {"name", "runs"}
+"""Keys that may be set beside replay=FOLDER."""
+
+
+def run(words: list[str], plugins: Sequence[str]) -> int:
+    """Searches the best model for data, or continues or repeats an earlier search."""
+    dry_run = take_switch(words, "--dry-run")
+    keys = [key_of(word) for word in words if "=" in word]
+    earlier = next((word for word in words if key_of(word) in (RESUME, REPLAY) and "=" in word), None)
+    if earlier is not None:
+        rest = [word for word in words if word != earlier]
+        if (
+            dry_run
+            or len(keys) < len(words)
+            or not {*map(key_of, rest)} <= (PLACE if REPLAY in keys else set())
+        ):
+            raise ConfigError(
+                "an earlier search continues as it was planned",
+                where="autotune auto",
+                found=" ".join(words),
+                fix="autotune auto resume=FOLDER, or autotune auto replay=FOLDER [name=NAME] [runs=FOLDER]",
+            )
+    else:
+        from autotune.config.auto_words import read_auto
+
+        config, overrides = read_auto(words)
+    set_hub_mode()
+    can_fork = "torch" not in sys.modules
+    with uncollected():
+        from autotune.auto import command
+        from autotune.pipeline.train import train  # noqa: F401 - forked trials share its imports
+
+    if can_fork:
+        child_process.prepare()
+    if earlier is None:
+        return command.search(config, overrides, plugins, dry_run=dry_run)
+    folder = Path(earlier.partition("=")[2]).expanduser()
+    return command.resume(folder, plugins) if RESUME in keys else command.replay(folder, rest, plugins)
+
+
+COMMAND = Command(
+    "auto",
+    "DATA [time=1h] [key=value …] | resume=FOLDER | replay=FOLDER",
+    "find the best model for a file, and prove it",
+    run,
+    "reviews.csv time=10m",
+    COMMON | {"--dry-run": ""},
+    takes_files=True,
+    logs_to_stdout=True,
+)
