@@ -179,7 +179,7 @@ def open_judging(words: Sequence[str], count: int | None) -> Judging:
     return Judging(
         tuple(words),
         config,
-        scoring_task(task_class, config, facts),
+        task_class(config.task, None, facts),
         train,
         None if count else rows.splits["validation"],
         folds_of(train, count, config.dataset, task_class.columns) if count else None,

@@ -6,6 +6,8 @@ import shutil
 import time
 from collections.abc import Sequence
 
+from datasets import Dataset
+
 from autotune.checks.show import log_report
 from autotune.config.enums import BaselineMethod, ClassWeights, Keep
 from autotune.config.load import to_dict
@@ -21,8 +23,8 @@ from autotune.run.folder import RunFolder
 from autotune.runtime import launcher, signals
 from autotune.runtime.files import replace_folder
 from autotune.runtime.memory import peak_memory_gb
-from autotune.tasks.base import Scores
-from autotune.tasks.cheap import Settings
+from autotune.tasks.base import Scores, Task
+from autotune.tasks.cheap import CheapModel, Settings
 from autotune.training.tracking import Tracking
 
 logger = logging.getLogger(__name__)
@@ -72,18 +74,15 @@ def _prepare(config: RunConfig, folder: RunFolder) -> PreparedRows:
 def _fit(config: RunConfig, prepared: PreparedRows) -> tuple[CheapPredictor, Trained]:
     """Learns from all rows of train; validation may choose settings unless it is itself the result."""
     rows, task = prepared.rows.splits, prepared.task
-    method = BaselineMethod(str(config.model.baseline))
-    balanced = getattr(config.task, "class_weights", ClassWeights.none) is ClassWeights.balanced
-    settings = Settings(config.model.C, balanced, task.labels())
     validation = rows.get("validation") if "test" in rows else None
     began = time.perf_counter()
-    model = task.cheap[method].fit(rows["train"], validation, settings)
+    model = fit_model(config, task, rows["train"], validation)
     seconds = time.perf_counter() - began
     # Its outputs are in the unit of the data, as those of a network once it is saved.
     task.facts |= {"folded": True} if "folded" in task.Facts.model_fields else {}
     memory = peak_memory_gb()
     logger.info("model=%s learned from %d rows; the process has taken %.1f GB of memory at most",
-                method, len(rows["train"]), memory)  # fmt: skip
+                config.model.baseline, len(rows["train"]), memory)  # fmt: skip
     figures = {
         "steps": 0,
         "seconds": seconds,
@@ -93,6 +92,20 @@ def _fit(config: RunConfig, prepared: PreparedRows) -> tuple[CheapPredictor, Tra
         "memory_gb": round(memory, 3),
     }
     return CheapPredictor(task, model), Trained(seconds, Keep.last, {"training": figures})
+
+
+def fit_model(config: RunConfig, task: Task, train: Dataset, validation: Dataset | None) -> CheapModel:
+    """Returns the model of a configuration, which has learned from rows.
+
+    Args:
+        config: names the method.
+        task: knows the labels.
+        train: rows with gold values.
+        validation: rows that may choose settings.
+    """
+    balanced = getattr(config.task, "class_weights", ClassWeights.none) is ClassWeights.balanced
+    settings = Settings(config.model.C, balanced, task.labels())
+    return task.cheap[BaselineMethod(str(config.model.baseline))].fit(train, validation, settings)
 
 
 def _save(config: RunConfig, predictor: CheapPredictor, folder: RunFolder) -> None:
