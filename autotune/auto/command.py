@@ -11,7 +11,7 @@ from autotune.auto.cheap import trivial_trials
 from autotune.auto.decisions import Decision
 from autotune.auto.ending import CALIBRATE, TEMPERATURE, Ending
 from autotune.auto.judging import Judging, open_judging
-from autotune.auto.ledger import Budget, CountingLedger, Ledger, ReplayLedger
+from autotune.auto.ledger import Budget, ReplayLedger, budget_of
 from autotune.auto.plan import Plan, folder_name, read_plan
 from autotune.auto.race import NO_TIME, Race, Usable
 from autotune.auto.record import FOLDS, SearchFolder, read_decisions, read_entries
@@ -45,13 +45,14 @@ def search(config: AutoConfig, words: Sequence[str], plugins: Sequence[str], *, 
         ConfigError: the data are ambiguous; the error has the override to paste.
         Interrupted: a signal has arrived; the same command continues.
     """
-    clock = Ledger(0.0, 0.0, None)
+    clock = budget_of(config, None)
     understanding = understand(config.data, words, DataOptions(config.test_fraction, config.folds))
     judging = open_judging(understanding.words, understanding.folds)
     path = Path(config.runs).expanduser() / folder_name(config, understanding.words, judging.fingerprint)
     if (path / SETTINGS).is_file():
         return resume(path, plugins)
-    plan, decisions = _plan(config, understanding, judging)
+    budget = budget_of(config, understanding.folds, spent=clock.elapsed() or 0.0)
+    plan, decisions = _plan(config, understanding, judging, budget)
     show.log_decisions(decisions)
     show.log_plan(plan.trials, config.seconds)
     if dry_run:
@@ -62,7 +63,7 @@ def search(config: AutoConfig, words: Sequence[str], plugins: Sequence[str], *, 
         folder.write_decisions(decisions)
         folder.write_json(FOLDS, judging.fold_record())
         folder.write_settings(plan.as_dict())  # last: with this file, all that comes before the race is there
-        return _race(folder, plan, judging, plugins, _budget(plan, clock.elapsed()))
+        return _race(folder, plan, judging, plugins, budget)
 
 
 def resume(path: Path, plugins: Sequence[str]) -> int:
@@ -112,9 +113,9 @@ def replay(source: Path, config_words: Sequence[str], plugins: Sequence[str]) ->
 
 
 def _plan(
-    config: AutoConfig, understanding: Understanding, judging: Judging
+    config: AutoConfig, understanding: Understanding, judging: Judging, budget: Budget
 ) -> tuple[Plan, tuple[Decision, ...]]:
-    trials, decisions = candidates(understanding, config)
+    trials, decisions = candidates(understanding, config, budget)
     calibrate = config.calibrate and understanding.folds is None and hasattr(judging.config.task, "calibrate")
     if calibrate and not {CALIBRATE, TEMPERATURE} & set(map(key_of, understanding.words)):
         # Where validation judges, a run fits its temperature there itself.
@@ -133,9 +134,7 @@ def _budget(plan: Plan, spent: float) -> Budget:
         entries = read_entries(Path(plan.replayed))
         refused = [entry for entry in entries if entry.because == NO_TIME]
         return ReplayLedger([(entry.trial, entry.share, folds_key(entry.folds)) for entry in refused])
-    if plan.config.seconds is None or plan.config.trials is not None:
-        return CountingLedger()
-    return Ledger(plan.config.seconds, plan.config.space.reserve, plan.folds, spent=spent)
+    return budget_of(plan.config, plan.folds, spent=spent)
 
 
 def _race(folder: SearchFolder, plan: Plan, judging: Judging, plugins: Sequence[str], budget: Budget) -> int:

@@ -1,6 +1,6 @@
 """Which trial wins, what its score is worth, and what else its predictions out of fold say."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from statistics import stdev
@@ -26,6 +26,7 @@ from autotune.metrics.calibration import (
     reliability,
     tempered,
 )
+from autotune.tasks.base import Prediction
 
 
 @dataclass(frozen=True)
@@ -196,3 +197,14 @@ def temperature_of(rows: Classified | None) -> dict[str, float] | None:
     temperature = float(f"{temperature:.4g}")  # people read and type it
     before, after = rows.error_of_confidence(), rows.error_of_confidence(temperature)
     return {"temperature": temperature, "ece_before": before, "ece_after": after} if after < before else None
+
+
+def tempered_predictions(board: Board, trial: str, temperature: float) -> Iterator[Prediction]:
+    """Yields the predictions of a trial out of fold, with gold values, as its model makes them at a temperature."""
+    rows, judging, lines = classified(board, trial), board.judging, board.predictions(trial)
+    if rows is None:
+        return
+    for position, shares in zip(rows.positions, tempered(rows.probabilities, temperature), strict=True):
+        gold = judging.gold_rows[position][judging.target]
+        probabilities = dict(zip(rows.labels, map(float, shares), strict=True))
+        yield {**lines[position], judging.target: gold, "probabilities": probabilities}

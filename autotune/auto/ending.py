@@ -18,7 +18,10 @@ from autotune.auto.trials import Failed, Trials
 from autotune.config.auto import Goal
 from autotune.config.overrides import key_of
 from autotune.errors import TrainingError, shell_words
+from autotune.models.record import RECORD
+from autotune.pipeline.abstention import add_risk_coverage
 from autotune.pipeline.experiment import experiment_file
+from autotune.run.folder import RunFolder
 from autotune.run.saved import MODEL
 from autotune.run.status import CONFIG as RUN_CONFIG
 from autotune.runtime.files import replace_folder
@@ -75,8 +78,9 @@ class Ending:
                 logger.warning("%s would win, and is given up: %s", trial.name, error.what)
                 self.board.drop(winner, error.what, FAILED)
                 continue
+            self._add_curve(trial, run, calibration)
             self._publish(run)
-            self._write_experiment(words, run)
+            self._write_experiment(run)
             return self._ended(trial, winner, words, run, calibration, seconds)
         raise TrainingError("no candidate could be trained to its end", where=str(self.folder.path / "logs"))
 
@@ -116,7 +120,18 @@ class Ending:
         shutil.copytree(run / MODEL, partial)
         replace_folder(partial, self.folder.best)
 
-    def _write_experiment(self, words: Sequence[str], run: Path) -> None:
+    def _add_curve(self, trial: Trial, run: Path, calibration: Mapping[str, float] | None) -> None:
+        """Saves with the model how sure it must be for how few errors, from its predictions out of fold: a run that learns
+        from all rows has no validation that would say so."""
+        judging = self.board.judging
+        if judging.count is None:
+            return
+        predictions = decide.tempered_predictions(self.board, trial.name, (calibration or {}).get("temperature", 1.0))
+        with RunFolder.open_finished(run) as folder:
+            if add_risk_coverage(judging.task, folder.model, predictions):
+                folder.seal(f"{MODEL}/{RECORD}")
+
+    def _write_experiment(self, run: Path) -> None:
         comment = f"The winner of {self.folder.path.name}: {self._again}"
         text = experiment_file(run / RUN_CONFIG, comment)
         self.folder.write_yaml(f"{CONFIG}/experiment/{EXPERIMENT}.yaml", text)
