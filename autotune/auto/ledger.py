@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from autotune.auto.space import Trial
+from autotune.auto.trial import Trial
+from autotune.config.auto import AutoConfig
 from autotune.config.overrides import key_of
 
 Folds = Sequence[int] | None
@@ -156,6 +157,19 @@ class ReplayLedger(CountingLedger):
     def fits(self, trial: Trial, share: float, folds: Folds) -> bool:
         """Returns whether the earlier search had time for it."""
         return (trial.name, share, None if folds is None else tuple(folds)) not in self._refused
+
+
+def budget_of(config: AutoConfig, folds: int | None, *, spent: float = 0.0) -> Budget:
+    """Returns the budget that the settings ask for; its clock starts now.
+
+    Args:
+        config: settings of a search.
+        folds: number of folds that choose; None: one validation split does.
+        spent: seconds that earlier processes of the same search have taken.
+    """
+    if config.seconds is None or config.trials is not None:
+        return CountingLedger()
+    return Ledger(config.seconds, config.space.reserve, folds, spent=spent)
 
 
 def _model(trial: Trial) -> str:

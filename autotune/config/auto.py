@@ -119,8 +119,8 @@ class AutoConfig(Strict):
     """Base models to try, instead of those of the language: names of configs/model, Hub ids or folders."""
     candidates: list[Candidate] = field(default_factory=lambda: list(Candidate))
     """Kinds of models to try."""
-    folds: Annotated[int | None, Field(ge=2)] = None
-    """Folds that choose. null: five where rows are few, else one validation split."""
+    folds: Positive | None = None
+    """Folds that choose. 1: one validation split; null: five folds where rows are few, else one split."""
     test_fraction: Annotated[float | None, Field(ge=0, lt=1)] = None
     """Share of the rows kept for the final test, where the data have no test split. null: by their number."""
     refit: bool = True

@@ -110,10 +110,10 @@ def _parsed(own: Mapping[str, str]) -> tuple[dict[str, Any], list[AutotuneError]
     known = [*(name for name in _hints(AutoConfig) if name not in ("data", "space")), *_space_keys()]
     for key, text in own.items():
         if key not in known:
-            near = nearest(key, known)
-            errors.append(ConfigError(f"there is no key {SECTION}{key}", where=f"{SECTION}{key}",
-                                      found=f"keys of {SECTION[:-1]}: {listing(known, 40)}",
-                                      fix=shell_words(f"{SECTION}{near}={text}") if near else None))  # fmt: skip
+            name, near = f"{SECTION}{key}", nearest(key, known)
+            section, fix = SECTION[:-1], shell_words(f"{SECTION}{near}={text}") if near else None
+            errors.append(ConfigError(f"there is no key {name}", where=name,
+                                      found=f"keys of {section}: {listing(known, 40)}", fix=fix))  # fmt: skip
             continue
         try:
             value = text if key in ("time", "name", "runs") and text != "null" else parse_yaml(text)
@@ -121,11 +121,11 @@ def _parsed(own: Mapping[str, str]) -> tuple[dict[str, Any], list[AutotuneError]
             errors.append(ConfigError(str(error), where=f"{SECTION}{key}", found=text,
                                       fix=f"{SECTION}{key}=null"))  # fmt: skip
             continue
-        section = values
+        inner = values
         *path, last = key.split(".")
-        for name in path:
-            section = section[name]
-        section[last] = [value] if _takes_list(key) and isinstance(value, str) else value
+        for step in path:
+            inner = inner[step]
+        inner[last] = [value] if _takes_list(key) and isinstance(value, str) else value
     return values, errors
 
 

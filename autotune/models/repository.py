@@ -104,7 +104,7 @@ def refuse_absent_weights(name: str, path: str, revision: str | None, *, allow_p
     Raises:
         ModelError: there are no weights, or only pickled ones without `allow_pickle`.
     """
-    files = _file_names(path, revision)
+    files = file_names(path, revision)
     if files is None or any(file.endswith(".safetensors") for file in files):
         return
     pickled = [file for file in files if re.fullmatch(r"pytorch_model.*\.bin", file)]
@@ -128,7 +128,7 @@ def pickled_weights_error(name: str) -> ModelError:
     )
 
 
-def _file_names(path: str, revision: str | None) -> list[str] | None:
+def file_names(path: str, revision: str | None) -> list[str] | None:
     """Returns the names of the files of a folder or a Hub repository; None if the Hub cannot be reached."""
     if Path(path).is_dir():
         return [file.name for file in Path(path).iterdir()]

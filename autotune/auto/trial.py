@@ -1,0 +1,84 @@
+"""A trial of a search, the base model it fine-tunes, and what is known of the data for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autotune.auto.schedule import Schedule
+from autotune.auto.understand import Understanding
+from autotune.config.auto import AutoConfig
+from autotune.config.keys import tasks_with
+from autotune.config.overrides import key_of
+from autotune.config.schema import RunConfig
+
+CHEAP, FULL = "cheap", "full"
+"""Kinds of trials: without and with a neural network."""
+SUMMARIES, OTHER = "summarization", "other"
+"""The task whose models write; the key of languages without a list of their own."""
+BALANCED = "task.class_weights=balanced"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A candidate: an ordinary run that may be paused."""
+
+    name: str
+    """Short and unique: tfidf C=10, bertimbau_base 5e-5 seed 43."""
+    kind: str
+    """cheap or full."""
+    words: tuple[str, ...]
+    """Overrides beside those that all trials have; they shape the result."""
+    rungs: tuple[float, ...]
+    """Shares of its own schedule after which it is compared; (1.0,) of a cheap model."""
+    estimate: float | None
+    """Seconds of the whole trial, over all folds; None where no clock is used, or nothing was measured."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """A base model with the overrides that make it fit, and what its trials cost."""
+
+    name: str
+    words: tuple[str, ...]
+    config: RunConfig
+    schedule: Schedule
+    named: frozenset[str]
+    """Keys that all runs have a value of."""
+    estimate: float | None = None
+    """Seconds of a trial, over all folds."""
+
+
+def balances(facts: Understanding, config: AutoConfig) -> bool:
+    """Returns whether balanced class weights are worth a trial."""
+    counts = [count for count in facts.counts.values() if count]
+    possible = "task.class_weights" not in named_keys(facts) and task_of(facts) in tasks_with(
+        "task.class_weights"
+    )
+    return possible and len(counts) > 1 and max(counts) / min(counts) > config.space.class_weights_from
+
+
+def task_of(facts: Understanding) -> str:
+    """Returns the name of the task."""
+    return next(word.partition("=")[2] for word in facts.words if key_of(word) == "task")
+
+
+def named_keys(facts: Understanding) -> set[str]:
+    """Returns the keys that all runs have a value of: nothing else is tried for them."""
+    return {key_of(word) for word in facts.words}
+
+
+def laid_over(words: Sequence[str], *others: str) -> list[str]:
+    """Returns overrides with others laid over them: of two with the same key, the later one alone is kept."""
+    latest: dict[str, str] = {}
+    for word in (*words, *others):
+        key = word if word.startswith("-") else key_of(word)
+        latest.pop(key, None)
+        latest[key] = word
+    return list(latest.values())
+
+
+def short_number(value: float) -> str:
+    """Returns a number with two digits as people write learning rates: 5e-5, not 5e-05 or 0.00005."""
+    if not 0 < value < 0.01:
+        return f"{value:.2g}"
+    digits, exponent = f"{value:.1e}".split("e")
+    return f"{float(digits):g}e{int(exponent)}"
