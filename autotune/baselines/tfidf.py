@@ -108,13 +108,18 @@ class TfidfRidge(_Tfidf):
         """Returns the numbers of each text: (texts, targets)."""
         return self._outputs(texts)
 
+    @property
+    def targets(self) -> int:
+        """How many numbers of a text it predicts."""
+        return len(self._intercept)
+
     def save(self, folder: Path) -> None:
         """Writes model.safetensors and vocabulary.json into an existing folder.
 
         Raises:
             DiskError: a file cannot be written.
         """
-        self._write(folder, targets=len(self._intercept))
+        self._write(folder, targets=self.targets)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -227,6 +232,11 @@ class TfidfLabels(_Tfidf):
     def log_odds(self, texts: Sequence[Text]) -> "Numbers":
         """Returns the log-odds of each of `labels` for each text: (texts, labels)."""
         return self._outputs(texts)
+
+    def divide(self, temperature: float) -> None:
+        """Divides the log-odds by a number."""
+        self._coefficients /= np.float32(temperature)
+        self._intercept /= temperature
 
     def predict_proba(self, texts: Sequence[Text]) -> "Numbers":
         """Returns the probability of each of `labels` for each text: (texts, labels)."""
