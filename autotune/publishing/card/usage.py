@@ -43,7 +43,11 @@ def usage_code(
     download = ""
     if not Path(model).is_absolute():
         download = "from huggingface_hub import snapshot_download"
-        name = f"snapshot_download({name})" if revision is None else f'snapshot_download({name}, revision="{revision}")'
+        name = (
+            f"snapshot_download({name})"
+            if revision is None
+            else f'snapshot_download({name}, revision="{revision}")'
+        )
     code: str = _template(method).render(
         values, folder=name, download=download, problem=problem, is_pair=is_pair
     )
