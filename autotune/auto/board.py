@@ -6,7 +6,7 @@ from dataclasses import replace
 from autotune.auto.judging import Judging, Predictions
 from autotune.auto.ledger import Folds
 from autotune.auto.record import Entry, SearchFolder, read_entries
-from autotune.auto.space import Trial
+from autotune.auto.trial import Trial
 from autotune.evaluation.bootstrap import intervals
 from autotune.evaluation.paired import Difference, differences
 from autotune.metrics.accumulator import MetricState
@@ -15,7 +15,8 @@ from autotune.tasks.base import Prediction
 
 SEED = 42
 """Seed of every resampling: the same predictions give the same decisions."""
-TRIVIAL, CHEAP, FULL = "trivial", "cheap", "full"
+TRIVIAL = "trivial"
+"""Kind of a trial beside `trial.CHEAP` and `trial.FULL`: a method that learns next to nothing."""
 LEADS, CONTINUES, FINISHED, DROPPED, FAILED = "leads", "continues", "finished", "dropped", "failed"
 
 

@@ -6,7 +6,7 @@ from datasets import Dataset
 
 from autotune.auto.board import TRIVIAL
 from autotune.auto.judging import Judging, with_words
-from autotune.auto.space import Trial
+from autotune.auto.trial import Trial
 from autotune.config.compose import compose
 from autotune.data.cache import iter_column
 from autotune.evaluation.predictor import CheapPredictor
@@ -44,6 +44,8 @@ def _predictions(judging: Judging, trial: Trial, train: Dataset, rows: Dataset) 
     """Yields what a model predicts that knows the labels of its own rows only."""
     (config,) = compose(with_words(judging.words, *trial.words))
     task_class = type(judging.task)
-    task = task_class(config.task, None, task_class.fit_labels(judging.config.task, config.dataset, {"train": train}))
+    task = task_class(
+        config.task, None, task_class.fit_labels(judging.config.task, config.dataset, {"train": train})
+    )
     model = fit_model(config, task, train, None)
     yield from CheapPredictor(task, model).stream(rows)

@@ -1,12 +1,13 @@
 """`autotune auto`: understands the data, plans, races, decides, and leaves a folder with the best model and the evidence."""
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from autotune.auto import show
-from autotune.auto.board import FULL, Board, folds_key
+from autotune.auto.board import Board, folds_key
 from autotune.auto.cheap import trivial_trials
 from autotune.auto.decisions import Decision
 from autotune.auto.ending import CALIBRATE, TEMPERATURE, Ending
@@ -18,6 +19,7 @@ from autotune.auto.record import FOLDS, SearchFolder, read_decisions, read_entri
 from autotune.auto.report import write_report
 from autotune.auto.schemas import RESULT, SETTINGS, Result
 from autotune.auto.space import candidates
+from autotune.auto.trial import FULL
 from autotune.auto.trials import Trials
 from autotune.auto.understand import DataOptions, Understanding, understand
 from autotune.config.auto import AutoConfig
@@ -143,10 +145,11 @@ def _race(folder: SearchFolder, plan: Plan, judging: Judging, plugins: Sequence[
     trainer = Trials(folder.path, judging, plugins, budget.expired)
     ending = Ending(folder, plan, board, trainer)
     with signals.handle_signals():
-        for event in Race(plan.trials, board, trainer, budget).run():
-            show.log_event(event, folder.best)
+        cheap_seconds = plan.config.space.cheap * (plan.config.seconds or math.inf)
+        for event in Race(plan.trials, board, trainer, budget, cheap_seconds).run():
             if isinstance(event, Usable):
                 ending.make_usable(event.trial)
+            show.log_event(event, folder.best)
             signals.raise_if_stopped()
         ended = ending.run(budget.elapsed())
     planned = [decision for decision in read_decisions(folder.path) if decision.id not in AFTER_RACE]

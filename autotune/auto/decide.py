@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.auto.board import CHEAP, FULL, SEED, TRIVIAL, Board
+from autotune.auto.board import SEED, TRIVIAL, Board
 from autotune.auto.record import Entry
-from autotune.auto.space import Trial
+from autotune.auto.trial import CHEAP, FULL, Trial
 from autotune.config.auto import Goal
 from autotune.config.columns import Kind
 from autotune.config.overrides import key_of
@@ -100,7 +100,9 @@ def _candidates(board: Board, trials: Sequence[Trial]) -> tuple[list[tuple[str, 
     if not full:
         return columns, None
     rungs = sorted({share for trial in full for share in shares[trial.name]})
-    latest = [[columns.index((trial.name, _latest(shares[trial.name], rung))) for trial in full] for rung in rungs]
+    latest = [
+        [columns.index((trial.name, _latest(shares[trial.name], rung))) for trial in full] for rung in rungs
+    ]
     halve = halving(latest)
     cheap = np.array(
         [columns.index((trial.name, 1.0)) for trial in trials if trial.kind == CHEAP], dtype=np.int64

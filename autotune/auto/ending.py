@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from autotune.auto import aftermath, decide
-from autotune.auto.board import CHEAP, FAILED, FULL, Board
+from autotune.auto.board import FAILED, Board
 from autotune.auto.decisions import Decision
 from autotune.auto.judging import with_words
 from autotune.auto.plan import Plan
 from autotune.auto.record import BEST, CONFIG, Entry, SearchFolder
-from autotune.auto.space import Trial
+from autotune.auto.trial import CHEAP, FULL, Trial
 from autotune.auto.trials import Failed, Trials
 from autotune.config.auto import Goal
 from autotune.config.overrides import key_of
@@ -55,8 +55,12 @@ class Ending:
 
     def make_usable(self, trial: Trial) -> None:
         """Trains a model on all rows but those of test, and puts it into best/, unless there is one."""
-        if not self.folder.best.exists():
+        if self.folder.best.exists():
+            return
+        try:
             self._publish(self.trainer.finish(self.trainer.words(trial, *self._whole_train(trial), NO_TEST)))
+        except Failed as error:
+            logger.warning("no model is usable yet: %s", error)
 
     def run(self, seconds: float | None) -> Ended:
         """Trains the winner to its end; if that fails, the next one.
@@ -126,7 +130,9 @@ class Ending:
         judging = self.board.judging
         if judging.count is None:
             return
-        predictions = decide.tempered_predictions(self.board, trial.name, (calibration or {}).get("temperature", 1.0))
+        predictions = decide.tempered_predictions(
+            self.board, trial.name, (calibration or {}).get("temperature", 1.0)
+        )
         with RunFolder.open_finished(run) as folder:
             if add_risk_coverage(judging.task, folder.model, predictions):
                 folder.seal(f"{MODEL}/{RECORD}")
@@ -233,8 +239,10 @@ class Ending:
         low, high = gain.interval
         difference = f"{gain.value:+.4f} [{low:+.4f}, {high:+.4f}]"
         if winner.kind == CHEAP and gain.value < 0:
-            text = "no fine-tuned model is better beyond chance (goal=small); the best of them is "
-            return f"{text}{other.trial}: {difference} for the winner"
+            return (
+                "no fine-tuned model is better beyond chance (goal=small); the best of them is "
+                f"{other.trial}: {difference} for the winner"
+            )
         if winner.kind == CHEAP:
             return f"no fine-tuned model is better; the best of them is {other.trial}: {difference} for the winner"
         if low > 0:

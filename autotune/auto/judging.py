@@ -10,6 +10,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from autotune import registry
+from autotune.auto.space import ALL_FOLDS, ENOUGH
 from autotune.config.compose import compose
 from autotune.config.overrides import key_of
 from autotune.config.schema import RunConfig
@@ -21,11 +22,6 @@ from autotune.evaluation.selection import by_group
 from autotune.metrics.accumulator import MetricState
 from autotune.pipeline.check import cache_folder
 from autotune.tasks.base import Prediction, Task
-
-ENOUGH = 200
-"""Rows on which a rung compares trials, at least: on fewer, chance decides."""
-ALL_FOLDS = 1000
-"""With fewer rows of train than this, every rung has all folds: a fold takes seconds to minutes."""
 
 Predictions = Mapping[int, Prediction]
 """Prediction of each row, by its position among the judged rows."""

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from autotune import __version__
 from autotune.auto.record import read_settings
 from autotune.auto.schemas import SETTINGS
-from autotune.auto.space import Trial
+from autotune.auto.trial import Trial
 from autotune.config.auto import AutoConfig
 from autotune.config.load import plain
 from autotune.errors import ConfigError

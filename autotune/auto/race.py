@@ -3,20 +3,20 @@
 Nothing is trained twice: a trial pauses where it is compared, and continues from there.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from autotune.auto.board import CHEAP, DROPPED, FAILED, FULL, SEED, TRIVIAL, Board
+from autotune.auto.board import DROPPED, FAILED, SEED, TRIVIAL, Board
 from autotune.auto.ledger import Budget, Folds
 from autotune.auto.record import Entry
-from autotune.auto.space import Trial
+from autotune.auto.space import FINALISTS, Trial
+from autotune.auto.trial import CHEAP, FULL
 from autotune.auto.trials import Failed, OutOfTime
 from autotune.evaluation.selection import survivors
 from autotune.tasks.base import Prediction
 
-FINALISTS = 2
-"""Trials that are trained on all folds where the rungs compare on some of them."""
 NO_TIME = "no time is left for it"
 SAME_PREDICTION = "it predicts the same for all rows"
 WORSE = "better ones remain, and its chance of being the best is below 10 %"
@@ -41,7 +41,7 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Usable:
-    """All cheap models are scored, so the best of them can be used while the race continues."""
+    """A model that needs no comparison first: the first cheap one is trained and put into best/ before the race begins."""
 
     trial: Trial
 
@@ -74,14 +74,16 @@ class Race:
     """What was measured, also by an earlier process."""
     trainer: Trainer
     budget: Budget
+    cheap_seconds: float = math.inf
+    """Seconds after the start until which another cheap model is begun."""
 
     def run(self) -> Iterator[Event]:
         """Yields what happens, until each trial is trained to its end or dropped."""
         everything, compared = self.board.judging.all_folds, self.board.judging.rung_folds
+        for trial in self._of(CHEAP)[:1]:
+            yield Usable(trial)
         for trial in self._of(TRIVIAL, CHEAP):
             yield from self._measure(trial, 1.0, everything)
-        if (leader := self.board.leader()) is not None:
-            yield Usable(next(trial for trial in self.trials if trial.name == leader.trial))
         alive = self._of(FULL)
         for share in sorted({share for trial in alive for share in trial.rungs}):
             for trial in alive:
@@ -108,7 +110,7 @@ class Race:
             return
         try:
             if board.saved(trial, share, folds) is None:
-                if not budget.fits(trial, share, folds):
+                if not budget.fits(trial, share, folds) or self._too_late(trial):
                     raise OutOfTime(NO_TIME)
                 with budget.spending(trial, share, folds):
                     board.save(trial, share, self.trainer.predictions(trial, share, folds))
@@ -126,6 +128,12 @@ class Race:
             yield self._drop(trial, SAME_PREDICTION)
         else:
             yield Measured(entry, leads=entry is board.leader())
+
+    def _too_late(self, trial: Trial) -> bool:
+        """Returns whether the cheap models have had their share of the time; the first one is always scored."""
+        elapsed = self.budget.elapsed()
+        begun = any(entry.kind == CHEAP for entry in self.board.entries)
+        return trial.kind == CHEAP and begun and elapsed is not None and elapsed > self.cheap_seconds
 
     def _continues(self, trial: Trial) -> bool:
         return self.board.last(trial).fate not in (DROPPED, FAILED)

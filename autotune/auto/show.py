@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from autotune.auto.board import CHEAP
 from autotune.auto.decisions import Decision
 from autotune.auto.race import Dropped, Event, Measured
 from autotune.auto.record import Entry
-from autotune.auto.space import Trial
+from autotune.auto.trial import CHEAP, Trial
 from autotune.errors import shell_words
 from autotune.runtime.language import Pieces
 from autotune.runtime.progress import duration
@@ -18,13 +17,21 @@ logger = logging.getLogger(__name__)
 
 NAME, TRIAL = 15, 38
 """Widths of columns."""
+HEADINGS = {
+    "task": "task:", "text": "text:", "label": "label:", "group": "group:", "left_out": "left out:", "language": "language:",
+    "duplicates": "duplicates:", "test": "test:", "folds": "folds:", "metric": "metric:", "models": "models:",
+    "epochs": "epochs:", "batch_size": "batch size:", "learning_rate": "learning rate:", "class_weights": "class weights:",
+    "length": "length:", "adapter": "adapter:", "seeds": "seeds:", "budget": "budget:", "winner": "winner:", "refit": "refit:",
+    "temperature": "temperature:", "beside": "beside:", "again": "again:", "use": "use:", "push": "push:", "all": "everything:",
+}  # fmt: skip
+"""What lines begin with: decisions, and parts of the result."""
 
 
 def log_decisions(decisions: Sequence[Decision]) -> None:
     """Logs what was decided, why, and what changes it."""
     for decision in decisions:
         value = "-" if decision.value is None else str(decision.value)
-        logger.info(Pieces(decision.id, _blanks(decision.id, NAME), f"{value}: ", decision.because))
+        logger.info(Pieces(*_heading(decision.id), f"{value}: ", decision.because))
         if decision.override is not None:
             logger.info(Pieces(" " * NAME, "to change it", f": {decision.override}"))
 
@@ -48,7 +55,7 @@ def log_event(event: Event, best: Path) -> None:
     if isinstance(event, Measured):
         mark: tuple[str, ...] = ()
         if event.leads:
-            mark = ("  <- ", "the best so far")
+            mark = ("  <- ", "best so far")
         logger.info(Pieces(*_line(event.entry), f"  {score(event.entry)}", *mark))
     elif isinstance(event, Dropped):
         logger.info(Pieces(*_line(event.entry), "  ", str(event.entry.fate), ": ", str(event.entry.because)))
@@ -73,40 +80,46 @@ def log_result(folder: Path, result: dict[str, Any], because: str) -> None:
     """Logs the closing lines."""
     winner, chosen, test = result["winner"], result["chosen"], result["test"]
     logger.info("")
-    logger.info(Pieces("winner", _blanks("winner", NAME), winner["trial"]))
+    logger.info(Pieces(*_heading("winner"), winner["trial"]))
     indent = " " * NAME
     logger.info(Pieces(indent, because))
     metric = result["metric"]
     if test is not None:
         low, high = test["interval"]
-        logger.info(
-            Pieces(
-                indent,
-                f"test, {test['rows']} rows, looked at once: {metric} {test['score']:.4f} [{low:.4f}, {high:.4f}]",
-            )
-        )
+        shown = f"{metric} {test['score']:.4f} [{low:.4f}, {high:.4f}]"
+        logger.info(Pieces(indent, f"test, {test['rows']} rows, scored once: {shown}"))
     low, high = chosen["interval"]
-    logger.info(Pieces(
-        indent, f"chosen on {chosen['rows']} rows among {chosen['candidates']}: {metric} {chosen['score']:.4f}, "
-        f"corrected for the choice {chosen['corrected']:.4f} [{low:.4f}, {high:.4f}]",
-    ))  # fmt: skip
+    naive, fair = f"{metric} {chosen['score']:.4f}", f"{chosen['corrected']:.4f} [{low:.4f}, {high:.4f}]"
+    logger.info(Pieces(indent, f"chosen among {chosen['candidates']} on {chosen['rows']} rows: {naive}; corrected for the choice: "
+                       f"{fair}"))  # fmt: skip
     for other in result["beside"]:
         low, high = other["difference_interval"]
-        logger.info(Pieces(indent, "beside", ": ", other["trial"], f" {other['score']:.4f} ",
-                           f"(difference {other['difference']:.4f} [{low:.4f}, {high:.4f}])"))  # fmt: skip
+        difference = f"{other['difference']:+.4f} [{low:+.4f}, {high:+.4f}]"
+        logger.info(
+            Pieces(
+                *_heading("beside"),
+                other["trial"],
+                f" {other['score']:.4f}; ",
+                f"the winner is better by {difference}",
+            )
+        )
     for line in _details(result):
         logger.info(Pieces(indent, line))
     logger.info("")
     for name, command in result["commands"].items():
-        logger.info(Pieces(name, _blanks(name, NAME), command))
+        logger.info(Pieces(*_heading(name), command))
     logger.info(
         Pieces(
-            "everything",
-            _blanks("everything", NAME),
+            *_heading("all"),
             f"{folder}: ",
-            "the best model in best/, what was decided in decisions.jsonl, report.html",
+            "best/ has the model, decisions.jsonl says why, report.html shows all",
         )
     )
+
+
+def _heading(name: str) -> tuple[str, str]:
+    text = HEADINGS.get(name, f"{name}:")
+    return text, _blanks(text, NAME)
 
 
 def _details(result: dict[str, Any]) -> list[str]:
@@ -128,7 +141,7 @@ def _details(result: dict[str, Any]) -> list[str]:
     if (more := result["more_labels"]) is not None:
         low, high = more["interval"]
         lines.append(
-            f"with {more['factor']} times as many rows expect {more['gain']:+.3f} [{low:+.3f}, {high:+.3f}]"
+            f"with {more['factor']} times as many rows expect {more['gain']:+.3f} ({low:+.3f} to {high:+.3f})"
         )
     if (suspects := result["suspects"]) is not None and suspects["rows"]:
         lines.append(f"{suspects['rows']} labels look wrong: {suspects['file']}")

@@ -6,11 +6,10 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from autotune.auto.board import FULL
 from autotune.auto.cheap import cross_fitted
 from autotune.auto.judging import Judging, with_words
 from autotune.auto.record import LOGS, TRIALS, slug
-from autotune.auto.space import Trial
+from autotune.auto.trial import FULL, Trial
 from autotune.config.compose import compose
 from autotune.config.schema import RunConfig
 from autotune.config.trials import override

@@ -1,0 +1,229 @@
+"""`autotune auto` as a whole: a search is planned, raced, decided, killed and continued, and its winner trained again."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from autotune.auto.schemas import Result
+from autotune.cli.main import main
+from autotune.config.load import load_config
+from autotune.runtime.records import fault_of
+from tests.support.forks import forks
+from tests.support.runs import status
+
+GOOD, BAD = (
+    ["ótimo", "excelente", "adorei", "recomendo", "perfeito"],
+    ["péssimo", "ruim", "horrível", "odiei", "quebrou"],
+)
+FILL = [
+    "o",
+    "produto",
+    "chegou",
+    "hoje",
+    "em",
+    "casa",
+    "pela",
+    "loja",
+    "com",
+    "caixa",
+    "aberta",
+    "depois",
+    "de",
+    "dias",
+    "na",
+    "portaria",
+    "do",
+    "prédio",
+    "azul",
+]
+CHEAP = ("auto.candidates=[cheap]", "auto.space.C=[10]", "trials=1")
+"""A search of seconds: one model without a neural network."""
+
+
+def reviews(rows: int, first: int = 0) -> str:
+    """Reviews with a class of two, one of ten with the wrong one."""
+    lines = ["comentario;sentimento;id"]
+    for number in range(first, first + rows):
+        good = number % 2 == 0
+        words = [FILL[(number * step) % len(FILL)] for step in (1, 3, 5, 7)]
+        words.insert(number % 5, (GOOD if good else BAD)[number // 2 % 5])
+        lines.append(f"{' '.join(words)} {number};{'bom' if good != (number % 10 == 3) else 'ruim'};{number}")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A working folder with reviews: one file, and train and test apart."""
+    folder = tmp_path_factory.mktemp("auto")
+    (folder / "reviews.csv").write_text(reviews(40), encoding="utf-8")
+    (folder / "apart").mkdir()
+    (folder / "apart" / "train.csv").write_text(reviews(40), encoding="utf-8")
+    (folder / "apart" / "test.csv").write_text(reviews(12, 40), encoding="utf-8")
+    return folder
+
+
+def auto(place: Path, *words: str, code: int = 0, **how: object) -> str:
+    """Runs a search in a fork; returns what it prints."""
+    done = forks().start("auto", *words, cwd=place, **how).ended()
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def weights(folder: Path) -> str:
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+
+
+def steps_of(runs: Sequence[Path]) -> int:
+    return sum("loss" in line for run in runs for line in lines(run / "history.jsonl"))
+
+
+@pytest.fixture(scope="module")
+def raced(place) -> Path:
+    """A search with fine-tunings, folds and a test split."""
+    auto(place, "apart", "trials=2", "auto.folds=2", "auto.models=[tiny]", "auto.space.C=[10]", "auto.space.rungs=[0.5,1]",
+         "trainer.epochs=2", "name=raced")  # fmt: skip
+    return place / "runs" / "raced"
+
+
+def test_a_search_leaves_the_best_model_and_the_evidence(raced, place, capsys, monkeypatch):
+    monkeypatch.chdir(place)
+    result = json.loads((raced / "result.json").read_text())
+    assert fault_of(result, Result) is None
+    assert status(raced)["state"] == "finished"
+    board = lines(raced / "leaderboard.jsonl")
+    assert {line["kind"] for line in board} == {"trivial", "cheap", "full"}
+    assert [line["fate"] for line in board].count("leads") == 1
+    complete = {
+        line["trial"]: line["score"] for line in board if line["share"] == 1 and line["kind"] != "trivial"
+    }
+    assert result["winner"]["trial"] == max(complete, key=complete.get)
+    assert {decision["id"] for decision in lines(raced / "decisions.jsonl")} >= {
+        "task",
+        "text",
+        "label",
+        "folds",
+        "winner",
+        "refit",
+    }
+    assert result["test"]["rows"] == 12 and result["chosen"]["rows"] == 40
+    assert (raced / "report.html").stat().st_size > 10_000
+    assert main(["predict", str(raced / "best"), "--text", "péssimo, odiei"]) == 0
+    assert "bom" in capsys.readouterr().out
+    assert weights(raced / "best") == weights(raced / result["winner"]["run"] / "model")
+
+
+def test_only_the_winners_run_has_seen_test_and_nothing_was_trained_twice(raced):
+    winner = raced / json.loads((raced / "result.json").read_text())["winner"]["run"]
+    assert [run.parent for run in raced.glob("trials/*/predictions_test.jsonl")] == [winner]
+    test = {line["id"] for line in lines(winner / "predictions_test.jsonl")}
+    for run in raced.glob("trials/*/predictions_paused.jsonl"):
+        assert not test & {line["id"] for line in lines(run)}, run
+    raced_runs = [run.parent for run in raced.glob("trials/*/predictions_paused.jsonl")]
+    reached = {run: load_config(run / "config.yaml").trainer.pause_at for run in raced_runs}
+    planned = {run: max(line["step"] for line in lines(run / "history.jsonl")) for run in raced_runs}
+    assert len(raced_runs) == 4 and set(reached.values()) <= {0.5, 1.0}
+    assert steps_of(raced_runs) == sum(planned.values())  # each step is there once
+
+
+def test_the_winner_is_trained_again_from_its_experiment(raced, place):
+    done = (
+        forks().start("--config-dir", raced / "config", "experiment=winner", "runs=again", cwd=place).ended()
+    )
+    assert done.returncode == 0, done.stderr
+    (run,) = (place / "again").glob("sentiment-*")
+    assert weights(run / "model") == weights(raced / "best")
+
+
+def test_a_fine_tuned_model_wins_alone_and_is_trained_again_to_the_same_bytes(place):
+    auto(place, "reviews.csv", "trials=1", "auto.folds=2", "auto.models=[tiny]", "auto.candidates=[full]", "auto.space.rungs=[1]",
+         "trainer.epochs=2", "trainer.learning_rate=5e-3", "name=full")  # fmt: skip
+    folder = place / "runs" / "full"
+    result = json.loads((folder / "result.json").read_text())
+    assert result["winner"]["kind"] == "full" and result["test"] is None
+    config = load_config(folder / result["winner"]["run"] / "config.yaml")
+    assert config.dataset.fold is None and config.dataset.validation_fraction == 0  # all rows
+    done = (
+        forks()
+        .start("--config-dir", folder / "config", "experiment=winner", "runs=full-again", cwd=place)
+        .ended()
+    )
+    assert done.returncode == 0, done.stderr
+    (run,) = (place / "full-again").glob("sentiment-*")
+    assert weights(run / "model") == weights(folder / "best")
+
+
+def test_with_one_validation_split_the_winners_run_continues(place):
+    auto(place, "apart", "trials=1", "auto.folds=1", "auto.models=[tiny]", "auto.candidates=[full]", "auto.space.rungs=[0.5,1]",
+         "trainer.epochs=2", "name=split")  # fmt: skip
+    folder = place / "runs" / "split"
+    result = json.loads((folder / "result.json").read_text())
+    assert [run.name for run in folder.glob("trials/sentiment*")] == [Path(result["winner"]["run"]).name]
+    run = folder / result["winner"]["run"]
+    assert load_config(run / "config.yaml").task.calibrate == "temperature"
+    steps = [line["step"] for line in lines(run / "history.jsonl") if "loss" in line]
+    assert steps == sorted(set(steps))
+    assert {
+        line["folds"] for line in map(dict, lines(folder / "leaderboard.jsonl")) if line["kind"] == "full"
+    } == {None}
+
+
+def test_if_every_fine_tuning_fails_a_cheap_model_wins(place):
+    printed = auto(place, "reviews.csv", "trials=1", "auto.folds=2", "auto.models=[tiny]", "auto.space.C=[10]",
+                   "auto.space.rungs=[1]", "trainer.epochs=2", "trainer.learning_rate=1e30", "name=failing")  # fmt: skip
+    assert "failed: " in printed
+    result = json.loads((place / "runs" / "failing" / "result.json").read_text())
+    assert result["winner"]["kind"] == "cheap"
+
+
+@pytest.mark.parametrize(("data", "metric"), [("sample/ner", "f1"), ("sample/summarization", "rougeL")])
+def test_other_tasks(data, metric, place):
+    auto(place, data, *CHEAP, "auto.folds=2", "dataset.limit=20", f"name={metric}")
+    result = json.loads((place / "runs" / metric / "result.json").read_text())
+    assert result["metric"] == metric and result["winner"]["kind"] == "cheap"
+    assert fault_of(result, Result) is None
+
+
+STRIKES = [("os.rename raced/auto.yaml", 0), ("os.rename raced/leaderboard.jsonl", 1), ("os.rename raced/best", 0),
+           ("os.rename raced/result.json", 0), ("os.rename raced/status.json", 1)]  # fmt: skip
+
+
+def test_a_search_that_is_killed_anywhere_continues_and_can_be_replayed(place, tmp_path):
+    words = ["reviews.csv", *CHEAP, "auto.folds=2", "name=raced"]
+    auto(place, *words, "runs=undisturbed")
+    undisturbed = place / "undisturbed" / "raced"
+    for at in STRIKES:
+        auto(place, *words, f"runs={tmp_path}", code=-9, armed={"runs": str(tmp_path), "at": at, "number": 9})
+        assert not (tmp_path / "raced" / "result.json").exists() or at[0].endswith("status.json")
+    auto(place, f"resume={tmp_path / 'raced'}")
+    killed = tmp_path / "raced"
+    assert weights(killed / "best") == weights(undisturbed / "best")
+    for name in ("leaderboard.jsonl", "decisions.jsonl"):
+        assert (killed / name).read_text() == (undisturbed / name).read_text()
+    assert len(list(killed.glob("trials/sentiment*"))) == len(list(undisturbed.glob("trials/sentiment*")))
+    assert not [path for path in killed.rglob("*.part") if ".cache" not in path.parts]
+
+    auto(place, f"replay={killed}", "name=replayed")
+    assert weights(tmp_path / "replayed" / "best") == weights(undisturbed / "best")
+    assert "winner:" in auto(place, f"resume={killed}")  # finished: its result is shown
+
+
+def test_a_dry_run_writes_nothing(place, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(place)
+    assert main(["auto", "reviews.csv", "--dry-run", *CHEAP, f"runs={tmp_path / 'none'}"]) == 0
+    printed = capsys.readouterr().out
+    assert "comentario" in printed and "tfidf" in printed
+    assert not list(tmp_path.rglob("auto.yaml"))
+
+
+def test_a_folder_without_a_search_is_refused(tmp_path, capsys):
+    assert main(["auto", f"resume={tmp_path}"]) == 2
+    assert "autotune auto has not made this folder" in capsys.readouterr().err
+    assert main(["auto", f"replay={tmp_path}", "trainer.epochs=3"]) == 2
+    assert "an earlier search continues as it was planned" in capsys.readouterr().err
