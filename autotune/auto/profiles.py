@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -164,14 +164,6 @@ class Profile:
         )
 
     @cached_property
-    def is_polarity(self) -> bool:
-        """Whether the classes are those of sentiment."""
-        names = {value.casefold().replace(" ", "_") for value in self.counts}
-        return frozenset(self.counts) in SIGNS or len(names & set(words("words")["polarity"])) >= max(
-            2, len(names) - 1
-        )
-
-    @cached_property
     def is_stars(self) -> bool:
         """Whether the classes are one to five stars."""
         return len(self.counts) >= 3 and set(self.counts) <= STARS
@@ -186,6 +178,12 @@ def profiles(rows: Sequence[Mapping[str, Any]]) -> dict[str, Profile]:
     """Returns the profile of each column, in the order of the data."""
     names = list(dict.fromkeys(str(name) for row in rows for name in row))
     return {name: Profile(name, [row.get(name) for row in rows]) for name in names}
+
+
+def are_polarity(labels: Iterable[str]) -> bool:
+    """Returns whether labels are those of sentiment; one of them may have another name."""
+    names = {label.casefold().replace(" ", "_") for label in labels}
+    return frozenset(names) in SIGNS or len(names & set(words("words")["polarity"])) >= max(2, len(names) - 1)
 
 
 def say_the_same(left: Profile, right: Profile) -> bool:

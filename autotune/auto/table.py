@@ -15,6 +15,7 @@ from autotune.auto.sample import Sample
 from autotune.auto.targets import Target, split_cell
 from autotune.config.columns import Kind
 from autotune.config.label_maps import label_map_override
+from autotune.config.labels import label_map
 from autotune.data.formats.annotation_tools import to_canonical_columns
 from autotune.data.formats.answers import is_answered
 from autotune.errors import ConfigError, format_text_override, listing
@@ -40,22 +41,23 @@ def read_table(sample: Sample) -> Reading:
     settings: dict[str, object] = {f"dataset.columns.{role}": text.name for role, text in roles.texts.items()}
     settings |= {f"dataset.columns.{role}": name for role, name in target.columns.items()}
     settings = {key: name for key, name in settings.items() if key != f"dataset.columns.{name}"}
-    mapping: dict[str, str | None] = {}
+    mapping = label_map(sample.config)
     missing = len(rows) - target.profile.filled
-    if target.kind is Kind.label and sample.config.label_map is None:
-        mapping = certain_label_map(target.counts, missing)
+    own_map: dict[str, str | None] = {}
+    if target.kind is Kind.label and not mapping:
+        own_map = mapping = certain_label_map(target.counts, missing)
     counts = merged(target.counts, mapping)
     if target.kind is Kind.label and len(counts) < 2:
         raise _one_class(target, counts, len(rows), sample.where)
     decisions = (
         _task(roles, task),
         *_texts(roles),
-        _label(roles, counts, mapping, missing),
+        _label(roles, counts, own_map, missing),
         *_left_out(table, roles),
     )
     return Reading(
         target.task,
-        {**settings, **target.settings, **({"dataset.label_map": mapping} if mapping else {})},
+        {**settings, **target.settings, **({"dataset.label_map": own_map} if own_map else {})},
         decisions,
         _joined(list(roles.texts.values())),
         _labels(target, mapping, len(rows)),
@@ -123,7 +125,7 @@ def _labels(target: Target, mapping: Mapping[str, str | None], rows: int) -> lis
         elif target.profile.lists is not None:
             labels.append(sorted(set(next(filled, []))))
         else:
-            labels.append(split_cell(value, separator) if separator else [mapping.get(value, value) or value])
+            labels.append(split_cell(value, separator) if separator else [mapping.get(value) or value])
     return labels
 
 

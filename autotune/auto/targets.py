@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import Any
 
 from autotune.auto.names import SYNONYM, is_title, points
-from autotune.auto.profiles import MAX_CLASSES, MAX_CODE, ROWS_PER_CLASS, Profile, say_the_same
+from autotune.auto.profiles import MAX_CLASSES, MAX_CODE, ROWS_PER_CLASS, Profile, are_polarity, say_the_same
 from autotune.config.columns import Kind
 from autotune.data.columns import plain_name
 from autotune.data.several import NO, SEPARATORS, YES
@@ -66,7 +66,7 @@ def rank_targets(columns: Mapping[str, Profile]) -> list[Target]:
     targets = [target for profile in columns.values() for target in _of_column(profile)]
     targets += [*_summaries(columns.values()), *_yes_and_no(columns.values())]
     targets += _only_named(columns.values(), targets)
-    targets.sort(key=lambda target: (-target.score, target.profile.is_number))
+    targets.sort(key=lambda target: (-target.score, target.profile.is_number, target.profile.name))
     kept: list[Target] = []
     for target in targets:
         same = (other for other in kept if other.kind is target.kind is Kind.label)
@@ -111,10 +111,10 @@ def _of_column(profile: Profile) -> Iterator[Target]:
 
 def _classes(profile: Profile) -> Target:
     score = CLASSES + points(profile.name, "label")
-    score += 2 * profile.is_polarity + profile.is_stars
+    score += 2 * are_polarity(profile.counts) + profile.is_stars
     score -= (profile.is_number and len(profile.counts) > MAX_CODE) + 2 * profile.is_year
     return Target(
-        "sentiment" if profile.is_polarity or profile.is_stars else "classification",
+        "sentiment" if profile.is_stars else _task_of(profile.counts),
         Kind.label,
         {"label": profile.name},
         score,
@@ -122,6 +122,10 @@ def _classes(profile: Profile) -> Target:
         f"{profile.name}: {len(profile.counts)} values, such as {listing(profile.examples())}",
         counts=profile.counts,
     )
+
+
+def _task_of(labels: Iterable[str]) -> str:
+    return "sentiment" if are_polarity(labels) else "classification"
 
 
 def _numbers(profile: Profile, role: str = "label") -> Target:
@@ -138,7 +142,7 @@ def _numbers(profile: Profile, role: str = "label") -> Target:
 def _several(profile: Profile, score: int, labels: Counter[str], settings: Mapping[str, Any]) -> Target:
     several = max(map(len, profile.lists or [["", ""]]), default=0) > 1
     return Target(
-        "multi_label" if several else "classification",
+        "multi_label" if several else _task_of(labels),
         Kind.labels if several else Kind.label,
         {"label": profile.name},
         score + points(profile.name, "label"),
