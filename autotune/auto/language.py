@@ -2,175 +2,16 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+
+from autotune.auto.vocabulary import words
 
 TEXTS = 200
 """Texts that are looked at."""
-MIN_SHARE = 0.08
+MIN_SHARE = 0.15
 """Share of words that must be frequent words of the language: it is 0.2 to 0.4 in running text."""
 UNKNOWN = "und"
 """Language tag of texts in another language (ISO 639-2: undetermined)."""
-FREQUENT: Mapping[str, frozenset[str]] = {
-    "pt": frozenset(
-        [
-            "não",
-            "nao",
-            "um",
-            "uma",
-            "em",
-            "do",
-            "da",
-            "dos",
-            "das",
-            "no",
-            "na",
-            "nos",
-            "nas",
-            "ao",
-            "aos",
-            "pelo",
-            "pela",
-            "com",
-            "são",
-            "foi",
-            "muito",
-            "mais",
-            "mas",
-            "também",
-            "já",
-            "você",
-            "eu",
-            "ele",
-            "ela",
-            "isso",
-            "este",
-            "esta",
-            "seu",
-            "sua",
-            "meu",
-            "minha",
-            "tem",
-            "ser",
-            "ter",
-            "está",
-            "estava",
-            "quando",
-            "só",
-            "até",
-            "bem",
-            "os",
-            "as",
-            "é",
-            "à",
-            "que",
-            "de",
-            "para",
-            "por",
-            "se",
-        ]
-    ),
-    "en": frozenset(
-        [
-            "the",
-            "of",
-            "and",
-            "to",
-            "in",
-            "is",
-            "was",
-            "that",
-            "it",
-            "for",
-            "with",
-            "as",
-            "his",
-            "he",
-            "be",
-            "on",
-            "at",
-            "by",
-            "this",
-            "had",
-            "not",
-            "are",
-            "but",
-            "from",
-            "or",
-            "have",
-            "an",
-            "they",
-            "which",
-            "you",
-            "were",
-            "her",
-            "she",
-            "their",
-            "my",
-            "we",
-            "there",
-            "been",
-            "if",
-            "all",
-            "so",
-            "very",
-        ]
-    ),
-    "es": frozenset(
-        [
-            "el",
-            "la",
-            "los",
-            "las",
-            "y",
-            "en",
-            "del",
-            "un",
-            "una",
-            "con",
-            "por",
-            "su",
-            "para",
-            "es",
-            "al",
-            "lo",
-            "como",
-            "más",
-            "pero",
-            "sus",
-            "le",
-            "ya",
-            "este",
-            "sí",
-            "porque",
-            "esta",
-            "entre",
-            "cuando",
-            "muy",
-            "sin",
-            "sobre",
-            "también",
-            "me",
-            "hasta",
-            "hay",
-            "donde",
-            "quien",
-            "desde",
-            "todo",
-            "nos",
-            "que",
-            "de",
-            "se",
-            "no",
-            "fue",
-            "son",
-            "está",
-            "ella",
-            "yo",
-            "mi",
-        ]
-    ),
-}
-"""Words that are frequent in a language; some are in two of them."""
 EUROPEAN = re.compile(
     r"\b(autocarro|comboio|telemóvel|telemóveis|pequeno-almoço|casa de banho|frigorífico|ecrã|equipa|facto|contacto|registo|"
     r"planeamento|câmara municipal|estou a \w+r|est(á|ás|amos|ão|ava|avam) a \w+r|connosco|bué|giro|fixe|deliberou|euros?|"
@@ -207,9 +48,12 @@ def language_of(texts: Sequence[str]) -> tuple[str, float]:
 
 def _language(text: str) -> str | None:
     """Returns the language whose frequent words are most of a text; None if they are too few or equally many."""
-    words = re.findall(r"[^\W\d_]+", text.lower())
-    hits = {name: sum(word in frequent for word in words) for name, frequent in FREQUENT.items()}
+    text_words = re.findall(r"[^\W\d_]+", text.lower())
+    hits = {
+        name: sum(map(set(frequent).__contains__, text_words))
+        for name, frequent in words("languages").items()
+    }
     best, second, *_ = sorted(hits.values(), reverse=True)
-    if best < max(1, MIN_SHARE * len(words)) or best == second:
+    if best < max(1, MIN_SHARE * len(text_words)) or best == second:
         return None
     return max(hits, key=lambda name: hits[name])

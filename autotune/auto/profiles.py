@@ -5,8 +5,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
+from autotune.auto.vocabulary import words
 from autotune.config.label_maps import normalize_label
 from autotune.data.formats.cells import list_of
 from autotune.data.numbers import read_number
@@ -32,34 +34,6 @@ ADDRESS = re.compile(
     r"(https?://|www\.)\S+|\S+@\S+\.\S+|@\w+|\S*[/\\]\S+|\S+\.(jpe?g|png|pdf|html?|txt|json|xml)", re.I
 )
 """Addresses, user names and files."""
-POLARITY = frozenset(
-    [
-        "pos",
-        "neg",
-        "neu",
-        "positive",
-        "negative",
-        "neutral",
-        "positivo",
-        "negativo",
-        "neutro",
-        "positiva",
-        "negativa",
-        "neutra",
-        "mixed",
-        "misto",
-        "bom",
-        "ruim",
-        "regular",
-        "good",
-        "bad",
-        "otimo",
-        "pessimo",
-        "muito_positivo",
-        "muito_negativo",
-    ]
-)
-"""Names of the classes of sentiment."""
 SIGNS = (frozenset(("-1", "1")), frozenset(("-1", "0", "1")))
 """Classes of sentiment as numbers."""
 STARS = frozenset("12345")
@@ -97,12 +71,10 @@ class Profile:
         if not self.filled:
             return 0.0
         lengths = sorted((len(value.split()), count) for value, count in self.counts.items())
-        seen = 0
-        for words, count in lengths:
-            seen += count
-            if 2 * seen >= self.filled:
-                break
-        return float(words)
+        ends = accumulate(count for _, count in lengths)
+        return float(
+            next(length for (length, _), end in zip(lengths, ends, strict=True) if 2 * end >= self.filled)
+        )
 
     def share(self, form: re.Pattern[str]) -> float:
         """Returns the share of filled cells that have a form."""
@@ -195,7 +167,9 @@ class Profile:
     def is_polarity(self) -> bool:
         """Whether the classes are those of sentiment."""
         names = {value.casefold().replace(" ", "_") for value in self.counts}
-        return frozenset(self.counts) in SIGNS or len(names & POLARITY) >= max(2, len(names) - 1)
+        return frozenset(self.counts) in SIGNS or len(names & set(words("words")["polarity"])) >= max(
+            2, len(names) - 1
+        )
 
     @cached_property
     def is_stars(self) -> bool:

@@ -12,23 +12,25 @@ from autotune.auto.names import group_rank
 from autotune.auto.profiles import Profile, say_the_same
 from autotune.auto.sample import Sample
 from autotune.data.duplicates import alike_form, first_positions, hashes
-from autotune.data.folds import clusters
-from autotune.errors import ConfigError, format_override, format_text_override
+from autotune.data.folds import cross_validation_folds
+from autotune.errors import format_text_override, listing
 
 MIN_ROWS_FOR_TEST, TEST_SHARE, MAX_TEST = 600, 0.2, 2_000
 """Without a test split of the user: from so many rows on this share of them, at most so many rows."""
 MIN_ROWS_FOR_ONE_SPLIT = 4_000
 """Rows of train from which on one validation split chooses, instead of folds."""
 VALIDATION_SHARE, MIN_VALIDATION, MAX_VALIDATION = 0.1, 400, 2_000
+MIN_GROUPS = 10
+"""With fewer groups than this, all are needed to choose, in folds: a test or validation split would be a few of them."""
 FOLDS = 5
-MAX_GROUP_SHARE = 0.6
-"""Largest share of rows that one group may have: else the folds would be of very different sizes."""
+MAX_FOLD_SHARE = 0.6
+"""Largest share of rows that may be in one fold, or outside of all, since they belong together."""
 ROWS_PER_GROUP = 3
 """Mean rows of a group from which on its values count as repeated."""
-NEAR_ROWS = 5_000
-"""Rows up to which near duplicates are searched for, which takes a second for a thousand rows or two."""
-CHOICE_SOURCE = (
-    "4.3 of the study: 24 candidates on 100 to 300 rows; folds choose better than one split of 10 %"
+NEAR_ROWS = 2_000
+"""Rows whose near duplicates are searched for, to see whether folds can keep them together: a second for two thousand."""
+FOLDS_SOURCE = (
+    "Varma & Simon 2006; with 100 rows and 24 candidates, 5 folds flatter by 0.02 and a split of 10 % by 0.08"
 )
 
 
@@ -43,6 +45,17 @@ class DataOptions:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """The rows that were read, as far as dividing them needs them."""
+
+    texts: Sequence[str]
+    labels: Sequence[Sequence[str]]
+    """Labels of each row, or types of its entities; none for numbers and summaries."""
+    groups: Sequence[str] | None
+    """Group of each row; None: there are none."""
+
+
+@dataclass(frozen=True)
 class Protocol:
     """How the rows are divided."""
 
@@ -50,103 +63,133 @@ class Protocol:
     """Rows that are left to learn from and to choose."""
     folds: int | None
     """Number of folds; None: one validation split."""
-    settings: Mapping[str, str | float]
+    settings: Mapping[str, object]
     """Keys and values."""
     decisions: tuple[Decision, ...]
 
 
-def choose_protocol(sample: Sample, clusters_left: int, options: DataOptions) -> Protocol:
+def choose_protocol(sample: Sample, rows: Rows, options: DataOptions, *, fixed: bool) -> Protocol:
     """Returns how many rows test, and how the others choose.
 
     Args:
         sample: rows and splits of the data.
-        clusters_left: groups, or clusters of duplicates, among the rows that were read: folds cannot be more.
+        rows: the rows that were read.
         options: what the user decides.
-
-    Raises:
-        ConfigError: there are fewer than two groups, so nothing can be held out.
+        fixed: whether the user named the splits.
     """
-    if clusters_left < 2:
-        raise ConfigError(
-            "all rows have the same text or are in one group, so none can be held out",
-            where=sample.where,
-            fix="more rows, or dataset.columns.group=null",
-        )
-    settings: dict[str, str | float] = {}
-    test, rows = _test(sample, options, settings)
-    folds = _folds(sample, rows, clusters_left, options, settings)
-    count = folds.value if isinstance(folds.value, int) and folds.value > 1 else None
-    if count is not None and "dataset.splits.train" in settings and sample.validation is not None:
-        rows += sample.validation[1]
-    return Protocol(rows, count, settings, (test, folds))
+    settings: dict[str, object] = {}
+    groups = None if rows.groups is None else len(set(rows.groups))
+    test, left = _test(sample, options, groups, settings)
+    folds = _folds(sample, left, options, groups, settings, rows, fixed=fixed)
+    count = folds.value if isinstance(folds.value, int) else None
+    if "dataset.splits.train" in settings and sample.validation is not None:
+        left += sample.validation[1]
+    return Protocol(left, count, settings, (test, folds))
 
 
-def _test(sample: Sample, options: DataOptions, settings: dict[str, str | float]) -> tuple[Decision, int]:
+def _test(
+    sample: Sample, options: DataOptions, groups: int | None, settings: dict[str, object]
+) -> tuple[Decision, int]:
     """Returns what tests, and the rows that are left."""
-    rows, override = sample.total, "auto.test_fraction=0"
+    rows = sample.total
     if sample.test is not None:
         because = "the data have a test split; it is scored once, at the end"
-        return Decision(
-            "test",
-            Path(sample.test).name,
-            because,
-            alternatives=("none",),
-            override="dataset.splits.test=null",
-        ), rows
-    fraction = options.test_fraction
-    if fraction is None:
-        fraction = 0.0 if rows < MIN_ROWS_FOR_TEST else min(TEST_SHARE, round(MAX_TEST / rows, 4))
-    held_out = round(fraction * rows)
-    source = DATA if options.test_fraction is None else YOU
-    if not held_out:
-        because = (
-            f"{rows} rows are too few to hold some out (fewer than {MIN_ROWS_FOR_TEST}): the score is that of the folds, "
-            "corrected for choosing"
-            if source == DATA
-            else "no rows are held out, as you asked"
-        )
-        return Decision("test", 0, because, source, ("20 %",), "auto.test_fraction=0.2"), rows
+        rest = ("none",)
+        return Decision("test", Path(sample.test).name, because, DATA, rest, "dataset.splits.test=null"), rows
+    if options.test_fraction is not None:
+        fraction, source = options.test_fraction, YOU
+        because = "you asked for it" if fraction else "you asked for none"
+    elif rows < MIN_ROWS_FOR_TEST:
+        fraction, source = 0.0, DATA
+        because = f"{rows} rows are too few for a test split; the score is that of the folds, corrected for choosing the best"
+    elif groups is not None and groups < MIN_GROUPS:
+        fraction, source = 0.0, DATA
+        because = f"{groups} groups are too few for a test split; the score is that of the folds, corrected for choosing the best"
+    else:
+        fraction, source = min(TEST_SHARE, round(MAX_TEST / rows, 4)), DATA
+        because = f"{100 * fraction:.3g} % of {_about(sample)} rows; they are scored once, at the end"
+    if not fraction:
+        return Decision("test", None, because, source, ("20 %",), "auto.test_fraction=0.2"), rows
     settings["dataset.test_fraction"] = fraction
-    because = f"about {held_out} of {rows} rows are held out, and scored once, at the end"
-    return Decision("test", held_out, because, source, ("none",), override), rows - held_out
+    held_out = round(fraction * rows)
+    return Decision("test", held_out, because, source, ("none",), "auto.test_fraction=0"), rows - held_out
 
 
 def _folds(
-    sample: Sample, rows: int, clusters_left: int, options: DataOptions, settings: dict[str, str | float]
+    sample: Sample,
+    left: int,
+    options: DataOptions,
+    groups: int | None,
+    settings: dict[str, object],
+    rows: Rows,
+    *,
+    fixed: bool,
 ) -> Decision:
     """Returns what chooses."""
-    asked = options.folds
-    validation = sample.validation
-    one_split = f"auto.folds={min(FOLDS, clusters_left)}", "auto.folds=1"
-    has_enough = validation is not None and validation[1] >= MIN_VALIDATION
-    if (asked is None and (rows >= MIN_ROWS_FOR_ONE_SPLIT or has_enough)) or asked in (0, 1):
-        source = DATA if asked is None else YOU
+    asked, validation = options.folds, sample.validation
+    source = DATA if asked is None else YOU
+    has_own = validation is not None and (fixed or validation[1] >= MIN_VALIDATION)
+    is_large = left >= MIN_ROWS_FOR_ONE_SPLIT and (groups is None or groups >= MIN_GROUPS)
+    if asked in (0, 1) or (asked is None and (has_own or is_large)):
+        rest, override = ("5 folds",), f"auto.folds={FOLDS}"
         if validation is not None:
-            because = f"the data have a validation split of {validation[1]} rows, which chooses"
-            return Decision("folds", "validation", because, source, ("5 folds",), one_split[0])
-        share = min(max(VALIDATION_SHARE, MIN_VALIDATION / rows), MAX_VALIDATION / rows, 0.5)
-        settings["dataset.validation_fraction"] = round(share, 4)
-        because = f"{rows} rows are enough for one validation split, of about {round(share * rows)} of them"
-        return Decision("folds", "validation", because, source, ("5 folds",), one_split[0])
-    count = min(asked or FOLDS, clusters_left)
-    source = CHOICE_SOURCE if asked is None else YOU
+            because = (
+                f"the data have a validation split of {validation[1]} rows, on which models are compared"
+            )
+        else:
+            share = min(max(VALIDATION_SHARE, MIN_VALIDATION / left), MAX_VALIDATION / left, 0.5)
+            settings["dataset.validation_fraction"] = round(share, 4)
+            because = f"of {left} rows, about {round(share * left)} in one validation split are enough to compare models"
+        return Decision("folds", "validation", because, source, rest, override)
+    count = possible_folds(asked or FOLDS, rows)
+    if count is None:
+        because = (
+            "too many texts resemble each other for folds that keep them together; scores on one validation split are a "
+            "little too high"
+        )
+        return Decision("folds", "validation", because)
     if validation is not None:
-        settings |= {"dataset.splits.train": "train+validation", "dataset.splits.validation": "null"}
-        because = f"{rows} rows of train and {validation[1]} of validation together choose in {count} folds: few rows choose badly"
+        settings |= {"dataset.splits.train": "train+validation", "dataset.splits.validation": None}
+        because = (
+            f"with {left} rows of train and {validation[1]} of validation, {count} folds compare models better than "
+            "one split"
+        )
     else:
-        because = f"{rows} rows choose in {count} folds, each row once: few rows choose badly"
-    return Decision("folds", count, because, source, ("one validation split",), one_split[1])
+        because = f"with {left} rows, {count} folds compare models better than one validation split"
+    rest, override = ("one validation split",), "auto.folds=1"
+    return Decision("folds", count, because, FOLDS_SOURCE if asked is None else YOU, rest, override)
 
 
-def find_group(
-    columns: Mapping[str, Profile], used: Sequence[Profile], label: Profile | None, rows: int
-) -> list[Profile]:
+def possible_folds(count: int, rows: Rows) -> int | None:
+    """Returns the number of folds: fewer where rows that belong together are fewer clusters; None if there cannot be two.
+
+    A rare label does not lower it: out-of-fold predictions are scored together, and `data.folds` spreads two rows of a label
+    over two folds.
+    """
+    read = slice(NEAR_ROWS)
+    groups = None if rows.groups is None else rows.groups[read]
+    for folds in range(count, 1, -1):
+        try:
+            assigned = cross_validation_folds(
+                rows.texts[read], rows.labels[read], groups, count=folds, seed=0
+            )
+        except ValueError:
+            continue
+        _, sizes = np.unique(assigned, return_counts=True)
+        return folds if sizes.max() <= MAX_FOLD_SHARE * len(assigned) else None
+    return None
+
+
+def _about(sample: Sample) -> str:
+    return str(sample.total) if sample.whole else f"about {sample.total}"
+
+
+def find_group(columns: Mapping[str, Profile], used: Sequence[Profile], rows: int) -> list[Profile]:
     """Returns the columns whose equal values belong together by their names and repeat, the closest tie first.
 
     Args:
         columns: profile of each column.
-        used: texts and targets.
-        label: column of the classes, if there is one: what says the same is not a group.
+        used: texts and targets; what says the same as one of them is not a group.
         rows: rows that were read.
     """
     candidates = []
@@ -154,65 +197,67 @@ def find_group(
         rank = group_rank(profile.name)
         if rank is None or profile in used or profile.filled < rows or profile.lists is not None:
             continue
-        largest = max(profile.counts.values(), default=rows)
-        repeats = 2 <= len(profile.counts) <= rows / ROWS_PER_GROUP and largest <= MAX_GROUP_SHARE * rows
-        if repeats and not (label is not None and say_the_same(profile, label)):
+        repeats = 2 <= len(profile.counts) <= rows / ROWS_PER_GROUP
+        if repeats and not any(say_the_same(profile, other) for other in used):
             candidates.append((rank, profile.name, profile))
     return [profile for *_, profile in sorted(candidates, key=lambda item: item[:2])]
 
 
-def decide_group(candidates: Sequence[Profile], named: str | None, *, is_named: bool) -> Decision:
-    """Returns the column of groups, if there is one.
+def decide_group(
+    candidates: Sequence[Profile],
+    named: str | None,
+    texts: Sequence[str],
+    labels: Sequence[Sequence[str]],
+    *,
+    is_named: bool,
+) -> Decision:
+    """Returns the column of groups: the closest tie of those that folds can keep together.
 
     Args:
         candidates: from `find_group`.
         named: `dataset.columns.group`.
+        texts: texts that were read.
+        labels: labels of each row.
         is_named: whether the user set that key, even to null.
     """
     if is_named or named is not None:
-        return Decision("group", named, "you named it" if named else "you want none", YOU, (), None)
+        return Decision("group", named, "you named it" if named else "you want none", YOU)
     if not candidates:
-        return Decision(
-            "group",
-            None,
-            "no column says which rows belong together",
-            override="dataset.columns.group=COLUMN",
+        because = "there is no column of rows that belong together"
+        return Decision("group", None, because, override="dataset.columns.group=COLUMN")
+    for number, profile in enumerate(candidates):
+        if possible_folds(FOLDS, Rows(texts, labels, list(map(str, profile.values)))) is None:
+            continue
+        because = (
+            f"{len(profile.counts)} values recur; rows with the same one are never on both sides of a split"
         )
-    best, *others = candidates
-    size = round(best.filled / len(best.counts), 1)
-    because = (
-        f"{best.name} has {len(best.counts)} values of {size} rows on average; rows with the same one are never on both sides "
-        "of a split"
+        others = [*candidates[:number], *candidates[number + 1 :]]
+        rest = tuple(format_text_override("dataset.columns.group", other.name) for other in others)
+        return Decision("group", profile.name, because, DATA, rest, "dataset.columns.group=null")
+    names = listing(profile.name for profile in candidates)
+    because = f"groups of {names} share texts with each other, so folds cannot keep all of them whole"
+    return Decision(
+        "group", None, because, override=format_text_override("dataset.columns.group", candidates[0].name)
     )
-    rest = tuple(format_text_override("dataset.columns.group", other.name) for other in others)
-    return Decision("group", best.name, because, DATA, rest, format_override("dataset.columns.group", None))
 
 
-def decide_duplicates(
-    texts: Sequence[str], groups: Sequence[str] | None, *, holds_out: bool
-) -> tuple[Decision, int]:
-    """Returns what is done about texts that repeat, and the number of clusters of rows that stay together.
+def decide_duplicates(texts: Sequence[str], *, holds_out: bool) -> Decision:
+    """Returns what is done about texts that repeat.
 
     Args:
         texts: texts that were read.
-        groups: group of each row; None: there are none.
-        holds_out: whether there is or will be a test split.
+        holds_out: whether there is or will be a test split, and rows are independent of each other.
     """
     first = first_positions(hashes(texts, alike_form))
     repeated = int(np.sum(first != np.arange(len(first))))
-    if len(texts) <= NEAR_ROWS:
-        near = int(np.sum(np.bincount(clusters(texts)) > 1)) if texts else 0
-        count = len(np.unique(clusters(texts, groups)))
-        because = f"{repeated} of {len(texts)} texts repeat, and {near} clusters of near duplicates stay together in folds"
-    else:
-        count = len(np.unique(first)) if groups is None else len(set(groups))
-        because = f"{repeated} of {len(texts)} texts repeat"
+    because = f"{repeated} of {len(texts)} texts repeat; repeats and near duplicates stay in one fold"
     if not holds_out:
-        return Decision("duplicates", "kept", because), count
-    value, rest = "leaks", "; rows of train whose text is also in validation or test are left out"
-    return Decision(
-        "duplicates", value, because + rest, DATA, ("none", "repeats", "all"), "dataset.dedup=none"
-    ), count
+        return Decision("duplicates", "kept", because)
+    because = (
+        f"{repeated} of {len(texts)} texts repeat; repeats and near duplicates stay in one fold, and rows of train whose text "
+        "is also in validation or test are left out"
+    )
+    return Decision("duplicates", "leaks", because, DATA, ("none", "repeats", "all"), "dataset.dedup=none")
 
 
 def label_counts(counts: Mapping[str, int], total: int, read: int) -> Counter[str]:

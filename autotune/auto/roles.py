@@ -1,7 +1,7 @@
 """Chooses the task and the column of each role in a table, or asks with a ranking."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autotune import registry
 from autotune.auto.names import PAIRS, points
@@ -100,7 +100,7 @@ def _fits(target: Target, kind: Kind | None) -> bool:
 
 def _for_task(target: Target, task: str | None, kind: Kind | None) -> Target:
     """Returns the target under the user's task."""
-    return target if task is None else Target(**{**vars(target), "task": task, "kind": kind})
+    return target if task is None else replace(target, task=task, kind=kind or target.kind)
 
 
 def _fixed_target(

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from autotune.config.compose import compose
+from autotune.config.compose import compose, compose_untyped
 from autotune.config.compression import is_compressed, suffix_of
 from autotune.config.enums import Format
 from autotune.config.formats import READABLE, TEXT_SUFFIX
@@ -49,6 +49,8 @@ class Sample:
     """Overrides that name data and form."""
     config: DatasetConfig
     """The section `dataset` that the rows were read with."""
+    task: str | None
+    """Task that the user, or the data set's own file, names; None: neither does."""
     notes: tuple[str, ...]
     """What the readers noted."""
 
@@ -70,7 +72,11 @@ def read_sample(path: str, words: Sequence[str]) -> Sample:
         for word in data_words(path, of_dataset)
         if key_of(word) not in {key_of(other) for other in words}
     )
-    (run,) = compose(["task=classification", *own, *of_dataset])
+    values, _ = compose_untyped([*own, *of_dataset, *(word for word in words if key_of(word) == "task")])
+    data = values["dataset"]
+    task = values["task"]["name"] if any(key_of(word) == "task" for word in words) else data["task"]
+    any_task = "multi_label" if data["columns"]["labels"] else "classification"
+    (run,) = compose([f"task={task or any_task}", *own, *of_dataset])
     config = run.dataset
     splits, _ = resolve_splits(config, None)
     notes: list[str] = []
@@ -89,6 +95,7 @@ def read_sample(path: str, words: Sequence[str]) -> Sample:
         _where(splits["test"]) if "test" in splits else None,
         own,
         config,
+        task,
         tuple(dict.fromkeys(notes)),
     )
 

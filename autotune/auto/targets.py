@@ -2,8 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
@@ -65,6 +65,7 @@ def rank_targets(columns: Mapping[str, Profile]) -> list[Target]:
     """Returns everything that could be learned, the likeliest first; of columns that say the same, one."""
     targets = [target for profile in columns.values() for target in _of_column(profile)]
     targets += [*_summaries(columns.values()), *_yes_and_no(columns.values())]
+    targets += _only_named(columns.values(), targets)
     targets.sort(key=lambda target: (-target.score, target.profile.is_number))
     kept: list[Target] = []
     for target in targets:
@@ -72,6 +73,15 @@ def rank_targets(columns: Mapping[str, Profile]) -> list[Target]:
         if not any(say_the_same(other.profile, target.profile) for other in same):
             kept.append(target)
     return kept
+
+
+def _only_named(columns: Iterable[Profile], targets: Sequence[Target]) -> Iterator[Target]:
+    """Yields the columns that have the name of a target and not its shape, so that no other column is taken for sure."""
+    shaped = {name for target in targets for name in target.columns.values() if isinstance(name, str)}
+    for profile in columns:
+        if profile.name not in shaped and profile.filled and points(profile.name, "label") >= SYNONYM:
+            target = _classes(profile)
+            yield replace(target, score=DOUBTFUL + points(profile.name, "label"))
 
 
 def target_of(profile: Profile, role: str = "label") -> Target:
