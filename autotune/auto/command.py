@@ -49,7 +49,7 @@ def search(config: AutoConfig, words: Sequence[str], plugins: Sequence[str], *, 
     """
     clock = budget_of(config, None)
     understanding = understand(config.data, words, DataOptions(config.test_fraction, config.folds))
-    judging = open_judging(understanding.words, understanding.folds)
+    judging = open_judging(understanding.words, understanding.folds, config.runs)
     path = Path(config.runs).expanduser() / folder_name(config, understanding.words, judging.fingerprint)
     if (path / SETTINGS).is_file():
         return resume(path, plugins)
@@ -85,7 +85,7 @@ def resume(path: Path, plugins: Sequence[str]) -> int:
             return 0
         folder.write_status(State.running)
         used = max((entry.seconds or 0.0 for entry in read_entries(path)), default=0.0)
-        judging = open_judging(plan.words, plan.folds)
+        judging = open_judging(plan.words, plan.folds, plan.config.runs)
         return _race(folder, plan, judging, plugins, _budget(plan, used))
 
 
@@ -105,7 +105,7 @@ def replay(source: Path, config_words: Sequence[str], plugins: Sequence[str]) ->
     path = Path(runs).expanduser() / name
     if (path / SETTINGS).is_file():
         return resume(path, plugins)
-    judging = open_judging(plan.words, plan.folds)
+    judging = open_judging(plan.words, plan.folds, plan.config.runs)
     with SearchFolder(path) as folder:
         folder.write_status(State.running)
         folder.write_decisions(read_decisions(source))
@@ -143,7 +143,7 @@ def _race(folder: SearchFolder, plan: Plan, judging: Judging, plugins: Sequence[
     """Runs the race and its end, and shows the result."""
     board = Board(folder, judging)
     trainer = Trials(folder.path, judging, plugins, budget.expired)
-    ending = Ending(folder, plan, board, trainer)
+    ending = Ending(folder, plan, board, trainer, budget)
     with signals.handle_signals():
         cheap_seconds = plan.config.space.cheap * (plan.config.seconds or math.inf)
         for event in Race(plan.trials, board, trainer, budget, cheap_seconds).run():
@@ -151,7 +151,7 @@ def _race(folder: SearchFolder, plan: Plan, judging: Judging, plugins: Sequence[
                 ending.make_usable(event.trial)
             show.log_event(event, folder.best)
             signals.raise_if_stopped()
-        ended = ending.run(budget.elapsed())
+        ended = ending.run()
     planned = [decision for decision in read_decisions(folder.path) if decision.id not in AFTER_RACE]
     folder.write_decisions([*planned, *ended.decisions])
     folder.write_json(RESULT, ended.result)

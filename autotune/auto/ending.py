@@ -11,6 +11,7 @@ from autotune.auto import aftermath, decide
 from autotune.auto.board import FAILED, Board
 from autotune.auto.decisions import Decision
 from autotune.auto.judging import with_words
+from autotune.auto.ledger import Budget
 from autotune.auto.plan import Plan
 from autotune.auto.record import BEST, CONFIG, Entry, SearchFolder
 from autotune.auto.trial import CHEAP, FULL, Trial
@@ -52,6 +53,7 @@ class Ending:
     plan: Plan
     board: Board
     trainer: Trials
+    budget: Budget
 
     def make_usable(self, trial: Trial) -> None:
         """Trains a model on all rows but those of test, and puts it into best/, unless there is one."""
@@ -62,11 +64,8 @@ class Ending:
         except Failed as error:
             logger.warning("no model is usable yet: %s", error)
 
-    def run(self, seconds: float | None) -> Ended:
+    def run(self) -> Ended:
         """Trains the winner to its end; if that fails, the next one.
-
-        Args:
-            seconds: since the start; None where no clock decides.
 
         Raises:
             TrainingError: no trial can be trained to its end.
@@ -85,7 +84,7 @@ class Ending:
             self._add_curve(trial, run, calibration)
             self._publish(run)
             self._write_experiment(run)
-            return self._ended(trial, winner, words, run, calibration, seconds)
+            return self._ended(trial, winner, words, run, calibration)
         raise TrainingError("no candidate could be trained to its end", where=str(self.folder.path / "logs"))
 
     def _whole_train(self, trial: Trial) -> list[str]:
@@ -153,7 +152,6 @@ class Ending:
         words: Sequence[str],
         run: Path,
         calibration: Mapping[str, float] | None,
-        seconds: float | None,
     ) -> Ended:
         board, config, judging = self.board, self.plan.config, self.board.judging
         metrics = read_record(run / "metrics.json", Record, fix="train it again", needed=True) or {}
@@ -185,7 +183,7 @@ class Ending:
             "more_labels": aftermath.more_labels(board),
             "suspects": suspects,
             "seconds_to_predict_1000": {},
-            "time": {"asked": config.seconds, "used": seconds},
+            "time": {"asked": config.seconds, "used": self.budget.elapsed()},
             "commands": {
                 "again": self._again,
                 "use": f"autotune predict {shell_words(best)} FILE",

@@ -14,6 +14,7 @@ from autotune.auto.space import ALL_FOLDS, ENOUGH
 from autotune.config.compose import compose
 from autotune.config.overrides import key_of
 from autotune.config.schema import RunConfig
+from autotune.config.trials import override
 from autotune.data.cache import iter_column, iter_rows
 from autotune.data.fold_split import folds_of
 from autotune.data.sources import load_rows
@@ -155,19 +156,20 @@ def with_words(words: Sequence[str], *others: str) -> list[str]:
     return list(latest.values())
 
 
-def open_judging(words: Sequence[str], count: int | None) -> Judging:
+def open_judging(words: Sequence[str], count: int | None, runs: str) -> Judging:
     """Reads the rows that judge; those of test stay out.
 
     Args:
         words: overrides of an ordinary run.
         count: number of folds; None: one validation split judges.
+        runs: folder whose cache is used.
 
     Raises:
         ConfigError: the words do not compose.
         DataError: the data cannot be read, or there are too few rows.
     """
     others = ["dataset.leave_out_test=true", *(["dataset.validation_fraction=0"] if count else [])]
-    (config,) = compose(with_words(words, *others))
+    (config,) = compose(with_words(words, *others, override("runs", runs)))
     task_class = registry.task(config.task.name)
     rows = load_rows(config.dataset, task_class.columns, cache=cache_folder(config))
     facts = task_class.fit_labels(config.task, config.dataset, rows.splits)

@@ -8,7 +8,7 @@ from typing import Any
 from autotune.auto.decisions import Decision
 from autotune.auto.race import Dropped, Event, Measured
 from autotune.auto.record import Entry
-from autotune.auto.trial import CHEAP, Trial
+from autotune.auto.trial import FULL, Trial
 from autotune.errors import shell_words
 from autotune.runtime.language import Pieces
 from autotune.runtime.progress import duration
@@ -41,7 +41,7 @@ def log_plan(trials: Sequence[Trial], seconds: float | None) -> None:
     logger.info("")
     logger.info("candidates: %d", len(trials))
     for trial in trials:
-        rungs = "" if trial.kind == CHEAP else ", ".join(f"{share:.0%}" for share in trial.rungs)
+        rungs = "" if trial.kind != FULL else ", ".join(f"{share:.0%}" for share in trial.rungs)
         estimate = "" if trial.estimate is None else f"  ~{duration(trial.estimate)}"
         logger.info("  %s%s%s%s", trial.name, _blanks(trial.name, TRIAL), rungs, estimate)
     if seconds is None:
@@ -66,7 +66,7 @@ def log_event(event: Event, best: Path) -> None:
 def _line(entry: Entry) -> tuple[str, ...]:
     """Returns time, trial and share of the schedule of a line."""
     clock = "" if entry.seconds is None else f"{_clock(entry.seconds)}  "
-    share = "" if entry.kind == CHEAP or entry.share == 1 else f"{entry.share:.0%}"
+    share = "" if entry.kind != FULL or entry.share == 1 else f"{entry.share:.0%}"
     return (clock, entry.trial, _blanks(entry.trial, TRIAL), f"{share:>4}")
 
 
@@ -90,8 +90,8 @@ def log_result(folder: Path, result: dict[str, Any], because: str) -> None:
         logger.info(Pieces(indent, f"test, {test['rows']} rows, scored once: {shown}"))
     low, high = chosen["interval"]
     naive, fair = f"{metric} {chosen['score']:.4f}", f"{chosen['corrected']:.4f} [{low:.4f}, {high:.4f}]"
-    logger.info(Pieces(indent, f"chosen among {chosen['candidates']} on {chosen['rows']} rows: {naive}; corrected for the choice: "
-                       f"{fair}"))  # fmt: skip
+    logger.info(Pieces(indent, f"chosen among {chosen['candidates']} on {chosen['rows']} rows: {naive}; "
+                       f"corrected for the choice: {fair}"))  # fmt: skip
     for other in result["beside"]:
         low, high = other["difference_interval"]
         difference = f"{other['difference']:+.4f} [{low:+.4f}, {high:+.4f}]"

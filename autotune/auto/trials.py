@@ -13,7 +13,7 @@ from autotune.auto.trial import FULL, Trial
 from autotune.config.compose import compose
 from autotune.config.schema import RunConfig
 from autotune.config.trials import override
-from autotune.errors import AutotuneError, Interrupted
+from autotune.errors import AutotuneError, DiskError, Interrupted
 from autotune.run.folder import CHECKPOINTS
 from autotune.run.status import LOCK, State, paused_at, read_status, state_of
 from autotune.runtime import child_process, signals
@@ -83,6 +83,7 @@ class Trials:
 
         Raises:
             Failed: a run has failed.
+            DiskError: the system refused to read or write something.
             OutOfTime: the time is up.
             Interrupted: a signal has arrived; the next start resumes the run.
         """
@@ -131,7 +132,9 @@ class Trials:
             raise OutOfTime("the time is up")
         if code == Interrupted.exit_code:
             raise Interrupted(str(read_status(folder).get("reason")))
-        raise Failed(_reason(folder, output, code), where=str(output))
+        # A full disk is no fault of the trial, and would fail all others, too.
+        error_type = DiskError if code == DiskError.exit_code else Failed
+        raise error_type(_reason(folder, output, code), where=str(output))
 
     def _wait(self, child: child_process.Child) -> tuple[int, bool]:
         """Waits for the end of a run, which is asked to stop when a signal arrives or the time is up.

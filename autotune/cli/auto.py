@@ -4,7 +4,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from autotune.cli.command import COMMON, Command
+from autotune.cli.arguments import Parser
+from autotune.cli.command import COMMON, FILES, Command
 from autotune.cli.environment import set_hub_mode
 from autotune.cli.flags import take_switch
 from autotune.config.overrides import key_of
@@ -19,6 +20,12 @@ PLACE = {"name", "runs"}
 
 def run(words: list[str], plugins: Sequence[str]) -> int:
     """Searches the best model for data, or continues or repeats an earlier search."""
+    parser = Parser(COMMAND)
+    parser.add_argument("words", metavar="WORD", nargs="+", help="the data, key=value, or the folder of an earlier search")
+    parser.add_argument("--dry-run", action="store_true", help="only say what was understood and what would be tried")
+    parser.add_argument("--config-dir", metavar="DIR", help="your own options")
+    if {"--help", "-h"} & set(words):
+        parser.parse_args(["--help"])
     dry_run = take_switch(words, "--dry-run")
     keys = [key_of(word) for word in words if "=" in word]
     earlier = next((word for word in words if key_of(word) in (RESUME, REPLAY) and "=" in word), None)
@@ -59,7 +66,7 @@ COMMAND = Command(
     "find the best model for a file, and prove it",
     run,
     "reviews.csv time=10m",
-    COMMON | {"--dry-run": ""},
+    COMMON | {"--dry-run": "", "--config-dir": FILES},
     takes_files=True,
     logs_to_stdout=True,
 )
