@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import nn
 from autotune.errors import listing
 from autotune.evaluation.classified import as_arrays, has_several_labels
 from autotune.evaluation.evaluator import Evaluator
+from autotune.evaluation.predictor import CheapPredictor
 from autotune.metrics.calibration import (
     RECIPES,
     Floats,
@@ -27,7 +28,7 @@ from autotune.metrics.calibration import (
 from autotune.models.weights import divide_output_layer
 from autotune.runtime.files import json_lines
 from autotune.runtime.ranks import Ranks
-from autotune.tasks.base import Task
+from autotune.tasks.base import Prediction, Task
 
 logger = logging.getLogger(__name__)
 
@@ -60,47 +61,70 @@ def calibrate(evaluator: Evaluator, model: nn.Module, features: Dataset, rows: D
     task = evaluator.task
     if not any(task.calibration()):
         return
-    values = json.loads(
-        ranks.share_text("calibration", lambda: json.dumps(_fit(evaluator, model, features, rows)))
-    )
+
+    def fitted() -> str:
+        predictions = evaluator.stream(model, features, rows)
+        return json.dumps(_fit(task, predictions, lambda: _divides_logits(evaluator, model, features, rows)))
+
+    values = json.loads(ranks.share_text("calibration", fitted))
     if (temperature := values.get("temperature")) is not None:
         divide_output_layer(model, temperature)
     task.facts |= values
 
 
-def _fit(evaluator: Evaluator, model: nn.Module, features: Dataset, rows: Dataset) -> dict[str, Any]:
-    """Returns the temperature and the thresholds that the task asks for, where they can be fitted or used."""
-    task, values, asked = evaluator.task, dict[str, Any](), evaluator.task.calibration()
+def calibrate_cheap(predictor: CheapPredictor, rows: Dataset) -> None:
+    """Does the same for a model without a neural network.
+
+    Args:
+        predictor: the model, which is changed, and its task.
+        rows: of validation, or of train where there is none.
+    """
+    task = predictor.task
+    if not any(task.calibration()):
+        return
+    values = _fit(task, predictor.stream(rows), lambda: True)
+    if (temperature := values.get("temperature")) is not None:
+        predictor.model.divide(temperature)
+    task.facts |= values
+
+
+def _fit(task: Task, predictions: Iterable[Prediction], divides_logits: Callable[[], bool]) -> dict[str, Any]:
+    """Returns the temperature and the thresholds that the task asks for, where they can be fitted or used.
+
+    Args:
+        task: says what is fitted.
+        predictions: for validation, made as they are read: a known temperature alone needs none.
+        divides_logits: returns whether the model can divide its logits.
+    """
+    values, asked = dict[str, Any](), task.calibration()
     known = asked.known_temperature
-    if known is not None:
-        if not _divides_logits(evaluator, model, features, rows):
-            logger.warning(
-                "task.temperature is not used: the last layer of this model does not compute its logits"
-            )
-            known = None
-        else:
-            values["temperature"] = known
+    if known is not None and not divides_logits():
+        logger.warning(
+            "task.temperature is not used: the last layer of this model does not compute its logits"
+        )
+    elif known is not None:
+        values["temperature"] = known
     if not (asked.temperature or asked.threshold or asked.thresholds):
         return values
-    classified = as_arrays(task, evaluator.stream(model, features, rows))
+    classified = as_arrays(task, predictions)
     if classified is None:
         logger.warning("nothing was fitted on validation: this task does not predict probabilities of labels")
         return values
     probabilities, predicted, gold = classified
-    if len(rows) < FEW_ROWS:
+    count = len(gold) // len(task.labels() or "1") if has_several_labels(task) else len(gold)
+    if count < FEW_ROWS:
         logger.warning(
-            "temperature or threshold are fitted on %d rows of validation only, so mostly on chance",
-            len(rows),
+            "temperature or threshold are fitted on %d rows of validation only, so mostly on chance", count
         )
-    if known is not None:
-        probabilities = tempered(probabilities, known)
+    if "temperature" in values:
+        probabilities = tempered(probabilities, values["temperature"])
     if asked.temperature:
         temperature = fit_temperature(probabilities, gold)
         if temperature is None:
             logger.warning(
                 "no temperature was fitted: validation has no error, so the surest probabilities would be the best"
             )
-        elif not _divides_logits(evaluator, model, features, rows):
+        elif not divides_logits():
             logger.warning(
                 "no temperature was fitted: the last layer of this model does not compute its logits"
             )
@@ -114,13 +138,13 @@ def _fit(evaluator: Evaluator, model: nn.Module, features: Dataset, rows: Datase
                 for shares in (classified.probabilities, probabilities)
             )
             logger.info("temperature %.4f, fitted on %d rows of validation: ECE there %.4f, was %.4f",
-                        temperature, len(rows), after, before)  # fmt: skip
+                        temperature, count, after, before)  # fmt: skip
     if asked.threshold:
         values["threshold"] = fit_threshold(probabilities[:, 1], gold)
-        logger.info("threshold %.4f, tuned on %d rows of validation", values["threshold"], len(rows))
+        logger.info("threshold %.4f, tuned on %d rows of validation", values["threshold"], count)
     if asked.thresholds:
         values["thresholds"] = _fit_thresholds(task.labels() or [], probabilities[:, 1], gold)
-        logger.info("thresholds tuned on %d rows of validation: %s", len(rows), _listed(values["thresholds"]))
+        logger.info("thresholds tuned on %d rows of validation: %s", count, _listed(values["thresholds"]))
     return values
 
 

@@ -29,10 +29,11 @@ from autotune.checks.spelling import audit_spelling
 from autotune.checks.texts import audit_ids, audit_texts
 from autotune.config.enums import Batching, CheckLevel, Precision, Visibility, WhenOffline
 from autotune.config.rules import config_warnings
+from autotune.config.rules.baselines import keys_without_effect
 from autotune.config.schema import RunConfig
 from autotune.config.secrets import secret_in
 from autotune.data.sources import Rows, load_rows
-from autotune.errors import AutotuneError, DataError, Interrupted
+from autotune.errors import AutotuneError, DataError, Interrupted, listing
 from autotune.evaluation.evaluator import Evaluator
 from autotune.models.adapters import count_parameters, refuse_without_checkpointing
 from autotune.models.base import open_base
@@ -56,12 +57,29 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """Everything that is known before weights are loaded."""
+class PreparedRows:
+    """Everything that is known before a model without a neural network is trained."""
 
     rows: Rows
-    base: ModelSpec
     task: Task
+
+    def record(self) -> dict[str, Any]:
+        """JSON of what the run learns from."""
+        return {
+            "fingerprint": self.rows.fingerprint,
+            "fingerprints": self.rows.by_split,
+            "source": self.rows.source,
+            "rows": {split: len(data) for split, data in self.rows.splits.items()},
+            "facts": self.task.facts,
+            "notes": self.rows.notes,
+        }
+
+
+@dataclass(frozen=True)
+class Prepared(PreparedRows):
+    """Everything that is known before weights are loaded."""
+
+    base: ModelSpec
     features: dict[str, Dataset]
     precision: Precision
     sections: FeatureSections | None
@@ -90,15 +108,7 @@ class Prepared:
 
     def record(self) -> dict[str, Any]:
         """JSON of what the run learns from."""
-        return {
-            "fingerprint": self.rows.fingerprint,
-            "fingerprints": self.rows.by_split,
-            "source": self.rows.source,
-            "rows": {split: len(data) for split, data in self.rows.splits.items()},
-            "facts": self.task.facts,
-            "notes": self.rows.notes,
-            "training": self.sizes.record(),
-        }
+        return {**super().record(), "training": self.sizes.record()}
 
 
 @dataclass
@@ -133,29 +143,21 @@ class PreflightState:
             sections = FeatureSections(
                 self.task, self.rows.sections, self.features["train"], self.cache, self.rows.fingerprint
             )
-        return Prepared(self.rows, self.base, self.task, self.features, self.precision, sections, self.sizes)
+        return Prepared(self.rows, self.task, self.base, self.features, self.precision, sections, self.sizes)
+
+    def rows_result(self) -> PreparedRows:
+        """Returns what a run without a neural network needs from here on; see `result`."""
+        self.report.raise_refused(self.config.check.level)
+        assert self.rows and self.task, "no stage failed"
+        return PreparedRows(self.rows, self.task)
 
 
 def run_preflight(config: RunConfig, cache: Path) -> PreflightState:
     """Reads, tokenises and checks; finds everything and raises nothing that a user can mend."""
     began = time.perf_counter()
     state = PreflightState(config, cache)
-    stages: tuple[tuple[Area, Callable[[PreflightState], None]], ...] = (
-        (Area.configuration, lambda state: refuse_absent_tracker(state.config.tracking)),
-        (Area.data, _unpack),
-        (Area.data, _read),
-        (Area.labels, _fit_labels),
-        (Area.model, _open),
-        (Area.model, _trim_vocabulary),
-        (Area.model, _find_weights),
-        (Area.configuration, _resolve_precision),
-        (Area.labels, _try_metric),
-        (Area.lengths, _tokenise),
-        (Area.configuration, _fit_to_rows),
-        (Area.machine, _build_meta_model),
-        (Area.hub, _check_push_target),
-    )
-    for area, stage in stages:
+    is_cheap = config.model.baseline is not None
+    for area, stage in (*STAGES_OF_ROWS, *(STAGES_OF_CHEAP if is_cheap else STAGES), PUSH):
         signals.raise_if_stopped()
         try:
             stage(state)
@@ -306,6 +308,21 @@ def _build_meta_model(state: PreflightState) -> None:
             refuse_packing(state.model)
 
 
+def _make_task(state: PreflightState) -> None:
+    """The task of a model without a neural network, and what of the configuration means nothing to it."""
+    if state.facts is not None:
+        state.task = registry.task(state.config.task.name)(state.config.task, None, state.facts)
+    if keys := keys_without_effect(state.config):
+        state.report.add(
+            [
+                note(
+                    Area.configuration,
+                    f"these keys mean nothing to a model without a neural network: {listing(keys)}",
+                )
+            ]
+        )
+
+
 def _check_push_target(state: PreflightState) -> None:
     """Whether the Hub would let the finished run be pushed: found out before hours of training."""
     wish = state.config.hub
@@ -334,6 +351,32 @@ def _check_push_target(state: PreflightState) -> None:
     if target.private and wish.visibility is Visibility.public:
         state.report.add([warning(Area.hub, "the repository is private and stays private; change that in its settings",
                                   where=f"hub.repo={target.repo}")])  # fmt: skip
+
+
+Stages = tuple[tuple[Area, Callable[[PreflightState], None]], ...]
+STAGES_OF_ROWS: Stages = (
+    (Area.configuration, lambda state: refuse_absent_tracker(state.config.tracking)),
+    (Area.data, _unpack),
+    (Area.data, _read),
+    (Area.labels, _fit_labels),
+)
+STAGES: Stages = (
+    (Area.model, _open),
+    (Area.model, _trim_vocabulary),
+    (Area.model, _find_weights),
+    (Area.configuration, _resolve_precision),
+    (Area.labels, _try_metric),
+    (Area.lengths, _tokenise),
+    (Area.configuration, _fit_to_rows),
+    (Area.machine, _build_meta_model),
+)
+"""Stages of a run with a neural network."""
+STAGES_OF_CHEAP: Stages = (
+    (Area.configuration, _make_task),
+    (Area.labels, _try_metric),
+)
+"""Stages of a run without."""
+PUSH = (Area.hub, _check_push_target)
 
 
 def _audit(state: PreflightState) -> None:

@@ -3,34 +3,19 @@
 import logging
 from typing import TYPE_CHECKING
 
-from torch import nn
-
-from autotune.config.enums import Keep, Precision
+from autotune.config.enums import Keep
 from autotune.config.schema import RunConfig
 from autotune.errors import format_override, shell_words
 from autotune.evaluation.rivals import BETTER, CHANCE, EQUAL, TIE, Against
-from autotune.models.adapters import count_parameters
-from autotune.models.spec import ModelSpec
 from autotune.run.folder import RunFolder
 from autotune.runtime.language import Pieces
 from autotune.runtime.progress import duration
 from autotune.tasks.base import Scores, Task
-from autotune.training import device
 
 if TYPE_CHECKING:
     from autotune.pipeline.result import Result
-    from autotune.training.fit import FitResult
 
 logger = logging.getLogger(__name__)
-
-
-def log_model(base: ModelSpec, model: nn.Module, precision: Precision) -> None:
-    """The model, its size and what it runs on."""
-    trainable, total = count_parameters(model)
-    logger.info(
-        "model: %s (%s), %.2f M parameters, %.2f M of them trained, %s on %s",
-        base.name, base.family, total / 1e6, trainable / 1e6, precision, device.name(),
-    )  # fmt: skip
 
 
 def log_scores(scores: Scores, *, chosen: bool = False) -> None:
@@ -47,18 +32,23 @@ def log_scores(scores: Scores, *, chosen: bool = False) -> None:
         ))  # fmt: skip
 
 
-def log_result(fitted: "FitResult", result: "Result", *, trial: bool = False) -> None:
+def log_result(result: "Result", *, steps: int | None, seconds: float, kept: Keep, trial: bool) -> None:
     """Logs the result beside the baselines, and says when a baseline is as good or the split flatters.
 
     Args:
-        fitted: how training ended.
         result: figures of the split that counts.
+        steps: of the training; None without a neural network.
+        seconds: of the training.
+        kept: whether validation chose the weights, or they are the last ones.
         trial: whether the run only tries things out (`dataset.limit`); then it need not beat a baseline.
     """
     split, scores, unseen = result.split, result.scores, result.unseen
     logger.info("")
-    logger.info("result on %s (%d steps, %s of training)", split, fitted.steps, duration(fitted.seconds))
-    chosen = fitted.kept is Keep.best
+    if steps is None:
+        logger.info("result on %s (%s of training)", split, duration(seconds))
+    else:
+        logger.info("result on %s (%d steps, %s of training)", split, steps, duration(seconds))
+    chosen = kept is Keep.best
     if split == "validation" and chosen:
         logger.info(
             "  there is no test split: validation chose the checkpoint, so these scores are optimistic"

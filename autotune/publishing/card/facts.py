@@ -11,12 +11,12 @@ from autotune.config.schema import RunConfig
 from autotune.models.spec import DEFAULT_MAX_LENGTH
 from autotune.publishing.card.examples import Example, examples
 from autotune.publishing.card.license import EffectiveLicense, effective_license
-from autotune.publishing.files import METRICS, RECORD, Origins, public_name
+from autotune.publishing.files import METRICS, Origins, public_name
 from autotune.publishing.schemas import Data, EnvironmentRecord, Metrics, SplitScores
 from autotune.registry import task
 from autotune.run.data_record import as_trained
 from autotune.runtime.records import checked, damaged, read_record
-from autotune.tasks.saved import SavedRunRecord
+from autotune.tasks.saved import read_saved
 
 PRIVATE_WORDS = ("runs=", "name=", "hub=", "hub.", "resume=", "+hub.", "check=", "check.")
 """Prefixes of overrides that do not influence the result."""
@@ -103,9 +103,7 @@ def read_facts(folder: Path, config: RunConfig, command: str, model: Path | None
         predictions = folder / f"predictions_{_result_split(metrics)}.jsonl"
         card_examples = examples(predictions, config.report.examples, task(config.task.name).columns)
         checked(metrics.get(_result_split(metrics)), SplitScores, folder / METRICS, fix=fix)
-    record_path = (model or folder / "model") / RECORD
-    saved = read_record(record_path, SavedRunRecord, fix=fix, needed=True) or {}
-    checked(saved["facts"], task(config.task.name).Facts, record_path, fix=fix)
+    saved = read_saved(model or folder / "model", config, fix=fix)
     data = read_record(folder / "data.json", Data, fix=fix, needed=True) or {}
     if metrics and _result_split(metrics) not in data["rows"]:
         raise damaged(folder / METRICS, f"baseline: data.json has no split {_result_split(metrics)!r}", fix)
