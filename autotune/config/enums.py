@@ -143,7 +143,7 @@ class BaselineMethod(StrEnum):
     first_sentences = "first_sentences"
     """The first sentences of a document: summarization."""
     centroid = "centroid"
-    """The sentences nearest to a document's mean TF-IDF vector: summarization."""
+    """The sentences that are most like their document: summarization."""
 
 
 class PeftMethod(StrEnum):

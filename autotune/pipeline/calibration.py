@@ -72,17 +72,17 @@ def calibrate(evaluator: Evaluator, model: nn.Module, features: Dataset, rows: D
     task.facts |= values
 
 
-def calibrate_cheap(predictor: CheapPredictor, rows: Dataset | None) -> None:
+def calibrate_cheap(predictor: CheapPredictor, rows: Dataset) -> None:
     """Does the same for a model without a neural network.
 
     Args:
         predictor: the model, which is changed, and its task.
-        rows: of validation; a known temperature needs none.
+        rows: of validation, or of train where there is none.
     """
     task = predictor.task
     if not any(task.calibration()):
         return
-    values = _fit(task, predictor.stream(rows) if rows is not None else (), lambda: True)
+    values = _fit(task, predictor.stream(rows), lambda: True)
     if (temperature := values.get("temperature")) is not None:
         predictor.model.divide(temperature)
     task.facts |= values
@@ -93,15 +93,16 @@ def _fit(task: Task, predictions: Iterable[Prediction], divides_logits: Callable
 
     Args:
         task: says what is fitted.
-        predictions: for validation; not read where only a known temperature is used.
+        predictions: for validation, made as they are read: a known temperature alone needs none.
         divides_logits: returns whether the model can divide its logits.
     """
     values, asked = dict[str, Any](), task.calibration()
     known = asked.known_temperature
     if known is not None and not divides_logits():
-        logger.warning("task.temperature is not used: the last layer of this model does not compute its logits")
-        known = None
-    if known is not None:
+        logger.warning(
+            "task.temperature is not used: the last layer of this model does not compute its logits"
+        )
+    elif known is not None:
         values["temperature"] = known
     if not (asked.temperature or asked.threshold or asked.thresholds):
         return values
@@ -115,8 +116,8 @@ def _fit(task: Task, predictions: Iterable[Prediction], divides_logits: Callable
         logger.warning(
             "temperature or threshold are fitted on %d rows of validation only, so mostly on chance", count
         )
-    if known is not None:
-        probabilities = tempered(probabilities, known)
+    if "temperature" in values:
+        probabilities = tempered(probabilities, values["temperature"])
     if asked.temperature:
         temperature = fit_temperature(probabilities, gold)
         if temperature is None:

@@ -197,7 +197,8 @@ def predict(
     loaded = load_saved(run, change)
     columns = loaded.task.columns
     rows = rows_to_predict(loaded, file, texts, form, pairs)
-    predictor, predictions = loaded.predictor, stream_predictions(loaded, rows, max_error)
+    predictor = loaded.predictor
+    predictions = stream_predictions(loaded, rows, max_error)
     if file is not None and keep:
         predictions = kept(predictions, original_rows(file, loaded.config.dataset, columns, form), keep)
     if output is None:

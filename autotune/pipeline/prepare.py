@@ -19,16 +19,8 @@ from torch import nn
 
 from autotune import registry
 from autotune.checks.findings import Area, Report, note, warning
-from autotune.checks.labels import audit_labels
-from autotune.checks.lengths import audit_lengths
-from autotune.checks.machine import audit_machine
 from autotune.checks.metric import try_metric
-from autotune.checks.numbers import audit_numbers
-from autotune.checks.repeats import audit_repeats
-from autotune.checks.spelling import audit_spelling
-from autotune.checks.texts import audit_ids, audit_texts
 from autotune.config.enums import Batching, CheckLevel, Precision, Visibility, WhenOffline
-from autotune.config.rules import config_warnings
 from autotune.config.rules.baselines import keys_without_effect
 from autotune.config.schema import RunConfig
 from autotune.config.secrets import secret_in
@@ -43,6 +35,7 @@ from autotune.models.repository import refuse_absent_weights
 from autotune.models.spec import ModelSpec
 from autotune.models.trimming import trim_vocabulary
 from autotune.models.weights import build_meta_model, load_model
+from autotune.pipeline.audit import audit
 from autotune.pipeline.bundled import Bundle, open_bundle
 from autotune.publishing.target import find, offline, tag_taken
 from autotune.runtime import signals
@@ -166,7 +159,7 @@ def run_preflight(config: RunConfig, cache: Path) -> PreflightState:
         except AutotuneError as error:
             state.report.refuse(area, error)
     if config.check.level is not CheckLevel.none:
-        _audit(state)
+        audit(state)
     if state.rows is not None:
         state.report.merge_label_maps(config.dataset, state.rows.names)
     state.report.figures["seconds"] = round(time.perf_counter() - began, 1)
@@ -377,31 +370,3 @@ STAGES_OF_CHEAP: Stages = (
 )
 """Stages of a run without."""
 PUSH = (Area.hub, _check_push_target)
-
-
-def _audit(state: PreflightState) -> None:
-    """Looks at everything that the stages have brought."""
-    report, config = state.report, state.config
-    for doubt in config_warnings(config):
-        report.add(
-            [warning(Area.configuration, doubt.what, where=doubt.where, found=doubt.found, fix=doubt.fix)]
-        )
-    task_class = registry.task(config.task.name)
-    if state.rows is not None:
-        names = (state.facts or {}).get("labels", [])
-        report.add(audit_texts(state.rows, task_class.columns, report))
-        report.add(audit_ids(state.rows))
-        report.add(audit_labels(state.rows, task_class.columns, config, names, report))
-        report.add(audit_numbers(state.rows, task_class.columns, names, report))
-        report.add(audit_repeats(state.rows, task_class.columns, config.check.near_duplicates, report))
-    if state.task is not None and state.rows is not None and state.features is not None:
-        report.add(audit_lengths(state.task, state.rows.splits, state.features, report))
-        report.add(
-            audit_spelling(
-                state.task, state.rows.splits, state.features, report, tiny=config.model.tiny is not None
-            )
-        )
-    from_hub = config.bundle is None and (
-        bool(state.base and state.base.revision) or bool(state.rows and state.rows.source.get("commit"))
-    )
-    report.add(audit_machine(config, state.model, state.precision, report, from_hub=from_hub))

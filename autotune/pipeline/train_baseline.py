@@ -54,7 +54,8 @@ def train_baseline(config: RunConfig, plugins: Sequence[str]) -> int:
         signals.raise_if_stopped()
         tracking.start()
         predictor, trained = _fit(config, prepared)
-        calibrate_cheap(predictor, prepared.rows.splits.get("validation"))
+        rows = prepared.rows.splits
+        calibrate_cheap(predictor, rows["validation" if "validation" in rows else "train"])
         _save(config, predictor, folder)
         scores = _predict_and_score_splits(prepared, predictor, folder)
         finish_run(config, prepared, predictor, scores, trained, folder, requested=config, plugins=plugins)

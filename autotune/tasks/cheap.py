@@ -339,6 +339,36 @@ class FirstSentences(_OfDocuments):
         return cls(LeadSentences.load(folder))
 
 
+class CentralSentences(_OfDocuments):
+    """The sentences of each document that are most like the whole document."""
+
+    title = "central sentences"
+
+    @classmethod
+    def learnable_part(cls, train: "Dataset") -> "Dataset | None":
+        """Returns as many rows as take seconds."""
+        return sample(train, "document", rows=tfidf.ROWS, units=tfidf.CHARACTERS)
+
+    @classmethod
+    def fit(cls, train: "Dataset", validation: "Dataset | None", settings: Settings) -> Self:
+        """Counts the words of train, and chooses the number of sentences there."""
+        from autotune.baselines.extracts import Centroid
+
+        documents, summaries = (list(iter_column(train, name)) for name in ("document", "summary"))
+        return cls(Centroid().fit(documents, summaries))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Reads the files of `extracts.Centroid`."""
+        from autotune.baselines.extracts import Centroid
+
+        return cls(Centroid.load(folder))
+
+    def note(self, part: "Dataset", train: "Dataset", validation: "Dataset | None") -> str | None:
+        """Returns the number of sentences."""
+        return super().note(part, train, None)
+
+
 def _texts(rows: Sequence[Row]) -> list[Text]:
     """Returns the text of each row, or its pair of texts."""
     return [row["text"] if row.get("text_pair") is None else (row["text"], row["text_pair"]) for row in rows]

@@ -35,7 +35,7 @@ from autotune.tasks.base import (
     padded_lengths,
     rows_beyond_window,
 )
-from autotune.tasks.cheap import FirstSentences
+from autotune.tasks.cheap import CentralSentences, FirstSentences
 from autotune.tasks.greedy import greedy
 from autotune.tasks.long_documents import (
     GeneratedSummary,
@@ -95,7 +95,7 @@ class Summarization(Task):
     Config = SummarizationConfig
     Facts = Facts
     columns = (Column("document", Kind.text), Column("summary", Kind.text, target=True))
-    cheap = {BaselineMethod.first_sentences: FirstSentences}
+    cheap = {BaselineMethod.first_sentences: FirstSentences, BaselineMethod.centroid: CentralSentences}
     heads = {Family.encoder_decoder: Head.seq2seq, Family.decoder: Head.causal}
     examples = Examples(
         models="an encoder-decoder, model=ptt5_base, or a decoder, model=tucano_160m",

@@ -383,6 +383,7 @@ NEEDED = {
     "model=custom": ["model.name_or_path=org/name"],
     "model=tagger": ["task=ner"],
     "model=first_sentences": ["task=summarization"],
+    "model=centroid": ["task=summarization"],
 } | {
     option: ["dataset.path=dados"]
     for option in [

@@ -10,6 +10,10 @@ from autotune.errors import ConfigError
 from tests.support.forks import forks
 
 WORDS = {"sim": ["adorei o livro", "que livro bom"], "não": ["detestei o filme", "que filme ruim"]}
+DATA = (
+    "task=classification", "dataset.path=data", "dataset.splits.train=train.jsonl", "runs=.", "check=none",
+    "dataset.splits.validation=validation.jsonl", "dataset.splits.test=test.jsonl",
+)  # fmt: skip
 UNCLEAR = "li e vi"
 """A text that has each label as often."""
 
@@ -42,12 +46,14 @@ def folder(tmp_path_factory):
     data.mkdir()
     for split, count in {"train": 128, "validation": 80, "test": 16}.items():
         write(data / f"{split}.jsonl", rows(count))
-    printed = order(
-        folder, "task=classification", "model=tiny", f"dataset.path={data}", "dataset.splits.validation=validation.jsonl",
-        "dataset.splits.train=train.jsonl", "dataset.splits.test=test.jsonl", "trainer.epochs=6", "trainer.learning_rate=2e-3",
-        "trainer.batch_size=8", "check=none", "guard=none", f"runs={folder}", "name=r",
-    )  # fmt: skip
-    return folder, printed
+    words = (
+        "model=tiny",
+        "trainer.epochs=6",
+        "trainer.learning_rate=2e-3",
+        "trainer.batch_size=8",
+        "guard=none",
+    )
+    return folder, order(folder, *DATA, *words, "name=r")
 
 
 def test_sure_rows_are_decided_and_the_others_say_so(folder):
@@ -76,6 +82,19 @@ def test_the_curve_is_that_of_validation(folder):
         assert len(decided) == point["decided"]
         assert sum(row["prediction"] != row["label"] for row in decided) == point["wrong"]
     assert "with --max-error 0.05, predict decides" in printed
+
+
+def test_a_model_without_a_neural_network_abstains_too(folder):
+    folder, _ = folder
+    order(folder, *DATA, "model=tfidf", "task.temperature=2", "report=none", "name=cheap")
+    facts = json.loads((folder / "cheap/model/autotune.json").read_text())["facts"]
+    assert facts["temperature"] == 2
+    assert facts["risk_coverage"]["rows"] == 80
+    said = order(
+        folder, "predict", "cheap", "--text", UNCLEAR, "--text", "que livro bom", "--max-error", "0.1"
+    )
+    unclear, sure = (json.loads(line) for line in said.splitlines() if line.startswith("{"))
+    assert (unclear["prediction"], sure["prediction"]) == (None, "sim")
 
 
 @pytest.mark.parametrize(

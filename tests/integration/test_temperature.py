@@ -75,7 +75,8 @@ def test_several_labels_have_one_temperature_too(tmp_path):
 
 def test_a_run_is_named_by_it_and_as_before_without_it():
     names = [
-        compose(["task=sentiment", word])[0].name for word in ("task.temperature=null", f"task.temperature={T}")
+        compose(["task=sentiment", word])[0].name
+        for word in ("task.temperature=null", f"task.temperature={T}")
     ]
     assert names[0] == compose(["task=sentiment"])[0].name
     assert names[1] != names[0]

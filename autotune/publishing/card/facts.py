@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autotune.config.enums import BaselineMethod
 from autotune.config.schema import RunConfig
-from autotune.models.spec import DEFAULT_MAX_LENGTH
+from autotune.models.spec import DEFAULT_MAX_LENGTH, Head
 from autotune.publishing.card.examples import Example, examples
 from autotune.publishing.card.license import EffectiveLicense, effective_license
 from autotune.publishing.files import METRICS, Origins, public_name
@@ -41,13 +42,32 @@ class Facts:
     """Rows of the scored split; empty unless `report.examples` asks for them."""
 
     @property
+    def baseline(self) -> BaselineMethod | None:
+        """What the model is, if it has no neural network."""
+        return self.config.model.baseline
+
+    @property
+    def title(self) -> str | None:
+        """Name of the model in words, if it has no neural network."""
+        return None if self.baseline is None else task(self.config.task.name).cheap[self.baseline].title
+
+    @property
+    def head(self) -> Head:
+        """Head of the model; without a neural network, that of the others of the task."""
+        heads = task(self.config.task.name).heads
+        return next(iter(heads.values())) if self.baseline is not None else Head(self.saved["head"])
+
+    @property
     def origins(self) -> Origins:
         """Hub commits of base model and data."""
-        return Origins(self.saved["base_model"]["revision"], self.data.get("source", {}).get("commit"))
+        base = {} if self.baseline is not None else self.saved["base_model"]
+        return Origins(base.get("revision"), self.data.get("source", {}).get("commit"))
 
     @property
     def base(self) -> str:
-        """Hub id of the base model, or the last part of its path."""
+        """Hub id of the base model, or the last part of its path; of a model without a neural network what it is."""
+        if self.baseline is not None:
+            return str(self.baseline)
         return public_name(self.saved["base_model"]["name"], self.origins.model)
 
     @property
@@ -58,7 +78,7 @@ class Facts:
     @property
     def licence(self) -> EffectiveLicense:
         """Licence of the model, from those of base model and data."""
-        base_license = self.saved["base_model"].get("license")
+        base_license = None if self.baseline is not None else self.saved["base_model"].get("license")
         return effective_license(base_license, self.config.dataset.license, self.config.hub.license)
 
     @property
