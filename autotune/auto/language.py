@@ -34,13 +34,13 @@ def language_of(texts: Sequence[str]) -> tuple[str, float]:
         pt, pt-PT, en, es or `UNKNOWN`, and a share from 0 to 1.
     """
     chosen = texts[:: max(1, len(texts) // TEXTS)][:TEXTS]
+    joined = "\n".join(chosen).lower()
     votes = Counter(filter(None, map(_language, chosen)))
-    if not votes or sum(votes.values()) < len(chosen) / 4:
-        return UNKNOWN, 1 - votes.total() / max(1, len(chosen))
-    (name, count), *_ = votes.most_common()
-    share = count / votes.total()
+    name = _language(joined)
+    if name is None:
+        return UNKNOWN, 1.0
+    share = votes[name] / votes.total() if votes else 1.0
     if name == "pt":
-        joined = "\n".join(chosen).lower()
         european, brazilian = len(EUROPEAN.findall(joined)), len(BRAZILIAN.findall(joined))
         name = "pt-PT" if european >= 3 and european > 2 * brazilian else name
     return name, share

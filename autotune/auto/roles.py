@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from autotune import registry
 from autotune.auto.names import PAIRS, points
 from autotune.auto.profiles import MIN_WORDS, Profile
-from autotune.auto.targets import CLASSES, Target, rank_targets, target_of
+from autotune.auto.targets import CLASSES, Target, rank_targets, target_of, yes_count
 from autotune.config.columns import Kind
 from autotune.config.schema import DatasetConfig
 from autotune.data.columns import plain_name
@@ -62,10 +62,13 @@ def choose_roles(
     inputs = [named[role] for role in ("text", "text_pair", "group") if role in named]
     free = {name: profile for name, profile in columns.items() if name not in inputs}
     ranked = _fixed_target(named, columns, task, kind) or [
-        _for_task(target, task, kind) for target in rank_targets(free) if _fits(target, kind)
+        _for_task(target, task, kind)
+        for target in rank_targets(free, kind)
+        if _fits(target, kind)
+        and all(target.columns.get(role) == named[role] for role in ("document", "summary") if role in named)
     ]
     asked: list[AutotuneError] = []
-    if not _is_clear(ranked, columns, named):
+    if not _is_clear(ranked, columns, named, has_task=task is not None):
         asked.append(_ask_target(ranked, columns, where))
     target = ranked[0] if ranked else None
     texts, others = _choose_texts(columns, target, named, where, asked)
@@ -108,10 +111,10 @@ def _fixed_target(
 ) -> list[Target]:
     """Returns the target that the user named; none if the user did not."""
     if isinstance(named.get("label"), str):
-        return [_for_task(target_of(columns[str(named["label"])]), task, kind)]
+        return [_for_task(target_of(columns[str(named["label"])], kind), task, kind)]
     if "labels" in named:
         first = columns[named["labels"][0]]
-        counts = {name: columns[name].filled - columns[name].counts["0"] for name in named["labels"]}
+        counts = {name: yes_count(columns[name]) for name in named["labels"]}
         target = Target(
             "multi_label", Kind.labels, {"labels": list(named["labels"])}, CLASSES, first, "", counts=counts
         )
@@ -131,15 +134,17 @@ def _fixed_target(
     return []
 
 
-def _is_clear(ranked: Sequence[Target], columns: Mapping[str, Profile], named: Mapping[str, object]) -> bool:
-    """Whether the first target leads by the margin, or is all there is."""
+def _is_clear(
+    ranked: Sequence[Target], columns: Mapping[str, Profile], named: Mapping[str, object], *, has_task: bool
+) -> bool:
+    """Whether the first target leads by the margin and is no doubtful one, unless it is all there is."""
     if {"label", "labels"} & set(named) or {"document", "summary"} <= set(named):
         return True
     if not ranked:
         return False
-    lead = ranked[0].score - (ranked[1].score if len(ranked) > 1 else -MARGIN)
+    leads = len(ranked) == 1 or ranked[0].score - ranked[1].score >= MARGIN
     is_only_column = len(columns) == 2 and ranked[0].kind is Kind.label
-    return lead >= MARGIN and (ranked[0].score >= CLASSES or is_only_column)
+    return leads and (ranked[0].score >= CLASSES or is_only_column or has_task)
 
 
 def _choose_texts(
@@ -156,11 +161,11 @@ def _choose_texts(
     if target is not None and target.kind is Kind.text:
         document = columns[str(target.columns["document"])]
         return {"document": document}, tuple(text for text in _texts(columns, answers))
-    texts = _texts(columns, answers)
     chosen = {role: columns[str(named[role])] for role in ("text", "text_pair") if role in named}
+    texts = _texts(columns, answers | {profile.name for profile in chosen.values()})
     if "text" in chosen:
-        return chosen, tuple(text for text in texts if text not in chosen.values())
-    pair = _pair(columns, answers)
+        return chosen, tuple(texts)
+    pair = None if chosen else _pair(columns, answers)
     if pair is not None:
         return dict(zip(("text", "text_pair"), pair, strict=True)), tuple(
             text for text in texts if text not in pair
@@ -173,7 +178,7 @@ def _choose_texts(
         return {}, ()
     if len(texts) > 1 and scores[texts[0].name] - scores[texts[1].name] < MARGIN:
         asked.append(_ask_text(texts, where))
-    return {"text": texts[0]}, tuple(texts[1:])
+    return {"text": texts[0], **chosen}, tuple(texts[1:])
 
 
 def _listed(names: str | list[str]) -> list[str]:

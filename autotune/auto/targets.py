@@ -61,9 +61,14 @@ class Target:
         return [format_override("task", self.task), *names, *rest]
 
 
-def rank_targets(columns: Mapping[str, Profile]) -> list[Target]:
-    """Returns everything that could be learned, the likeliest first; of columns that say the same, one."""
-    targets = [target for profile in columns.values() for target in _of_column(profile)]
+def rank_targets(columns: Mapping[str, Profile], kind: Kind | None) -> list[Target]:
+    """Returns everything that could be learned, the likeliest first; of columns that say the same, one.
+
+    Args:
+        columns: profile of each column.
+        kind: what the target of the task holds; None: any.
+    """
+    targets = [target for profile in columns.values() for target in _of_column(profile, kind)]
     targets += [*_summaries(columns.values()), *_yes_and_no(columns.values())]
     targets += _only_named(columns.values(), targets)
     targets.sort(key=lambda target: (-target.score, target.profile.is_number, target.profile.name))
@@ -84,19 +89,24 @@ def _only_named(columns: Iterable[Profile], targets: Sequence[Target]) -> Iterat
             yield replace(target, score=DOUBTFUL + points(profile.name, "label"))
 
 
-def target_of(profile: Profile, role: str = "label") -> Target:
-    """Returns the target that a column holds if it is known to hold one."""
-    possible = list(_of_column(profile))
-    return possible[0] if possible else _numbers(profile, role) if profile.has_fraction else _classes(profile)
+def target_of(profile: Profile, kind: Kind | None) -> Target:
+    """Returns the target that a column holds if it is known to hold one.
+
+    Args:
+        profile: the column.
+        kind: what the target of the task holds; None: any.
+    """
+    fallback = _numbers(profile) if profile.has_fraction else _classes(profile)
+    return next(_of_column(profile, kind), fallback)
 
 
-def _of_column(profile: Profile) -> Iterator[Target]:
+def _of_column(profile: Profile, kind: Kind | None) -> Iterator[Target]:
     if profile.lists is not None:
         labels = Counter(label for labels in profile.lists for label in labels)
         if 2 <= len(labels) <= max(2, min(MAX_CLASSES, profile.filled / ROWS_PER_CLASS)):
             yield _several(profile, LISTS, labels, {})
         return
-    separator = separator_of(profile)
+    separator = None if kind is Kind.label else separator_of(profile)
     if separator is not None:
         cells = profile.counts.items()
         labels = Counter[str]()
@@ -128,11 +138,11 @@ def _task_of(labels: Iterable[str]) -> str:
     return "sentiment" if are_polarity(labels) else "classification"
 
 
-def _numbers(profile: Profile, role: str = "label") -> Target:
+def _numbers(profile: Profile) -> Target:
     return Target(
         "regression",
         Kind.numbers,
-        {role: profile.name},
+        {"label": profile.name},
         DOUBTFUL + points(profile.name, "label"),
         profile,
         f"{profile.name}: numbers, such as {listing(profile.examples())}",
@@ -223,10 +233,7 @@ def _yes_and_no(columns: Iterable[Profile]) -> Iterator[Target]:
         return
     names = [profile.name for profile in answers]
     votes = any(value.isdecimal() and int(value) > 1 for profile in answers for value in profile.counts)
-    counts = {
-        profile.name: sum(count for value, count in profile.counts.items() if value.casefold() not in NO)
-        for profile in answers
-    }
+    counts = {profile.name: yes_count(profile) for profile in answers}
     yield Target(
         "multi_label",
         Kind.labels,
@@ -237,6 +244,11 @@ def _yes_and_no(columns: Iterable[Profile]) -> Iterator[Target]:
         {"dataset.label_threshold": 1} if votes else {},
         counts,
     )
+
+
+def yes_count(profile: Profile) -> int:
+    """Returns how many cells of a column of yes and no, or of votes, say yes."""
+    return sum(count for value, count in profile.counts.items() if value.casefold() not in NO)
 
 
 def _is_answer(profile: Profile) -> bool:

@@ -425,6 +425,24 @@ def test_what_the_user_names_is_not_asked(tmp_path):
     assert result.words[-3:] == ("dataset.columns.label=estrelas", "task=ordinal", "dataset.language=pt-BR")
 
 
+def test_a_named_task_or_column_leaves_fewer_questions(tmp_path):
+    path = write_csv(tmp_path / "a.csv", [{"a": row["título"], "b": row["notícia"]} for row in tables.news()])
+    assert understood(path, "task=summarization")[1]["label"] == "a"
+    texts = [
+        {"a": text, "b": text[::-1], "c": number % 2} for number, (text, _) in enumerate(tables.opinions(60))
+    ]
+    path = write_csv(tmp_path / "b.csv", texts)
+    asked(path)
+    assert "dataset.columns.text=a" in understood(path, "dataset.columns.text_pair=b")[0].words
+    commas = [
+        {"texto": text, "label": ("a, b", "a", "b", "b, a")[number % 4]}
+        for number, (text, _) in enumerate(tables.opinions(60))
+    ]
+    path = write_csv(tmp_path / "c.csv", commas)
+    assert understood(path)[1]["task"] == "multi_label"
+    assert set(understood(path, "task=classification")[0].counts) == {"a, b", "a", "b", "b, a"}
+
+
 def test_a_column_that_does_not_exist_is_refused_with_the_nearest(tmp_path):
     error = asked(write_csv(tmp_path / "a.csv", reviews(*ALL)), "dataset.columns.label=sentimentos")
     assert error.fix == "dataset.columns.label=sentimento"
