@@ -40,13 +40,13 @@ def coverage(rows: Classified, temperature: float | None) -> list[dict[str, floa
 
 
 def more_labels(board: Board) -> dict[str, Any] | None:
-    """Returns what twice as many labels would bring to the cheap model, as result.json has it; None without labels."""
+    """Returns what twice as many labels would bring to TF-IDF, as result.json has it; None with few rows or without labels."""
     judging = board.judging
     if judging.task.labels() is None or not isinstance(judging.gold_rows[0][judging.target], str):
         return None
     texts = list(iter_texts(judging.train, text_column(judging.task.columns)))
     gain = gain_of_more_labels(texts, list(judging.train[judging.target]), SEED)
-    return {"factor": FACTOR, "gain": gain.gain, "interval": [gain.low, gain.high]}
+    return None if gain is None else {"factor": FACTOR, "gain": gain.gain, "interval": [gain.low, gain.high]}
 
 
 def suspects(board: Board, winner: str, cheap: str | None, share: float, file: Path) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from autotune.auto.ending import CALIBRATE, TEMPERATURE, Ending
 from autotune.auto.judging import Judging, open_judging
 from autotune.auto.ledger import Budget, ReplayLedger, budget_of
 from autotune.auto.plan import Plan, folder_name, read_plan
-from autotune.auto.race import NO_TIME, Race, Usable
+from autotune.auto.race import NO_TIME, Dropped, Race, Usable
 from autotune.auto.record import FOLDS, SearchFolder, read_decisions, read_entries
 from autotune.auto.report import write_report
 from autotune.auto.schemas import RESULT, SETTINGS, Result
@@ -149,9 +149,12 @@ def _race(folder: SearchFolder, plan: Plan, judging: Judging, plugins: Sequence[
         for event in Race(plan.trials, board, trainer, budget, cheap_seconds).run():
             if isinstance(event, Usable):
                 ending.make_usable(event.trial)
+            elif isinstance(event, Dropped):
+                trainer.forget(event.trial.name)
             show.log_event(event, folder.best)
             signals.raise_if_stopped()
         ended = ending.run()
+        trainer.forget()
     planned = [decision for decision in read_decisions(folder.path) if decision.id not in AFTER_RACE]
     folder.write_decisions([*planned, *ended.decisions])
     folder.write_json(RESULT, ended.result)

@@ -115,8 +115,8 @@ class Race:
                 with budget.spending(trial, share, folds):
                     board.save(trial, share, self.trainer.predictions(trial, share, folds))
         except (Failed, OutOfTime) as error:
-            fate = FAILED if isinstance(error, Failed) else DROPPED
-            reason = Entry(trial.name, trial.kind, seconds=budget.elapsed(), fate=fate, because=error.what)
+            fate, because = (FAILED, error.what) if isinstance(error, Failed) else (DROPPED, NO_TIME)
+            reason = Entry(trial.name, trial.kind, seconds=budget.elapsed(), fate=fate, because=because)
             yield Dropped(trial, board.give_up(trial, share, folds, reason))
             return
         budget.reached(trial, share, folds)

@@ -50,11 +50,12 @@ class Trials:
     def __init__(
         self, folder: Path, judging: Judging, plugins: Sequence[str], expired: Callable[[], bool]
     ) -> None:
-        self._folder, self._protocol, self._plugins, self._expired = folder, judging, plugins, expired
+        self._folder, self._judging, self._plugins, self._expired = folder, judging, plugins, expired
+        self._runs_of: dict[str, set[Path]] = {}
 
     def words(self, trial: Trial, *others: str) -> list[str]:
         """Returns the overrides of a run of a trial."""
-        return with_words(self._protocol.words, *trial.words, *others, *QUIET, *UNCHECKED, self._runs)
+        return with_words(self._judging.words, *trial.words, *others, *QUIET, *UNCHECKED, self._runs)
 
     @property
     def _runs(self) -> str:
@@ -64,7 +65,7 @@ class Trials:
         """Returns the folder of the run of the first fold, from the auto folder; None for what is trained in this process."""
         if trial.kind != FULL:
             return None
-        words = self.words(trial, *self._protocol.fold_words(folds[0] if folds else None))
+        words = self.words(trial, *self._judging.fold_words(folds[0] if folds else None))
         return str(self.run_folder(words).relative_to(self._folder))
 
     def published_words(self, words: Sequence[str]) -> list[str]:
@@ -88,12 +89,13 @@ class Trials:
             Interrupted: a signal has arrived; the next start resumes the run.
         """
         if trial.kind != FULL:
-            yield from cross_fitted(self._protocol, trial)
+            yield from cross_fitted(self._judging, trial)
             return
         for fold in folds or (None,):
-            words = self.words(trial, *self._protocol.fold_words(fold), f"trainer.pause_at={share:g}")
+            words = self.words(trial, *self._judging.fold_words(fold), f"trainer.pause_at={share:g}")
             folder = self._run(words, slug(f"{trial.name}-{fold}"), share)
-            yield from self._protocol.aligned(list(json_lines(folder / "predictions_paused.jsonl")), fold)
+            self._runs_of.setdefault(trial.name, set()).add(folder)
+            yield from self._judging.aligned(list(json_lines(folder / "predictions_paused.jsonl")), fold)
 
     def finish(self, words: Sequence[str]) -> Path:
         """Trains a run to its end, or leaves a finished one alone; returns its folder.
@@ -108,12 +110,16 @@ class Trials:
         """Returns the folder of a run."""
         return _folder(_composed(words))
 
-    def forget(self, trial: Trial, folds: Sequence[int] | None) -> None:
-        """Removes the checkpoints of a trial that continues no further: each holds three times its weights."""
-        for fold in folds or (None,):
-            folder = self.run_folder(self.words(trial, *self._protocol.fold_words(fold)))
-            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-            (folder / "best.safetensors").unlink(missing_ok=True)
+    def forget(self, trial: str | None = None) -> None:
+        """Removes checkpoints that nothing continues from: each holds three times the weights of its run.
+
+        Args:
+            trial: name of a trial that was dropped; None: those of all trials, as the search is over.
+        """
+        runs = (self._folder / TRIALS).iterdir() if trial is None else self._runs_of.get(trial, ())
+        for run in runs:
+            shutil.rmtree(run / CHECKPOINTS, ignore_errors=True)
+            (run / "best.safetensors").unlink(missing_ok=True)
 
     def _run(self, words: Sequence[str], name: str, share: float | None) -> Path:
         """Trains until the run has paused at a share of its schedule, or None: is finished; returns its folder."""

@@ -21,8 +21,12 @@ PLACE = {"name", "runs"}
 def run(words: list[str], plugins: Sequence[str]) -> int:
     """Searches the best model for data, or continues or repeats an earlier search."""
     parser = Parser(COMMAND)
-    parser.add_argument("words", metavar="WORD", nargs="+", help="the data, key=value, or the folder of an earlier search")
-    parser.add_argument("--dry-run", action="store_true", help="only say what was understood and what would be tried")
+    parser.add_argument(
+        "words", metavar="WORD", nargs="+", help="the data, key=value, or the folder of an earlier search"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="only say what was understood and what would be tried"
+    )
     parser.add_argument("--config-dir", metavar="DIR", help="your own options")
     if {"--help", "-h"} & set(words):
         parser.parse_args(["--help"])

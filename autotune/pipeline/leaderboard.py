@@ -15,7 +15,7 @@ from autotune.reporting import charts
 from autotune.reporting.page import FIX
 from autotune.reporting.tables_page import Section, render_page
 from autotune.reporting.texts import translated
-from autotune.run.status import STATUS, open_finished, read_status
+from autotune.run.status import STATUS, State, open_finished, read_status, state_of
 from autotune.run.sweep_members import MemberState, present_state
 from autotune.runtime.language import language, local, word
 from autotune.runtime.records import damaged
@@ -23,6 +23,9 @@ from autotune.runtime.table import Table, shown_interval
 
 MAX_BARS = 12
 """Runs whose intervals are drawn, the best ones."""
+
+SEARCH = "auto.yaml"
+"""File in the folder of `autotune auto`, whose runs are in `trials`."""
 
 
 @dataclass(frozen=True)
@@ -145,9 +148,14 @@ def run_folders(paths: Sequence[str]) -> list[Path]:
 
 def _runs_in(top: Path) -> Iterator[Path]:
     for name, below, files in os.walk(top):
-        if STATUS in files:
+        folder = Path(name)
+        if SEARCH in files:
+            below[:] = [inner for inner in below if inner == "trials"]
+        elif STATUS in files:
             below.clear()
-            yield Path(name)
+            # Trials of a search are paused where they are compared; only those that were finished have a score to show.
+            if not (folder.parent.parent / SEARCH).is_file() or state_of(folder) is State.finished:
+                yield folder
         below.sort()
 
 
