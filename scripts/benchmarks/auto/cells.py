@@ -67,7 +67,10 @@ def _labeled(path: Path, text: str, label: str, names: dict[str, str]) -> list[R
 
 
 def _csv(train: str, test: str, text: str, label: str, names: dict[str, str]) -> Callable[[Path, int], Rows]:
-    return lambda data, _: (_labeled(data / train, text, label, names), _labeled(data / test, text, label, names))
+    return lambda data, _: (
+        _labeled(data / train, text, label, names),
+        _labeled(data / test, text, label, names),
+    )
 
 
 @cache
@@ -91,7 +94,10 @@ def _harem(data: Path, _: int) -> Rows:
 
 
 def _citilink(data: Path, draw: int) -> Rows:
-    rows = [json.loads(line) for line in (data / "citilink" / "citilink_summ_sample.jsonl").read_text("utf-8").splitlines()]
+    rows = [
+        json.loads(line)
+        for line in (data / "citilink" / "citilink_summ_sample.jsonl").read_text("utf-8").splitlines()
+    ]
     towns = sorted({row["municipality"] for row in rows})
     held_out = towns[draw % len(towns)]
     keys = ("text", "summary", "municipality")
@@ -135,7 +141,8 @@ def cells(sources: Sequence[Source], words: Sequence[str]) -> list[Cell]:
     return [
         cell
         for cell in every
-        if not parts or any(all(part in f"{cell.name} {cell.source.task}".lower() for part in word) for word in parts)
+        if not parts
+        or any(all(part in f"{cell.name} {cell.source.task}".lower() for part in word) for word in parts)
     ]
 
 
@@ -177,7 +184,12 @@ def write(cell: Cell, rows: Rows, folder: Path) -> Drawn:
     elif task == ENTITIES:
         files, form = _write(rows, folder, "conll", _conll), "conll"
     elif task == SUMMARIES:
-        files = _write(rows, folder, "jsonl", lambda part: "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in part))
+        files = _write(
+            rows,
+            folder,
+            "jsonl",
+            lambda part: "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in part),
+        )
         form = "jsonl"
         columns = {"document": "text"} if "text" in rows[0][0] else {}
     else:
@@ -194,7 +206,10 @@ def _write(rows: Rows, folder: Path, suffix: str, text: Callable[[list[Row]], st
 
 
 def _conll(rows: list[Row]) -> str:
-    lines = ("".join(f"{token} {tag}\n" for token, tag in zip(row["tokens"], row["tags"], strict=True)) for row in rows)
+    lines = (
+        "".join(f"{token} {tag}\n" for token, tag in zip(row["tokens"], row["tags"], strict=True))
+        for row in rows
+    )
     return "\n".join(lines)
 
 
@@ -209,7 +224,7 @@ def _write_csv(rows: Rows, folder: Path) -> tuple[Path, Path]:
 
 
 def _write_dirty(rows: Rows, folder: Path) -> tuple[Path, Path]:
-    """Writes what a spreadsheet exports: semicolons, Windows characters, ids, dates, stars that only resemble the class, titles."""
+    """Writes what a spreadsheet exports: semicolons, Windows characters, ids, dates, titles, stars that resemble the class."""
     generator = np.random.default_rng(1)
     paths = folder / "train.csv", folder / "test.csv"
     number = 1000
@@ -222,10 +237,14 @@ def _write_dirty(rows: Rows, folder: Path) -> tuple[Path, Path]:
                 stars = int(generator.integers(1, 4)) + 2 * (row["label"] == "positivo")
                 day, month = generator.integers(1, 29), generator.integers(1, 13)
                 title = " ".join(row["text"].split()[:3])
-                writer.writerow([number, f"{day:02}/{month:02}/2025", stars, title, row["text"], row["label"]])
+                writer.writerow(
+                    [number, f"{day:02}/{month:02}/2025", stars, title, row["text"], row["label"]]
+                )
     return paths
 
 
 def _content(row: Row) -> str:
     """Returns what makes two rows the same."""
-    return str(row.get("text") or row.get("doc_text") or row.get("document") or " ".join(row.get("tokens", ())))
+    return str(
+        row.get("text") or row.get("doc_text") or row.get("document") or " ".join(row.get("tokens", ()))
+    )
