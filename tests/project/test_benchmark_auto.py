@@ -4,11 +4,13 @@ import csv
 import json
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.support import ROOT
+from tests.support.auto_folder import RESULT, write_auto
 from tests.support.forks import forks
 
 SCRIPTS = ROOT / "scripts"
@@ -150,7 +152,7 @@ def test_the_rule_learns_few_shot_from_at_most_80_rows_per_class(tmp_path, monke
 def test_a_rival_that_is_not_installed_is_left_out_with_the_reason(tmp_path):
     drawn = drawn_of({"a": 4, "b": 4}, tmp_path)
     assert "--environment setfit=PYTHON" in tools.TOOLS["setfit"](drawn, SETTING, tmp_path).note
-    setting = tools.Setting(**(vars(SETTING) | {"pythons": {"lightautoml": sys.executable}}))
+    setting = replace(SETTING, pythons={"lightautoml": sys.executable})
     outcome = tools.TOOLS["lightautoml"](drawn, setting, tmp_path)
     assert outcome.note == f"lightautoml is not installed in the environment of {sys.executable}"
     assert set(rivals.TOOLS) - {"contrastive"} <= set(tools.TOOLS)
@@ -171,6 +173,58 @@ def test_a_process_is_measured_and_files_are_waited_for(tmp_path):
     assert (
         process.execute([sys.executable, "-c", "import time; time.sleep(60)"], log, limit=0).returncode == -9
     )
+
+
+def test_the_search_is_asked_again_with_the_columns_and_its_figure_and_model_are_read(tmp_path, monkeypatch):
+    """With an `execute` that leaves what `autotune auto` leaves."""
+    commands = []
+
+    def execute(command, log, *, watch=(), **_):
+        words = command[4:]
+        commands.append(words)
+        seen = {}
+        if words[0] == "evaluate":
+            Path(words[-1]).write_text(json.dumps({"macro_f1": 0.66}))
+        elif words[1].startswith("replay="):
+            (tmp_path / "replay" / "best").mkdir(parents=True)
+            (tmp_path / "replay" / "best" / "model.safetensors").write_bytes(b"weights")
+        elif "dataset.columns.text=a" not in words:
+            return process.Usage(2, 1.0, 1.0, 1.0)
+        else:
+            write_auto(tmp_path / "auto")
+            (tmp_path / "auto" / "best").mkdir()
+            (tmp_path / "auto" / "best" / "model.safetensors").write_bytes(b"weights")
+            seen = {str(watch[0]): 4.0, str(watch[1]): 13.5}
+        return process.Usage(0, 130.0, 90.0, 800.0, seen)
+
+    monkeypatch.setattr(process, "execute", execute)
+    drawn = replace(drawn_of({"a": 4, "b": 4}, tmp_path), columns=("dataset.columns.text=a",))
+    outcome = tools.auto(drawn, replace(SETTING, replay=True), tmp_path)
+    assert [words[0] for words in commands] == ["auto", "auto", "evaluate", "auto"]
+    assert {"time=2m", "auto.models=[ENCODER]", "name=auto"} <= set(commands[0])
+    assert commands[2][1] == str(tmp_path / "auto" / "trials" / "a")
+    assert (outcome.score, outcome.reported, outcome.interval) == (0.66, 0.671, [0.637, 0.703])
+    assert (outcome.first_model_seconds, outcome.words, outcome.same_bytes) == (9.5, 5, True)
+    assert outcome.note == "bertimbau_base 5e-5"
+
+
+@pytest.mark.parametrize("score", [0.5, None])
+def test_without_a_test_split_the_corrected_figure_is_the_reported_one(tmp_path, monkeypatch, score):
+    def execute(command, log, **_):
+        log.write_text("error: no such file\n")
+        if command[4] == "auto":
+            write_auto(tmp_path / "auto", RESULT | {"test": None})
+            (tmp_path / "auto" / "best").mkdir()
+        elif score is None:
+            return process.Usage(2, 1.0, 1.0, 1.0)
+        else:
+            Path(command[-1]).write_text(json.dumps({"macro_f1": score}))
+        return process.Usage(0, 1.0, 1.0, 1.0)
+
+    monkeypatch.setattr(process, "execute", execute)
+    outcome = tools.auto(drawn_of({"a": 4, "b": 4}, tmp_path), SETTING, tmp_path)
+    assert (outcome.score, outcome.reported, outcome.interval) == (score, 0.6581, [0.64, 0.69])
+    assert ("no such file" in outcome.note) is (score is None)
 
 
 def test_the_rehearsal_compares_models_of_the_samples(tmp_path, monkeypatch, capsys):
@@ -197,5 +251,5 @@ def test_the_rehearsal_compares_models_of_the_samples(tmp_path, monkeypatch, cap
     assert started.count("evaluate") == len(TOOLS) - 1
 
 
-TOOLS = ["majority", "cheap", "autotune"]
+TOOLS = ["majority", "autotune"]
 """Tools of the rehearsal."""

@@ -135,15 +135,16 @@ SAMPLE_SOURCES = tuple(Source(f"sample {task}", task, _sample(task), (regime,))
 
 
 def cells(sources: Sequence[Source], words: Sequence[str]) -> list[Cell]:
-    """Returns the cells whose names contain all parts of one of the words (`repro-8`, `ner`); all without words."""
+    """Returns the cells that have words beginning with all parts of one of the words (`repro-8`, `ner`); all without words."""
     every = [Cell(source, regime) for source in sources for regime in source.regimes]
-    parts = [word.lower().split("-") for word in words]
     return [
-        cell
-        for cell in every
-        if not parts
-        or any(all(part in f"{cell.name} {cell.source.task}".lower() for part in word) for word in parts)
+        cell for cell in every if not words or any(_matches(cell, word.lower().split("-")) for word in words)
     ]
+
+
+def _matches(cell: Cell, parts: Sequence[str]) -> bool:
+    named = f" {cell.name} {cell.source.task}".lower()
+    return all(f" {part}" in named for part in parts)
 
 
 def draw_rows(cell: Cell, draw: int, data: Path, most_test: int = MOST_TEST_ROWS) -> Rows:
