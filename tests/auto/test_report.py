@@ -44,7 +44,8 @@ ENGLISH = [
     "0.6710", "95 % interval: 0.6370 to 0.7030", "best of 24 candidates: 0.6581", "would promise 0.6640",
     "The 824 test rows were scored once", "better than tfidf C=10 (0.6180) by 0.0530", "is 81 %; that of tfidf C=10 is 19 %",
     "majority class 0.1100", "+0.5610", "41.00", "541.2 s of the 600 s", "fine-tuned 509.0", "temperature 1.31",
-    "from 0.0900 to 0.0300", "5.0 % 0.830 58 %", "best FILE --max-error 0.05", "With 2 times as many labeled rows", "41 rows, listed in",
+    "from 0.0900 to 0.0300", "5.0 % 0.830 58 %", "best FILE --max-error 0.05",
+    "With 2 times as many labeled rows", "41 rows, listed in",
     "Over 3 seeds", "experiment=winner", "replay=", "dataset.columns.text=titulo", "Varma & Simon 2006", "your command",
     "2e-05, 5e-05, 0.0001", "of_a_newer_version true", "time: 600",
 ]  # fmt: skip
