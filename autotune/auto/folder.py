@@ -44,6 +44,11 @@ class AutoFolder:
         return self.path.absolute().name
 
     @property
+    def best(self) -> str:
+        """Path of the best model, quoted for the shell."""
+        return shell_words(self.path / "best")
+
+    @property
     def resume(self) -> str:
         """Command that continues the search."""
         return f"autotune auto {shell_words(f'resume={self.path}')}"

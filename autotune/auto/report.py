@@ -57,6 +57,8 @@ def write_report(folder: Path, output: Path | None = None, language: CardLanguag
 def render(folder: AutoFolder, language: CardLanguage) -> str:
     """Returns the page; the same files give the same page."""
     text, board, result = texts(language), folder.leaderboard(), folder.result
+    # Other trials are not scored on test, so the winner is shown beside them with the score that chose it.
+    own = None if result is None else {"score": result["chosen"]["score"], "interval": board[0]["interval"]}
     trust = remarks(folder)
     page: str = template("auto", language).render(
         style=style(),
@@ -68,7 +70,10 @@ def render(folder: AutoFolder, language: CardLanguage) -> str:
         verdict="verdict_bad" if any(remark.level == BAD for remark in trust) else "verdict_good",
         board=board,
         board_scale=_scale(board),
-        beside_scale=None if result is None else _beside_scale(result),
+        own=own,
+        beside_scale=None
+        if result is None or own is None
+        else _scale([own, *result["beside"]], own["score"]),
         seconds=_seconds(folder, language),
         chart=_best_so_far(folder, text("auto_best_so_far"), text("auto_seconds")),
         decisions=dict(_grouped(folder.decisions)),
@@ -88,11 +93,6 @@ def _scale(scored: Sequence[Mapping[str, Any]], mark: float | None = None) -> Sc
     return scale(chain.from_iterable((row["score"], *(row["interval"] or ())) for row in scored), mark)
 
 
-def _beside_scale(result: Mapping[str, Any]) -> Scale:
-    headline = result["test"] or _corrected(result)
-    return _scale([headline, *({"interval": None} | trial for trial in result["beside"])], headline["score"])
-
-
 def _grouped(decisions: Sequence[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Yields the headings with their decisions, in the order of `GROUPS`; values are texts."""
     decisions = [decision | {"value": _plain(decision["value"])} for decision in decisions]
@@ -107,6 +107,8 @@ def _grouped(decisions: Sequence[dict[str, Any]]) -> Iterator[tuple[str, list[di
 
 def _plain(value: Any) -> str:
     """Returns the value of a decision as text."""
+    if value is None:
+        return "—"
     if isinstance(value, list):
         return ", ".join(map(_plain, value))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -74,7 +74,7 @@ class Chosen(Record):
 
 
 class Beside(Record):
-    """Another trial on the same rows as the winner."""
+    """Another trial on the rows that chose the winner."""
 
     trial: str
     score: float

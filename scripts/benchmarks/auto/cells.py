@@ -67,7 +67,10 @@ def _labeled(path: Path, text: str, label: str, names: dict[str, str]) -> list[R
 
 
 def _csv(train: str, test: str, text: str, label: str, names: dict[str, str]) -> Callable[[Path, int], Rows]:
-    return lambda data, _: (_labeled(data / train, text, label, names), _labeled(data / test, text, label, names))
+    return lambda data, _: (
+        _labeled(data / train, text, label, names),
+        _labeled(data / test, text, label, names),
+    )
 
 
 @cache
@@ -91,7 +94,10 @@ def _harem(data: Path, _: int) -> Rows:
 
 
 def _citilink(data: Path, draw: int) -> Rows:
-    rows = [json.loads(line) for line in (data / "citilink" / "citilink_summ_sample.jsonl").read_text("utf-8").splitlines()]
+    rows = [
+        json.loads(line)
+        for line in (data / "citilink" / "citilink_summ_sample.jsonl").read_text("utf-8").splitlines()
+    ]
     towns = sorted({row["municipality"] for row in rows})
     held_out = towns[draw % len(towns)]
     keys = ("text", "summary", "municipality")
@@ -129,14 +135,16 @@ SAMPLE_SOURCES = tuple(Source(f"sample {task}", task, _sample(task), (regime,))
 
 
 def cells(sources: Sequence[Source], words: Sequence[str]) -> list[Cell]:
-    """Returns the cells whose names contain all parts of one of the words (`repro-8`, `ner`); all without words."""
+    """Returns the cells that have words beginning with all parts of one of the words (`repro-8`, `ner`); all without words."""
     every = [Cell(source, regime) for source in sources for regime in source.regimes]
-    parts = [word.lower().split("-") for word in words]
     return [
-        cell
-        for cell in every
-        if not parts or any(all(part in f"{cell.name} {cell.source.task}".lower() for part in word) for word in parts)
+        cell for cell in every if not words or any(_matches(cell, word.lower().split("-")) for word in words)
     ]
+
+
+def _matches(cell: Cell, parts: Sequence[str]) -> bool:
+    named = f" {cell.name} {cell.source.task}".lower()
+    return all(f" {part}" in named for part in parts)
 
 
 def draw_rows(cell: Cell, draw: int, data: Path, most_test: int = MOST_TEST_ROWS) -> Rows:
@@ -177,7 +185,12 @@ def write(cell: Cell, rows: Rows, folder: Path) -> Drawn:
     elif task == ENTITIES:
         files, form = _write(rows, folder, "conll", _conll), "conll"
     elif task == SUMMARIES:
-        files = _write(rows, folder, "jsonl", lambda part: "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in part))
+        files = _write(
+            rows,
+            folder,
+            "jsonl",
+            lambda part: "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in part),
+        )
         form = "jsonl"
         columns = {"document": "text"} if "text" in rows[0][0] else {}
     else:
@@ -194,7 +207,10 @@ def _write(rows: Rows, folder: Path, suffix: str, text: Callable[[list[Row]], st
 
 
 def _conll(rows: list[Row]) -> str:
-    lines = ("".join(f"{token} {tag}\n" for token, tag in zip(row["tokens"], row["tags"], strict=True)) for row in rows)
+    lines = (
+        "".join(f"{token} {tag}\n" for token, tag in zip(row["tokens"], row["tags"], strict=True))
+        for row in rows
+    )
     return "\n".join(lines)
 
 
@@ -209,7 +225,7 @@ def _write_csv(rows: Rows, folder: Path) -> tuple[Path, Path]:
 
 
 def _write_dirty(rows: Rows, folder: Path) -> tuple[Path, Path]:
-    """Writes what a spreadsheet exports: semicolons, Windows characters, ids, dates, stars that only resemble the class, titles."""
+    """Writes what a spreadsheet exports: semicolons, Windows characters, ids, dates, titles, stars that resemble the class."""
     generator = np.random.default_rng(1)
     paths = folder / "train.csv", folder / "test.csv"
     number = 1000
@@ -222,10 +238,14 @@ def _write_dirty(rows: Rows, folder: Path) -> tuple[Path, Path]:
                 stars = int(generator.integers(1, 4)) + 2 * (row["label"] == "positivo")
                 day, month = generator.integers(1, 29), generator.integers(1, 13)
                 title = " ".join(row["text"].split()[:3])
-                writer.writerow([number, f"{day:02}/{month:02}/2025", stars, title, row["text"], row["label"]])
+                writer.writerow(
+                    [number, f"{day:02}/{month:02}/2025", stars, title, row["text"], row["label"]]
+                )
     return paths
 
 
 def _content(row: Row) -> str:
     """Returns what makes two rows the same."""
-    return str(row.get("text") or row.get("doc_text") or row.get("document") or " ".join(row.get("tokens", ())))
+    return str(
+        row.get("text") or row.get("doc_text") or row.get("document") or " ".join(row.get("tokens", ()))
+    )

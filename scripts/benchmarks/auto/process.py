@@ -24,7 +24,14 @@ class Usage:
     """Seconds until each of the files was there that were waited for."""
 
 
-def execute(command: Sequence[str], log: Path, *, threads: int = 1, watch: Sequence[Path] = (), limit: float | None = None) -> Usage:
+def execute(
+    command: Sequence[str],
+    log: Path,
+    *,
+    threads: int = 1,
+    watch: Sequence[Path] = (),
+    limit: float | None = None,
+) -> Usage:
     """Runs a command to its end.
 
     Args:
@@ -48,10 +55,14 @@ def execute(command: Sequence[str], log: Path, *, threads: int = 1, watch: Seque
         while True:
             pid, code, usage = os.wait4(process.pid, os.WNOHANG)
             seconds = time.monotonic() - started
-            seen |= {str(path): round(seconds, 1) for path in watch if str(path) not in seen and path.exists()}
+            seen |= {
+                str(path): round(seconds, 1) for path in watch if str(path) not in seen and path.exists()
+            }
             if pid:
                 process.returncode = os.waitstatus_to_exitcode(code)
-                return Usage(process.returncode, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, seen)
+                return Usage(
+                    process.returncode, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, seen
+                )
             if limit is not None and seconds > limit:
                 process.kill()
             time.sleep(POLL)

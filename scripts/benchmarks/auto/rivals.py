@@ -42,7 +42,9 @@ def contrastive(order: Order) -> Answer:
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE)
     model.train()
     for _ in range(STEPS):
-        rows = np.concatenate([generator.permutation(np.flatnonzero(labels == label))[:BATCH] for label in np.unique(labels)])
+        rows = np.concatenate(
+            [generator.permutation(np.flatnonzero(labels == label))[:BATCH] for label in np.unique(labels)]
+        )
         encoded = vectors([texts[row] for row in rows])
         same = torch.tensor(labels[rows][:, None] == labels[rows][None, :], dtype=torch.float32)
         upper = torch.triu(torch.ones_like(same), diagonal=1).bool()
@@ -68,7 +70,9 @@ def setfit(order: Order) -> Answer:
     trainer = Trainer(
         model=model,
         args=TrainingArguments(output_dir=order["folder"], seed=order["seed"], report_to="none"),
-        train_dataset=Dataset.from_dict({"text": order["texts"], "label": [names.index(label) for label in order["labels"]]}),
+        train_dataset=Dataset.from_dict(
+            {"text": order["texts"], "label": [names.index(label) for label in order["labels"]]}
+        ),
     )
     trainer.train()
     return {"predictions": [str(label) for label in model.predict(order["test"])], "reported": None}
@@ -80,7 +84,10 @@ def autointent(order: Order) -> Answer:
     from autointent.configs import EmbedderConfig
 
     names = sorted(set(order["labels"]))
-    rows = [{"utterance": text, "label": names.index(label)} for text, label in zip(order["texts"], order["labels"], strict=True)]
+    rows = [
+        {"utterance": text, "label": names.index(label)}
+        for text, label in zip(order["texts"], order["labels"], strict=True)
+    ]
     pipeline = Pipeline.from_preset("classic-light")
     pipeline.set_config(EmbedderConfig(model_name=order["encoder"]))
     pipeline.fit(Dataset.from_dict({"train": rows}))
@@ -93,14 +100,19 @@ def autogluon(order: Order) -> Answer:
     import pandas as pd
     from autogluon.multimodal import MultiModalPredictor
 
-    predictor = MultiModalPredictor(label="label", path=str(Path(order["folder"]) / "model"), presets="medium_quality")
+    predictor = MultiModalPredictor(
+        label="label", path=str(Path(order["folder"]) / "model"), presets="medium_quality"
+    )
     predictor.fit(
         pd.DataFrame({"text": order["texts"], "label": order["labels"]}),
         time_limit=order["seconds"],
         hyperparameters={"model.names": ["hf_text"], "model.hf_text.checkpoint_name": order["encoder"]},
         seed=order["seed"],
     )
-    return {"predictions": predictor.predict(pd.DataFrame({"text": order["test"]})).tolist(), "reported": None}
+    return {
+        "predictions": predictor.predict(pd.DataFrame({"text": order["test"]})).tolist(),
+        "reported": None,
+    }
 
 
 def lightautoml(order: Order) -> Answer:

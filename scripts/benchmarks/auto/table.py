@@ -31,20 +31,32 @@ def scores(results: Sequence[Result]) -> dict[str, dict[str, list[float]]]:
     found: dict[str, dict[str, list[float]]] = {}
     for result in results:
         if result["outcome"]["score"] is not None:
-            found.setdefault(result["cell"], {}).setdefault(result["tool"], []).append(result["outcome"]["score"])
+            found.setdefault(result["cell"], {}).setdefault(result["tool"], []).append(
+                result["outcome"]["score"]
+            )
     return found
 
 
 def regrets(results: Sequence[Result]) -> dict[str, dict[str, float]]:
     """Returns by cell and tool how much less the tool scores, in the mean over draws, than the best tool of the cell."""
-    means = {cell: {tool: mean(values) for tool, values in tools.items()} for cell, tools in scores(results).items()}
-    return {cell: {tool: max(tools.values()) - value for tool, value in tools.items()} for cell, tools in means.items()}
+    means = {
+        cell: {tool: mean(values) for tool, values in tools.items()}
+        for cell, tools in scores(results).items()
+    }
+    return {
+        cell: {tool: max(tools.values()) - value for tool, value in tools.items()}
+        for cell, tools in means.items()
+    }
 
 
 def optimism(results: Sequence[Result], tool: str) -> list[float]:
     """Returns by how much each figure that a tool reports exceeds the score on test."""
     outcomes = [result["outcome"] for result in results if result["tool"] == tool]
-    return [outcome["reported"] - outcome["score"] for outcome in outcomes if None not in (outcome["reported"], outcome["score"])]
+    return [
+        outcome["reported"] - outcome["score"]
+        for outcome in outcomes
+        if None not in (outcome["reported"], outcome["score"])
+    ]
 
 
 def coverage(results: Sequence[Result], tool: str) -> list[bool]:
@@ -67,14 +79,20 @@ def bar(results: Sequence[Result]) -> list[Check]:
         if AUTO in tools and {MAJORITY, CHEAP} & set(tools)
     ]
     flattery, covered = optimism(results, AUTO), coverage(results, AUTO)
-    late = [outcome["seconds"] - OVERRUN_SHARE * asked for outcome in own if asked and outcome["seconds"] is not None]
+    late = [
+        outcome["seconds"] - OVERRUN_SHARE * asked
+        for outcome in own
+        if asked and outcome["seconds"] is not None
+    ]
     first = [outcome["first_model_seconds"] for outcome in own if outcome["first_model_seconds"] is not None]
     same = [outcome["same_bytes"] for outcome in own if outcome["same_bytes"] is not None]
     unscored = sum(outcome["score"] is None for outcome in own)
     return [
         _at_most("mean regret on classes", mean(regret) if regret else None, MEAN_REGRET),
         _at_most("largest regret on classes", max(regret, default=None), MAX_REGRET),
-        _at_most("most below the better of majority and the cheap method", max(lost, default=None), BELOW_CHEAP),
+        _at_most(
+            "most below the better of majority and the cheap method", max(lost, default=None), BELOW_CHEAP
+        ),
         _at_most("mean optimism, either way", abs(mean(flattery)) if flattery else None, OPTIMISM),
         _within("coverage of the reported interval", mean(covered) if covered else None, COVERAGE),
         _at_most("seconds over 105 % of the time asked", max(late, default=None), OVERRUN_SECONDS),
@@ -107,13 +125,23 @@ def markdown(results: Sequence[Result], about: str) -> str:
 
 def _tables(results: Sequence[Result]) -> Iterator[Table]:
     by_cell, by_regret = scores(results), regrets(results)
-    tools = [tool for tool in dict.fromkeys(result["tool"] for result in results) if any(tool in cell for cell in by_cell.values())]
+    tools = [
+        tool
+        for tool in dict.fromkeys(result["tool"] for result in results)
+        if any(tool in cell for cell in by_cell.values())
+    ]
     lines = [[cell, *(_spread(scored.get(tool, []), best=by_regret[cell].get(tool) == 0) for tool in tools)]
              for cell, scored in by_cell.items()]  # fmt: skip
     yield Table(["score on test, mean ± sd", *tools], lines)
     columns = ("mean regret", "largest regret", "optimism", "coverage", "seconds", "CPU s", "peak MB", "model MB",
                "predict s", "words")  # fmt: skip
-    yield Table(["", *columns], [_costs(results, tool, [cell[tool] for cell in by_regret.values() if tool in cell]) for tool in tools])
+    yield Table(
+        ["", *columns],
+        [
+            _costs(results, tool, [cell[tool] for cell in by_regret.values() if tool in cell])
+            for tool in tools
+        ],
+    )
     yield Table(
         [AUTO, "reached", ""],
         [[check.what, _number(check.value), {True: "passed", False: "missed", None: "not measured"}[check.passed]]
@@ -124,11 +152,23 @@ def _tables(results: Sequence[Result]) -> Iterator[Table]:
 def _costs(results: Sequence[Result], tool: str, regret: Sequence[float]) -> list[str]:
     outcomes = [result["outcome"] for result in results if result["tool"] == tool]
     costs = []
-    for name, digits in (("seconds", 0), ("cpu_seconds", 0), ("memory_mb", 0), ("artifact_mb", 1), ("predict_seconds", 1), ("words", 0)):
+    for name, digits in (
+        ("seconds", 0),
+        ("cpu_seconds", 0),
+        ("memory_mb", 0),
+        ("artifact_mb", 1),
+        ("predict_seconds", 1),
+        ("words", 0),
+    ):
         values = [outcome[name] for outcome in outcomes if outcome[name] is not None]
         costs.append(_number(mean(values) if values else None, digits))
     flattery, covered = optimism(results, tool), coverage(results, tool)
-    figures = [mean(regret), max(regret), mean(flattery) if flattery else None, mean(covered) if covered else None]
+    figures = [
+        mean(regret),
+        max(regret),
+        mean(flattery) if flattery else None,
+        mean(covered) if covered else None,
+    ]
     return [tool, *(_number(figure, 3) for figure in figures), *costs]
 
 

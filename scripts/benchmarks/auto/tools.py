@@ -104,7 +104,9 @@ def rule(drawn: Drawn, setting: Setting, folder: Path) -> Outcome:
     """Chooses by OpenAutoNLU's constants: few-shot on at most 80 rows per class, else its fixed fine-tuning."""
     if not setting.base or drawn.task not in MAIN:
         return Outcome(note="no base model for this task")
-    rarest = min(Counter(row["label"] for row in drawn.rows[0]).values()) if drawn.task == CLASSES else FEW + 1
+    rarest = (
+        min(Counter(row["label"] for row in drawn.rows[0]).values()) if drawn.task == CLASSES else FEW + 1
+    )
     if rarest > FEW:
         words = ("trainer.epochs=10", "trainer.batch_size=32", "trainer.learning_rate=5e-5", "trainer.keep=best",
                  "trainer.min_steps=0", "dataset.validation_fraction=0.1")  # fmt: skip
@@ -123,7 +125,9 @@ def auto(drawn: Drawn, setting: Setting, folder: Path) -> Outcome:
     usage, typed = None, [str(drawn.train)]
     for answers in ((), drawn.columns):
         typed = [str(drawn.train), *budget, *answers]
-        usage = _autotune(["auto", *typed, *models, *place], folder, setting, watch=[result / "auto.yaml", best])
+        usage = _autotune(
+            ["auto", *typed, *models, *place], folder, setting, watch=[result / "auto.yaml", best]
+        )
         if usage.returncode != AMBIGUOUS:
             break
     assert usage is not None
@@ -180,7 +184,9 @@ def _ordinary(drawn: Drawn, setting: Setting, folder: Path, *words: str) -> Outc
     return outcome
 
 
-def _by_library(name: str, python: str, drawn: Drawn, setting: Setting, folder: Path, most_per_class: int | None = None) -> Outcome:
+def _by_library(
+    name: str, python: str, drawn: Drawn, setting: Setting, folder: Path, most_per_class: int | None = None
+) -> Outcome:
     taken, kept = Counter[str](), []
     for row in drawn.rows[0]:
         taken[row["label"]] += 1
@@ -208,8 +214,15 @@ def _by_library(name: str, python: str, drawn: Drawn, setting: Setting, folder: 
     return outcome
 
 
-def _autotune(words: Sequence[str], folder: Path, setting: Setting, watch: Sequence[Path] = ()) -> process.Usage:
-    return process.execute([sys.executable, "-P", "-m", "autotune", *words], folder / "log.txt", threads=setting.threads, watch=watch)
+def _autotune(
+    words: Sequence[str], folder: Path, setting: Setting, watch: Sequence[Path] = ()
+) -> process.Usage:
+    return process.execute(
+        [sys.executable, "-P", "-m", "autotune", *words],
+        folder / "log.txt",
+        threads=setting.threads,
+        watch=watch,
+    )
 
 
 def _evaluate(outcome: Outcome, run: Path, drawn: Drawn, setting: Setting, folder: Path) -> None:
