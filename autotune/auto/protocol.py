@@ -107,7 +107,12 @@ def _test(
         because = f"{groups} groups are too few for a test split; the score is that of the folds, corrected for choosing the best"
     else:
         fraction, source = min(TEST_SHARE, round(MAX_TEST / rows, 4)), DATA
-        because = f"{100 * fraction:.3g} % of {_about(sample)} rows; they are scored once, at the end"
+        percent = f"{100 * fraction:.3g}"
+        because = (
+            f"{percent} % of {rows} rows; they are scored once, at the end"
+            if sample.whole
+            else f"{percent} % of about {rows} rows; they are scored once, at the end"
+        )
     if not fraction:
         return Decision("test", None, because, source, ("20 %",), "auto.test_fraction=0.2"), rows
     settings["dataset.test_fraction"] = fraction
@@ -178,10 +183,6 @@ def possible_folds(count: int, rows: Rows) -> int | None:
         _, sizes = np.unique(assigned, return_counts=True)
         return folds if sizes.max() <= MAX_FOLD_SHARE * len(assigned) else None
     return None
-
-
-def _about(sample: Sample) -> str:
-    return str(sample.total) if sample.whole else f"about {sample.total}"
 
 
 def find_group(columns: Mapping[str, Profile], used: Sequence[Profile], rows: int) -> list[Profile]:
