@@ -10,10 +10,11 @@ from typing import Any
 from autotune.auto import aftermath, decide
 from autotune.auto.board import FAILED, Board
 from autotune.auto.decisions import Decision
+from autotune.auto.folder import BEST
 from autotune.auto.judging import with_words
 from autotune.auto.ledger import Budget
 from autotune.auto.plan import Plan
-from autotune.auto.record import BEST, CONFIG, Entry, SearchFolder
+from autotune.auto.record import CONFIG, Entry, SearchFolder
 from autotune.auto.trial import CHEAP, FULL, Trial
 from autotune.auto.trials import Failed, Trials
 from autotune.config.auto import Goal
@@ -187,7 +188,7 @@ class Ending:
             "commands": {
                 "again": self._again,
                 "use": f"autotune predict {shell_words(best)} FILE",
-                "push": f"autotune push {shell_words(run)}",
+                "push": f"autotune push {shell_words(best)}",
             },
         }  # fmt: skip
         return Ended(result, tuple(self._decisions(trial, winner, calibration)))

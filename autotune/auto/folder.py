@@ -19,6 +19,9 @@ from autotune.run.status import read_status
 from autotune.runtime.parsing import Unreadable, read_bytes, text_of
 from autotune.runtime.records import Record, damaged, fault_of, read_lines, read_record
 
+BEST = "best"
+"""Folder of the best model so far."""
+FIX = "bring it back from a copy, or search again"
 LEFT = ("dropped", "failed")
 """Fates of trials that did not reach the end of their schedule, in the order in which the leaderboard lists them."""
 
@@ -81,6 +84,17 @@ class AutoFolder:
 def is_auto(folder: Path) -> bool:
     """Returns whether `autotune auto` has made a folder."""
     return (folder / SETTINGS).is_file()
+
+
+def run_of_best(path: Path) -> Path:
+    """Returns the winner's run where a path is an auto folder or its best/, which is a copy of that run's model; else the path.
+
+    Raises:
+        ModelError: result.json is damaged.
+    """
+    folder = path.parent if path.name == BEST and is_auto(path.parent) else path
+    result = read_record(folder / RESULT, Result, fix=FIX) if is_auto(folder) else None
+    return path if result is None else folder / str(result["winner"]["run"])
 
 
 def read_auto(folder: Path) -> AutoFolder:

@@ -10,6 +10,7 @@ from typing import IO, Any, Self
 import yaml
 
 from autotune.auto.decisions import Decision
+from autotune.auto.folder import BEST
 from autotune.auto.schemas import DECISIONS, LEADERBOARD, SETTINGS
 from autotune.config.secrets import redact
 from autotune.run import status
@@ -21,7 +22,7 @@ from autotune.runtime.records import read_lines, read_mapping
 
 logger = logging.getLogger(__name__)
 
-FOLDS, TRIALS, LOGS, OUT_OF_FOLD, BEST, CONFIG = "folds.json", "trials", "logs", "oof", "best", "config"
+FOLDS, TRIALS, LOGS, OUT_OF_FOLD, CONFIG = "folds.json", "trials", "logs", "oof", "config"
 FIX = "move the folder away and start again: the same trials are made again"
 
 

@@ -1,6 +1,7 @@
 """`autotune push`."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from autotune.cli.arguments import Parser
 from autotune.cli.command import COMMON, Command
@@ -28,10 +29,12 @@ def run(words: list[str], _: Sequence[str]) -> int:
     options = vars(parser.parse_args(words))
     set_push_mode()
     # No torch: a push begins at once, and needs no room for a model.
+    from autotune.auto.folder import run_of_best
     from autotune.publishing.publish import push_run
 
     folder, public, dry_run = (options.pop(name) for name in ("run", "public", "dry_run"))
-    return push_run(folder, options, public=public, dry_run=dry_run)
+    run_folder = str(run_of_best(Path(folder).expanduser()))
+    return push_run(run_folder, options, public=public, dry_run=dry_run)
 
 
 COMMAND = Command(
