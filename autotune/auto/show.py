@@ -59,7 +59,7 @@ def log_event(event: Event, best: Path) -> None:
         logger.info(Pieces(*_line(event.entry), f"  {score(event.entry)}", *mark))
     elif isinstance(event, Dropped):
         logger.info(Pieces(*_line(event.entry), "  ", str(event.entry.fate), ": ", str(event.entry.because)))
-    else:
+    elif best.exists():
         logger.info("usable now: autotune predict %s FILE", shell_words(best))
 
 
