@@ -8,7 +8,6 @@ from autotune.cli.arguments import Parser
 from autotune.cli.command import COMMON, FILES, Command
 from autotune.cli.environment import set_hub_mode
 from autotune.cli.flags import take_switch
-from autotune.config.overrides import key_of
 from autotune.errors import ConfigError
 from autotune.runtime import child_process
 from autotune.runtime.imports import uncollected
@@ -30,6 +29,8 @@ def run(words: list[str], plugins: Sequence[str]) -> int:
     parser.add_argument("--config-dir", metavar="DIR", help="your own options")
     if {"--help", "-h"} & set(words):
         parser.parse_args(["--help"])
+    from autotune.config.overrides import key_of
+
     dry_run = take_switch(words, "--dry-run")
     keys = [key_of(word) for word in words if "=" in word]
     earlier = next((word for word in words if key_of(word) in (RESUME, REPLAY) and "=" in word), None)
