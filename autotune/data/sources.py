@@ -125,8 +125,8 @@ def load_rows(config: DatasetConfig, columns: Sequence[Column], *, cache: Path) 
     splits = _slice_and_limit(slices, notes, config, columns)
     if removes(config.dedup, Dedup.repeats):
         _replace_train(splits, without_repeats(splits["train"], text), "occur earlier in train", notes)
-    if config.leave_out_test:
-        notes.append(f"the {len(splits.pop('test', ()))} rows of test are left out (dataset.leave_out_test)")
+    if config.leave_out_test and (test := splits.pop("test", None)) is not None:
+        notes.append(f"the {len(test)} rows of test are left out (dataset.leave_out_test)")
     if config.fold is not None:
         notes += take_fold(splits, config.fold, config, columns)
     _make_validation(splits, notes, config, columns)
