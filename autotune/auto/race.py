@@ -18,7 +18,7 @@ from autotune.evaluation.selection import survivors
 from autotune.tasks.base import Prediction
 
 NO_TIME = "no time is left for it"
-SAME_PREDICTION = "it predicts the same for all rows"
+SAME_PREDICTION = "it predicts the same for all rows, and others do not"
 WORSE = "better ones remain, and its chance of being the best is below 10 %"
 
 
@@ -89,7 +89,11 @@ class Race:
             for trial in alive:
                 yield from self._measure(trial, share, compared)
             racing = [trial for trial in alive if self._continues(trial)]
-            last = share == 1
+            sound = [trial for trial in racing if not self.board.collapsed(trial, share)] or racing
+            for trial in racing:
+                if trial not in sound:
+                    yield self._drop(trial, SAME_PREDICTION)
+            racing, last = sound, share == 1
             alive = racing if last and compared == everything else self._better(racing, share, last=last)
             for trial in racing:
                 if trial not in alive:
@@ -123,11 +127,7 @@ class Race:
         entry = board.add(
             trial, share, folds, seconds=budget.elapsed(), run=self.trainer.run_of(trial, folds)
         )
-        if trial.kind == FULL and board.collapsed(trial, share):
-            yield Measured(entry, leads=False)
-            yield self._drop(trial, SAME_PREDICTION)
-        else:
-            yield Measured(entry, leads=entry is board.leader())
+        yield Measured(entry, leads=entry is board.leader())
 
     def _too_late(self, trial: Trial) -> bool:
         """Returns whether the cheap models have had their share of the time; the first one is always scored."""
