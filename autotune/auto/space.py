@@ -44,6 +44,8 @@ ENOUGH, ALL_FOLDS = 200, 1000
 """A rung compares trials on at least the first number of rows; with fewer rows of train than the second, on all folds."""
 FINALISTS = 2
 """Trials that are trained on all folds where the rungs compare on some of them."""
+MIN_SECONDS = 60.0
+"""With less, no base model is measured, which takes ten to thirty seconds itself."""
 ADAPTERS: Sequence[tuple[str, ...]] = (
     (),
     ("peft=lora",),
@@ -69,6 +71,8 @@ class Fitting:
     final: float = 0.0
     """Share of a trial that training on all rows takes after the race."""
     trials: list[Trial] = field(default_factory=list)
+    full: bool = False
+    """Whether not even all learning rates of the first model fit, so that no other one is measured."""
 
     def add(self, trial: Trial) -> bool:
         """Adds a trial if there is time for it and room in the list; returns whether it was added."""
@@ -162,8 +166,9 @@ def full_trials(
     take = measured or measure
     cost_of = None if math.isinf(budget.left()) else lambda words: take(words, budget.elapsed)
     refits = facts.folds is not None and config.refit
+    cheap = space.cheap * (config.seconds or 0.0)
     fitting = Fitting(
-        budget.left() - space.cheap * (config.seconds or 0.0), rungs, _rung_share(facts), config.trials or space.max_trials,
+        budget.left() - cheap, rungs, _rung_share(facts), config.trials or space.max_trials,
         1 / (facts.folds - 1) if facts.folds and refits else 0.0,
     )  # fmt: skip
     first: Base | None = None
@@ -172,18 +177,21 @@ def full_trials(
         if len(fitting.trials) == fitting.most:
             left_out[name] = "there are enough trials without it"
             continue
+        if fitting.full or fitting.seconds < MIN_SECONDS:
+            left_out[name] = "there is no time for it"
+            continue
         try:
             base = _base(name, words, facts, config, cost_of, len(rungs))
         except ModelError as error:
             left_out[name] = error.what
             continue
+        fitting.seconds = budget.left() - cheap  # measuring has taken some
         rates = _rates(base, config)
         if not fitting.add(_full(base, rungs, rate=rates[0])):
             left_out[name] = "it does not fit into the time"
         elif first is None:
             first = base
-            for rate in rates[1:]:
-                fitting.add(_full(base, rungs, rate=rate))
+            fitting.full = not all(fitting.add(_full(base, rungs, rate=rate)) for rate in rates[1:])
     for trial in _variants(first, rungs, facts, config) if first is not None else ():
         fitting.add(trial)
     count = len(fitting.trials)

@@ -9,7 +9,13 @@ from autotune.auto.cost import Cost, DoesNotFit, measure
 from autotune.errors import ModelError
 from autotune.runtime.child_process import ProcessResult
 
-WORDS = ["task=sentiment", "dataset.limit=24", "dataset.fold=1/3", "dataset.validation_fraction=0", "trainer.max_steps=8"]
+WORDS = [
+    "task=sentiment",
+    "dataset.limit=24",
+    "dataset.fold=1/3",
+    "dataset.validation_fraction=0",
+    "trainer.max_steps=8",
+]
 
 
 def test_a_run_is_measured_up_to_what_judges_it(tmp_path):

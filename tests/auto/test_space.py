@@ -121,6 +121,30 @@ def test_as_many_are_begun_as_there_is_time_for():
     assert [begun(seconds) for seconds in (124, 126, 149, 151, 224, 226, 10_000)] == [0, 1, 1, 2, 2, 4, 4]
 
 
+def test_what_has_no_time_is_not_even_measured():
+    measured: list[str] = []
+
+    def measure(words: Sequence[str], elapsed: object) -> Cost:
+        measured.extend(word for word in words if word.startswith("model="))
+        return Cost(20.0, 0.0, 0.0)
+
+    models = "auto.models=[tiny,tiny_roberta]"
+    for seconds, models_measured in (
+        (100.0, []),
+        (230.0, ["model=tiny"]),
+        (10_000.0, ["model=tiny", "model=tiny_roberta"]),
+    ):
+        measured.clear()
+        config, _ = read_auto(["rows.csv", "time=10m", models])
+        _, decisions = candidates(SENTIMENT, config, Budget(seconds), measured=measure, gpu=False)
+        assert measured == models_measured
+        left_out = dict(other.split(": ") for other in decisions[0].alternatives if ": " in other)
+        assert (
+            len(measured) == 2
+            or left_out.get("tiny_roberta", "there is no time for it") == "there is no time for it"
+        )
+
+
 def test_a_race_costs_what_its_rungs_cost():
     trial = Trial("a", "full", (), (0.25, 0.5, 1.0), 100.0)
     whole = Fitting(math.inf, (0.25, 0.5, 1.0), 1.0, 16)
@@ -193,7 +217,8 @@ def test_an_unknown_model_is_refused_with_the_nearest():
 
 @pytest.mark.parametrize(
     ("task", "cheap"),
-    [("ner", ["tagger"]), ("summarization", ["first_sentences", "centroid"]), ("regression", ["tfidf C=10", "tfidf C=1", "tfidf C=100"])],
+    [("ner", ["tagger"]), ("summarization", ["first_sentences", "centroid"]),
+     ("regression", ["tfidf C=10", "tfidf C=1", "tfidf C=100"])],
 )  # fmt: skip
 def test_each_task_has_its_cheap_models(task, cheap):
     facts = replace(
