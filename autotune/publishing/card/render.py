@@ -24,6 +24,7 @@ from autotune.publishing.card import metadata
 from autotune.publishing.card.facts import Facts
 from autotune.publishing.card.markdown import SafeMarkdown, block, code, escaped, link
 from autotune.publishing.card.merge import marked
+from autotune.publishing.card.usage import usage_code
 from autotune.publishing.files import CARD
 from autotune.runtime.files import atomic_write
 from autotune.runtime.language import portuguese
@@ -84,6 +85,7 @@ def render(facts: Facts, model: str, *, adapter_only: bool) -> str:
         "has_several_labels": _has_several_labels(facts),
         "pipeline": HEADS[facts.head].pipeline_tag,
         "usage": block(_usage(facts, model, adapter_only=adapter_only), "python"),
+        "standalone": _standalone_usage(facts, model),
         "figures": _score_rows(facts),
         "against": facts.metrics.get("against_baseline", {}).get(facts.split),
         "classes": {
@@ -260,6 +262,15 @@ def _cheap_usage(facts: Facts, model: str) -> str:
     if facts.config.dataset.columns.text_pair is not None:
         pairs = f", pairs={json.dumps([SAMPLE_PAIR], ensure_ascii=False)}"
     return f"import autotune\n\nmodel = autotune.load({source})\nprint(model.predict({texts}{pairs}))"
+
+
+def _standalone_usage(facts: Facts, model: str) -> SafeMarkdown | None:
+    """Returns code that uses a model without a neural network, and needs nothing of autotune; None for other models."""
+    if facts.baseline is None:
+        return None
+    problem = registry.task(facts.config.task.name).problem_type
+    is_pair = facts.config.dataset.columns.text_pair is not None
+    return block(usage_code(facts.baseline, model, problem=problem, is_pair=is_pair), "python")
 
 
 def _usage(facts: Facts, model: str, *, adapter_only: bool, revision: str | None = None) -> str:
