@@ -16,6 +16,7 @@ from autotune.publishing.card.usage import TEXTS, usage_code
 from tests.baselines.test_baselines import TAGS, WORDS
 from tests.baselines.test_saved import DOCUMENTS, LABELS, SUMMARIES
 from tests.baselines.test_saved import TEXTS as TRAIN
+from tests.support.forks import forks
 
 PAIRS = list(zip(TRAIN, TRAIN[3:] + TRAIN[:3], strict=True))
 TEXT, PAIR, DOCUMENT = TEXTS["text"], (TEXTS["text"], TEXTS["text_pair"]), TEXTS["document"]
@@ -36,6 +37,18 @@ def printed(model, folder, method, **options):
     assert imported <= {"json", "re", "collections", "pathlib", "unicodedata", "numpy", "safetensors"}
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
     return done.stdout.strip()
+
+
+def test_on_the_card_of_a_run(tmp_path):
+    done = forks().start(
+        "task=sentiment", "model=tfidf", "dataset.limit=40", "check=none", "report=none", f"runs={tmp_path}"
+    ).ended()  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (model,) = tmp_path.glob("*/model")
+    (code,) = re.findall(r"^```python\n(.*?)^```", (model / "README.md").read_text(), re.M | re.S)
+    ended = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    (expected,) = TfidfClassifier.load(model).predict_proba([TEXT])
+    assert numbers(ended.stdout) == pytest.approx(expected, abs=1e-12)
 
 
 def numbers(text):
