@@ -98,13 +98,13 @@ def abstention_of(task: Task, error: float) -> Abstention:
         raise ConfigError(
             "no threshold keeps the error of this model so small",
             where=where,
-            found=f"at least {least:.3f}, the upper {CONFIDENCE:.0%} bound on {rows} rows of validation",
+            found=f"at least {least:.3f}, the upper {CONFIDENCE:.0%} bound on {rows} rows it has not learned from",
             fix=f"--max-error {np.ceil(least * 100) / 100:g}, or train with more rows of validation"
             if least < 1
             else "train with more rows of validation",
         )
     logger.info(
-        "rows are decided from a probability of %.4f on: of %d rows of validation %.0f %% were, %.1f %% of these wrong",
+        "rows are decided from a probability of %.4f on: of %d rows it has not learned from %.0f %% were, %.1f %% of these wrong",
         abstention.threshold, rows, 100 * abstention.coverage, 100 * abstention.error,
     )  # fmt: skip
     return abstention
