@@ -59,11 +59,11 @@ class Model:
         Raises:
             AutotuneError: the file cannot be read.
         """
-        from autotune.pipeline.predict import rows_to_predict, stream_predictions
+        from autotune.pipeline.predict import rows_to_predict
 
         file, texts = (fspath(data), []) if isinstance(data, str | PathLike) else (None, list(data))
         rows = rows_to_predict(self._saved, file, texts, None, list(pairs))
-        return [dict(prediction) for prediction in stream_predictions(self._saved, rows)]
+        return [dict(prediction) for prediction in self._saved.predictor.stream(rows)]
 
     def evaluate(
         self, data: str | PathLike[str] | None = None, *, split: str | None = None

@@ -7,10 +7,15 @@ machine.
 
 import re
 from collections.abc import Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Self
 
 import numpy as np
+from pydantic import AfterValidator, Field
+
+from autotune.baselines.saved import VOCABULARY, Names, read_json, read_tensors, unique, write
+from autotune.runtime.records import Record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +30,15 @@ ILLEGAL = -(2**60)
 SENTENCE_ENDS = frozenset(".!?")
 OWN, NEAR = 9, (-1, 1, -2, 2, -1, 1)
 """Features of a word for its own tag, and the places of the words whose further features it uses, in the same order."""
+MAX_WEIGHT = 2.0**40
+"""Largest weight that is read: sums of them stay far from `ILLEGAL`."""
+
+
+class TagsRecord(Record):
+    """Schema of the vocabulary.json of a `LinearTagger`."""
+
+    tags: Annotated[Names, Field(min_length=1, max_length=10_000)]
+    features: Annotated[list[Annotated[str, Field(min_length=1)]], AfterValidator(unique)]
 
 
 class LinearTagger:
@@ -39,7 +53,7 @@ class LinearTagger:
         self._epochs = epochs
         self._features: dict[str, int] = {"": 0}
         """Number of each feature; 0 is any feature that did not occur in training, and has no weight."""
-        self._words: dict[str, list[int]] = {}
+        self._emission = self._transition = np.zeros((0, 0), dtype=np.int64)
 
     def fit(self, rows: Sequence[Sequence[str]], tags: Sequence[Sequence[str]]) -> Self:
         """Learns from the words of rows and their tags."""
@@ -63,6 +77,37 @@ class LinearTagger:
         """Returns a tag for each word of each row."""
         decoded = (self._decode(self._encode(words), self._emission, self._transition) for words in rows)
         return [[self.tags[number] for number in numbers] for numbers in decoded]
+
+    def save(self, folder: Path) -> None:
+        """Writes model.safetensors and vocabulary.json into an existing folder: features that have a weight.
+
+        Raises:
+            DiskError: a file cannot be written.
+        """
+        used = (self._emission != 0).any(axis=1).tolist()
+        features = [name for name, number in self._features.items() if used[number]]
+        tensors = {"emission": _narrow(self._emission[used]), "transition": _narrow(self._transition)}
+        write(folder, {"tags": self.tags, "features": features}, tensors)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Reads what `save` has written.
+
+        Raises:
+            ModelError: a file is missing or damaged.
+        """
+        vocabulary = read_json(folder / VOCABULARY, TagsRecord)
+        tags, features = vocabulary["tags"], vocabulary["features"]
+        shapes = {"emission": (len(features), len(tags)), "transition": (len(tags) + 1, len(tags))}
+        layout = {name: ("I", shape) for name, shape in shapes.items()}
+        tensors = read_tensors(folder, layout, low=-MAX_WEIGHT, high=MAX_WEIGHT)
+        tagger = cls()
+        tagger.tags = tags
+        tagger._features |= {name: number for number, name in enumerate(features, 1)}
+        none = np.zeros((1, len(tags)), dtype=np.int64)
+        tagger._emission = np.concatenate([none, tensors["emission"]])
+        tagger._transition = tensors["transition"].astype(np.int64)
+        return tagger
 
     def _learn(self, sentences: "Sequence[tuple[Integers, Integers]]") -> None:
         """Sets the weights to their mean over all updates, times the number of updates."""
@@ -133,10 +178,10 @@ class LinearTagger:
             words: of a row.
             grow: whether to give a feature that has no number its own.
         """
-        of_words = np.array([self._word_features(word, grow=grow) for word in words], dtype=np.int64)
+        of_words = np.array([self._word_numbers(word, grow=grow) for word in words], dtype=np.int64)
         if not len(words):
             return np.zeros((0, OWN + len(NEAR) + 3), dtype=np.int64)
-        edge = self._word_features("", grow=grow)
+        edge = self._word_numbers("", grow=grow)
         padded = np.concatenate([np.tile(edge, (2, 1)), of_words, np.tile(edge, (2, 1))])
         columns = [of_words[:, :OWN]]
         for number, place in enumerate(NEAR):
@@ -156,20 +201,8 @@ class LinearTagger:
         ]  # fmt: skip
         return np.concatenate([*columns, np.array(context, dtype=np.int64)], axis=1)
 
-    def _word_features(self, word: str, *, grow: bool) -> list[int]:
-        """Returns the numbers of the features that a single word has, for its own tag and for those of its neighbours."""
-        if word in self._words:
-            return self._words[word]
-        lower, form = word.lower(), shape(word)
-        names = [
-            f"0{lower}", f"w{word}", f"f{form}",
-            *(f"p{lower[:size]}" for size in (2, 3, 4)), *(f"e{lower[-size:]}" for size in (2, 3, 4)),
-            *(f"{place}:{lower}" for place in NEAR[:4]), *(f"{place}f{form}" for place in NEAR[4:]),
-        ]  # fmt: skip
-        numbers = [self._number(name, grow=grow) for name in names]
-        if grow:
-            self._words[word] = numbers
-        return numbers
+    def _word_numbers(self, word: str, *, grow: bool) -> list[int]:
+        return [self._number(name, grow=grow) for name in _word_features(word)]
 
     def _number(self, name: str, *, grow: bool) -> int:
         return self._features.setdefault(name, len(self._features)) if grow else self._features.get(name, 0)
@@ -180,6 +213,17 @@ def most_words(tags: int) -> int:
     return WORDS * TAGS // max(TAGS, tags)
 
 
+@lru_cache(maxsize=20_000)
+def _word_features(word: str) -> tuple[str, ...]:
+    """Returns the features that a single word has, for its own tag and for those of its neighbours."""
+    lower, form = word.lower(), shape(word)
+    return (
+        f"0{lower}", f"w{word}", f"f{form}",
+        *(f"p{lower[:size]}" for size in (2, 3, 4)), *(f"e{lower[-size:]}" for size in (2, 3, 4)),
+        *(f"{place}:{lower}" for place in NEAR[:4]), *(f"{place}f{form}" for place in NEAR[4:]),
+    )  # fmt: skip
+
+
 def shape(word: str) -> str:
     """Returns the form of a word: A, a and 0 for capitals, small letters and digits, runs of one kind once."""
     kinds = "".join(
@@ -187,6 +231,12 @@ def shape(word: str) -> str:
         for letter in word
     )
     return re.sub(r"(.)\1+", r"\1+", kinds)
+
+
+def _narrow(weights: "Integers") -> "NDArray[np.int32] | Integers":
+    """Returns the same whole numbers in half of the bytes, if they fit."""
+    narrow = weights.astype(np.int32)
+    return narrow if (narrow == weights).all() else weights
 
 
 def _sentence_starts(words: Sequence[str], tags: Sequence[str]) -> list[int]:

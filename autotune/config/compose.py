@@ -274,7 +274,8 @@ def _to_run_configs(composed: Sequence[Composed], plain: Sequence[Any]) -> list[
 def _to_run_config(composed: Composed, values: Any) -> RunConfig:
     overridden = composed.overridden
     model = values.get("model")
-    if isinstance(model, dict) and model.get("name_or_path") and not overridden & {"model", "model.tiny"}:
+    chosen = isinstance(model, dict) and (model.get("name_or_path") or model.get("baseline"))
+    if chosen and not overridden & {"model", "model.tiny"}:
         # The tiny model is only the default for when no model is chosen.
         model["tiny"] = None
     values = with_user_files(values, composed.folders, config_folder(), composed.choices, overridden)
@@ -285,11 +286,12 @@ def _to_run_config(composed: Composed, values: Any) -> RunConfig:
 def _readable_name(composed: Composed, config: RunConfig) -> str:
     """Returns the readable part of the run's name: task, data set, model and adapter."""
     options, named = composed.choices, composed.overridden
-    data, base = Path(config.dataset.path).stem, Path(config.model.name_or_path or "").name
+    data = Path(config.dataset.path).stem
+    base = str(config.model.baseline or Path(config.model.name_or_path or "").name)
     parts = (
         config.task.name,
         data if "dataset.path" in named else options.get("dataset"),
-        base if "model.name_or_path" in named else options.get("model"),
+        base if named & {"model.name_or_path", "model.baseline"} else options.get("model"),
         options.get("peft") if config.peft is not None else None,
     )
     slugs = (re.sub(r"[^\w.]+", "_", part or "").strip("._")[:40] for part in parts)

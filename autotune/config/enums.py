@@ -133,6 +133,19 @@ class Architecture(StrEnum):
     llama = "llama"
 
 
+class BaselineMethod(StrEnum):
+    """Models without a neural network."""
+
+    tfidf = "tfidf"
+    """Linear model of TF-IDF weights of words and characters: every kind of classification, regression."""
+    tagger = "tagger"
+    """Averaged structured perceptron: NER."""
+    first_sentences = "first_sentences"
+    """The first sentences of a document: summarization."""
+    centroid = "centroid"
+    """The sentences that are most like their document: summarization."""
+
+
 class PeftMethod(StrEnum):
     """Parameter-efficient methods: Hu 2021 (lora), Liu 2024 (dora), Kalajdzievski 2023 (rslora), Liu 2022 (ia3)."""
 

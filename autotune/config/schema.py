@@ -15,6 +15,7 @@ from pydantic import Field
 from autotune.config.column_names import ColumnsConfig
 from autotune.config.enums import (
     Architecture,
+    BaselineMethod,
     CheckFormat,
     CheckLevel,
     Dedup,
@@ -159,6 +160,11 @@ class ModelConfig(Strict):
     """Hub id or local folder, or hub:ORG/NAME@REVISION."""
     tiny: Architecture | None = None
     """Builds a tiny random model of this architecture from the training texts, instead of loading a base model."""
+    baseline: BaselineMethod | None = None
+    """Trains a model without a neural network instead of fine-tuning one: seconds on a CPU, and hard to beat with few rows.
+    `model=tfidf`, `model=tagger`, `model=first_sentences` and `model=centroid` set it."""
+    C: Annotated[float, Field(gt=0)] = 10.0
+    """model=tfidf: inverse strength of regularization, as scikit-learn calls it; smaller values regularize more."""
     revision: str | None = None
     """Branch, tag or commit on the Hub."""
     tokenizer_kwargs: dict[str, Any] = field(default_factory=dict)

@@ -51,7 +51,7 @@ class EntitySuspect:
     suggested: str
     """Predicted entity; empty if the model finds none."""
     probability: float | None
-    """Mean probability of the predicted words; None where nothing is predicted."""
+    """Mean probability of the predicted words; None where nothing is predicted, or the model has no probabilities."""
     word: int
     """Number of its first word, from 0."""
 
@@ -72,9 +72,8 @@ def entity_suspects(prediction: Mapping[str, Any]) -> Iterator[EntitySuspect]:
     for entity, details in zip(predicted, prediction["entities"], strict=True):
         if entity not in gold:
             overlapping = [other for other in gold if other[1] < entity[2] and entity[1] < other[2]]
-            yield EntitySuspect(
-                "; ".join(map(shown, overlapping)), shown(entity), float(details["probability"]), entity[1]
-            )
+            probability = None if details.get("probability") is None else float(details["probability"])
+            yield EntitySuspect("; ".join(map(shown, overlapping)), shown(entity), probability, entity[1])
     for entity in gold:
         if not any(other[1] < entity[2] and entity[1] < other[2] for other in predicted):
             yield EntitySuspect(shown(entity), "", None, entity[1])

@@ -1,6 +1,5 @@
 """Metrics of summarization: ROUGE as rouge_score counts it, chrF by sacrebleu."""
 
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -16,46 +15,13 @@ from sacrebleu.metrics.chrf import CHRF
 from autotune.metrics.accumulator import CountTable, MetricState, Numbers
 from autotune.metrics.base import OfflineMetric
 from autotune.metrics.lcs import Candidate
-
-WORD = re.compile(r"\w+")
-
-SENTENCE_END = re.compile(
-    r"""
-    \n+
-    | (?<=[.!?…]) ["'”’»)\]]*+ \s++ (?= \W*+ [^\W\d_a-zß-öø-ÿ] )  # no sentence begins with a digit or small letter
-    """,
-    re.VERBOSE,
-)
+from autotune.metrics.sentences import sentences, words
 
 UNITS = 2**1074
 """Units per 1; every float is a whole number of them."""
 
 Sentences = Sequence[Sequence[str]]
 """The words of each sentence."""
-
-
-def words(text: str) -> list[str]:
-    r"""Returns the Unicode words of a text: NFC, lower case, `\w+`; no stemming.
-
-    `não` is one word and `avó` is not `avô`. rouge_score's own tokenizer breaks words at every letter that is
-    not a to z.
-    """
-    return WORD.findall(unicodedata.normalize("NFC", text).lower())
-
-
-def sentences(text: str) -> list[str]:
-    """Returns the non-empty sentences of a text, without the blanks and closing quotes between them.
-
-    A sentence ends at a line break, and after `.`, `!`, `?` or `…` (closing quotes and brackets may follow) before
-    blanks and a word that begins with neither a digit nor a small letter: `art. 5` and `etc. e` stay whole; `Sr. Silva`
-    does not.
-    """
-    return [sentence for sentence in SENTENCE_END.split(text) if sentence.strip()]
-
-
-def sentence_starts(text: str) -> list[int]:
-    """Returns where each of the `sentences` of a text begins: 0 first, and never the end of the text."""
-    return [0, *(match.end() for match in SENTENCE_END.finditer(text) if match.end() < len(text))]
 
 
 class RougeState(MetricState):

@@ -18,7 +18,7 @@ from autotune.data.cache_use import entries_in_use
 from autotune.errors import ConfigError, format_override, shell_words
 from autotune.models.gather import model_files
 from autotune.pipeline.check import cache_folder
-from autotune.pipeline.prepare import Prepared, run_preflight
+from autotune.pipeline.prepare import Prepared, PreparedRows, run_preflight
 from autotune.run.bundle import FEATURES, FORMAT, MANIFEST, MODEL, PLUGINS, ROWS, library_versions
 from autotune.run.manifest import sha256
 from autotune.runtime import signals
@@ -48,7 +48,7 @@ def make_bundle(config: RunConfig, plugins: Sequence[str], output: Path) -> int:
         )
     state = run_preflight(config, cache_folder(config))
     log_report(state.report)
-    prepared = state.result()
+    prepared = state.result() if config.model.baseline is None else state.rows_result()
     with scratch() as temporary:
         rows = Path(temporary)
         write_rows(prepared.rows, rows)
@@ -69,8 +69,11 @@ def make_bundle(config: RunConfig, plugins: Sequence[str], output: Path) -> int:
     return 0
 
 
-def _other_files(config: RunConfig, prepared: Prepared, plugins: Sequence[str]) -> dict[str, Path]:
+def _other_files(config: RunConfig, prepared: PreparedRows, plugins: Sequence[str]) -> dict[str, Path]:
     """Returns model, features and plug-ins, by their names in the bundle."""
+    files = {f"{PLUGINS}/{Path(plugin).name}": Path(plugin) for plugin in plugins}
+    if not isinstance(prepared, Prepared):
+        return files
     model = model_files(prepared.base, allow_pickle=config.model.allow_pickle)
     features = [
         Path(cached["filename"]) for table in prepared.features.values() for cached in table.cache_files
@@ -78,19 +81,20 @@ def _other_files(config: RunConfig, prepared: Prepared, plugins: Sequence[str]) 
     return (
         {f"{MODEL}/{name}": path for name, path in model.items()}
         | {f"{FEATURES}/{path.name}": path for path in features}
-        | {f"{PLUGINS}/{Path(plugin).name}": Path(plugin) for plugin in plugins}
+        | files
     )
 
 
 def _manifest(
-    config: RunConfig, prepared: Prepared, plugins: Sequence[str], files: Mapping[str, Path]
+    config: RunConfig, prepared: PreparedRows, plugins: Sequence[str], files: Mapping[str, Path]
 ) -> dict[str, object]:
+    base = prepared.base if isinstance(prepared, Prepared) else None
     return {
         "format": FORMAT,
         "autotune": __version__,
         "libraries": library_versions(),
         "config": to_dict(config),
-        "model": {"name": prepared.base.name, "revision": prepared.base.revision},
+        "model": {"name": base.name, "revision": base.revision} if base is not None else None,
         "plugins": {Path(plugin).name: sha256(Path(plugin)) for plugin in plugins},
         "files": {
             name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for name, path in files.items()

@@ -15,8 +15,8 @@ class Bundle:
     """What a run reads from its bundle instead of from the data's source and the model's."""
 
     rows: Rows
-    model: tuple[str, Path, str | None]
-    """Name, folder and commit of the base model."""
+    model: tuple[str, Path, str | None] | None
+    """Name, folder and commit of the base model; None without a neural network."""
 
 
 def open_bundle(file: str, cache: Path) -> Bundle:
@@ -39,7 +39,8 @@ def open_bundle(file: str, cache: Path) -> Bundle:
             if not target.exists():
                 link_or_copy(table, target)
     model = manifest["model"]
-    return Bundle(read_rows(folder / bundle.ROWS), (model["name"], folder / bundle.MODEL, model["revision"]))
+    base = None if model is None else (model["name"], folder / bundle.MODEL, model["revision"])
+    return Bundle(read_rows(folder / bundle.ROWS), base)
 
 
 def bundled_rows(file: str, cache: Path) -> Rows:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from torch import nn
 from autotune.config.columns import Kind
 from autotune.errors import listing
 from autotune.evaluation.evaluator import Evaluator
+from autotune.evaluation.predictor import CheapPredictor
 from autotune.metrics.calibration import (
     RECIPES,
     Floats,
@@ -70,26 +71,52 @@ def calibrate(
     if not any(task.calibration()):
         return
     assert features is not None and rows is not None, "the task has refused a run without validation"
-    values = json.loads(
-        ranks.share_text("calibration", lambda: json.dumps(_fit(evaluator, model, features, rows)))
-    )
+
+    def fitted() -> str:
+        predictions = evaluator.stream(model, features, rows)
+        return json.dumps(_fit(task, predictions, lambda: _divides_logits(evaluator, model, features, rows)))
+
+    values = json.loads(ranks.share_text("calibration", fitted))
     if (temperature := values.get("temperature")) is not None:
         divide_output_layer(model, temperature)
     task.facts |= values
 
 
-def _fit(evaluator: Evaluator, model: nn.Module, features: Dataset, rows: Dataset) -> dict[str, Any]:
-    """Returns the temperature and the thresholds that the task asks for, where they can be fitted."""
-    task, values = evaluator.task, dict[str, Any]()
-    classified = _classified(task, evaluator.stream(model, features, rows))
+def calibrate_cheap(predictor: CheapPredictor, rows: Dataset | None) -> None:
+    """Does the same for a model without a neural network.
+
+    Args:
+        predictor: the model, which is changed, and its task.
+        rows: of validation.
+    """
+    task = predictor.task
+    if not any(task.calibration()):
+        return
+    assert rows is not None, "the task has refused a run without validation"
+    values = _fit(task, predictor.stream(rows), lambda: True)
+    if (temperature := values.get("temperature")) is not None:
+        predictor.model.divide(temperature)
+    task.facts |= values
+
+
+def _fit(task: Task, predictions: Iterable[Prediction], divides_logits: Callable[[], bool]) -> dict[str, Any]:
+    """Returns the temperature and the thresholds that the task asks for, where they can be fitted.
+
+    Args:
+        task: says what is fitted.
+        predictions: for validation.
+        divides_logits: returns whether the model can divide its logits.
+    """
+    values = dict[str, Any]()
+    classified = _classified(task, predictions)
     if classified is None:
         logger.warning("nothing was fitted on validation: this task does not predict probabilities of labels")
         return values
     probabilities, predicted, gold = classified
-    if len(rows) < FEW_ROWS:
+    count = len(gold) // len(task.labels() or "1") if _has_labels(task) else len(gold)
+    if count < FEW_ROWS:
         logger.warning(
-            "temperature or threshold are fitted on %d rows of validation only, so mostly on chance",
-            len(rows),
+            "temperature or threshold are fitted on %d rows of validation only, so mostly on chance", count
         )
     if task.calibration().temperature:
         temperature = fit_temperature(probabilities, gold)
@@ -97,7 +124,7 @@ def _fit(evaluator: Evaluator, model: nn.Module, features: Dataset, rows: Datase
             logger.warning(
                 "no temperature was fitted: validation has no error, so the surest probabilities would be the best"
             )
-        elif not _divides_logits(evaluator, model, features, rows):
+        elif not divides_logits():
             logger.warning(
                 "no temperature was fitted: the last layer of this model does not compute its logits"
             )
@@ -111,13 +138,13 @@ def _fit(evaluator: Evaluator, model: nn.Module, features: Dataset, rows: Datase
                 for shares in (classified.probabilities, probabilities)
             )
             logger.info("temperature %.4f, fitted on %d rows of validation: ECE there %.4f, was %.4f",
-                        temperature, len(rows), after, before)  # fmt: skip
+                        temperature, count, after, before)  # fmt: skip
     if task.calibration().threshold:
         values["threshold"] = fit_threshold(probabilities[:, 1], gold)
-        logger.info("threshold %.4f, tuned on %d rows of validation", values["threshold"], len(rows))
+        logger.info("threshold %.4f, tuned on %d rows of validation", values["threshold"], count)
     if task.calibration().thresholds:
         values["thresholds"] = _fit_thresholds(task.labels() or [], probabilities[:, 1], gold)
-        logger.info("thresholds tuned on %d rows of validation: %s", len(rows), _listed(values["thresholds"]))
+        logger.info("thresholds tuned on %d rows of validation: %s", count, _listed(values["thresholds"]))
     return values
 
 
@@ -190,8 +217,14 @@ def calibration_figures(task: Task, predictions: Mapping[str, Path]) -> dict[str
     }
 
 
-def log_calibration(metrics: Mapping[str, Any], split: str) -> None:
-    """Logs the figures of a split, and what they mean for users of the model."""
+def log_calibration(metrics: Mapping[str, Any], split: str, *, is_cheap: bool) -> None:
+    """Logs the figures of a split, and what they mean for users of the model.
+
+    Args:
+        metrics: content of metrics.json.
+        split: of the result.
+        is_cheap: whether the model has no neural network, so that transformers.pipeline does not read it.
+    """
     about = metrics.get("calibration")
     if about is None:
         return
@@ -202,12 +235,17 @@ def log_calibration(metrics: Mapping[str, Any], split: str) -> None:
                     figures["ece"], figures["before"]["ece"], surer)  # fmt: skip
     else:
         logger.info("probabilities: ECE %.4f; accuracy on the surer half %.4f", figures["ece"], surer)
-    if about["threshold"] is not None:
+    threshold, thresholds = about["threshold"], about.get("thresholds")
+    if threshold is not None and is_cheap:
+        logger.info("the second class is predicted from a probability of %.4f on", threshold)
+    elif threshold is not None:
         logger.info("the second class is predicted from a probability of %.4f on; transformers.pipeline does not know this "
-                    "and uses 0.5", about["threshold"])  # fmt: skip
-    if about.get("thresholds"):
+                    "and uses 0.5", threshold)  # fmt: skip
+    if thresholds and is_cheap:
+        logger.info("each label is predicted from a probability of its own on (%s)", _listed(thresholds))
+    elif thresholds:
         logger.info("each label is predicted from a probability of its own on (%s); transformers.pipeline does not know this "
-                    "and uses 0.5", _listed(about["thresholds"]))  # fmt: skip
+                    "and uses 0.5", _listed(thresholds))  # fmt: skip
 
 
 def _has_labels(task: Task) -> bool:

@@ -8,7 +8,7 @@ from autotune.checks.show import format_report
 from autotune.config.enums import CheckFormat, CheckLevel
 from autotune.config.schema import RunConfig
 from autotune.data.cache_use import entries_in_use
-from autotune.errors import AutotuneError
+from autotune.errors import AutotuneError, ConfigError
 from autotune.pipeline.plan import format_cost, measure_cost
 from autotune.pipeline.prepare import run_preflight
 from autotune.runtime.places import cache_of
@@ -32,7 +32,17 @@ def check(config: RunConfig) -> tuple[int, dict[str, str]]:
 
 @entries_in_use()
 def plan(config: RunConfig) -> int:
-    """Checks, then measures what a run would cost; returns the exit code, 3 where that is over the budget."""
+    """Checks, then measures what a run would cost; returns the exit code, 3 where that is over the budget.
+
+    Raises:
+        ConfigError: the model has no steps.
+    """
+    if config.model.baseline is not None:
+        raise ConfigError(
+            f"model={config.model.baseline} takes seconds and has no steps that could be measured",
+            where="autotune plan",
+            fix="autotune check …, or the run itself",
+        )
     state = run_preflight(config, cache_folder(config))
     if code := _exit_code(config, state.report):
         _print(config, state.report)

@@ -24,7 +24,7 @@ from autotune.run.status import open_finished
 from autotune.run.sweeps import SCORED
 from autotune.runtime.records import damaged, read_lines
 from autotune.tasks.base import Prediction, Task
-from autotune.tasks.saved import task_of
+from autotune.tasks.saved import load_cheap, task_of
 
 EXAMPLES = 5
 """Rows shown of those on which two runs differ most."""
@@ -190,6 +190,8 @@ def compare(paths: Sequence[str], split: str | None) -> Comparison:
 
 def task_of_run(run: FinishedRun) -> Task:
     """Returns the task of a run, by which all runs are scored."""
+    if run.config.model.baseline is not None:
+        return load_cheap(run.folder / MODEL)[1]
     base, record, _ = open_saved_model(run.folder / MODEL)
     config, task_class = task_of(record, base)
     return task_class(config.task, base, record["facts"])

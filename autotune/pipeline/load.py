@@ -1,24 +1,18 @@
-"""A saved model, opened to predict and to score."""
+"""A saved model, opened to predict and to score. Imports torch only for a neural network."""
 
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import nn
-
-from autotune.config.enums import Precision
 from autotune.config.schema import RunConfig
-from autotune.evaluation.evaluator import Evaluator
-from autotune.models.adapters import cast_frozen_to_bf16
-from autotune.models.saved_model import load_saved_model
-from autotune.run.folder import RunFolder
+from autotune.evaluation.predictor import CheapPredictor, Predictor
+from autotune.models.cheap_files import locate_cheap
+from autotune.run.saved import saved_model_path
 from autotune.runtime.files import scratch
 from autotune.runtime.imports import uncollected
 from autotune.tasks.base import Task
-from autotune.tasks.saved import task_of
-from autotune.training import device
-from autotune.training.budget import prediction_token_budget
+from autotune.tasks.saved import load_cheap
 
 
 @dataclass(frozen=True)
@@ -26,14 +20,17 @@ class SavedModel:
     """A saved model, ready to predict."""
 
     config: RunConfig
-    task: Task
-    model: nn.Module
-    evaluator: Evaluator
+    predictor: Predictor
     scratch: "tempfile.TemporaryDirectory[str]"
     """For tables; nothing of what was predicted stays behind."""
 
+    @property
+    def task(self) -> Task:
+        """Its task."""
+        return self.predictor.task
+
     def new_cache(self) -> Path:
-        """Returns an empty folder for the features of one call: other calls have other rows."""
+        """Returns an empty folder for the tables of one call: other calls have other rows."""
         return Path(tempfile.mkdtemp(dir=self.scratch.name))
 
 
@@ -48,15 +45,14 @@ def load_saved(run: str, change: Callable[[RunConfig], RunConfig]) -> SavedModel
         ModelError: there is no saved model.
         ConfigError: the changed configuration contradicts itself, or the model.
     """
+    path = saved_model_path(run)
+    if (folder := locate_cheap(path)) is not None:
+        config, task, model = load_cheap(folder)
+        config = change(config)
+        task.config = config.task
+        return SavedModel(config, CheapPredictor(task, model), scratch())
     with uncollected():  # transformers imports the model's own module
-        base, model, saved = load_saved_model(RunFolder.saved_model_path(run))
-    config, task_class = task_of(saved, base)
-    config = change(config)
-    task = task_class(config.task, base, saved["facts"])
-    precision = device.inference_precision(Precision(saved["precision"]))
-    if precision is Precision.bf16:
-        cast_frozen_to_bf16(model)
-    accelerator = device.accelerator(precision, base.config)
-    budget = config.trainer.micro_batch_tokens or prediction_token_budget(base.config)
-    evaluator = Evaluator(task, accelerator, budget, precision)
-    return SavedModel(config, task, model.to(accelerator.device), evaluator, scratch())
+        from autotune.pipeline.network import load_network
+
+        config, predictor = load_network(path, change)
+    return SavedModel(config, predictor, scratch())

@@ -1,4 +1,5 @@
-"""Scores a finished run again, or predicts with it. Imports neither the checks nor what trains and publishes."""
+"""Scores a finished run again, or predicts with it. Imports neither the checks nor what trains and publishes, and torch only
+for a neural network."""
 
 import json
 import logging
@@ -27,8 +28,6 @@ from autotune.runtime.files import atomic_write
 from autotune.runtime.places import cache_of
 from autotune.runtime.streams import need_stdout
 from autotune.tasks.base import Scores
-from autotune.training import device
-from autotune.training.features import prepare_features
 
 logger = logging.getLogger(__name__)
 
@@ -78,9 +77,9 @@ def _robustness(loaded: SavedModel, run: str, name: str, rows: Dataset, *, keep:
     """Scores changed texts; returns the content of robustness.json, and writes it into the run folder."""
     predictions = loaded.new_cache() / "predictions.jsonl"
     with predictions.open("w", encoding="utf-8") as file:
-        for prediction in stream_predictions(loaded, rows):
+        for prediction in loaded.predictor.stream(rows):
             file.write(json.dumps(prediction, ensure_ascii=False) + "\n")
-    content = measure(loaded.evaluator, loaded.model, name, rows, predictions).as_dict()
+    content = measure(loaded.predictor, name, rows, predictions).as_dict()
     if keep and is_run(Path(run)):
         with atomic_write(Path(run, ROBUSTNESS)) as file:
             file.write((json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode())
@@ -129,9 +128,11 @@ def rows_to_score(
 
 
 def _score(loaded: SavedModel, name: str, rows: Dataset) -> Scores:
-    features = prepare_features(loaded.task, rows, loaded.new_cache(), "evaluate")
-    scores = loaded.evaluator.score(loaded.model, features, rows)
-    logger.info("%s, %d rows, scored in %s on %s", name, len(rows), loaded.evaluator.precision, device.name())
+    scores, predictor = loaded.predictor.score(rows), loaded.predictor
+    if predictor.precision is None:
+        logger.info("%s, %d rows", name, len(rows))
+    else:
+        logger.info("%s, %d rows, scored in %s on %s", name, len(rows), predictor.precision, predictor.device)
     return scores
 
 
@@ -157,10 +158,11 @@ def _own_rows(loaded: SavedModel, run: str, cache: Path) -> Rows:
 
 def figures_of(loaded: SavedModel, scores: Scores) -> dict[str, Any]:
     """Returns scores as JSON, with how they are computed and in which precision."""
+    precision = loaded.predictor.precision
     return {
         **scores.as_dict(),
         "recipe": recipe(scores.values),
-        "precision": loaded.evaluator.precision,
+        **({} if precision is None else {"precision": precision}),
     }
 
 
@@ -192,17 +194,19 @@ def predict(
     loaded = load_saved(run, change)
     columns = loaded.task.columns
     rows = rows_to_predict(loaded, file, texts, form, pairs)
-    predictions = stream_predictions(loaded, rows)
+    predictor = loaded.predictor
+    predictions: Iterable[Mapping[str, Any]] = predictor.stream(rows)
     if file is not None and keep:
         predictions = kept(predictions, original_rows(file, loaded.config.dataset, columns, form), keep)
     if output is None:
         print_rows(predictions)
     else:
         output.write_rows(predictions, Path(loaded.scratch.name))
-        precision = loaded.evaluator.precision
-        logger.info(
-            "%d predictions in %s, made in %s on %s", len(rows), output.path, precision, device.name()
-        )
+        if predictor.precision is None:
+            logger.info("%d predictions in %s", len(rows), output.path)
+        else:
+            logger.info("%d predictions in %s, made in %s on %s",
+                        len(rows), output.path, predictor.precision, predictor.device)  # fmt: skip
     return 0
 
 
@@ -225,9 +229,3 @@ def rows_to_predict(
     if file is None:
         return rows_from_texts(texts, columns, pairs=pairs, given=True)
     return load_file(file, loaded.config.dataset, columns, cache=cache, form=form, given=True)
-
-
-def stream_predictions(loaded: SavedModel, rows: Dataset) -> Iterable[Mapping[str, Any]]:
-    """Yields one prediction per row, in order."""
-    features = prepare_features(loaded.task, rows, loaded.new_cache(), "predict")
-    return loaded.evaluator.stream(loaded.model, features, rows)

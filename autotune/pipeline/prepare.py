@@ -19,20 +19,13 @@ from torch import nn
 
 from autotune import registry
 from autotune.checks.findings import Area, Report, note, warning
-from autotune.checks.labels import audit_labels
-from autotune.checks.lengths import audit_lengths
-from autotune.checks.machine import audit_machine
 from autotune.checks.metric import try_metric
-from autotune.checks.numbers import audit_numbers
-from autotune.checks.repeats import audit_repeats
-from autotune.checks.spelling import audit_spelling
-from autotune.checks.texts import audit_ids, audit_texts
 from autotune.config.enums import Batching, CheckLevel, Precision, Visibility, WhenOffline
-from autotune.config.rules import config_warnings
+from autotune.config.rules.baselines import keys_without_effect
 from autotune.config.schema import RunConfig
 from autotune.config.secrets import secret_in
 from autotune.data.sources import Rows, load_rows
-from autotune.errors import AutotuneError, DataError, Interrupted
+from autotune.errors import AutotuneError, DataError, Interrupted, listing
 from autotune.evaluation.evaluator import Evaluator
 from autotune.models.adapters import count_parameters, refuse_without_checkpointing
 from autotune.models.base import open_base
@@ -42,6 +35,7 @@ from autotune.models.repository import refuse_absent_weights
 from autotune.models.spec import ModelSpec
 from autotune.models.trimming import trim_vocabulary
 from autotune.models.weights import build_meta_model, load_model
+from autotune.pipeline.audit import audit
 from autotune.pipeline.bundled import Bundle, open_bundle
 from autotune.publishing.target import find, offline, tag_taken
 from autotune.runtime import signals
@@ -56,12 +50,29 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """Everything that is known before weights are loaded."""
+class PreparedRows:
+    """Everything that is known before a model without a neural network is trained."""
 
     rows: Rows
-    base: ModelSpec
     task: Task
+
+    def record(self) -> dict[str, Any]:
+        """JSON of what the run learns from."""
+        return {
+            "fingerprint": self.rows.fingerprint,
+            "fingerprints": self.rows.by_split,
+            "source": self.rows.source,
+            "rows": {split: len(data) for split, data in self.rows.splits.items()},
+            "facts": self.task.facts,
+            "notes": self.rows.notes,
+        }
+
+
+@dataclass(frozen=True)
+class Prepared(PreparedRows):
+    """Everything that is known before weights are loaded."""
+
+    base: ModelSpec
     features: dict[str, Dataset]
     precision: Precision
     sections: FeatureSections | None
@@ -90,15 +101,7 @@ class Prepared:
 
     def record(self) -> dict[str, Any]:
         """JSON of what the run learns from."""
-        return {
-            "fingerprint": self.rows.fingerprint,
-            "fingerprints": self.rows.by_split,
-            "source": self.rows.source,
-            "rows": {split: len(data) for split, data in self.rows.splits.items()},
-            "facts": self.task.facts,
-            "notes": self.rows.notes,
-            "training": self.sizes.record(),
-        }
+        return {**super().record(), "training": self.sizes.record()}
 
 
 @dataclass
@@ -133,29 +136,21 @@ class PreflightState:
             sections = FeatureSections(
                 self.task, self.rows.sections, self.features["train"], self.cache, self.rows.fingerprint
             )
-        return Prepared(self.rows, self.base, self.task, self.features, self.precision, sections, self.sizes)
+        return Prepared(self.rows, self.task, self.base, self.features, self.precision, sections, self.sizes)
+
+    def rows_result(self) -> PreparedRows:
+        """Returns what a run without a neural network needs from here on; see `result`."""
+        self.report.raise_refused(self.config.check.level)
+        assert self.rows and self.task, "no stage failed"
+        return PreparedRows(self.rows, self.task)
 
 
 def run_preflight(config: RunConfig, cache: Path) -> PreflightState:
     """Reads, tokenises and checks; finds everything and raises nothing that a user can mend."""
     began = time.perf_counter()
     state = PreflightState(config, cache)
-    stages: tuple[tuple[Area, Callable[[PreflightState], None]], ...] = (
-        (Area.configuration, lambda state: refuse_absent_tracker(state.config.tracking)),
-        (Area.data, _unpack),
-        (Area.data, _read),
-        (Area.labels, _fit_labels),
-        (Area.model, _open),
-        (Area.model, _trim_vocabulary),
-        (Area.model, _find_weights),
-        (Area.configuration, _resolve_precision),
-        (Area.labels, _try_metric),
-        (Area.lengths, _tokenise),
-        (Area.configuration, _fit_to_rows),
-        (Area.machine, _build_meta_model),
-        (Area.hub, _check_push_target),
-    )
-    for area, stage in stages:
+    is_cheap = config.model.baseline is not None
+    for area, stage in (*STAGES_OF_ROWS, *(STAGES_OF_CHEAP if is_cheap else STAGES), PUSH):
         signals.raise_if_stopped()
         try:
             stage(state)
@@ -164,7 +159,7 @@ def run_preflight(config: RunConfig, cache: Path) -> PreflightState:
         except AutotuneError as error:
             state.report.refuse(area, error)
     if config.check.level is not CheckLevel.none:
-        _audit(state)
+        audit(state)
     if state.rows is not None:
         state.report.merge_label_maps(config.dataset, state.rows.names)
     state.report.figures["seconds"] = round(time.perf_counter() - began, 1)
@@ -306,6 +301,21 @@ def _build_meta_model(state: PreflightState) -> None:
             refuse_packing(state.model)
 
 
+def _make_task(state: PreflightState) -> None:
+    """The task of a model without a neural network, and what of the configuration means nothing to it."""
+    if state.facts is not None:
+        state.task = registry.task(state.config.task.name)(state.config.task, None, state.facts)
+    if keys := keys_without_effect(state.config):
+        state.report.add(
+            [
+                note(
+                    Area.configuration,
+                    f"these keys mean nothing to a model without a neural network: {listing(keys)}",
+                )
+            ]
+        )
+
+
 def _check_push_target(state: PreflightState) -> None:
     """Whether the Hub would let the finished run be pushed: found out before hours of training."""
     wish = state.config.hub
@@ -336,29 +346,27 @@ def _check_push_target(state: PreflightState) -> None:
                                   where=f"hub.repo={target.repo}")])  # fmt: skip
 
 
-def _audit(state: PreflightState) -> None:
-    """Looks at everything that the stages have brought."""
-    report, config = state.report, state.config
-    for doubt in config_warnings(config):
-        report.add(
-            [warning(Area.configuration, doubt.what, where=doubt.where, found=doubt.found, fix=doubt.fix)]
-        )
-    task_class = registry.task(config.task.name)
-    if state.rows is not None:
-        names = (state.facts or {}).get("labels", [])
-        report.add(audit_texts(state.rows, task_class.columns, report))
-        report.add(audit_ids(state.rows))
-        report.add(audit_labels(state.rows, task_class.columns, config, names, report))
-        report.add(audit_numbers(state.rows, task_class.columns, names, report))
-        report.add(audit_repeats(state.rows, task_class.columns, config.check.near_duplicates, report))
-    if state.task is not None and state.rows is not None and state.features is not None:
-        report.add(audit_lengths(state.task, state.rows.splits, state.features, report))
-        report.add(
-            audit_spelling(
-                state.task, state.rows.splits, state.features, report, tiny=config.model.tiny is not None
-            )
-        )
-    from_hub = config.bundle is None and (
-        bool(state.base and state.base.revision) or bool(state.rows and state.rows.source.get("commit"))
-    )
-    report.add(audit_machine(config, state.model, state.precision, report, from_hub=from_hub))
+Stages = tuple[tuple[Area, Callable[[PreflightState], None]], ...]
+STAGES_OF_ROWS: Stages = (
+    (Area.configuration, lambda state: refuse_absent_tracker(state.config.tracking)),
+    (Area.data, _unpack),
+    (Area.data, _read),
+    (Area.labels, _fit_labels),
+)
+STAGES: Stages = (
+    (Area.model, _open),
+    (Area.model, _trim_vocabulary),
+    (Area.model, _find_weights),
+    (Area.configuration, _resolve_precision),
+    (Area.labels, _try_metric),
+    (Area.lengths, _tokenise),
+    (Area.configuration, _fit_to_rows),
+    (Area.machine, _build_meta_model),
+)
+"""Stages of a run with a neural network."""
+STAGES_OF_CHEAP: Stages = (
+    (Area.configuration, _make_task),
+    (Area.labels, _try_metric),
+)
+"""Stages of a run without."""
+PUSH = (Area.hub, _check_push_target)

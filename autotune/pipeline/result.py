@@ -1,10 +1,9 @@
 """The result of a run: its figures, and what they are compared with."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from autotune.config.enums import Precision
 from autotune.config.schema import RunConfig
 from autotune.data.cache import iter_rows
 from autotune.data.duplicates import is_duplicate_of, text_column
@@ -13,11 +12,10 @@ from autotune.evaluation.rivals import Rivals, rivals
 from autotune.evaluation.slices import Slice, slices
 from autotune.evaluation.unseen import unseen_scores
 from autotune.metrics import recipe
-from autotune.pipeline.prepare import Prepared
+from autotune.pipeline.prepare import PreparedRows
 from autotune.run.folder import RunFolder
 from autotune.runtime.files import json_lines
 from autotune.tasks.base import Scores
-from autotune.training.fit import FitResult
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Result:
 
 
 def final_result(
-    prepared: Prepared, scores: Mapping[str, Scores], folder: RunFolder, config: RunConfig
+    prepared: PreparedRows, scores: Mapping[str, Scores], folder: RunFolder, config: RunConfig
 ) -> Result:
     """Compares the scores of the last split with baselines, with unseen rows alone, and with chance.
 
@@ -53,7 +51,13 @@ def final_result(
     states = block_states(task, iter_rows(scored), json_lines(predictions))
     # Validation may choose settings of a baseline unless it is itself the result.
     validation = rows.get("validation") if split == "test" else None
-    compared = rivals(task, scored, states, task.baselines(rows["train"], scored, validation), seed)
+    # A model without a neural network is not its own rival.
+    others = (
+        baseline
+        for baseline in task.baselines(rows["train"], scored, validation)
+        if baseline.method is None or baseline.method is not config.model.baseline
+    )
+    compared = rivals(task, scored, states, others, seed)
     leaked = unseen = None
     if split != "train":
         leaked = is_duplicate_of(scored, [rows["train"]], text_column(task.columns))
@@ -65,16 +69,15 @@ def final_result(
 
 
 def final_metrics(
-    prepared: Prepared, scores: Mapping[str, Scores], result: Result, fitted: FitResult, precision: Precision
+    config: RunConfig, scores: Mapping[str, Scores], result: Result, training: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Returns metrics.json.
 
     Args:
-        prepared: says the precision of training.
+        config: of the run.
         scores: of each split that was scored.
         result: of the last one.
-        fitted: how training ended.
-        precision: in which the scores were computed.
+        training: how training ended, and in which precision.
     """
     split, unseen = result.split, result.unseen
     return {
@@ -85,7 +88,6 @@ def final_metrics(
         **({"unseen": {split: {"rows": unseen[0], **unseen[1].as_dict()}}} if unseen else {}),
         "slices": {split: [part.as_dict() for part in result.slices]},
         "recipe": recipe(result.scores.values),
-        "precision": {"training": prepared.precision, "scores": precision},
-        **({"fold": fold} if (fold := prepared.sizes.config.dataset.fold) is not None else {}),
-        "training": asdict(fitted),
+        **({"fold": config.dataset.fold} if config.dataset.fold is not None else {}),
+        **training,
     }

@@ -1,43 +1,31 @@
 """The score of a model on the same rows, written otherwise."""
 
 import logging
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from datasets import Dataset
-from torch import nn
-
-from autotune.evaluation.evaluator import Evaluator
+from autotune.evaluation.predictor import Predictor
 from autotune.evaluation.robustness import Robustness, robustness
 from autotune.runtime.files import scratch
 from autotune.runtime.language import Pieces
-from autotune.tasks.base import Prediction
-from autotune.training.features import prepare_features
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 logger = logging.getLogger(__name__)
 
 
-def measure(
-    evaluator: Evaluator, model: nn.Module, split: str, rows: Dataset, predictions: Path
-) -> Robustness:
+def measure(predictor: Predictor, split: str, rows: "Dataset", predictions: Path) -> Robustness:
     """Predicts changed rows and logs how the score changes.
 
     Args:
-        evaluator: predicts.
-        model: on the evaluator's device.
+        predictor: the model.
         split: name of the split.
         rows: its rows, with gold values.
         predictions: file with a prediction per row, in order.
     """
-    task = evaluator.task
     with scratch() as folder:
-
-        def predict(changed: Dataset) -> Iterator[Prediction]:
-            features = prepare_features(task, changed, Path(tempfile.mkdtemp(dir=folder)), "noise")
-            return evaluator.stream(model, features, changed)
-
-        result = robustness(task, split, rows, predictions, predict, Path(folder))
+        result = robustness(predictor.task, split, rows, predictions, predictor.stream, Path(folder))
     _log(result)
     return result
 

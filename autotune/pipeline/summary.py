@@ -3,34 +3,21 @@
 import logging
 from typing import TYPE_CHECKING
 
-from torch import nn
-
-from autotune.config.enums import Keep, Precision
+from autotune.config.enums import Keep
 from autotune.config.schema import RunConfig
 from autotune.errors import format_override, shell_words
 from autotune.evaluation.rivals import BETTER, CHANCE, EQUAL, TIE, Against
-from autotune.models.adapters import count_parameters
-from autotune.models.spec import ModelSpec
 from autotune.run.folder import RunFolder
 from autotune.runtime.language import Pieces
 from autotune.runtime.progress import duration
 from autotune.tasks.base import Scores, Task
-from autotune.training import device
 
 if TYPE_CHECKING:
+    from autotune.pipeline.finish import Trained
     from autotune.pipeline.result import Result
     from autotune.training.fit import FitResult
 
 logger = logging.getLogger(__name__)
-
-
-def log_model(base: ModelSpec, model: nn.Module, precision: Precision) -> None:
-    """The model, its size and what it runs on."""
-    trainable, total = count_parameters(model)
-    logger.info(
-        "model: %s (%s), %.2f M parameters, %.2f M of them trained, %s on %s",
-        base.name, base.family, total / 1e6, trainable / 1e6, precision, device.name(),
-    )  # fmt: skip
 
 
 def log_scores(scores: Scores, *, chosen: bool = False) -> None:
@@ -47,18 +34,23 @@ def log_scores(scores: Scores, *, chosen: bool = False) -> None:
         ))  # fmt: skip
 
 
-def log_result(fitted: "FitResult", result: "Result", *, trial: bool = False) -> None:
+def log_result(trained: "FitResult | Trained", result: "Result", *, trial: bool = False) -> None:
     """Logs the result beside the baselines, and says when a baseline is as good or the split flatters.
 
     Args:
-        fitted: how training ended.
+        trained: how training ended.
         result: figures of the split that counts.
         trial: whether the run only tries things out (`dataset.limit`); then it need not beat a baseline.
     """
     split, scores, unseen = result.split, result.scores, result.unseen
     logger.info("")
-    logger.info("result on %s (%d steps, %s of training)", split, fitted.steps, duration(fitted.seconds))
-    chosen = fitted.kept is Keep.best
+    if trained.steps is None:
+        logger.info("result on %s (%s of training)", split, duration(trained.seconds))
+    else:
+        logger.info(
+            "result on %s (%d steps, %s of training)", split, trained.steps, duration(trained.seconds)
+        )
+    chosen = trained.kept is Keep.best
     if split == "validation" and chosen:
         logger.info(
             "  there is no test split: validation chose the checkpoint, so these scores are optimistic"
@@ -83,10 +75,10 @@ def log_result(fitted: "FitResult", result: "Result", *, trial: bool = False) ->
             Pieces("  ", name, " " * max(1, 35 - len(name)), f"{figures.best:.4f} (", "upper bound", ")")
         )
     if result.rivals.against is not None:
-        _log_verdict(result.rivals.against, scores, trial=trial)
+        _log_verdict(result.rivals.against, scores, trial=trial, is_cheap=trained.steps is None)
 
 
-def _log_verdict(against: Against, scores: Scores, *, trial: bool) -> None:
+def _log_verdict(against: Against, scores: Scores, *, trial: bool, is_cheap: bool) -> None:
     """Says whether the model is better than the best baseline; a trial run need not be."""
     low, high = against.interval
     if against.verdict == EQUAL:
@@ -104,16 +96,23 @@ def _log_verdict(against: Against, scores: Scores, *, trial: bool) -> None:
             if high >= 0
             else ""
         )
-        logger.warning("  the model is not better than the best of them: %s %.4f against %.4f.%s A base model that knows "
-                       "the language, more epochs or another learning rate may help.", scores.main, scores.best,
-                       against.value, within)  # fmt: skip
+        if is_cheap:
+            logger.warning("  the model is not better than the best of them: %s %.4f against %.4f.%s A fine-tuned model may be",
+                           scores.main, scores.best, against.value, within)  # fmt: skip
+        else:
+            logger.warning("  the model is not better than the best of them: %s %.4f against %.4f.%s A base model that knows "
+                           "the language, more epochs or another learning rate may help.", scores.main, scores.best,
+                           against.value, within)  # fmt: skip
 
 
 def log_next_steps(folder: RunFolder, config: RunConfig, task: Task) -> None:
     """Where everything is and which commands go on from here."""
     logger.info("")
     logger.info("everything is in %s: the model in model/, figures in metrics.json,", folder.path)
-    logger.info("predictions_*.jsonl, history.jsonl and the resolved config.yaml")
+    if config.model.baseline is None:
+        logger.info("predictions_*.jsonl, history.jsonl and the resolved config.yaml")
+    else:
+        logger.info("predictions_*.jsonl and the resolved config.yaml")
     logger.info("next:")
     second = "" if config.dataset.columns.text_pair is None else ' --text-pair "..."'
     logger.info('  autotune predict %s --text "..."%s', shell_words(folder.path), second)

@@ -155,7 +155,7 @@ def _labels(
 def _entities(run: FinishedRun, rows: Mapping[str, Dataset]) -> Iterator[Suspect]:
     """Yields disagreements about entities: those that a model predicts by their probability, then those it does not find."""
     suspects = [
-        (suspect.probability is None, -(suspect.probability or 0.0), split, position, prediction, suspect)
+        (not suspect.suggested, -(suspect.probability or 0.0), split, position, prediction, suspect)
         for split in _predicted(run, rows)
         for position, prediction in enumerate(run.predictions(split))
         for suspect in entity_suspects(prediction)

@@ -2,13 +2,12 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from autotune.checks.machine import environment_info, installed_packages
 from autotune.checks.show import log_report
 from autotune.config.enums import CheckLevel, Precision
 from autotune.config.hub import HubConfig
@@ -17,24 +16,17 @@ from autotune.config.schema import RunConfig
 from autotune.config.trainer import TrainerConfig
 from autotune.data.cache_use import entries_in_use
 from autotune.data.splits import scored_splits
-from autotune.errors import Paused, shell_words
+from autotune.errors import Paused
 from autotune.evaluation.evaluator import Evaluator
-from autotune.evaluation.robustness import ROBUSTNESS
 from autotune.models.adapters import cast_frozen_to_bf16, merge_adapters
 from autotune.models.saved_model import save_adapter, save_model
-from autotune.pipeline import gate
-from autotune.pipeline.calibration import calibrate, calibration_figures, log_calibration
+from autotune.pipeline.calibration import calibrate
+from autotune.pipeline.finish import Trained, finish_run, publish_again
 from autotune.pipeline.launch import num_processes, train_in_processes
+from autotune.pipeline.network import NetworkPredictor, log_model
 from autotune.pipeline.prepare import Prepared, run_preflight
-from autotune.pipeline.result import final_metrics, final_result
-from autotune.pipeline.robustness import measure
-from autotune.pipeline.round_trip import verify_round_trip
-from autotune.pipeline.summary import log_model, log_next_steps, log_result
-from autotune.publishing.card.facts import read_facts
-from autotune.publishing.card.render import write_card
-from autotune.publishing.publish import publish
+from autotune.pipeline.train_baseline import train_baseline
 from autotune.publishing.snapshot_uploader import snapshot_uploader
-from autotune.reporting.page import try_report
 from autotune.run.folder import RunFolder
 from autotune.run.rank_folder import RankFolder
 from autotune.runtime import launcher, signals
@@ -61,6 +53,8 @@ def train(config: RunConfig, plugins: Sequence[str]) -> int:
         config: fully resolved.
         plugins: files that register tasks; the process that verifies the saved model needs them too.
     """
+    if config.model.baseline is not None:
+        return train_baseline(config, plugins)
     if (count := num_processes(config)) > 1:
         return train_in_processes(config, count)
     refuse_single_process(config.trainer, launcher.world_size())
@@ -89,7 +83,8 @@ def _train_as_rank(config: RunConfig, plugins: Sequence[str], ranks: Ranks) -> i
         Tracking(config, folder.path, ranks.rank) as tracking,
     ):
         if folder.finished:
-            _publish_again(config, folder, ranks)
+            if not ranks.rank:
+                publish_again(config, folder)
             return 0
         logger.info("run folder: %s", folder.path)
         prepared = prepare(config, folder, ranks)
@@ -100,38 +95,14 @@ def _train_as_rank(config: RunConfig, plugins: Sequence[str], ranks: Ranks) -> i
         scores = predict_and_score_splits(prepared, evaluator, model, folder)
         if ranks.rank:
             return 0  # rank 0 does the rest alone
-        result = final_result(prepared, scores, folder, config)
-        metrics = final_metrics(prepared, scores, result, fitted, evaluator.precision)
-        metrics |= calibration_figures(prepared.task, {split: folder.predictions(split) for split in scores})
-        signals.raise_if_stopped()
-        folder.write_json("metrics.json", metrics)
-        folder.write_json("environment.json", environment_info() | {"packages": installed_packages()})
-        if config.evaluation.robustness:
-            rows, predictions = prepared.rows.splits[result.split], folder.predictions(result.split)
-            measured = measure(evaluator, model, result.split, rows, predictions)
-            folder.write_json(ROBUSTNESS, measured.as_dict())
-        write_card(folder.model, read_facts(folder.path, config, folder.command))
-        verify_round_trip(evaluator, model, prepared.rows.splits[result.split], folder, plugins)
-        folder.finish()
-        log_result(fitted, result, trial=config.dataset.limit is not None)
-        log_calibration(metrics, result.split)
-        log_next_steps(folder, config, prepared.task)
-        try_report(config, folder.path, prepared.rows.splits[result.split])
-        gate.require(config, folder)
-        # With what was asked for, as a later push does; last, so that nothing the Hub does can cost the run.
-        publish(folder, requested)
+        figures = {
+            "precision": {"training": prepared.precision, "scores": evaluator.precision},
+            "training": asdict(fitted),
+        }
+        trained = Trained(fitted.seconds, fitted.kept, figures, fitted.steps)
+        predictor = NetworkPredictor(evaluator, model)
+        finish_run(config, prepared, predictor, scores, trained, folder, requested=requested, plugins=plugins)
     return 0
-
-
-def _publish_again(config: RunConfig, folder: RunFolder, ranks: Ranks) -> None:
-    """Trains nothing, for the run is finished; pushes it where that is still to be done."""
-    logger.info("%s is finished; nothing was trained", folder.path)
-    logger.info(
-        "see it with: autotune evaluate %s; train it again with: resume=never", shell_words(folder.path)
-    )
-    if not ranks.rank:
-        gate.require(config, folder)
-        publish(folder, config)
 
 
 def prepare(config: RunConfig, folder: RunFolder, ranks: Ranks) -> Prepared:

@@ -13,6 +13,7 @@ import yaml
 from autotune.config.load import to_dict
 from autotune.config.schema import RunConfig
 from autotune.errors import ModelError, listing
+from autotune.models.cheap_files import FILES as CHEAP_FILES
 from autotune.models.files import AdapterFile
 from autotune.runtime.records import read_record
 
@@ -24,9 +25,9 @@ ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
 MODEL_FILES = (
     "model.safetensors.index.json", "config.json", "generation_config.json", "tokenizer.json",
     "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt",
-    "spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "chat_template.jinja",
+    "spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "chat_template.jinja", *CHEAP_FILES,
 )  # fmt: skip
-"""Names of the other files that transformers writes for a model and its tokenizer."""
+"""Names of the other files that transformers writes for a model and its tokenizer, and of models without a neural network."""
 RECORD, CARD, TRAINING, METRICS, HANDLER = (
     "autotune.json", "README.md", "training_config.yaml", "metrics.json", "handler.py"
 )  # fmt: skip
@@ -61,7 +62,7 @@ def files_to_push(model: Path, adapter: Path, *, adapter_only: bool) -> dict[str
         paths = {name: path for name, path in paths.items() if not _is_weights(name)} | adapter_paths
     elif _has_public_base(adapter_paths):
         paths |= {f"adapter/{name}": path for name, path in adapter_paths.items()}
-    if not any(WEIGHTS.fullmatch(name) or name == ADAPTER[1] for name in paths):
+    if not any(WEIGHTS.fullmatch(name) or name in (ADAPTER[1], *CHEAP_FILES) for name in paths):
         raise ModelError("there are no weights to push", where=str(model), found=listing(sorted(paths)))
     if ADAPTER[0] in paths and not _has_public_base(paths):
         raise ModelError(
@@ -82,8 +83,11 @@ def is_managed_file(path: str) -> bool:
 
 def public_record(saved: Mapping[str, Any], config: RunConfig, origins: Origins) -> bytes:
     """Returns the published version of autotune.json."""
-    base = {**saved["base_model"], "name": public_name(saved["base_model"]["name"], origins.model)}
-    return _json_bytes({**saved, "base_model": base, "config": public_config(config, origins)})
+    public = {**saved, "config": public_config(config, origins)}
+    if "base_model" in saved:
+        name = public_name(saved["base_model"]["name"], origins.model)
+        public["base_model"] = {**saved["base_model"], "name": name}
+    return _json_bytes(public)
 
 
 def training_config(config: RunConfig, origins: Origins) -> bytes:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from autotune.metrics.sentences import words
 from autotune.reporting.counts import largest, shortened
 
 WORST, BEST = 6, 3
@@ -30,7 +31,7 @@ class Summaries:
 
     def add(self, number: int, row: Mapping[str, Any]) -> None:
         """Adds a row with its prediction."""
-        reference, prediction = _words(str(row[self._target])), _words(str(row["prediction"]))
+        reference, prediction = words(str(row[self._target])), words(str(row["prediction"]))
         shared = overlap(reference, prediction)
         self._lengths.append((len(reference), len(prediction)))
         self._cut += bool(row.get("cut"))
@@ -90,15 +91,9 @@ def novel_share(written: str, document: str, size: int) -> float | None:
 
     See See et al. 2017, Get To The Point, section 5.
     """
-    in_document, in_written = (set(_ngrams(_words(text), size)) for text in (document, written))
+    in_document, in_written = (set(_ngrams(words(text), size)) for text in (document, written))
     return len(in_written - in_document) / len(in_written) if in_written else None
 
 
 def _ngrams(text: Sequence[str], size: int) -> list[tuple[str, ...]]:
     return [tuple(text[at : at + size]) for at in range(len(text) - size + 1)]
-
-
-def _words(text: str) -> list[str]:
-    from autotune.metrics.rouge import words  # it loads the libraries of metrics, which other pages need not
-
-    return words(text)

@@ -145,7 +145,8 @@ def _lengths(facts: Facts) -> Iterator[Remark]:
     lengths = facts.data.get("check", {}).get("lengths", {})
     of_split = lengths.get("splits", {}).get(facts.split)
     if of_split is None:
-        yield Remark(NOTE, "lengths_unknown")
+        if facts.baseline is None:
+            yield Remark(NOTE, "lengths_unknown")
     elif of_split.get("rows_beyond"):
         # Rows that are read in windows are a note of the check, rows that are cut a warning.
         cut = any(

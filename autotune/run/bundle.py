@@ -64,7 +64,8 @@ class BundleManifest(Record):
     autotune: str
     libraries: dict[str, str]
     config: dict[str, Any]
-    model: BundledModel
+    model: BundledModel | None
+    """None without a neural network."""
     plugins: dict[str, str]
     files: dict[str, Digest]
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from autotune.config.columns import Column
+from autotune.config.enums import BaselineMethod
 from autotune.config.rules.trainer import min_delta
 from autotune.config.schema import DatasetConfig, RunConfig, TaskConfig
 from autotune.errors import AutotuneError, ConfigError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from autotune.metrics.base import OfflineMetric
+    from autotune.tasks.cheap import CheapModel
 
 Row = Mapping[str, Any]
 Feature = Mapping[str, Any]
@@ -114,6 +116,8 @@ class Baseline:
     """What should be known about it, such as the number of rows that it was trained on."""
     is_bound: bool = False
     """Whether it uses the gold values: then it is not a rival of the model but an upper bound."""
+    method: BaselineMethod | None = None
+    """What `model.baseline` calls it, if a run can train it."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +158,8 @@ class Task(ABC):
 
     Args:
         config: the section `task`.
-        base: config and tokenizer of the base model; no weights.
+        base: config and tokenizer of the base model, no weights; None for a model without a neural network (`cheap`), with
+            which the task only joins outputs and scores them.
         facts: JSON that `fit_labels` (and `measure_tokens`) derived from the training rows; saved with the model.
 
     Raises:
@@ -179,23 +184,31 @@ class Task(ABC):
     """Whether its greater values are the better ones, as transformers calls it."""
     pipeline: ClassVar[str | None] = None
     """The `transformers.pipeline` that gives the same predictions as the saved model; None if there is none."""
+    cheap: "ClassVar[Mapping[BaselineMethod, type[CheapModel]]]" = {}
+    """Models without a neural network: what `model.baseline` may be, and baselines beside other models."""
     problem_type: ClassVar[str] = "single_label_classification"
     """How that pipeline reads the outputs of a sequence head; also `multi_label_classification`, `regression`."""
 
-    def __init__(self, config: Any, base: ModelSpec, facts: dict[str, Any]) -> None:
-        self.config, self.base, self.facts = config, base, facts
+    def __init__(self, config: Any, base: ModelSpec | None, facts: dict[str, Any]) -> None:
+        self.config, self.facts = config, facts
         self.main_metric, self.greater_is_better = self.objective_of(config)
-        self.tokenizer = base.tokenizer
+        if base is not None:
+            self.read_base(base)
+
+    def read_base(self, base: ModelSpec) -> None:
+        """Sets what the task takes from its base model; never called for a model without a neural network."""
+        self.base, self.tokenizer = base, base.tokenizer
         self.encoder = TextEncoder(base.tokenizer)
-        if config.max_length is not None and config.max_length > base.max_length:
+        longest: int | None = self.config.max_length
+        if longest is not None and longest > base.max_length:
             raise ConfigError(
                 f"the model {base.name} takes at most {base.max_length} tokens",
                 where="task.max_length",
-                found=str(config.max_length),
+                found=str(longest),
                 fix=f"task.max_length={base.max_length}; where positions have no end, as in T5: "
-                f"model.max_length={config.max_length}",
+                f"model.max_length={longest}",
             )
-        self.max_length: int = config.max_length or min(DEFAULT_MAX_LENGTH, base.max_length)
+        self.max_length = longest or min(DEFAULT_MAX_LENGTH, base.max_length)
 
     @classmethod
     def objective_of(cls, config: Any) -> Objective:
@@ -329,15 +342,24 @@ class Task(ABC):
         return row[target], prediction["prediction"]
 
     @classmethod
-    @abstractmethod
+    def trivial_baselines(
+        cls, train: "Dataset", rows: "Dataset", validation: "Dataset | None"
+    ) -> Iterable[Baseline]:
+        """Returns methods that learn next to nothing, the most trivial first, and upper bounds; see `baselines`."""
+        return ()
+
+    @classmethod
     def baselines(cls, train: "Dataset", rows: "Dataset", validation: "Dataset | None") -> Iterable[Baseline]:
-        """Returns methods that need no neural network, the most trivial first.
+        """Returns methods that need no neural network, the most trivial first: those of `trivial_baselines` and `cheap`.
 
         Args:
             train: rows to learn from.
             rows: rows to predict, with gold values.
             validation: rows that may choose settings; None if there are none besides the rows to predict.
         """
+        yield from cls.trivial_baselines(train, rows, validation)
+        for method, model in cls.cheap.items():
+            yield from model.as_baseline(method, train, rows, validation)
 
     def in_pipeline(self, row: Row) -> str | dict[str, str] | None:
         """Returns the input of `pipeline` for a row; None if the pipeline cannot read the row as the task does.

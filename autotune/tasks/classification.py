@@ -9,11 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from autotune.baselines import tfidf
-from autotune.baselines.sample import note, sample
-from autotune.baselines.vectors import texts_of
 from autotune.config.columns import Column, Kind
-from autotune.config.enums import Calibrate, Overflow
+from autotune.config.enums import BaselineMethod, Calibrate, Overflow
 from autotune.config.schema import DatasetConfig, RunConfig
 from autotune.config.section import OptionalPositive
 from autotune.data.cache import iter_column, iter_rows
@@ -36,9 +33,9 @@ from autotune.tasks.base import (
     Prediction,
     Row,
     Task,
-    chunks,
     rows_beyond_window,
 )
+from autotune.tasks.cheap import TfidfClasses
 from autotune.tasks.losses import LossConfig, class_weights, guessing_loss, loss_rules, loss_sum
 from autotune.tasks.overlap import windows_of_texts
 from autotune.tasks.text_windows import WindowReader
@@ -95,6 +92,7 @@ class TextClassification(Task):
     Facts: ClassVar[type[Record]] = Facts
     columns = (*INPUTS, Column("label", Kind.label, target=True))
     heads = dict.fromkeys(Family, Head.sequence)
+    cheap = {BaselineMethod.tfidf: TfidfClasses}
     pipeline = "text-classification"
     examples = Examples(
         models="model=bertimbau_base",
@@ -105,14 +103,18 @@ class TextClassification(Task):
 
     config: ClassificationConfig
 
-    def __init__(self, config: ClassificationConfig, base: ModelSpec, facts: dict[str, Any]) -> None:
+    def __init__(self, config: ClassificationConfig, base: ModelSpec | None, facts: dict[str, Any]) -> None:
         super().__init__(config, base, facts)
         self.ids = {name: number for number, name in enumerate(facts["labels"])}
-        default_overlap = config.overlap or self.max_length // 4
-        self.reader = WindowReader(self.encoder, self.max_length, config.on_overflow, default_overlap)
         self.weights = [1.0] * len(self.ids)
         if isinstance(config, LossConfig):
             self.weights = class_weights(config.class_weights, facts["counts"], facts["labels"])
+
+    def read_base(self, base: ModelSpec) -> None:
+        """Sets what reads long texts in windows, too."""
+        super().read_base(base)
+        overlap = self.config.overlap or self.max_length // 4
+        self.reader = WindowReader(self.encoder, self.max_length, self.config.on_overflow, overlap)
 
     @classmethod
     def rules(cls, config: RunConfig) -> Iterator[AutotuneError]:
@@ -299,19 +301,12 @@ class TextClassification(Task):
         return gold, self.ids[prediction["prediction"]]
 
     @classmethod
-    def baselines(cls, train: "Dataset", rows: "Dataset", validation: "Dataset | None") -> Iterable[Baseline]:
-        """Returns the most frequent class of train, and TF-IDF of words and characters with logistic regression."""
+    def trivial_baselines(
+        cls, train: "Dataset", rows: "Dataset", validation: "Dataset | None"
+    ) -> Iterable[Baseline]:
+        """Returns the most frequent class of train."""
         majority = Counter(iter_column(train, "label")).most_common(1)[0][0]
         yield Baseline("majority class", ({"prediction": majority} for _ in range(len(rows))))
-        part = sample(train, "text", rows=tfidf.ROWS, units=tfidf.CHARACTERS)
-        labels = list(iter_column(part, "label"))
-        if len(set(labels)) < 2:
-            return  # The part may miss a rare class, and one class cannot be learned.
-        model = tfidf.TfidfClassifier().fit(list(texts_of(part)), labels)
-        predictions = (
-            {"prediction": label} for texts in chunks(texts_of(rows)) for label in model.predict(texts)
-        )
-        yield Baseline("TF-IDF + logistic regression", predictions, note(part, train))
 
 
 def missing_validation(config: Any, splits: Iterable[str]) -> Iterator[AutotuneError]:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any
 
+from autotune.metrics.sentences import sentence_starts, words
+
 WORD_START = re.compile(r"(?<=\s)(?=\S)")
 
 Offsets = Sequence[tuple[int, int]]
@@ -38,8 +40,6 @@ def windows_at_sentences(text: str, offsets: Offsets, size: int) -> list[tuple[i
     Returns:
         (first token, end) of each window, end exclusive; together they are all tokens, each once.
     """
-    from autotune.metrics.rouge import sentence_starts
-
     # Normalization may reorder the offsets of neighbouring tokens; a border must not.
     ends = list(accumulate((end for _, end in offsets), max))
     word_starts = (match.start() for match in WORD_START.finditer(text))
@@ -66,8 +66,6 @@ def assign_sentences(reference: str, windows: Sequence[str]) -> dict[int, str]:
     Returns:
         What each window is to say, by number; windows without a sentence are left out, and at least one is not.
     """
-    from autotune.metrics.rouge import sentence_starts
-
     reference = reference.strip()
     grams = [_grams(window) for window in windows]
     parts: dict[int, str] = {}
@@ -87,8 +85,6 @@ def joined(summaries: Sequence[GeneratedSummary]) -> str:
 
 def _grams(text: str) -> Counter[Any]:
     """Counts the words of a text and the pairs of neighbouring words."""
-    from autotune.metrics.rouge import words
-
     of_text = words(text)
     return Counter[Any](of_text) + Counter[Any](pairwise(of_text))
 

@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from autotune.baselines import tfidf
-from autotune.baselines.sample import note, sample
-from autotune.baselines.vectors import texts_of
 from autotune.config.columns import Column, Kind
-from autotune.config.enums import Calibrate, ClassWeights
+from autotune.config.enums import BaselineMethod, Calibrate, ClassWeights
 from autotune.config.label_maps import normalize_label
 from autotune.config.labels import label_map
 from autotune.config.schema import DatasetConfig
@@ -34,8 +31,8 @@ from autotune.tasks.base import (
     LossSum,
     Prediction,
     Row,
-    chunks,
 )
+from autotune.tasks.cheap import TfidfManyLabels
 from autotune.tasks.losses import focal_factor, guessing_loss
 
 if TYPE_CHECKING:
@@ -77,6 +74,7 @@ class MultiLabelClassification(classification.TextClassification):
     Config = MultiLabelConfig
     Facts = Facts
     columns = (*classification.INPUTS, Column("label", Kind.labels, target=True))
+    cheap = {BaselineMethod.tfidf: TfidfManyLabels}
     examples = Examples(
         models="model=bertimbau_base",
         run="dataset=csv dataset.path=FILE 'dataset.columns.labels=[COLUMN,COLUMN]' model=bertimbau_base",
@@ -86,7 +84,7 @@ class MultiLabelClassification(classification.TextClassification):
 
     config: MultiLabelConfig
 
-    def __init__(self, config: MultiLabelConfig, base: ModelSpec, facts: dict[str, Any]) -> None:
+    def __init__(self, config: MultiLabelConfig, base: ModelSpec | None, facts: dict[str, Any]) -> None:
         super().__init__(config, base, facts)
         self.weights = [1.0] * len(self.ids)
         if config.class_weights is ClassWeights.balanced:
@@ -193,23 +191,15 @@ class MultiLabelClassification(classification.TextClassification):
         return gold, [self.ids[name] for name in prediction["prediction"]]
 
     @classmethod
-    def baselines(cls, train: "Dataset", rows: "Dataset", validation: "Dataset | None") -> Iterable[Baseline]:
-        """Returns no label, the most frequent labels of train, and TF-IDF with a logistic regression for each label."""
-        labels = list(iter_column(train, "label"))
+    def trivial_baselines(
+        cls, train: "Dataset", rows: "Dataset", validation: "Dataset | None"
+    ) -> Iterable[Baseline]:
+        """Returns no label, and the most frequent labels of train."""
         yield Baseline("no label", ({"prediction": []} for _ in range(len(rows))))
+        labels = iter_column(train, "label")
         frequent = list(Counter(map(tuple, map(sorted, labels))).most_common(1)[0][0])
         if frequent:
             yield Baseline("most frequent labels", ({"prediction": frequent} for _ in range(len(rows))))
-        names = sorted({name for of_row in labels for name in of_row})
-        most = max(tfidf.ROWS // max(1, len(names) // 2), 1000)
-        part = sample(train, "text", rows=most, units=tfidf.CHARACTERS)
-        model = tfidf.TfidfLabels(names).fit(list(texts_of(part)), list(iter_column(part, "label")))
-        predictions = (
-            {"prediction": predicted}
-            for texts in chunks(texts_of(rows))
-            for predicted in model.predict(texts)
-        )
-        yield Baseline("TF-IDF + logistic regression", predictions, note(part, train))
 
 
 def _names(dataset: DatasetConfig, occurring: Iterable[str]) -> list[str]:

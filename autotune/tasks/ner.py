@@ -1,5 +1,6 @@
 """Named entity recognition: one IOB2 tag per word, in documents of any length."""
 
+import math
 from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,10 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from autotune.baselines import tagger
 from autotune.baselines.gazetteer import Gazetteer
-from autotune.baselines.sample import note, sample
 from autotune.config.columns import Column, Kind
+from autotune.config.enums import BaselineMethod
 from autotune.config.labels import repaired_type
 from autotune.config.schema import DatasetConfig, RunConfig
 from autotune.config.section import OptionalPositive
@@ -39,6 +39,7 @@ from autotune.tasks.base import (
     chunks,
     rows_beyond_window,
 )
+from autotune.tasks.cheap import Tagger
 from autotune.tasks.losses import LossConfig, class_weights, guessing_loss, loss_rules, loss_sum
 from autotune.tasks.overlap import overlap
 from autotune.tasks.windows import most_central, windows
@@ -89,6 +90,7 @@ class Ner(Task):
     Facts = Facts
     columns = (Column("tokens", Kind.words), Column("tags", Kind.tags, target=True))
     heads = {Family.encoder: Head.token, Family.decoder: Head.token}
+    cheap = {BaselineMethod.tagger: Tagger}
     pipeline = "token-classification"
     examples = Examples(
         models="an encoder, model=bertimbau_base, or a decoder, model=tucano_160m",
@@ -99,7 +101,7 @@ class Ner(Task):
 
     config: NerConfig
 
-    def __init__(self, config: NerConfig, base: ModelSpec, facts: dict[str, Any]) -> None:
+    def __init__(self, config: NerConfig, base: ModelSpec | None, facts: dict[str, Any]) -> None:
         super().__init__(config, base, facts)
         self.ids = {tag: number for number, tag in enumerate(facts["labels"])}
         self.weights = class_weights(config.class_weights, facts.get("tags", {}), facts["labels"])
@@ -320,11 +322,12 @@ class Ner(Task):
         ]
 
     def join(self, rows: Iterable[Row], pieces: Sequence[FeatureOutput]) -> Iterator[Prediction]:
-        """Yields a tag for every word, and `entities` with the mean probability of their words and with offsets into
-        `text`, the text before normalization."""
+        """Yields a tag for every word, and `entities` with the mean probability of their words, if it is not NaN, and with
+        offsets into `text`, the text before normalization."""
         names = self.labels()
         for row, (_, outputs) in zip(rows, groupby(pieces, key=lambda output: output.row), strict=True):
             tags, word_probabilities = _merge_windows(outputs, names, len(row["tokens"]))
+            has_probabilities = not any(map(math.isnan, word_probabilities))
             text, starts, ends = _original_text(row)
             yield {
                 "id": row["id"],
@@ -338,7 +341,11 @@ class Ner(Task):
                         "start": starts[first],
                         "end": ends[last - 1],
                         "text": text[starts[first] : ends[last - 1]],
-                        "probability": sum(word_probabilities[first:last]) / (last - first),
+                        **(
+                            {"probability": sum(word_probabilities[first:last]) / (last - first)}
+                            if has_probabilities
+                            else {}
+                        ),
                     }
                     for name, first, last in entities(tags)
                 ],
@@ -351,20 +358,14 @@ class Ner(Task):
         return entity_metric()
 
     @classmethod
-    def baselines(cls, train: "Dataset", rows: "Dataset", validation: "Dataset | None") -> Iterable[Baseline]:
-        """Returns a gazetteer of the entities of train, and a linear tagger."""
+    def trivial_baselines(
+        cls, train: "Dataset", rows: "Dataset", validation: "Dataset | None"
+    ) -> Iterable[Baseline]:
+        """Returns a gazetteer of the entities of train."""
         gazetteer = Gazetteer().fit(list(iter_column(train, "tokens")), list(iter_column(train, "tags")))
-        yield Baseline("gazetteer of train", _tagged(gazetteer, rows))
-        tags = {tag for of_row in iter_column(train, "tags") for tag in of_row}
-        part = sample(train, "tokens", rows=tagger.ROWS, units=tagger.most_words(len(tags)))
-        linear = tagger.LinearTagger().fit(list(iter_column(part, "tokens")), list(iter_column(part, "tags")))
-        yield Baseline("linear tagger", _tagged(linear, rows), note(part, train))
-
-
-def _tagged(method: "Gazetteer | tagger.LinearTagger", rows: "Dataset") -> Iterator[Prediction]:
-    """Yields the tags of each row."""
-    for chunk in chunks(iter_column(rows, "tokens")):
-        yield from ({"prediction": tags} for tags in method.predict(chunk))
+        words = chunks(iter_column(rows, "tokens"))
+        answers = ({"prediction": tags} for chunk in words for tags in gazetteer.predict(chunk))
+        yield Baseline("gazetteer of train", answers)
 
 
 def _original_text(row: Row) -> tuple[str, Sequence[int], Sequence[int]]:

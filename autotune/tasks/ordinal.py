@@ -4,7 +4,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
@@ -109,19 +108,16 @@ class Ordinal(TextClassification):
         return Objective("mae", greater_is_better=False)
 
     @classmethod
-    def baselines(cls, train: "Dataset", rows: "Dataset", validation: "Dataset | None") -> Iterable[Baseline]:
-        """Returns the median class of train, where the names are numbers, and the baselines of classification."""
+    def trivial_baselines(
+        cls, train: "Dataset", rows: "Dataset", validation: "Dataset | None"
+    ) -> Iterable[Baseline]:
+        """Returns the most frequent class of train and, where the names are numbers, the one in the middle of its rows."""
+        yield from super().trivial_baselines(train, rows, validation)
         counts = Counter(iter_column(train, "label"))
-        methods = iter(super().baselines(train, rows, validation))
-        majority = next(methods)
-        yield majority
         if all(NUMBER.fullmatch(name) for name in counts):
             ordered = [name for name in sorted(counts, key=_number) for _ in range(counts[name])]
             median = ordered[(len(ordered) - 1) // 2]
-            methods = chain(
-                [Baseline("median class", ({"prediction": median} for _ in range(len(rows))))], methods
-            )
-        yield from methods
+            yield Baseline("median class", ({"prediction": median} for _ in range(len(rows))))
 
 
 def _number(name: str) -> float:

@@ -9,11 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from autotune.baselines import tfidf
-from autotune.baselines.sample import note, sample
-from autotune.baselines.vectors import texts_of
 from autotune.config.columns import Column, Kind
-from autotune.config.enums import Overflow
+from autotune.config.enums import BaselineMethod, Overflow
 from autotune.config.enums import RegressionMetric as Metric
 from autotune.config.schema import DatasetConfig, RunConfig, TaskConfig
 from autotune.config.section import OptionalPositive
@@ -33,8 +30,8 @@ from autotune.tasks.base import (
     LossSum,
     Prediction,
     Row,
-    chunks,
 )
+from autotune.tasks.cheap import TfidfNumbers
 from autotune.tasks.classification import INPUTS, TextClassification
 from autotune.tasks.folding import fold_into_output, output_in_fp32
 from autotune.tasks.overlap import windows_of_texts
@@ -83,6 +80,7 @@ class Regression(TextClassification):
     Config = RegressionConfig  # type: ignore[assignment]
     Facts = Facts
     columns = (*INPUTS, Column("label", Kind.numbers, target=True))
+    cheap = {BaselineMethod.tfidf: TfidfNumbers}
     problem_type = "regression"
     examples = Examples(
         models="model=bertimbau_base",
@@ -93,7 +91,7 @@ class Regression(TextClassification):
 
     config: RegressionConfig  # type: ignore[assignment]
 
-    def __init__(self, config: RegressionConfig, base: ModelSpec, facts: dict[str, Any]) -> None:
+    def __init__(self, config: RegressionConfig, base: ModelSpec | None, facts: dict[str, Any]) -> None:
         super().__init__(config, base, facts)  # type: ignore[arg-type]
         self.means, self.scales = np.array(facts["means"]), np.array(facts["scales"])
 
@@ -243,18 +241,14 @@ class Regression(TextClassification):
         return Objective("mse", greater_is_better=False)
 
     @classmethod
-    def baselines(cls, train: "Dataset", rows: "Dataset", validation: "Dataset | None") -> Iterable[Baseline]:
-        """Returns mean and median of train, and ridge regression on TF-IDF of words and characters."""
+    def trivial_baselines(
+        cls, train: "Dataset", rows: "Dataset", validation: "Dataset | None"
+    ) -> Iterable[Baseline]:
+        """Returns mean and median of train."""
         numbers = np.array(list(iter_column(train, "label")))
         for name, middle in (("mean of train", np.mean), ("median of train", np.median)):
             constant = middle(numbers, axis=0).tolist()
             yield Baseline(name, ({"prediction": constant} for _ in range(len(rows))))
-        part = sample(train, "text", rows=tfidf.ROWS, units=tfidf.CHARACTERS)
-        model = tfidf.TfidfRidge().fit(list(texts_of(part)), np.array(list(iter_column(part, "label"))))
-        predictions = (
-            {"prediction": line.tolist()} for texts in chunks(texts_of(rows)) for line in model.predict(texts)
-        )
-        yield Baseline("TF-IDF + ridge regression", predictions, note(part, train))
 
 
 def _listed(value: Any) -> list[float]:

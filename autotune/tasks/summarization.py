@@ -9,11 +9,11 @@ import numpy as np
 from pydantic import Field
 
 from autotune.config.columns import Column, Kind
-from autotune.config.enums import Overflow
+from autotune.config.enums import BaselineMethod, Overflow
 from autotune.config.rules.trainer import head_of_its_own
 from autotune.config.schema import DatasetConfig, RunConfig, TaskConfig
 from autotune.config.section import OptionalPositive, Positive
-from autotune.data.cache import iter_column, iter_rows
+from autotune.data.cache import iter_rows
 from autotune.errors import AutotuneError, ConfigError, DataError, raise_all
 from autotune.models.spec import Family, Head, ModelSpec, check_start_and_end_tokens, pad, padded_inputs
 from autotune.registry import register
@@ -35,6 +35,7 @@ from autotune.tasks.base import (
     padded_lengths,
     rows_beyond_window,
 )
+from autotune.tasks.cheap import CentralSentences, FirstSentences
 from autotune.tasks.greedy import greedy
 from autotune.tasks.long_documents import (
     GeneratedSummary,
@@ -94,6 +95,7 @@ class Summarization(Task):
     Config = SummarizationConfig
     Facts = Facts
     columns = (Column("document", Kind.text), Column("summary", Kind.text, target=True))
+    cheap = {BaselineMethod.first_sentences: FirstSentences, BaselineMethod.centroid: CentralSentences}
     heads = {Family.encoder_decoder: Head.seq2seq, Family.decoder: Head.causal}
     examples = Examples(
         models="an encoder-decoder, model=ptt5_base, or a decoder, model=tucano_160m",
@@ -104,12 +106,17 @@ class Summarization(Task):
 
     config: SummarizationConfig
 
-    def __init__(self, config: SummarizationConfig, base: ModelSpec, facts: dict[str, Any]) -> None:
-        super().__init__(config, base, facts)
+    def read_base(self, base: ModelSpec) -> None:
+        """Sets the prompt, too.
+
+        Raises:
+            ModelError: the base model cannot be trained to generate text.
+        """
+        super().read_base(base)
         self.is_decoder_only = base.family is Family.decoder
-        raise_all(list(_config_errors(config)))
+        raise_all(list(_config_errors(self.config)))
         check_start_and_end_tokens(base)
-        prompt = config.prompt or (DECODER_PROMPT if self.is_decoder_only else "{document}")
+        prompt = self.config.prompt or (DECODER_PROMPT if self.is_decoder_only else "{document}")
         self.prompt = prompt
         self.prompt_start, self.prompt_end = self.encoder.ids(prompt.split("{document}"))
 
@@ -359,20 +366,16 @@ class Summarization(Task):
         return rouge_metric()
 
     @classmethod
-    def baselines(cls, train: "Dataset", rows: "Dataset", validation: "Dataset | None") -> Iterable[Baseline]:
-        """Returns the first sentences of each document, and as upper bound the best extract."""
-        from autotune.baselines.extracts import ROWS, LeadSentences, extractive_oracle
+    def trivial_baselines(
+        cls, train: "Dataset", rows: "Dataset", validation: "Dataset | None"
+    ) -> Iterable[Baseline]:
+        """Returns as upper bound the best extract of each document."""
+        from autotune.baselines.extracts import extractive_oracle
 
-        choosing = train if validation is None else validation
-        choosing = choosing.select(range(min(ROWS, len(choosing))))
-        lead = LeadSentences().fit(choosing["document"], choosing["summary"])
-        first = ({"prediction": text} for text in lead.predict(iter_column(rows, "document")))
-        chosen = "train" if validation is None else "validation"
-        yield Baseline("first sentences", first, f"n = {lead.count}, chosen on {chosen}")
-        oracle = (
+        extracts = (
             {"prediction": extractive_oracle(row["document"], row["summary"])} for row in iter_rows(rows)
         )
-        yield Baseline("extractive oracle", oracle, is_bound=True)
+        yield Baseline("extractive oracle", extracts, is_bound=True)
 
 
 def _config_errors(task: SummarizationConfig) -> Iterator[AutotuneError]:

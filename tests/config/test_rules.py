@@ -379,7 +379,12 @@ FILES = [
     if "path: ???" in file.read_text("utf-8")
 ]
 EXPERIMENTS = [f"experiment={name}" for name in options("experiment")]
-NEEDED = {"model=custom": ["model.name_or_path=org/name"]} | {
+NEEDED = {
+    "model=custom": ["model.name_or_path=org/name"],
+    "model=tagger": ["task=ner"],
+    "model=first_sentences": ["task=summarization"],
+    "model=centroid": ["task=summarization"],
+} | {
     option: ["dataset.path=dados"]
     for option in [
         *(f"dataset={name}" for name in (*FORMATS, *FILES)),

@@ -25,7 +25,8 @@ from autotune.errors import DataError
 from autotune.metrics import recipe
 from autotune.metrics.classification import Classification
 from autotune.metrics.entities import Entities
-from autotune.metrics.rouge import Rouge, sentences, words
+from autotune.metrics.rouge import Rouge
+from autotune.metrics.sentences import sentences, words
 from tests.support import ROOT
 from tests.support.forks import strangers
 from tests.support.scores import classification_scores, entity_scores, rouge_scores

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from autotune.data.batches import BatchPlan
 from autotune.evaluation.evaluator import Evaluator
-from autotune.metrics.rouge import sentence_starts
+from autotune.metrics.sentences import sentence_starts
 from autotune.tasks.base import padded_lengths
 from autotune.tasks.long_documents import assign_sentences, window_text, windows_at_sentences
 from tests.support.forks import forks

@@ -6,6 +6,7 @@ configurations. Only `machine_rules` may look at the machine.
 
 from autotune import registry
 from autotune.config.rules import (
+    baselines,
     dataset,
     gate,
     hub,
@@ -39,6 +40,7 @@ ERRORS = (
     splits.splits_overlap, splits.fold, labels.columns, labels.tags, labels.labels, labels.label_map_targets,
     labels.keys_without_labels, labels.label_fixes, model.one_base_model, model.base_model_name, model.tiny_model_keys,
     model.lengths, model.tokenizer, model.trimming, model.target_modules, model.bundled_base, model.t5_in_fp16,
+    baselines.method_of_task, baselines.keys_of_base_models,
     trainer.learning_rate, trainer.frozen_twice, trainer.early_stopping, trainer.compile_with_packing, trainer.sharding,
     run_name, hub.push_keys,
     gate.conditions, slurm.values, slurm.time_limit, slurm.options, search.spaces, search.pruning,

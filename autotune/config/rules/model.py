@@ -55,14 +55,22 @@ def max_input_length(config: RunConfig) -> int | None:
 
 def one_base_model(config: RunConfig) -> Iterator[AutotuneError]:
     """Checks that there is exactly one base model."""
-    path, tiny = config.model.name_or_path, config.model.tiny
-    if not path and tiny is None:
+    path, tiny, baseline = config.model.name_or_path, config.model.tiny, config.model.baseline
+    if not path and tiny is None and baseline is None:
         yield ConfigError(
             "no base model is named",
             where="model.name_or_path",
             fix="model.name_or_path=ID_OR_FOLDER, model=bertimbau_base, or model=tiny",
         )
-    if path and tiny is not None:
+    if baseline is not None and (path or tiny is not None):
+        other = f"model.name_or_path={path}" if path else f"model.tiny={tiny}"
+        yield ConfigError(
+            "two models are named: one without a neural network and a base model",
+            where="model",
+            found=f"model.baseline={baseline} and {other}",
+            fix=f"model={baseline}, or model.baseline=null",
+        )
+    elif path and tiny is not None:
         yield ConfigError(
             "two base models are named: a tiny one and another",
             where="model",

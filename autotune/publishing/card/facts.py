@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autotune.config.enums import BaselineMethod
 from autotune.config.schema import RunConfig
-from autotune.models.spec import DEFAULT_MAX_LENGTH
+from autotune.models.spec import DEFAULT_MAX_LENGTH, Head
 from autotune.publishing.card.examples import Example, examples
 from autotune.publishing.card.license import EffectiveLicense, effective_license
-from autotune.publishing.files import METRICS, RECORD, Origins, public_name
+from autotune.publishing.files import METRICS, Origins, public_name
 from autotune.publishing.schemas import Data, EnvironmentRecord, Metrics, SplitScores
 from autotune.registry import task
 from autotune.run.data_record import as_trained
 from autotune.runtime.records import checked, damaged, read_record
-from autotune.tasks.saved import SavedRunRecord
+from autotune.tasks.saved import read_saved
 
 PRIVATE_WORDS = ("runs=", "name=", "hub=", "hub.", "resume=", "+hub.", "check=", "check.")
 """Prefixes of overrides that do not influence the result."""
@@ -41,13 +42,32 @@ class Facts:
     """Rows of the scored split; empty unless `report.examples` asks for them."""
 
     @property
+    def baseline(self) -> BaselineMethod | None:
+        """What the model is, if it has no neural network."""
+        return self.config.model.baseline
+
+    @property
+    def title(self) -> str | None:
+        """Name of the model in words, if it has no neural network."""
+        return None if self.baseline is None else task(self.config.task.name).cheap[self.baseline].title
+
+    @property
+    def head(self) -> Head:
+        """Head of the model; without a neural network, that of the others of the task."""
+        heads = task(self.config.task.name).heads
+        return next(iter(heads.values())) if self.baseline is not None else Head(self.saved["head"])
+
+    @property
     def origins(self) -> Origins:
         """Hub commits of base model and data."""
-        return Origins(self.saved["base_model"]["revision"], self.data.get("source", {}).get("commit"))
+        base = {} if self.baseline is not None else self.saved["base_model"]
+        return Origins(base.get("revision"), self.data.get("source", {}).get("commit"))
 
     @property
     def base(self) -> str:
-        """Hub id of the base model, or the last part of its path."""
+        """Hub id of the base model, or the last part of its path; of a model without a neural network what it is."""
+        if self.baseline is not None:
+            return str(self.baseline)
         return public_name(self.saved["base_model"]["name"], self.origins.model)
 
     @property
@@ -58,7 +78,7 @@ class Facts:
     @property
     def licence(self) -> EffectiveLicense:
         """Licence of the model, from those of base model and data."""
-        base_license = self.saved["base_model"].get("license")
+        base_license = None if self.baseline is not None else self.saved["base_model"].get("license")
         return effective_license(base_license, self.config.dataset.license, self.config.hub.license)
 
     @property
@@ -103,9 +123,7 @@ def read_facts(folder: Path, config: RunConfig, command: str, model: Path | None
         predictions = folder / f"predictions_{_result_split(metrics)}.jsonl"
         card_examples = examples(predictions, config.report.examples, task(config.task.name).columns)
         checked(metrics.get(_result_split(metrics)), SplitScores, folder / METRICS, fix=fix)
-    record_path = (model or folder / "model") / RECORD
-    saved = read_record(record_path, SavedRunRecord, fix=fix, needed=True) or {}
-    checked(saved["facts"], task(config.task.name).Facts, record_path, fix=fix)
+    saved = read_saved(model or folder / "model", config, fix=fix)
     data = read_record(folder / "data.json", Data, fix=fix, needed=True) or {}
     if metrics and _result_split(metrics) not in data["rows"]:
         raise damaged(folder / METRICS, f"baseline: data.json has no split {_result_split(metrics)!r}", fix)

@@ -76,7 +76,7 @@ class _Metadata(_Strict):
     language: Language | list[Language]
     license: str | None = None
     license_name: str | None = None
-    library_name: Literal["transformers", "peft"]
+    library_name: Literal["transformers", "peft", "autotune"]
     pipeline_tag: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
     base_model: RepoId | None = None
     base_model_relation: Literal["finetune", "adapter"] | None = None

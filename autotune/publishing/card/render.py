@@ -19,11 +19,12 @@ from autotune.config.rules.hub import slug
 from autotune.config.rules.licenses import LICENSES
 from autotune.config.secrets import redact
 from autotune.errors import HubError
-from autotune.models.spec import HEADS, Head
+from autotune.models.spec import HEADS
 from autotune.publishing.card import metadata
 from autotune.publishing.card.facts import Facts
 from autotune.publishing.card.markdown import SafeMarkdown, block, code, escaped, link
 from autotune.publishing.card.merge import marked
+from autotune.publishing.card.usage import usage_code
 from autotune.publishing.files import CARD
 from autotune.runtime.files import atomic_write
 from autotune.runtime.language import portuguese
@@ -75,7 +76,6 @@ def render(facts: Facts, model: str, *, adapter_only: bool) -> str:
         HubError: the Hub would reject the metadata.
     """
     language = facts.config.hub.language
-    head = facts.saved["head"]
     context = {
         "facts": facts,
         "model": model,
@@ -83,7 +83,7 @@ def render(facts: Facts, model: str, *, adapter_only: bool) -> str:
         "adapter_only": adapter_only,
         "is_regression": "means" in facts.saved["facts"],
         "has_several_labels": _has_several_labels(facts),
-        "pipeline": HEADS[Head(head)].pipeline_tag,
+        "pipeline": HEADS[facts.head].pipeline_tag,
         "usage": block(_usage(facts, model, adapter_only=adapter_only), "python"),
         "figures": _score_rows(facts),
         "against": facts.metrics.get("against_baseline", {}).get(facts.split),
@@ -188,16 +188,16 @@ def _model_metadata(facts: Facts, *, adapter_only: bool) -> dict[str, Any]:
     """Returns the metadata that do not depend on scores."""
     config, origins, licence = facts.config, facts.origins, facts.licence
     language, *region = config.dataset.language.split("-")
-    peft_tags = [str(config.peft.method)] if config.peft is not None else []
+    method_tags = [str(method) for method in (config.peft and config.peft.method, facts.baseline) if method]
     values: dict[str, Any] = {
         "language": language.lower(),
         "license": licence.id if licence.id in (None, *LICENSES) else "other",
-        "library_name": "peft" if adapter_only else "transformers",
-        "pipeline_tag": HEADS[Head(facts.saved["head"])].pipeline_tag,
+        "library_name": _library(facts, adapter_only=adapter_only),
+        "pipeline_tag": HEADS[facts.head].pipeline_tag,
         "base_model": facts.base if origins.model else None,
         "base_model_relation": ("adapter" if adapter_only else "finetune") if origins.model else None,
         "datasets": [facts.dataset] if origins.dataset else None,
-        "tags": ["autotune", config.task.name, *peft_tags, *([config.dataset.language] if region else [])],
+        "tags": ["autotune", config.task.name, *method_tags, *([config.dataset.language] if region else [])],
     }
     if values["license"] == "other":
         name = licence.id if licence.id != "other" else f"{licence.base} / {licence.data}"
@@ -205,11 +205,18 @@ def _model_metadata(facts: Facts, *, adapter_only: bool) -> dict[str, Any]:
     return values
 
 
+def _library(facts: Facts, *, adapter_only: bool) -> str:
+    """Returns the library that reads the model."""
+    if facts.baseline is not None:
+        return "autotune"
+    return "peft" if adapter_only else "transformers"
+
+
 def _score_metadata(facts: Facts, model: str) -> dict[str, Any]:
     """Returns the metadata of the scores; an empty dict if the Hub has no name for any metric of the task."""
     results = metadata.results(
         facts.scores,
-        task=HEADS[Head(facts.saved["head"])].pipeline_tag,
+        task=HEADS[facts.head].pipeline_tag,
         data=" ".join(facts.dataset.split()),
         data_id=facts.dataset if facts.origins.dataset else slug(facts.dataset),
         config=facts.config.dataset.name,
@@ -247,9 +254,17 @@ def _has_several_labels(facts: Facts) -> bool:
 def _usage(facts: Facts, model: str, *, adapter_only: bool, revision: str | None = None) -> str:
     """Returns Python code that loads and calls the model and works without changes."""
     revision_argument = f', revision="{revision}"' if revision is not None else ""
-    head, pipeline = facts.saved["head"], HEADS[Head(facts.saved["head"])].pipeline_tag
+    if facts.baseline is not None:
+        return usage_code(
+            facts.baseline,
+            model,
+            revision,
+            problem=registry.task(facts.config.task.name).problem_type,
+            is_pair=facts.config.dataset.columns.text_pair is not None,
+        )
+    head, pipeline = facts.head, HEADS[facts.head].pipeline_tag
     lines = [f"MODEL = {json.dumps(model, ensure_ascii=False)}", ""]
-    auto_class = HEADS[Head(head)].auto_class
+    auto_class = HEADS[head].auto_class
     if adapter_only:
         lines[:0] = [
             "from peft import PeftConfig, PeftModel",
