@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from autotune import registry
 from autotune.auto.cost import Cost, DoesNotFit, measure
 from autotune.auto.decisions import Decision
 from autotune.auto.ledger import Budget, budget_of
@@ -19,7 +20,6 @@ from autotune.auto.trial import (
     CHEAP,
     FULL,
     OTHER,
-    SUMMARIES,
     Base,
     Trial,
     balances,
@@ -27,10 +27,12 @@ from autotune.auto.trial import (
     named_keys,
     short_number,
     task_of,
+    writes,
 )  # fmt: skip
 from autotune.auto.understand import Understanding
 from autotune.config.auto import AutoConfig, Candidate, Goal
 from autotune.config.compose import compose
+from autotune.config.enums import BaselineMethod
 from autotune.config.overrides import key_of
 from autotune.config.trials import override
 from autotune.errors import ConfigError, ModelError
@@ -131,17 +133,15 @@ def candidates(
 
 def cheap_trials(facts: Understanding, config: AutoConfig) -> list[Trial]:
     """Returns the models without a neural network that suit the task."""
-    task, named = task_of(facts), named_keys(facts)
-    if task == "summarization":
-        return [_cheap(name, f"model={name}") for name in ("first_sentences", "centroid")]
-    if task == "ner":
-        return [_cheap("tagger", "model=tagger")]
-    trials = []
-    for C in [None] if "model.C" in named else config.space.C:
-        name, words = ("tfidf", ()) if C is None else (f"tfidf C={C:g}", (f"model.C={C:g}",))
-        trials.append(_cheap(name, "model=tfidf", *words))
-        if balances(facts, config):
-            trials.append(_cheap(f"{name} balanced", "model=tfidf", *words, BALANCED))
+    trials, named = list[Trial](), named_keys(facts)
+    for method in registry.task(task_of(facts)).cheap:
+        values = config.space.C if method is BaselineMethod.tfidf and "model.C" not in named else ()
+        options: list[tuple[str, ...]] = [(f"model.C={C:g}",) for C in values]
+        for words in options or [()]:
+            name = " ".join((method.value, *(word.removeprefix("model.") for word in words)))
+            trials.append(Trial(name, CHEAP, (f"model={method.value}", *words), (1.0,), None))
+            if method is BaselineMethod.tfidf and balances(facts, config):
+                trials.append(Trial(f"{name} balanced", CHEAP, (*trials[-1].words, BALANCED), (1.0,), None))
     return trials
 
 
@@ -186,7 +186,7 @@ def full_trials(
             left_out[name] = error.what
             continue
         fitting.seconds = budget.left() - cheap  # measuring has taken some
-        rates = _rates(base, config)
+        rates = _rates(base, facts, config)
         if not fitting.add(_full(base, rungs, rate=rates[0])):
             left_out[name] = "it does not fit into the time"
         elif first is None:
@@ -247,7 +247,7 @@ def _models(facts: Understanding, config: AutoConfig, *, gpu: bool) -> list[tupl
     names = config.models
     if names is None:
         space = config.space
-        table = space.writers if task_of(facts) == SUMMARIES else space.encoders
+        table = space.writers if writes(facts) else space.encoders
         language = facts.language
         names = table.get(language) or table.get(language.partition("-")[0]) or table.get(OTHER, [])
         if not gpu or config.goal is Goal.small:
@@ -269,12 +269,12 @@ def _short(name: str) -> str:
     return "/".join(Path(name).parts[-2:])
 
 
-def _rates(base: Base, config: AutoConfig) -> list[float | None]:
+def _rates(base: Base, facts: Understanding, config: AutoConfig) -> list[float | None]:
     """Returns the learning rates to try, the most usual first; None alone where the user has set it."""
     if "trainer.learning_rate" in base.named:
         return [None]
     rates = config.space.learning_rate
-    usual = rates.writer if base.config.task.name == SUMMARIES else rates.encoder
+    usual = rates.writer if writes(facts) else rates.encoder
     multiples = usual if base.config.peft is None else rates.adapter
     return [multiple * (base.config.trainer.learning_rate or 0.0) for multiple in multiples]
 
@@ -283,7 +283,7 @@ def _variants(
     first: Base, rungs: tuple[float, ...], facts: Understanding, config: AutoConfig
 ) -> Iterator[Trial]:
     """Yields what may help beside the first trial: class weights, other seeds, a smaller rate for lower layers."""
-    space, rate = config.space, _rates(first, config)[0]
+    space, rate = config.space, _rates(first, facts, config)[0]
     add = partial(_full, first, rungs, rate=rate)
     if balances(facts, config):
         yield add(BALANCED, note="balanced")
@@ -303,10 +303,6 @@ def _full(base: Base, rungs: tuple[float, ...], *others: str, rate: float | None
     adapter = "lora" if "peft=lora" in base.words else ""
     name = " ".join(filter(None, (base.name, adapter, short_number(used), note)))
     return Trial(name, FULL, (*base.words, *rates, *others), rungs, base.estimate)
-
-
-def _cheap(name: str, *words: str) -> Trial:
-    return Trial(name, CHEAP, words, (1.0,), None)
 
 
 def _rung_share(facts: Understanding) -> float:

@@ -3,17 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from autotune import registry
 from autotune.auto.schedule import Schedule
 from autotune.auto.understand import Understanding
 from autotune.config.auto import AutoConfig
 from autotune.config.keys import tasks_with
 from autotune.config.overrides import key_of
 from autotune.config.schema import RunConfig
+from autotune.models.spec import Head
 
 CHEAP, FULL = "cheap", "full"
 """Kinds of trials: without and with a neural network."""
-SUMMARIES, OTHER = "summarization", "other"
-"""The task whose models write; the key of languages without a list of their own."""
+OTHER = "other"
+"""The key of languages without a list of models of their own."""
 BALANCED = "task.class_weights=balanced"
 
 
@@ -59,6 +61,11 @@ def balances(facts: Understanding, config: AutoConfig) -> bool:
 def task_of(facts: Understanding) -> str:
     """Returns the name of the task."""
     return next(word.partition("=")[2] for word in facts.words if key_of(word) == "task")
+
+
+def writes(facts: Understanding) -> bool:
+    """Returns whether the models of the task write texts."""
+    return Head.seq2seq in registry.task(task_of(facts)).heads.values()
 
 
 def named_keys(facts: Understanding) -> set[str]:
