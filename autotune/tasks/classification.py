@@ -341,7 +341,7 @@ def _two_temperatures(task: ClassificationConfig) -> Iterator[AutotuneError]:
             "a temperature is either known or fitted",
             where="task.temperature",
             found=f"{task.temperature:g} with task.calibrate={task.calibrate}",
-            fix="task.calibrate=none, or task.temperature=null",
+            fix="task.temperature=null, or task.calibrate=none",
         )
 
 

@@ -103,7 +103,6 @@ class Summarization(Task):
         tiny="t5",
     )
     main_metric = "rougeL"
-
     config: SummarizationConfig
 
     def read_base(self, base: ModelSpec) -> None:
@@ -372,9 +371,8 @@ class Summarization(Task):
         """Returns as upper bound the best extract of each document."""
         from autotune.baselines.extracts import extractive_oracle
 
-        extracts = (
-            {"prediction": extractive_oracle(row["document"], row["summary"])} for row in iter_rows(rows)
-        )
+        pairs = ((row["document"], row["summary"]) for row in iter_rows(rows))
+        extracts = ({"prediction": extractive_oracle(*pair)} for pair in pairs)
         yield Baseline("extractive oracle", extracts, is_bound=True)
 
 
@@ -398,6 +396,5 @@ def _config_errors(task: SummarizationConfig) -> Iterator[AutotuneError]:
         yield ConfigError(
             "one token is the end of the summary, so nothing would be written",
             where="task.max_new_tokens",
-            found="1",
             fix="task.max_new_tokens=null, or task.max_new_tokens=128",
         )
