@@ -370,12 +370,10 @@ class Summarization(Task):
         cls, train: "Dataset", rows: "Dataset", validation: "Dataset | None"
     ) -> Iterable[Baseline]:
         """Returns as upper bound the best extract of each document."""
-        from autotune.baselines.extracts import extractive_oracle
+        from autotune.baselines.extracts import extractive_oracle as oracle
 
-        extracts = (
-            {"prediction": extractive_oracle(row["document"], row["summary"])} for row in iter_rows(rows)
-        )
-        yield Baseline("extractive oracle", extracts, is_bound=True)
+        best = ({"prediction": oracle(row["document"], row["summary"])} for row in iter_rows(rows))
+        yield Baseline("extractive oracle", best, is_bound=True)
 
 
 def _config_errors(task: SummarizationConfig) -> Iterator[AutotuneError]:

@@ -49,7 +49,15 @@ def run(request, folder):
     """A finished run of each task, with what it printed."""
     task = request.param
     method, words = METHODS[task]
-    words = (f"task={task}", f"model={method}", *words, "dataset.limit=60", "runs=.", "report=html", "hub.language=en")
+    words = (
+        f"task={task}",
+        f"model={method}",
+        *words,
+        "dataset.limit=60",
+        "runs=.",
+        "report=html",
+        "hub.language=en",
+    )
     return folder / task, order(folder, *words, f"name={task}"), words
 
 
