@@ -116,9 +116,8 @@ class Summarization(Task):
         self.is_decoder_only = base.family is Family.decoder
         raise_all(list(_config_errors(self.config)))
         check_start_and_end_tokens(base)
-        prompt = self.config.prompt or (DECODER_PROMPT if self.is_decoder_only else "{document}")
-        self.prompt = prompt
-        self.prompt_start, self.prompt_end = self.encoder.ids(prompt.split("{document}"))
+        self.prompt = self.config.prompt or (DECODER_PROMPT if self.is_decoder_only else "{document}")
+        self.prompt_start, self.prompt_end = self.encoder.ids(self.prompt.split("{document}"))
 
     @classmethod
     def rules(cls, config: RunConfig) -> Iterator[AutotuneError]:
