@@ -18,23 +18,7 @@ GOOD, BAD = (
     ["ótimo", "excelente", "adorei", "recomendo", "perfeito"],
     ["péssimo", "ruim", "horrível", "odiei", "quebrou"],
 )
-FILL = [
-    "o",
-    "produto",
-    "chegou",
-    "hoje",
-    "em",
-    "casa",
-    "pela",
-    "loja",
-    "com",
-    "caixa",
-    "aberta",
-    "depois",
-    "de",
-    "dias",
-    "na",
-]
+FILL = ["o", "produto", "chegou", "hoje", "em", "casa", "pela", "loja", "com", "caixa", "aberta", "dias", "na"]  # fmt: skip
 CHEAP = ("auto.candidates=[cheap]", "auto.space.C=[10]", "trials=1")
 """A search of seconds: one model without a neural network."""
 
