@@ -165,13 +165,12 @@ def _compose_members(
     """Composes the configurations of one combination, each with its overrides: one, or one per seed of `seeds` and fold of
     `folds`."""
     composed = _compose_one(hydra, args, overrides)
-    values: Any = OmegaConf.to_container(composed.config, resolve=True)
     members: list[dict[str, Any]] = [{}]
-    if values.get(SEEDS) is not None:
-        seeds = read_seeds(values[SEEDS], values[SEED], composed.overridden)
+    if (seeds := _plain(composed.config, SEEDS)) is not None:
+        seeds = read_seeds(seeds, _plain(composed.config, SEED), composed.overridden)
         members = [{SEED: seed} for seed in seeds]
-    if values.get(FOLDS) is not None:
-        folds = read_folds(values[FOLDS], composed.overridden)
+    if (folds := _plain(composed.config, FOLDS)) is not None:
+        folds = read_folds(folds, composed.overridden)
         members = [{**member, FOLD: fold} for member in members for fold in folds]
     if members == [{}]:
         yield overrides, composed
@@ -188,6 +187,12 @@ def _compose_members(
             [*rest, *(f"{key}={value}" for key, value in member.items())],
             replace(composed, config=config, overridden=composed.overridden | member.keys()),
         )
+
+
+def _plain(config: DictConfig, key: str) -> Any:
+    """Returns the value of a key, resolved; None where it is absent."""
+    value = OmegaConf.select(config, key)
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
 
 
 def _sweep_overrides(hydra: Hydra, args: Namespace) -> list[list[str]]:

@@ -21,8 +21,9 @@ from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_store import ConfigStore
 from hydra.core.object_type import ObjectType
+from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import GrammarParseError
+from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 from omegaconf.grammar_parser import parse
 
 from autotune.errors import ConfigError
@@ -45,6 +46,9 @@ ALTERNATIVES = {
     "hydra.searchpath": "--config-dir FOLDER, or the environment variable AUTOTUNE_CONFIGS",
 }
 """What to use instead of a refused section of Hydra."""
+
+SCHEMA = "schema/run"
+"""The last of the files that are merged in the same order for every run."""
 
 TARGET = "_target_"
 """The key that makes Hydra instantiate the object it names."""
@@ -207,9 +211,11 @@ class _Loader(ConfigLoaderImpl):
     def load_configuration(self, *args: Any, **kwargs: Any) -> DictConfig:
         """Composes, then checks the result again: parts that are harmless alone may not be so together."""
         config: DictConfig = super().load_configuration(*args, **kwargs)
-        refuse_foreign(
-            {key: value for key, value in _to_container(config).items() if key != "hydra"}, "composed"
-        )
+        for key, value in config.items_ex(resolve=False):
+            if key != "hydra":
+                refuse_foreign(
+                    {key: _to_container(value) if OmegaConf.is_config(value) else value}, "composed"
+                )
         return config
 
     def _process_config_searchpath(self, config_name: str | None, parsed_overrides: Any, repo: Any) -> None:
@@ -225,13 +231,30 @@ class _Loader(ConfigLoaderImpl):
 
     def _compose_config_from_defaults_list(self, defaults: Any, repo: Any) -> DictConfig:
         """Merges the files of a run, once for each list of them: most runs of a process differ only in overrides."""
+        return copy.deepcopy(self._merge_once(defaults, repo))
+
+    def _merge_once(self, defaults: Any, repo: Any) -> DictConfig:
+        """Returns the files merged; callers must not change it. Hydra's own and the schema, which take longest to merge, are
+        the same for all lists."""
         parts = [repo.load_config(default.config_path) for default in defaults]
         key = tuple((repr(default), id(part)) for default, part in zip(defaults, parts, strict=True))
         if key not in _merged:
-            repo.cache = copy.deepcopy(repo.cache)  # merging changes them
+            paths = [default.config_path for default in defaults]
+            shared = paths.index(SCHEMA) + 1 if SCHEMA in paths[:-1] else 0
+            config = (
+                copy.deepcopy(self._merge_once(defaults[:shared], repo)) if shared else OmegaConf.create()
+            )
+            for default in defaults[shared:]:
+                try:
+                    config.merge_with(self._load_single_config(default, repo).config)
+                except OmegaConfBaseException as error:
+                    # As Hydra's own method does, with the traceback of the library, whose error it is.
+                    said = f"{type(error).__name__} raised while composing config:\n{error}"
+                    composing = ConfigCompositionException(f"In '{default.config_path}': {said}")
+                    raise composing.with_traceback(error.__traceback__) from None
             # The parts are kept, too, so that no other gets the id of one.
-            _merged[key] = parts, super()._compose_config_from_defaults_list(defaults, repo)
-        return copy.deepcopy(_merged[key][1])
+            _merged[key] = parts, config
+        return _merged[key][1]
 
     def _load_single_config(self, default: Any, repo: Any) -> Any:
         loaded, path = super()._load_single_config(default, repo), default.config_path

@@ -288,13 +288,15 @@ def _warm_up() -> None:
     from autotune.publishing.card.render import _template
     from autotune.registry import tasks
     from autotune.reporting.templates import template
+    from autotune.runtime.language import portuguese
 
     for name in tasks():
-        compose([f"task={name}", "debug=smoke"])
+        compose([f"task={name}", "debug=smoke", "report=none"])
     for language in CardLanguage:
         _template(language)
         template("report", language)
     get_checkpoint_conversion_mapping("bert")
+    portuguese("")
 
 
 def _branch_off(asked: dict[str, Any]) -> None:
