@@ -248,16 +248,10 @@ class _Loader(ConfigLoaderImpl):
                 try:
                     config.merge_with(self._load_single_config(default, repo).config)
                 except OmegaConfBaseException as error:
-<<<<<<< HEAD
-                    raise ConfigCompositionException(
-                        f"In '{default.config_path}': {type(error).__name__} raised while composing config:\n{error}"
-                    ) from None
-=======
                     # As Hydra's own method does, with the traceback of the library, whose error it is.
-                    said = f"{type(error).__name__} raised while composing config:\n{error}"
-                    composing = ConfigCompositionException(f"In '{default.config_path}': {said}")
+                    reason = f"{type(error).__name__} raised while composing config:\n{error}"
+                    composing = ConfigCompositionException(f"In '{default.config_path}': {reason}")
                     raise composing.with_traceback(error.__traceback__) from None
->>>>>>> suite
             # The parts are kept, too, so that no other gets the id of one.
             _merged[key] = parts, config
         return _merged[key][1]
