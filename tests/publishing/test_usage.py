@@ -40,11 +40,10 @@ def printed(model, folder, method, **options):
 
 
 def test_on_the_card_of_a_run(tmp_path):
-    done = forks().start(
-        "task=sentiment", "model=tfidf", "dataset.limit=40", "check=none", "report=none", f"runs={tmp_path}"
-    ).ended()  # fmt: skip
+    words = ["task=sentiment", "model=tfidf", "dataset.limit=40", "check=none", "report=none", "runs=runs"]
+    done = forks().start(*words, cwd=tmp_path).ended()
     assert done.returncode == 0, done.stderr
-    (model,) = tmp_path.glob("*/model")
+    (model,) = tmp_path.glob("runs/*/model")
     (code,) = re.findall(r"^```python\n(.*?)^```", (model / "README.md").read_text(), re.M | re.S)
     ended = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
     (expected,) = TfidfClassifier.load(model).predict_proba([TEXT])
