@@ -291,7 +291,7 @@ def _readable_name(composed: Composed, config: RunConfig) -> str:
     parts = (
         config.task.name,
         data if "dataset.path" in named else options.get("dataset"),
-        base if named & {"model.name_or_path", "model.baseline"} else options.get("model"),
+        base if base and named & {"model.name_or_path", "model.baseline"} else options.get("model"),
         options.get("peft") if config.peft is not None else None,
     )
     slugs = (re.sub(r"[^\w.]+", "_", part or "").strip("._")[:40] for part in parts)

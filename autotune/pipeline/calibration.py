@@ -111,7 +111,7 @@ def _fit(task: Task, predictions: Iterable[Prediction], divides_logits: Callable
         logger.warning("nothing was fitted on validation: this task does not predict probabilities of labels")
         return values
     probabilities, predicted, gold = classified
-    count = len(gold) // len(task.labels() or "1") if has_several_labels(task) else len(gold)
+    count = len(gold) // (len(task.labels() or [""]) if has_several_labels(task) else 1)
     if count < FEW_ROWS:
         logger.warning(
             "temperature or threshold are fitted on %d rows of validation only, so mostly on chance", count
@@ -218,8 +218,14 @@ def calibration_figures(task: Task, predictions: Mapping[str, Path]) -> dict[str
     }
 
 
-def log_calibration(metrics: Mapping[str, Any], split: str) -> None:
-    """Logs the figures of a split, and what they mean for users of the model."""
+def log_calibration(metrics: Mapping[str, Any], split: str, *, is_cheap: bool) -> None:
+    """Logs the figures of a split, and what they mean for users of the model.
+
+    Args:
+        metrics: content of metrics.json.
+        split: of the result.
+        is_cheap: whether the model has no neural network, so that transformers.pipeline does not read it.
+    """
     about = metrics.get("calibration")
     if about is None:
         return
@@ -230,9 +236,14 @@ def log_calibration(metrics: Mapping[str, Any], split: str) -> None:
                     figures["ece"], figures["before"]["ece"], surer)  # fmt: skip
     else:
         logger.info("probabilities: ECE %.4f; accuracy on the surer half %.4f", figures["ece"], surer)
-    if about["threshold"] is not None:
+    threshold, thresholds = about["threshold"], about.get("thresholds")
+    if threshold is not None and is_cheap:
+        logger.info("the second class is predicted from a probability of %.4f on", threshold)
+    elif threshold is not None:
         logger.info("the second class is predicted from a probability of %.4f on; transformers.pipeline does not know this "
-                    "and uses 0.5", about["threshold"])  # fmt: skip
-    if about.get("thresholds"):
+                    "and uses 0.5", threshold)  # fmt: skip
+    if thresholds and is_cheap:
+        logger.info("each label is predicted from a probability of its own on (%s)", _listed(thresholds))
+    elif thresholds:
         logger.info("each label is predicted from a probability of its own on (%s); transformers.pipeline does not know this "
-                    "and uses 0.5", _listed(about["thresholds"]))  # fmt: skip
+                    "and uses 0.5", _listed(thresholds))  # fmt: skip

@@ -82,8 +82,8 @@ def finish_run(
     verify_round_trip(predictor, rows, folder, plugins)
     folder.finish()
     is_trial = config.dataset.limit is not None
-    log_result(result, steps=trained.steps, seconds=trained.seconds, kept=trained.kept, trial=is_trial)
-    log_calibration(metrics, result.split)
+    log_result(trained, result, trial=is_trial)
+    log_calibration(metrics, result.split, is_cheap=config.model.baseline is not None)
     log_next_steps(folder, config, prepared.task)
     try_report(config, folder.path, rows)
     gate.require(config, folder)

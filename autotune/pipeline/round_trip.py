@@ -129,5 +129,5 @@ def _numbers(prediction: Prediction) -> list[float]:
     if _is_number(prediction):
         value = prediction["prediction"]
         return list(value.values()) if isinstance(value, dict) else [value]
-    entities = [entity["probability"] for entity in prediction.get("entities", ())]
+    entities = [entity.get("probability", 0.0) for entity in prediction.get("entities", ())]
     return [*prediction.get("probabilities", {}).values(), *entities]

@@ -13,7 +13,9 @@ from autotune.runtime.progress import duration
 from autotune.tasks.base import Scores, Task
 
 if TYPE_CHECKING:
+    from autotune.pipeline.finish import Trained
     from autotune.pipeline.result import Result
+    from autotune.training.fit import FitResult
 
 logger = logging.getLogger(__name__)
 
@@ -32,23 +34,23 @@ def log_scores(scores: Scores, *, chosen: bool = False) -> None:
         ))  # fmt: skip
 
 
-def log_result(result: "Result", *, steps: int | None, seconds: float, kept: Keep, trial: bool) -> None:
+def log_result(trained: "FitResult | Trained", result: "Result", *, trial: bool = False) -> None:
     """Logs the result beside the baselines, and says when a baseline is as good or the split flatters.
 
     Args:
+        trained: how training ended.
         result: figures of the split that counts.
-        steps: of the training; None without a neural network.
-        seconds: of the training.
-        kept: whether validation chose the weights, or they are the last ones.
         trial: whether the run only tries things out (`dataset.limit`); then it need not beat a baseline.
     """
     split, scores, unseen = result.split, result.scores, result.unseen
     logger.info("")
-    if steps is None:
-        logger.info("result on %s (%s of training)", split, duration(seconds))
+    if trained.steps is None:
+        logger.info("result on %s (%s of training)", split, duration(trained.seconds))
     else:
-        logger.info("result on %s (%d steps, %s of training)", split, steps, duration(seconds))
-    chosen = kept is Keep.best
+        logger.info(
+            "result on %s (%d steps, %s of training)", split, trained.steps, duration(trained.seconds)
+        )
+    chosen = trained.kept is Keep.best
     if split == "validation" and chosen:
         logger.info(
             "  there is no test split: validation chose the checkpoint, so these scores are optimistic"
@@ -73,10 +75,10 @@ def log_result(result: "Result", *, steps: int | None, seconds: float, kept: Kee
             Pieces("  ", name, " " * max(1, 35 - len(name)), f"{figures.best:.4f} (", "upper bound", ")")
         )
     if result.rivals.against is not None:
-        _log_verdict(result.rivals.against, scores, trial=trial)
+        _log_verdict(result.rivals.against, scores, trial=trial, is_cheap=trained.steps is None)
 
 
-def _log_verdict(against: Against, scores: Scores, *, trial: bool) -> None:
+def _log_verdict(against: Against, scores: Scores, *, trial: bool, is_cheap: bool) -> None:
     """Says whether the model is better than the best baseline; a trial run need not be."""
     low, high = against.interval
     if against.verdict == EQUAL:
@@ -94,16 +96,23 @@ def _log_verdict(against: Against, scores: Scores, *, trial: bool) -> None:
             if high >= 0
             else ""
         )
-        logger.warning("  the model is not better than the best of them: %s %.4f against %.4f.%s A base model that knows "
-                       "the language, more epochs or another learning rate may help.", scores.main, scores.best,
-                       against.value, within)  # fmt: skip
+        if is_cheap:
+            logger.warning("  the model is not better than the best of them: %s %.4f against %.4f.%s A fine-tuned model may be",
+                           scores.main, scores.best, against.value, within)  # fmt: skip
+        else:
+            logger.warning("  the model is not better than the best of them: %s %.4f against %.4f.%s A base model that knows "
+                           "the language, more epochs or another learning rate may help.", scores.main, scores.best,
+                           against.value, within)  # fmt: skip
 
 
 def log_next_steps(folder: RunFolder, config: RunConfig, task: Task) -> None:
     """Where everything is and which commands go on from here."""
     logger.info("")
     logger.info("everything is in %s: the model in model/, figures in metrics.json,", folder.path)
-    logger.info("predictions_*.jsonl, history.jsonl and the resolved config.yaml")
+    if config.model.baseline is None:
+        logger.info("predictions_*.jsonl, history.jsonl and the resolved config.yaml")
+    else:
+        logger.info("predictions_*.jsonl and the resolved config.yaml")
     logger.info("next:")
     second = "" if config.dataset.columns.text_pair is None else ' --text-pair "..."'
     logger.info('  autotune predict %s --text "..."%s', shell_words(folder.path), second)

@@ -233,6 +233,7 @@ class TfidfNumbers(_OfTexts):
     """Numbers of each text or pair of texts."""
 
     title = "TF-IDF + ridge regression"
+    keys = ("main_metric",)
     method: tfidf.TfidfRidge
 
     @classmethod

@@ -116,9 +116,8 @@ class Summarization(Task):
         self.is_decoder_only = base.family is Family.decoder
         raise_all(list(_config_errors(self.config)))
         check_start_and_end_tokens(base)
-        prompt = self.config.prompt or (DECODER_PROMPT if self.is_decoder_only else "{document}")
-        self.prompt = prompt
-        self.prompt_start, self.prompt_end = self.encoder.ids(prompt.split("{document}"))
+        self.prompt = self.config.prompt or (DECODER_PROMPT if self.is_decoder_only else "{document}")
+        self.prompt_start, self.prompt_end = self.encoder.ids(self.prompt.split("{document}"))
 
     @classmethod
     def rules(cls, config: RunConfig) -> Iterator[AutotuneError]:
@@ -370,12 +369,10 @@ class Summarization(Task):
         cls, train: "Dataset", rows: "Dataset", validation: "Dataset | None"
     ) -> Iterable[Baseline]:
         """Returns as upper bound the best extract of each document."""
-        from autotune.baselines.extracts import extractive_oracle
+        from autotune.baselines.extracts import extractive_oracle as oracle
 
-        extracts = (
-            {"prediction": extractive_oracle(row["document"], row["summary"])} for row in iter_rows(rows)
-        )
-        yield Baseline("extractive oracle", extracts, is_bound=True)
+        best = ({"prediction": oracle(row["document"], row["summary"])} for row in iter_rows(rows))
+        yield Baseline("extractive oracle", best, is_bound=True)
 
 
 def _config_errors(task: SummarizationConfig) -> Iterator[AutotuneError]:

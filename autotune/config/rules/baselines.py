@@ -66,11 +66,11 @@ def keys_without_effect(config: RunConfig) -> list[str]:
     read = ("name", *registry.task(config.task.name).cheap[config.model.baseline].keys)
     # The learning rate was filled in when the configuration was resolved.
     plain = TrainerConfig(learning_rate=(config.peft or config.model).learning_rate)
-    changed = {"trainer": _changed(config.trainer, plain), "task": _changed(config.task, type(config.task)())}
-    # Without a neural network there is nothing to pause.
-    return [f"trainer.{key}" for key in changed["trainer"] if not key.startswith("pause")] + [
-        f"task.{key}" for key in changed["task"] if key not in read
-    ]
+    # Without steps there is nothing to pause.
+    trainer = [key for key in _changed(config.trainer, plain) if not key.startswith("pause")]
+    task = [key for key in _changed(config.task, type(config.task)()) if key not in read]
+    snapshots = ["hub.every"] if config.hub.every is not None else []
+    return [*(f"trainer.{key}" for key in trainer), *(f"task.{key}" for key in task), *snapshots]
 
 
 def _changed(section: Any, plain: Any) -> list[str]:

@@ -24,6 +24,7 @@ from autotune.publishing.card import metadata
 from autotune.publishing.card.facts import Facts
 from autotune.publishing.card.markdown import SafeMarkdown, block, code, escaped, link
 from autotune.publishing.card.merge import marked
+from autotune.publishing.card.usage import usage_code
 from autotune.publishing.files import CARD
 from autotune.runtime.files import atomic_write
 from autotune.runtime.language import portuguese
@@ -250,23 +251,17 @@ def _has_several_labels(facts: Facts) -> bool:
     return registry.task(facts.config.task.name).problem_type == "multi_label_classification"
 
 
-def _cheap_usage(facts: Facts, model: str) -> str:
-    """Returns Python code that loads and calls a model without a neural network."""
-    source = json.dumps(model if Path(model).is_absolute() else f"hub:{model}", ensure_ascii=False)
-    texts = json.dumps(
-        [SAMPLE_TEXTS.get(HEADS[facts.head].pipeline_tag, SAMPLE_DOCUMENT)], ensure_ascii=False
-    )
-    pairs = ""
-    if facts.config.dataset.columns.text_pair is not None:
-        pairs = f", pairs={json.dumps([SAMPLE_PAIR], ensure_ascii=False)}"
-    return f"import autotune\n\nmodel = autotune.load({source})\nprint(model.predict({texts}{pairs}))"
-
-
 def _usage(facts: Facts, model: str, *, adapter_only: bool, revision: str | None = None) -> str:
     """Returns Python code that loads and calls the model and works without changes."""
     revision_argument = f', revision="{revision}"' if revision is not None else ""
     if facts.baseline is not None:
-        return _cheap_usage(facts, model)
+        return usage_code(
+            facts.baseline,
+            model,
+            revision,
+            problem=registry.task(facts.config.task.name).problem_type,
+            is_pair=facts.config.dataset.columns.text_pair is not None,
+        )
     head, pipeline = facts.head, HEADS[facts.head].pipeline_tag
     lines = [f"MODEL = {json.dumps(model, ensure_ascii=False)}", ""]
     auto_class = HEADS[head].auto_class

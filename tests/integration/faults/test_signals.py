@@ -11,7 +11,7 @@ PLACES = {
     "validation": "autotune.evaluation.evaluator:Evaluator._predict_batch@3",
     "export": "autotune.models.saved_model:replace_folder",
     "final scoring": "autotune.run.folder:RunFolder.write_predictions@2",
-    "proof": "autotune.pipeline.train:verify_round_trip",
+    "proof": "autotune.pipeline.finish:verify_round_trip",
 }
 """In the order in which a run that goes on comes to them."""
 
