@@ -111,7 +111,7 @@ def _fit(task: Task, predictions: Iterable[Prediction], divides_logits: Callable
         logger.warning("nothing was fitted on validation: this task does not predict probabilities of labels")
         return values
     probabilities, predicted, gold = classified
-    count = len(gold) // len(task.labels() or "1") if has_several_labels(task) else len(gold)
+    count = len(gold) // (len(task.labels() or [""]) if has_several_labels(task) else 1)
     if count < FEW_ROWS:
         logger.warning(
             "temperature or threshold are fitted on %d rows of validation only, so mostly on chance", count
