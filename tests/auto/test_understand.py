@@ -524,7 +524,7 @@ def test_reading_is_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(readers, "read_delimited", counting)
     monkeypatch.setattr("autotune.auto.sample.MAX_ROWS", 200)
     path = write_csv(tmp_path / "a.csv", reviews("comentário", "sentimento", count=5_000))
-    result, _ = understood(path)
+    result = understand(str(path), [], DataOptions())
     assert len(read) == 201
     assert result.rows == pytest.approx(4_000, rel=0.1)
     assert sum(result.counts.values()) == pytest.approx(5_000, rel=0.1)

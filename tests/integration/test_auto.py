@@ -156,13 +156,13 @@ def test_with_one_validation_split_the_winners_run_continues(place):
 
 def test_if_every_fine_tuning_fails_a_cheap_model_wins(place):
     printed = auto(place, "reviews.csv", "trials=1", "auto.folds=2", "auto.models=[tiny]", "auto.space.C=[10]",
-                   "auto.space.rungs=[1]", "trainer.epochs=2", "trainer.learning_rate=1e30", "name=failing")  # fmt: skip
+                   "auto.space.rungs=[1]", "trainer.epochs=2", "trainer.precision=fp16", "name=failing")  # fmt: skip
     assert "failed: " in printed
     result = json.loads((place / "runs" / "failing" / "result.json").read_text())
     assert result["winner"]["kind"] == "cheap"
 
 
-@pytest.mark.parametrize(("data", "metric"), [("sample/ner", "f1"), ("sample/summarization", "rougeL")])
+@pytest.mark.parametrize(("data", "metric"), [("sample/ner", "entity_f1"), ("sample/summarization", "rougeL")])
 def test_other_tasks(data, metric, place):
     auto(place, data, *CHEAP, "auto.folds=2", "dataset.limit=20", f"name={metric}")
     result = json.loads((place / "runs" / metric / "result.json").read_text())
