@@ -21,11 +21,11 @@ def texts_of(count: int, seed: int) -> tuple[list[str], list[str]]:
 
 
 def test_few_rows_gain_much_and_learned_rows_gain_nothing():
-    few = gain_of_more_labels(*texts_of(120, seed=1), seed=0)
+    few = gain_of_more_labels(*texts_of(200, seed=2), seed=0)
     assert few is not None
-    assert 0.02 < few.gain < 0.2
-    assert few.low < few.gain < few.high
-    assert [rows for rows, _ in few.curve] == [24, 48, 96]
+    assert 0.02 < few.gain < 0.1
+    assert 0 < few.low < few.gain < few.high
+    assert [rows for rows, _ in few.curve] == [40, 80, 160]
     scores = [score for _, score in few.curve]
     assert scores == sorted(scores)
     easy = ["bom livro", "mau livro"] * 100
