@@ -162,7 +162,9 @@ def test_if_every_fine_tuning_fails_a_cheap_model_wins(place):
     assert result["winner"]["kind"] == "cheap"
 
 
-@pytest.mark.parametrize(("data", "metric"), [("sample/ner", "entity_f1"), ("sample/summarization", "rougeL")])
+@pytest.mark.parametrize(
+    ("data", "metric"), [("sample/ner", "entity_f1"), ("sample/summarization", "rougeL")]
+)
 def test_other_tasks(data, metric, place):
     auto(place, data, *CHEAP, "auto.folds=2", "dataset.limit=20", f"name={metric}")
     result = json.loads((place / "runs" / metric / "result.json").read_text())

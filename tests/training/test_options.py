@@ -74,9 +74,9 @@ def with_one_layer(trainer: Trainer) -> Trainer:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("architecture", "epochs", "shapes"), [("t5", 1, 1), ("llama", 2, 2)])
+@pytest.mark.parametrize(("architecture", "epochs", "least"), [("t5", 1, 1), ("llama", 2, 2)])
 def test_compiled_kernels_give_the_same_weights_with_few_compilations(
-    tmp_path, folder, monkeypatch, architecture, epochs, shapes
+    tmp_path, folder, monkeypatch, architecture, epochs, least
 ):
     """Of an encoder and a decoder in batches of one shape, of a decoder in several; an encoder: the rehearsal of scripts/gpu."""
     from torch._dynamo.utils import counters
@@ -89,13 +89,8 @@ def test_compiled_kernels_give_the_same_weights_with_few_compilations(
     losses = [step.loss for step in plain.steps()]
     counters.clear()
     trainer = with_one_layer(make_trainer(tmp_path, "summarization", compile=True, **options))
-    seen: set[tuple[int, ...]] = set()
-    trainer.bare_model.register_forward_pre_hook(
-        lambda _, __, inputs: seen.add(tuple(inputs["input_ids"].shape)), with_kwargs=True
-    )
     assert [step.loss for step in trainer.steps()] == pytest.approx(losses, abs=1e-4)
-    assert len(seen) >= shapes
-    assert 0 < counters["stats"]["unique_graphs"] <= 8
+    assert least <= counters["stats"]["unique_graphs"] <= 8
     assert trainer.bare_model is not trainer.model and not any(
         name.startswith("_orig_mod") for name in trainer.bare_model.state_dict()
     )

@@ -69,7 +69,7 @@ def cases(kind: str, count: int, base: Path) -> Iterator[dict[str, Any]]:
         yield from found
 
 
-@pytest.mark.parametrize(("kind", "count"), [("inputs", 30), ("runs", 20), ("tables", 16), ("configs", 20)])
+@pytest.mark.parametrize(("kind", "count"), [("inputs", 30), ("runs", 40), ("tables", 30), ("configs", 30)])
 def test_every_case_ends_with_a_sentence(base, kind, count):
     results = list(cases(kind, count, base))
     faults = [result for result in results if result["fault"]]
