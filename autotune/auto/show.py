@@ -30,10 +30,14 @@ HEADINGS = {
 def log_decisions(decisions: Sequence[Decision]) -> None:
     """Logs what was decided, why, and what changes it."""
     for decision in decisions:
-        value = "-" if decision.value is None else str(decision.value)
-        logger.info(Pieces(*_heading(decision.id), f"{value}: ", decision.because))
-        if decision.override is not None:
-            logger.info(Pieces(" " * NAME, "to change it", f": {decision.override}"))
+        value = "none" if decision.value is None else str(decision.value)
+        first, *others = decision.because.splitlines()
+        logger.info(Pieces(*_heading(decision.id), value, ": ", first))
+        for line in others:
+            logger.info(Pieces(" " * NAME, line))
+        change = next((other for other in decision.alternatives if "=" in other), decision.override)
+        if change is not None:
+            logger.info(Pieces(" " * NAME, "to change it", f": {change}"))
 
 
 def log_plan(trials: Sequence[Trial], seconds: float | None) -> None:
@@ -43,7 +47,7 @@ def log_plan(trials: Sequence[Trial], seconds: float | None) -> None:
     for trial in trials:
         rungs = "" if trial.kind != FULL else ", ".join(f"{share:.0%}" for share in trial.rungs)
         estimate = "" if trial.estimate is None else f"  ~{duration(trial.estimate)}"
-        logger.info("  %s%s%s%s", trial.name, _blanks(trial.name, TRIAL), rungs, estimate)
+        logger.info(f"  {trial.name}{_blanks(trial.name, TRIAL)}{rungs}{estimate}".rstrip())
     if seconds is None:
         logger.info("no time limit: the clock decides nothing")
     else:

@@ -197,7 +197,9 @@ def full_trials(
     count = len(fitting.trials)
     trials = fitting.trials[: count if config.trials or not count else 1 << (count.bit_length() - 1)]
     if first is None:
-        logger.warning("no base model is tried, only models without a neural network: %s", reasons(left_out))
+        logger.warning("no base model is tried, only models without a neural network")
+        for line in reasons(left_out):
+            logger.warning(line)
     return trials, decisions_of(facts, config, trials, first, left_out)
 
 
@@ -224,7 +226,7 @@ def _base(
     for adapter in ADAPTERS if measured and not named & {"peft", "trainer.gradient_checkpointing"} else ((),):
         (run,) = compose(laid_over(facts.words, *words, *adapter))
         if not is_reachable(run.model):
-            raise ModelError("its weights are neither on this machine nor on a Hub that answers")
+            raise ModelError("weights are neither on this machine nor on a Hub that answers")
         numbers = schedule(run, config.space, facts.rows, facts.folds)
         values = {"trainer.epochs": f"{numbers.epochs:g}", "trainer.batch_size": str(numbers.batch_size)}
         sizes = (f"{key}={value}" for key, value in values.items() if key not in named)

@@ -8,6 +8,7 @@ from autotune.auto.understand import Understanding
 from autotune.config.auto import AutoConfig
 from autotune.config.overrides import key_of
 from autotune.errors import format_override, listing
+from autotune.runtime.language import Pieces
 
 SCORES = "published scores on Portuguese tasks (autotune/config/SCORES.md)"
 FEW_ROWS = "Mosbach et al. 2021; Zhang et al. 2021"
@@ -33,10 +34,9 @@ def decisions_of(
         left_out: why base models are not tried, by name.
     """
     if first is None:
-        because = f"no base model is tried: {reasons(left_out)}" if left_out else "no base model is named"
-        return [
-            Decision("models", None, because, DATA, tuple(left_out), format_override("auto.models", ["NAME"]))
-        ]
+        because = "no base model is tried" if left_out else "no base model is named"
+        override = format_override("auto.models", ["NAME"])
+        return [Decision("models", None, because, DATA, _alternatives(left_out), override)]
     return [
         _models(facts, config, trials, left_out),
         *_sizes(facts, first),
@@ -45,12 +45,17 @@ def decisions_of(
     ]
 
 
-def reasons(left_out: Mapping[str, str]) -> str:
-    """Returns why base models are not tried, in a line."""
+def reasons(left_out: Mapping[str, str]) -> Iterator[Pieces]:
+    """Yields why base models are not tried, a line for each reason."""
     grouped: dict[str, list[str]] = {}
     for name, reason in left_out.items():
         grouped.setdefault(reason, []).append(name)
-    return "; ".join(f"{listing(names)}: {reason}" for reason, names in grouped.items())
+    for reason, names in grouped.items():
+        yield Pieces(listing(names), ": ", reason)
+
+
+def _alternatives(left_out: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(f"{name}: {reason}" for name, reason in left_out.items())
 
 
 def _models(
@@ -59,9 +64,10 @@ def _models(
     names = list(dict.fromkeys(trial.name.split(" ")[0] for trial in trials))
     yours = config.models is not None or not named_keys(facts).isdisjoint({"model", "model.name_or_path"})
     because = "you named them" if yours else f"they are the most promising ones for texts in {facts.language}"
-    others = tuple(f"{name}: {reason}" for name, reason in left_out.items())
     override = format_override("auto.models", ["NAME"])
-    return Decision("models", listing(names), because, YOU if yours else SCORES, others, override)
+    return Decision(
+        "models", listing(names), because, YOU if yours else SCORES, _alternatives(left_out), override
+    )
 
 
 def _sizes(facts: Understanding, first: Base) -> Iterator[Decision]:
