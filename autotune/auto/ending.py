@@ -183,7 +183,6 @@ class Ending:
             "coverage": aftermath.coverage(rows, (calibration or {}).get("temperature")) if rows is not None else None,
             "more_labels": aftermath.more_labels(board),
             "suspects": suspects,
-            "seconds_to_predict_1000": {},
             "time": {"asked": config.seconds, "used": self.budget.elapsed()},
             "commands": {
                 "again": self._again,

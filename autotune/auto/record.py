@@ -42,7 +42,6 @@ class Entry:
     """95 % interval of the score."""
     seconds: float | None = None
     """Since the start of the search; None where no clock decides."""
-    cpu_seconds: float | None = None
     run: str | None = None
     """Folder of the run, of the first fold; None for what is trained in this process."""
     fate: str = "continues"

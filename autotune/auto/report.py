@@ -15,7 +15,7 @@ from autotune.config.secrets import redact
 from autotune.reporting import charts
 from autotune.reporting.dots import Scale, scale
 from autotune.reporting.templates import style, template
-from autotune.reporting.texts import numbers, texts
+from autotune.reporting.texts import texts
 from autotune.reporting.trust import BAD
 from autotune.runtime.files import atomic_write
 from autotune.runtime.language import language as users_language
@@ -74,7 +74,6 @@ def render(folder: AutoFolder, language: CardLanguage) -> str:
         beside_scale=None
         if result is None or own is None
         else _scale([own, *result["beside"]], own["score"]),
-        seconds=_seconds(folder, language),
         chart=_best_so_far(folder, text("auto_best_so_far"), text("auto_seconds")),
         decisions=dict(_grouped(folder.decisions)),
         known=set(KNOWN),
@@ -112,16 +111,6 @@ def _plain(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_plain, value))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _seconds(folder: AutoFolder, language: CardLanguage) -> dict[str, str]:
-    """Returns the CPU seconds of each kind of trial that were measured, as text."""
-    number = numbers(language)
-    spent: dict[str, float] = {}
-    for measurement in folder.measurements:
-        if measurement["cpu_seconds"] is not None:
-            spent[measurement["kind"]] = spent.get(measurement["kind"], 0.0) + measurement["cpu_seconds"]
-    return {kind: number(float(seconds), 1) for kind, seconds in spent.items()}
 
 
 def _best_so_far(folder: AutoFolder, title: str, xlabel: str) -> Markup | None:

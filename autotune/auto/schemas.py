@@ -41,7 +41,6 @@ class Measurement(Record):
     score: float | None
     """None for a trial that failed."""
     interval: Interval | None = None
-    cpu_seconds: float | None = None
 
 
 class Winner(Record):
@@ -145,6 +144,5 @@ class Result(Record):
     coverage: list[Coverage] | None
     more_labels: MoreLabels | None
     suspects: SuspectLabels | None
-    seconds_to_predict_1000: dict[str, float]
     time: Time
     commands: dict[str, str]
