@@ -144,7 +144,7 @@ def _error(detail: Mapping[str, Any], values: Mapping[str, Any]) -> ConfigError:
     found = "null" if detail["input"] is None else str(detail["input"])
     if key == "time":
         return ConfigError("a time is a number of seconds, minutes or hours: 90s, 10m, 1h",
-                           where=name, found=found, fix=f"time={_meant_time(found)}")  # fmt: skip
+                           where=name, found=found, fix=format_override("time", _meant_time(found)))  # fmt: skip
     message = str(detail["msg"]).replace("Input should", f"{name} should", 1)
     shipped = flatten({"space": space_values("best")}).get(key, _default(key))
     options = re.findall(r"'([^']*)'", str(detail["msg"])) if detail["type"] == "enum" else []

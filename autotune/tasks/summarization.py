@@ -394,5 +394,6 @@ def _config_errors(task: SummarizationConfig) -> Iterator[AutotuneError]:
         yield ConfigError(
             "one token is the end of the summary, so nothing would be written",
             where="task.max_new_tokens",
+            found="1",
             fix="task.max_new_tokens=null, or task.max_new_tokens=128",
         )

@@ -177,7 +177,7 @@ def test_folds_pool_every_row_and_keys_without_effect_are_named(folder):
         "dataset.validation_fraction=0",
         "trainer.epochs=9",
     )
-    printed = order(folder, *words, "folds=2", "runs=folds", "trainer.pause_at_end=false")
+    printed = order(folder, *words, "folds=2", "runs=folds")
     assert "mean nothing to a model without a neural network: trainer.epochs" in printed
     (sweep,) = (folder / "folds").glob("sweep-*")
     (pooled,) = json.loads((sweep / "folds.json").read_text())["pooled"]

@@ -85,7 +85,7 @@ def test_predictions_and_the_pipeline_have_both_texts(make_task):
 
 def test_vectors_of_pairs_tell_which_text_a_word_is_in_and_how_much_they_share():
     pairs = [("a casa azul", "a casa"), ("a casa", "a casa azul"), ("um dois", "três")]
-    first, second, apart = Vectors().fit(pairs).transform(pairs).toarray()
+    first, second, apart = Vectors.fit(pairs).matrix(pairs).toarray()
     assert (first != second).any()
     assert first[-4:].tolist() == pytest.approx([2 / 3, 2 / 3, 1, 6 / 11])
     assert apart[-4:-1].tolist() == [0, 0, 0]

@@ -22,7 +22,7 @@ def method_of_task(config: RunConfig) -> Iterator[AutotuneError]:
             f"task={config.task.name} has no model of this kind",
             where="model.baseline",
             found=str(method),
-            fix=" or ".join(f"model={name}" for name in methods) or "model=tiny",
+            fix=" or ".join(format_override("model", name) for name in methods) or "model=tiny",
         )
 
 

@@ -68,7 +68,7 @@ def one_base_model(config: RunConfig) -> Iterator[AutotuneError]:
             "two models are named: one without a neural network and a base model",
             where="model",
             found=f"model.baseline={baseline} and {other}",
-            fix=f"model={baseline}, or model.baseline=null",
+            fix=f"{format_override('model', baseline)}, or model.baseline=null",
         )
     elif path and tiny is not None:
         yield ConfigError(

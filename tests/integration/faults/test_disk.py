@@ -16,7 +16,7 @@ PLACES = {
     "best weights": ("autotune.run.folder:RunFolder.save_best@2", "best.safetensors"),
     "model": ("autotune.pipeline.train:save_model", "/model"),
     "predictions": ("autotune.run.folder:RunFolder.write_predictions@2", "predictions_"),
-    "metrics": ("autotune.run.folder:RunFolder.write_json@4", "metrics.json"),
+    "metrics": ("autotune.run.folder:RunFolder.write_json@5", "metrics.json"),
 }
 
 
