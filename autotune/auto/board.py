@@ -71,7 +71,7 @@ class Board:
         figures = metric.compute()
         entry = Entry(
             trial.name, trial.kind, share, _list(folds), len(states), float(figures[self.objective.metric]),
-            intervals(states, metric.empty, SEED)[self.objective.metric], seconds, None, run,
+            intervals(states, metric.empty, SEED)[self.objective.metric], seconds, run,
         )  # fmt: skip
         earlier = self.known(trial, share, folds)
         if earlier is not None:

@@ -21,7 +21,11 @@ def run(words: list[str], plugins: Sequence[str]) -> int:
     """Searches the best model for data, or continues or repeats an earlier search."""
     parser = Parser(COMMAND)
     parser.add_argument(
-        "words", metavar="WORD", nargs="+", help="the data, key=value, or the folder of an earlier search"
+        "words",
+        metavar="WORD",
+        nargs="+",
+        help="a file, folder or Hub id, then time=10m, trials=4, goal=small, auto.models=[NAME] or any key of a run; "
+        "or resume=FOLDER or replay=FOLDER of an earlier search",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="only say what was understood and what would be tried"
@@ -67,7 +71,7 @@ def run(words: list[str], plugins: Sequence[str]) -> int:
 
 COMMAND = Command(
     "auto",
-    "DATA [time=1h] [key=value …] | resume=FOLDER | replay=FOLDER",
+    "DATA [time=1h] [key=value …] | resume=DIR",
     "find the best model for a file, and prove it",
     run,
     "reviews.csv time=10m",
