@@ -257,7 +257,7 @@ def test_the_rehearsal_compares_models_of_the_samples(tmp_path, monkeypatch, cap
     words = ["--rehearse", "--cells", "sentiment", "--tools", *TOOLS, "--output", str(tmp_path / "out")]
     assert main(words) == 0
     text = capsys.readouterr().out
-    assert "(a rehearsal: these figures say nothing)" in text and "| sample sentiment 8/class " in text
+    assert "(a rehearsal: these figures say nothing)" in text and "| sample sentiment 20 " in text
     results = json.loads((tmp_path / "out" / "benchmark_auto.json").read_text())["results"]
     assert [found["tool"] for found in results] == TOOLS
     assert all(0 < found["outcome"]["score"] < 1 for found in results), results

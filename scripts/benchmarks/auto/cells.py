@@ -136,8 +136,9 @@ SOURCES = (
     Source("HAREM", ENTITIES, _harem, ("10", "50", FULL)),
     Source("CitiLink", SUMMARIES, _citilink, (FULL,), other_documents=True),
 )  # fmt: skip
-SAMPLE_SOURCES = tuple(Source(f"sample {task}", task, _sample(task), (regime,))
-                       for task, regime in ((CLASSES, "8/class"), (ENTITIES, "20"), (SUMMARIES, "20")))  # fmt: skip
+SAMPLE_SOURCES = tuple(
+    Source(f"sample {task}", task, _sample(task), ("20",)) for task in (CLASSES, ENTITIES, SUMMARIES)
+)
 """The embedded samples, for the rehearsal."""
 
 
