@@ -159,7 +159,7 @@ def library(name: str) -> Tool:
             return Outcome(note="classes only")
         if name not in setting.pythons:
             return Outcome(note=f"not compared: name its environment by --environment {name}=PYTHON")
-        if name != "lightautoml" and setting.encoder is None:
+        if setting.encoder is None:
             return Outcome(note="needs an encoder")
         return _by_library(name, setting.pythons[name], drawn, setting, folder)
 
