@@ -109,6 +109,8 @@ class Board:
         return entry
 
     def _write(self) -> None:
+        if len(self.entries) < len(self._earlier):
+            return  # the file has these lines and later ones, which a kill must not take
         leader = self.leader()
         for entry in self.entries:
             if entry.fate in (LEADS, FINISHED):

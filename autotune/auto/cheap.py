@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datasets import Dataset
 
 from autotune.auto.board import TRIVIAL
-from autotune.auto.judging import Judging, with_words
+from autotune.auto.judging import Judging
 from autotune.auto.trial import Trial
 from autotune.config.compose import compose
 from autotune.data.cache import iter_column
@@ -42,7 +42,7 @@ def _trivial(judging: Judging, train: Dataset, rows: Dataset) -> list[Baseline]:
 
 def _predictions(judging: Judging, trial: Trial, train: Dataset, rows: Dataset) -> Iterator[Prediction]:
     """Yields what a model predicts that knows the labels of its own rows only."""
-    (config,) = compose(with_words(judging.words, *trial.words))
+    (config,) = compose(judging.words_of(trial))
     task_class = type(judging.task)
     task = task_class(
         config.task, None, task_class.fit_labels(judging.config.task, config.dataset, {"train": train})

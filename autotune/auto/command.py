@@ -4,11 +4,13 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from autotune.auto import show
 from autotune.auto.board import Board, folds_key
 from autotune.auto.cheap import trivial_trials
+from autotune.auto.cost import measure
 from autotune.auto.decisions import Decision
 from autotune.auto.ending import CALIBRATE, TEMPERATURE, Ending
 from autotune.auto.judging import Judging, open_judging
@@ -16,7 +18,7 @@ from autotune.auto.ledger import Budget, ReplayLedger, budget_of
 from autotune.auto.plan import Plan, folder_name, read_plan
 from autotune.auto.race import NO_TIME, Dropped, Race, Usable
 from autotune.auto.record import FOLDS, SearchFolder, read_decisions, read_entries
-from autotune.auto.report import write_report
+from autotune.auto.report import REPORT, write_report
 from autotune.auto.schemas import RESULT, SETTINGS, Result
 from autotune.auto.space import candidates
 from autotune.auto.trial import FULL
@@ -54,7 +56,7 @@ def search(config: AutoConfig, words: Sequence[str], plugins: Sequence[str], *, 
     if (path / SETTINGS).is_file():
         return resume(path, plugins)
     budget = budget_of(config, understanding.folds, spent=clock.elapsed() or 0.0)
-    plan, decisions = _plan(config, understanding, judging, budget)
+    plan, decisions = _plan(config, understanding, judging, budget, plugins)
     show.log_decisions(decisions)
     show.log_plan(plan.trials, config.seconds)
     if dry_run:
@@ -82,6 +84,8 @@ def resume(path: Path, plugins: Sequence[str]) -> int:
             )
             reason = next(decision.because for decision in read_decisions(path) if decision.id == "winner")
             show.log_result(path, result, reason)
+            if not (path / REPORT).is_file():  # killed before it was written
+                write_report(path)
             return 0
         folder.write_status(State.running)
         used = max((entry.seconds or 0.0 for entry in read_entries(path)), default=0.0)
@@ -101,23 +105,30 @@ def replay(source: Path, config_words: Sequence[str], plugins: Sequence[str]) ->
     values = dict(word.split("=", 1) for word in config_words)
     runs = values.get("runs", str(source.parent))
     name = values.get("name", f"{source.name}-replay")
-    plan = replace(plan, config=replace(plan.config, name=name, runs=runs), replayed=str(source.absolute()))
+    made = read_decisions(source)
+    refit = next((bool(decision.value) for decision in made if decision.id == "refit"), plan.config.refit)
+    config = replace(plan.config, name=name, runs=runs, refit=refit)
+    plan = replace(plan, config=config, replayed=str(source.absolute()))
     path = Path(runs).expanduser() / name
     if (path / SETTINGS).is_file():
         return resume(path, plugins)
     judging = open_judging(plan.words, plan.folds, plan.config.runs)
     with SearchFolder(path) as folder:
         folder.write_status(State.running)
-        folder.write_decisions(read_decisions(source))
+        folder.write_decisions(made)
         folder.write_json(FOLDS, judging.fold_record())
         folder.write_settings(plan.as_dict())
         return _race(folder, plan, judging, plugins, _budget(plan, 0.0))
 
 
 def _plan(
-    config: AutoConfig, understanding: Understanding, judging: Judging, budget: Budget
+    config: AutoConfig,
+    understanding: Understanding,
+    judging: Judging,
+    budget: Budget,
+    plugins: Sequence[str],
 ) -> tuple[Plan, tuple[Decision, ...]]:
-    trials, decisions = candidates(understanding, config, budget)
+    trials, decisions = candidates(understanding, config, budget, measured=partial(measure, plugins=plugins))
     calibrate = config.calibrate and understanding.folds is None and hasattr(judging.config.task, "calibrate")
     if calibrate and not {CALIBRATE, TEMPERATURE} & set(map(key_of, understanding.words)):
         # Where validation judges, a run fits its temperature there itself.

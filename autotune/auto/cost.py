@@ -41,18 +41,20 @@ class Cost:
         return (folds or 1) * (self.training + rungs * (self.start + self.judging))
 
 
-def measure(words: Sequence[str], elapsed: Callable[[], float | None]) -> Cost:
+def measure(words: Sequence[str], elapsed: Callable[[], float | None], plugins: Sequence[str] = ()) -> Cost:
     """Measures a run on this machine.
 
     Args:
         words: overrides that compose it.
         elapsed: the clock.
+        plugins: files that register tasks.
 
     Raises:
         DoesNotFit: memory is not enough for it.
         ModelError: it is refused.
     """
     command = [
+        *(f"--plugin={plugin}" for plugin in plugins),
         *(word for word in words if key_of(word).split(".")[0] not in OWN),
         "check=none",
         "check.format=json",

@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,11 @@ from autotune.auto import aftermath, decide
 from autotune.auto.board import FAILED, Board
 from autotune.auto.decisions import Decision
 from autotune.auto.folder import BEST
-from autotune.auto.judging import with_words
 from autotune.auto.ledger import Budget
 from autotune.auto.plan import Plan
 from autotune.auto.record import CONFIG, Entry, SearchFolder
 from autotune.auto.trial import CHEAP, FULL, Trial
-from autotune.auto.trials import Failed, Trials
+from autotune.auto.trials import Failed, OutOfTime, Trials
 from autotune.config.auto import Goal
 from autotune.config.overrides import key_of
 from autotune.errors import TrainingError, shell_words
@@ -24,9 +23,11 @@ from autotune.models.record import RECORD
 from autotune.pipeline.abstention import add_risk_coverage
 from autotune.pipeline.experiment import experiment_file
 from autotune.run.folder import RunFolder
-from autotune.run.saved import MODEL
+from autotune.run.manifest import find_fault
+from autotune.run.saved import MODEL, SAVED
 from autotune.run.status import CONFIG as RUN_CONFIG
-from autotune.runtime.files import replace_folder
+from autotune.run.status import read_status
+from autotune.runtime.files import atomic_write, replace_folder
 from autotune.runtime.records import Record, read_record
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,19 @@ class Ended:
     """Content of result.json."""
     decisions: tuple[Decision, ...]
     """What was decided after the race."""
+
+
+@dataclass(frozen=True)
+class Final:
+    """The winner's run."""
+
+    run: Path
+    words: tuple[str, ...]
+    """Its overrides."""
+    refit: bool
+    """Whether it has learned from all rows that folds have judged."""
+    calibration: Mapping[str, float] | None
+    """Temperature and calibration errors; None where the run fits its own on validation, or none helps."""
 
 
 @dataclass(frozen=True)
@@ -74,19 +88,44 @@ class Ending:
         """
         for winner in decide.ranking(self.board, self.plan.config.goal):
             trial = next(trial for trial in self.plan.trials if trial.name == winner.trial)
-            calibration = self._calibration(trial)
-            words = self._final_words(trial, calibration)
             try:
-                run = self.trainer.finish(self.trainer.published_words(words))
+                final = self._finish(trial)
             except Failed as error:
                 logger.warning("%s would win, and is given up: %s", trial.name, error.what)
                 self.board.drop(winner, error.what, FAILED)
                 continue
-            self._add_curve(trial, run, calibration)
-            self._publish(run)
-            self._write_experiment(run)
-            return self._ended(trial, winner, words, run, calibration)
+            self._add_curve(trial, final)
+            self._publish(final.run)
+            self._write_experiment(final.run)
+            return self._ended(trial, winner, final)
         raise TrainingError("no candidate could be trained to its end", where=str(self.folder.path / "logs"))
+
+    def _finish(self, trial: Trial) -> Final:
+        """Trains the winner on all rows, if folds have judged it and there is time; else ends the run that was judged.
+
+        Raises:
+            Failed: the run has failed.
+            Interrupted: a signal has arrived; the next start resumes.
+        """
+        if self.board.judging.count is None or not self.plan.config.refit:
+            return self._final(trial, refit=False)
+        try:
+            return self._final(trial, refit=True)
+        except OutOfTime:
+            logger.warning(
+                "no time is left to train %s on all rows: the model of its first fold is the result",
+                trial.name,
+            )
+            return self._final(trial, refit=False)
+
+    def _final(self, trial: Trial, *, refit: bool) -> Final:
+        calibration = self._calibration(trial, refit=refit)
+        words = self._final_words(trial, calibration, refit=refit)
+        may_stop = refit and trial.kind == FULL
+        run = self.trainer.finish(
+            self.trainer.published_words(words), self.budget.over if may_stop else lambda: False
+        )
+        return Final(run, tuple(words), refit, calibration)
 
     def _whole_train(self, trial: Trial) -> list[str]:
         """Returns the overrides of a run that learns from all rows that folds have judged; nothing to add with validation."""
@@ -94,8 +133,9 @@ class Ending:
             return []
         return ["dataset.validation_fraction=0", *(["trainer.keep=last"] if trial.kind == FULL else [])]
 
-    def _calibration(self, trial: Trial) -> dict[str, float] | None:
-        """Returns temperature and calibration errors; None where the run fits its own on validation, or none helps."""
+    def _calibration(self, trial: Trial, *, refit: bool) -> dict[str, float] | None:
+        """Returns temperature and calibration errors; None where the run fits its own on validation, or none helps, or the
+        run is trained already: another temperature would make it another run."""
         judging = self.board.judging
         known = {key_of(word) for word in (*judging.words, *trial.words)}
         if (
@@ -104,18 +144,20 @@ class Ending:
             or not hasattr(judging.config.task, "temperature")
         ):
             return None
-        if trial.kind == FULL and judging.count is None:
+        if trial.kind == FULL and not refit:
             return None
         return decide.temperature_of(decide.classified(self.board, trial.name))
 
-    def _final_words(self, trial: Trial, calibration: Mapping[str, float] | None) -> list[str]:
+    def _final_words(
+        self, trial: Trial, calibration: Mapping[str, float] | None, *, refit: bool
+    ) -> list[str]:
         """Returns the overrides of the winner's run; with those of `Trials.own_words`, the only one that scores test."""
         judging, words = self.board.judging, list[str]()
         if judging.count is not None:
-            words = self._whole_train(trial) if self.plan.config.refit else judging.fold_words(1)
+            words = self._whole_train(trial) if refit else judging.fold_words(1)
         if calibration is not None:
             words.append(f"{TEMPERATURE}={calibration['temperature']:g}")
-        return with_words(judging.words, *trial.words, *words)
+        return judging.words_of(trial, *words)
 
     def _publish(self, run: Path) -> None:
         """Puts a copy of a run's model into best/, whole or not at all."""
@@ -124,18 +166,24 @@ class Ending:
         shutil.copytree(run / MODEL, partial)
         replace_folder(partial, self.folder.best)
 
-    def _add_curve(self, trial: Trial, run: Path, calibration: Mapping[str, float] | None) -> None:
+    def _add_curve(self, trial: Trial, final: Final) -> None:
         """Saves with the model how sure it must be for how few errors, from its predictions out of fold: a run that learns
         from all rows has no validation that would say so."""
         judging = self.board.judging
         if judging.count is None:
             return
         predictions = decide.tempered_predictions(
-            self.board, trial.name, (calibration or {}).get("temperature", 1.0)
+            self.board, trial.name, (final.calibration or {}).get("temperature", 1.0)
         )
-        with RunFolder.open_finished(run) as folder:
+        name, kept = f"{MODEL}/{RECORD}", self.folder.path / f".{RECORD}"
+        if kept.exists() and find_fault(final.run, read_status(final.run)[SAVED]):
+            kept.replace(final.run / name)  # killed between the two files that change
+        with atomic_write(kept) as file:
+            file.write((final.run / name).read_bytes())
+        with RunFolder.open_finished(final.run) as folder:
             if add_risk_coverage(judging.task, folder.model, predictions):
-                folder.seal(f"{MODEL}/{RECORD}")
+                folder.seal(name)
+        kept.unlink()
 
     def _write_experiment(self, run: Path) -> None:
         comment = f"The winner of {self.folder.path.name}: {self._again}"
@@ -146,17 +194,11 @@ class Ending:
     def _again(self) -> str:
         return f"autotune --config-dir {shell_words(self.folder.path / CONFIG)} experiment={EXPERIMENT}"
 
-    def _ended(
-        self,
-        trial: Trial,
-        winner: Entry,
-        words: Sequence[str],
-        run: Path,
-        calibration: Mapping[str, float] | None,
-    ) -> Ended:
+    def _ended(self, trial: Trial, winner: Entry, final: Final) -> Ended:
         board, config, judging = self.board, self.plan.config, self.board.judging
+        run = final.run
         metrics = read_record(run / "metrics.json", Record, fix="train it again", needed=True) or {}
-        calibration = calibration or _fitted_on_validation(metrics)
+        calibration = final.calibration or _fitted_on_validation(metrics)
         rows = decide.classified(board, trial.name)
         cheap = next((entry for entry in decide.ranking(board, Goal.best) if entry.kind == CHEAP), None)
         suspects = aftermath.suspects(
@@ -173,9 +215,10 @@ class Ending:
             "metric": board.objective.metric,
             "greater_is_better": board.objective.greater_is_better,
             "winner": {
-                "trial": trial.name, "kind": trial.kind, "run": str(run.relative_to(self.folder.path)), "overrides": list(words),
+                "trial": trial.name, "kind": trial.kind, "run": str(run.relative_to(self.folder.path)),
+                "overrides": list(final.words),
             },
-            "test": self._test(metrics, run),
+            "test": self._test(metrics, final),
             "chosen": decide.choice(board, winner, self.plan.trials),
             "beside": decide.beside(board, winner),
             "seeds": decide.spread_of_seeds(board, self.plan.trials),
@@ -190,14 +233,14 @@ class Ending:
                 "push": f"autotune push {shell_words(best)}",
             },
         }  # fmt: skip
-        return Ended(result, tuple(self._decisions(trial, winner, calibration)))
+        return Ended(result, tuple(self._decisions(trial, winner, final, calibration)))
 
-    def _test(self, metrics: Mapping[str, Any], run: Path) -> dict[str, Any] | None:
+    def _test(self, metrics: Mapping[str, Any], final: Final) -> dict[str, Any] | None:
         """Returns the score on the test rows; None without any: a fold is not test."""
-        if "test" not in metrics or (self.board.judging.count is not None and not self.plan.config.refit):
+        if "test" not in metrics or (self.board.judging.count is not None and not final.refit):
             return None
         metric = self.board.objective.metric
-        lines = sum(1 for _ in (run / "predictions_test.jsonl").open("rb"))
+        lines = sum(1 for _ in (final.run / "predictions_test.jsonl").open("rb"))
         return {
             "rows": lines,
             "score": metrics["test"][metric],
@@ -205,7 +248,7 @@ class Ending:
         }
 
     def _decisions(
-        self, trial: Trial, winner: Entry, calibration: Mapping[str, float] | None
+        self, trial: Trial, winner: Entry, final: Final, calibration: Mapping[str, float] | None
     ) -> list[Decision]:
         """Returns what was decided after the race: winner, refit, temperature."""
         board, config = self.board, self.plan.config
@@ -215,11 +258,13 @@ class Ending:
                      "goal=best" if config.goal is Goal.small else "goal=small"),
         ]  # fmt: skip
         if board.judging.count is not None:
-            decisions.append(
-                Decision("refit", config.refit, "trained once more on all rows that the folds have judged" if config.refit
-                         else "the model of the first fold is the result", "Varma & Simon 2006", (),
-                         f"auto.refit={str(not config.refit).lower()}"),
-            )  # fmt: skip
+            because = "the model of the first fold is the result"
+            if final.refit:
+                because = "trained once more on all rows that the folds have judged"
+            elif config.refit:
+                because = "no time was left to train once more on all rows: the model of the first fold is the result"
+            override = f"auto.refit={str(not config.refit).lower()}"
+            decisions.append(Decision("refit", final.refit, because, "Varma & Simon 2006", (), override))
         if calibration is not None:
             decisions.append(
                 Decision("temperature", calibration["temperature"],

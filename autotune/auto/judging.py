@@ -1,5 +1,6 @@
 """The rows on which candidates are compared: folds of train, or one validation split. The rows of test stay out."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from autotune import registry
 from autotune.auto.space import ALL_FOLDS, ENOUGH
+from autotune.auto.trial import FULL, Trial
 from autotune.config.compose import compose
 from autotune.config.overrides import key_of
 from autotune.config.schema import RunConfig
@@ -26,6 +28,8 @@ from autotune.tasks.base import Prediction, Task
 
 Predictions = Mapping[int, Prediction]
 """Prediction of each row, by its position among the judged rows."""
+_OF_NETWORKS = re.compile(r"(peft|model)(=|\.(?!C=))")
+"""Overrides that only models with a neural network take."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,14 @@ class Judging:
             return list(range(len(self.rows)))
         wanted = [fold - 1 for fold in folds or ()]
         return np.flatnonzero(np.isin(self.fold_of, wanted)).tolist()
+
+    def words_of(self, trial: Trial, *others: str) -> list[str]:
+        """Returns the overrides of a run of a trial: what all runs have, what it tries, and others.
+
+        Without a neural network, what the user has set of base models and adapters does not hold.
+        """
+        own = (word for word in self.words if trial.kind == FULL or not _OF_NETWORKS.match(word))
+        return with_words(tuple(own), *trial.words, *others)
 
     def fold_words(self, fold: int | None) -> list[str]:
         """Returns the overrides of a run that learns without a fold, which it then predicts; None: without validation."""

@@ -29,6 +29,9 @@ class Budget(Protocol):
     def expired(self) -> bool:
         """Returns whether the trial that is being trained must stop."""
 
+    def over(self) -> bool:
+        """Returns whether the final run must stop, too."""
+
     @contextmanager
     def spending(self, trial: Trial, share: float, folds: Folds) -> Iterator[None]:
         """Counts what happens inside as the cost of training a trial up to a share of its schedule."""
@@ -72,6 +75,10 @@ class Ledger:
     def expired(self) -> bool:
         """Returns whether the trial in training must stop, so that the winner can still be trained on all rows."""
         return self.left() < self._final
+
+    def over(self) -> bool:
+        """Returns whether all of the time is used, the reserve included."""
+        return self.elapsed() > self._seconds
 
     @contextmanager
     def spending(self, trial: Trial, share: float, folds: Folds) -> Iterator[None]:
@@ -132,6 +139,10 @@ class CountingLedger:
         return True
 
     def expired(self) -> bool:
+        """Returns False."""
+        return False
+
+    def over(self) -> bool:
         """Returns False."""
         return False
 

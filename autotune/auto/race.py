@@ -114,7 +114,7 @@ class Race:
             return
         try:
             if board.saved(trial, share, folds) is None:
-                if not budget.fits(trial, share, folds) or self._too_late(trial):
+                if not self._in_time(trial, share, folds):
                     raise OutOfTime(NO_TIME)
                 with budget.spending(trial, share, folds):
                     board.save(trial, share, self.trainer.predictions(trial, share, folds))
@@ -129,11 +129,14 @@ class Race:
         )
         yield Measured(entry, leads=entry is board.leader())
 
-    def _too_late(self, trial: Trial) -> bool:
-        """Returns whether the cheap models have had their share of the time; the first one is always scored."""
+    def _in_time(self, trial: Trial, share: float, folds: Folds) -> bool:
+        """Returns whether there is time for a trial; whatever the clock says, the trivial ones and the first cheap one are
+        scored, as there must be a winner."""
+        if trial.kind == TRIVIAL or trial in self._of(CHEAP)[:1]:
+            return True
         elapsed = self.budget.elapsed()
-        begun = any(entry.kind == CHEAP for entry in self.board.entries)
-        return trial.kind == CHEAP and begun and elapsed is not None and elapsed > self.cheap_seconds
+        too_late = trial.kind == CHEAP and elapsed is not None and elapsed > self.cheap_seconds
+        return not too_late and self.budget.fits(trial, share, folds)
 
     def _continues(self, trial: Trial) -> bool:
         return self.board.last(trial).fate not in (DROPPED, FAILED)

@@ -198,8 +198,8 @@ def full_trials(
     trials = fitting.trials[: count if config.trials or not count else 1 << (count.bit_length() - 1)]
     if first is None:
         logger.warning("no base model is tried, only models without a neural network")
-        for line in reasons(left_out):
-            logger.warning(line)
+    for line in reasons(left_out):
+        logger.log(logging.WARNING if first is None else logging.INFO, line)
     return trials, decisions_of(facts, config, trials, first, left_out)
 
 

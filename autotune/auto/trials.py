@@ -4,6 +4,7 @@ import logging
 import shutil
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 from autotune.auto.cheap import cross_fitted
@@ -11,7 +12,6 @@ from autotune.auto.judging import Judging, with_words
 from autotune.auto.record import LOGS, TRIALS, slug
 from autotune.auto.trial import FULL, Trial
 from autotune.config.compose import compose
-from autotune.config.schema import RunConfig
 from autotune.config.trials import override
 from autotune.errors import AutotuneError, DiskError, Interrupted
 from autotune.run.folder import CHECKPOINTS
@@ -55,7 +55,7 @@ class Trials:
 
     def words(self, trial: Trial, *others: str) -> list[str]:
         """Returns the overrides of a run of a trial."""
-        return with_words(self._judging.words, *trial.words, *others, *QUIET, *UNCHECKED, self._runs)
+        return self._judging.words_of(trial, *others, *QUIET, *UNCHECKED, self._runs)
 
     @property
     def _runs(self) -> str:
@@ -93,22 +93,27 @@ class Trials:
             return
         for fold in folds or (None,):
             words = self.words(trial, *self._judging.fold_words(fold), f"trainer.pause_at={share:g}")
-            folder = self._run(words, slug(f"{trial.name}-{fold}"), share)
+            folder = self._run(words, slug(f"{trial.name}-{fold}"), share, self._expired)
             self._runs_of.setdefault(trial.name, set()).add(folder)
             yield from self._judging.aligned(list(json_lines(folder / "predictions_paused.jsonl")), fold)
 
-    def finish(self, words: Sequence[str]) -> Path:
+    def finish(self, words: Sequence[str], expired: Callable[[], bool] = lambda: False) -> Path:
         """Trains a run to its end, or leaves a finished one alone; returns its folder.
+
+        Args:
+            words: overrides of the run.
+            expired: whether it must stop.
 
         Raises:
             Failed: it has failed.
+            OutOfTime: it was stopped.
             Interrupted: a signal has arrived; the next start resumes the run.
         """
-        return self._run(words, "final", None)
+        return self._run(words, "final", None, expired)
 
     def run_folder(self, words: Sequence[str]) -> Path:
         """Returns the folder of a run."""
-        return _folder(_composed(words))
+        return _run_folder(tuple(words))
 
     def forget(self, trial: str | None = None) -> None:
         """Removes checkpoints that nothing continues from: each holds three times the weights of its run.
@@ -121,16 +126,18 @@ class Trials:
             shutil.rmtree(run / CHECKPOINTS, ignore_errors=True)
             (run / "best.safetensors").unlink(missing_ok=True)
 
-    def _run(self, words: Sequence[str], name: str, share: float | None) -> Path:
+    def _run(
+        self, words: Sequence[str], name: str, share: float | None, must_stop: Callable[[], bool]
+    ) -> Path:
         """Trains until the run has paused at a share of its schedule, or None: is finished; returns its folder."""
-        folder = _folder(_composed(words))
+        folder = self.run_folder(words)
         if folder.is_dir():
             wait_for_lock(folder / LOCK, sleep=signals.sleep, pause=signals.PAUSE).close()
         if _reached(folder, share):
             return folder
         output = self._folder / LOGS / f"{name}.txt"
         command = ["train", *(f"--plugin={plugin}" for plugin in self._plugins), *words]
-        code, expired = self._wait(child_process.start(command, output))
+        code, expired = _wait(child_process.start(command, output), must_stop)
         signals.raise_if_stopped()
         if _reached(folder, share):
             return folder
@@ -142,24 +149,26 @@ class Trials:
         error_type = DiskError if code == DiskError.exit_code else Failed
         raise error_type(_reason(folder, output, code), where=str(output))
 
-    def _wait(self, child: child_process.Child) -> tuple[int, bool]:
-        """Waits for the end of a run, which is asked to stop when a signal arrives or the time is up.
 
-        Returns:
-            Its exit code, and whether it was stopped because the time is up.
-        """
-        expired = stopping = False
-        while (code := child.poll()) is None:
-            expired = expired or (not stopping and self._expired())
-            if not stopping and (expired or signals.stop_requested()):
-                stopping = True
-                # After Ctrl-C the child has SIGINT already, and exits at once at a SIGTERM.
-                child.send_signal(signal.SIGTERM if expired else signal.SIGUSR1)
-        return code, expired
+def _wait(child: child_process.Child, must_stop: Callable[[], bool]) -> tuple[int, bool]:
+    """Waits for the end of a run, which is asked to stop when a signal arrives or the time is up.
+
+    Returns:
+        Its exit code, and whether it was stopped because the time is up.
+    """
+    expired = stopping = False
+    while (code := child.poll()) is None:
+        expired = expired or (not stopping and must_stop())
+        if not stopping and (expired or signals.stop_requested()):
+            stopping = True
+            # After Ctrl-C the child has SIGINT already, and exits at once at a SIGTERM.
+            child.send_signal(signal.SIGTERM if expired else signal.SIGUSR1)
+    return code, expired
 
 
-def _composed(words: Sequence[str]) -> RunConfig:
-    """Returns the configuration of a run.
+@cache
+def _run_folder(words: Sequence[str]) -> Path:
+    """Returns the folder of a run.
 
     Raises:
         Failed: the trial does not compose.
@@ -169,10 +178,6 @@ def _composed(words: Sequence[str]) -> RunConfig:
     except AutotuneError as error:
         first = error.errors[0]
         raise Failed(first.what, where=first.where, found=first.found, fix=first.fix) from error
-    return config
-
-
-def _folder(config: RunConfig) -> Path:
     return Path(config.runs).expanduser() / str(config.name)
 
 
@@ -188,6 +193,8 @@ def _reason(folder: Path, output: Path, code: int) -> str:
     state = read_status(folder) if folder.is_dir() else {}
     if state.get("state") == State.failed:
         return str(state.get("reason")).splitlines()[0]
+    if code == -signal.SIGKILL:
+        return "it was killed, as the system does when memory runs out"
     lines = output.read_text(encoding="utf-8", errors="replace").splitlines() if output.exists() else []
     last = next((line for line in lines if line.startswith("error: ")), lines[-1] if lines else "")
     return f"exit code {code}: {last.removeprefix('error: ')}"

@@ -214,13 +214,14 @@ def _library(facts: Facts, *, adapter_only: bool) -> str:
 
 def _score_metadata(facts: Facts, model: str) -> dict[str, Any]:
     """Returns the metadata of the scores; an empty dict if the Hub has no name for any metric of the task."""
+    fold = facts.config.dataset.fold
     results = metadata.results(
         facts.scores,
         task=HEADS[facts.head].pipeline_tag,
         data=" ".join(facts.dataset.split()),
         data_id=facts.dataset if facts.origins.dataset else slug(facts.dataset),
         config=facts.config.dataset.name,
-        split=facts.split,
+        split=facts.split if fold is None else f"fold {fold} of train",
         revision=facts.origins.dataset,
     )
     if not results:

@@ -1,8 +1,6 @@
-"""`autotune auto` as a whole: a search is planned, raced, decided, killed and continued, and its winner trained again."""
+"""`autotune auto` as a whole: a search is planned, raced and decided, and its winner trained again."""
 
-import hashlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,57 +9,9 @@ from autotune.auto.schemas import Result
 from autotune.cli.main import main
 from autotune.config.load import load_config
 from autotune.runtime.records import fault_of
+from tests.integration.auto.searches import CHEAP, auto, lines, steps_of, weights
 from tests.support.forks import forks
 from tests.support.runs import status
-
-GOOD, BAD = (
-    ["ótimo", "excelente", "adorei", "recomendo", "perfeito"],
-    ["péssimo", "ruim", "horrível", "odiei", "quebrou"],
-)
-FILL = ["o", "produto", "chegou", "hoje", "em", "casa", "pela", "loja", "com", "caixa", "aberta", "dias", "na"]  # fmt: skip
-CHEAP = ("auto.candidates=[cheap]", "auto.space.C=[10]", "trials=1")
-"""A search of seconds: one model without a neural network."""
-
-
-def reviews(rows: int, first: int = 0) -> str:
-    """Reviews with a class of two, one of ten with the wrong one."""
-    lines = ["comentario;sentimento;id"]
-    for number in range(first, first + rows):
-        good = number % 2 == 0
-        words = [FILL[(number * step) % len(FILL)] for step in (1, 3, 5, 7)]
-        words.insert(number % 5, (GOOD if good else BAD)[number // 2 % 5])
-        lines.append(f"{' '.join(words)} {number};{'bom' if good != (number % 10 == 3) else 'ruim'};{number}")
-    return "\n".join(lines) + "\n"
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Path:
-    """A working folder with reviews: one file, and train and test apart."""
-    folder = tmp_path_factory.mktemp("auto")
-    (folder / "reviews.csv").write_text(reviews(40), encoding="utf-8")
-    (folder / "apart").mkdir()
-    (folder / "apart" / "train.csv").write_text(reviews(40), encoding="utf-8")
-    (folder / "apart" / "test.csv").write_text(reviews(12, 40), encoding="utf-8")
-    return folder
-
-
-def auto(place: Path, *words: str, code: int = 0, **how: object) -> str:
-    """Runs a search in a fork; returns what it prints."""
-    done = forks().start("auto", *words, cwd=place, **how).ended()
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def lines(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def weights(folder: Path) -> str:
-    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-
-
-def steps_of(runs: Sequence[Path]) -> int:
-    return sum("loss" in line for run in runs for line in lines(run / "history.jsonl"))
 
 
 @pytest.fixture(scope="module")
@@ -170,30 +120,6 @@ def test_other_tasks(data, metric, place):
     result = json.loads((place / "runs" / metric / "result.json").read_text())
     assert result["metric"] == metric and result["winner"]["kind"] == "cheap"
     assert fault_of(result, Result) is None
-
-
-STRIKES = [("os.rename raced/auto.yaml", 0), ("os.rename raced/leaderboard.jsonl", 1), ("os.rename raced/best", 0),
-           ("os.rename raced/result.json", 0), ("os.rename raced/status.json", 1)]  # fmt: skip
-
-
-def test_a_search_that_is_killed_anywhere_continues_and_can_be_replayed(place, tmp_path):
-    words = ["reviews.csv", *CHEAP, "auto.folds=2", "name=raced"]
-    auto(place, *words, "runs=undisturbed")
-    undisturbed = place / "undisturbed" / "raced"
-    for at in STRIKES:
-        auto(place, *words, f"runs={tmp_path}", code=-9, armed={"runs": str(tmp_path), "at": at, "number": 9})
-        assert not (tmp_path / "raced" / "result.json").exists() or at[0].endswith("status.json")
-    auto(place, f"resume={tmp_path / 'raced'}")
-    killed = tmp_path / "raced"
-    assert weights(killed / "best") == weights(undisturbed / "best")
-    for name in ("leaderboard.jsonl", "decisions.jsonl"):
-        assert (killed / name).read_text() == (undisturbed / name).read_text()
-    assert len(list(killed.glob("trials/sentiment*"))) == len(list(undisturbed.glob("trials/sentiment*")))
-    assert not [path for path in killed.rglob("*.part") if ".cache" not in path.parts]
-
-    auto(place, f"replay={killed}", "name=replayed")
-    assert weights(tmp_path / "replayed" / "best") == weights(undisturbed / "best")
-    assert "winner:" in auto(place, f"resume={killed}")  # finished: its result is shown
 
 
 def test_a_dry_run_writes_nothing(place, tmp_path):
