@@ -1,7 +1,6 @@
 """The end of a search: the winner's run, which alone sees test, and what the folder says about it."""
 
 import logging
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 from autotune.auto import aftermath, decide
 from autotune.auto.board import FAILED, Board
 from autotune.auto.decisions import Decision
-from autotune.auto.folder import BEST
 from autotune.auto.judging import with_words
 from autotune.auto.ledger import Budget
 from autotune.auto.plan import Plan
@@ -26,7 +24,7 @@ from autotune.pipeline.experiment import experiment_file
 from autotune.run.folder import RunFolder
 from autotune.run.saved import MODEL
 from autotune.run.status import CONFIG as RUN_CONFIG
-from autotune.runtime.files import replace_folder
+from autotune.runtime import signals
 from autotune.runtime.records import Record, read_record
 
 logger = logging.getLogger(__name__)
@@ -34,6 +32,22 @@ logger = logging.getLogger(__name__)
 EXPERIMENT, SUSPECTS = "winner", "suspects.csv"
 TEMPERATURE, CALIBRATE = "task.temperature", "task.calibrate"
 NO_TEST = "dataset.leave_out_test=true"
+
+
+def make_usable(folder: SearchFolder, trainer: Trials, trial: Trial) -> None:
+    """Trains a model on all rows but those of test, and puts it into best/.
+
+    Raises:
+        Interrupted: a signal has arrived; the next start resumes.
+    """
+    try:
+        with signals.handle_signals():
+            run = trainer.finish(trainer.words(trial, *trainer.whole_words(trial), NO_TEST))
+    except Failed as error:
+        logger.warning("no model is usable yet: %s", error)
+        return
+    folder.publish(run)
+    logger.info("usable now: autotune predict %s FILE", shell_words(folder.best))
 
 
 @dataclass(frozen=True)
@@ -56,15 +70,6 @@ class Ending:
     trainer: Trials
     budget: Budget
 
-    def make_usable(self, trial: Trial) -> None:
-        """Trains a model on all rows but those of test, and puts it into best/, unless there is one."""
-        if self.folder.best.exists():
-            return
-        try:
-            self._publish(self.trainer.finish(self.trainer.words(trial, *self._whole_train(trial), NO_TEST)))
-        except Failed as error:
-            logger.warning("no model is usable yet: %s", error)
-
     def run(self) -> Ended:
         """Trains the winner to its end; if that fails, the next one.
 
@@ -83,16 +88,10 @@ class Ending:
                 self.board.drop(winner, error.what, FAILED)
                 continue
             self._add_curve(trial, run, calibration)
-            self._publish(run)
+            self.folder.publish(run)
             self._write_experiment(run)
             return self._ended(trial, winner, words, run, calibration)
         raise TrainingError("no candidate could be trained to its end", where=str(self.folder.path / "logs"))
-
-    def _whole_train(self, trial: Trial) -> list[str]:
-        """Returns the overrides of a run that learns from all rows that folds have judged; nothing to add with validation."""
-        if self.board.judging.count is None:
-            return []
-        return ["dataset.validation_fraction=0", *(["trainer.keep=last"] if trial.kind == FULL else [])]
 
     def _calibration(self, trial: Trial) -> dict[str, float] | None:
         """Returns temperature and calibration errors; None where the run fits its own on validation, or none helps."""
@@ -112,17 +111,10 @@ class Ending:
         """Returns the overrides of the winner's run; with those of `Trials.own_words`, the only one that scores test."""
         judging, words = self.board.judging, list[str]()
         if judging.count is not None:
-            words = self._whole_train(trial) if self.plan.config.refit else judging.fold_words(1)
+            words = self.trainer.whole_words(trial) if self.plan.config.refit else judging.fold_words(1)
         if calibration is not None:
             words.append(f"{TEMPERATURE}={calibration['temperature']:g}")
         return with_words(judging.words, *trial.words, *words)
-
-    def _publish(self, run: Path) -> None:
-        """Puts a copy of a run's model into best/, whole or not at all."""
-        partial = self.folder.path / f".{BEST}.part"
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(run / MODEL, partial)
-        replace_folder(partial, self.folder.best)
 
     def _add_curve(self, trial: Trial, run: Path, calibration: Mapping[str, float] | None) -> None:
         """Saves with the model how sure it must be for how few errors, from its predictions out of fold: a run that learns

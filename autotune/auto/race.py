@@ -39,14 +39,7 @@ class Dropped:
     entry: Entry
 
 
-@dataclass(frozen=True)
-class Usable:
-    """A model that needs no comparison first: the first cheap one is trained and put into best/ before the race begins."""
-
-    trial: Trial
-
-
-Event = Measured | Dropped | Usable
+Event = Measured | Dropped
 
 
 class Trainer(Protocol):
@@ -80,8 +73,6 @@ class Race:
     def run(self) -> Iterator[Event]:
         """Yields what happens, until each trial is trained to its end or dropped."""
         everything, compared = self.board.judging.all_folds, self.board.judging.rung_folds
-        for trial in self._of(CHEAP)[:1]:
-            yield Usable(trial)
         for trial in self._of(TRIVIAL, CHEAP):
             yield from self._measure(trial, 1.0, everything)
         alive = self._of(FULL)
@@ -114,7 +105,7 @@ class Race:
             return
         try:
             if board.saved(trial, share, folds) is None:
-                if not budget.fits(trial, share, folds) or self._too_late(trial):
+                if not self._has_time(trial, share, folds):
                     raise OutOfTime(NO_TIME)
                 with budget.spending(trial, share, folds):
                     board.save(trial, share, self.trainer.predictions(trial, share, folds))
@@ -129,11 +120,14 @@ class Race:
         )
         yield Measured(entry, leads=entry is board.leader())
 
-    def _too_late(self, trial: Trial) -> bool:
-        """Returns whether the cheap models have had their share of the time; the first one is always scored."""
+    def _has_time(self, trial: Trial, share: float, folds: Folds) -> bool:
+        """Returns whether there is time for a trial. One model without a neural network is scored in any case, so that
+        each search has a result; others are begun in the first part of the time only."""
+        if trial.kind != FULL and not any(entry.kind == CHEAP for entry in self.board.entries):
+            return True
         elapsed = self.budget.elapsed()
-        begun = any(entry.kind == CHEAP for entry in self.board.entries)
-        return trial.kind == CHEAP and begun and elapsed is not None and elapsed > self.cheap_seconds
+        is_late = trial.kind == CHEAP and elapsed is not None and elapsed > self.cheap_seconds
+        return not is_late and self.budget.fits(trial, share, folds)
 
     def _continues(self, trial: Trial) -> bool:
         return self.board.last(trial).fate not in (DROPPED, FAILED)

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from autotune.auto.decisions import Decision
-from autotune.auto.race import Dropped, Event, Measured
+from autotune.auto.race import Event, Measured
 from autotune.auto.record import Entry
 from autotune.auto.trial import FULL, Trial
-from autotune.errors import shell_words
 from autotune.runtime.language import Pieces
 from autotune.runtime.progress import duration
 
@@ -54,17 +53,15 @@ def log_plan(trials: Sequence[Trial], seconds: float | None) -> None:
         logger.info("time: %s at most, for everything", duration(seconds))
 
 
-def log_event(event: Event, best: Path) -> None:
+def log_event(event: Event) -> None:
     """Logs a line of the race."""
     if isinstance(event, Measured):
         mark: tuple[str, ...] = ()
         if event.leads:
             mark = ("  <- ", "best so far")
         logger.info(Pieces(*_line(event.entry), f"  {score(event.entry)}", *mark))
-    elif isinstance(event, Dropped):
+    else:
         logger.info(Pieces(*_line(event.entry), "  ", str(event.entry.fate), ": ", str(event.entry.because)))
-    elif best.exists():
-        logger.info("usable now: autotune predict %s FILE", shell_words(best))
 
 
 def _line(entry: Entry) -> tuple[str, ...]:

@@ -114,7 +114,7 @@ def candidates(
     Raises:
         ConfigError: there is nothing to try, or a model has an unknown name.
     """
-    cheap = cheap_trials(facts, config) if Candidate.cheap in config.candidates else []
+    cheap = cheap_trials(facts, config)
     full, decisions = list[Trial](), list[Decision]()
     if Candidate.full in config.candidates:
         gpu = torch.cuda.is_available() if gpu is None else gpu
@@ -132,7 +132,9 @@ def candidates(
 
 
 def cheap_trials(facts: Understanding, config: AutoConfig) -> list[Trial]:
-    """Returns the models without a neural network that suit the task."""
+    """Returns the models without a neural network that suit the task; none where the settings leave them out."""
+    if Candidate.cheap not in config.candidates:
+        return []
     trials, named = list[Trial](), named_keys(facts)
     for method in registry.task(task_of(facts)).cheap:
         values = config.space.C if method is BaselineMethod.tfidf and "model.C" not in named else ()

@@ -57,6 +57,12 @@ class Trials:
         """Returns the overrides of a run of a trial."""
         return with_words(self._judging.words, *trial.words, *others, *QUIET, *UNCHECKED, self._runs)
 
+    def whole_words(self, trial: Trial) -> list[str]:
+        """Returns the overrides of a run that learns from all rows that folds judge; nothing to add with validation."""
+        if self._judging.count is None:
+            return []
+        return ["dataset.validation_fraction=0", *(["trainer.keep=last"] if trial.kind == FULL else [])]
+
     @property
     def _runs(self) -> str:
         return override("runs", str(self._folder / TRIALS))
@@ -100,6 +106,8 @@ class Trials:
     def finish(self, words: Sequence[str]) -> Path:
         """Trains a run to its end, or leaves a finished one alone; returns its folder.
 
+        The clock does not stop it: without this model, the search has none.
+
         Raises:
             Failed: it has failed.
             Interrupted: a signal has arrived; the next start resumes the run.
@@ -130,7 +138,7 @@ class Trials:
             return folder
         output = self._folder / LOGS / f"{name}.txt"
         command = ["train", *(f"--plugin={plugin}" for plugin in self._plugins), *words]
-        code, expired = self._wait(child_process.start(command, output))
+        code, expired = self._wait(child_process.start(command, output), timed=share is not None)
         signals.raise_if_stopped()
         if _reached(folder, share):
             return folder
@@ -142,15 +150,15 @@ class Trials:
         error_type = DiskError if code == DiskError.exit_code else Failed
         raise error_type(_reason(folder, output, code), where=str(output))
 
-    def _wait(self, child: child_process.Child) -> tuple[int, bool]:
-        """Waits for the end of a run, which is asked to stop when a signal arrives or the time is up.
+    def _wait(self, child: child_process.Child, *, timed: bool) -> tuple[int, bool]:
+        """Waits for the end of a run, which is asked to stop when a signal arrives or, if it is timed, the time is up.
 
         Returns:
             Its exit code, and whether it was stopped because the time is up.
         """
         expired = stopping = False
         while (code := child.poll()) is None:
-            expired = expired or (not stopping and self._expired())
+            expired = expired or (timed and not stopping and self._expired())
             if not stopping and (expired or signals.stop_requested()):
                 stopping = True
                 # After Ctrl-C the child has SIGINT already, and exits at once at a SIGTERM.

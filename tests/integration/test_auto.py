@@ -172,7 +172,7 @@ def test_other_tasks(data, metric, place):
     assert fault_of(result, Result) is None
 
 
-STRIKES = [("os.rename raced/auto.yaml", 0), ("os.rename raced/leaderboard.jsonl", 1), ("os.rename raced/best", 0),
+STRIKES = [("os.rename raced/best", 0), ("os.rename raced/auto.yaml", 0), ("os.rename raced/leaderboard.jsonl", 1),
            ("os.rename raced/result.json", 0), ("os.rename raced/status.json", 1)]  # fmt: skip
 
 
@@ -180,11 +180,16 @@ def test_a_search_that_is_killed_anywhere_continues_and_can_be_replayed(place, t
     words = ["reviews.csv", *CHEAP, "auto.folds=2", "name=raced"]
     auto(place, *words, "runs=undisturbed")
     undisturbed = place / "undisturbed" / "raced"
+    killed, first = tmp_path / "raced", ""
     for at in STRIKES:
         auto(place, *words, f"runs={tmp_path}", code=-9, armed={"runs": str(tmp_path), "at": at, "number": 9})
-        assert not (tmp_path / "raced" / "result.json").exists() or at[0].endswith("status.json")
-    auto(place, f"resume={tmp_path / 'raced'}")
-    killed = tmp_path / "raced"
+        assert not (killed / "result.json").exists() or at[0].endswith("status.json")
+        if not (killed / "auto.yaml").exists():  # it starts again, and leaves the first model's finished run alone
+            (run,) = killed.glob("trials/sentiment*")
+            assert first in ("", (run / "status.json").read_text())
+            first = (run / "status.json").read_text()
+            assert (killed / "best").exists() is at[0].endswith("auto.yaml")
+    auto(place, f"resume={killed}")
     assert weights(killed / "best") == weights(undisturbed / "best")
     for name in ("leaderboard.jsonl", "decisions.jsonl"):
         assert (killed / name).read_text() == (undisturbed / name).read_text()
@@ -199,7 +204,7 @@ def test_a_search_that_is_killed_anywhere_continues_and_can_be_replayed(place, t
 def test_a_dry_run_writes_nothing(place, tmp_path):
     printed = auto(place, "reviews.csv", "--dry-run", *CHEAP, f"runs={tmp_path / 'none'}")
     assert "comentario" in printed and "tfidf" in printed
-    assert not list(tmp_path.rglob("auto.yaml"))
+    assert not list(tmp_path.rglob("auto.yaml")) and not list(tmp_path.rglob("best"))
 
 
 def test_a_folder_without_a_search_is_refused(place, capsys):
