@@ -24,6 +24,7 @@ from autotune.auto.trials import Trials
 from autotune.auto.understand import DataOptions, Understanding, understand
 from autotune.config.auto import AutoConfig
 from autotune.config.overrides import key_of
+from autotune.reporting.page import try_to_write
 from autotune.run.status import State
 from autotune.runtime import signals
 from autotune.runtime.records import read_record
@@ -69,7 +70,7 @@ def search(config: AutoConfig, words: Sequence[str], plugins: Sequence[str], *, 
         plan, decisions = _plan(config, understanding, judging, budget)
         folder.write_decisions(decisions)
         folder.write_settings(plan.as_dict())  # last: with this file, all that comes before the race is there
-        return _race(folder, plan, judging, plugins, budget)
+        return _race(folder, plan, replace(judging, judged=plan.judged), plugins, budget)
 
 
 def resume(path: Path, plugins: Sequence[str]) -> int:
@@ -89,7 +90,7 @@ def resume(path: Path, plugins: Sequence[str]) -> int:
             return 0
         folder.write_status(State.running)
         used = max((entry.seconds or 0.0 for entry in read_entries(path)), default=0.0)
-        judging = open_judging(plan.words, plan.folds, plan.config.runs)
+        judging = open_judging(plan.words, plan.folds, plan.config.runs, plan.judged)
         return _race(folder, plan, judging, plugins, _budget(plan, used))
 
 
@@ -109,7 +110,7 @@ def replay(source: Path, config_words: Sequence[str], plugins: Sequence[str]) ->
     path = Path(runs).expanduser() / name
     if (path / SETTINGS).is_file():
         return resume(path, plugins)
-    judging = open_judging(plan.words, plan.folds, plan.config.runs)
+    judging = open_judging(plan.words, plan.folds, plan.config.runs, plan.judged)
     with SearchFolder(path) as folder:
         folder.write_status(State.running)
         folder.write_decisions(read_decisions(source))
@@ -137,7 +138,10 @@ def _plan(
     plan = Plan(config, understanding.words, understanding.folds, tuple(trials))
     show.log_decisions(decisions)
     show.log_plan(plan.trials, config.seconds)
-    return plan, (*understanding.decisions, *decisions)
+    # A later decision with the same id takes the place of an earlier one.
+    return plan, tuple(
+        {decision.id: decision for decision in (*understanding.decisions, *decisions)}.values()
+    )
 
 
 def _first_model(cheap: Sequence[Trial], folder: SearchFolder, trainer: Trials) -> None:
@@ -176,5 +180,5 @@ def _race(folder: SearchFolder, plan: Plan, judging: Judging, plugins: Sequence[
     folder.write_json(RESULT, ended.result)
     folder.write_status(State.finished)
     show.log_result(folder.path, ended.result, ended.decisions[0].because)
-    write_report(folder.path)
+    try_to_write(lambda: write_report(folder.path))
     return 0

@@ -16,11 +16,16 @@ from autotune.auto.record import CONFIG, Entry, SearchFolder
 from autotune.auto.trial import CHEAP, FULL, Trial
 from autotune.auto.trials import Failed, Trials
 from autotune.config.auto import Goal
+from autotune.config.load import load_config
 from autotune.config.overrides import key_of
 from autotune.errors import TrainingError, shell_words
 from autotune.models.record import RECORD
 from autotune.pipeline.abstention import add_risk_coverage
 from autotune.pipeline.experiment import experiment_file
+from autotune.publishing.card.facts import read_facts
+from autotune.publishing.card.render import write_card
+from autotune.publishing.files import SELECTION
+from autotune.reporting.page import REPORT, try_to_write, write_report
 from autotune.run.folder import RunFolder
 from autotune.run.saved import MODEL
 from autotune.run.status import CONFIG as RUN_CONFIG
@@ -88,9 +93,12 @@ class Ending:
                 self.board.drop(winner, error.what, FAILED)
                 continue
             self._add_curve(trial, run, calibration)
+            chosen, test = decide.choice(self.board, winner, self.plan.trials), self._test(run)
+            if test is None:
+                self._add_score(run, chosen)
             self.folder.publish(run)
             self._write_experiment(run)
-            return self._ended(trial, winner, words, run, calibration)
+            return self._ended(trial, winner, words, run, calibration, chosen, test)
         raise TrainingError("no candidate could be trained to its end", where=str(self.folder.path / "logs"))
 
     def _calibration(self, trial: Trial) -> dict[str, float] | None:
@@ -129,6 +137,22 @@ class Ending:
             if add_risk_coverage(judging.task, folder.model, predictions):
                 folder.seal(f"{MODEL}/{RECORD}")
 
+    def _add_score(self, run: Path, chosen: Mapping[str, Any]) -> None:
+        """Lets card and report of a run without a test split show the score that chose it: they would show one on rows that
+        the model has learned from, or on the rows that chose."""
+        score = {
+            "metric": self.board.objective.metric,
+            "score": chosen["corrected"],
+            "folds": self.board.judging.count,
+        }
+        with RunFolder.open_finished(run) as folder:
+            folder.write_json(
+                SELECTION, score | {name: chosen[name] for name in ("interval", "rows", "candidates")}
+            )
+            write_card(folder.model, read_facts(run, load_config(run / RUN_CONFIG), folder.command))
+        if (run / REPORT).exists():
+            try_to_write(lambda: write_report(run))
+
     def _write_experiment(self, run: Path) -> None:
         comment = f"The winner of {self.folder.path.name}: {self._again}"
         text = experiment_file(run / RUN_CONFIG, comment)
@@ -145,10 +169,11 @@ class Ending:
         words: Sequence[str],
         run: Path,
         calibration: Mapping[str, float] | None,
+        chosen: Mapping[str, Any],
+        test: Mapping[str, Any] | None,
     ) -> Ended:
         board, config, judging = self.board, self.plan.config, self.board.judging
-        metrics = read_record(run / "metrics.json", Record, fix="train it again", needed=True) or {}
-        calibration = calibration or _fitted_on_validation(metrics)
+        calibration = calibration or _fitted_on_validation(_metrics(run))
         rows = decide.classified(board, trial.name)
         cheap = next((entry for entry in decide.ranking(board, Goal.best) if entry.kind == CHEAP), None)
         suspects = aftermath.suspects(
@@ -167,8 +192,8 @@ class Ending:
             "winner": {
                 "trial": trial.name, "kind": trial.kind, "run": str(run.relative_to(self.folder.path)), "overrides": list(words),
             },
-            "test": self._test(metrics, run),
-            "chosen": decide.choice(board, winner, self.plan.trials),
+            "test": test,
+            "chosen": chosen,
             "beside": decide.beside(board, winner),
             "seeds": decide.spread_of_seeds(board, self.plan.trials),
             "calibration": calibration,
@@ -184,8 +209,9 @@ class Ending:
         }  # fmt: skip
         return Ended(result, tuple(self._decisions(trial, winner, calibration)))
 
-    def _test(self, metrics: Mapping[str, Any], run: Path) -> dict[str, Any] | None:
+    def _test(self, run: Path) -> dict[str, Any] | None:
         """Returns the score on the test rows; None without any: a fold is not test."""
+        metrics = _metrics(run)
         if "test" not in metrics or (self.board.judging.count is not None and not self.plan.config.refit):
             return None
         metric = self.board.objective.metric
@@ -224,7 +250,12 @@ class Ending:
         """Returns why the winner has won, in a sentence."""
         rival = decide.rival(self.board, winner)
         if rival is None:
-            return "the best mean score of all candidates"
+            several = len(self.board.finished()) > 1
+            return (
+                "the best mean score of all candidates"
+                if several
+                else "the only candidate that was trained to its end"
+            )
         other, gain = rival
         low, high = gain.interval
         difference = f"{gain.value:+.4f} [{low:+.4f}, {high:+.4f}]"
@@ -238,6 +269,10 @@ class Ending:
         if low > 0:
             return f"better than {other.trial} beyond chance: {difference}"
         return f"the best mean score; better than {other.trial} by chance at most: {difference}"
+
+
+def _metrics(run: Path) -> dict[str, Any]:
+    return read_record(run / "metrics.json", Record, fix="train it again", needed=True) or {}
 
 
 def _fitted_on_validation(metrics: Mapping[str, Any]) -> dict[str, float] | None:

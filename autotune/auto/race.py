@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from autotune.auto.board import DROPPED, FAILED, SEED, TRIVIAL, Board
+from autotune.auto.fitting import FINALISTS
 from autotune.auto.ledger import Budget, Folds
 from autotune.auto.record import Entry
-from autotune.auto.space import FINALISTS, Trial
-from autotune.auto.trial import CHEAP, FULL
+from autotune.auto.trial import CHEAP, FULL, Trial
 from autotune.auto.trials import Failed, OutOfTime
 from autotune.evaluation.selection import survivors
 from autotune.tasks.base import Prediction

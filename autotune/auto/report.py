@@ -65,6 +65,7 @@ def render(folder: AutoFolder, language: CardLanguage) -> str:
         language=language,
         folder=folder,
         result=result,
+        chose=result is not None and result["chosen"]["candidates"] > 1,
         headline=None if result is None else result["test"] or _corrected(result),
         trust=trust,
         verdict="verdict_bad" if any(remark.level == BAD for remark in trust) else "verdict_good",

@@ -91,8 +91,11 @@ def log_result(folder: Path, result: dict[str, Any], because: str) -> None:
         logger.info(Pieces(indent, f"test, {test['rows']} rows, scored once: {shown}"))
     low, high = chosen["interval"]
     naive, fair = f"{metric} {chosen['score']:.4f}", f"{chosen['corrected']:.4f} [{low:.4f}, {high:.4f}]"
-    logger.info(Pieces(indent, f"chosen among {chosen['candidates']} on {chosen['rows']} rows: {naive}; "
-                       f"corrected for the choice: {fair}"))  # fmt: skip
+    line = f"chosen among {chosen['candidates']} on {chosen['rows']} rows: {naive}; corrected for the choice: {fair}"
+    if chosen["candidates"] == 1:
+        fair = f"{metric} {fair}"
+        line = f"on {chosen['rows']} rows that it had not learned from: {fair}"
+    logger.info(Pieces(indent, line))
     for other in result["beside"]:
         low, high = other["difference_interval"]
         difference = f"{other['difference']:+.4f} [{low:+.4f}, {high:+.4f}]"

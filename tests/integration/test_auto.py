@@ -139,6 +139,48 @@ def test_a_fine_tuned_model_wins_alone_and_is_trained_again_to_the_same_bytes(pl
     assert weights(run / "model") == weights(folder / "best")
 
 
+def test_without_a_test_split_card_and_report_show_the_score_of_the_folds(place):
+    """The winner has learned from all rows, so its score on them says nothing."""
+    for language, split, said in (
+        ("en", "0.", "each predicted by a model that was trained without its fold"),
+        ("pt", "0,", "cada uma prevista por um modelo treinado sem a sua dobra"),
+    ):
+        printed = auto(
+            place, "reviews.csv", *CHEAP, "auto.folds=2", f"name=card-{language}", AUTOTUNE_LANG=language
+        )
+        assert ("escolhido" if language == "pt" else "chosen") not in printed
+        folder = place / "runs" / f"card-{language}"
+        result = json.loads((folder / "result.json").read_text())
+        run = folder / result["winner"]["run"]
+        chosen = result["chosen"]
+        assert json.loads((run / "metrics.json").read_text())["train"]["macro_f1"] > chosen["score"]
+        card = (folder / "best" / "README.md").read_text()
+        assert card == (run / "model" / "README.md").read_text()
+        assert (
+            "split: cross-validation" in card
+            and "split: train" not in card
+            and f"value: {chosen['corrected']}" in card
+        )
+        results = card.partition("## Resultados" if language == "pt" else "## Results")[2].partition("\n## ")[
+            0
+        ]
+        shown = [
+            f"{value:.4f}".replace("0.", split, 1) for value in (chosen["corrected"], *chosen["interval"])
+        ]
+        assert all(number in results for number in shown) and said in results
+        assert results.count("| `") == 1  # of all figures the one that chose
+        page = (run / "report.html").read_text()
+        assert f'<div class="score">{shown[0]}</div>' in page
+
+
+def test_a_report_that_cannot_be_written_costs_no_result(place):
+    (place / "runs" / "unreported" / "report.html").mkdir(parents=True)
+    printed = auto(place, "reviews.csv", *CHEAP, "auto.folds=2", "name=unreported")
+    assert "the report could not be written: " in printed
+    assert status(place / "runs" / "unreported")["state"] == "finished"
+    assert (place / "runs" / "unreported" / "result.json").exists()
+
+
 def test_with_one_validation_split_the_winners_run_continues(place):
     auto(place, "apart", "trials=1", "auto.folds=1", "auto.models=[tiny]", "auto.candidates=[full]", "auto.space.rungs=[0.5,1]",
          "trainer.epochs=2", "name=split")  # fmt: skip
@@ -184,7 +226,9 @@ def test_a_search_that_is_killed_anywhere_continues_and_can_be_replayed(place, t
     for at in STRIKES:
         auto(place, *words, f"runs={tmp_path}", code=-9, armed={"runs": str(tmp_path), "at": at, "number": 9})
         assert not (killed / "result.json").exists() or at[0].endswith("status.json")
-        if not (killed / "auto.yaml").exists():  # it starts again, and leaves the first model's finished run alone
+        if not (
+            killed / "auto.yaml"
+        ).exists():  # it starts again, and leaves the first model's finished run alone
             (run,) = killed.glob("trials/sentiment*")
             assert first in ("", (run / "status.json").read_text())
             first = (run / "status.json").read_text()
