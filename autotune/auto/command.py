@@ -18,7 +18,7 @@ from autotune.auto.race import NO_TIME, Dropped, Race
 from autotune.auto.record import FOLDS, SearchFolder, read_decisions, read_entries
 from autotune.auto.report import write_report
 from autotune.auto.schemas import RESULT, SETTINGS, Result
-from autotune.auto.space import candidates, cheap_trials
+from autotune.auto.space import candidates, cheap_trials, check_models
 from autotune.auto.trial import CHEAP, FULL, Trial
 from autotune.auto.trials import Trials
 from autotune.auto.understand import DataOptions, Understanding, understand
@@ -56,6 +56,7 @@ def search(config: AutoConfig, words: Sequence[str], plugins: Sequence[str], *, 
         return resume(path, plugins)
     budget = budget_of(config, understanding.folds, spent=clock.elapsed() or 0.0)
     show.log_decisions(understanding.decisions)
+    check_models(understanding, config)
     if dry_run:
         _plan(config, understanding, judging, budget)
         logger.info("nothing was trained (--dry-run); the folder would be %s", path)

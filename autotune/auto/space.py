@@ -179,6 +179,17 @@ def _tries(space: Space, bases: Sequence[Base], base: Base, seconds: float) -> b
     return space.fit(bases, seconds).tries(base)
 
 
+def check_models(facts: Understanding, config: AutoConfig) -> None:
+    """Checks the names of the base models that the user names, before anything is trained.
+
+    Raises:
+        ConfigError: a model has an unknown name.
+    """
+    if Candidate.full in config.candidates and config.models is not None:
+        for _, words in _models(facts, config, gpu=True):
+            compose(laid_over(facts.words, *words))
+
+
 def _base(
     name: str,
     words: tuple[str, ...],

@@ -68,6 +68,14 @@ def test_the_page_shows_what_the_files_say_and_needs_nothing_else(folder, langua
     assert (folder / "report.html").read_text("utf-8") == text
 
 
+def test_why_a_model_is_left_out_is_said_in_the_readers_language(tmp_path):
+    models = {"id": "models", "value": "tiny", "because": "you named them", "source": "you",
+              "alternatives": ["distil/there is no 1: it does not fit into the time: about 6 min are needed"]}  # fmt: skip
+    folder = write_auto(tmp_path / "auto", decisions=[models])
+    assert "distil/there is no 1: it does not fit into the time: about 6 min are needed" in words_of(folder)
+    assert "distil/there is no 1: não cabe no tempo: são precisos cerca de 6 min" in words_of(folder, "pt")
+
+
 def test_the_page_is_in_the_users_language(folder, monkeypatch, tmp_path):
     for language, title in (("pt", "Classificação"), ("en", "Leaderboard")):
         monkeypatch.setenv("AUTOTUNE_LANG", language)
