@@ -12,20 +12,21 @@ from autotune.auto.board import Board, folds_key
 from autotune.auto.cheap import trivial_trials
 from autotune.auto.cost import measure
 from autotune.auto.decisions import Decision
-from autotune.auto.ending import CALIBRATE, TEMPERATURE, Ending
+from autotune.auto.ending import CALIBRATE, TEMPERATURE, Ending, make_usable
 from autotune.auto.judging import Judging, open_judging
 from autotune.auto.ledger import Budget, ReplayLedger, budget_of
 from autotune.auto.plan import Plan, folder_name, read_plan
-from autotune.auto.race import NO_TIME, Dropped, Race, Usable
+from autotune.auto.race import NO_TIME, Dropped, Race
 from autotune.auto.record import FOLDS, SearchFolder, read_decisions, read_entries
 from autotune.auto.report import REPORT, write_report
 from autotune.auto.schemas import RESULT, SETTINGS, Result
-from autotune.auto.space import candidates
-from autotune.auto.trial import FULL
+from autotune.auto.space import candidates, cheap_trials, check_models
+from autotune.auto.trial import CHEAP, FULL, Trial
 from autotune.auto.trials import Trials
 from autotune.auto.understand import DataOptions, Understanding, understand
 from autotune.config.auto import AutoConfig
 from autotune.config.overrides import key_of
+from autotune.reporting.page import try_to_write
 from autotune.run.status import State
 from autotune.runtime import signals
 from autotune.runtime.records import read_record
@@ -56,18 +57,23 @@ def search(config: AutoConfig, words: Sequence[str], plugins: Sequence[str], *, 
     if (path / SETTINGS).is_file():
         return resume(path, plugins)
     budget = budget_of(config, understanding.folds, spent=clock.elapsed() or 0.0)
-    plan, decisions = _plan(config, understanding, judging, budget, plugins)
-    show.log_decisions(decisions)
-    show.log_plan(plan.trials, config.seconds)
+    show.log_decisions(understanding.decisions)
+    check_models(understanding, config)
     if dry_run:
+        _plan(config, understanding, judging, budget, plugins)
         logger.info("nothing was trained (--dry-run); the folder would be %s", path)
         return 0
     with SearchFolder(path) as folder:
         folder.write_status(State.running)
-        folder.write_decisions(decisions)
         folder.write_json(FOLDS, judging.fold_record())
+        # Before base models are measured, which takes ten to thirty seconds each.
+        _first_model(
+            cheap_trials(understanding, config), folder, Trials(path, judging, plugins, budget.expired)
+        )
+        plan, decisions = _plan(config, understanding, judging, budget, plugins)
+        folder.write_decisions(decisions)
         folder.write_settings(plan.as_dict())  # last: with this file, all that comes before the race is there
-        return _race(folder, plan, judging, plugins, budget)
+        return _race(folder, plan, replace(judging, judged=plan.judged), plugins, budget)
 
 
 def resume(path: Path, plugins: Sequence[str]) -> int:
@@ -89,7 +95,7 @@ def resume(path: Path, plugins: Sequence[str]) -> int:
             return 0
         folder.write_status(State.running)
         used = max((entry.seconds or 0.0 for entry in read_entries(path)), default=0.0)
-        judging = open_judging(plan.words, plan.folds, plan.config.runs)
+        judging = open_judging(plan.words, plan.folds, plan.config.runs, plan.judged)
         return _race(folder, plan, judging, plugins, _budget(plan, used))
 
 
@@ -112,13 +118,16 @@ def replay(source: Path, config_words: Sequence[str], plugins: Sequence[str]) ->
     path = Path(runs).expanduser() / name
     if (path / SETTINGS).is_file():
         return resume(path, plugins)
-    judging = open_judging(plan.words, plan.folds, plan.config.runs)
+    judging = open_judging(plan.words, plan.folds, plan.config.runs, plan.judged)
     with SearchFolder(path) as folder:
         folder.write_status(State.running)
         folder.write_decisions(made)
         folder.write_json(FOLDS, judging.fold_record())
+        budget = _budget(plan, 0.0)
+        cheap = [trial for trial in plan.trials if trial.kind == CHEAP]
+        _first_model(cheap, folder, Trials(path, judging, plugins, budget.expired))
         folder.write_settings(plan.as_dict())
-        return _race(folder, plan, judging, plugins, _budget(plan, 0.0))
+        return _race(folder, plan, judging, plugins, budget)
 
 
 def _plan(
@@ -128,6 +137,7 @@ def _plan(
     budget: Budget,
     plugins: Sequence[str],
 ) -> tuple[Plan, tuple[Decision, ...]]:
+    """Returns the plan and all decisions before the race, and logs what will be tried."""
     trials, decisions = candidates(understanding, config, budget, measured=partial(measure, plugins=plugins))
     calibrate = config.calibrate and understanding.folds is None and hasattr(judging.config.task, "calibrate")
     if calibrate and not {CALIBRATE, TEMPERATURE} & set(map(key_of, understanding.words)):
@@ -138,7 +148,17 @@ def _plan(
         ]
     trials = [*trivial_trials(judging), *trials]
     plan = Plan(config, understanding.words, understanding.folds, tuple(trials))
-    return plan, (*understanding.decisions, *decisions)
+    show.log_decisions(decisions)
+    show.log_plan(plan.trials, config.seconds)
+    # A later decision with the same id takes the place of an earlier one.
+    return plan, tuple(
+        {decision.id: decision for decision in (*understanding.decisions, *decisions)}.values()
+    )
+
+
+def _first_model(cheap: Sequence[Trial], folder: SearchFolder, trainer: Trials) -> None:
+    for trial in cheap[:1]:
+        make_usable(folder, trainer, trial)
 
 
 def _budget(plan: Plan, spent: float) -> Budget:
@@ -156,13 +176,14 @@ def _race(folder: SearchFolder, plan: Plan, judging: Judging, plugins: Sequence[
     trainer = Trials(folder.path, judging, plugins, budget.expired)
     ending = Ending(folder, plan, board, trainer, budget)
     with signals.handle_signals():
-        cheap_seconds = plan.config.space.cheap * (plan.config.seconds or math.inf)
+        # Measuring base models is no time of the cheap ones.
+        cheap_seconds = (budget.elapsed() or 0.0) + plan.config.space.cheap * (
+            plan.config.seconds or math.inf
+        )
         for event in Race(plan.trials, board, trainer, budget, cheap_seconds).run():
-            if isinstance(event, Usable):
-                ending.make_usable(event.trial)
-            elif isinstance(event, Dropped):
+            if isinstance(event, Dropped):
                 trainer.forget(event.trial.name)
-            show.log_event(event, folder.best)
+            show.log_event(event)
             signals.raise_if_stopped()
         ended = ending.run()
         trainer.forget()
@@ -171,5 +192,5 @@ def _race(folder: SearchFolder, plan: Plan, judging: Judging, plugins: Sequence[
     folder.write_json(RESULT, ended.result)
     folder.write_status(State.finished)
     show.log_result(folder.path, ended.result, ended.decisions[0].because)
-    write_report(folder.path)
+    try_to_write(lambda: write_report(folder.path))
     return 0

@@ -1,7 +1,6 @@
 """The end of a search: the winner's run, which alone sees test, and what the folder says about it."""
 
 import logging
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,24 +9,29 @@ from typing import Any
 from autotune.auto import aftermath, decide
 from autotune.auto.board import FAILED, Board
 from autotune.auto.decisions import Decision
-from autotune.auto.folder import BEST
 from autotune.auto.ledger import Budget
 from autotune.auto.plan import Plan
 from autotune.auto.record import CONFIG, Entry, SearchFolder
 from autotune.auto.trial import CHEAP, FULL, Trial
 from autotune.auto.trials import Failed, OutOfTime, Trials
 from autotune.config.auto import Goal
+from autotune.config.load import load_config
 from autotune.config.overrides import key_of
 from autotune.errors import TrainingError, shell_words
 from autotune.models.record import RECORD
 from autotune.pipeline.abstention import add_risk_coverage
 from autotune.pipeline.experiment import experiment_file
+from autotune.publishing.card.facts import read_facts
+from autotune.publishing.card.render import write_card
+from autotune.publishing.files import SELECTION
+from autotune.reporting.page import REPORT, try_to_write, write_report
 from autotune.run.folder import RunFolder
 from autotune.run.manifest import find_fault
 from autotune.run.saved import MODEL, SAVED
 from autotune.run.status import CONFIG as RUN_CONFIG
 from autotune.run.status import read_status
-from autotune.runtime.files import atomic_write, replace_folder
+from autotune.runtime import signals
+from autotune.runtime.files import atomic_write
 from autotune.runtime.records import Record, read_record
 
 logger = logging.getLogger(__name__)
@@ -35,6 +39,22 @@ logger = logging.getLogger(__name__)
 EXPERIMENT, SUSPECTS = "winner", "suspects.csv"
 TEMPERATURE, CALIBRATE = "task.temperature", "task.calibrate"
 NO_TEST = "dataset.leave_out_test=true"
+
+
+def make_usable(folder: SearchFolder, trainer: Trials, trial: Trial) -> None:
+    """Trains a model on all rows but those of test, and puts it into best/.
+
+    Raises:
+        Interrupted: a signal has arrived; the next start resumes.
+    """
+    try:
+        with signals.handle_signals():
+            run = trainer.finish(trainer.words(trial, *trainer.whole_words(trial), NO_TEST))
+    except Failed as error:
+        logger.warning("no model is usable yet: %s", error)
+        return
+    folder.publish(run)
+    logger.info("usable now: autotune predict %s FILE", shell_words(folder.best))
 
 
 @dataclass(frozen=True)
@@ -70,15 +90,6 @@ class Ending:
     trainer: Trials
     budget: Budget
 
-    def make_usable(self, trial: Trial) -> None:
-        """Trains a model on all rows but those of test, and puts it into best/, unless there is one."""
-        if self.folder.best.exists():
-            return
-        try:
-            self._publish(self.trainer.finish(self.trainer.words(trial, *self._whole_train(trial), NO_TEST)))
-        except Failed as error:
-            logger.warning("no model is usable yet: %s", error)
-
     def run(self) -> Ended:
         """Trains the winner to its end; if that fails, the next one.
 
@@ -95,9 +106,12 @@ class Ending:
                 self.board.drop(winner, error.what, FAILED)
                 continue
             self._add_curve(trial, final)
-            self._publish(final.run)
+            chosen, test = decide.choice(self.board, winner, self.plan.trials), self._test(final)
+            if test is None:
+                self._add_score(final.run, chosen)
+            self.folder.publish(final.run)
             self._write_experiment(final.run)
-            return self._ended(trial, winner, final)
+            return self._ended(trial, winner, final, chosen, test)
         raise TrainingError("no candidate could be trained to its end", where=str(self.folder.path / "logs"))
 
     def _finish(self, trial: Trial) -> Final:
@@ -127,12 +141,6 @@ class Ending:
         )
         return Final(run, tuple(words), refit, calibration)
 
-    def _whole_train(self, trial: Trial) -> list[str]:
-        """Returns the overrides of a run that learns from all rows that folds have judged; nothing to add with validation."""
-        if self.board.judging.count is None:
-            return []
-        return ["dataset.validation_fraction=0", *(["trainer.keep=last"] if trial.kind == FULL else [])]
-
     def _calibration(self, trial: Trial, *, refit: bool) -> dict[str, float] | None:
         """Returns temperature and calibration errors; None where the run fits its own on validation, or none helps, or the
         run is trained already: another temperature would make it another run."""
@@ -154,17 +162,10 @@ class Ending:
         """Returns the overrides of the winner's run; with those of `Trials.own_words`, the only one that scores test."""
         judging, words = self.board.judging, list[str]()
         if judging.count is not None:
-            words = self._whole_train(trial) if refit else judging.fold_words(1)
+            words = self.trainer.whole_words(trial) if refit else judging.fold_words(1)
         if calibration is not None:
             words.append(f"{TEMPERATURE}={calibration['temperature']:g}")
         return judging.words_of(trial, *words)
-
-    def _publish(self, run: Path) -> None:
-        """Puts a copy of a run's model into best/, whole or not at all."""
-        partial = self.folder.path / f".{BEST}.part"
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(run / MODEL, partial)
-        replace_folder(partial, self.folder.best)
 
     def _add_curve(self, trial: Trial, final: Final) -> None:
         """Saves with the model how sure it must be for how few errors, from its predictions out of fold: a run that learns
@@ -185,6 +186,22 @@ class Ending:
                 folder.seal(name)
         kept.unlink()
 
+    def _add_score(self, run: Path, chosen: Mapping[str, Any]) -> None:
+        """Lets card and report of a run without a test split show the score that chose it: they would show one on rows that
+        the model has learned from, or on the rows that chose."""
+        score = {
+            "metric": self.board.objective.metric,
+            "score": chosen["corrected"],
+            "folds": self.board.judging.count,
+        }
+        with RunFolder.open_finished(run) as folder:
+            folder.write_json(
+                SELECTION, score | {name: chosen[name] for name in ("interval", "rows", "candidates")}
+            )
+            write_card(folder.model, read_facts(run, load_config(run / RUN_CONFIG), folder.command))
+        if (run / REPORT).exists():
+            try_to_write(lambda: write_report(run))
+
     def _write_experiment(self, run: Path) -> None:
         comment = f"The winner of {self.folder.path.name}: {self._again}"
         text = experiment_file(run / RUN_CONFIG, comment)
@@ -194,11 +211,17 @@ class Ending:
     def _again(self) -> str:
         return f"autotune --config-dir {shell_words(self.folder.path / CONFIG)} experiment={EXPERIMENT}"
 
-    def _ended(self, trial: Trial, winner: Entry, final: Final) -> Ended:
+    def _ended(
+        self,
+        trial: Trial,
+        winner: Entry,
+        final: Final,
+        chosen: Mapping[str, Any],
+        test: Mapping[str, Any] | None,
+    ) -> Ended:
         board, config, judging = self.board, self.plan.config, self.board.judging
         run = final.run
-        metrics = read_record(run / "metrics.json", Record, fix="train it again", needed=True) or {}
-        calibration = final.calibration or _fitted_on_validation(metrics)
+        calibration = final.calibration or _fitted_on_validation(_metrics(run))
         rows = decide.classified(board, trial.name)
         cheap = next((entry for entry in decide.ranking(board, Goal.best) if entry.kind == CHEAP), None)
         suspects = aftermath.suspects(
@@ -218,8 +241,8 @@ class Ending:
                 "trial": trial.name, "kind": trial.kind, "run": str(run.relative_to(self.folder.path)),
                 "overrides": list(final.words),
             },
-            "test": self._test(metrics, final),
-            "chosen": decide.choice(board, winner, self.plan.trials),
+            "test": test,
+            "chosen": chosen,
             "beside": decide.beside(board, winner),
             "seeds": decide.spread_of_seeds(board, self.plan.trials),
             "calibration": calibration,
@@ -235,8 +258,9 @@ class Ending:
         }  # fmt: skip
         return Ended(result, tuple(self._decisions(trial, winner, final, calibration)))
 
-    def _test(self, metrics: Mapping[str, Any], final: Final) -> dict[str, Any] | None:
+    def _test(self, final: Final) -> dict[str, Any] | None:
         """Returns the score on the test rows; None without any: a fold is not test."""
+        metrics = _metrics(final.run)
         if "test" not in metrics or (self.board.judging.count is not None and not final.refit):
             return None
         metric = self.board.objective.metric
@@ -277,7 +301,12 @@ class Ending:
         """Returns why the winner has won, in a sentence."""
         rival = decide.rival(self.board, winner)
         if rival is None:
-            return "the best mean score of all candidates"
+            several = len(self.board.finished()) > 1
+            return (
+                "the best mean score of all candidates"
+                if several
+                else "the only candidate that was trained to its end"
+            )
         other, gain = rival
         low, high = gain.interval
         difference = f"{gain.value:+.4f} [{low:+.4f}, {high:+.4f}]"
@@ -291,6 +320,10 @@ class Ending:
         if low > 0:
             return f"better than {other.trial} beyond chance: {difference}"
         return f"the best mean score; better than {other.trial} by chance at most: {difference}"
+
+
+def _metrics(run: Path) -> dict[str, Any]:
+    return read_record(run / "metrics.json", Record, fix="train it again", needed=True) or {}
 
 
 def _fitted_on_validation(metrics: Mapping[str, Any]) -> dict[str, float] | None:

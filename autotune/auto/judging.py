@@ -11,7 +11,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from autotune import registry
-from autotune.auto.space import ALL_FOLDS, ENOUGH
+from autotune.auto.fitting import ALL_FOLDS, ENOUGH
 from autotune.auto.trial import FULL, Trial
 from autotune.config.compose import compose
 from autotune.config.overrides import key_of
@@ -50,6 +50,8 @@ class Judging:
     count: int | None
     """Number of folds."""
     fingerprint: str
+    judged: int | None = None
+    """Number of folds that judge, where there is no time for all of them; None: all."""
 
     @cached_property
     def rows(self) -> Dataset:
@@ -58,16 +60,16 @@ class Judging:
 
     @property
     def all_folds(self) -> tuple[int, ...] | None:
-        """All folds, from 1; None: validation judges."""
-        return None if self.count is None else tuple(range(1, self.count + 1))
+        """All folds that judge, from 1; None: validation does."""
+        return None if self.count is None else tuple(range(1, (self.judged or self.count) + 1))
 
     @cached_property
     def rung_folds(self) -> tuple[int, ...] | None:
         """The folds on which a rung compares trials: all with few rows, else as many as have `ENOUGH` rows."""
-        if self.fold_of is None or self.count is None or len(self.train) < ALL_FOLDS:
+        if self.fold_of is None or self.all_folds is None or len(self.train) < ALL_FOLDS:
             return self.all_folds
-        sizes = np.cumsum([int((self.fold_of == fold).sum()) for fold in range(self.count)])
-        return tuple(range(1, min(self.count, int(np.searchsorted(sizes, ENOUGH)) + 1) + 1))
+        sizes = np.cumsum([int((self.fold_of == fold - 1).sum()) for fold in self.all_folds])
+        return self.all_folds[: int(np.searchsorted(sizes, ENOUGH)) + 1]
 
     def positions(self, folds: Sequence[int] | None) -> list[int]:
         """Returns the judged rows of some folds, in order."""
@@ -168,13 +170,14 @@ def with_words(words: Sequence[str], *others: str) -> list[str]:
     return list(latest.values())
 
 
-def open_judging(words: Sequence[str], count: int | None, runs: str) -> Judging:
+def open_judging(words: Sequence[str], count: int | None, runs: str, judged: int | None = None) -> Judging:
     """Reads the rows that judge; those of test stay out.
 
     Args:
         words: overrides of an ordinary run.
         count: number of folds; None: one validation split judges.
         runs: folder whose cache is used.
+        judged: number of folds that judge; None: all.
 
     Raises:
         ConfigError: the words do not compose.
@@ -195,4 +198,5 @@ def open_judging(words: Sequence[str], count: int | None, runs: str) -> Judging:
         folds_of(train, count, config.dataset, task_class.columns) if count else None,
         count,
         rows.fingerprint,
+        judged,
     )

@@ -107,7 +107,10 @@ class Ledger:
 
     def _expected(self, trial: Trial, share: float, folds: Folds) -> float:
         missing = sum(max(0.0, share - self._done.get((trial.name, fold), 0.0)) for fold in folds or (None,))
-        return missing * (trial.estimate or 0.0) / (self._folds or 1)
+        return missing * self._of_fold(trial)
+
+    def _of_fold(self, trial: Trial) -> float:
+        return (trial.estimate or 0.0) / (trial.folds or self._folds or 1)
 
     def _correction(self, trial: Trial) -> float:
         """Returns how many times as long as expected the trials of this base model have taken so far; else of all."""
@@ -121,7 +124,7 @@ class Ledger:
         """Returns the seconds of training on all rows what folds have chosen; 0 where the trial's run is the final one."""
         if self._folds is None:
             return 0.0
-        return (trial.estimate or 0.0) / (self._folds - 1) * self._correction(trial)
+        return self._of_fold(trial) * self._folds / (self._folds - 1) * self._correction(trial)
 
 
 class CountingLedger:

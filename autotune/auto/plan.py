@@ -36,6 +36,11 @@ class Plan:
     replayed: str | None = None
     """Folder of the search whose decisions are made again; None: the clock or the number of trials decides."""
 
+    @property
+    def judged(self) -> int | None:
+        """Number of folds that judge, where there is no time for all of them; None: all."""
+        return next((trial.folds for trial in self.trials if trial.folds), None)
+
     def as_dict(self) -> dict[str, Any]:
         """Returns the content of auto.yaml."""
         values: dict[str, Any] = plain({"version": __version__, **asdict(self)})

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from autotune.auto.board import DROPPED, FAILED, SEED, TRIVIAL, Board
+from autotune.auto.fitting import FINALISTS
 from autotune.auto.ledger import Budget, Folds
 from autotune.auto.record import Entry
-from autotune.auto.space import FINALISTS, Trial
-from autotune.auto.trial import CHEAP, FULL
+from autotune.auto.trial import CHEAP, FULL, Trial
 from autotune.auto.trials import Failed, OutOfTime
 from autotune.evaluation.selection import survivors
 from autotune.tasks.base import Prediction
@@ -39,14 +39,7 @@ class Dropped:
     entry: Entry
 
 
-@dataclass(frozen=True)
-class Usable:
-    """A model that needs no comparison first: the first cheap one is trained and put into best/ before the race begins."""
-
-    trial: Trial
-
-
-Event = Measured | Dropped | Usable
+Event = Measured | Dropped
 
 
 class Trainer(Protocol):
@@ -80,8 +73,6 @@ class Race:
     def run(self) -> Iterator[Event]:
         """Yields what happens, until each trial is trained to its end or dropped."""
         everything, compared = self.board.judging.all_folds, self.board.judging.rung_folds
-        for trial in self._of(CHEAP)[:1]:
-            yield Usable(trial)
         for trial in self._of(TRIVIAL, CHEAP):
             yield from self._measure(trial, 1.0, everything)
         alive = self._of(FULL)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,8 +16,9 @@ from autotune.auto.schemas import DECISIONS, LEADERBOARD, SETTINGS
 from autotune.config.secrets import redact
 from autotune.run import status
 from autotune.run.log import RunLog
+from autotune.run.saved import MODEL
 from autotune.run.status import LOCK, STATUS, State
-from autotune.runtime.files import atomic_write, make_folder
+from autotune.runtime.files import atomic_write, make_folder, replace_folder
 from autotune.runtime.locks import acquire_lock
 from autotune.runtime.records import read_lines, read_mapping
 
@@ -91,6 +93,13 @@ class SearchFolder:
     def best(self) -> Path:
         """Folder of the best model so far."""
         return self.path / BEST
+
+    def publish(self, run: Path) -> None:
+        """Puts a copy of a run's model into best/, whole or not at all."""
+        partial = self.path / f".{BEST}.part"
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(run / MODEL, partial)
+        replace_folder(partial, self.best)
 
     def write_status(self, state: State, reason: str | None = None) -> None:
         """Writes status.json."""

@@ -18,6 +18,7 @@ from autotune.reporting.templates import style, template
 from autotune.reporting.texts import texts
 from autotune.reporting.trust import BAD
 from autotune.runtime.files import atomic_write
+from autotune.runtime.language import Pieces
 from autotune.runtime.language import language as users_language
 
 REPORT = "report.html"
@@ -65,6 +66,7 @@ def render(folder: AutoFolder, language: CardLanguage) -> str:
         language=language,
         folder=folder,
         result=result,
+        chose=result is not None and result["chosen"]["candidates"] > 1,
         headline=None if result is None else result["test"] or _corrected(result),
         trust=trust,
         verdict="verdict_bad" if any(remark.level == BAD for remark in trust) else "verdict_good",
@@ -94,7 +96,13 @@ def _scale(scored: Sequence[Mapping[str, Any]], mark: float | None = None) -> Sc
 
 def _grouped(decisions: Sequence[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Yields the headings with their decisions, in the order of `GROUPS`; values are texts."""
-    decisions = [decision | {"value": _plain(decision["value"])} for decision in decisions]
+    decisions = [
+        decision
+        | {"value": _plain(decision["value"])}
+        # Names of models, and why they are left out.
+        | {"alternatives": [Pieces(*other.partition(": ")) for other in decision["alternatives"]]}
+        for decision in decisions
+    ]
     last = list(GROUPS)[-1]
     for heading, names in GROUPS.items():
         group = [decision for name in names for decision in decisions if decision["id"] == name]

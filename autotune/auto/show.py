@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from autotune.auto.decisions import Decision
-from autotune.auto.race import Dropped, Event, Measured
+from autotune.auto.race import Event, Measured
 from autotune.auto.record import Entry
 from autotune.auto.trial import FULL, Trial
-from autotune.errors import shell_words
 from autotune.runtime.language import Pieces
 from autotune.runtime.progress import duration
 
@@ -54,17 +53,15 @@ def log_plan(trials: Sequence[Trial], seconds: float | None) -> None:
         logger.info("time: %s at most, for everything", duration(seconds))
 
 
-def log_event(event: Event, best: Path) -> None:
+def log_event(event: Event) -> None:
     """Logs a line of the race."""
     if isinstance(event, Measured):
         mark: tuple[str, ...] = ()
         if event.leads:
             mark = ("  <- ", "best so far")
         logger.info(Pieces(*_line(event.entry), f"  {score(event.entry)}", *mark))
-    elif isinstance(event, Dropped):
+    else:
         logger.info(Pieces(*_line(event.entry), "  ", str(event.entry.fate), ": ", str(event.entry.because)))
-    elif best.exists():
-        logger.info("usable now: autotune predict %s FILE", shell_words(best))
 
 
 def _line(entry: Entry) -> tuple[str, ...]:
@@ -94,8 +91,11 @@ def log_result(folder: Path, result: dict[str, Any], because: str) -> None:
         logger.info(Pieces(indent, f"test, {test['rows']} rows, scored once: {shown}"))
     low, high = chosen["interval"]
     naive, fair = f"{metric} {chosen['score']:.4f}", f"{chosen['corrected']:.4f} [{low:.4f}, {high:.4f}]"
-    logger.info(Pieces(indent, f"chosen among {chosen['candidates']} on {chosen['rows']} rows: {naive}; "
-                       f"corrected for the choice: {fair}"))  # fmt: skip
+    line = f"chosen among {chosen['candidates']} on {chosen['rows']} rows: {naive}; corrected for the choice: {fair}"
+    if chosen["candidates"] == 1:
+        fair = f"{metric} {fair}"
+        line = f"on {chosen['rows']} rows that it had not learned from: {fair}"
+    logger.info(Pieces(indent, line))
     for other in result["beside"]:
         low, high = other["difference_interval"]
         difference = f"{other['difference']:+.4f} [{low:+.4f}, {high:+.4f}]"

@@ -2,8 +2,8 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,20 +12,19 @@ import torch
 from autotune import registry
 from autotune.auto.cost import Cost, DoesNotFit, measure
 from autotune.auto.decisions import Decision
+from autotune.auto.fitting import Space
 from autotune.auto.ledger import Budget, budget_of
 from autotune.auto.schedule import schedule
 from autotune.auto.space_decisions import decisions_of, reasons
 from autotune.auto.trial import (
     BALANCED,
     CHEAP,
-    FULL,
     OTHER,
     Base,
     Trial,
     balances,
     laid_over,
     named_keys,
-    short_number,
     task_of,
     writes,
 )  # fmt: skip
@@ -42,10 +41,7 @@ __all__ = ["Trial", "candidates", "cheap_trials", "full_trials"]
 
 logger = logging.getLogger(__name__)
 
-ENOUGH, ALL_FOLDS = 200, 1000
-"""A rung compares trials on at least the first number of rows; with fewer rows of train than the second, on all folds."""
-FINALISTS = 2
-"""Trials that are trained on all folds where the rungs compare on some of them."""
+ENOUGH_TRIALS = "there are enough trials without it"
 MIN_SECONDS = 60.0
 """With less, no base model is measured, which takes ten to thirty seconds itself."""
 ADAPTERS: Sequence[tuple[str, ...]] = (
@@ -57,41 +53,6 @@ ADAPTERS: Sequence[tuple[str, ...]] = (
 
 Measure = Callable[[Sequence[str], Callable[[], float | None]], Cost]
 """Measures the run that overrides compose; the second argument is the clock."""
-
-
-@dataclass
-class Fitting:
-    """Trials that are begun, as many as there is time for."""
-
-    seconds: float
-    """Time for all of them; infinity without a clock."""
-    rungs: Sequence[float]
-    share: float
-    """Share of the folds on which a rung compares."""
-    most: int
-    """Most trials, whatever the time."""
-    final: float = 0.0
-    """Share of a trial that training on all rows takes after the race."""
-    trials: list[Trial] = field(default_factory=list)
-    full: bool = False
-    """Whether not even all learning rates of the first model fit, so that no other one is measured."""
-
-    def add(self, trial: Trial) -> bool:
-        """Adds a trial if there is time for it and room in the list; returns whether it was added."""
-        fits = len(self.trials) < self.most and self.cost([*self.trials, trial]) <= self.seconds
-        self.trials += [trial] * fits
-        return fits
-
-    def cost(self, trials: Sequence[Trial]) -> float:
-        """Returns the seconds of a race in which half of the trials pass each rung, and of the run after it."""
-        mean = math.fsum(trial.estimate or 0.0 for trial in trials) / len(trials)
-        before = (0.0, *self.rungs)
-        racing = math.fsum(
-            max(1, len(trials) >> number) * (share - before[number])
-            for number, share in enumerate(self.rungs)
-        )
-        finalists = min(FINALISTS, len(trials)) * (1 - self.share)
-        return mean * (racing * self.share + finalists + self.final)
 
 
 def candidates(
@@ -114,7 +75,7 @@ def candidates(
     Raises:
         ConfigError: there is nothing to try, or a model has an unknown name.
     """
-    cheap = cheap_trials(facts, config) if Candidate.cheap in config.candidates else []
+    cheap = cheap_trials(facts, config)
     full, decisions = list[Trial](), list[Decision]()
     if Candidate.full in config.candidates:
         gpu = torch.cuda.is_available() if gpu is None else gpu
@@ -132,7 +93,9 @@ def candidates(
 
 
 def cheap_trials(facts: Understanding, config: AutoConfig) -> list[Trial]:
-    """Returns the models without a neural network that suit the task."""
+    """Returns the models without a neural network that suit the task; none where the settings leave them out."""
+    if Candidate.cheap not in config.candidates:
+        return []
     trials, named = list[Trial](), named_keys(facts)
     for method in registry.task(task_of(facts)).cheap:
         values = config.space.C if method is BaselineMethod.tfidf and "model.C" not in named else ()
@@ -150,8 +113,6 @@ def full_trials(
 ) -> tuple[list[Trial], list[Decision]]:
     """Returns the fine-tunings for which there is time, in their order, and the decisions about them.
 
-    The learning rate is compared first, with one model and one seed; then other models; then what may help beside them.
-
     Args:
         facts: what the data are.
         config: settings of the search.
@@ -162,45 +123,71 @@ def full_trials(
     Raises:
         ConfigError: a model has an unknown name.
     """
-    space, rungs = config.space, tuple(sorted({*config.space.rungs, 1.0}))
-    take = measured or measure
+    space, take = Space(facts, config), measured or measure
     cost_of = None if math.isinf(budget.left()) else lambda words: take(words, budget.elapsed)
-    refits = facts.folds is not None and config.refit
-    cheap = space.cheap * (config.seconds or 0.0)
-    fitting = Fitting(
-        budget.left() - cheap, rungs, _rung_share(facts), config.trials or space.max_trials,
-        1 / (facts.folds - 1) if facts.folds and refits else 0.0,
-    )  # fmt: skip
-    first: Base | None = None
-    left_out: dict[str, str] = {}
+
+    def seconds() -> float:
+        return budget.left() - config.space.cheap * (config.seconds or 0.0)
+
+    bases, unmeasured, left_out = list[Base](), list[str](), dict[str, str]()
     for name, words in _models(facts, config, gpu=gpu):
-        if len(fitting.trials) == fitting.most:
-            left_out[name] = "there are enough trials without it"
+        begun = space.begin(bases, seconds())
+        if len(begun.trials) == begun.most:
+            left_out[name] = ENOUGH_TRIALS
+        elif begun.full or begun.seconds < MIN_SECONDS:
+            unmeasured.append(name)
+        else:
+            try:
+                bases.append(_base(name, words, facts, config, cost_of))
+            except ModelError as error:
+                left_out[name] = error.what
+    fitting, elapsed = space.fit(bases, seconds()), budget.elapsed() or 0.0
+    times = list[int]()
+    for base in bases:
+        if fitting.tries(base):
             continue
-        if fitting.full or fitting.seconds < MIN_SECONDS:
-            left_out[name] = "there is no time for it"
+        if not _tries(space, bases, base, math.inf):
+            left_out[base.name] = ENOUGH_TRIALS
             continue
-        try:
-            base = _base(name, words, facts, config, cost_of, len(rungs))
-        except ModelError as error:
-            left_out[name] = error.what
-            continue
-        fitting.seconds = budget.left() - cheap  # measuring has taken some
-        rates = _rates(base, facts, config)
-        if not fitting.add(_full(base, rungs, rate=rates[0])):
-            left_out[name] = "it does not fit into the time"
-        elif first is None:
-            first = base
-            fitting.full = not all(fitting.add(_full(base, rungs, rate=rate)) for rate in rates[1:])
-    for trial in _variants(first, rungs, facts, config) if first is not None else ():
-        fitting.add(trial)
-    count = len(fitting.trials)
-    trials = fitting.trials[: count if config.trials or not count else 1 << (count.bit_length() - 1)]
-    if first is None:
+        times.append(space.minutes(partial(_tries, space, bases, base), elapsed))
+        left_out[base.name] = f"it does not fit into the time: about {times[-1]} min are needed"
+    if unmeasured:
+        times.append(
+            space.minutes(
+                lambda seconds: seconds >= MIN_SECONDS and not space.begin(bases, seconds).full, elapsed
+            )
+        )
+        left_out |= dict.fromkeys(
+            unmeasured, f"there is no time to measure it: at least {times[-1]} min are needed"
+        )
+    if fitting.first is None:
         logger.warning("no base model is tried, only models without a neural network")
     for line in reasons(left_out):
-        logger.log(logging.WARNING if first is None else logging.INFO, line)
-    return trials, decisions_of(facts, config, trials, first, left_out)
+        logger.log(logging.WARNING if fitting.first is None else logging.INFO, line)
+    if fitting.trials and fitting.trials[0].folds:
+        times = [
+            space.minutes(
+                lambda seconds: any(not trial.folds for trial in space.fit(bases, seconds).trials), elapsed
+            )
+        ]
+    time = f"time={min(times)}m" if times else None
+    return fitting.trials, decisions_of(facts, config, fitting.trials, fitting.first, left_out, time)
+
+
+def _tries(space: Space, bases: Sequence[Base], base: Base, seconds: float) -> bool:
+    """Returns whether there is time for a base model."""
+    return space.fit(bases, seconds).tries(base)
+
+
+def check_models(facts: Understanding, config: AutoConfig) -> None:
+    """Checks the names of the base models that the user names, before anything is trained.
+
+    Raises:
+        ConfigError: a model has an unknown name.
+    """
+    if Candidate.full in config.candidates and config.models is not None:
+        for _, words in _models(facts, config, gpu=True):
+            compose(laid_over(facts.words, *words))
 
 
 def _base(
@@ -209,7 +196,6 @@ def _base(
     facts: Understanding,
     config: AutoConfig,
     measured: Callable[[Sequence[str]], Cost] | None,
-    rungs: int,
 ) -> Base:
     """Returns a base model with what makes it fit into memory.
 
@@ -237,7 +223,7 @@ def _base(
             cost = measured(laid_over(facts.words, *base.words, *folds))
         except DoesNotFit:
             continue
-        return replace(base, estimate=cost.seconds(facts.folds, rungs))
+        return replace(base, cost=cost)
     raise ModelError("it does not fit into memory, not even with LoRA")
 
 
@@ -269,46 +255,3 @@ def _model_words(name: str) -> tuple[str, ...]:
 def _short(name: str) -> str:
     """Returns the last two parts of a path or Hub id: folders of models are often called model."""
     return "/".join(Path(name).parts[-2:])
-
-
-def _rates(base: Base, facts: Understanding, config: AutoConfig) -> list[float | None]:
-    """Returns the learning rates to try, the most usual first; None alone where the user has set it."""
-    if "trainer.learning_rate" in base.named:
-        return [None]
-    rates = config.space.learning_rate
-    usual = rates.writer if writes(facts) else rates.encoder
-    multiples = usual if base.config.peft is None else rates.adapter
-    return [multiple * (base.config.trainer.learning_rate or 0.0) for multiple in multiples]
-
-
-def _variants(
-    first: Base, rungs: tuple[float, ...], facts: Understanding, config: AutoConfig
-) -> Iterator[Trial]:
-    """Yields what may help beside the first trial: class weights, other seeds, a smaller rate for lower layers."""
-    space, rate = config.space, _rates(first, facts, config)[0]
-    add = partial(_full, first, rungs, rate=rate)
-    if balances(facts, config):
-        yield add(BALANCED, note="balanced")
-    if facts.rows < space.seeds_below and "seed" not in first.named:
-        for number in range(1, space.seeds):
-            seed = first.config.seed + number
-            yield add(f"seed={seed}", note=f"seed {seed}")
-    if first.config.peft is None and "trainer.layer_decay" not in first.named:
-        for decay in space.layer_decay:
-            yield add(f"trainer.layer_decay={decay:g}", note=f"layer_decay {decay:g}")
-
-
-def _full(base: Base, rungs: tuple[float, ...], *others: str, rate: float | None, note: str = "") -> Trial:
-    """Returns a fine-tuning of a base model."""
-    rates = () if rate is None else (f"trainer.learning_rate={short_number(rate)}",)
-    used = rate if rate is not None else base.config.trainer.learning_rate or 0.0
-    adapter = "lora" if "peft=lora" in base.words else ""
-    name = " ".join(filter(None, (base.name, adapter, short_number(used), note)))
-    return Trial(name, FULL, (*base.words, *rates, *others), rungs, base.estimate)
-
-
-def _rung_share(facts: Understanding) -> float:
-    """Returns the share of the folds on which a rung compares: all with few rows, else as many as have `ENOUGH` rows."""
-    if facts.folds is None or facts.rows < ALL_FOLDS:
-        return 1.0
-    return min(facts.folds, math.ceil(ENOUGH / (facts.rows / facts.folds))) / facts.folds

@@ -14,6 +14,7 @@ SCORES = "published scores on Portuguese tasks (autotune/config/SCORES.md)"
 FEW_ROWS = "Mosbach et al. 2021; Zhang et al. 2021"
 SEEDS = "Dodge et al. 2020"
 HALVING = "successive halving (Jamieson & Talwalkar 2016)"
+MEASURED = "measured on this machine"
 AUDIT = "batches are padded to their longest text"
 
 
@@ -23,6 +24,7 @@ def decisions_of(
     trials: Sequence[Trial],
     first: Base | None,
     left_out: Mapping[str, str],
+    time: str | None,
 ) -> list[Decision]:
     """Returns the decisions about the fine-tunings of a search.
 
@@ -32,12 +34,14 @@ def decisions_of(
         trials: the fine-tunings, those with `first` first.
         first: base model of the first one; None if there is none.
         left_out: why base models are not tried, by name.
+        time: override that leaves time for one of them, or for all folds; None: time is not what is missing.
     """
     if first is None:
         because = "no base model is tried" if left_out else "no base model is named"
-        override = format_override("auto.models", ["NAME"])
+        override = time or format_override("auto.models", ["NAME"])
         return [Decision("models", None, because, DATA, _alternatives(left_out), override)]
     return [
+        *_folds(facts, trials[0], time),
         _models(facts, config, trials, left_out),
         *_sizes(facts, first),
         *_compared(facts, config, trials, first),
@@ -70,6 +74,16 @@ def _models(
     )
 
 
+def _folds(facts: Understanding, trial: Trial, time: str | None) -> Iterator[Decision]:
+    """Yields that not all folds judge."""
+    if trial.folds is not None:
+        because = (
+            f"there is no time for a fine-tuning on all {facts.folds} folds; "
+            f"all candidates are compared on {trial.folds} of them"
+        )
+        yield Decision("folds", trial.folds, because, MEASURED, (f"{facts.folds} folds",), time)
+
+
 def _sizes(facts: Understanding, first: Base) -> Iterator[Decision]:
     """Yields what the rows decide about the first base model."""
     numbers, length = first.schedule, first.config.task.max_length
@@ -92,7 +106,7 @@ def _sizes(facts: Understanding, first: Base) -> Iterator[Decision]:
         because = (
             "all weights do not fit into memory" if adapter else "all weights are trained, as memory allows"
         )
-        yield Decision("adapter", adapter, because, "measured on this machine", ("none", "lora"), "peft=lora")
+        yield Decision("adapter", adapter, because, MEASURED, ("none", "lora"), "peft=lora")
 
 
 def _compared(
@@ -147,5 +161,7 @@ def _budget(config: AutoConfig, trials: Sequence[Trial]) -> Decision:
             (),
             "time=1h",
         )
+    if len(trials) == 1:
+        return Decision("budget", config.time, "there is time for one fine-tuning", MEASURED, (), "time=2h")
     because = f"{len(trials)} fine-tunings fit, half of them after each comparison at {rungs} of their steps"
     return Decision("budget", config.time, because, HALVING, (), "time=2h")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autotune import registry
+from autotune.auto.cost import Cost
 from autotune.auto.schedule import Schedule
 from autotune.auto.understand import Understanding
 from autotune.config.auto import AutoConfig
@@ -32,7 +33,9 @@ class Trial:
     rungs: tuple[float, ...]
     """Shares of its own schedule after which it is compared; (1.0,) of a cheap model."""
     estimate: float | None
-    """Seconds of the whole trial, over all folds; None where no clock is used, or nothing was measured."""
+    """Seconds of the whole trial, over all its folds; None where no clock is used, or nothing was measured."""
+    folds: int | None = None
+    """Number of folds that judge it and all others, where there is no time for all of them; None: all."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,8 @@ class Base:
     schedule: Schedule
     named: frozenset[str]
     """Keys that all runs have a value of."""
-    estimate: float | None = None
-    """Seconds of a trial, over all folds."""
+    cost: Cost | None = None
+    """Of a run; None without a clock."""
 
 
 def balances(facts: Understanding, config: AutoConfig) -> bool:

@@ -57,6 +57,12 @@ class Trials:
         """Returns the overrides of a run of a trial."""
         return self._judging.words_of(trial, *others, *QUIET, *UNCHECKED, self._runs)
 
+    def whole_words(self, trial: Trial) -> list[str]:
+        """Returns the overrides of a run that learns from all rows that folds judge; nothing to add with validation."""
+        if self._judging.count is None:
+            return []
+        return ["dataset.validation_fraction=0", *(["trainer.keep=last"] if trial.kind == FULL else [])]
+
     @property
     def _runs(self) -> str:
         return override("runs", str(self._folder / TRIALS))

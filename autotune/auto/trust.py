@@ -28,7 +28,12 @@ def remarks(folder: AutoFolder) -> list[Remark]:
 def _held_out(result: dict[str, Any]) -> Iterator[Remark]:
     test, chosen = result["test"], result["chosen"]
     if test is None:
-        yield Remark(NOTE, "auto_no_test", {"candidates": chosen["candidates"]})
+        several = chosen["candidates"] > 1
+        yield Remark(
+            NOTE,
+            "auto_no_test" if several else "auto_no_test_no_choice",
+            {"candidates": chosen["candidates"]},
+        )
     else:
         yield Remark(GOOD, "auto_test_once", {"rows": test["rows"]})
     rows = (test or chosen)["rows"]

@@ -91,9 +91,9 @@ class SpaceConfig(Strict):
     """Without a GPU and with fewer seconds than this, the base models of `light` come first."""
     light: list[str]
     """Base models for little time."""
-    reserve: Annotated[float, Field(ge=0, lt=1)]
+    reserve: Annotated[float, Field(ge=0, lt=0.5)]
     """Share of the time that is kept for the final run, its verification and the report."""
-    cheap: Annotated[float, Field(ge=0, lt=1)]
+    cheap: Annotated[float, Field(ge=0, lt=0.5)]
     """Share of the time that models without a neural network may take."""
 
 

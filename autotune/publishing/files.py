@@ -31,6 +31,8 @@ MODEL_FILES = (
 RECORD, CARD, TRAINING, METRICS, HANDLER = (
     "autotune.json", "README.md", "training_config.yaml", "metrics.json", "handler.py"
 )  # fmt: skip
+SELECTION = "selection.json"
+"""Score that chose the run, where a search has chosen it and there is no test split."""
 SECTIONS = ("task", "dataset", "model", "peft", "trainer", "seed", "name")
 """Sections of the configuration that influence the result; where runs are stored or pushed to stays private."""
 

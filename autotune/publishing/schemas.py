@@ -80,6 +80,19 @@ class Metrics(Record):
     training: Training
 
 
+class SelectionRecord(Record):
+    """Schema of selection.json: the score of the winner of a search, on rows that its models had not learned from."""
+
+    metric: str
+    score: float
+    """Corrected for choosing the best candidate."""
+    interval: Interval
+    rows: int
+    folds: int | None
+    """Number of folds that the rows were in; None: they are those of validation."""
+    candidates: int
+
+
 class NoiseRecord(Record):
     """The score on changed rows."""
 

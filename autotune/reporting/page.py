@@ -1,7 +1,7 @@
 """report.html of a run: everything that its folder says, on one page that needs nothing else."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,17 +54,33 @@ def try_report(config: "RunConfig", folder: Path, rows: "Dataset") -> None:
     """
     if config.report.format is ReportFormat.none:
         return
-    try:
+
+    def write() -> Path:
         keep_documents(folder, rows)
-        path = write_report(folder)
+        return write_report(folder)
+
+    if (path := try_to_write(write)) is not None:
+        logger.info("report: %s", path)
+
+
+def try_to_write(write: Callable[[], Path]) -> Path | None:
+    """Writes a report of what is finished; a failure is a warning, because it must not cost the result.
+
+    Args:
+        write: writes the report and returns its path.
+
+    Returns:
+        Path of the report; None if it could not be written.
+    """
+    try:
+        return write()
     except (AutotuneError, OSError) as error:
         logger.warning("the report could not be written: %s", error)
     except Exception:
         logger.exception(
-            "the report could not be written; this is a bug in autotune, and the run is not affected"
+            "the report could not be written; this is a bug in autotune, and the result is not affected"
         )
-    else:
-        logger.info("report: %s", path)
+    return None
 
 
 def write_report(folder: Path, output: Path | None = None, language: CardLanguage | None = None) -> Path:

@@ -48,4 +48,7 @@ def translated(language: CardLanguage) -> Callable[[Any], str]:
     """Returns a function from an English message, as data.json and metrics.json have them, to the reader's language."""
     if language is CardLanguage.en:
         return lambda message: "" if message is None else str(message)
-    return lambda message: "" if message is None else portuguese(str(message))
+    # `str` would make one text of the parts of a `Pieces`.
+    return lambda message: (
+        "" if message is None else portuguese(message if isinstance(message, str) else str(message))
+    )

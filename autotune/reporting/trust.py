@@ -87,7 +87,14 @@ def next_steps(facts: Facts, curves: Curves, name: str) -> list[Remark]:
 
 def _split_remarks(facts: Facts) -> Iterator[Remark]:
     rows = facts.data["rows"][facts.split]
-    if facts.split != "test":
+    if facts.selection is not None:
+        rows, candidates = facts.selection["rows"], facts.selection["candidates"]
+        yield Remark(
+            NOTE,
+            "score_of_choice" if candidates > 1 else "score_out_of_sample",
+            {"rows": rows, "candidates": candidates},
+        )
+    elif facts.split != "test":
         known = {"train": "score_on_train", "validation": "score_on_validation"}
         if facts.metrics["training"].get("kept") == Keep.last:
             known["validation"] = "score_on_unused_validation"
@@ -104,7 +111,7 @@ def _split_remarks(facts: Facts) -> Iterator[Remark]:
 
 def _baseline_remarks(facts: Facts) -> Iterator[Remark]:
     against = facts.metrics.get("against_baseline", {}).get(facts.split)
-    if against is None:
+    if against is None or facts.selection is not None:
         return
     level = {BETTER: GOOD, CHANCE: NOTE}.get(against["verdict"], BAD)
     low, high = against["interval"]
@@ -126,7 +133,7 @@ def _leaked(facts: Facts) -> tuple[int, int]:
 
 def _leaks(facts: Facts) -> Iterator[Remark]:
     duplicates = facts.data.get("check", {}).get("duplicates", {})
-    if facts.split == "train":
+    if facts.split == "train" or facts.selection is not None:
         return
     if f"{facts.split} in train" not in duplicates:
         yield Remark(NOTE, "leaks_unknown")

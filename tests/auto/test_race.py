@@ -9,7 +9,7 @@ from autotune.auto.board import Board
 from autotune.auto.decide import choice, ranking, spread_of_seeds
 from autotune.auto.judging import Judging, open_judging
 from autotune.auto.ledger import CountingLedger, ReplayLedger
-from autotune.auto.race import NO_TIME, SAME_PREDICTION, WORSE, Dropped, Event, Measured, Race, Usable
+from autotune.auto.race import NO_TIME, SAME_PREDICTION, WORSE, Dropped, Event, Measured, Race
 from autotune.auto.record import SearchFolder, read_entries
 from autotune.auto.trial import Trial
 from autotune.auto.trials import Failed
@@ -84,8 +84,7 @@ def test_cheap_models_come_first_and_the_worse_half_is_dropped(tmp_path, judging
     trials = [cheap("tfidf"), *(full(f"net {number}") for number in range(4))]
     right = {"tfidf": 0.7, "net 0": 0.55, "net 1": 0.95, "net 2": 0.6, "net 3": 0.9}
     events, board, trainer = run(tmp_path / "auto", judging, trials, right)
-    assert events[0] == Usable(trials[0])
-    assert events[1].entry.trial == "tfidf"
+    assert events[0].entry.trial == "tfidf"
     dropped = {event.trial.name: event.entry for event in events if isinstance(event, Dropped)}
     assert dropped.keys() >= {"net 0", "net 2"}
     assert {dropped[name].because for name in ("net 0", "net 2")} == {WORSE}

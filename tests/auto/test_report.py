@@ -19,6 +19,7 @@ from tests.support.page import Page
 
 EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(2)> {{ 7 * 7 }}'
 NEURAL = "bertimbau_base 5e-5"
+ALONE = RESULT["chosen"] | {"candidates": 1, "corrected": 0.664}
 TFIDF = {"trial": "tfidf C=10", "kind": "cheap", "run": None, "overrides": ["model=tfidf"]}
 
 
@@ -65,6 +66,14 @@ def test_the_page_shows_what_the_files_say_and_needs_nothing_else(folder, langua
     assert "default-src 'none'" in text
     assert main(["report", str(folder), "--language", language]) == 0
     assert (folder / "report.html").read_text("utf-8") == text
+
+
+def test_why_a_model_is_left_out_is_said_in_the_readers_language(tmp_path):
+    models = {"id": "models", "value": "tiny", "because": "you named them", "source": "you",
+              "alternatives": ["distil/there is no 1: it does not fit into the time: about 6 min are needed"]}  # fmt: skip
+    folder = write_auto(tmp_path / "auto", decisions=[models])
+    assert "distil/there is no 1: it does not fit into the time: about 6 min are needed" in words_of(folder)
+    assert "distil/there is no 1: não cabe no tempo: são precisos cerca de 6 min" in words_of(folder, "pt")
 
 
 def test_the_page_is_in_the_users_language(folder, monkeypatch, tmp_path):
@@ -114,6 +123,7 @@ def test_errors_that_should_be_small_are_sorted_the_other_way(tmp_path):
     ("result", "sentence"),
     [
         (changed(test=None), "corrected for choosing the best of 24 candidates"),
+        (changed(test=None, chosen=ALONE), "the score is that of rows that the model had not learned from."),
         (changed(test={"rows": 58, "score": 0.5, "interval": [0.4, 0.6]}), "Only 58 rows were scored"),
         (changed(beside=[RESULT["beside"][1] | {"difference_interval": [-0.01, 0.1]}]), "may be chance"),
         (changed(beside=[RESULT["beside"][1] | {"difference": -0.05, "difference_interval": [-0.1, -0.01]}]), "is better"),
@@ -128,6 +138,17 @@ def test_what_speaks_for_and_against_the_result_is_stated(tmp_path, result, sent
 def test_without_a_test_split_the_headline_is_the_corrected_score(tmp_path):
     words = words_of(write_auto(tmp_path / "auto", changed(test=None)))
     assert "macro_f1, corrected for choosing 0.6581 95 % interval: 0.6400 to 0.6900 (3,296 rows)" in words
+
+
+def test_one_candidate_is_no_choice(tmp_path):
+    for number, test in enumerate((None, RESULT["test"])):
+        folder = write_auto(tmp_path / f"auto-{number}", changed(test=test, chosen=ALONE))
+        for language, said in (
+            ("en", "corrected for choosing|choice would promise|best of"),
+            ("pt", "escolha prometeria|o melhor de"),
+        ):
+            assert not re.search(said, words_of(folder, language).partition("Leaderboard")[0])
+    assert "Before the test: 0.6640 (95 % interval 0.6400 to 0.6900)." in words_of(folder)
 
 
 def test_what_was_not_computed_is_left_out(tmp_path):

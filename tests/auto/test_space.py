@@ -1,14 +1,16 @@
 """The trials of a search: which, in which order, and as many as there is time for."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
 
 from autotune.auto.cost import Cost, DoesNotFit
+from autotune.auto.fitting import Fitting
 from autotune.auto.ledger import CountingLedger
-from autotune.auto.space import Fitting, candidates
+from autotune.auto.space import candidates
 from autotune.auto.trial import Trial
 from autotune.auto.understand import Understanding
 from autotune.config.auto_words import read_auto
@@ -114,35 +116,79 @@ def test_what_the_user_has_set_is_not_searched():
 
 
 def test_as_many_are_begun_as_there_is_time_for():
-    def begun(seconds: float) -> int:
+    def begun(seconds: float) -> list[Trial]:
         # Each fine-tuning takes 100 s over its folds, training on all rows 25 s, the cheap ones a tenth of 10 minutes.
-        return len(names("time=10m", TINY, budget=Budget(60 + seconds), measured=cost(20.0)))
+        chosen = trials("time=10m", TINY, budget=Budget(60 + seconds), measured=cost(20.0))
+        return [trial for trial in chosen if trial.kind == "full"]
 
-    assert [begun(seconds) for seconds in (124, 126, 149, 151, 224, 226, 10_000)] == [0, 1, 1, 2, 2, 4, 4]
+    assert [len(begun(seconds)) for seconds in (64, 66, 149, 151, 224, 226, 10_000)] == [0, 1, 1, 2, 2, 4, 4]
+    # A trial by itself is compared at its end only; 2 of the 5 folds have more than 200 rows.
+    alone = [begun(seconds)[0] for seconds in (66, 86, 106, 124)]
+    assert [(trial.folds, trial.estimate, trial.rungs) for trial in alone] == [
+        (2, 40.0, (1.0,)), (3, 60.0, (1.0,)), (4, 80.0, (1.0,)), (4, 80.0, (1.0,)),
+    ]  # fmt: skip
+    (whole,) = begun(126)
+    assert (whole.folds, whole.estimate, whole.rungs) == (None, 100.0, (0.25, 0.5, 1.0))
 
 
-def test_what_has_no_time_is_not_even_measured():
-    measured: list[str] = []
+def test_too_few_rows_are_compared_on_all_folds():
+    for rows, seconds, folds in ((600, 66.0, 2), (300, 66.0, None), (300, 106.0, 4), (150, 124.0, None)):
+        facts = replace(SENTIMENT, rows=rows)
+        chosen = trials("time=10m", TINY, facts=facts, budget=Budget(60 + seconds), measured=cost(20.0))
+        assert [trial.folds for trial in chosen if trial.kind == "full"] == ([folds] if folds else [])
 
-    def measure(words: Sequence[str], elapsed: object) -> Cost:
-        measured.extend(word for word in words if word.startswith("model="))
-        return Cost(20.0, 0.0, 0.0)
 
-    models = "auto.models=[tiny,tiny_roberta]"
-    for seconds, models_measured in (
-        (100.0, []),
-        (230.0, ["model=tiny"]),
-        (10_000.0, ["model=tiny", "model=tiny_roberta"]),
-    ):
-        measured.clear()
-        config, _ = read_auto(["rows.csv", "time=10m", models])
-        _, decisions = candidates(SENTIMENT, config, Budget(seconds), measured=measure, gpu=False)
-        assert measured == models_measured
-        left_out = dict(other.split(": ") for other in decisions[0].alternatives if ": " in other)
-        assert (
-            len(measured) == 2
-            or left_out.get("tiny_roberta", "there is no time for it") == "there is no time for it"
-        )
+@dataclass
+class Clock(CountingLedger):
+    """A clock that goes when something is measured."""
+
+    seconds: float
+    passed: float = 0.0
+
+    def elapsed(self) -> float:
+        return self.passed
+
+    def left(self) -> float:
+        return 0.88 * self.seconds - self.passed
+
+
+@pytest.mark.parametrize("folds", [5, None])
+@pytest.mark.parametrize(
+    "costs", [{"tiny": 20.0}, {"tiny": 90.0, "tiny_roberta": 30.0}, {"tiny": 5.0, "tiny_roberta": 400.0}]
+)
+def test_with_the_time_that_is_offered_the_model_fits(costs, folds):
+    """What each message says is true, and not much less would do."""
+
+    def planned(minutes: int) -> tuple[set[str], dict[str, int], str | None, bool]:
+        clock = Clock(60.0 * minutes)
+
+        def measure(words: Sequence[str], elapsed: Callable[[], float]) -> Cost:
+            clock.passed += 15.0
+            name = next(word.partition("=")[2] for word in words if word.startswith("model="))
+            return Cost(costs[name], 3.0, 1.0)
+
+        config, _ = read_auto(["rows.csv", f"time={minutes}m", f"auto.models=[{','.join(costs)}]"])
+        facts = replace(SENTIMENT, folds=folds)
+        chosen, decisions = candidates(facts, config, clock, measured=measure, gpu=False)
+        models = next(decision for decision in decisions if decision.id == "models")
+        needed = {
+            other.partition(":")[0]: int(minute[1])
+            for other in models.alternatives
+            if (minute := re.search("(?:about|at least) ([0-9]+) min are needed", other))
+        }
+        measured = any("at least" in other for other in models.alternatives)
+        return {trial.name.split()[0] for trial in chosen} & {*costs}, needed, models.override, not measured
+
+    tried, needed, override, _ = planned(1)
+    assert not tried and override == f"time={min(needed.values())}m" and {*needed} == {*costs}
+    for _ in range(5):  # as long as a model is too expensive to be measured, the next one says more
+        tried, needed, override, measured = planned(min(needed.values()))
+        if not needed or (tried and measured):
+            break
+    for name, minutes in needed.items():
+        assert name in planned(minutes)[0]
+        if len(costs) == 1 and minutes > 2:
+            assert name not in planned(int((minutes - 1) / 1.1))[0]
 
 
 def test_a_race_costs_what_its_rungs_cost():

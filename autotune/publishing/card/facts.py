@@ -12,8 +12,8 @@ from autotune.config.schema import RunConfig
 from autotune.models.spec import DEFAULT_MAX_LENGTH, Head
 from autotune.publishing.card.examples import Example, examples
 from autotune.publishing.card.license import EffectiveLicense, effective_license
-from autotune.publishing.files import METRICS, Origins, public_name
-from autotune.publishing.schemas import Data, EnvironmentRecord, Metrics, SplitScores
+from autotune.publishing.files import METRICS, SELECTION, Origins, public_name
+from autotune.publishing.schemas import Data, EnvironmentRecord, Metrics, SelectionRecord, SplitScores
 from autotune.registry import task
 from autotune.run.data_record import as_trained
 from autotune.runtime.records import checked, damaged, read_record
@@ -40,6 +40,8 @@ class Facts:
     """Command that trained the run, without paths of this machine."""
     examples: list[Example]
     """Rows of the scored split; empty unless `report.examples` asks for them."""
+    selection: dict[str, Any] | None = None
+    """Content of selection.json: the score to show instead of that of the split; None where no search has written it."""
 
     @property
     def baseline(self) -> BaselineMethod | None:
@@ -135,6 +137,7 @@ def read_facts(folder: Path, config: RunConfig, command: str, model: Path | None
         environment=read_record(folder / "environment.json", EnvironmentRecord, fix=fix) or {},
         command=shlex.join(_public_words(_split_words(command))),
         examples=card_examples,
+        selection=read_record(folder / SELECTION, SelectionRecord, fix="search again with autotune auto"),
     )
 
 

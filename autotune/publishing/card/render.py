@@ -213,15 +213,20 @@ def _library(facts: Facts, *, adapter_only: bool) -> str:
 
 
 def _score_metadata(facts: Facts, model: str) -> dict[str, Any]:
-    """Returns the metadata of the scores; an empty dict if the Hub has no name for any metric of the task."""
-    fold = facts.config.dataset.fold
+    """Returns the metadata of the scores; an empty dict if the Hub has no name for any metric of the task, or all rows that
+    were scored are rows that the model has learned from."""
+    fold, scores = facts.config.dataset.fold, facts.scores if facts.split != "train" else {}
+    split = facts.split if fold is None else f"fold {fold} of train"
+    if facts.selection is not None:
+        scores = {facts.selection["metric"]: facts.selection["score"]}
+        split = "cross-validation" if facts.selection["folds"] else "validation"
     results = metadata.results(
-        facts.scores,
+        scores,
         task=HEADS[facts.head].pipeline_tag,
         data=" ".join(facts.dataset.split()),
         data_id=facts.dataset if facts.origins.dataset else slug(facts.dataset),
         config=facts.config.dataset.name,
-        split=facts.split if fold is None else f"fold {fold} of train",
+        split=split,
         revision=facts.origins.dataset,
     )
     if not results:

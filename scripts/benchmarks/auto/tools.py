@@ -59,7 +59,7 @@ class Outcome:
     cpu_seconds: float | None = None
     memory_mb: float | None = None
     first_model_seconds: float | None = None
-    """From the end of the check until there is a model that can be used."""
+    """From the start of the command until `best/` holds a model: start of the process, reading and check of the data included."""
     artifact_mb: float | None = None
     predict_seconds: float | None = None
     """To start, read the model, predict and score test."""
@@ -128,9 +128,7 @@ def auto(drawn: Drawn, setting: Setting, folder: Path) -> Outcome:
     usage, typed = None, [str(drawn.train)]
     for answers in ((), drawn.columns):
         typed = [str(drawn.train), *budget, *answers]
-        usage = _autotune(
-            ["auto", *typed, *models, *place], folder, setting, watch=[result / "auto.yaml", best]
-        )
+        usage = _autotune(["auto", *typed, *models, *place], folder, setting, watch=[best])
         if usage.returncode != AMBIGUOUS:
             break
     assert usage is not None
@@ -140,8 +138,7 @@ def auto(drawn: Drawn, setting: Setting, folder: Path) -> Outcome:
     figure = found["test"] or {"score": found["chosen"]["corrected"], "interval": found["chosen"]["interval"]}
     outcome = _measured(usage, best, len(typed) + 2)
     outcome.reported, outcome.interval = figure["score"], figure["interval"]
-    if len(usage.seen) == 2:
-        outcome.first_model_seconds = round(usage.seen[str(best)] - usage.seen[str(result / "auto.yaml")], 1)
+    outcome.first_model_seconds = usage.seen.get(str(best))
     outcome.note = found["winner"]["trial"]
     _evaluate(outcome, result / found["winner"]["run"], drawn, setting, folder)
     if setting.replay:

@@ -1,6 +1,8 @@
 """`autotune auto` as a whole: a search is planned, raced and decided, and its winner trained again."""
 
 import json
+import random
+import re
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,98 @@ def test_a_fine_tuned_model_wins_alone_and_is_trained_again_to_the_same_bytes(pl
     assert weights(run / "model") == weights(folder / "best")
 
 
+def test_without_a_test_split_card_and_report_show_the_score_of_the_folds(place):
+    """The winner has learned from all rows, so its score on them says nothing."""
+    for language, split, said in (
+        ("en", "0.", "each predicted by a model that was trained without its fold"),
+        ("pt", "0,", "cada uma prevista por um modelo treinado sem a sua dobra"),
+    ):
+        printed = auto(
+            place, "reviews.csv", *CHEAP, "auto.folds=2", f"name=card-{language}", f"hub.language={language}",
+            AUTOTUNE_LANG=language,
+        )  # fmt: skip
+        assert ("escolhido" if language == "pt" else "chosen") not in printed
+        folder = place / "runs" / f"card-{language}"
+        result = json.loads((folder / "result.json").read_text())
+        run = folder / result["winner"]["run"]
+        chosen = result["chosen"]
+        assert json.loads((run / "metrics.json").read_text())["train"]["macro_f1"] > chosen["score"]
+        card = (folder / "best" / "README.md").read_text()
+        assert card == (run / "model" / "README.md").read_text()
+        assert (
+            "split: cross-validation" in card
+            and "split: train" not in card
+            and f"value: {chosen['corrected']}" in card
+        )
+        results = card.partition("## Resultados" if language == "pt" else "## Results")[2].partition("\n## ")[
+            0
+        ]
+        shown = [
+            f"{value:.4f}".replace("0.", split, 1) for value in (chosen["corrected"], *chosen["interval"])
+        ]
+        assert all(number in results for number in shown) and said in results
+        assert results.count("| `") == 1  # of all figures the one that chose
+        page = (run / "report.html").read_text()
+        assert f'<div class="score">{shown[0]}</div>' in page
+
+
+def test_a_report_that_cannot_be_written_costs_no_result(place):
+    (place / "runs" / "unreported" / "report.html").mkdir(parents=True)
+    printed = auto(place, "reviews.csv", *CHEAP, "auto.folds=2", "name=unreported")
+    assert "the report could not be written: " in printed
+    assert status(place / "runs" / "unreported")["state"] == "finished"
+    assert (place / "runs" / "unreported" / "result.json").exists()
+
+
+@pytest.fixture(scope="module")
+def planted(place) -> Path:
+    """Texts in which one of two words is before the other, and words between them: the order says the class, no word or pair
+    of neighboring words does."""
+    drawn = random.Random(0)
+    rows = ["text,label"]
+    for number in range(160):
+        first, second = ("antes", "depois") if number % 2 else ("depois", "antes")
+        words = drawn.choices(["casa", "dia", "loja", "caixa", "rua", "hora", "mesa", "livro"], k=4)
+        rows.append(f"{words[0]} {first} {words[1]} {words[2]} {second} {words[3]},{'ab'[number % 2]}")
+    (place / "order.csv").write_text("\n".join(rows), encoding="utf-8")
+    return place / "order.csv"
+
+
+TINY = ("trials=1", "auto.folds=2", "auto.models=[tiny]", "auto.space.C=[10]", "auto.space.rungs=[1]",
+        "trainer.batch_size=8", "trainer.min_steps=0")  # fmt: skip
+
+
+def test_where_the_order_of_words_decides_the_network_wins(planted, place, capsys):
+    printed = auto(place, planted, *TINY, "trainer.epochs=8", "trainer.learning_rate=2e-3", "name=order")
+    folder = place / "runs" / "order"
+    result = json.loads((folder / "result.json").read_text())
+    assert result["winner"]["kind"] == "full" and result["chosen"]["corrected"] > 0.95
+    (cheap,) = [other for other in result["beside"] if other["trial"] == "tfidf C=10"]
+    assert cheap["score"] < 0.7 and cheap["difference_interval"][0] > 0.2
+    assert "better than tfidf C=10 beyond chance: +0." in printed
+    for text, label in (("rua antes mesa dia depois loja", "b"), ("rua depois mesa dia antes loja", "a")):
+        assert main(["predict", str(folder / "best"), "--text", text]) == 0
+        assert f'"{label}"' in capsys.readouterr().out.partition('"prediction":')[2][:5]
+
+
+def test_where_words_decide_the_cheap_model_wins_and_is_the_result(place, capsys):
+    printed = auto(
+        place, "reviews.csv", *TINY, "trainer.epochs=1", "trainer.learning_rate=1e-5", "name=words"
+    )
+    folder = place / "runs" / "words"
+    result = json.loads((folder / "result.json").read_text())
+    assert result["winner"]["trial"] == "tfidf C=10"
+    (network,) = [other for other in result["beside"] if other["trial"].startswith("tiny")]
+    assert network["difference_interval"][0] > 0
+    assert (
+        f"no fine-tuned model is better; the best of them is {network['trial']}: +{network['difference']:.4f} ["
+        in printed
+    )
+    assert json.loads((folder / "best" / "autotune.json").read_text())["baseline"] == "tfidf"
+    assert main(["predict", str(folder / "best"), "--text", "o produto chegou, adorei"]) == 0
+    assert "bom" in capsys.readouterr().out
+
+
 def test_with_one_validation_split_the_winners_run_continues(place):
     auto(place, "apart", "trials=1", "auto.folds=1", "auto.models=[tiny]", "auto.candidates=[full]", "auto.space.rungs=[0.5,1]",
          "trainer.epochs=2", "name=split")  # fmt: skip
@@ -122,10 +216,32 @@ def test_other_tasks(data, metric, place):
     assert fault_of(result, Result) is None
 
 
+def test_an_unknown_model_is_named_before_anything_is_trained(place, tmp_path):
+    printed = auto(
+        place,
+        "reviews.csv",
+        "auto.models=[tiny,bertimbau_bas]",
+        "trials=1",
+        f"runs={tmp_path / 'none'}",
+        code=2,
+    )
+    assert "model=bertimbau_base" in printed and not list(tmp_path.rglob("best"))
+
+
+def test_a_time_of_seconds_gives_a_cheap_model_and_says_what_there_was_no_time_for(place):
+    printed = auto(place, "reviews.csv", "time=1s", "auto.folds=2", "auto.models=[tiny]", "name=seconds")
+    result = json.loads((place / "runs" / "seconds" / "result.json").read_text())
+    assert result["winner"]["trial"] == "tfidf C=10" and result["chosen"]["candidates"] == 1
+    needed = re.search("tiny: there is no time to measure it: at least ([0-9]+) min are needed", printed)
+    assert needed and f"to change it: time={needed[1]}m" in printed
+    assert printed.index("usable now: ") < printed.index("no base model is tried")
+    assert "the only candidate that was trained to its end" in printed
+
+
 def test_a_dry_run_writes_nothing(place, tmp_path):
     printed = auto(place, "reviews.csv", "--dry-run", *CHEAP, f"runs={tmp_path / 'none'}")
     assert "comentario" in printed and "tfidf" in printed
-    assert not list(tmp_path.rglob("auto.yaml"))
+    assert not list(tmp_path.rglob("auto.yaml")) and not list(tmp_path.rglob("best"))
 
 
 def test_a_folder_without_a_search_is_refused(place, capsys):

@@ -10,11 +10,11 @@ from tests.support.forks import forks
 from tests.support.runs import status
 
 WORDS = ("reviews.csv", *CHEAP, "auto.folds=2", *QUICK, "name=raced")
-BEGINNING = [("os.rename raced/decisions.jsonl", 0), ("open raced/.folds.json.part", 0), ("os.rename raced/folds.json", 0),
-             ("os.rename raced/auto.yaml", 0)]  # fmt: skip
+BEGINNING = [("open raced/.folds.json.part", 0), ("os.rename raced/folds.json", 0), ("shutil.rmtree raced/.best.part", 0),
+             ("os.rename raced/best", 0), ("os.rename raced/decisions.jsonl", 0), ("os.rename raced/auto.yaml", 0)]  # fmt: skip
 """Before a search has its plan, the same command plans again."""
 RACE = [
-    ("shutil.rmtree raced/.best.part", 0), ("os.rename raced/best", 0), ("open raced/oof/.majority_class.jsonl.part", 0),
+    ("open raced/oof/.majority_class.jsonl.part", 0),
     ("os.rename raced/oof/majority_class.jsonl", 0), ("open raced/.leaderboard.jsonl.part", 0),
     ("os.rename raced/leaderboard.jsonl", 0), ("open raced/oof/.tfidf_C_#.jsonl.part", 0),
     ("os.rename raced/oof/tfidf_C_#.jsonl", 0), ("os.rename raced/leaderboard.jsonl", 1),
