@@ -45,6 +45,14 @@ def test_a_run_that_ends_otherwise_is_not_measured(code, output, error, reason, 
         measure(WORDS, lambda: None)
 
 
+def test_the_task_of_a_plug_in_is_measured_with_the_plug_in(monkeypatch):
+    asked = []
+    monkeypatch.setattr(costs.child_process, "run", lambda words: asked.extend(words) or ProcessResult(2, ""))
+    with pytest.raises(ModelError):
+        measure(WORDS, lambda: None, ["mine.py"])
+    assert asked[:2] == ["plan", "--plugin=mine.py"]
+
+
 def test_a_trial_takes_all_folds_and_starts_at_each_rung():
     cost = Cost(100.0, 5.0, 1.0)
     assert (cost.seconds(None, 1), cost.seconds(None, 3), cost.seconds(5, 3)) == (106.0, 118.0, 590.0)

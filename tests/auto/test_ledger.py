@@ -79,7 +79,9 @@ def test_a_trial_must_stop_when_the_winner_could_not_be_trained_any_more(clock):
         assert ledger.expired()
     assert not ledger.expired()
     clock.now += 25
-    assert ledger.expired()
+    assert ledger.expired() and not ledger.over()
+    clock.now += 200  # the reserve is for the final run
+    assert ledger.over()
 
 
 def test_a_trial_that_fails_is_not_taken_to_be_trained(clock):
@@ -98,7 +100,12 @@ def test_the_twins_read_no_clock(monkeypatch):
     for budget in (CountingLedger(), ReplayLedger([("a", 0.5, (1, 2)), ("a", 1.0, None)])):
         with budget.spending(trial("b"), 1.0, None):
             budget.reached(trial("b"), 1.0, None)
-        assert (budget.elapsed(), budget.left(), budget.expired()) == (None, math.inf, False)
+        assert (budget.elapsed(), budget.left(), budget.expired(), budget.over()) == (
+            None,
+            math.inf,
+            False,
+            False,
+        )
         assert budget.fits(trial("b"), 1.0, None)
     replay = ReplayLedger([("a", 0.5, (1, 2)), ("a", 1.0, None)])
     assert [replay.fits(trial("a"), *place) for place in ((0.5, [1, 2]), (0.5, [1]), (1.0, None))] == [

@@ -1,18 +1,23 @@
 """The race itself: predictions are made up here, so that nothing is trained and each decision can be looked at."""
 
+import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from autotune.auto import ledger as ledgers
 from autotune.auto.board import Board
 from autotune.auto.decide import choice, ranking, spread_of_seeds
 from autotune.auto.judging import Judging, open_judging
-from autotune.auto.ledger import CountingLedger, ReplayLedger
+from autotune.auto.ledger import CountingLedger, Ledger, ReplayLedger
 from autotune.auto.race import NO_TIME, SAME_PREDICTION, WORSE, Dropped, Event, Measured, Race
 from autotune.auto.record import SearchFolder, read_entries
 from autotune.auto.trial import Trial
-from autotune.auto.trials import Failed
+from autotune.auto.trials import Failed, OutOfTime
 from autotune.config.auto import Goal
 
 ROWS = 120
@@ -62,8 +67,8 @@ class MadeUp:
         return None
 
 
-def full(name: str, *words: str) -> Trial:
-    return Trial(name, "full", words, RUNGS, None)
+def full(name: str, *words: str, estimate: float | None = None) -> Trial:
+    return Trial(name, "full", words, RUNGS, estimate)
 
 
 def cheap(name: str) -> Trial:
@@ -92,6 +97,70 @@ def test_cheap_models_come_first_and_the_worse_half_is_dropped(tmp_path, judging
     assert ("net 0", 0.5) not in trainer.asked
     assert board.leader().trial == "net 1"
     assert [entry.fate for entry in board.entries if entry.trial == "tfidf"] == ["finished"]
+
+
+@dataclass
+class Clock:
+    """A clock that goes only when it is told to."""
+
+    now: float = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class Slow(MadeUp):
+    """Takes so many times as long as was expected, and stops when the ledger says so; a cheap model takes four seconds.
+
+    Args:
+        clock: goes on by seconds.
+        ledger: the time.
+        factor: how many times as long.
+        made: the other arguments.
+    """
+
+    def __init__(self, clock: Clock, ledger: Ledger, factor: float, *made: Any) -> None:
+        super().__init__(*made)
+        self._clock, self._ledger, self._factor = clock, ledger, factor
+        self._reached: dict[str, float] = {}
+
+    def predictions(self, trial, share, folds):
+        part = share - self._reached.get(trial.name, 0.0)
+        seconds = math.ceil(part * trial.estimate * self._factor) if trial.kind == "full" else 4
+        for _ in range(seconds):
+            self._clock.now += 1
+            if trial.kind == "full" and self._ledger.expired():
+                raise OutOfTime("the time is up")
+        self._reached[trial.name] = share
+        return super().predictions(trial, share, folds)
+
+
+@pytest.mark.parametrize("factor", [0.5, 1, 3, 10, 1000])
+@pytest.mark.parametrize("seconds", [1, 60, 600])
+def test_however_wrong_the_expected_cost_is_a_search_ends_in_time(
+    factor, seconds, tmp_path, judging, monkeypatch
+):
+    """At most 5 % and 20 s after it; 12 % of it are in reserve for what follows the race."""
+    clock = Clock()
+    monkeypatch.setattr(ledgers, "time", clock)
+    trials = [
+        cheap("tfidf"),
+        cheap("tfidf C=1"),
+        *(full(f"net {n}", "model=tiny", estimate=seconds / 4) for n in range(3)),
+    ]
+    right = {"tfidf": 0.6, "tfidf C=1": 0.6, "net 0": 0.7, "net 1": 0.9, "net 2": 0.8}
+    with SearchFolder(tmp_path / "auto") as folder:
+        ledger, board = Ledger(seconds, 0.12, 3), Board(folder, judging)
+        trainer = Slow(clock, ledger, factor, judging, right)
+        list(Race(trials, board, trainer, ledger, 0.1 * seconds).run())
+    took = clock.now - 1000
+    assert took <= 0.88 * seconds + 5
+    winner = ranking(board, Goal.best)[0].trial
+    assert (winner == "tfidf") == (factor >= 3 or seconds == 1)
+    late = [entry.trial for entry in board.entries if entry.because == NO_TIME]
+    assert bool(late) == (factor > 1 or seconds == 1)
+    if winner != "tfidf":  # training on all rows takes as long as half of the folds
+        assert took + factor * seconds / 4 / 2 <= seconds
 
 
 def test_a_trial_that_may_still_be_the_best_is_not_dropped(tmp_path, judging):
@@ -128,12 +197,17 @@ def test_what_was_measured_is_not_trained_again(tmp_path, judging):
             for event in race:
                 if isinstance(event, Measured | Dropped) and len(read_entries(path)) > kept:
                     break
+        known = len(read_entries(path))
+        with SearchFolder(path) as folder:
+            race = Race(trials, Board(folder, judging), MadeUp(judging, {}), CountingLedger()).run()
+            for _ in islice(race, 1 + known):  # also if it is killed before it has come to where it was
+                assert len(read_entries(path)) == known
         _, _, second = run(path, judging, trials, right)
         assert (path / "leaderboard.jsonl").read_text() == whole
         assert sorted(first.asked + second.asked) == sorted(trainer.asked)  # none twice
 
 
-class OutOfTime(CountingLedger):
+class Short(CountingLedger):
     """Has no time for the schedule of one trial beyond a quarter."""
 
     def fits(self, trial, share, folds):
@@ -143,7 +217,7 @@ class OutOfTime(CountingLedger):
 def test_a_replay_leaves_out_what_there_was_no_time_for(tmp_path, judging):
     trials = [cheap("tfidf"), full("net 0"), full("network")]
     right = {"tfidf": 0.7, "net 0": 0.9, "network": 0.88}
-    _, board, _ = run(tmp_path / "auto", judging, trials, right, OutOfTime())
+    _, board, _ = run(tmp_path / "auto", judging, trials, right, Short())
     refused = [(entry.trial, entry.share, (1, 2, 3)) for entry in board.entries if entry.because == NO_TIME]
     assert refused == [("net 0", 0.5, (1, 2, 3))]
     _, again, _ = run(tmp_path / "replay", judging, trials, right, ReplayLedger(refused))

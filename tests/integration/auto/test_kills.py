@@ -20,6 +20,7 @@ RACE = [
     ("os.rename raced/oof/tfidf_C_#.jsonl", 0), ("os.rename raced/leaderboard.jsonl", 1),
     ("open raced/trials/sentiment-reviews-tfidf-#/.lock", 0),
     ("os.rename raced/trials/sentiment-reviews-tfidf-#/status.json", 0),
+    ("os.remove raced/.autotune.json", 0),
     ("os.rename raced/.best.old", 0), ("os.rename raced/best", 0), ("open raced/config/experiment/.winner.yaml.part", 0),
     ("os.rename raced/config/experiment/winner.yaml", 0), ("os.rename raced/decisions.jsonl", 0),
     ("open raced/.result.json.part", 0), ("os.rename raced/result.json", 0), ("os.rename raced/status.json", 1),
