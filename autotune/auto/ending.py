@@ -93,12 +93,16 @@ class Ending:
                 self.board.drop(winner, error.what, FAILED)
                 continue
             self._add_curve(trial, run, calibration)
-            chosen, test = decide.choice(self.board, winner, self.plan.trials), self._test(run)
-            if test is None:
-                self._add_score(run, chosen)
+            figures = {
+                "test": self._test(run),
+                "chosen": decide.choice(self.board, winner, self.plan.trials),
+                "beside": decide.beside(self.board, winner),
+            }
+            if figures["test"] is None:
+                self._add_score(run, figures)
             self.folder.publish(run)
             self._write_experiment(run)
-            return self._ended(trial, winner, words, run, calibration, chosen, test)
+            return self._ended(trial, winner, words, run, calibration, figures)
         raise TrainingError("no candidate could be trained to its end", where=str(self.folder.path / "logs"))
 
     def _calibration(self, trial: Trial) -> dict[str, float] | None:
@@ -137,18 +141,19 @@ class Ending:
             if add_risk_coverage(judging.task, folder.model, predictions):
                 folder.seal(f"{MODEL}/{RECORD}")
 
-    def _add_score(self, run: Path, chosen: Mapping[str, Any]) -> None:
+    def _add_score(self, run: Path, figures: Mapping[str, Any]) -> None:
         """Lets card and report of a run without a test split show the score that chose it: they would show one on rows that
         the model has learned from, or on the rows that chose."""
+        chosen = figures["chosen"]
         score = {
             "metric": self.board.objective.metric,
             "score": chosen["corrected"],
             "folds": self.board.judging.count,
+            "beside": {other["trial"]: other["score"] for other in figures["beside"]},
+            **{name: chosen[name] for name in ("interval", "rows", "candidates")},
         }
         with RunFolder.open_finished(run) as folder:
-            folder.write_json(
-                SELECTION, score | {name: chosen[name] for name in ("interval", "rows", "candidates")}
-            )
+            folder.write_json(SELECTION, score)
             write_card(folder.model, read_facts(run, load_config(run / RUN_CONFIG), folder.command))
         if (run / REPORT).exists():
             try_to_write(lambda: write_report(run))
@@ -169,8 +174,7 @@ class Ending:
         words: Sequence[str],
         run: Path,
         calibration: Mapping[str, float] | None,
-        chosen: Mapping[str, Any],
-        test: Mapping[str, Any] | None,
+        figures: Mapping[str, Any],
     ) -> Ended:
         board, config, judging = self.board, self.plan.config, self.board.judging
         calibration = calibration or _fitted_on_validation(_metrics(run))
@@ -192,9 +196,7 @@ class Ending:
             "winner": {
                 "trial": trial.name, "kind": trial.kind, "run": str(run.relative_to(self.folder.path)), "overrides": list(words),
             },
-            "test": test,
-            "chosen": chosen,
-            "beside": decide.beside(board, winner),
+            **figures,
             "seeds": decide.spread_of_seeds(board, self.plan.trials),
             "calibration": calibration,
             "coverage": aftermath.coverage(rows, (calibration or {}).get("temperature")) if rows is not None else None,

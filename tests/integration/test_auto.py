@@ -172,6 +172,7 @@ def test_without_a_test_split_card_and_report_show_the_score_of_the_folds(place)
         ]
         assert all(number in results for number in shown) and said in results
         assert results.count("| `") == 1  # of all figures the one that chose
+        assert ("classe majoritária |" if language == "pt" else "majority class |") in results
         page = (run / "report.html").read_text()
         assert f'<div class="score">{shown[0]}</div>' in page
 
@@ -299,7 +300,12 @@ def test_a_search_that_is_killed_anywhere_continues_and_can_be_replayed(place, t
 
 def test_an_unknown_model_is_named_before_anything_is_trained(place, tmp_path):
     printed = auto(
-        place, "reviews.csv", "auto.models=[tiny,bertimbau_bas]", "trials=1", f"runs={tmp_path / 'none'}", code=2
+        place,
+        "reviews.csv",
+        "auto.models=[tiny,bertimbau_bas]",
+        "trials=1",
+        f"runs={tmp_path / 'none'}",
+        code=2,
     )
     assert "model=bertimbau_base" in printed and not list(tmp_path.rglob("best"))
 
