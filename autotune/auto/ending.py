@@ -106,12 +106,16 @@ class Ending:
                 self.board.drop(winner, error.what, FAILED)
                 continue
             self._add_curve(trial, final)
-            chosen, test = decide.choice(self.board, winner, self.plan.trials), self._test(final)
-            if test is None:
-                self._add_score(final.run, chosen)
+            figures = {
+                "test": self._test(final),
+                "chosen": decide.choice(self.board, winner, self.plan.trials),
+                "beside": decide.beside(self.board, winner),
+            }
+            if figures["test"] is None:
+                self._add_score(final.run, figures)
             self.folder.publish(final.run)
             self._write_experiment(final.run)
-            return self._ended(trial, winner, final, chosen, test)
+            return self._ended(trial, winner, final, figures)
         raise TrainingError("no candidate could be trained to its end", where=str(self.folder.path / "logs"))
 
     def _finish(self, trial: Trial) -> Final:
@@ -186,18 +190,19 @@ class Ending:
                 folder.seal(name)
         kept.unlink()
 
-    def _add_score(self, run: Path, chosen: Mapping[str, Any]) -> None:
+    def _add_score(self, run: Path, figures: Mapping[str, Any]) -> None:
         """Lets card and report of a run without a test split show the score that chose it: they would show one on rows that
         the model has learned from, or on the rows that chose."""
+        chosen = figures["chosen"]
         score = {
             "metric": self.board.objective.metric,
             "score": chosen["corrected"],
             "folds": self.board.judging.count,
+            "beside": {other["trial"]: other["score"] for other in figures["beside"]},
+            **{name: chosen[name] for name in ("interval", "rows", "candidates")},
         }
         with RunFolder.open_finished(run) as folder:
-            folder.write_json(
-                SELECTION, score | {name: chosen[name] for name in ("interval", "rows", "candidates")}
-            )
+            folder.write_json(SELECTION, score)
             write_card(folder.model, read_facts(run, load_config(run / RUN_CONFIG), folder.command))
         if (run / REPORT).exists():
             try_to_write(lambda: write_report(run))
@@ -216,8 +221,7 @@ class Ending:
         trial: Trial,
         winner: Entry,
         final: Final,
-        chosen: Mapping[str, Any],
-        test: Mapping[str, Any] | None,
+        figures: Mapping[str, Any],
     ) -> Ended:
         board, config, judging = self.board, self.plan.config, self.board.judging
         run = final.run
@@ -241,9 +245,7 @@ class Ending:
                 "trial": trial.name, "kind": trial.kind, "run": str(run.relative_to(self.folder.path)),
                 "overrides": list(final.words),
             },
-            "test": test,
-            "chosen": chosen,
-            "beside": decide.beside(board, winner),
+            **figures,
             "seeds": decide.spread_of_seeds(board, self.plan.trials),
             "calibration": calibration,
             "coverage": aftermath.coverage(rows, (calibration or {}).get("temperature")) if rows is not None else None,

@@ -91,6 +91,8 @@ class SelectionRecord(Record):
     folds: int | None
     """Number of folds that the rows were in; None: they are those of validation."""
     candidates: int
+    beside: dict[str, float]
+    """Scores of others on the same rows, by name."""
 
 
 class NoiseRecord(Record):

@@ -52,7 +52,7 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINTS = "checkpoints"
 STALE_FILES = (
-    "metrics.json", "data.json", "environment.json", "robustness.json", "predictions_*.jsonl", "report.html",
+    "metrics.json", "data.json", "environment.json", "robustness.json", "selection.json", "predictions_*.jsonl", "report.html",
     "report_documents.jsonl", ".*.part",
 )  # fmt: skip
 """Patterns of files that an unfinished attempt leaves behind; the next attempt deletes them."""

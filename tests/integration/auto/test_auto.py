@@ -122,6 +122,7 @@ def test_without_a_test_split_card_and_report_show_the_score_of_the_folds(place)
         ]
         assert all(number in results for number in shown) and said in results
         assert results.count("| `") == 1  # of all figures the one that chose
+        assert ("classe majoritária |" if language == "pt" else "majority class |") in results
         page = (run / "report.html").read_text()
         assert f'<div class="score">{shown[0]}</div>' in page
 

@@ -70,7 +70,7 @@ def test_without_a_refit_the_model_of_the_first_fold_is_the_result_and_has_no_te
     experiment = yaml.safe_load((first_fold / "config" / "experiment" / "winner.yaml").read_text())
     assert experiment["dataset"]["fold"] == "1/2"
     card = (first_fold / "best" / "README.md").read_text()
-    assert "split: fold 1/2 of train" in card and "a dobra 1/2 dos dados de treino" in card
+    assert "split: cross-validation" in card and "é o que foi treinado sem a dobra 1/2." in card
     assert "temperature" not in experiment.get("task", {}) and found["calibration"] is None
 
 
