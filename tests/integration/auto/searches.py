@@ -43,10 +43,9 @@ def auto(
         faults: what happens to its runs, see `plugin`.
         how: see `Forks.start`.
     """
-    plugin = () if faults is None else ("--plugin", PLUGIN)
     files = {name: str(place / name.lower()) for name in ("COUNT", "ONCE", "JUMP")}
-    env = {} if faults is None else {**files, "FAULTS": json.dumps(faults)}
-    done = forks().start("auto", *words, *plugin, cwd=place, **env, **how).ended()
+    env = {**files, "FAULTS": json.dumps(faults or {})}
+    done = forks().start("auto", *words, "--plugin", PLUGIN, cwd=place, **env, **how).ended()
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 

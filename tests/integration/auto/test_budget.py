@@ -24,7 +24,7 @@ LONG = "time=1000000h"
 def test_with_five_seconds_a_cheap_model_wins_and_what_was_not_tried_is_said(place):
     """They are over before the first model is trained."""
     printed = auto(place, "reviews.csv", "time=5s", *ONE, "auto.space.C=[10,1]", "auto.folds=2", *QUICK, "name=five",
-                   faults={}, TICK="6")  # fmt: skip
+                   TICK="6")  # fmt: skip
     folder = place / "runs" / "five"
     (left_out,) = decision(folder, "models")["alternatives"]
     assert left_out.startswith("tiny: there is no time to measure it: at least ") and left_out in printed
@@ -56,7 +56,7 @@ def first_fold(place) -> Path:
     """A search whose winner is not trained again."""
     (place / "count").unlink(missing_ok=True)
     auto(place, "reviews.csv", "trials=1", *ONE, "auto.candidates=[full]", "auto.folds=2", "auto.space.rungs=[1]",
-         "trainer.max_steps=8", "auto.refit=false", *QUICK, "name=fold", faults={})  # fmt: skip
+         "trainer.max_steps=8", "auto.refit=false", *QUICK, "name=fold")  # fmt: skip
     return place / "runs" / "fold"
 
 

@@ -35,7 +35,7 @@ LORA_RACE = [("os.rename lora/oof/tiny_#.#@#.#.jsonl", 0), ("os.rename lora/lead
 
 def killed(place: Path, runs: Path, at: tuple[str, int], *words: str) -> None:
     armed = {"runs": str(runs), "at": at, "number": 9}
-    auto(place, *words, code=-9, faults={}, armed=armed)
+    auto(place, *words, code=-9, armed=armed)
 
 
 def assert_equal(found: Path, undisturbed: Path) -> None:
@@ -56,7 +56,7 @@ def assert_equal(found: Path, undisturbed: Path) -> None:
 
 
 def test_a_search_that_is_killed_before_and_after_each_write_continues_and_can_be_replayed(place, tmp_path):
-    auto(place, *WORDS, "runs=undisturbed", faults={})
+    auto(place, *WORDS, "runs=undisturbed")
     undisturbed, found = place / "undisturbed" / "raced", tmp_path / "raced"
     for at in BEGINNING:
         killed(place, tmp_path, at, *WORDS, f"runs={tmp_path}")
@@ -66,17 +66,17 @@ def test_a_search_that_is_killed_before_and_after_each_write_continues_and_can_b
         killed(place, tmp_path, at, f"resume={found}")
         assert (found / "result.json").exists() == (at[0].rpartition("/")[2] in ("status.json", "report.html")
                                                     and "trials" not in at[0])  # fmt: skip
-    assert "winner:" in auto(place, *WORDS, f"runs={tmp_path}", faults={})
+    assert "winner:" in auto(place, *WORDS, f"runs={tmp_path}")
     assert_equal(found, undisturbed)
 
-    auto(place, f"replay={found}", "name=replayed", faults={})
+    auto(place, f"replay={found}", "name=replayed")
     assert weights(tmp_path / "replayed" / "best") == weights(undisturbed / "best")
 
 
 @pytest.fixture(scope="module")
 def lora(place) -> Path:
     """A search in which an adapter pauses, continues and wins."""
-    auto(place, *LORA, "runs=undisturbed", "name=lora", faults={})
+    auto(place, *LORA, "runs=undisturbed", "name=lora")
     return place / "undisturbed" / "lora"
 
 
@@ -107,6 +107,6 @@ def test_a_search_with_an_adapter_is_killed_stopped_by_hand_and_ends_the_same(lo
     assert done.returncode == 0 and "bom" in done.stdout
     for at in LORA_RACE:
         killed(place, tmp_path, at, f"resume={found}")
-    auto(place, *words, faults={})
+    auto(place, *words)
     assert_equal(found, lora)
     assert len(trained.read_text()) == 60
