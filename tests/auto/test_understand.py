@@ -473,6 +473,7 @@ def test_one_and_minus_one_are_not_spellings_of_each_other(tmp_path):
     ("count", "test", "folds"), [(599, None, 5), (600, 120, 5), (999, 200, 5), (1_000, 200, None)]
 )
 def test_rows_decide_what_tests_and_what_chooses(count, test, folds, tmp_path, monkeypatch):
+    monkeypatch.setattr("autotune.auto.protocol.MIN_ROWS_FOR_TEST", 600)
     monkeypatch.setattr("autotune.auto.protocol.MIN_ROWS_FOR_ONE_SPLIT", 800)
     rows = reviews("comentário", "sentimento", count=count)
     result, values = understood(write_csv(tmp_path / "a.csv", rows))
@@ -491,7 +492,8 @@ def test_options_decide_instead(tmp_path):
     assert (values["test"], result.folds, values["folds"]) == (None, None, "validation")
 
 
-def test_few_groups_are_all_used_to_choose(tmp_path):
+def test_few_groups_are_all_used_to_choose(tmp_path, monkeypatch):
+    monkeypatch.setattr("autotune.auto.protocol.MIN_ROWS_FOR_TEST", 600)
     rows = [
         row | {"autor": f"a{number % 3}"}
         for number, row in enumerate(reviews("comentário", "sentimento", count=700))
