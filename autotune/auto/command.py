@@ -91,7 +91,7 @@ def resume(path: Path, plugins: Sequence[str]) -> int:
             reason = next(decision.because for decision in read_decisions(path) if decision.id == "winner")
             show.log_result(path, result, reason)
             if not (path / REPORT).is_file():  # killed before it was written
-                write_report(path)
+                try_to_write(lambda: write_report(path))
             return 0
         folder.write_status(State.running)
         used = max((entry.seconds or 0.0 for entry in read_entries(path)), default=0.0)
