@@ -14,7 +14,7 @@ from autotune.auto.board import Board
 from autotune.auto.decide import choice, ranking, spread_of_seeds
 from autotune.auto.judging import Judging, open_judging
 from autotune.auto.ledger import CountingLedger, Ledger, ReplayLedger
-from autotune.auto.race import NO_TIME, SAME_PREDICTION, WORSE, Dropped, Event, Measured, Race
+from autotune.auto.race import NO_TIME, SAME_PREDICTION, WORSE, Dropped, Event, Race
 from autotune.auto.record import SearchFolder, read_entries
 from autotune.auto.trial import Trial
 from autotune.auto.trials import Failed, OutOfTime
