@@ -74,13 +74,16 @@ def shared_data() -> Path:
 
 
 DEAREST = (
-    "config/test_rules.py", "project/test_setup.py", "publishing/test_snapshots.py", "integration/ranks/test_faults.py",
-    "integration/faults/test_signals.py", "integration/chaos/test_chaos.py", "publishing/test_before.py",
-    "cli/test_completion.py", "run/test_checkpoints.py", "integration/faults/test_surroundings.py",
-    "publishing/test_use.py", "training/test_options.py", "project/test_gpu_parts.py", "checks/test_real.py",
-    "publishing/test_push.py", "integration/ranks/test_ranks.py",
+    "integration/auto/test_auto.py", "integration/ranks/test_faults.py", "publishing/test_snapshots.py",
+    "integration/chaos/test_chaos.py", "publishing/test_push.py", "integration/ranks/test_launch.py",
+    "integration/test_cheap_runs.py", "config/test_rules.py", "integration/ranks/test_sharding.py",
+    "integration/ranks/test_ranks.py", "publishing/test_use.py", "project/test_gpu_parts.py", "project/test_setup.py",
+    "integration/auto/test_kills.py", "publishing/test_before.py", "integration/test_pipeline.py", "training/test_options.py",
+    "integration/test_matrix.py", "run/test_checkpoints.py", "checks/test_real.py", "baselines/test_real.py",
+    "integration/faults/test_signals.py", "integration/faults/test_disk.py", "integration/faults/test_surroundings.py",
+    "integration/auto/test_budget.py", "integration/test_search.py", "integration/test_sweeps.py",
 )  # fmt: skip
-"""Files that take longest, as measured; the first takes twice as long as the last."""
+"""Files that take longest, as measured; the first takes five times as long as the last."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
