@@ -14,7 +14,7 @@ from autotune.runtime.progress import duration
 
 logger = logging.getLogger(__name__)
 
-NAME, TRIAL = 15, 38
+NAME, TRIAL = 16, 38
 """Widths of columns."""
 HEADINGS = {
     "task": "task:", "text": "text:", "label": "label:", "group": "group:", "left_out": "left out:", "language": "language:",
@@ -29,7 +29,7 @@ HEADINGS = {
 def log_decisions(decisions: Sequence[Decision]) -> None:
     """Logs what was decided, why, and what changes it."""
     for decision in decisions:
-        value = "none" if decision.value is None else str(decision.value)
+        value = "none" if decision.value is None else str(decision.value).removesuffix(".0")
         first, *others = decision.because.splitlines()
         logger.info(Pieces(*_heading(decision.id), value, ": ", first))
         for line in others:
@@ -46,7 +46,8 @@ def log_plan(trials: Sequence[Trial], seconds: float | None) -> None:
     for trial in trials:
         rungs = "" if trial.kind != FULL else ", ".join(f"{share:.0%}" for share in trial.rungs)
         estimate = "" if trial.estimate is None else f"  ~{duration(trial.estimate)}"
-        logger.info(f"  {trial.name}{_blanks(trial.name, TRIAL)}{rungs}{estimate}".rstrip())
+        blanks = _blanks(trial.name, TRIAL) if rungs or estimate else ""
+        logger.info(Pieces("  ", trial.name, blanks, f"{rungs}{estimate}"))
     if seconds is None:
         logger.info("no time limit: the clock decides nothing")
     else:
