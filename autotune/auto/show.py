@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from autotune.auto.board import DROPPED
 from autotune.auto.decisions import Decision
 from autotune.auto.race import Event, Measured
 from autotune.auto.record import Entry
@@ -66,8 +67,10 @@ def log_event(event: Event) -> None:
 
 
 def _line(entry: Entry) -> tuple[str, ...]:
-    """Returns time, trial and share of the schedule of a line."""
+    """Returns time, trial and share of the schedule of a line; without the time if it is said before."""
     clock = "" if entry.seconds is None else f"{_clock(entry.seconds)}  "
+    if entry.fate == DROPPED and entry.score is not None:
+        clock = " " * len(clock)
     share = "" if entry.kind != FULL or entry.share == 1 else f"{entry.share:.0%}"
     return (clock, entry.trial, _blanks(entry.trial, TRIAL), f"{share:>4}")
 
