@@ -167,6 +167,17 @@ def test_figures_are_compared_with_test_only_where_it_is_like_train():
     assert table.coverage([*RESULTS, balanced], "autotune auto") == table.coverage(RESULTS, "autotune auto")
 
 
+def test_a_figure_covers_the_score_if_their_intervals_allow_it():
+    high = {"reported": 0.9, "interval": [0.87, 0.93]}
+    assert table.coverage([result("autotune auto", 0.85, **high)], "autotune auto") == [False]
+    for half, covered in ((0.03, False), (0.05, True)):
+        found = result("autotune auto", 0.85, score_interval=[0.85 - half, 0.85 + half], **high)
+        assert table.coverage([found], "autotune auto") == [covered]
+    low, high = tools._macro_f1_interval({"a": {"a": 300, "b": 100}, "b": {"a": 100, "b": 300}})
+    # Of 800 rows, each right by chance 3/4: the standard error is sqrt(0.75 * 0.25 / 800).
+    assert low == pytest.approx(0.75 - 0.03, abs=0.004) and high == pytest.approx(0.75 + 0.03, abs=0.004)
+
+
 def test_the_majority_class_is_scored_by_macro_f1(tmp_path):
     none = tools.majority(drawn_of({"a": 2, "b": 2, "c": 1}, tmp_path), SETTING, tmp_path)
     assert none.score is None and none.note == "no class is the most frequent"

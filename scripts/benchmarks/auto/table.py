@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import hypot
 from statistics import mean, stdev
 from typing import Any
 
@@ -61,10 +62,21 @@ def optimism(results: Sequence[Result], tool: str) -> list[float]:
 
 
 def coverage(results: Sequence[Result], tool: str) -> list[bool]:
-    """Returns whether each interval that a tool reports holds the score on test, where test is like train."""
+    """Returns whether each figure that a tool reports agrees with the score on test, where test is like train.
+
+    Both have sampling errors: they agree if the 95 % interval of their difference, made of both intervals, holds 0 (MOVER,
+    Zou & Donner 2008); where test has no interval, if the reported interval holds the score.
+    """
     outcomes = _comparable(results, tool)
-    return [outcome["interval"][0] <= outcome["score"] <= outcome["interval"][1]
-            for outcome in outcomes if outcome["interval"] and outcome["score"] is not None]  # fmt: skip
+    return [_agree(outcome) for outcome in outcomes if outcome["interval"] and outcome["score"] is not None]
+
+
+def _agree(outcome: dict[str, Any]) -> bool:
+    reported, score = outcome["reported"], outcome["score"]
+    (low, high), (test_low, test_high) = outcome["interval"], outcome["score_interval"] or (score, score)
+    if reported > score:
+        return bool(reported - score <= hypot(reported - low, test_high - score))
+    return bool(score - reported <= hypot(high - reported, score - test_low))
 
 
 def _comparable(results: Sequence[Result], tool: str) -> list[dict[str, Any]]:

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from autotune.metrics.classification import ClassificationState
 from benchmarks.auto import process, rivals
 from benchmarks.auto.cells import CLASSES, ENTITIES, Drawn
@@ -20,6 +22,8 @@ MAIN = {CLASSES: "macro_f1", ENTITIES: "entity_f1"}
 """Main metric of a task; of summaries rougeL."""
 AMBIGUOUS = 2
 """Exit code of `autotune auto` that asks for an override."""
+RESAMPLES = 1000
+"""Of the rows of test, for the interval of a score."""
 PATIENCE = 4
 """Times the time asked for after which a rival is killed."""
 
@@ -51,6 +55,8 @@ class Outcome:
 
     score: float | None = None
     """On the rows of test."""
+    score_interval: list[float] | None = None
+    """Its 95 % bootstrap interval over these rows; of classes only."""
     reported: float | None = None
     """What the tool itself says its model scores; None if it says nothing."""
     interval: list[float] | None = None
@@ -232,7 +238,10 @@ def _evaluate(outcome: Outcome, run: Path, drawn: Drawn, setting: Setting, folde
     if usage.returncode != 0:
         outcome.note = _failed(usage, folder).note
         return
-    outcome.score = json.loads(output.read_text("utf-8"))[MAIN.get(drawn.task, "rougeL")]
+    figures = json.loads(output.read_text("utf-8"))
+    outcome.score = figures[MAIN.get(drawn.task, "rougeL")]
+    if drawn.task == CLASSES:
+        outcome.score_interval = _macro_f1_interval(figures["confusion"])
     outcome.predict_seconds = round(usage.seconds, 2)
 
 
@@ -255,6 +264,17 @@ def _failed(usage: process.Usage, folder: Path) -> Outcome:
     outcome = _measured(usage, None, None)
     outcome.note = f"exit code {usage.returncode}: {' '.join(errors[:1])}"[:200]
     return outcome
+
+
+def _macro_f1_interval(confusion: dict[str, dict[str, int]]) -> list[float]:
+    """Returns the 95 % bootstrap interval of macro-F1 over the rows of a confusion matrix, by gold and predicted class."""
+    counts = np.array([[confusion[gold].get(label, 0) for label in confusion] for gold in confusion])
+    rows = counts.sum()
+    drawn = np.random.default_rng(0).multinomial(rows, counts.ravel() / rows, size=RESAMPLES)
+    drawn = drawn.reshape(RESAMPLES, *counts.shape)
+    hits = drawn.diagonal(axis1=1, axis2=2)
+    f1 = 2 * hits / np.maximum(drawn.sum(1) + drawn.sum(2), 1)
+    return [float(value) for value in np.quantile(f1.mean(axis=1), [0.025, 0.975])]
 
 
 def _macro_f1(drawn: Drawn, predictions: Sequence[str]) -> float:
