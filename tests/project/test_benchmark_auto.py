@@ -37,6 +37,9 @@ def data(tmp_path):
     return folder.parent
 
 
+CONFUSION = {"a": {"a": 30, "b": 10}, "b": {"a": 10, "b": 30}}
+
+
 def cell(regime, source=cells.SOURCES[0]):
     return cells.Cell(source, regime)
 
@@ -211,7 +214,7 @@ def test_the_search_is_asked_again_with_the_columns_and_its_figure_and_model_are
         commands.append(words)
         seen = {}
         if words[0] == "evaluate":
-            Path(words[-1]).write_text(json.dumps({"macro_f1": 0.66}))
+            Path(words[-1]).write_text(json.dumps({"macro_f1": 0.66, "confusion": CONFUSION}))
         elif words[1].startswith("replay="):
             (tmp_path / "replay" / "best").mkdir(parents=True)
             (tmp_path / "replay" / "best" / "model.safetensors").write_bytes(b"weights")
@@ -245,7 +248,7 @@ def test_without_a_test_split_the_corrected_figure_is_the_reported_one(tmp_path,
         elif score is None:
             return process.Usage(2, 1.0, 1.0, 1.0)
         else:
-            Path(command[-1]).write_text(json.dumps({"macro_f1": score}))
+            Path(command[-1]).write_text(json.dumps({"macro_f1": score, "confusion": CONFUSION}))
         return process.Usage(0, 1.0, 1.0, 1.0)
 
     monkeypatch.setattr(process, "execute", execute)
