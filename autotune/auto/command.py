@@ -176,7 +176,7 @@ def _race(folder: SearchFolder, plan: Plan, judging: Judging, plugins: Sequence[
     trainer = Trials(folder.path, judging, plugins, budget.expired)
     ending = Ending(folder, plan, board, trainer, budget)
     with signals.handle_signals():
-        # Measuring base models is no time of the cheap ones.
+        # Counted from here: measuring the base models has already taken a part of the time.
         cheap_seconds = (budget.elapsed() or 0.0) + plan.config.space.cheap * (
             plan.config.seconds or math.inf
         )

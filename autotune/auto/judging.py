@@ -51,7 +51,7 @@ class Judging:
     """Number of folds."""
     fingerprint: str
     judged: int | None = None
-    """Number of folds that judge, where there is no time for all of them; None: all."""
+    """Number of folds that judge, if time is short; None: all."""
 
     @cached_property
     def rows(self) -> Dataset:

@@ -38,7 +38,7 @@ class Plan:
 
     @property
     def judged(self) -> int | None:
-        """Number of folds that judge, where there is no time for all of them; None: all."""
+        """Number of folds that judge, if time is short; None: all."""
         return next((trial.folds for trial in self.trials if trial.folds), None)
 
     def as_dict(self) -> dict[str, Any]:

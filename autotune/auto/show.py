@@ -67,7 +67,7 @@ def log_event(event: Event) -> None:
 
 
 def _line(entry: Entry) -> tuple[str, ...]:
-    """Returns time, trial and share of the schedule of a line; without the time if it is said before."""
+    """Returns time, trial and share of the schedule of a line; no time if an earlier line of the trial has it."""
     clock = "" if entry.seconds is None else f"{_clock(entry.seconds)}  "
     if entry.fate == DROPPED and entry.score is not None:
         clock = " " * len(clock)

@@ -35,7 +35,7 @@ class Trial:
     estimate: float | None
     """Seconds of the whole trial, over all its folds; None where no clock is used, or nothing was measured."""
     folds: int | None = None
-    """Number of folds that judge it and all others, where there is no time for all of them; None: all."""
+    """Number of folds that judge it and all others, if time is short; None: all."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 POLL = 0.1
 """Seconds between two looks at the files that are waited for."""
 PR_SET_CHILD_SUBREAPER = 36
-"""Of Linux's prctl(2): who is left behind by a command becomes a child of this process, and is counted."""
+"""Of Linux's prctl(2): processes that a command leaves behind become children of this one, so they are counted."""
 
 
 @dataclass(frozen=True)
