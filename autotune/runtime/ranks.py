@@ -116,11 +116,9 @@ class Ranks:
         if self.rank == 0:
             if self._failed:
                 self._store.set("noted", "done")
-            # After an error some may be dead. Those of torchrun and of autotune itself need not be waited for: torchrun
-            # hosts the store, and autotune exits with the code of the first failure.
-            if not self._failed or not (launcher.is_worker() or launcher.hosts_store()):
+            if not self._failed or not launcher.hosts_store():
                 for rank in range(1, self.size):
-                    self._wait_for_key(f"left {rank}", PARTING_SECONDS)
+                    self._wait_for_key(f"left {rank}", PARTING_SECONDS, rank)
             return
         with suppress(torch.distributed.DistError):  # rank 0 has recorded the error and exited
             if self._failed and not self._wait_for_key("noted", PARTING_SECONDS):
@@ -137,13 +135,27 @@ class Ranks:
             signals.raise_if_stopped()
             time.sleep(WAIT_SECONDS)
 
-    def _wait_for_key(self, name: str, seconds: float) -> bool:
-        """Whether a key is in the store before the time is up."""
+    def _wait_for_key(self, name: str, seconds: float, writer: int | None = None) -> bool:
+        """Whether a key is in the store before the time is up, or its writer has died, where that can be seen."""
         assert self._store is not None, "only where there are several"
         deadline = time.monotonic() + seconds
         while not (exists := self._store.check([name])) and time.monotonic() < deadline:
+            if writer is not None and self._is_dead(writer):
+                break
             time.sleep(WAIT_SECONDS)
         return bool(exists)
+
+    def _is_dead(self, rank: int) -> bool:
+        """Whether a process on this machine has died; those of other launchers may run on other machines."""
+        assert self._store is not None, "only where there are several"
+        key = f"pid {rank}"
+        if not launcher.is_worker() or not self._store.check([key]):
+            return False
+        try:
+            os.kill(int(self._store.get(key)), 0)
+        except ProcessLookupError:
+            return True
+        return False
 
     def _missing_ranks(self) -> str:
         """Names the processes that have neither failed nor noticed that another one is gone."""
@@ -233,6 +245,7 @@ def init_process_group(timeout: float) -> Iterator[Ranks]:
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     store = torch.distributed.PrefixStore(f"autotune/{attempt}/{next(_runs)}", client)
     ranks = Ranks(launcher.rank(), size, store)
+    store.set(f"pid {ranks.rank}", str(os.getpid()))
     try:
         with ranks.share_errors():
             yield ranks

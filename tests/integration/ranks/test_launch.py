@@ -272,11 +272,22 @@ def test_rank_0_says_that_the_port_is_taken(tmp_path):
     assert other.returncode == 1 and "another process listens on the port" in other.stderr
 
 
+SLOW = """
+import os
+from autotune.runtime import ranks
+if os.environ.get("RANK") == "1":
+    ranks.WAIT_SECONDS = 1.0
+"""
+
+
 def test_a_run_that_is_refused_is_refused_once(tmp_path):
+    """Rank 0, which hosts the store, waits until a process that is slow to look there has read why."""
     (tmp_path / "rows.jsonl").write_text('{"text": "bom"}\n')
+    (tmp_path / "slow.py").write_text(SLOW)
     words = ["task=sentiment", "dataset=jsonl", f"dataset.path={tmp_path}/rows.jsonl", f"runs={tmp_path}"]
-    code, said = ended(forks().start(*words, "launcher.num_processes=2", cwd=ROOT))
-    assert code == 2 and said.count("error: ") == 1, said
+    plugin = ["--plugin", f"{tmp_path}/slow.py"]
+    code, said = ended(forks().start(*plugin, *words, "launcher.num_processes=2", cwd=ROOT))
+    assert code == 2 and said.count("error: ") == 1 and "TCPStore" not in said, said
 
 
 def test_each_run_of_a_sweep_has_processes_of_its_own(tmp_path):
