@@ -40,7 +40,7 @@ NOT_IDENTITY = (
 """Keys that do not affect the result: two configurations that differ only in these are the same run."""
 ADDED_LATER = (
     ("dataset", "label_fixes", None), ("dataset", "fold", None), ("dataset", "label_separator", None),
-    ("dataset", "leave_out_test", False),
+    ("dataset", "leave_out_test", False), ("dataset", "folder_files", {"train": None, "validation": None, "test": None}),
     ("dataset", "label_threshold", None), ("dataset.columns", "text_pair", None), ("dataset.columns", "labels", None),
     ("task", "calibrate", "none"), ("task", "temperature", None), ("task", "tune_threshold", False), ("trainer", "keep", "best"),
     ("model", "trim_vocabulary", False), ("model", "baseline", None), ("model", "C", 10.0),

@@ -74,6 +74,18 @@ class SplitsConfig(Strict):
 
 
 @dataclass
+class FolderFilesConfig(Strict):
+    """File of each split in a folder whose files are not named after splits. Without one, there is no such split."""
+
+    train: OptionalName = None
+    """Rows to learn from."""
+    validation: OptionalName = None
+    """Rows that choose the best checkpoint."""
+    test: OptionalName = None
+    """Rows that are scored once, at the end."""
+
+
+@dataclass
 class DatasetConfig(Strict):
     """Where the rows come from and how they are read."""
 
@@ -90,6 +102,9 @@ class DatasetConfig(Strict):
     """Hub: the files of each split, for repositories with several formats: {train: train.jsonl, test: test.jsonl}."""
     splits: SplitsConfig = field(default_factory=SplitsConfig)
     """Names or files of the splits."""
+    folder_files: FolderFilesConfig = field(default_factory=FolderFilesConfig)
+    """Files of the splits train, validation and test where dataset.path is a folder that has all these files: for the
+    configuration of a data set whose authors named its files otherwise."""
     columns: ColumnsConfig = field(default_factory=ColumnsConfig)
     """Names of the columns."""
     delimiter: str | None = None

@@ -11,7 +11,7 @@ from autotune.config.columns import Column
 from autotune.config.compression import suffix_of
 from autotune.config.enums import Format
 from autotune.config.formats import READABLE
-from autotune.config.schema import DatasetConfig
+from autotune.config.schema import DatasetConfig, FolderFilesConfig
 from autotune.config.split_spec import SPLITS, Slice
 from autotune.data.columns import plain_name
 from autotune.data.formats.readers import load_saved_dataset, with_label_names
@@ -68,7 +68,9 @@ def _resolve(
     config: DatasetConfig, columns: Sequence[Column] | None
 ) -> tuple[dict[str, list[SourcePart]], dict[str, Any]]:
     folder = Path(config.path).expanduser()
-    requested = {split: parts_of(getattr(config.splits, split), folder) for split in SPLITS}
+    requested = _with_folder_files(
+        {split: parts_of(getattr(config.splits, split), folder) for split in SPLITS}, config.folder_files, folder
+    )
     origin: dict[str, Any] = {"path": config.path}
     located: dict[str, list[SourcePart]] = {split: [] for split in SPLITS}
     for number in range(max(map(len, requested.values()))):
@@ -99,6 +101,23 @@ def _resolve(
         split: " + ".join(item.source.where for item in items) for split, items in located.items() if items
     }
     return {split: items for split, items in located.items() if items}, origin
+
+
+def _with_folder_files(
+    requested: Mapping[str, list[Slice]], files: FolderFilesConfig, folder: Path
+) -> dict[str, list[Slice]]:
+    """Returns the requested parts, with the file in place of a split's name if the folder has all files of the set."""
+    names = {split: name for split in SPLITS if (name := getattr(files, split)) is not None}
+    if not names or not all((folder / name).is_file() for name in names.values()):
+        return dict(requested)
+    return {
+        split: [
+            replace(part, name=names.get(part.name, part.name))
+            for part in parts
+            if part.name in names or part.name not in SPLITS
+        ]
+        for split, parts in requested.items()
+    }
 
 
 def _raise_part_missing(split: str, parts: Sequence[Slice], config: DatasetConfig) -> None:

@@ -48,7 +48,7 @@ FINGERPRINT_VERSION = 4
 """Version of the fingerprint: raising it gives the same rows another one, so earlier runs and caches no longer match."""
 KEYS_NOT_READ = (
     "path", "splits", "limit", "validation_fraction", "test_fraction", "seed", "task", "license", "language", "labels",
-    "dedup", "streaming", "section_rows", "label_fixes", "fold", "leave_out_test",
+    "dedup", "streaming", "section_rows", "label_fixes", "fold", "leave_out_test", "folder_files",
 )  # fmt: skip
 """Keys of `dataset` that do not affect how a row is read, and so are not part of the cache key."""
 

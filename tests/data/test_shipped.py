@@ -255,3 +255,62 @@ def test_conll_files_take_the_place_of_a_set_of_the_hub(tmp_path):
     (config,) = compose(["experiment=lener_br-bertimbau_base", f"dataset.path={tmp_path}"])
     rows = load_rows(config.dataset, find("ner").columns, cache=tmp_path / "cache")
     assert labels_of(rows) == {"PESSOA", "LOCAL"}
+
+
+HAREM = [
+    {"doc_id": f"d{i}", "doc_text": "Ana mora em Évora.",
+     "entities": [{"label": "PESSOA", "start_offset": 0, "end_offset": 3, "text": "Ana"},
+                  {"label": "LOCAL", "start_offset": 12, "end_offset": 17, "text": "Évora"}]}
+    for i in range(3)
+]  # fmt: skip
+NEWS_LINES = lines(
+    {"id": f"{i}", "title": "t", "summary": "Abre.", "text": f"A ponte {i}."} for i in range(4)
+)
+TYPED = lines({"tokens": WORDS, "ner_tags": [1, 2, 0, 0, 23, 0], "lang": "pt"} for _ in range(4))
+FOLDERS: dict[str, tuple[str, str, dict[str, str]]] = {
+    "harem_selective": ("ner", json.dumps(HAREM), {
+        "train": "FirstHAREM-selective-train.json", "validation": "FirstHAREM-selective-dev.json",
+        "test": "MiniHAREM-selective.json", "other": "FirstHAREM-total-train.json"}),
+    "harem_total": ("ner", json.dumps(HAREM), {
+        "train": "FirstHAREM-total-train.json", "validation": "FirstHAREM-total-dev.json",
+        "test": "MiniHAREM-total.json", "other": "FirstHAREM-selective-train.json"}),
+    "multinerd_pt": ("ner", TYPED, {
+        "train": "train_pt.jsonl", "validation": "val_pt.jsonl", "test": "test_pt.jsonl", "other": "train_en.jsonl"}),
+    "told_br_labels": ("multi_label", VOTES, {"train": "ToLD-BR.csv", "other": "ptbr_validation_1annotator.csv"}),
+    "xlsum_pt": ("summarization", NEWS_LINES, {
+        "train": "portuguese_train.jsonl", "validation": "portuguese_val.jsonl", "test": "portuguese_test.jsonl"}),
+}  # fmt: skip
+"""Task, and the files of a folder as the authors name them, in part those of another set."""
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_the_folder_of_the_authors_is_read_without_naming_its_files(tmp_path, name):
+    task_name, content, names = FOLDERS[name]
+    folder = tmp_path / "r"
+    folder.mkdir()
+    for split, file in names.items():
+        (folder / file).write_text(content if split != "other" else "", "utf-8")
+    rows, found = read(name, task_name, folder, tmp_path / "cache")
+    assert found == LAYOUTS[name][2]
+    read_from = {split: Path(file).name for split, file in rows.source["files"].items()}
+    assert read_from == {split: file for split, file in names.items() if split != "other"}
+    assert set(rows.splits) == {"train", "validation", "test"}
+
+
+def test_a_split_that_is_named_and_a_folder_without_the_files_are_read_as_ever(tmp_path):
+    _, content, names = FOLDERS["harem_total"]
+    for file in ("treino.json", "dev.json", *names.values()):
+        (tmp_path / file).write_text(content, "utf-8")
+    words = ["task=ner", "dataset=harem_total", "model=tiny", f"dataset.path={tmp_path}"]
+    words += ["dataset.splits.train='treino.json[:2]'", "dataset.splits.test=null"]
+    (config,) = compose(words)
+    files = load_rows(config.dataset, find("ner").columns, cache=tmp_path / "cache").source["files"]
+    assert {split: Path(file).name for split, file in files.items()} == {
+        "train": "treino.json", "validation": "FirstHAREM-total-dev.json"
+    }  # fmt: skip
+    (tmp_path / names["test"]).unlink()
+    for file in (names["train"], names["other"]):
+        (tmp_path / file).unlink()
+    (config,) = compose(words[:-2])
+    rows = load_rows(config.dataset, find("ner").columns, cache=tmp_path / "cache2")
+    assert Path(rows.source["files"]["train"]).name == "treino.json"
