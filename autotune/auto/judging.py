@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from autotune import registry
 from autotune.auto.fitting import ALL_FOLDS, ENOUGH
-from autotune.auto.trial import FULL, Trial
+from autotune.auto.trial import FULL, Trial, laid_over
 from autotune.config.compose import compose
-from autotune.config.overrides import key_of
 from autotune.config.schema import RunConfig
 from autotune.config.trials import override
 from autotune.data.cache import iter_column, iter_rows
@@ -84,7 +83,7 @@ class Judging:
         Without a neural network, what the user has set of base models and adapters does not hold.
         """
         own = (word for word in self.words if trial.kind == FULL or not _OF_NETWORKS.match(word))
-        return with_words(tuple(own), *trial.words, *others)
+        return laid_over(tuple(own), *trial.words, *others)
 
     def fold_words(self, fold: int | None) -> list[str]:
         """Returns the overrides of a run that learns without a fold, which it then predicts; None: without validation."""
@@ -160,16 +159,6 @@ class Judging:
         return list(iter_rows(self.rows.select_columns(["id", self.target])))
 
 
-def with_words(words: Sequence[str], *others: str) -> list[str]:
-    """Returns overrides with others laid over them: of two with the same key, only the later one is kept."""
-    latest: dict[str, str] = {}
-    for word in (*words, *others):
-        key = word if word.startswith("-") else key_of(word)
-        latest.pop(key, None)
-        latest[key] = word
-    return list(latest.values())
-
-
 def open_judging(words: Sequence[str], count: int | None, runs: str, judged: int | None = None) -> Judging:
     """Reads the rows that judge; those of test stay out.
 
@@ -184,7 +173,7 @@ def open_judging(words: Sequence[str], count: int | None, runs: str, judged: int
         DataError: the data cannot be read, or there are too few rows.
     """
     others = ["dataset.leave_out_test=true", *(["dataset.validation_fraction=0"] if count else [])]
-    (config,) = compose(with_words(words, *others, override("runs", runs)))
+    (config,) = compose(laid_over(words, *others, override("runs", runs)))
     task_class = registry.task(config.task.name)
     rows = load_rows(config.dataset, task_class.columns, cache=cache_folder(config))
     facts = task_class.fit_labels(config.task, config.dataset, rows.splits)

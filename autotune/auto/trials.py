@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 
 from autotune.auto.cheap import cross_fitted
-from autotune.auto.judging import Judging, with_words
+from autotune.auto.judging import Judging
 from autotune.auto.record import LOGS, TRIALS, slug
-from autotune.auto.trial import FULL, Trial
+from autotune.auto.trial import FULL, Trial, laid_over
 from autotune.config.compose import compose
 from autotune.config.trials import override
 from autotune.errors import AutotuneError, DiskError, Interrupted
@@ -76,7 +76,7 @@ class Trials:
 
     def published_words(self, words: Sequence[str]) -> list[str]:
         """Returns the overrides of the winner's run: the data are checked, and a report is written."""
-        return with_words(words, *QUIET, self._runs)
+        return laid_over(words, *QUIET, self._runs)
 
     def predictions(
         self, trial: Trial, share: float, folds: Sequence[int] | None

@@ -69,7 +69,9 @@ def _resolve(
 ) -> tuple[dict[str, list[SourcePart]], dict[str, Any]]:
     folder = Path(config.path).expanduser()
     requested = _with_folder_files(
-        {split: parts_of(getattr(config.splits, split), folder) for split in SPLITS}, config.folder_files, folder
+        {split: parts_of(getattr(config.splits, split), folder) for split in SPLITS},
+        config.folder_files,
+        folder,
     )
     origin: dict[str, Any] = {"path": config.path}
     located: dict[str, list[SourcePart]] = {split: [] for split in SPLITS}

@@ -11,7 +11,7 @@ from autotune.auto.cost import Cost, DoesNotFit
 from autotune.auto.fitting import Fitting
 from autotune.auto.ledger import CountingLedger
 from autotune.auto.space import candidates
-from autotune.auto.trial import Trial
+from autotune.auto.trial import Trial, laid_over
 from autotune.auto.understand import Understanding
 from autotune.config.auto_words import read_auto
 from autotune.config.compose import compose
@@ -113,6 +113,14 @@ def test_what_the_user_has_set_is_not_searched():
     assert {name.split()[0] for name in names("trials=16", facts=replace(SENTIMENT, words=words))} == {
         "tiny_roberta"
     }
+
+
+def test_a_c_that_the_user_has_set_is_that_of_tfidf_alone():
+    words = (*SENTIMENT.words, "model.C=3")
+    chosen = trials(TINY, "trials=2", facts=replace(SENTIMENT, words=words))
+    assert [trial.name for trial in chosen if trial.kind == "cheap"] == ["tfidf"]
+    values = [compose(laid_over(words, *trial.words))[0].model.C for trial in chosen]
+    assert values == [3.0, 10.0, 10.0]
 
 
 def test_as_many_are_begun_as_there_is_time_for():
