@@ -4,7 +4,6 @@ import io
 import logging
 import os
 import re
-import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -22,6 +21,8 @@ COLORS = {"#000001": "currentColor", "#000002": "var(--muted)", "#000003": "var(
           "#000011": "var(--c1)", "#000012": "var(--c2)", "#000013": "var(--c3)", "#000014": "var(--c4)"}  # fmt: skip
 """Stand-ins that matplotlib draws with, and the colors of the page that replace them."""
 TEXT, MUTED, GRID, *SERIES = COLORS
+FOLDER = "MPLCONFIGDIR"
+"""Variable with the folder in which matplotlib keeps files."""
 STYLES = ("-", "--", ":", "-.")
 """Styles of lines, where there are more curves than colors."""
 SIZE, PLACE = (4.6, 2.5), (0.13, 0.19, 0.85, 0.72)
@@ -139,10 +140,7 @@ def reliability(title: str, bins: Sequence[tuple[float, float]], xlabel: str, yl
 
 def _svg(title: str, draw: "Callable[[Axes], None]") -> Markup:
     """Returns what is drawn as an SVG element that can stand in HTML: the same drawing gives the same bytes."""
-    # It tells where it caches fonts, at the first use on a machine.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    # It would write its list of fonts into the home folder, which may be missing, or not ours to write.
-    os.environ.setdefault("MPLCONFIGDIR", _matplotlib_folder().name)
+    _list_fonts()
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -170,6 +168,16 @@ def _svg(title: str, draw: "Callable[[Axes], None]") -> Markup:
 
 
 @cache
-def _matplotlib_folder() -> "tempfile.TemporaryDirectory[str]":
-    """Returns a folder for the files of matplotlib, which is removed when the process ends."""
-    return scratch()
+def _list_fonts() -> None:
+    """Imports what lists the fonts of the machine. matplotlib would write the list into the home folder, which may be missing,
+    or not ours to write; only the import reads it."""
+    # It tells where it caches fonts, at the first use on a machine.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    given = os.environ.get(FOLDER)
+    with scratch() as folder:
+        os.environ.setdefault(FOLDER, folder)
+        try:
+            import matplotlib.font_manager  # noqa: F401
+        finally:
+            if given is None:
+                del os.environ[FOLDER]
