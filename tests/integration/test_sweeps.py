@@ -60,7 +60,7 @@ def starts(folder: Path) -> list[int]:
 
 
 def test_a_sweep_whose_controller_is_killed_five_times_trains_nothing_twice(tmp_path):
-    count = int(os.environ.get("AUTOTUNE_SWEEP", "8"))
+    count = int(os.environ.get("AUTOTUNE_SWEEP", "7"))
     words, trace = (*WORDS, f"seeds={count}"), tmp_path / "trace"
     share = max(1, count // 6)
     """Runs that a controller finishes before it is killed."""

@@ -40,7 +40,7 @@ NEEDED = (
     *FREE,
     "autotune.pipeline.train", "autotune.pipeline.check", "autotune.pipeline.predict", "autotune.publishing.publish",
     "autotune.metrics.classification", "autotune.metrics.entities", "autotune.metrics.rouge", "datasketch",
-    "autotune.cli.main", "autotune.cli.commands", "autotune.cli.multirun", "autotune.run.resume",
+    "autotune.cli.main", "autotune.cli.commands", "autotune.cli.multirun", "autotune.run.resume", "autotune.auto.command",
     "transformers.models.bert.modeling_bert", "transformers.models.t5.modeling_t5",
     "transformers.pipelines.text_classification", "transformers.pipelines.token_classification",
     "tests.integration.chaos.points",
@@ -160,6 +160,7 @@ class Forks:
         code: str = "",
         ranks: int = 0,
         agent: Sequence[str] = ("--standalone",),
+        new: bool = False,
         only: Mapping[str, str] | None = None,
         armed: Mapping[str, object] | None = None,
         limits: Mapping[str, int] | None = None,
@@ -173,6 +174,7 @@ class Forks:
             code: Python that is run instead, with these words as its arguments.
             ranks: torchrun starts so many processes of it; 0: without torchrun.
             agent: other arguments of torchrun.
+            new: torchrun starts them as it does elsewhere: as new interpreters, which import everything again.
             only: its whole environment.
             armed: arguments of `tests.integration.chaos.points.arm`, which then is called in its process first.
             limits: of the system, by their name after RLIMIT_.
@@ -186,7 +188,7 @@ class Forks:
             {
                 "words": list(map(str, words)) if code else without_report(list(map(str, words))),
                 "cwd": str(cwd), "output": str(folder), "code": code, "ranks": ranks,
-                "agent": list(agent),
+                "agent": list(agent), "new": new,
                 "only": None if only is None else dict(only), "env": env, "armed": armed, "limits": dict(limits or {}),
             }
         )  # fmt: skip
@@ -295,6 +297,7 @@ def _warm_up() -> None:
     for language in CardLanguage:
         _template(language)
         template("report", language)
+    template("auto", CardLanguage.en)
     get_checkpoint_conversion_mapping("bert")
     portuguese("")
 
@@ -398,12 +401,17 @@ def _torchrun(asked: dict[str, Any]) -> None:
     """torchrun."""
     from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.subprocess_handler import subprocess_handler
+    from torch.distributed.elastic.rendezvous import dynamic_rendezvous
 
     def popen(args: Sequence[str], env: dict[str, str], **_: object) -> Rank:
         return Rank(args, env=env, start_new_session=True)
 
     Rank.asked = asked
-    subprocess_handler.Popen = popen
+    if not asked["new"]:
+        subprocess_handler.Popen = popen
+    if "--standalone" in asked["agent"]:
+        # For its log of events it looks for the caller's name in all modules, of which there are thousands here.
+        dynamic_rendezvous.get_method_name = lambda *_: "unknown"
     run.main([*asked["agent"], f"--nproc-per-node={asked['ranks']}", "-m", "autotune", *asked["words"]])
 
 

@@ -11,7 +11,7 @@ from autotune.auto.schemas import Result
 from autotune.cli.main import main
 from autotune.config.load import load_config
 from autotune.runtime.records import fault_of
-from tests.integration.auto.searches import CHEAP, auto, lines, steps_of, weights
+from tests.integration.auto.searches import CHEAP, QUICK, auto, lines, steps_of, weights
 from tests.support.forks import forks
 from tests.support.runs import status
 
@@ -75,7 +75,7 @@ def test_the_winner_is_trained_again_from_its_experiment(raced, place):
 
 def test_a_fine_tuned_model_wins_alone_and_is_trained_again_to_the_same_bytes(place):
     auto(place, "reviews.csv", "trials=1", "auto.folds=2", "auto.models=[tiny]", "auto.candidates=[full]", "auto.space.rungs=[1]",
-         "trainer.epochs=2", "trainer.learning_rate=5e-3", "name=full")  # fmt: skip
+         "trainer.epochs=2", "trainer.learning_rate=5e-3", *QUICK, "name=full")  # fmt: skip
     folder = place / "runs" / "full"
     result = json.loads((folder / "result.json").read_text())
     assert result["winner"]["kind"] == "full" and result["test"] is None
@@ -91,16 +91,26 @@ def test_a_fine_tuned_model_wins_alone_and_is_trained_again_to_the_same_bytes(pl
     assert weights(run / "model") == weights(folder / "best")
 
 
-def test_without_a_test_split_card_and_report_show_the_score_of_the_folds(place):
+def cheap_search(place: Path, language: str) -> str:
+    """A search without a test split in English or Portuguese; what it prints."""
+    words = [*CHEAP, "auto.folds=2", f"name=card-{language}", f"hub.language={language}"]
+    return auto(place, "reviews.csv", *words, AUTOTUNE_LANG=language)
+
+
+@pytest.fixture(scope="module")
+def unreported(place) -> str:
+    """One whose report cannot be written; what it prints."""
+    (place / "runs" / "card-en" / "report.html").mkdir(parents=True)
+    return cheap_search(place, "en")
+
+
+def test_without_a_test_split_card_and_report_show_the_score_of_the_folds(place, unreported):
     """The winner has learned from all rows, so its score on them says nothing."""
     for language, split, said in (
         ("en", "0.", "each predicted by a model that was trained without its fold"),
         ("pt", "0,", "cada uma prevista por um modelo treinado sem a sua dobra"),
     ):
-        printed = auto(
-            place, "reviews.csv", *CHEAP, "auto.folds=2", f"name=card-{language}", f"hub.language={language}",
-            AUTOTUNE_LANG=language,
-        )  # fmt: skip
+        printed = unreported if language == "en" else cheap_search(place, language)
         assert ("escolhido" if language == "pt" else "chosen") not in printed
         folder = place / "runs" / f"card-{language}"
         result = json.loads((folder / "result.json").read_text())
@@ -127,12 +137,10 @@ def test_without_a_test_split_card_and_report_show_the_score_of_the_folds(place)
         assert f'<div class="score">{shown[0]}</div>' in page
 
 
-def test_a_report_that_cannot_be_written_costs_no_result(place):
-    (place / "runs" / "unreported" / "report.html").mkdir(parents=True)
-    printed = auto(place, "reviews.csv", *CHEAP, "auto.folds=2", "name=unreported")
-    assert "the report could not be written: " in printed
-    assert status(place / "runs" / "unreported")["state"] == "finished"
-    assert (place / "runs" / "unreported" / "result.json").exists()
+def test_a_report_that_cannot_be_written_costs_no_result(place, unreported):
+    assert "the report could not be written: " in unreported
+    assert status(place / "runs" / "card-en")["state"] == "finished"
+    assert (place / "runs" / "card-en" / "result.json").exists()
 
 
 @pytest.fixture(scope="module")
@@ -150,11 +158,11 @@ def planted(place) -> Path:
 
 
 TINY = ("trials=1", "auto.folds=2", "auto.models=[tiny]", "auto.space.C=[10]", "auto.space.rungs=[1]",
-        "trainer.batch_size=8", "trainer.min_steps=0")  # fmt: skip
+        "trainer.batch_size=8", "trainer.min_steps=0", *QUICK)  # fmt: skip
 
 
 def test_where_the_order_of_words_decides_the_network_wins(planted, place, capsys):
-    printed = auto(place, planted, *TINY, "trainer.epochs=8", "trainer.learning_rate=2e-3", "name=order")
+    printed = auto(place, planted, *TINY, "trainer.epochs=4", "trainer.learning_rate=5e-3", "name=order")
     folder = place / "runs" / "order"
     result = json.loads((folder / "result.json").read_text())
     assert result["winner"]["kind"] == "full" and result["chosen"]["corrected"] > 0.95
@@ -186,7 +194,7 @@ def test_where_words_decide_the_cheap_model_wins_and_is_the_result(place, capsys
 
 def test_with_one_validation_split_the_winners_run_continues(place):
     auto(place, "apart", "trials=1", "auto.folds=1", "auto.models=[tiny]", "auto.candidates=[full]", "auto.space.rungs=[0.5,1]",
-         "trainer.epochs=2", "name=split")  # fmt: skip
+         "trainer.epochs=2", *QUICK, "name=split")  # fmt: skip
     folder = place / "runs" / "split"
     result = json.loads((folder / "result.json").read_text())
     assert [run.name for run in folder.glob("trials/sentiment*")] == [Path(result["winner"]["run"]).name]
@@ -201,7 +209,7 @@ def test_with_one_validation_split_the_winners_run_continues(place):
 
 def test_if_every_fine_tuning_fails_a_cheap_model_wins(place):
     printed = auto(place, "reviews.csv", "trials=1", "auto.folds=2", "auto.models=[tiny]", "auto.space.C=[10]",
-                   "auto.space.rungs=[1]", "trainer.epochs=2", "trainer.precision=fp16", "name=failing")  # fmt: skip
+                   "auto.space.rungs=[1]", "trainer.epochs=2", "trainer.precision=fp16", *QUICK, "name=failing")  # fmt: skip
     assert "failed: " in printed
     result = json.loads((place / "runs" / "failing" / "result.json").read_text())
     assert result["winner"]["kind"] == "cheap"
@@ -211,7 +219,7 @@ def test_if_every_fine_tuning_fails_a_cheap_model_wins(place):
     ("data", "metric"), [("sample/ner", "entity_f1"), ("sample/summarization", "rougeL")]
 )
 def test_other_tasks(data, metric, place):
-    auto(place, data, *CHEAP, "auto.folds=2", "dataset.limit=20", f"name={metric}")
+    auto(place, data, *CHEAP, "auto.folds=2", "dataset.limit=20", *QUICK, f"name={metric}")
     result = json.loads((place / "runs" / metric / "result.json").read_text())
     assert result["metric"] == metric and result["winner"]["kind"] == "cheap"
     assert fault_of(result, Result) is None
@@ -237,6 +245,7 @@ def test_a_time_of_seconds_gives_a_cheap_model_and_says_what_there_was_no_time_f
         "auto.folds=2",
         "auto.models=[tiny]",
         "auto.space.C=[10]",
+        *QUICK,
         "name=seconds",
     )
     result = json.loads((place / "runs" / "seconds" / "result.json").read_text())

@@ -1,7 +1,6 @@
 """What `scripts/chaos` does at every named point, at some of them; and that it would see a fault."""
 
 import random
-import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,7 +11,7 @@ from tests.support.forks import forks
 
 pytestmark = pytest.mark.slow
 
-POINTS = {"sentiment": 2, "ner, LoRA": 5}
+POINTS = {"sentiment": 1, "ner, LoRA": 5}
 """With an adapter enough for a checkpoint that is damaged, and for every signal that ends a run in another way."""
 
 Laboratories = dict[str, Laboratory]
@@ -38,10 +37,12 @@ def test_runs_that_are_struck_end_with_the_bytes_of_those_that_are_not(laborator
     assert not [str(trial) for trial in done if trial.fault]
 
 
-@pytest.mark.parametrize("name", ["os.rename run/config.yaml", "os.rename run/status.json"])
-def test_a_run_may_be_killed_before_it_has_said_anything(laboratories, name):
-    trial = laboratories["ner, LoRA"].trial(random.Random(1), Point(name, 0), signal.SIGKILL)
+def test_a_run_may_be_killed_before_it_has_said_anything(laboratories):
+    """Before it has a configuration, and then before it has a state."""
+    points = [Point("os.rename run/config.yaml", 0), Point("os.rename run/status.json", 0)]
+    trial = laboratories["ner, LoRA"].trial(random.Random(1), *points)
     assert trial.fault is None, trial
+    assert trial.strikes == tuple(f"SIGKILL at {point}" for point in points)
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS)
@@ -51,6 +52,6 @@ def test_what_is_broken_on_purpose_is_seen(laboratories, mutation):
     point = Point("os.mkdir run/checkpoints/.step-#.part", 3)
     assert point in laboratory.points
     once = random.Random(1)
-    trial = laboratory.trial(once, point, signal.SIGKILL, damage=mutation == "no hash check")
+    trial = laboratory.trial(once, point, damage=mutation == "no hash check")
     assert len(trial.strikes) == 1 + (mutation == "no hash check")
     assert trial.fault is not None and trial.fault.startswith("other content")

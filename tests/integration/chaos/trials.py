@@ -113,18 +113,27 @@ class Laboratory:
         """How many differently named points there are."""
         return len({point.name for point in self.points})
 
-    def trial(self, draw: random.Random, point: Point, number: int, *, damage: bool = False) -> Trial:
-        """Strikes at a point with a signal, perhaps again in later lives, and lets the run come to its end.
+    def trial(
+        self,
+        draw: random.Random,
+        point: Point,
+        *later: Point,
+        number: int = signal.SIGKILL,
+        damage: bool = False,
+    ) -> Trial:
+        """Strikes at points with a signal, perhaps again in later lives, and lets the run come to its end.
 
         Args:
-            draw: of what happens later.
+            draw: of what happens after that.
             point: of the first strike.
+            later: of the strikes in the next lives.
             number: the signal.
             damage: whether a bit of the newest checkpoint is flipped after the first strike.
         """
         self.trials += 1
         runs = self._runs(f"trial-{self.trials}")
         strikes: list[str] = []
+        planned = list(later)
         for life in range(LIVES):
             strikes.append(f"{signal.Signals(number).name} at {point}")
             code, said = self._life(runs, at=(point.name, point.count), number=number)
@@ -132,6 +141,9 @@ class Laboratory:
                 break
             if damage and life == 0 and flip(runs / "run"):
                 strikes.append("a bit of the newest checkpoint flipped")
+            if planned:
+                point = planned.pop(0)
+                continue
             if draw.random() < 0.6:
                 break
             point, number = draw.choice(self.points), draw.choice(SIGNALS)
@@ -212,4 +224,4 @@ def trials(
     checkpoint is damaged, too."""
     draw = random.Random(seed)
     for index, point in enumerate(laboratory.sample(draw, count or laboratory.names)):
-        yield laboratory.trial(draw, point, signals[index % len(signals)], damage=index % 6 == 4)
+        yield laboratory.trial(draw, point, number=signals[index % len(signals)], damage=index % 6 == 4)

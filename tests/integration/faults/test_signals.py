@@ -17,7 +17,7 @@ PLACES = {
 
 GENERATION = "autotune.tasks.summarization:Summarization.predict@2"
 SUMMARIES = [
-    "task=summarization", "dataset.limit=16", "trainer.epochs=1", "trainer.batch_size=8", "checkpoint.every=1st",
+    "task=summarization", "dataset.limit=8", "trainer.epochs=1", "trainer.batch_size=4", "checkpoint.every=1st",
     "task.max_length=64", "task.max_new_tokens=8",
 ]  # fmt: skip
 

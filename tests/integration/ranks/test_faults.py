@@ -25,6 +25,7 @@ WORDS = [
 ]  # fmt: skip
 
 IMPATIENT = ["--plugin", str(HERE / "impatient.py")]
+UNTIL_IT_HANGS = ["--plugin", str(HERE / "until_it_hangs.py")]
 
 
 def start(count: int, runs: Path, *words: str) -> Fork:
@@ -64,18 +65,15 @@ def killed(runs: Path, rank: int, steps: int) -> str:
     return said
 
 
-def begin_to_hang(runs: Path) -> Fork:
-    """One hangs. 12 seconds: on a busy machine a process may long be silent and yet at work."""
-    return struck(2, runs, 1, signal.SIGSTOP, 4, "trainer.rank_timeout=0.2")
-
-
-def hanging(launcher: Fork, runs: Path) -> str:
-    """The other one gives up."""
+def hanging(runs: Path) -> str:
+    """One hangs, and the other one gives up."""
+    launcher = struck(2, runs, 1, signal.SIGSTOP, 4, "trainer.rank_timeout=0.7", *UNTIL_IT_HANGS)
     run = runs / "shared"
     launcher.until(lambda: status(run)["state"] != "running")
     end_what_is_stopped(launcher)
     code, said = ended(launcher)
     assert code != 0 and "process 1 of 2" in said and "did not answer" in said, said
+    assert "patience: 42 s" in said, said
     assert status(run)["state"] == "interrupted"
     return said
 
@@ -96,17 +94,15 @@ def newest(runs: Path) -> int:
 
 
 @pytest.mark.slow
-def test_whatever_happens_to_one_process_ends_all_and_the_same_command_goes_on(tmp_path, request):
+def test_whatever_happens_to_one_process_ends_all_and_the_same_command_goes_on(tmp_path, undisturbed):
     """One thing after the other happens to the same run."""
-    launcher = begin_to_hang(tmp_path)
-    undisturbed = request.getfixturevalue("undisturbed")  # meanwhile
     faults = [
-        lambda: hanging(launcher, tmp_path), lambda: killed(tmp_path, 1, 3), lambda: killed(tmp_path, 0, 1),
-        lambda: asked_to_leave(tmp_path, 1), lambda: asked_to_leave(tmp_path, 0),
+        hanging, lambda runs: killed(runs, 1, 3), lambda runs: killed(runs, 0, 1),
+        lambda runs: asked_to_leave(runs, 1), lambda runs: asked_to_leave(runs, 0),
     ]  # fmt: skip
     done = None
     for fault in faults:
-        said = fault()
+        said = fault(tmp_path)
         assert done is None or f"resuming after step {done} of" in said, said
         done = newest(tmp_path)
     code, said = ended(start(2, tmp_path))

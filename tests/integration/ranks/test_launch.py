@@ -138,7 +138,7 @@ def controller_killed(runs: Path) -> str:
 
 def rank_killed(runs: Path, rank: int) -> str:
     """The other one ends, too, and the exit code is that of the killed one."""
-    controller, ranks = stopping(2, runs, rank, 1)
+    controller, ranks = stopping(2, runs, rank, 1, *IMPATIENT)
     os.kill(ranks[rank], signal.SIGKILL)
     code, said = ended(controller)
     assert code == 128 + signal.SIGKILL, said

@@ -1,10 +1,8 @@
 """Several processes, really started by torchrun: the same result as one, one folder, one voice, one end."""
 
 import json
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,30 +18,9 @@ HERE = Path(__file__).parent
 WORKER = "from tests.integration.ranks.worker import main; main()"
 
 
-def launch(count: int, *words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs something in so many processes, one thread each."""
-    return subprocess.run(
-        [
-            sys.executable,
-            "-P",
-            "-m",
-            "torch.distributed.run",
-            "--standalone",
-            f"--nproc-per-node={count}",
-            *words,
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment},
-    )
-
-
-def forked(count: int, *words: object, **options) -> subprocess.CompletedProcess[str]:
-    """The same, where imports are paid once."""
-    return forks().start(*words, cwd=ROOT, ranks=count, **options).ended()
+def forked(count: int, *words: object, cwd: Path = ROOT, **options) -> subprocess.CompletedProcess[str]:
+    """Runs something in so many processes of torchrun, one thread each."""
+    return forks().start(*words, cwd=cwd, ranks=count, **options).ended()
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +52,7 @@ def test_any_number_of_processes_learns_the_same(tmp_path, alone, count):
 
 
 def test_a_whole_run_has_one_folder_and_one_voice(tmp_path):
+    """Its processes are new interpreters, as torchrun starts them."""
     words = [
         "task=sentiment", "debug=smoke", "dataset.limit=20", f"runs={tmp_path}", "trainer.batch_size=5", "check=none",
         "report.format=none", "name=shared",
@@ -84,7 +62,7 @@ def test_a_whole_run_has_one_folder_and_one_voice(tmp_path):
         (tmp_path / "here" / f"{name}.py").write_text(
             f"raise SystemExit('{name}.py of the working folder ran')"
         )
-    done = launch(2, "-m", "autotune", *words, cwd=tmp_path / "here")
+    done = forked(2, *words, cwd=tmp_path / "here", new=True, PYTHONPATH=str(ROOT))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("run folder:") == done.stdout.count("result on test") == 1
     run = tmp_path / "shared"
