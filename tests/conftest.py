@@ -40,12 +40,13 @@ settings.load_profile("tests")
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """What is imported with the tests is no garbage: it is left out of every look for some."""
+    """What is imported with the tests is no garbage: it is left out of every look for some, and looks are rare."""
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(20_000, 10, 10)
         gc.enable()
 
 

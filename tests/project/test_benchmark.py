@@ -14,7 +14,7 @@ from tests.support import ROOT
 SCRIPTS = ROOT / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from benchmarks import cells, report, rows, setting  # noqa: E402
+from benchmarks import cells, report, rows, setting, shapes  # noqa: E402
 from benchmarks.worker import Worker  # noqa: E402
 
 
@@ -40,6 +40,9 @@ def worker(work_folder, monkeypatch):
     return make
 
 
+WIDE_T5 = {"d_model": 512, "d_kv": 64, "d_ff": 1024, "num_layers": 3, "num_decoder_layers": 2, "num_heads": 8}
+
+
 @pytest.mark.parametrize(
     ("cell", "lengths", "tolerance"),
     [
@@ -50,9 +53,13 @@ def worker(work_folder, monkeypatch):
     ],
 )
 def test_the_flops_that_are_needed_are_those_that_torch_counts_for_a_row_alone(
-    worker, cell, lengths, tolerance
+    worker, cell, lengths, tolerance, tmp_path, monkeypatch
 ):
-    opened = worker(cell, cells.AUTOTUNE)
+    """Of models with several layers of each kind and few words: the weights of real ones take seconds to make."""
+    monkeypatch.setattr(setting, "open_cell", partial(setting.open_cell, tiny=True))
+    monkeypatch.setattr(shapes, "TINY", shapes.TINY | {"num_hidden_layers": 3})
+    monkeypatch.setattr(shapes, "TINY_T5", WIDE_T5)
+    opened = worker(cell, cells.AUTOTUNE, tmp_path)
     needed = opened._flops().of(np.asarray(lengths))
     model = setting.fresh_model(opened.opened, cell, dropout=False).train()
     inputs = {"input_ids": torch.randint(5, 900, (1, lengths[0][0]))}

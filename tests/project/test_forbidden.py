@@ -61,9 +61,9 @@ def offences(code: str) -> Iterator[str]:
                 yield f"line {node.lineno} calls {called} with {keyword.arg}"
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_no_module_runs_what_data_say(file):
-    assert list(offences(file.read_text(encoding="utf-8"))) == []
+def test_no_module_runs_what_data_say():
+    found = {str(file): list(offences(file.read_text(encoding="utf-8"))) for file in FILES}
+    assert len(found) > 400 and {file: said for file, said in found.items() if said} == {}
 
 
 @pytest.mark.parametrize(

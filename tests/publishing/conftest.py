@@ -13,7 +13,9 @@ from tests.support.forks import NEEDED, Forks, strangers
 from tests.support.hub.server import WRITER, TestHub, serve
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-FOREIGN = ("HF_", "HUGGING", "TRANSFORMERS_", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
+FOREIGN = (
+    "HF_", "HUGGING", "TRANSFORMERS_", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "SSL_CERT_",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -45,11 +47,10 @@ def environment(hub: TestHub, home: Path, token: str | None = WRITER) -> dict[st
         "HF_ENDPOINT": hub.url,
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_XET_CLIENT_RETRY_BASE_DELAY": "10ms",
-        # The test Hub speaks plain HTTP; reading the certificates of the machine takes longer than a push.
-        "SSL_CERT_DIR": str(home),
     }
     if hub.xet is None:
-        clean["HF_HUB_DISABLE_XET"] = "1"
+        # The test Hub speaks plain HTTP; reading the certificates of the machine takes longer than a push.
+        clean |= {"HF_HUB_DISABLE_XET": "1", "SSL_CERT_DIR": str(home)}
     return clean | ({"HF_TOKEN": token} if token else {})
 
 
@@ -59,7 +60,8 @@ def python(code: str, **env: str) -> "subprocess.CompletedProcess[str]":
 
 
 BY_XET = """
-import sys
+import os, sys
+del os.environ["SSL_CERT_DIR"]  # xet wants certificates, even for plain HTTP
 from huggingface_hub import constants
 from autotune.cli.main import main
 constants.HF_HUB_DISABLE_XET = False
@@ -78,7 +80,11 @@ class HubForks(Forks):
     def __init__(self, hub: TestHub, folder: Path) -> None:
         self.hub, self._folder, self._home = hub, folder, folder / "home"
         self.at_home()
-        more = ("transformers.pipelines", "peft", "tests.support.hub.ready")
+        more = (
+            "transformers.pipelines", "peft", "tests.support.hub.ready", "autotune.auto.folder",
+            "autotune.config.saved_overrides", "transformers.models.bert.tokenization_bert_legacy",
+            "transformers.models.t5.tokenization_t5", "autotune.baselines.extracts",
+        )  # fmt: skip
         env = environment(hub, self._home, None) | {"OMP_NUM_THREADS": "1"}
         super().__init__(env, (*NEEDED, *more), base=strangers())
 
@@ -175,6 +181,9 @@ def trained(known, tmp_path_factory) -> Path:
         "task=ner",
         "peft=lora",
         "debug=smoke",
+        "dataset.limit=16",
+        "trainer.batch_size=4",
+        "check=none",
         "report=none",
         f"runs={runs}",
         "name=run",

@@ -8,7 +8,9 @@ import pytest
 from tests.publishing.conftest import Run
 from tests.support.hub.server import READER, STRANGER
 
-SMOKE = ("task=ner", "debug=smoke", "report=none", "check.near_duplicates=null")
+SMOKE = (
+    "task=ner", "debug=smoke", "report=none", "check.near_duplicates=null", "dataset.limit=16", "trainer.batch_size=4",
+)  # fmt: skip
 
 
 def look(ask: Run, tmp_path, *words: str, **env: str):

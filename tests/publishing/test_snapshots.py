@@ -16,11 +16,12 @@ from tests.support.hub.server import WRITER
 
 UPDATES, EVERY = 8, 2
 WORDS = (
-    "task=sentiment", "debug=smoke", "name=run", "check=none", "report=none", f"trainer.max_steps={UPDATES}",
+    "task=sentiment", "debug=smoke", "dataset.limit=16", "trainer.batch_size=4", "name=run", "check=none", "report=none",
+    f"trainer.max_steps={UPDATES}",
     # No evaluation is that much better than the first, whose weights are the result therefore.
     f"trainer.evaluate_every={EVERY}st", "trainer.min_delta=0.9",
 )  # fmt: skip
-PUSHED = ("hub=private", "hub.patience=60", "hub.every=1", "hub.language=en")
+PUSHED = ("hub=private", "hub.patience=60", "hub.language=en")
 COMMIT = "POST .*/commit/last"
 
 
@@ -49,10 +50,11 @@ def alone(known, tmp_path_factory) -> dict:
     return result(folder / "runs" / "run")
 
 
-def started(forks: HubForks, folder: Path, go: Path | None = None) -> Fork:
-    """After the first evaluation, whose weights are on their way, training waits for the file `go`."""
-    armed = {"runs": str(folder / "runs"), "at": ("optimizer step", EVERY + 1), "until": str(go)}
-    return forks.start(*WORDS, *PUSHED, cwd=folder, HF_TOKEN=WRITER, armed=armed if go else None)
+def started(forks: HubForks, folder: Path, go: Path | None = None, every: int = 2) -> Fork:
+    """After so many evaluations, when the first weights are on their way, training waits for the file `go`."""
+    armed = {"runs": str(folder / "runs"), "at": ("optimizer step", every * EVERY + 1), "until": str(go)}
+    words = (*WORDS, *PUSHED, f"hub.every={every}")
+    return forks.start(*words, cwd=folder, HF_TOKEN=WRITER, armed=armed if go else None)
 
 
 def steps(run: Path) -> int:
@@ -86,7 +88,7 @@ def on_branch(forks: HubForks, commit: str | None = None) -> str:
 def test_training_does_not_wait_and_a_newer_state_takes_the_place_of_one_that_waits(forks, tmp_path, alone):
     hub, run, go, gate = forks.hub, tmp_path / "runs" / "run", tmp_path / "go", threading.Event()
     with hub.faults(COMMIT, gate=gate, times=1) as hit:
-        going = started(forks, tmp_path, go)
+        going = started(forks, tmp_path, go, every=1)
         going.until(lambda: hit.hits)
         go.touch()
         # The weights of the first evaluation do not arrive before the third; those of the second wait for them.
@@ -157,7 +159,7 @@ def test_faults_are_said_once_and_change_nothing(forks, tmp_path, alone, faults)
 def test_a_hub_that_goes_on_refusing_is_complained_of_once(forks, tmp_path, alone):
     run, go = tmp_path / "runs" / "run", tmp_path / "go"
     with forks.hub.faults("GET /api/whoami", status=403, skip=1):
-        going = started(forks, tmp_path, go)
+        going = started(forks, tmp_path, go, every=1)
         going.until(lambda: (run / "log.txt").exists() and complaints(run))
         go.touch()
         done = going.ended()
@@ -173,7 +175,7 @@ def test_a_run_that_leaves_takes_what_is_on_its_way_with_it(forks, tmp_path, alo
     for number, expected in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 75)):
         go = tmp_path / f"go-{number}"
         with forks.hub.faults(COMMIT, gate=threading.Event()) as hit:
-            going = started(forks, tmp_path, go)
+            going = started(forks, tmp_path, go, every=1)
             going.until(lambda hit=hit: hit.hits)
             assert senders(run)
             going.send_signal(number)
@@ -188,9 +190,8 @@ def test_a_run_that_leaves_takes_what_is_on_its_way_with_it(forks, tmp_path, alo
 
 
 def test_offline_nothing_is_tried_and_the_push_that_comes_later_sends_both(forks, tmp_path, alone):
-    going = forks.start(
-        *WORDS, *PUSHED, "hub.when_offline=queue", cwd=tmp_path, HF_TOKEN=WRITER, HF_HUB_OFFLINE="1"
-    )
+    words = (*WORDS, *PUSHED, "hub.every=1", "hub.when_offline=queue")
+    going = forks.start(*words, cwd=tmp_path, HF_TOKEN=WRITER, HF_HUB_OFFLINE="1")
     done = going.ended()
     run = tmp_path / "runs" / "run"
     assert done.returncode == 0 and "did not reach" not in done.stdout, done.stderr
@@ -202,8 +203,8 @@ def test_offline_nothing_is_tried_and_the_push_that_comes_later_sends_both(forks
 @pytest.mark.parametrize("differs", [True, False])
 def test_at_the_end_alone_only_where_the_best_are_others(forks, tmp_path, differs):
     """With such a min_delta no evaluation is better than the first, and with a single one there is no other."""
-    words = ("task=ner", "peft=lora", "debug=smoke", "report=none", "name=run", "hub=private",
-             "hub.patience=60")  # fmt: skip
+    words = ("task=ner", "peft=lora", "debug=smoke", "dataset.limit=16", "trainer.batch_size=4", "check=none",
+             "report=none", "name=run", "hub=private", "hub.patience=60")  # fmt: skip
     done = forks(*words, "trainer.min_delta=0.9" if differs else "trainer.evaluate_every=4st", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert ("refs/heads/last" in forks.hub.repo("ana/run").refs) is differs

@@ -22,7 +22,11 @@ def runs(tmp_path_factory):
         forks().start(
             f"task={task}", *SMOKE, *more, "report=html", f"runs={folder}", f"name={task}", cwd=folder
         )
-        for task, *more in (["sentiment"], ["ner"], ["summarization", "task.max_new_tokens=12"])
+        for task, *more in (
+            ["sentiment"],
+            ["ner"],
+            ["summarization", "task.max_new_tokens=8", "dataset.limit=32"],
+        )
     ]
     for run in started:
         done = run.ended()

@@ -2,6 +2,9 @@
 
 import copy
 import json
+import os
+from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import TypeAdapter
@@ -30,6 +33,9 @@ MATTERS = ("batching", "gradient_checkpointing", "compile", "freeze", "layer_dec
 
 _examined: dict[str, Prepared] = {}
 """What was made of the rows, by what it depends on: every test has the same, and none changes it."""
+
+_loaded: dict[tuple[int, str], Any] = {}
+"""Models as they are read, of what was made of the rows, which is kept; a test trains a copy."""
 
 
 def rows(task_name: str) -> list[dict]:
@@ -81,22 +87,19 @@ def prepare(
     )
     key = repr((task_name, task_options, architecture, peft, [options.get(name) for name in MATTERS]))
     if key not in _examined:
-        _examined[key] = run_preflight(config, tmp_path / "cache").result()
+        _examined[key] = run_preflight(config, Path(os.environ["HF_HOME"], "trainers")).result()
     return config, _examined[key]
 
 
 def make_trainer(tmp_path, task_name, **options) -> Trainer:
     """A trainer whose rows and tables are in a folder."""
     config, prepared = prepare(tmp_path, task_name, **options)
-    kind = task(task_name)
-    model = load_model(
-        prepared.base,
-        kind.heads[prepared.base.family],
-        prepared.task.labels(),
-        config.peft,
-        allow_pickle=False,
-        seed=1,
-    )
+    key = id(prepared), repr(config.peft)
+    if key not in _loaded:
+        head = task(task_name).heads[prepared.base.family]
+        labels = prepared.task.labels()
+        _loaded[key] = load_model(prepared.base, head, labels, config.peft, allow_pickle=False, seed=1)
+    model = copy.deepcopy(_loaded[key])
     freeze(model, config.trainer.freeze)
     return Trainer(
         copy.copy(prepared.task),

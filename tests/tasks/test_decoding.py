@@ -25,7 +25,7 @@ ROWS = [
 ]
 
 
-@pytest.fixture(params=["t5", "bart", "gpt2", "llama"])
+@pytest.fixture(scope="module", params=["t5", "bart", "gpt2", "llama"])
 def setting(request, make_task):
     """Task, features and a random model that says something else at every step."""
     task = make_task("summarization", ROWS, request.param)

@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import sqlite3
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -58,11 +57,17 @@ def write_history(run: Path, steps: int, first: int = 1) -> None:
                 file.write(json.dumps({"step": step, "validation": {"macro_f1": step / 10}}) + "\n")
 
 
+TRACKER = """
+import runpy, sys
+sys.argv[0] = ""
+runpy.run_module("autotune.training.tracker", run_name="__main__")
+"""
+
+
 def send(run: Path) -> list[dict[str, object]]:
-    """Sends a run whose end is known at once; returns the reports."""
-    process = subprocess.run([sys.executable, "-P", "-m", "autotune.training.tracker", str(run)], input="", text=True,
-                             capture_output=True, cwd=run.parent,
-                             env={**os.environ, "HOME": str(run.parent / "home"), "WANDB_API_KEY": SECRET})  # fmt: skip
+    """Sends a run whose end is known at once; returns the reports. Whole runs start the tracker as a new program."""
+    own = {"HOME": str(run.parent / "home"), "WANDB_API_KEY": SECRET}
+    process = forks().start(run, code=TRACKER, cwd=run.parent, **own).ended()
     reports = [json.loads(line) for line in process.stdout.splitlines()]
     assert process.returncode == 0, (reports, process.stderr)
     return reports
