@@ -75,6 +75,8 @@ install_once() {
     # The machine chooses torch's build. A CUDA build brings the CUDA libraries that it names.
     packages -c "$root/constraints.txt" torch
     packages --no-deps --no-build-isolation -e "$root"
+    # Once, whatever the environment says of bytecode: a search or the tests start hundreds of processes.
+    "$python" -m compileall -q "$root/autotune"
     printf '%s\n' "$wanted" >"$stamp"
     # With an extra, everything is there that is needed without it.
     printf '%s\n' "$wanted" >"$environment/installed"
