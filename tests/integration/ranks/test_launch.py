@@ -5,6 +5,7 @@ What happens to a process happens at a point of its own work, so no test waits f
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Sequence
@@ -186,6 +187,10 @@ def test_whatever_happens_to_a_process_none_is_left_and_the_same_command_resumes
     assert result(tmp_path / "shared") == undisturbed[0]
 
 
+OF_TORCH = re.compile(r"\[W|Exception raised from |frame #|<omitting python frames>|\s*$")
+"""Lines of a warning of torch's C++ part, with its stack."""
+
+
 def test_two_machines_share_the_folder_of_rank_0(tmp_path, undisturbed):
     """Two agents of torchrun, which need not have the same working folder."""
     agents = []
@@ -198,7 +203,9 @@ def test_two_machines_share_the_folder_of_rank_0(tmp_path, undisturbed):
         )
     (code, said), (other_code, other_said) = map(ended, agents)
     assert code == other_code == 0, said + other_said
-    assert "result on test" in said and not other_said
+    # An agent of torchrun may warn that the other one, which hosts their store, is gone already.
+    ours = [line for line in other_said.splitlines() if not OF_TORCH.match(line)]
+    assert "result on test" in said and not ours, ours
     assert result(tmp_path / "node0" / "here" / "shared") == undisturbed[0]
     assert not list((tmp_path / "node1").iterdir())
 
