@@ -40,7 +40,7 @@ settings.load_profile("tests")
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """What is imported with the tests is no garbage: it is left out of every look for some, and looks are rare."""
+    """Excludes what is imported with the tests from garbage collection, and makes collections rarer."""
     gc.disable()
     try:
         return (yield)

@@ -75,7 +75,7 @@ class SplitsConfig(Strict):
 
 @dataclass
 class FolderFilesConfig(Strict):
-    """File of each split in a folder whose files are not named after splits. Without one, there is no such split."""
+    """The file of each split, in a folder whose files are not named after splits. null: the folder has no such split."""
 
     train: OptionalName = None
     """Rows to learn from."""

@@ -136,7 +136,7 @@ class Ranks:
             time.sleep(WAIT_SECONDS)
 
     def _wait_for_key(self, name: str, seconds: float, writer: int | None = None) -> bool:
-        """Whether a key is in the store before the time is up, or its writer has died, where that can be seen."""
+        """Whether a key is in the store before the time is up; waits no longer for a `writer` that is known to be dead."""
         assert self._store is not None, "only where there are several"
         deadline = time.monotonic() + seconds
         while not (exists := self._store.check([name])) and time.monotonic() < deadline:
@@ -146,7 +146,7 @@ class Ranks:
         return bool(exists)
 
     def _is_dead(self, rank: int) -> bool:
-        """Whether a process on this machine has died; those of other launchers may run on other machines."""
+        """Whether a process that autotune started has died; other launchers may start processes on other machines."""
         assert self._store is not None, "only where there are several"
         key = f"pid {rank}"
         if not launcher.is_worker() or not self._store.check([key]):

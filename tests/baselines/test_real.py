@@ -50,14 +50,13 @@ def sentences(file: Path) -> tuple[list[list[str]], list[list[str]]]:
 
 
 def test_the_tagger(shared_data, tmp_path):
-    """Learned from every second sentence it reaches 0.737; from all, which takes twice as long, 0.804."""
-    words, tags = (part[::2] for part in sentences(shared_data / "lener_br" / "train.conll"))
+    words, tags = sentences(shared_data / "lener_br" / "train.conll")
     test, gold = sentences(shared_data / "lener_br" / "test.conll")
     started = time.process_time()
     model = LinearTagger().fit(words, tags)
     print(f"fit: {time.process_time() - started:.1f} s of CPU")
     predicted = model.predict(test)
-    assert reloaded(model, tmp_path).predict(test[::4]) == predicted[::4]
+    assert reloaded(model, tmp_path).predict(test) == predicted
     pairs = [(set(entities(right)), set(entities(tags))) for right, tags in zip(gold, predicted, strict=True)]
     hits = sum(len(right & tags) for right, tags in pairs)
-    assert 2 * hits / sum(len(right) + len(tags) for right, tags in pairs) >= 0.73
+    assert 2 * hits / sum(len(right) + len(tags) for right, tags in pairs) >= 0.79

@@ -96,7 +96,7 @@ def room_of(module: str) -> str:
 
 
 OUTSIDE = ("__init__", "__main__")
-"""The two modules that are in no room."""
+"""Modules outside of all rooms."""
 IN_ROOM = {room: [file for file in FILES if room_of(module_of(file)) == room] for room in (*ROOMS, *OUTSIDE)}
 """Files by room. A test looks at a room: one for each file would take longer to set up than to run."""
 

@@ -51,7 +51,7 @@ def alone(known, tmp_path_factory) -> dict:
 
 
 def started(forks: HubForks, folder: Path, go: Path | None = None, every: int = 2) -> Fork:
-    """After so many evaluations, when the first weights are on their way, training waits for the file `go`."""
+    """Starts a run. With `go`, training waits for this file after `every` evaluations, when the first upload has begun."""
     armed = {"runs": str(folder / "runs"), "at": ("optimizer step", every * EVERY + 1), "until": str(go)}
     words = (*WORDS, *PUSHED, f"hub.every={every}")
     return forks.start(*words, cwd=folder, HF_TOKEN=WRITER, armed=armed if go else None)

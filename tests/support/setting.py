@@ -35,7 +35,7 @@ _examined: dict[str, Prepared] = {}
 """What was made of the rows, by what it depends on: every test has the same, and none changes it."""
 
 _loaded: dict[tuple[int, str], Any] = {}
-"""Models as they are read, of what was made of the rows, which is kept; a test trains a copy."""
+"""Models as loaded, by the prepared run (kept in `_examined`) and the adapter; a test trains a copy."""
 
 
 def rows(task_name: str) -> list[dict]:

@@ -22,8 +22,8 @@ RACE = [
     ("os.rename raced/config/experiment/winner.yaml", 0), ("os.rename raced/decisions.jsonl", 0),
     ("os.rename raced/result.json", 0), ("os.rename raced/status.json", 1), ("os.rename raced/report.html", 0),
 ]  # fmt: skip
-"""In the order of a search: one life ends at each. A file is written beside its place and then renamed, so a life that ends
-at the rename of one leaves the file before it whole, and of this one what no other life may take for it."""
+"""In the order of a search; at each, a process is killed. A file is written beside its place and then renamed: a process that
+is killed at the rename leaves the files before it complete, and this one under another name."""
 LORA = ("reviews.csv", "peft=lora", "auto.models=[tiny]", "trials=1", "auto.folds=1", "auto.space.C=[1e-6]",
         "auto.space.rungs=[0.5,1]", "auto.space.learning_rate.adapter=[20]", "trainer.max_steps=30", *QUICK)  # fmt: skip
 LORA_RACE = [("os.rename lora/oof/tiny_#.#@#.#.jsonl", 0), ("os.rename lora/leaderboard.jsonl", 1),

@@ -19,7 +19,7 @@ WORKER = "from tests.integration.ranks.worker import main; main()"
 
 
 def forked(count: int, *words: object, cwd: Path = ROOT, **options) -> subprocess.CompletedProcess[str]:
-    """Runs something in so many processes of torchrun, one thread each."""
+    """Runs a command line in `count` processes of torchrun, one thread each."""
     return forks().start(*words, cwd=cwd, ranks=count, **options).ended()
 
 

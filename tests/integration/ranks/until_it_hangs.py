@@ -1,4 +1,4 @@
-"""A plug-in for a run of which a process stops itself: rank 0 loses its patience once that has happened, and not before."""
+"""A plug-in for a run of which a process stops itself: once it has stopped, rank 0 waits for it only briefly."""
 
 import os
 import sys
@@ -14,13 +14,13 @@ from autotune.training.trainer import Trainer
 from tests.support.forks import state_of
 
 STEPS = 4
-"""So many steps are done when it hangs."""
+"""Optimizer steps before it stops itself."""
 
 step = Trainer.optimizer_step
 
 
 def impatient(trainer: Trainer) -> None:
-    """Says how long it would have waited, and waits a moment."""
+    """Prints the timeout of the process group and shortens it, when the other process has stopped."""
     if trainer.state.step == STEPS and os.environ["RANK"] == "0":
         parent = os.getppid()
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
