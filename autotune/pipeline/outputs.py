@@ -15,7 +15,7 @@ from typing import Any
 from autotune.config.formats import WRITABLE, Form, form_of
 from autotune.config.schema import DatasetConfig
 from autotune.errors import ConfigError, DataError, listing, nearest, shell_words
-from autotune.runtime.files import OUTPUT, atomic_write, deliver
+from autotune.runtime.files import OUTPUT, atomic_write, deliver, own_descriptor
 from autotune.runtime.os_errors import system_error
 from autotune.runtime.streams import print_json
 
@@ -247,8 +247,8 @@ def _is_special(path: Path, about: os.stat_result | None) -> bool:
     """Whether it is written into: a pipe, a device, or a stream of this process, which may lead into a file."""
     if about is None:
         return False
-    own = str(path.absolute()).startswith(("/dev/", "/proc/"))
-    return own or not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode))
+    is_usual = stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)
+    return not is_usual or own_descriptor(path) is not None
 
 
 def _is_part(source: Path, about: os.stat_result) -> bool:

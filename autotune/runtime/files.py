@@ -66,7 +66,7 @@ def _open_special(target: Path) -> IO[bytes] | None:
         ConfigError: the target cannot be written into, or nobody reads from the pipe.
         OSError: the target cannot be opened.
     """
-    descriptor = _own_descriptor(target)
+    descriptor = own_descriptor(target)
     if descriptor is not None:
         return os.fdopen(os.dup(descriptor), "wb")
     try:
@@ -112,7 +112,7 @@ def refuse_ways_out(folder: Path) -> None:
                                   fix="remove it")  # fmt: skip
 
 
-def _own_descriptor(path: Path) -> int | None:
+def own_descriptor(path: Path) -> int | None:
     """Returns this process's file descriptor that a path names: /dev/stdout, /dev/fd/63. If it is connected to a file,
     opening that file again from its start would overwrite what others have written."""
     descriptors = Path("/dev/fd").resolve()

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import tempfile
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -113,6 +114,14 @@ def test_what_exists_is_overwritten_only_when_that_is_said(run, rows, capsys):
         assert out.read_text() == "mine"
         assert main([*words, "--force"]) == 0
         assert out.read_text() != "mine"
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="/dev/shm cannot be written")
+def test_a_file_in_memory_is_overwritten_only_when_that_is_said_too(run, capsys):
+    with tempfile.NamedTemporaryFile(dir="/dev/shm", suffix=".json") as out:
+        assert main(["evaluate", str(run), "-o", out.name]) == 2
+        assert "--force" in capsys.readouterr().err
+        assert main(["evaluate", str(run), "-o", out.name, "--force"]) == 0
 
 
 def test_a_link_is_followed(run, rows):
