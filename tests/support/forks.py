@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -85,8 +86,12 @@ class Fork:
 
     def ended(self) -> "subprocess.CompletedProcess[str]":
         """Waits for the end."""
-        while (code := self.poll()) is None:
-            time.sleep(0.01)
+        if (code := self.poll()) is None:
+            process = os.pidfd_open(self.pid)
+            select.select([process], [], [])
+            os.close(process)
+            code = self.poll()
+        assert code is not None
         out, err = ((self.folder / name).read_text() for name in ("out", "err"))
         return subprocess.CompletedProcess([], code, out, err)
 
