@@ -34,8 +34,9 @@ def autotune(*argv: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 @pytest.fixture
-def plugin(tmp_path):
+def plugin(tmp_path, monkeypatch):
     """Writes a Python file for --plugin."""
+    monkeypatch.setattr(registry, "plugins", [])
 
     def write(code: str) -> str:
         file = tmp_path / "plugin.py"
@@ -141,7 +142,6 @@ def test_every_way_to_end_has_its_exit_code(capsys, plugin, raised, code, said):
 
 
 def test_what_autotune_itself_raises_is_a_bug_of_its_own(capsys, monkeypatch, plugin):
-    monkeypatch.setattr(registry, "plugins", [])
     monkeypatch.setitem(COMMANDS, "show", replace(COMMANDS["show"], run=lambda *_: 1 / 0))
     assert main(["show"]) == 70
     assert "this is a bug in autotune: please report it" in capsys.readouterr().err
