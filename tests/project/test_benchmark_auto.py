@@ -45,12 +45,14 @@ def cell(regime, source=cells.SOURCES[0]):
 
 
 def test_a_draw_is_the_same_for_all_tools_and_its_texts_are_not_in_test(data):
-    train, test = cells.draw_rows(cell("100"), 0, data)
-    assert (train, test) == cells.draw_rows(cell("100"), 0, data)
-    assert len(train) == 100 and len(test) == 40
-    assert not {row["text"] for row in train} & {row["text"] for row in test}
-    other, same_test = cells.draw_rows(cell("100"), 1, data)
-    assert other != train and same_test == test
+    for regime, most in (("100", 300), ("32/class", 40)):
+        train, test = cells.draw_rows(cell(regime), 0, data)
+        assert (train, test) == cells.draw_rows(cell(regime), 0, data)
+        assert len(test) == most
+        assert not {row["text"] for row in train} & {row["text"] for row in test}
+        other, other_test = cells.draw_rows(cell(regime), 1, data)
+        assert other != train and (other_test == test) == (regime == "32/class")
+    assert len(cells.draw_rows(cell("100"), 0, data)[0]) == 100
     balanced, _ = cells.draw_rows(cell("32/class"), 0, data)
     assert Counter(row["label"] for row in balanced) == {"negativo": 32, "positivo": 32}
     assert len(cells.draw_rows(cell("full"), 0, data)[0]) == 360
@@ -104,7 +106,7 @@ def test_the_bar_compares_means_over_draws():
         "mean optimism, either way": (pytest.approx(0.02 / 3), True),
         "coverage of the reported interval": (pytest.approx(2 / 3), False),
         "seconds over 105 % of the time asked": (pytest.approx(24.0), False),
-        "seconds from the start to the first model": (16.0, False),
+        "seconds from the check to the first model": (16.0, False),
         "replays with other bytes": (0.0, True),
         "searches without a score": (0.0, True),
     }
@@ -224,7 +226,7 @@ def test_the_search_is_asked_again_with_the_columns_and_its_figure_and_model_are
             write_auto(tmp_path / "auto")
             (tmp_path / "auto" / "best").mkdir()
             (tmp_path / "auto" / "best" / "model.safetensors").write_bytes(b"weights")
-            seen = {str(watch[0]): 9.5}
+            seen = {str(watch[0]): 3.1, str(watch[1]): 9.6}
         return process.Usage(0, 130.0, 90.0, 800.0, seen)
 
     monkeypatch.setattr(process, "execute", execute)
@@ -234,7 +236,8 @@ def test_the_search_is_asked_again_with_the_columns_and_its_figure_and_model_are
     assert {"time=2m", "auto.models=[ENCODER]", "name=auto"} <= set(commands[0])
     assert commands[2][1] == str(tmp_path / "auto" / "trials" / "a")
     assert (outcome.score, outcome.reported, outcome.interval) == (0.66, 0.671, [0.637, 0.703])
-    assert (outcome.first_model_seconds, outcome.words, outcome.same_bytes) == (9.5, 5, True)
+    assert (outcome.check_seconds, outcome.first_model_seconds) == (3.1, 6.5)
+    assert (outcome.words, outcome.same_bytes) == (5, True)
     assert outcome.note == "bertimbau_base 5e-5"
 
 
@@ -271,7 +274,7 @@ def test_the_rehearsal_compares_models_of_the_samples(tmp_path, monkeypatch, cap
     words = ["--rehearse", "--cells", "sentiment", "--tools", *TOOLS, "--output", str(tmp_path / "out")]
     assert main(words) == 0
     text = capsys.readouterr().out
-    assert "(a rehearsal: these figures say nothing)" in text and "| sample sentiment 20 " in text
+    assert "(a rehearsal: these figures say nothing)" in text and "| sample sentiment 25 " in text
     results = json.loads((tmp_path / "out" / "benchmark_auto.json").read_text())["results"]
     assert [found["tool"] for found in results] == TOOLS
     assert all(0 < found["outcome"]["score"] < 1 for found in results), results

@@ -113,7 +113,7 @@ def bar(results: Sequence[Result]) -> list[Check]:
         _at_most("mean optimism, either way", abs(mean(flattery)) if flattery else None, OPTIMISM),
         _within("coverage of the reported interval", mean(covered) if covered else None, COVERAGE),
         _at_most("seconds over 105 % of the time asked", max(late, default=None), OVERRUN_SECONDS),
-        _at_most("seconds from the start to the first model", max(first, default=None), FIRST_MODEL),
+        _at_most("seconds from the check to the first model", max(first, default=None), FIRST_MODEL),
         _at_most("replays with other bytes", float(len(same) - sum(same)) if same else None, 0),
         _at_most("searches without a score", float(unscored) if own else None, 0),
     ]

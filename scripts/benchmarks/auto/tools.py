@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from autotune.auto.record import FOLDS
 from autotune.metrics.classification import ClassificationState
 from benchmarks.auto import process, rivals
 from benchmarks.auto.cells import CLASSES, ENTITIES, Drawn
@@ -64,8 +65,10 @@ class Outcome:
     seconds: float | None = None
     cpu_seconds: float | None = None
     memory_mb: float | None = None
+    check_seconds: float | None = None
+    """From the start of the command until the data are read, understood and split into folds."""
     first_model_seconds: float | None = None
-    """From the start of the command until `best/` holds a model: start of the process, reading and check of the data included."""
+    """From then until `best/` holds a model."""
     artifact_mb: float | None = None
     predict_seconds: float | None = None
     """To start, read the model, predict and score test."""
@@ -130,11 +133,11 @@ def auto(drawn: Drawn, setting: Setting, folder: Path) -> Outcome:
     budget = ["time=null", f"trials={setting.trials}"] if setting.time is None else [f"time={setting.time}"]
     models = [f"auto.models=[{setting.encoder}]"] if setting.encoder else ["auto.candidates=[cheap]"]
     place = [f"runs={folder}", "name=auto"]
-    result, best = folder / "auto", folder / "auto" / "best"
+    result, folds, best = folder / "auto", folder / "auto" / FOLDS, folder / "auto" / "best"
     usage, typed = None, [str(drawn.train)]
     for answers in ((), drawn.columns):
         typed = [str(drawn.train), *budget, *answers]
-        usage = _autotune(["auto", *typed, *models, *place], folder, setting, watch=[best])
+        usage = _autotune(["auto", *typed, *models, *place], folder, setting, watch=[folds, best])
         if usage.returncode != AMBIGUOUS:
             break
     assert usage is not None
@@ -144,7 +147,9 @@ def auto(drawn: Drawn, setting: Setting, folder: Path) -> Outcome:
     figure = found["test"] or {"score": found["chosen"]["corrected"], "interval": found["chosen"]["interval"]}
     outcome = _measured(usage, best, len(typed) + 2)
     outcome.reported, outcome.interval = figure["score"], figure["interval"]
-    outcome.first_model_seconds = usage.seen.get(str(best))
+    if {str(folds), str(best)} <= set(usage.seen):
+        outcome.check_seconds = usage.seen[str(folds)]
+        outcome.first_model_seconds = round(usage.seen[str(best)] - usage.seen[str(folds)], 1)
     outcome.note = found["winner"]["trial"]
     _evaluate(outcome, result / found["winner"]["run"], drawn, setting, folder)
     if setting.replay:
