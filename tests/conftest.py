@@ -23,6 +23,7 @@ os.environ |= {
 import pytest
 from hypothesis import HealthCheck, settings
 
+from autotune import registry
 from autotune.runtime import child_process
 from tests.support.forks import start_child
 from tests.support.machine import pretend
@@ -62,6 +63,12 @@ def start_fresh() -> Iterator[StartChild]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(child_process, "start", start_child)
         yield fresh
+
+
+@pytest.fixture(autouse=True)
+def forgets_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What --plugin names in one test is unknown in the next, when its file may be gone."""
+    monkeypatch.setattr(registry, "plugins", [])
 
 
 @pytest.fixture(scope="session")

@@ -291,13 +291,14 @@ def sharding(setting: Setting) -> Figures:
     count = torch.cuda.device_count()
     if count < 2 and not setting.rehearse:
         raise Skipped(f"a model that is divided among GPUs needs two of them, and there is {count}")
-    weights = []
+    models = []
     for name in ("none", "fsdp"):
         words = ["task=summarization", "trainer.precision=fp32", f"trainer.sharding={name}", "check=none"]
         words += [SHORT_TEXTS, *smoke(setting, f"sharding-{name}")]
         in_ranks(max(2, count), partial(run, words))
-        model = setting.scratch / "runs" / f"sharding-{name}" / "model"
-        weights.append(load_saved_model(model)[1].state_dict())
+        models.append(setting.scratch / "runs" / f"sharding-{name}" / "model")
+    # Not before: what is forked of a process that has computed waits for threads that it does not have.
+    weights = [load_saved_model(model)[1].state_dict() for model in models]
     apart = max(float((weights[0][name] - weights[1][name]).abs().max()) for name in weights[0])
     require(apart <= 1e-4, f"weights are up to {apart:.2g} apart")
     return {"largest difference": apart}

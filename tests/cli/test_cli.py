@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from autotune import __version__, registry
+from autotune import __version__
 from autotune.cli.commands import COMMANDS
 from autotune.cli.environment import OFFLINE, is_reachable, set_offline_mode
 from autotune.cli.main import main
@@ -34,9 +34,8 @@ def autotune(*argv: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 @pytest.fixture
-def plugin(tmp_path, monkeypatch):
+def plugin(tmp_path):
     """Writes a Python file for --plugin."""
-    monkeypatch.setattr(registry, "plugins", [])
 
     def write(code: str) -> str:
         file = tmp_path / "plugin.py"

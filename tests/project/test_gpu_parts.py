@@ -8,7 +8,8 @@ from tests.support import ROOT
 from tests.support.forks import forks
 
 CODE = f"""
-import sys
+import sys, torch
+torch.set_num_threads(2)  # as on a machine whose user has not set a number
 sys.path.insert(0, {str(ROOT / "scripts")!r})
 from gpu_parts.__main__ import main
 sys.exit(main())

@@ -174,7 +174,9 @@ def draw_rows(cell: Cell, draw: int, data: Path, most_test: int = MOST_TEST_ROWS
         rows = list({_content(row): row for row in [*train, *test]}.values())
         count = int(cell.regime.removeprefix(DIRTY))
         order = generator.permutation(len(rows)).tolist()
-        return [rows[index] for index in order[:count]], [rows[index] for index in order[count:][:MOST_OTHER_ROWS]]
+        return [rows[index] for index in order[:count]], [
+            rows[index] for index in order[count:][:MOST_OTHER_ROWS]
+        ]
     judging = set(map(_content, test))
     train = [row for row in train if _content(row) not in judging]
     chosen_test = np.random.default_rng(0).permutation(len(test))[:most_test]
