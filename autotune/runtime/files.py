@@ -142,7 +142,7 @@ def disk_errors(path: Path, needed: int | None = None, *, elsewhere: str = RUNS)
     try:
         yield
     except OSError as error:
-        if elsewhere == RUNS and path.is_relative_to(tempfile.gettempdir()) and SCRATCH in str(path):
+        if elsewhere == RUNS and str(path).startswith(str(Path(tempfile.gettempdir(), SCRATCH))):
             elsewhere = "TMPDIR=FOLDER before the command"
         raise system_error(error, path, needed, elsewhere=elsewhere) from error
 
