@@ -119,13 +119,14 @@ class Ending:
         raise TrainingError("no candidate could be trained to its end", where=str(self.folder.path / "logs"))
 
     def _finish(self, trial: Trial) -> Final:
-        """Trains the winner on all rows, if folds have judged it and there is time; else ends the run that was judged.
+        """Trains the winner on all rows, if it may learn from those that judged it and there is time; else ends the run that was
+        judged.
 
         Raises:
             Failed: the run has failed.
             Interrupted: a signal has arrived; the next start resumes.
         """
-        if self.board.judging.count is None or not self.plan.config.refit:
+        if not self.plan.config.refit or not self.trainer.whole_words(trial):
             return self._final(trial, refit=False)
         try:
             return self._final(trial, refit=True)
@@ -164,9 +165,8 @@ class Ending:
         self, trial: Trial, calibration: Mapping[str, float] | None, *, refit: bool
     ) -> list[str]:
         """Returns the overrides of the winner's run; with those of `Trials.own_words`, the only one that scores test."""
-        judging, words = self.board.judging, list[str]()
-        if judging.count is not None:
-            words = self.trainer.whole_words(trial) if refit else judging.fold_words(1)
+        judging = self.board.judging
+        words = self.trainer.whole_words(trial) if refit else judging.fold_words(1 if judging.count else None)
         if calibration is not None:
             words.append(f"{TEMPERATURE}={calibration['temperature']:g}")
         return judging.words_of(trial, *words)
@@ -175,7 +175,7 @@ class Ending:
         """Saves with the model how sure it must be for how few errors, from its predictions out of fold: a run that learns
         from all rows has no validation that would say so."""
         judging = self.board.judging
-        if judging.count is None:
+        if judging.count is None and not final.refit:
             return
         predictions = decide.tempered_predictions(
             self.board, trial.name, (final.calibration or {}).get("temperature", 1.0)
@@ -283,10 +283,10 @@ class Ending:
             Decision("winner", trial.name, self.reason(winner), "measured on the same rows", others[:5],
                      "goal=best" if config.goal is Goal.small else "goal=small"),
         ]  # fmt: skip
-        if board.judging.count is not None:
+        if board.judging.count is not None or final.refit:
             because = "the model of the first fold is the result"
             if final.refit:
-                because = "trained once more on all rows that the folds have judged"
+                because = "trained once more on all rows, with those that have judged"
             elif config.refit:
                 because = "no time was left to train once more on all rows: the model of the first fold is the result"
             override = f"auto.refit={str(not config.refit).lower()}"

@@ -15,9 +15,10 @@ from autotune.data.duplicates import alike_form, first_positions, hashes
 from autotune.data.folds import cross_validation_folds
 from autotune.errors import format_text_override, listing
 
-MIN_ROWS_FOR_TEST, TEST_SHARE, MAX_TEST = 2_000, 0.2, 2_000
-"""Of a test split that is made where the data have none: fewest rows of all splits, its share of them, its most rows. With 1,000
-rows, a test split of 200 cost TF-IDF 0.010 of macro-F1 (mean of RePro, ReLi, ToLD-Br; see scripts/benchmarks/README.md)."""
+MIN_ROWS_FOR_TEST, TEST_SHARE, MIN_TEST, MAX_TEST = 2_000, 0.1, 400, 2_000
+"""Of a test split that is made where the data have none: fewest rows of all splits, its share of them, its fewest and most rows.
+With 1,000 rows, a test split of 200 cost TF-IDF 0.010 of macro-F1 (mean of RePro, ReLi, ToLD-Br); with 7,827, one of a fifth
+cost the tagger 0.020 of entity F1 on other documents, one of a tenth 0.017 (LeNER-Br; see scripts/benchmarks/README.md)."""
 MIN_ROWS_FOR_ONE_SPLIT = 4_000
 """Rows of train from which on one validation split chooses, instead of folds."""
 VALIDATION_SHARE, MIN_VALIDATION, MAX_VALIDATION = 0.1, 400, 2_000
@@ -107,7 +108,7 @@ def _test(
         fraction, source = 0.0, DATA
         because = f"{groups} groups are too few for a test split; the score is that of the folds, corrected for choosing the best"
     else:
-        fraction, source = min(TEST_SHARE, round(MAX_TEST / rows, 4)), DATA
+        fraction, source = round(min(max(TEST_SHARE, MIN_TEST / rows), MAX_TEST / rows), 4), DATA
         percent = f"{100 * fraction:.3g}"
         because = (
             f"{percent} % of {rows} rows; they are scored once, at the end"

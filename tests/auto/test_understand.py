@@ -470,17 +470,18 @@ def test_one_and_minus_one_are_not_spellings_of_each_other(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("count", "test", "folds"), [(599, None, 5), (600, 120, 5), (999, 200, 5), (1_000, 200, None)]
+    ("count", "test", "folds"), [(599, None, 5), (600, 120, 5), (999, 120, 5), (1_000, 120, None)]
 )
 def test_rows_decide_what_tests_and_what_chooses(count, test, folds, tmp_path, monkeypatch):
     monkeypatch.setattr("autotune.auto.protocol.MIN_ROWS_FOR_TEST", 600)
-    monkeypatch.setattr("autotune.auto.protocol.MIN_ROWS_FOR_ONE_SPLIT", 800)
+    monkeypatch.setattr("autotune.auto.protocol.MIN_TEST", 120)
+    monkeypatch.setattr("autotune.auto.protocol.MIN_ROWS_FOR_ONE_SPLIT", 880)
     rows = reviews("comentário", "sentimento", count=count)
     result, values = understood(write_csv(tmp_path / "a.csv", rows))
     assert (values["test"], result.folds, result.rows) == (test, folds, count - (test or 0))
     (run,) = compose(result.words)
-    assert run.dataset.test_fraction == (0.2 if test else 0)
-    assert run.dataset.validation_fraction == (0.1 if folds else 0.5)
+    assert run.dataset.test_fraction == round((test or 0) / count, 4)
+    assert run.dataset.validation_fraction == (0.1 if folds else round(400 / 880, 4))
 
 
 def test_options_decide_instead(tmp_path):
@@ -494,6 +495,7 @@ def test_options_decide_instead(tmp_path):
 
 def test_few_groups_are_all_used_to_choose(tmp_path, monkeypatch):
     monkeypatch.setattr("autotune.auto.protocol.MIN_ROWS_FOR_TEST", 600)
+    monkeypatch.setattr("autotune.auto.protocol.MIN_TEST", 140)
     rows = [
         row | {"autor": f"a{number % 3}"}
         for number, row in enumerate(reviews("comentário", "sentimento", count=700))
@@ -528,7 +530,7 @@ def test_reading_is_bounded(tmp_path, monkeypatch):
     path = write_csv(tmp_path / "a.csv", reviews("comentário", "sentimento", count=5_000))
     result = understand(str(path), [], DataOptions())
     assert len(read) == 201
-    assert result.rows == pytest.approx(4_000, rel=0.1)
+    assert result.rows == pytest.approx(4_500, rel=0.1)
     assert sum(result.counts.values()) == pytest.approx(5_000, rel=0.1)
 
 

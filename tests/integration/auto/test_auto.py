@@ -207,6 +207,22 @@ def test_with_one_validation_split_the_winners_run_continues(place):
     } == {None}
 
 
+@pytest.mark.parametrize("refit", ["true", "false"])
+def test_a_cheap_winner_learns_from_the_validation_split_that_judged_it_too(place, refit):
+    auto(place, "reviews.csv", *CHEAP, "auto.folds=1", f"auto.refit={refit}", *QUICK, f"name=whole-{refit}")
+    folder = place / "runs" / f"whole-{refit}"
+    found = json.loads((folder / "result.json").read_text())
+    config = load_config(folder / found["winner"]["run"] / "config.yaml")
+    assert (config.dataset.validation_fraction == 0) == (refit == "true")
+    decided = [line for line in lines(folder / "decisions.jsonl") if line["id"] == "refit"]
+    assert [line["value"] for line in decided] == [True] * (refit == "true")
+    assert found["test"] is None and found["chosen"]["rows"] < 40
+    assert "risk_coverage" in (folder / "best" / "autotune.json").read_text()
+    replayed = place / "runs" / f"again-{refit}"
+    auto(place, f"replay={folder}", f"name={replayed.name}", "runs=runs")
+    assert weights(replayed / "best") == weights(folder / "best")
+
+
 def test_if_every_fine_tuning_fails_a_cheap_model_wins(place):
     printed = auto(place, "reviews.csv", "trials=1", "auto.folds=2", "auto.models=[tiny]", "auto.space.C=[10]",
                    "auto.space.rungs=[1]", "trainer.epochs=2", "trainer.precision=fp16", *QUICK, "name=failing")  # fmt: skip
