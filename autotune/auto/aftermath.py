@@ -1,6 +1,7 @@
 """What the predictions of the winner say beside its score: suspect labels, rows it can decide, and whether more labels help."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from autotune.evaluation.suspects import label_suspects
 from autotune.metrics.calibration import tempered
 from autotune.pipeline.outputs import Output
 from autotune.pipeline.suspects import Suspect, label_suspect, write_suspects
+
+logger = logging.getLogger(__name__)
 
 ERRORS = (0.01, 0.05, 0.1)
 """Shares of errors for which the decided share of the rows is reported."""
@@ -39,13 +42,16 @@ def coverage(rows: Classified, temperature: float | None) -> list[dict[str, floa
     ]
 
 
-def more_labels(board: Board) -> dict[str, Any] | None:
-    """Returns what twice as many labels would bring to TF-IDF, as result.json has it; None with few rows or without labels."""
+def more_labels(board: Board, expired: Callable[[], bool]) -> dict[str, Any] | None:
+    """Returns what twice as many labels would bring to TF-IDF, as result.json has it; None with few rows or without labels, or
+    when the time is up."""
     judging = board.judging
     if judging.task.labels() is None or not isinstance(judging.gold_rows[0][judging.target], str):
         return None
     texts = list(iter_texts(judging.train, text_column(judging.task.columns)))
-    gain = gain_of_more_labels(texts, list(judging.train[judging.target]), SEED)
+    gain = gain_of_more_labels(texts, list(judging.train[judging.target]), SEED, expired)
+    if gain is None and expired():
+        logger.info("whether more labels would help was not computed: the time is up")
     return None if gain is None else {"factor": FACTOR, "gain": gain.gain, "interval": [gain.low, gain.high]}
 
 

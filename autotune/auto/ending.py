@@ -38,18 +38,17 @@ logger = logging.getLogger(__name__)
 
 EXPERIMENT, SUSPECTS = "winner", "suspects.csv"
 TEMPERATURE, CALIBRATE = "task.temperature", "task.calibrate"
-NO_TEST = "dataset.leave_out_test=true"
 
 
 def make_usable(folder: SearchFolder, trainer: Trials, trial: Trial) -> None:
-    """Trains a model on all rows but those of test, and puts it into best/.
+    """Trains a model on all rows but those of test and of a validation split, and puts it into best/.
 
     Raises:
         Interrupted: a signal has arrived; the next start resumes.
     """
     try:
         with signals.handle_signals():
-            run = trainer.finish(trainer.words(trial, *trainer.whole_words(trial), NO_TEST))
+            run = trainer.finish(trainer.first_words(trial))
     except Failed as error:
         logger.warning("no model is usable yet: %s", error)
         return
@@ -249,7 +248,7 @@ class Ending:
             "seeds": decide.spread_of_seeds(board, self.plan.trials),
             "calibration": calibration,
             "coverage": aftermath.coverage(rows, (calibration or {}).get("temperature")) if rows is not None else None,
-            "more_labels": aftermath.more_labels(board),
+            "more_labels": aftermath.more_labels(board, self.budget.over),
             "suspects": suspects,
             "time": {"asked": config.seconds, "used": self.budget.elapsed()},
             "commands": {

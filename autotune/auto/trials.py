@@ -23,6 +23,7 @@ from autotune.tasks.base import Prediction
 
 logger = logging.getLogger(__name__)
 
+NO_TEST = "dataset.leave_out_test=true"
 QUIET = ("checkpoint.keep=1", "hub=none", "tracking=none")
 """Overrides of all runs of a search, which shape no result."""
 UNCHECKED = ("report=none", "check=none")
@@ -63,6 +64,12 @@ class Trials:
         if self._judging.count is None and (trial.kind == FULL or not self._judging.has_made_validation):
             return []
         return ["dataset.validation_fraction=0", *(["trainer.keep=last"] if trial.kind == FULL else [])]
+
+    def first_words(self, trial: Trial) -> list[str]:
+        """Returns the overrides of the first usable model: what judges is scored where it is a validation split, and is
+        learned from where it is folds."""
+        whole = [] if self._judging.count is None else self.whole_words(trial)
+        return self.words(trial, *whole, NO_TEST)
 
     @property
     def _runs(self) -> str:

@@ -1,6 +1,6 @@
 """Would more labels help? The learning curve of a cheap model on the rows that there are."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any
@@ -37,8 +37,11 @@ class Gain:
     """Rows learned from, and mean macro-F1 with them."""
 
 
-def gain_of_more_labels(texts: Sequence[Text], labels: Sequence[str], seed: int) -> Gain | None:
-    """Returns what twice as many rows would bring to TF-IDF with logistic regression; None where there are too few rows.
+def gain_of_more_labels(
+    texts: Sequence[Text], labels: Sequence[str], seed: int, expired: Callable[[], bool] = lambda: False
+) -> Gain | None:
+    """Returns what twice as many rows would bring to TF-IDF with logistic regression; None where there are too few rows, or
+    where the time is up before the end.
 
     Five times, a fifth of the rows is held out, and the model learns from 25, 50 and 100 % of the others. What one doubling
     brings falls with the square root of the rows, as the error of an estimate does: the gain is that of the last doubling,
@@ -49,6 +52,7 @@ def gain_of_more_labels(texts: Sequence[Text], labels: Sequence[str], seed: int)
         texts: text of each row, or its pair of texts.
         labels: class of each row.
         seed: seed of the draws.
+        expired: whether the time is up.
     """
     generator = np.random.default_rng(seed)
     names, classes = np.unique(np.array(labels, dtype=object).astype(str), return_inverse=True)
@@ -65,7 +69,12 @@ def gain_of_more_labels(texts: Sequence[Text], labels: Sequence[str], seed: int)
         parts = [others[: round(share * len(others))] for share in SHARES]
         if len(np.unique(classes[parts[0]])) < 2:
             return None
-        draws.append([_macro_f1(vectors, classes, part, held_out, names.tolist()) for part in parts])
+        scored = []
+        for part in parts:
+            if expired():
+                return None
+            scored.append(_macro_f1(vectors, classes, part, held_out, names.tolist()))
+        draws.append(scored)
     scores = np.array(draws)
     scale = sqrt(SHARES[-2] * (1 - HELD_OUT) * len(used) / len(labels))
     gains = scale * (scores[:, -1] - scores[:, -2])

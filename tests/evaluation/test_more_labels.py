@@ -42,6 +42,13 @@ def test_the_same_rows_give_the_same_gain_and_pairs_are_texts_too():
     assert gain_of_more_labels(pairs, labels, seed=3) is not None
 
 
+def test_it_ends_when_the_time_is_up():
+    texts, labels = texts_of(80, seed=2)
+    asked = iter([False] * 14 + [True])
+    assert gain_of_more_labels(texts, labels, seed=3, expired=lambda: next(asked)) is None
+    assert next(asked, None) is None, "asked before each of the 15 fits"
+
+
 @pytest.mark.parametrize("labels", [["a", "b"] * 20, ["a"] * 80, ["a"] * 79 + ["b"]])
 def test_too_few_rows_say_nothing(labels):
     assert gain_of_more_labels(["um texto"] * len(labels), labels, seed=0) is None
