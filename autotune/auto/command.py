@@ -176,10 +176,10 @@ def _race(folder: SearchFolder, plan: Plan, judging: Judging, plugins: Sequence[
     trainer = Trials(folder.path, judging, plugins, budget.expired)
     ending = Ending(folder, plan, board, trainer, budget)
     with signals.handle_signals():
+        space = plan.config.space
+        cheap = space.cheap if any(trial.kind == FULL for trial in plan.trials) else space.cheap_alone
         # Counted from here: measuring the base models has already taken a part of the time.
-        cheap_seconds = (budget.elapsed() or 0.0) + plan.config.space.cheap * (
-            plan.config.seconds or math.inf
-        )
+        cheap_seconds = (budget.elapsed() or 0.0) + cheap * (plan.config.seconds or math.inf)
         for event in Race(plan.trials, board, trainer, budget, cheap_seconds).run():
             if isinstance(event, Dropped):
                 trainer.forget(event.trial.name)

@@ -94,7 +94,9 @@ class SpaceConfig(Strict):
     reserve: Annotated[float, Field(ge=0, lt=0.5)]
     """Share of the time that is kept for the final run, its verification and the report."""
     cheap: Annotated[float, Field(ge=0, lt=0.5)]
-    """Share of the time that models without a neural network may take."""
+    """Share of the time within which models without a neural network are begun."""
+    cheap_alone: Annotated[float, Field(ge=0, lt=0.5)]
+    """The same where nothing else is tried: what is begun before this ends before twice this."""
 
 
 @dataclass

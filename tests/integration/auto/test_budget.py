@@ -35,6 +35,14 @@ def test_with_five_seconds_a_cheap_model_wins_and_what_was_not_tried_is_said(pla
     assert (folder / "best" / "model.safetensors").exists()
 
 
+@pytest.mark.parametrize(("share", "left_out"), [(0.4, {}), (0.1, {"tfidf C=1": ("dropped", NO_TIME)})])
+def test_where_nothing_else_is_tried_cheap_models_have_more_of_the_time(place, share, left_out):
+    """The second one begins after a tenth of the time."""
+    auto(place, "reviews.csv", "time=100s", "auto.candidates=[cheap]", "auto.space.C=[10,1]", "auto.folds=2",
+         f"auto.space.cheap_alone={share}", *QUICK, f"name=alone-{share}", TICK="4")  # fmt: skip
+    assert reasons(place / "runs" / f"alone-{share}") == left_out
+
+
 def test_a_fine_tuning_that_cannot_end_in_time_is_left_out_before_the_race(place):
     words = ["reviews.csv", "--dry-run", "time=1h", *ONE, "trainer.epochs=10000000", "auto.folds=2", *QUICK]
     assert "tiny: it does not fit into the time" in auto(place, *words)
