@@ -218,6 +218,11 @@ def test_a_cheap_winner_learns_from_the_validation_split_that_judged_it_too(plac
     assert [line["value"] for line in decided] == [True] * (refit == "true")
     assert found["test"] is None and found["chosen"]["rows"] < 40
     assert "risk_coverage" in (folder / "best" / "autotune.json").read_text()
+    card = (folder / "best" / "README.md").read_text()
+    assert (
+        f"{found['chosen']['rows']} linhas da validação, previstas por um modelo que não tinha aprendido com elas"
+        in card
+    )
     replayed = place / "runs" / f"again-{refit}"
     auto(place, f"replay={folder}", f"name={replayed.name}", "runs=runs")
     assert weights(replayed / "best") == weights(folder / "best")
