@@ -163,7 +163,7 @@ class Ending:
     def _final_words(
         self, trial: Trial, calibration: Mapping[str, float] | None, *, refit: bool
     ) -> list[str]:
-        """Returns the overrides of the winner's run; with those of `Trials.own_words`, the only one that scores test."""
+        """Returns the overrides of the winner's run, the only one that scores test."""
         judging = self.board.judging
         words = self.trainer.whole_words(trial) if refit else judging.fold_words(1 if judging.count else None)
         if calibration is not None:

@@ -14,7 +14,6 @@ from autotune import registry
 from autotune.auto.fitting import ALL_FOLDS, ENOUGH
 from autotune.auto.trial import FULL, Trial, laid_over
 from autotune.config.compose import compose
-from autotune.config.overrides import key_of
 from autotune.config.schema import RunConfig
 from autotune.config.trials import override
 from autotune.data.cache import iter_column, iter_rows
@@ -28,7 +27,6 @@ from autotune.tasks.base import Prediction, Task
 
 Predictions = Mapping[int, Prediction]
 """Prediction of each row, by its position among the judged rows."""
-VALIDATION_FRACTION = "dataset.validation_fraction"
 _OF_NETWORKS = re.compile(r"(peft|model)(=|\.(?!C=))")
 """Overrides that only models with a neural network take."""
 
@@ -53,16 +51,13 @@ class Judging:
     fingerprint: str
     judged: int | None = None
     """Number of folds that judge, if time is short; None: all."""
+    own_validation: bool = True
+    """Whether the validation split is the user's; else it was split off train."""
 
     @cached_property
     def rows(self) -> Dataset:
         """The judged rows; with folds, all of train, of which a few may be in no fold."""
         return self.train if self.validation is None else self.validation
-
-    @property
-    def has_made_validation(self) -> bool:
-        """Whether validation was split off from train for the search."""
-        return self.validation is not None and VALIDATION_FRACTION in map(key_of, self.words)
 
     @property
     def all_folds(self) -> tuple[int, ...] | None:
@@ -195,4 +190,5 @@ def open_judging(words: Sequence[str], count: int | None, runs: str, judged: int
         count,
         rows.fingerprint,
         judged,
+        own_validation="validation" in rows.columns,
     )

@@ -95,7 +95,7 @@ class SpaceConfig(Strict):
     """Share of the time that is kept for the final run, its verification and the report."""
     cheap: Annotated[float, Field(ge=0, lt=0.5)]
     """Share of the time within which models without a neural network are begun."""
-    cheap_alone: Annotated[float, Field(ge=0, lt=0.5)]
+    cheap_alone: Annotated[float, Field(ge=0, lt=0.5)] = 0.4
     """The same where nothing else is tried: what is begun before this ends before twice this."""
 
 

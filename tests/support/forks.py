@@ -9,7 +9,6 @@ import importlib
 import json
 import logging
 import os
-import re
 import resource
 import select
 import signal
@@ -260,7 +259,6 @@ def _serve(modules: Sequence[str], orders: IO[str], answers: IO[str]) -> None:
     _draw()
     if "autotune.pipeline.train" in modules:
         _warm_up()
-        _compile_patterns()
     gc.freeze()
     codes: dict[int, int] = {}
     for line in orders:
@@ -307,33 +305,6 @@ def _warm_up() -> None:
     template("auto", CardLanguage.en)
     get_checkpoint_conversion_mapping("bert")
     portuguese("")
-
-
-def _compile_patterns() -> None:
-    """Compiles the hundred regular expressions that a run compiles: a fork trains, and says which."""
-    re._MAXCACHE = 10_000  # type: ignore[attr-defined]  # as many as there are: 512 are not enough for imports alone
-    reading, writing = os.pipe()
-    if os.fork() == 0:
-        _end(lambda: _tell_patterns(writing))
-    os.close(writing)
-    with os.fdopen(reading) as answers:
-        for pattern, flags in json.load(answers):
-            re.compile(pattern, flags)
-    os.wait()
-
-
-def _tell_patterns(writing: int) -> None:
-    from autotune.cli.main import main as command
-    from autotune.runtime import child_process
-
-    for number in (1, 2):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), number)
-    child_process.prepare()
-    with tempfile.TemporaryDirectory() as folder:
-        command(["task=sentiment", "debug=smoke", "report=none", f"runs={folder}"])
-    known = [key[1:] for key in re._cache if key[0] is str]  # type: ignore[attr-defined]
-    with os.fdopen(writing, "w") as answers:
-        json.dump(known, answers)
 
 
 def _branch_off(asked: dict[str, Any]) -> None:

@@ -43,7 +43,7 @@ class Cell:
 
     source: Source
     regime: str
-    """8/class: balanced; 100: so many rows of all, as they come; full; dirty 1000: in a file as people have them."""
+    """8/class: 8 rows of each class; 100: 100 rows drawn at random; full: all rows; dirty 1000: 1000 in a spreadsheet's file."""
 
     @property
     def name(self) -> str:
@@ -56,8 +56,8 @@ class Cell:
         return not self.regime.endswith(PER_CLASS) and not self.source.other_documents
 
     @property
-    def as_they_come(self) -> bool:
-        """Whether rows of classes are drawn from train and test together and judged on others, so that both are alike."""
+    def drawn_at_random(self) -> bool:
+        """Whether rows of classes are drawn from train and test together, and all others judge, so that both are alike."""
         return self.source.task == CLASSES and self.regime.removeprefix(DIRTY).isdigit()
 
 
@@ -165,12 +165,12 @@ def _matches(cell: Cell, parts: Sequence[str]) -> bool:
 def draw_rows(cell: Cell, draw: int, data: Path, most_test: int = MOST_TEST_ROWS) -> Rows:
     """Returns the rows that the tools learn from and those that judge; the same for all tools.
 
-    Rows of train whose text is in test are left out. The rows of test do not depend on the draw, but where rows are drawn as
-    they come: a fixed test may be easier than the rest, and all draws would err together.
+    Rows of train whose text is in test are left out. The rows of test do not depend on the draw, except where rows
+    are drawn at random: a fixed test may be easier than the rest, and then all draws have the same error.
     """
     train, test = cell.source.read(data, draw)
     generator = np.random.default_rng([draw, zlib.crc32(cell.name.encode())])
-    if cell.as_they_come:
+    if cell.drawn_at_random:
         rows = list({_content(row): row for row in [*train, *test]}.values())
         count = int(cell.regime.removeprefix(DIRTY))
         order = generator.permutation(len(rows)).tolist()

@@ -11,7 +11,7 @@ from autotune.auto.schemas import Result
 from autotune.cli.main import main
 from autotune.config.load import load_config
 from autotune.runtime.records import fault_of
-from tests.integration.auto.searches import CHEAP, QUICK, auto, lines, steps_of, weights
+from tests.integration.auto.searches import CHEAP, QUICK, auto, lines, reviews, steps_of, weights
 from tests.support.forks import forks
 from tests.support.runs import status
 
@@ -226,6 +226,18 @@ def test_a_cheap_winner_learns_from_the_validation_split_that_judged_it_too(plac
     replayed = place / "runs" / f"again-{refit}"
     auto(place, f"replay={folder}", f"name={replayed.name}", "runs=runs")
     assert weights(replayed / "best") == weights(folder / "best")
+
+
+def test_a_users_validation_split_is_never_learned_from(place):
+    (place / "own").mkdir()
+    (place / "own" / "train.csv").write_text(reviews(30), encoding="utf-8")
+    (place / "own" / "validation.csv").write_text(reviews(20, first=100), encoding="utf-8")
+    auto(place, "own", *CHEAP, "auto.folds=1", "dataset.validation_fraction=0.5", *QUICK, "name=own")
+    assert "refit" not in {line["id"] for line in lines(place / "runs" / "own" / "decisions.jsonl")}
+    found = json.loads((place / "runs" / "own" / "result.json").read_text())
+    assert found["chosen"]["rows"] == 20
+    run = json.loads((place / "runs" / "own" / found["winner"]["run"] / "data.json").read_text())
+    assert run["rows"] == {"train": 30, "validation": 20}
 
 
 def test_if_every_fine_tuning_fails_a_cheap_model_wins(place):
