@@ -33,7 +33,7 @@ from autotune.runtime.records import read_record
 
 logger = logging.getLogger(__name__)
 
-AFTER_RACE = ("winner", "refit", "temperature")
+AFTER_RACE = ("winner", "refit", "refit_test", "temperature")
 """Decisions that follow from the race."""
 
 
@@ -112,8 +112,14 @@ def replay(source: Path, config_words: Sequence[str], plugins: Sequence[str]) ->
     runs = values.get("runs", str(source.parent))
     name = values.get("name", f"{source.name}-replay")
     made = read_decisions(source)
-    refit = next((bool(decision.value) for decision in made if decision.id == "refit"), plan.config.refit)
-    config = replace(plan.config, name=name, runs=runs, refit=refit)
+    decided = {decision.id: bool(decision.value) for decision in made}
+    config = replace(
+        plan.config,
+        name=name,
+        runs=runs,
+        refit=decided.get("refit", plan.config.refit),
+        refit_test=decided.get("refit_test", plan.config.refit_test),
+    )
     plan = replace(plan, config=config, replayed=str(source.absolute()))
     path = Path(runs).expanduser() / name
     if (path / SETTINGS).is_file():

@@ -11,7 +11,8 @@ from autotune.errors import ConfigError
 Value = str | int | float | bool | None
 IDS = (
     "task", "text", "label", "group", "left_out", "language", "duplicates", "test", "folds", "metric", "models", "epochs",
-    "batch_size", "learning_rate", "class_weights", "length", "adapter", "seeds", "budget", "winner", "refit", "temperature",
+    "batch_size", "learning_rate", "class_weights", "length", "adapter", "seeds", "budget", "winner", "refit",
+    "refit_test", "temperature",
 )  # fmt: skip
 """What can be decided."""
 DATA, YOU = "data", "you"

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from autotune.auto.decisions import Decision
 from autotune.auto.ledger import Budget
 from autotune.auto.plan import Plan
 from autotune.auto.record import CONFIG, Entry, SearchFolder
-from autotune.auto.trial import CHEAP, FULL, Trial
+from autotune.auto.trial import CHEAP, FULL, Trial, laid_over
 from autotune.auto.trials import Failed, OutOfTime, Trials
 from autotune.config.auto import Goal
 from autotune.config.load import load_config
@@ -77,6 +77,8 @@ class Final:
     """Whether it has learned from all rows that folds have judged."""
     calibration: Mapping[str, float] | None
     """Temperature and calibration errors; None where the run fits its own on validation, or none helps."""
+    scored: Path | None = None
+    """The run before, which scored the rows of test; None if this one did, or none could."""
 
 
 @dataclass(frozen=True)
@@ -104,14 +106,17 @@ class Ending:
                 logger.warning("%s would win, and is given up: %s", trial.name, error.what)
                 self.board.drop(winner, error.what, FAILED)
                 continue
+            test = self._test(final)
+            if test is not None and self._may_learn_from_test(trial):
+                final = self._with_test_rows(trial, final)
             self._add_curve(trial, final)
             figures = {
-                "test": self._test(final),
+                "test": test and test | {"learned": final.scored is not None},
                 "chosen": decide.choice(self.board, winner, self.plan.trials),
                 "beside": decide.beside(self.board, winner),
             }
-            if figures["test"] is None:
-                self._add_score(final.run, figures)
+            if test is None or final.scored is not None:
+                self._add_score(final, figures)
             self.folder.publish(final.run)
             self._write_experiment(final.run)
             return self._ended(trial, winner, final, figures)
@@ -135,6 +140,33 @@ class Ending:
                 trial.name,
             )
             return self._final(trial, refit=False)
+
+    def _may_learn_from_test(self, trial: Trial) -> bool:
+        """Returns whether the result may learn from the rows of test once they are scored: not from a split of the user, and a
+        fine-tuning takes too long to be trained once more."""
+        config = self.plan.config
+        return (
+            config.refit
+            and config.refit_test
+            and trial.kind == CHEAP
+            and "test" not in self.board.judging.given
+        )
+
+    def _with_test_rows(self, trial: Trial, final: Final) -> Final:
+        """Trains the winner once more, with the rows of test; returns the run as it is if there is no time, or that fails.
+
+        Raises:
+            Interrupted: a signal has arrived; the next start resumes.
+        """
+        if self.budget.left() < _metrics(final.run)["training"]["seconds"]:
+            return final
+        words = laid_over(final.words, "dataset.test_fraction=0")
+        try:
+            run = self.trainer.finish(self.trainer.published_words(words))
+        except Failed as error:
+            logger.warning("the winner could not be trained once more with the rows of test: %s", error.what)
+            return final
+        return replace(final, run=run, words=tuple(words), scored=final.run)
 
     def _final(self, trial: Trial, *, refit: bool) -> Final:
         calibration = self._calibration(trial, refit=refit)
@@ -189,17 +221,21 @@ class Ending:
                 folder.seal(name)
         kept.unlink()
 
-    def _add_score(self, run: Path, figures: Mapping[str, Any]) -> None:
-        """Lets card and report of a run without a test split show the score that chose it: they would show one on rows that
-        the model has learned from, or on the rows that chose."""
-        chosen = figures["chosen"]
+    def _add_score(self, final: Final, figures: Mapping[str, Any]) -> None:
+        """Lets card and report of a run without a test split show the score of the run before on test, else the one that chose
+        it: they would show one on rows that the model has learned from, or on the rows that chose."""
+        chosen, metric, run = figures["chosen"], self.board.objective.metric, final.run
         score = {
-            "metric": self.board.objective.metric,
+            "metric": metric,
             "score": chosen["corrected"],
             "folds": self.board.judging.count,
             "beside": {other["trial"]: other["score"] for other in figures["beside"]},
             **{name: chosen[name] for name in ("interval", "rows", "candidates")},
         }
+        if final.scored is not None:
+            beside = _metrics(final.scored)["baseline"]["test"]
+            others = {"beside": {name: scores[metric] for name, scores in beside.items()}}
+            score |= figures["test"] | others | {"folds": None, "candidates": 1}
         with RunFolder.open_finished(run) as folder:
             folder.write_json(SELECTION, score)
             write_card(folder.model, read_facts(run, load_config(run / RUN_CONFIG), folder.command))
@@ -290,6 +326,13 @@ class Ending:
                 because = "no time was left to train once more on all rows: the model of the first fold is the result"
             override = f"auto.refit={str(not config.refit).lower()}"
             decisions.append(Decision("refit", final.refit, because, "Varma & Simon 2006", (), override))
+        if self._may_learn_from_test(trial):
+            because = "not trained once more with the rows of test: no time was left, or it failed"
+            if final.scored is not None:
+                because = "trained once more, with the rows of test after they were scored"
+            decisions.append(
+                Decision("refit_test", final.scored is not None, because, override="auto.refit_test=false")
+            )
         if calibration is not None:
             decisions.append(
                 Decision("temperature", calibration["temperature"],

@@ -14,6 +14,7 @@ from autotune import registry
 from autotune.auto.fitting import ALL_FOLDS, ENOUGH
 from autotune.auto.trial import FULL, Trial, laid_over
 from autotune.config.compose import compose
+from autotune.config.rules.baselines import KEYS_OF_METHODS
 from autotune.config.schema import RunConfig
 from autotune.config.trials import override
 from autotune.data.cache import iter_column, iter_rows
@@ -27,7 +28,7 @@ from autotune.tasks.base import Prediction, Task
 
 Predictions = Mapping[int, Prediction]
 """Prediction of each row, by its position among the judged rows."""
-_OF_NETWORKS = re.compile(r"(peft|model)(=|\.(?!C=))")
+_OF_NETWORKS = re.compile(rf"(peft|model)(=|\.(?!({'|'.join(KEYS_OF_METHODS)})=))")
 """Overrides that only models with a neural network take."""
 
 
@@ -51,8 +52,8 @@ class Judging:
     fingerprint: str
     judged: int | None = None
     """Number of folds that judge, if time is short; None: all."""
-    own_validation: bool = True
-    """Whether the validation split is the user's; else it was split off train."""
+    given: frozenset[str] = frozenset({"train", "validation", "test"})
+    """Splits that the user has given; others were split off train."""
 
     @cached_property
     def rows(self) -> Dataset:
@@ -190,5 +191,5 @@ def open_judging(words: Sequence[str], count: int | None, runs: str, judged: int
         count,
         rows.fingerprint,
         judged,
-        own_validation="validation" in rows.columns,
+        given=frozenset(rows.columns),
     )

@@ -26,7 +26,7 @@ GROUPS = {
     "auto_data": ("task", "text", "label", "group", "left_out", "language", "duplicates"),
     "auto_protocol": ("test", "folds", "metric"),
     "auto_training": ("models", "epochs", "batch_size", "learning_rate", "class_weights", "length", "adapter", "seeds", "budget"),
-    "auto_outcome": ("winner", "refit", "temperature"),
+    "auto_outcome": ("winner", "refit", "refit_test", "temperature"),
 }  # fmt: skip
 """Decisions under their headings; those that a newer version makes follow under the last one."""
 KNOWN = tuple(chain.from_iterable(GROUPS.values()))

@@ -58,6 +58,8 @@ class HeldOutScore(Record):
     rows: int
     score: float
     interval: Interval
+    learned: bool = False
+    """Whether it was then trained once more, with these rows."""
 
 
 class Chosen(Record):

@@ -22,7 +22,8 @@ HEADINGS = {
     "duplicates": "duplicates:", "test": "test:", "folds": "folds:", "metric": "metric:", "models": "models:",
     "epochs": "epochs:", "batch_size": "batch size:", "learning_rate": "learning rate:", "class_weights": "class weights:",
     "length": "length:", "adapter": "adapter:", "seeds": "seeds:", "budget": "budget:", "winner": "winner:", "refit": "refit:",
-    "temperature": "temperature:", "beside": "beside:", "again": "again:", "use": "use:", "push": "push:", "all": "everything:",
+    "refit_test": "refit on test:", "temperature": "temperature:", "beside": "beside:", "again": "again:", "use": "use:",
+    "push": "push:", "all": "everything:",
 }  # fmt: skip
 """What lines begin with: decisions, and parts of the result."""
 
@@ -93,6 +94,8 @@ def log_result(folder: Path, result: dict[str, Any], because: str) -> None:
         low, high = test["interval"]
         shown = f"{metric} {test['score']:.4f} [{low:.4f}, {high:.4f}]"
         logger.info(Pieces(indent, f"test, {test['rows']} rows, scored once: {shown}"))
+        if test.get("learned"):
+            logger.info(Pieces(indent, "then it learned from these rows, too"))
     low, high = chosen["interval"]
     naive, fair = f"{metric} {chosen['score']:.4f}", f"{chosen['corrected']:.4f} [{low:.4f}, {high:.4f}]"
     line = f"chosen among {chosen['candidates']} on {chosen['rows']} rows: {naive}; corrected for the choice: {fair}"

@@ -8,9 +8,9 @@ from autotune.auto.cost import Cost
 from autotune.auto.schedule import Schedule
 from autotune.auto.understand import Understanding
 from autotune.config.auto import AutoConfig
-from autotune.config.enums import BaselineMethod
 from autotune.config.keys import tasks_with
 from autotune.config.overrides import key_of
+from autotune.config.rules.baselines import KEYS_OF_METHODS
 from autotune.config.schema import RunConfig
 from autotune.models.spec import Head
 
@@ -80,15 +80,17 @@ def named_keys(facts: Understanding) -> set[str]:
 def laid_over(words: Sequence[str], *others: str) -> list[str]:
     """Returns overrides with others laid over them: of two with the same key, the later one alone is kept.
 
-    `model.C` remains for model=tfidf alone: a user who sets it means the candidates that have it.
+    `model.C` remains for model=tfidf alone, and `model.max_epochs` for model=tagger: a user who sets it means the candidates
+    that have it.
     """
     latest: dict[str, str] = {}
     for word in (*words, *others):
         key = word if word.startswith("-") else key_of(word)
         latest.pop(key, None)
         latest[key] = word
-    if latest.get("model") != f"model={BaselineMethod.tfidf}":
-        latest.pop("model.C", None)
+    for key, method in KEYS_OF_METHODS.items():
+        if latest.get("model") != f"model={method}":
+            latest.pop(f"model.{key}", None)
     return list(latest.values())
 
 

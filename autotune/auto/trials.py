@@ -61,7 +61,7 @@ class Trials:
     def whole_words(self, trial: Trial) -> list[str]:
         """Returns the overrides of a run that learns from all rows that have judged, too; none if it must not. A fine-tuning
         stops by the validation split that has judged, and the user's own is never learned from."""
-        if self._judging.count is None and (trial.kind == FULL or self._judging.own_validation):
+        if self._judging.count is None and (trial.kind == FULL or "validation" in self._judging.given):
             return []
         return ["dataset.validation_fraction=0", *(["trainer.keep=last"] if trial.kind == FULL else [])]
 

@@ -35,7 +35,8 @@ def _held_out(result: dict[str, Any]) -> Iterator[Remark]:
             {"candidates": chosen["candidates"]},
         )
     else:
-        yield Remark(GOOD, "auto_test_once", {"rows": test["rows"]})
+        text = "auto_test_learned" if test.get("learned") else "auto_test_once"
+        yield Remark(GOOD, text, {"rows": test["rows"]})
     rows = (test or chosen)["rows"]
     if rows < FEW_ROWS:
         yield Remark(NOTE, "few_rows", {"rows": rows})

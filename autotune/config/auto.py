@@ -83,6 +83,8 @@ class SpaceConfig(Strict):
     """Balanced class weights are tried once where the largest class has more than this many times the rows of the smallest."""
     C: list[float]
     """Inverse strengths of regularization of TF-IDF + logistic regression."""
+    max_epochs: list[Positive]
+    """Passes of the linear tagger over the rows."""
     rungs: list[Share]
     """Shares of a trial's own schedule after which trials are compared; the last is 1."""
     max_trials: Positive
@@ -127,6 +129,9 @@ class AutoConfig(Strict):
     """Share of the rows kept for the final test, where the data have no test split. null: by their number."""
     refit: bool = True
     """Trains the winner on all rows where folds have chosen it; false: the model of the first fold is the result."""
+    refit_test: bool = True
+    """Trains a winner without a neural network once more, with the rows of a test split that was made here, after they were
+    scored; false: the rows of test stay out of the result."""
     calibrate: bool = True
     """Divides a temperature, fitted out of fold or on validation, into the last layer."""
     suspects: Annotated[float, Field(ge=0, le=1)] = 0.05

@@ -105,7 +105,7 @@ def fit_model(config: RunConfig, task: Task, train: Dataset, validation: Dataset
         validation: rows that may choose settings.
     """
     balanced = getattr(config.task, "class_weights", ClassWeights.none) is ClassWeights.balanced
-    settings = Settings(config.model.C, balanced, task.labels())
+    settings = Settings(config.model.C, config.model.max_epochs, balanced, task.labels())
     return task.cheap[BaselineMethod(str(config.model.baseline))].fit(train, validation, settings)
 
 

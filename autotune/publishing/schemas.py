@@ -93,6 +93,8 @@ class SelectionRecord(Record):
     candidates: int
     beside: dict[str, float]
     """Scores of others on the same rows, by name."""
+    learned: bool = False
+    """Whether the rows are those of test, from which the model then learned, too."""
 
 
 class NoiseRecord(Record):

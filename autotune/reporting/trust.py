@@ -89,9 +89,10 @@ def _split_remarks(facts: Facts) -> Iterator[Remark]:
     rows = facts.data["rows"][facts.split]
     if facts.selection is not None:
         rows, candidates = facts.selection["rows"], facts.selection["candidates"]
+        text = "score_of_choice" if candidates > 1 else "score_out_of_sample"
         yield Remark(
             NOTE,
-            "score_of_choice" if candidates > 1 else "score_out_of_sample",
+            "score_before_test" if facts.selection.get("learned") else text,
             {"rows": rows, "candidates": candidates},
         )
     elif facts.split != "test":

@@ -32,6 +32,8 @@ class Settings:
 
     C: float = 10.0
     """Inverse strength of regularization."""
+    epochs: int = tagger.EPOCHS
+    """Passes over the rows at most."""
     balanced: bool = True
     """Whether rare classes count more."""
     labels: Sequence[str] | None = None
@@ -277,7 +279,7 @@ class Tagger(CheapModel):
     def fit(cls, train: "Dataset", validation: "Dataset | None", settings: Settings) -> Self:
         """Learns the tags of words."""
         words, tags = (list(iter_column(train, name)) for name in ("tokens", "tags"))
-        return cls(tagger.LinearTagger().fit(words, tags))
+        return cls(tagger.LinearTagger(settings.epochs).fit(words, tags))
 
     @classmethod
     def load(cls, folder: Path) -> Self:

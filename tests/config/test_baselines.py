@@ -57,6 +57,7 @@ def test_a_second_model_and_a_c_of_others_are_refused():
         (["model=tfidf", "model.name_or_path=org/name"], "model"),
         (["model=tiny", "model.C=1"], "model.C"),
         (["task=ner", "model=tagger", "model.C=1"], "model.C"),
+        (["model=tfidf", "model.max_epochs=3"], "model.max_epochs"),
         (["model=tfidf", "search=lr"], "search"),
     ):
         with pytest.raises(AutotuneError) as caught:

@@ -12,6 +12,8 @@ from autotune.errors import AutotuneError, ConfigError, format_override
 
 OF_BASE_MODELS = ("revision", "tokenizer_kwargs", "max_length", "trim_vocabulary", "allow_pickle")
 """Keys of `model` that say how a base model is read."""
+KEYS_OF_METHODS = {"C": BaselineMethod.tfidf, "max_epochs": BaselineMethod.tagger}
+"""Keys of `model` that one method without a neural network reads."""
 
 
 def method_of_task(config: RunConfig) -> Iterator[AutotuneError]:
@@ -29,13 +31,15 @@ def method_of_task(config: RunConfig) -> Iterator[AutotuneError]:
 def keys_of_base_models(config: RunConfig) -> Iterator[AutotuneError]:
     """Checks that nothing is asked of a model without a neural network that only a base model has, nor the reverse."""
     method, model = config.model.baseline, config.model
-    if method is not BaselineMethod.tfidf and model.C != ModelConfig.C:
-        yield ConfigError(
-            "only model=tfidf is regularized by C",
-            where="model.C",
-            found=f"{model.C:g}",
-            fix=f"model=tfidf, or model.C={ModelConfig.C:g}",
-        )
+    for key, only in KEYS_OF_METHODS.items():
+        value, default = getattr(model, key), getattr(ModelConfig, key)
+        if method is not only and value != default:
+            yield ConfigError(
+                f"only model={only} reads it",
+                where=f"model.{key}",
+                found=f"{value:g}",
+                fix=f"{format_override('model', only)}, or {format_override(f'model.{key}', default)}",
+            )
     if method is None:
         return
     plain = ModelConfig()

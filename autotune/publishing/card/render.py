@@ -220,6 +220,7 @@ def _score_metadata(facts: Facts, model: str) -> dict[str, Any]:
     if facts.selection is not None:
         scores = {facts.selection["metric"]: facts.selection["score"]}
         split = "cross-validation" if facts.selection["folds"] else "validation"
+        split = "held-out rows" if facts.selection.get("learned") else split
     results = metadata.results(
         scores,
         task=HEADS[facts.head].pipeline_tag,

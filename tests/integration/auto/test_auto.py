@@ -11,7 +11,7 @@ from autotune.auto.schemas import Result
 from autotune.cli.main import main
 from autotune.config.load import load_config
 from autotune.runtime.records import fault_of
-from tests.integration.auto.searches import CHEAP, QUICK, auto, lines, reviews, steps_of, weights
+from tests.integration.auto.searches import CHEAP, QUICK, auto, lines, result, reviews, steps_of, weights
 from tests.support.forks import forks
 from tests.support.runs import status
 
@@ -299,3 +299,57 @@ def test_a_folder_without_a_search_is_refused(place, capsys):
     assert "autotune auto has not made this folder" in auto(place, "resume=apart", code=2)
     assert main(["auto", "replay=apart", "trainer.epochs=3"]) == 2
     assert "an earlier search continues as it was planned" in capsys.readouterr().err
+
+
+HELD_OUT = ("reviews.csv", *CHEAP, "auto.folds=2", "auto.test_fraction=0.3", "check=none", "guard=none")
+"""A search that holds test rows out by itself."""
+
+
+def test_a_cheap_winner_learns_from_the_test_rows_once_they_are_scored(place):
+    printed = auto(place, *HELD_OUT, "hub.language=en", "name=learned", AUTOTUNE_LANG="en")
+    folder = place / "runs" / "learned"
+    found, run = result(folder), folder / result(folder)["winner"]["run"]
+    assert fault_of(found, Result) is None and "then it learned from these rows, too" in printed
+    (scored,) = (path.parent for path in folder.glob("trials/*/predictions_test.jsonl"))
+    metrics = json.loads((scored / "metrics.json").read_text())["test"]
+    assert found["test"]["learned"] and found["test"]["score"] == metrics[found["metric"]]
+    assert rows_of(scored)["test"] == found["test"]["rows"] and rows_of(run) == {"train": 40}
+    assert weights(folder / "best") == weights(run / "model") != weights(scored / "model")
+    card, score = (folder / "best" / "README.md").read_text(), f"{found['test']['score']:.4f}"
+    said = f"The score is that of {found['test']['rows']} rows of test, predicted by the model before it was trained once more"
+    assert said in card and score in card and "split: held-out rows" in card and "majority class" in card
+    for page, text in (
+        (folder, "the model was trained once more, with them"),
+        (run, "the model was trained once more, with them"),
+    ):
+        html = (page / "report.html").read_text()
+        assert text in html and score in html, page
+    auto(place, f"replay={folder}", "name=learned-again", "runs=runs")
+    assert weights(place / "runs" / "learned-again" / "best") == weights(folder / "best")
+    order = forks().start(
+        "--config-dir", folder / "config", "experiment=winner", "runs=learned-winner", cwd=place
+    )
+    assert order.ended().returncode == 0
+    (again,) = (place / "learned-winner").glob("sentiment-*")
+    assert weights(again / "model") == weights(folder / "best")
+
+
+@pytest.mark.parametrize(
+    ("words", "faults", "learned"),
+    [(["auto.refit_test=false"], {}, None), ([], {"train dataset.test_fraction=0": "damaged"}, False)],
+)
+def test_the_test_rows_may_stay_out(place, words, faults, learned):
+    name = "apart-" + "".join(map(str, words))[-5:]
+    auto(place, *HELD_OUT, *words, f"name={name}", "report=none", faults=faults)
+    folder = place / "runs" / name
+    found = result(folder)
+    assert not found["test"]["learned"] and "test" in rows_of(folder / found["winner"]["run"])
+    decided = [line["value"] for line in lines(folder / "decisions.jsonl") if line["id"] == "refit_test"]
+    assert decided == ([] if learned is None else [learned])
+    assert "split: test" in (folder / "best" / "README.md").read_text()
+
+
+def rows_of(run: Path) -> dict[str, int]:
+    """Rows of each split."""
+    rows: dict[str, int] = json.loads((run / "data.json").read_text())["rows"]
+    return rows
