@@ -33,7 +33,6 @@ from autotune.config.auto import AutoConfig, Candidate, Goal
 from autotune.config.compose import compose
 from autotune.config.enums import BaselineMethod
 from autotune.config.overrides import key_of
-from autotune.config.rules.baselines import KEYS_OF_METHODS
 from autotune.config.trials import override
 from autotune.errors import ConfigError, ModelError
 from autotune.models.reachable import is_reachable
@@ -99,12 +98,8 @@ def cheap_trials(facts: Understanding, config: AutoConfig) -> list[Trial]:
         return []
     trials, named = list[Trial](), named_keys(facts)
     for method in registry.task(task_of(facts)).cheap:
-        options: list[tuple[str, ...]] = [
-            (f"model.{key}={value:g}",)
-            for key, only in KEYS_OF_METHODS.items()
-            if method is only and f"model.{key}" not in named
-            for value in getattr(config.space, key)
-        ]
+        values = config.space.C if method is BaselineMethod.tfidf and "model.C" not in named else ()
+        options: list[tuple[str, ...]] = [(f"model.C={C:g}",) for C in values]
         for words in options or [()]:
             name = " ".join((method.value, *(word.removeprefix("model.") for word in words)))
             trials.append(Trial(name, CHEAP, (f"model={method.value}", *words), (1.0,), None))

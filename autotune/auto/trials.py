@@ -12,6 +12,8 @@ from autotune.auto.judging import Judging
 from autotune.auto.record import LOGS, TRIALS, slug
 from autotune.auto.trial import FULL, Trial, laid_over
 from autotune.config.compose import compose
+from autotune.config.enums import BaselineMethod
+from autotune.config.overrides import key_of
 from autotune.config.trials import override
 from autotune.errors import AutotuneError, DiskError, Interrupted
 from autotune.run.folder import CHECKPOINTS
@@ -28,6 +30,10 @@ QUIET = ("checkpoint.keep=1", "hub=none", "tracking=none")
 """Overrides of all runs of a search, which shape no result."""
 UNCHECKED = ("report=none", "check=none")
 """The same of trials: the winner's run checks the data, and nobody reads a trial's report."""
+
+
+FAST = ((f"model={BaselineMethod.tagger}", "model.max_epochs=2"),)
+"""What lets the first usable model learn faster, by model; it need not be the best."""
 
 
 class Failed(AutotuneError):
@@ -69,7 +75,9 @@ class Trials:
         """Returns the overrides of the first usable model: what judges is scored where it is a validation split, and is
         learned from where it is folds."""
         whole = [] if self._judging.count is None else self.whole_words(trial)
-        return self.words(trial, *whole, NO_TEST)
+        named = {key_of(word) for word in self._judging.words}
+        fast = [word for model, word in FAST if model in trial.words and key_of(word) not in named]
+        return self.words(trial, *whole, *fast, NO_TEST)
 
     @property
     def _runs(self) -> str:

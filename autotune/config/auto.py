@@ -83,8 +83,6 @@ class SpaceConfig(Strict):
     """Balanced class weights are tried once where the largest class has more than this many times the rows of the smallest."""
     C: list[float]
     """Inverse strengths of regularization of TF-IDF + logistic regression."""
-    max_epochs: list[Positive]
-    """Passes of the linear tagger over the rows."""
     rungs: list[Share]
     """Shares of a trial's own schedule after which trials are compared; the last is 1."""
     max_trials: Positive

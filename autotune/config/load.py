@@ -44,7 +44,7 @@ ADDED_LATER = (
     ("dataset", "label_threshold", None), ("dataset.columns", "text_pair", None), ("dataset.columns", "labels", None),
     ("task", "calibrate", "none"), ("task", "temperature", None), ("task", "tune_threshold", False), ("trainer", "keep", "best"),
     ("model", "trim_vocabulary", False), ("model", "baseline", None), ("model", "C", 10.0),
-    ("model", "max_epochs", 10),
+    ("model", "max_epochs", None),
     ("task", "loss", "cross_entropy"), ("task", "focal_gamma", 2.0), ("task", "o_weight", 1.0),
     ("trainer", "head_learning_rate", None), ("trainer", "layer_decay", 1.0), ("trainer", "freeze", None),
 )  # fmt: skip

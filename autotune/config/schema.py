@@ -183,8 +183,8 @@ class ModelConfig(Strict):
     `model=tfidf`, `model=tagger`, `model=first_sentences` and `model=centroid` set it."""
     C: Annotated[float, Field(gt=0)] = 10.0
     """model=tfidf: inverse strength of regularization, as scikit-learn calls it; smaller values regularize more."""
-    max_epochs: Positive = 10
-    """model=tagger: passes over the rows at most; it stops where it makes no error."""
+    max_epochs: OptionalPositive = None
+    """model=tagger: passes over the rows at most; it stops where it makes no error. null: 10, with many words 5."""
     revision: str | None = None
     """Branch, tag or commit on the Hub."""
     tokenizer_kwargs: dict[str, Any] = field(default_factory=dict)

@@ -8,6 +8,7 @@ Rajaraman & Ullman, Mining of Massive Datasets, section 3.4).
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 
 import numpy as np
 import xxhash
@@ -98,7 +99,7 @@ def near_duplicates(texts: Mapping[int, str], threshold: float) -> Iterator[tupl
     Yields:
         (number of the earliest text that it resembles, its own number), in the order of the second.
     """
-    from datasketch import MinHash, MinHashLSH
+    from datasketch import MinHash
 
     numbers = [number for number in sorted(texts) if len(texts[number]) >= MIN_LETTERS]
     if len(numbers) < 2:
@@ -107,12 +108,11 @@ def near_duplicates(texts: Mapping[int, str], threshold: float) -> Iterator[tupl
     signatures = np.stack(
         [signature.hashvalues for signature in MinHash.generator(pieces, num_perm=PERMUTATIONS, hashfunc=int)]
     )
-    # Only the library's choice of bands and rows for this threshold is used: its index would take gigabytes of dicts.
-    index = MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS)
+    bands, size = _bands(threshold)
     resembles: dict[int, int] = {}
-    for band in range(index.b):
-        rows = np.ascontiguousarray(signatures[:, band * index.r : (band + 1) * index.r])
-        keys = rows.view(np.dtype((np.void, rows.itemsize * index.r))).ravel()
+    for band in range(bands):
+        rows = np.ascontiguousarray(signatures[:, band * size : (band + 1) * size])
+        keys = rows.view(np.dtype((np.void, rows.itemsize * size))).ravel()
         order = np.argsort(keys, kind="stable")
         begins = np.append(True, keys[order][1:] != keys[order][:-1])
         # Texts with the same band are compared with the first of them only, which keeps the number of pairs linear.
@@ -125,6 +125,16 @@ def near_duplicates(texts: Mapping[int, str], threshold: float) -> Iterator[tupl
                 resembles[later] = earlier
     for later in sorted(resembles):
         yield numbers[resembles[later]], numbers[later]
+
+
+@cache
+def _bands(threshold: float) -> tuple[int, int]:
+    """Returns the number of bands and the rows of each that find pairs with at least this similarity, as the library chooses
+    them. Its index itself would take gigabytes of dicts."""
+    from datasketch import MinHashLSH
+
+    index = MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS)
+    return index.b, index.r
 
 
 def jaccard(left: str, right: str) -> float:

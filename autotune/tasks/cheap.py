@@ -32,8 +32,8 @@ class Settings:
 
     C: float = 10.0
     """Inverse strength of regularization."""
-    epochs: int = tagger.EPOCHS
-    """Passes over the rows at most."""
+    epochs: int | None = None
+    """Passes over the rows at most; None: as many as suit their number."""
     balanced: bool = True
     """Whether rare classes count more."""
     labels: Sequence[str] | None = None
