@@ -88,8 +88,9 @@ def rivals(
         metric = task.metric()
         metric.merge(states)
         figures = Scores.of(metric, objective)
-        if baseline.note is not None:
-            notes[baseline.name] = baseline.note
+        note = baseline.note() if callable(baseline.note) else baseline.note
+        if note is not None:
+            notes[baseline.name] = note
         if baseline.is_bound:
             bounds[baseline.name] = figures
             continue

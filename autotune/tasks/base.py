@@ -10,7 +10,7 @@ Data flow: rows (a `datasets.Dataset` with canonical columns) -> `prepare` -> fe
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -112,8 +112,8 @@ class Baseline:
     """Name in English; `assets/messages/pt.toml` has the Portuguese ones."""
     predictions: Iterable[Prediction]
     """One per row, in order."""
-    note: str | None = None
-    """What should be known about it, such as the number of rows that it was trained on."""
+    note: str | Callable[[], str | None] | None = None
+    """What should be known about it, such as the number of rows that it was trained on; or what returns it."""
     is_bound: bool = False
     """Whether it uses the gold values: then it is not a rival of the model but an upper bound."""
     method: BaselineMethod | None = None

@@ -8,6 +8,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -119,7 +120,8 @@ class CheapModel(ABC):
     def as_baseline(
         cls, method: BaselineMethod, train: "Dataset", rows: "Dataset", validation: "Dataset | None"
     ) -> Iterable[Baseline]:
-        """Yields the model as a baseline; nothing if the part of train that it may read teaches it nothing.
+        """Yields the model as a baseline; nothing if the part of train that it may read teaches it nothing. It learns when its
+        predictions are read, so one that nobody wants costs nothing.
 
         Args:
             method: its name in the configuration.
@@ -130,11 +132,11 @@ class CheapModel(ABC):
         part = cls.learnable_part(train)
         if part is None:
             return
-        model = cls.fit(part, validation, Settings())
+        model = cache(lambda: cls.fit(part, validation, Settings()))
         predictions = (
-            {"prediction": answer} for chunk in chunks(iter_rows(rows)) for answer in model.answers(chunk)
+            {"prediction": answer} for chunk in chunks(iter_rows(rows)) for answer in model().answers(chunk)
         )
-        yield Baseline(cls.title, predictions, model.note(part, train, validation), method=method)
+        yield Baseline(cls.title, predictions, lambda: model().note(part, train, validation), method=method)
 
 
 class _OfTexts(CheapModel):

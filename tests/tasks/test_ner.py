@@ -6,6 +6,7 @@ from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autotune.baselines.tagger import LinearTagger
 from autotune.config.schema import DatasetConfig
 from autotune.errors import DataError
 from autotune.registry import task as find
@@ -96,6 +97,17 @@ def test_the_baselines_find_the_entities_of_train():
     assert [baseline.name for baseline in baselines] == ["gazetteer of train", "linear tagger"]
     for baseline in baselines:
         assert next(iter(baseline.predictions))["prediction"] == ROWS[0]["tags"]
+
+
+def test_a_baseline_that_nobody_reads_learns_nothing(monkeypatch):
+    """A run of a tagger is not compared with itself."""
+    rows, learned, fit = Dataset.from_list(ROWS), [], LinearTagger.fit
+    monkeypatch.setattr(LinearTagger, "fit", lambda *given: learned.append(given) or fit(*given))
+    *_, tagger = find("ner").baselines(rows, rows, None)
+    assert not learned
+    assert tagger.note() is None and len(learned) == 1
+    list(tagger.predictions)
+    assert len(learned) == 1
 
 
 def test_an_entity_type_that_train_lacks_is_refused_with_the_way_out():
