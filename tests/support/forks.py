@@ -4,7 +4,6 @@
 """
 
 import atexit
-import ctypes
 import gc
 import importlib
 import json
@@ -261,7 +260,6 @@ def _serve(modules: Sequence[str], orders: IO[str], answers: IO[str]) -> None:
     if "autotune.pipeline.train" in modules:
         _warm_up()
     gc.freeze()
-    _use_huge_pages()
     codes: dict[int, int] = {}
     for line in orders:
         asked = json.loads(line)
@@ -313,20 +311,6 @@ def _warm_up() -> None:
     template("auto", CardLanguage.en)
     get_checkpoint_conversion_mapping("bert")
     portuguese("")
-
-
-def _use_huge_pages() -> None:
-    """Moves what was imported into pages of 2 MB, where the system can: a fork copies the table of pages, and a short one takes
-    less than half of the time. See MADV_COLLAPSE in madvise(2), Linux 6.1."""
-    size, collapse = 1 << 21, 25
-    madvise = ctypes.CDLL(None).madvise
-    madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-    for line in Path("/proc/self/maps").read_text().splitlines():
-        addresses, access, *_, inode = line.split()[:5]
-        first, last = (int(address, 16) for address in addresses.split("-"))
-        if access.startswith("rw") and inode == "0":  # memory that belongs to no file
-            for address in range(-(-first // size) * size, last - size + 1, size):
-                madvise(address, size, collapse)  # in vain where it is not used, or the system cannot
 
 
 def _branch_off(asked: dict[str, Any]) -> None:
