@@ -153,7 +153,7 @@ class Ending:
         )
 
     def _with_test_rows(self, trial: Trial, final: Final) -> Final:
-        """Trains the winner once more, with the rows of test; returns the run as it is if there is no time, or that fails.
+        """Trains the winner again with the rows of test. If there is no time, or the training fails, the run stays as it is.
 
         Raises:
             Interrupted: a signal has arrived; the next start resumes.

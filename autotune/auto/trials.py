@@ -30,8 +30,6 @@ QUIET = ("checkpoint.keep=1", "hub=none", "tracking=none")
 """Overrides of all runs of a search, which shape no result."""
 UNCHECKED = ("report=none", "check=none")
 """The same of trials: the winner's run checks the data, and nobody reads a trial's report."""
-
-
 FAST = ((f"model={BaselineMethod.tagger}", "model.max_epochs=2"),)
 """What lets the first usable model learn faster, by model; it need not be the best."""
 

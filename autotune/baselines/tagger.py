@@ -184,11 +184,11 @@ class LinearTagger:
         """
         if not len(words):
             return np.zeros((0, OWN + len(NEAR) + 3), dtype=np.int64)
-        number = self._features.get if known is None else self._new_number
+        number = self._known_number if known is None else self._new_number
         own: dict[str, list[int]] = {} if known is None else known
         for word in dict.fromkeys([*words, ""]):
             if word not in own:
-                own[word] = [number(name, 0) for name in _word_features(word)]
+                own[word] = [number(name) for name in _word_features(word)]
         of_words, edge = np.array([own[word] for word in words], dtype=np.int64), own[""]
         padded = np.concatenate([np.tile(edge, (2, 1)), of_words, np.tile(edge, (2, 1))])
         columns = [of_words[:, :OWN]]
@@ -197,7 +197,7 @@ class LinearTagger:
         lower, shapes = [word.lower() for word in words], [shape(word) for word in words]
         before, after = ["", *lower[:-1]], [*lower[1:], ""]
         context = [
-            [number(f"b{left} {word}", 0), number(f"a{word} {right}", 0), number(f"s{around}", 0)]
+            [number(f"b{left} {word}"), number(f"a{word} {right}"), number(f"s{around}")]
             for left, word, right, around in zip(
                 before, lower, after, map(" ".join, zip(["", *shapes[:-1]], shapes, [*shapes[1:], ""], strict=True)),
                 strict=True,
@@ -205,7 +205,10 @@ class LinearTagger:
         ]  # fmt: skip
         return np.concatenate([*columns, np.array(context, dtype=np.int64)], axis=1)
 
-    def _new_number(self, name: str, _: int) -> int:
+    def _known_number(self, name: str) -> int:
+        return self._features.get(name, 0)
+
+    def _new_number(self, name: str) -> int:
         return self._features.setdefault(name, len(self._features))
 
 

@@ -11,7 +11,7 @@ TAGGER = Trial("tagger", CHEAP, ("model=tagger",), (1.0,), None)
 
 
 def first_epochs(tmp_path, *own: str) -> list[str]:
-    """What the first usable model is told about its passes over the rows."""
+    """Overrides of max_epochs in the command line of the first usable model."""
     words = ("task=ner", "dataset=sample", "dataset.path=sample/ner", *own)
     judging = Judging(words, UNUSED, UNUSED, UNUSED, UNUSED, None, None, "")
     trainer = Trials(tmp_path, judging, (), lambda: False)
