@@ -6,6 +6,7 @@ that a configuration names; that part of Hydra is never called here, and no file
 
 import copy
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -22,7 +23,7 @@ from hydra._internal.utils import create_config_search_path
 from hydra.core.config_store import ConfigStore
 from hydra.core.object_type import ObjectType
 from hydra.errors import ConfigCompositionException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, Node, OmegaConf
 from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 from omegaconf.grammar_parser import parse
 
@@ -84,11 +85,13 @@ def _map_if_needed(overrides: Any, entries: Sequence[Any], *args: Any) -> Any:
     return (
         _interpolation_map(overrides, entries, *args)
         if any(entry.is_interpolation() for entry in entries)
-        else OmegaConf.create()
+        else None
     )
 
 
 cast(Any, defaults_list)._create_interpolation_map = _map_if_needed
+# Called hundreds of times with "1.2".
+cast(Any, version)._get_version = cache(cast(Any, version)._get_version)
 
 
 def refuse_foreign(value: Any, where: str, key_path: str = "") -> None:
@@ -231,7 +234,7 @@ class _Loader(ConfigLoaderImpl):
 
     def _compose_config_from_defaults_list(self, defaults: Any, repo: Any) -> DictConfig:
         """Merges the files of a run, once for each list of them: most runs of a process differ only in overrides."""
-        return copy.deepcopy(self._merge_once(defaults, repo))
+        return _copy(self._merge_once(defaults, repo))
 
     def _merge_once(self, defaults: Any, repo: Any) -> DictConfig:
         """Returns the files merged; callers must not change it. Hydra's own and the schema, which take longest to merge, are
@@ -241,9 +244,7 @@ class _Loader(ConfigLoaderImpl):
         if key not in _merged:
             paths = [default.config_path for default in defaults]
             shared = paths.index(SCHEMA) + 1 if SCHEMA in paths[:-1] else 0
-            config = (
-                copy.deepcopy(self._merge_once(defaults[:shared], repo)) if shared else OmegaConf.create()
-            )
+            config = _copy(self._merge_once(defaults[:shared], repo)) if shared else OmegaConf.create()
             for default in defaults[shared:]:
                 try:
                     config.merge_with(self._load_single_config(default, repo).config)
@@ -265,6 +266,24 @@ class _Loader(ConfigLoaderImpl):
         elif path not in ALLOWED_OPTIONS or loaded.path.startswith("file://"):
             raise _hydra_refused(path.rpartition("/")[0], where)
         return loaded
+
+
+def _copy(node: Any, parent: Any = None) -> Any:
+    """Copies a configuration as `copy.deepcopy` does, and several times as fast, which was a quarter of the time of composing:
+    values and types, which never change, are shared."""
+    new, metadata = object.__new__(type(node)), object.__new__(type(node._metadata))
+    vars(metadata).update(vars(node._metadata))
+    metadata.flags = dict(node._metadata.flags or {})
+    metadata.resolver_cache = defaultdict(dict)
+    vars(new).update(vars(node), _metadata=metadata, _parent=parent, _flags_cache=None)
+    content = vars(node).get("_content")
+    if isinstance(content, dict):
+        vars(new)["_content"] = {key: _copy(child, new) for key, child in content.items()}
+    elif isinstance(content, list):
+        vars(new)["_content"] = [_copy(child, new) for child in content]
+    elif isinstance(content, Node):  # of a union of types
+        vars(new)["_content"] = _copy(content, new)
+    return new
 
 
 def _refuse_hydra(config: Any, where: str, allowed: frozenset[tuple[str, str]]) -> None:

@@ -176,9 +176,14 @@ def _map_keys() -> frozenset[str]:
 
 def _try_parse(override: str) -> Override | None:
     try:
-        return OverridesParser.create().parse_override(override)
+        return _parser().parse_override(override)
     except HydraException:
         return None
+
+
+@cache
+def _parser() -> OverridesParser:
+    return OverridesParser.create()
 
 
 def _quote_texts(value: str) -> str:
