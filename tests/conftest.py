@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -25,7 +26,7 @@ from hypothesis import HealthCheck, settings
 
 from autotune import registry
 from autotune.runtime import child_process
-from tests.support.forks import start_child
+from tests.support.forks import share, start_child
 from tests.support.machine import pretend
 
 pretend()
@@ -51,8 +52,20 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+_shared: list[subprocess.Popen[bytes]] = []
+"""The process that imports for those of pytest-xdist, in the process that starts them."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """What the tests start is forked from one process, whichever of pytest-xdist's processes they run in."""
+    _shared.append(share(Path(os.environ["HF_HOME"], "shared")))
+
+
 def pytest_unconfigure() -> None:
     """Nothing is left behind."""
+    for process in _shared:
+        process.communicate()
     shutil.rmtree(os.environ["HF_HOME"], ignore_errors=True)
 
 

@@ -30,6 +30,9 @@ from tests.support.machine import pretend
 if TYPE_CHECKING:
     from autotune.runtime.child_process import Child
 
+SHARED = "AUTOTUNE_TESTS_SHARED"
+"""Environment variable: a folder with the pipes of a process that has imported for all processes of the tests."""
+
 FREE = (
     "torch", "torch._dynamo", "torch.distributed.run", "numpy", "pandas", "pyarrow.dataset", "scipy.stats",
     "sklearn.feature_extraction.text", "sklearn.linear_model", "sklearn.pipeline", "nltk", "omegaconf", "pydantic",
@@ -47,6 +50,12 @@ NEEDED = (
     "tests.integration.chaos.points",
 )  # fmt: skip
 """What runs import."""
+
+COMMON = (
+    ("task=sentiment", "check=none"), ("task=sentiment", "check=none", "debug=smoke"), ("task=ner", "check=none", "peft=lora"),
+    ("task=ner", "debug=smoke", "hub=private"), ("dataset=csv", "dataset.path=x"), ("dataset=jsonl", "dataset.path=x"),
+)  # fmt: skip
+"""What many runs choose."""
 
 
 @dataclass(frozen=True)
@@ -122,11 +131,12 @@ class Forks:
         environment: of the process; HF_ENDPOINT and the like are read when libraries are imported, so they hold for
             all command lines, unless only what is `FREE` of them is imported.
         modules: what is imported once.
-        base: others, of whose process this one is a fork, so that what they have imported is there already.
+        base: others, of whose process this one is a fork, so that what they have imported is there already; or the
+            pipe of a process that is shared.
     """
 
     def __init__(
-        self, environment: Mapping[str, str], modules: Sequence[str] = NEEDED, base: "Forks | None" = None
+        self, environment: Mapping[str, str], modules: Sequence[str], base: "Forks | Path | None" = None
     ) -> None:
         self._scratch = tempfile.TemporaryDirectory()
         self._process: subprocess.Popen[str] | None = None
@@ -147,7 +157,13 @@ class Forks:
             pipes = [str(Path(self._scratch.name, name)) for name in ("orders", "answers")]
             for pipe in pipes:
                 os.mkfifo(pipe)
-            base.ask({"modules": list(modules), "only": dict(environment), "pipes": pipes})
+            order = {"modules": list(modules), "only": dict(environment), "pipes": pipes}
+            if isinstance(base, Forks):
+                base.ask(order)
+            else:
+                file = Path(self._scratch.name, "order")
+                file.write_text(json.dumps(order))
+                base.write_text(f"{file}\n")  # so short a line is not mixed with those of others
             self._orders, self._answers = Path(pipes[0]).open("w"), Path(pipes[1]).open()  # noqa: SIM115 - `close`
 
     def ask(self, asked: Mapping[str, object]) -> int | None:
@@ -213,13 +229,38 @@ class Forks:
 @cache
 def forks() -> Forks:
     """Everything imported, with the environment of the tests, a thread each."""
-    return _to_be_closed(Forks({**os.environ, "OMP_NUM_THREADS": "1"}, base=strangers()))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    if shared := os.environ.get(SHARED):
+        environment["HF_HOME"] = str(Path(shared).parent)  # as it was when the libraries were imported
+        return _to_be_closed(Forks(environment, (), Path(shared, "forks")))
+    return _to_be_closed(Forks(environment, NEEDED, strangers()))
 
 
 @cache
 def strangers() -> Forks:
     """For processes with an environment of their own (`only`): of the libraries none is imported that reads it."""
-    return _to_be_closed(Forks({**os.environ, "OMP_NUM_THREADS": "1"}, FREE))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    if shared := os.environ.get(SHARED):
+        return _to_be_closed(Forks(environment, (), Path(shared, "strangers")))
+    return _to_be_closed(Forks(environment, FREE))
+
+
+def share(folder: Path) -> "subprocess.Popen[bytes]":
+    """Starts a process that imports for all processes of the tests, once one of them asks; it ends when its input does.
+
+    Args:
+        folder: a new one in HF_HOME, for its pipes.
+    """
+    folder.mkdir()
+    for name in ("forks", "strangers"):
+        os.mkfifo(folder / name)
+    os.environ[SHARED] = str(folder)
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.support.forks"],
+        stdin=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONSAFEPATH": ""},
+        cwd=ROOT,
+    )
 
 
 def start_child(arguments: Sequence[str], output_file: Path) -> "Child":
@@ -249,10 +290,34 @@ def _to_be_closed(made: Forks) -> Forks:
 
 def main() -> None:
     """Answers until its input ends."""
-    _serve(sys.argv[1:], sys.stdin, sys.stdout)
+    if modules := sys.argv[1:]:
+        _import(modules)
+        _serve(sys.stdin, sys.stdout)
+        return
+    strangers, forks = (os.open(Path(os.environ[SHARED], name), os.O_RDWR) for name in ("strangers", "forks"))
+    if 0 in select.select([0, strangers, forks], [], [])[0]:
+        return
+    _try_to_import(FREE)
+    pipe = strangers
+    if not os.fork():
+        _try_to_import(NEEDED)
+        pipe = forks
+    while 0 not in select.select([0, pipe], [], [])[0]:
+        for file in os.read(pipe, select.PIPE_BUF).decode().splitlines():
+            if not os.fork():
+                _branch_off(json.loads(Path(file).read_text()))
 
 
-def _serve(modules: Sequence[str], orders: IO[str], answers: IO[str]) -> None:
+def _try_to_import(modules: Sequence[str]) -> None:
+    """What fails here will fail again in the command lines, and their tests say so; who asks must not wait for ever."""
+    try:
+        _import(modules)
+    except Exception:  # noqa: BLE001
+        traceback.print_exc()
+
+
+def _import(modules: Sequence[str]) -> None:
+    """Imports and does once what every run does."""
     for module in modules:
         importlib.import_module(module)
     pretend()
@@ -260,6 +325,9 @@ def _serve(modules: Sequence[str], orders: IO[str], answers: IO[str]) -> None:
     if "autotune.pipeline.train" in modules:
         _warm_up()
     gc.freeze()
+
+
+def _serve(orders: IO[str], answers: IO[str]) -> None:
     codes: dict[int, int] = {}
     for line in orders:
         asked = json.loads(line)
@@ -301,6 +369,8 @@ def _warm_up() -> None:
 
     for name in tasks():
         (config,) = compose([f"task={name}", "debug=smoke", "report=none"])
+    for words in COMMON:
+        compose([*words, "report=none"])
     assert config.check.near_duplicates is not None
     tuple(
         near_duplicates({0: "um texto comprido", 1: "mais um texto comprido"}, config.check.near_duplicates)
@@ -319,8 +389,14 @@ def _branch_off(asked: dict[str, Any]) -> None:
     os.dup2(2, 1)
     os.environ.clear()
     os.environ.update(asked["only"])
-    with Path(asked["pipes"][0]).open() as orders, Path(asked["pipes"][1]).open("w") as answers:
-        _end(lambda: _serve(asked["modules"], orders, answers))
+
+    def serve() -> None:
+        with Path(asked["pipes"][0]).open() as orders, Path(asked["pipes"][1]).open("w") as answers:
+            if asked["modules"]:
+                _import(asked["modules"])
+            _serve(orders, answers)
+
+    _end(serve)
 
 
 def _become(asked: dict[str, Any]) -> None:
