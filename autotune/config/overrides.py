@@ -17,7 +17,7 @@ from autotune.config.keys import bare_type, keys
 from autotune.config.label_maps import KEY as LABEL_MAP
 from autotune.config.proposals import proposal
 from autotune.config.rules import secret_refused, token_refused
-from autotune.config.secrets import holds_token, secret_in
+from autotune.config.secrets import holds_token, secret_in, secrets
 from autotune.errors import ConfigError, hydra_quote, nearest
 from autotune.runtime.parsing import Unreadable, parse_yaml
 
@@ -44,12 +44,13 @@ def normalize_argv(argv: Sequence[str]) -> list[str]:
     words = list(argv)
     flags: list[str] = []
     overrides: list[str] = []
+    names = secrets()
     while words:
         word = words.pop(0)
         where = f"command line: {key_of(word)}" if "=" in word else "command line"
         if holds_token(word):
             raise token_refused(where)
-        if name := secret_in(word):
+        if name := secret_in(word, names):
             raise secret_refused(where, name)
         if not word.startswith("-"):
             overrides.append(word)
