@@ -20,6 +20,7 @@ from autotune.config.enums import Batching, Precision
 from autotune.models.saved_model import load_saved_model
 from autotune.runtime import child_process
 from autotune.runtime.memory import is_out_of_memory
+from autotune.training import compiling
 from gpu_parts.setting import (
     Figures,
     Part,
@@ -36,6 +37,8 @@ from gpu_parts.setting import (
 MAIN_FIGURE = {"sentiment": "macro_f1", "ner": "entity_f1", "summarization": "rougeL"}
 PACKED = (Cell("ner", "full", "bert-base"), Cell("sentiment", "lora", "llama-1b"))
 REHEARSED = {("sentiment", "full"), ("ner", "lora"), ("summarization", "full")}
+REHEARSED_ROWS = {"train": 6, "validation": 4, "test": 4}
+"""Rows of each split in a rehearsal: three steps, so that a run can be interrupted after two."""
 SMALL = Cell("sentiment", "full", "bert-base")
 SHORT_TEXTS = "task.max_new_tokens=8"
 """Tiny models do not know when to end."""
@@ -78,8 +81,13 @@ def smoke(setting: Setting, name: str) -> list[str]:
     """Words of a short run, which is shorter in a rehearsal."""
     words = ["debug=smoke", "report.format=none", f"runs={setting.scratch}/runs", f"name={name}"]
     if setting.rehearse:
-        words += [f"dataset.splits.{split}={split}[:8]" for split in ("train", "validation", "test")]
-        words += ["trainer.batch_size=2", "task.max_length=64"]
+        words += [f"dataset.splits.{split}={split}[:{rows}]" for split, rows in REHEARSED_ROWS.items()]
+        words += [
+            "trainer.batch_size=2",
+            "trainer.max_steps=3",
+            "trainer.evaluate_every=3st",
+            "task.max_length=32",
+        ]
     return words
 
 
@@ -181,6 +189,8 @@ def resume(setting: Setting) -> Figures:
     runs = []
     for name in ("whole", "interrupted"):
         words = ["task=sentiment", *smoke(setting, name)]
+        if setting.rehearse:
+            words.append("check=none")
         if name == "interrupted":
             code = _in_fork(words, stop_after=2)
             require(code == 75, f"the run that met a SIGTERM ended with exit code {code}")
@@ -221,6 +231,7 @@ def compiled(setting: Setting) -> Figures:
         # The graphs are torch's own; making machine code of them would take minutes here.
         eager = torch.compile
         torch.compile = lambda model: eager(model, backend="eager")
+        compiling.SIZES = 1  # each other length would be traced anew
     opened = setting.open(SMALL)
     losses, seconds = [], []
     for compile in (False, True):

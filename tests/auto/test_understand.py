@@ -470,18 +470,19 @@ def test_one_and_minus_one_are_not_spellings_of_each_other(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("count", "test", "folds"), [(599, None, 5), (600, 120, 5), (999, 120, 5), (1_000, 120, None)]
+    ("count", "test", "folds"), [(149, None, 5), (150, 30, 5), (249, 30, 5), (250, 30, None)]
 )
 def test_rows_decide_what_tests_and_what_chooses(count, test, folds, tmp_path, monkeypatch):
-    monkeypatch.setattr("autotune.auto.protocol.MIN_ROWS_FOR_TEST", 600)
-    monkeypatch.setattr("autotune.auto.protocol.MIN_TEST", 120)
-    monkeypatch.setattr("autotune.auto.protocol.MIN_ROWS_FOR_ONE_SPLIT", 880)
+    monkeypatch.setattr("autotune.auto.protocol.MIN_ROWS_FOR_TEST", 150)
+    monkeypatch.setattr("autotune.auto.protocol.MIN_TEST", 30)
+    monkeypatch.setattr("autotune.auto.protocol.MIN_ROWS_FOR_ONE_SPLIT", 220)
+    monkeypatch.setattr("autotune.auto.protocol.MIN_VALIDATION", 100)
     rows = reviews("comentário", "sentimento", count=count)
     result, values = understood(write_csv(tmp_path / "a.csv", rows))
     assert (values["test"], result.folds, result.rows) == (test, folds, count - (test or 0))
     (run,) = compose(result.words)
     assert run.dataset.test_fraction == round((test or 0) / count, 4)
-    assert run.dataset.validation_fraction == (0.1 if folds else round(400 / 880, 4))
+    assert run.dataset.validation_fraction == (0.1 if folds else round(100 / 220, 4))
 
 
 def test_options_decide_instead(tmp_path):
@@ -494,16 +495,16 @@ def test_options_decide_instead(tmp_path):
 
 
 def test_few_groups_are_all_used_to_choose(tmp_path, monkeypatch):
-    monkeypatch.setattr("autotune.auto.protocol.MIN_ROWS_FOR_TEST", 600)
-    monkeypatch.setattr("autotune.auto.protocol.MIN_TEST", 140)
+    monkeypatch.setattr("autotune.auto.protocol.MIN_ROWS_FOR_TEST", 150)
+    monkeypatch.setattr("autotune.auto.protocol.MIN_TEST", 35)
     rows = [
         row | {"autor": f"a{number % 3}"}
-        for number, row in enumerate(reviews("comentário", "sentimento", count=700))
+        for number, row in enumerate(reviews("comentário", "sentimento", count=175))
     ]
     result, values = understood(write_csv(tmp_path / "a.csv", rows))
     assert (values["group"], values["test"], result.folds) == ("autor", None, 3)
     result, values = understood(tmp_path / "a.csv", "dataset.columns.group=null")
-    assert (values["group"], values["test"], result.folds) == (None, 140, 5)
+    assert (values["group"], values["test"], result.folds) == (None, 35, 5)
 
 
 def test_the_rows_of_test_are_never_read(tmp_path):
@@ -568,7 +569,9 @@ def test_language(text, language, tmp_path):
 
 
 def test_reasons_and_questions_are_in_portuguese(tmp_path, monkeypatch):
-    cases = [reviews(*ALL), tables.news(), reviews("comentário", "sentimento", count=700)]
+    monkeypatch.setattr("autotune.auto.protocol.MIN_ROWS_FOR_TEST", 150)
+    monkeypatch.setattr("autotune.auto.protocol.MIN_TEST", 35)
+    cases = [reviews(*ALL), tables.news(), reviews("comentário", "sentimento", count=175)]
     cases[0][0]["sentimento"] = ""
     paths = [write_csv(tmp_path / f"{number}.csv", rows) for number, rows in enumerate(cases)]
     decisions = [

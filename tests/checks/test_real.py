@@ -1,9 +1,34 @@
-"""Real data sets: the check finds the defects that their sources state."""
+"""Real data sets: the check reads the rows and finds the defects that their sources state."""
 
 import json
+from collections import Counter
 
 import pytest
 from safetensors.torch import save_file
+
+from autotune.data.sources import Rows, load_rows
+from autotune.data.words import entities
+
+
+@pytest.fixture
+def read(monkeypatch) -> list[Rows]:
+    """What each check has read: these files are large, and reading them once is enough."""
+    kept: list[Rows] = []
+
+    def keep(*args, **options) -> Rows:
+        kept.append(load_rows(*args, **options))
+        return kept[-1]
+
+    monkeypatch.setattr("autotune.pipeline.prepare.load_rows", keep)
+    return kept
+
+
+def sizes(rows: Rows) -> list[int]:
+    return [len(data) for data in rows.splits.values()]
+
+
+def entity_counts(data) -> Counter[str]:
+    return Counter(name for tags in data["tags"] for name, _, _ in entities(tags))
 
 
 @pytest.fixture
@@ -19,10 +44,22 @@ def bertimbau(here, shared_data) -> str:
     return f"model.name_or_path={folder}"
 
 
-def test_lener_br(check, bertimbau, shared_data):
+def test_lener_br(check, read, bertimbau, shared_data):
     found = check("task=ner", "dataset=conll", f"dataset.path={shared_data / 'lener_br'}", "model=custom", bertimbau,
                   "check.near_duplicates=null")  # fmt: skip
     assert found.code == 0
+    (rows,) = read
+    assert sizes(rows) == [7827, 1176, 1389]
+    assert rows.notes == []
+    assert [sum(map(len, data["tokens"])) for data in rows.splits.values()] == [229277, 41166, 47630]
+    assert entity_counts(rows.splits["test"]) == {
+        "ORGANIZACAO": 501,
+        "LEGISLACAO": 378,
+        "PESSOA": 233,
+        "TEMPO": 192,
+        "JURISPRUDENCIA": 185,
+        "LOCAL": 47,
+    }
     train = found.report["lengths"]["splits"]["train"]
     assert (train["rows_beyond"], train["longest"]) == (9, 1009)
     assert train["units"] == {"tokens": 364584, "words": 229277, "entities": 8894}
@@ -44,12 +81,18 @@ def test_the_empty_row_of_lener_br_on_the_hub(check, shared_data):
     assert "(row 3 (id 1176))" in found.one("rows without a word were dropped: 1")["what"]
 
 
-def test_documents_of_harem(check, bertimbau, shared_data):
+def test_documents_of_harem(check, read, bertimbau, shared_data):
     splits = [f"dataset.splits.{split}={name}" for split, name in {
         "train": "FirstHAREM-total-train.json", "validation": "FirstHAREM-total-dev.json",
         "test": "MiniHAREM-total.json"}.items()]  # fmt: skip
     found = check("task=ner", "dataset=spans", f"dataset.path={shared_data / 'harem'}", *splits, "model=custom",
                   bertimbau, "check.near_duplicates=null")  # fmt: skip
+    (rows,) = read
+    assert sizes(rows) == [121, 8, 128]
+    counts = [entity_counts(data) for data in rows.splits.values()]
+    assert [counter.total() for counter in counts] == [4783, 233, 3642]
+    assert (counts[2]["LOCAL"], counts[2]["OUTRO"]) == (879, 14)
+    assert any("trimmed" in note for note in rows.notes)
     lengths = found.report["lengths"]["splits"]
     assert (lengths["train"]["rows_beyond"], lengths["test"]["rows_beyond"]) == (62, 50)
     assert lengths["train"]["longest"] == pytest.approx(9859, abs=2)
@@ -58,16 +101,20 @@ def test_documents_of_harem(check, bertimbau, shared_data):
     assert found.one("U+FFFD" if found.says("U+FFFD") else "control characters")
 
 
-def test_told_br(check, shared_data):
+def test_told_br_with_line_breaks_inside_fields(check, read, shared_data):
     words = ("dataset=csv", f"dataset.path={shared_data / 'told_br'}", "dataset.columns.label=toxic")
     found = check(*words, "check.near_duplicates=null")
     assert found.one("U+FFFD")["count"] == 91
     assert found.one("different answers")["count"] == 59
     leaks = found.report["duplicates"]["test in train"]
     assert leaks["exact"] == 30
-    rows = {split: about["rows"] for split, about in found.report["splits"].items()}
-    assert rows == {"train": 16800, "validation": 2100, "test": 2100}
-    some = check(*words, "dataset.splits.train=train[:3000]", "dataset.splits.validation=null")
+    reported = {split: about["rows"] for split, about in found.report["splits"].items()}
+    assert reported == {"train": 16800, "validation": 2100, "test": 2100}
+    (rows,) = read
+    assert sizes(rows) == [16800, 2100, 2100]
+    assert Counter(rows.splits["train"]["label"]) == {"0": 9425, "1": 7375}
+    assert sum("\n" in text for text in rows.splits["train"]["text"]) > 1000
+    some = check(*words, "dataset.splits.train=train[:1000]", "dataset.splits.validation=null")
     assert some.report["duplicates"]["test in train"]["near"] > 1
 
 

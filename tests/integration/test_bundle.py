@@ -28,6 +28,8 @@ class Guard(socket.socket):
         raise AssertionError("a socket was opened")
 socket.socket = Guard
 from autotune.cli.main import main
+from autotune.runtime import child_process
+child_process.prepare()  # as elsewhere; and the process that reads the model back is guarded, too
 sys.exit(main(sys.argv[1:]))
 """
 

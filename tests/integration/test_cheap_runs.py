@@ -155,18 +155,22 @@ def test_a_damaged_model_is_refused_in_words(run, tmp_path):
             assert victim.name == "autotune.json" and number % 3 == 1 and model.task is not None
 
 
-def test_predicting_imports_no_torch(run):
-    path, _, _ = run
-    if path.name not in ("classification", "ner"):
-        return
+def test_predicting_imports_no_torch(folder):
+    """One after another in one process, of the runs of the tests above or of shorter ones."""
+    runs = [folder / task for task in ("classification", "ner")]
+    for run in runs:
+        if not run.exists():
+            task, (method, _) = run.name, METHODS[run.name]
+            order(folder, f"task={task}", f"model={method}", "dataset.limit=60", "runs=.", f"name={task}")
     code = (
         "import sys; from autotune.cli.main import main; "
-        f"code = main(['predict', {str(path)!r}, '--text', 'Ana foi a Lisboa.']); "
-        "assert 'torch' not in sys.modules and 'sklearn' not in sys.modules; sys.exit(code)"
+        f"codes = [main(['predict', run, '--text', 'Ana foi a Lisboa.']) for run in {[*map(str, runs)]!r}]; "
+        "assert 'torch' not in sys.modules and 'sklearn' not in sys.modules; sys.exit(any(codes))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["prediction"]
+    assert all(json.loads(line)["prediction"] for line in done.stdout.splitlines())
+    assert len(done.stdout.splitlines()) == 2
 
 
 def test_folds_pool_every_row_and_keys_without_effect_are_named(folder):

@@ -25,7 +25,13 @@ KINDS = {
         "dataset.splits.validation=null",
     ],
     "ner": ["task=ner", "peft=lora", "trainer.keep=best"],
-    "summarization": ["task=summarization", "task.max_new_tokens=4", "dataset.limit=12", "trainer.keep=last"],
+    "summarization": [
+        "task=summarization",
+        "task.max_new_tokens=4",
+        "task.max_length=64",
+        "dataset.limit=6",
+        "trainer.keep=last",
+    ],
 }
 JUDGE = {"sentiment": "test", "ner": "validation", "summarization": "validation"}
 """The split of each whose rows judge it."""

@@ -50,7 +50,14 @@ def test_where_make_room_is_no_help_it_is_not_said():
 CLOSED = "sys.stdout = None; os.close(1)"
 FULL = "os.dup2(os.open('/dev/full', os.O_WRONLY), 1)"
 NARROW = "sys.stdout = open(1, 'w', encoding='ascii', closefd=False)"
-MAIN = "import os, sys; {}; from autotune.cli.main import main; os._exit(main(sys.argv[1:]))"
+MAIN = """
+import os, sys
+{}
+from autotune.cli.main import main
+from autotune.runtime import child_process
+child_process.prepare()  # as elsewhere, where torch is not imported yet
+os._exit(main(sys.argv[1:]))
+"""
 
 
 @pytest.mark.parametrize("stdout", [CLOSED, FULL, NARROW], ids=["closed", "full", "ascii"])

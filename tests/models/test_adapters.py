@@ -20,7 +20,7 @@ from autotune.models.adapters import (
 )
 from autotune.models.saved_model import load_saved_model, save_model
 from autotune.models.spec import Head
-from autotune.models.weights import load_model
+from autotune.models.weights import build_meta_model, load_model
 from tests.models.conftest import CELLS, HEADS, LABELS
 
 
@@ -37,10 +37,14 @@ def pairwise(*methods):
 
 
 def pairwise_merged(*methods):
-    """The same, merged and not in turns: every architecture and every method both ways."""
+    """The same, merged and not in turns: every architecture and every method both ways.
+
+    rsLoRA is LoRA with another factor, whatever the architecture, so one architecture of each family has it.
+    """
     for number, cell in enumerate(pairwise(*methods)):
         architecture, method = divmod(number, len(methods))
-        yield *cell, (architecture + method) % 2 == 0
+        if cell[2] is not PeftMethod.rslora or cell[0] in ("bert", "bart", "gpt2"):
+            yield *cell, (architecture + method) % 2 == 0
 
 
 @pytest.mark.parametrize(("architecture", "task", "method", "merge"), pairwise_merged(*PeftMethod))
@@ -109,7 +113,7 @@ def test_auto_covers_every_linear_layer_but_the_new_ones(opened, architecture, t
     model = adapted(base, HEADS[task][base.family], LABELS[task], method=PeftMethod(method)).get_base_model()
     covered = {name for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)}
     inside = (nn.Linear, Conv1D)
-    plain = load_model(base, HEADS[task][base.family], LABELS[task], None, allow_pickle=False, seed=1)
+    plain = build_meta_model(base, HEADS[task][base.family], LABELS[task], None)
     expected = {
         name
         for name in linear_layers(plain)

@@ -6,6 +6,8 @@ import shutil
 import signal
 import threading
 import time
+from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -96,39 +98,82 @@ REQUESTS = {
 }  # fmt: skip
 
 
-PAIRS = sorted(
-    # Every fault where most can go wrong, at every request one that passes and one that does not, and what has a
-    # meaning of its own at a request: what is lost on the way back, what is not there, what is there already.
-    {("commit", fault) for fault in FAULTS}
-    | {(request, fault) for request in REQUESTS for fault in ("broken", "forbidden")}
-    | {(request, "answer lost") for request in ("create", "upload", "tag")}
-    | {(request, "not found") for request in ("refs", "look")}
-    | {(request, "conflict") for request in ("create", "tag")}
-    | {("upload", "cut"), ("upload", "dropped"), ("batch", "too large"), ("who", "bad token")}
-)
+OUTLIVED = {
+    "at every request": [(request, "broken") for request in REQUESTS],
+    "and their answers": [("create", "conflict"), ("tag", "conflict"), ("upload", "cut"),
+                          ("upload", "dropped"), ("create", "answer lost"), ("upload", "answer lost"),
+                          ("tag", "answer lost")],
+    "at the commit": [("commit", fault) for fault in ("conflict", "stale", "too many", "down", "slow")],
+    "of the commit": [("commit", fault) for fault in ("dropped", "cut", "answer lost")],
+}  # fmt: skip
+"""Faults that pass: every one where most can go wrong, one at every request, and what has a meaning of its
+own there. As many in one push as a request is tried for: each fault ends one try."""
+
+FATAL = {
+    "at every request": [(request, "forbidden") for request in REQUESTS],
+    "at the commit": [("commit", fault) for fault in ("bad token", "not found", "too large")],
+    "of their own": [
+        ("who", "bad token"),
+        ("refs", "not found"),
+        ("batch", "too large"),
+        ("look", "not found"),
+    ],
+}
+"""Others, in the order in which a push sends these requests: each repeat goes on to the next one."""
+
+assert {fault for _, fault in chain(*OUTLIVED.values(), *FATAL.values())} == {*FAULTS}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("request_", "fault"), PAIRS)
-def test_one_fault_at_any_request(forks, run, request_, fault):
-    """Passing ones are outlived; others end with 69, words and the command; the model is untouched; a repeat completes."""
-    hub = forks.hub
-    (how, passing), before = FAULTS[fault], digest(run / "model")
-    with hub.faults(REQUESTS[request_], times=1, **how) as hit:
+def strike(forks, run: Path, request: str, fault: str) -> None:
+    """Pushes with a fault that ends it with 69, words and the command, and leaves the model as it is."""
+    how, before = FAULTS[fault][0], digest(run / "model")
+    with forks.hub.faults(REQUESTS[request], times=1, **how) as hit:
         done = push(forks, run, "--tag", "v1")
-    assert hit.hits == 1
+    assert hit.hits == 1, (request, fault)
     assert "Traceback" not in done.stderr and WRITER not in done.stdout + done.stderr
     assert digest(run / "model") == before
-    if done.returncode:
-        assert done.returncode == 69 and not passing, done.stderr
-        assert "autotune push" in done.stderr and "safe" in done.stderr
-        assert state(run)["state"] == "finished" and state(run)["push"]["state"] == "pending"
-        assert "autotune push" in state(run)["push"]["command"]
-        assert push(forks, run, "--tag", "v1").returncode == 0
+    assert done.returncode == 69, (request, fault, done.stderr)
+    assert "autotune push" in done.stderr and "safe" in done.stderr
+    assert state(run)["state"] == "finished" and state(run)["push"]["state"] == "pending"
+    assert "autotune push" in state(run)["push"]["command"]
+
+
+def assert_pushed_once(hub: TestHub, run: Path) -> None:
+    """One commit holds everything, and the tag names it."""
     assert_whole(hub, run)
     assert hub.repo("ana/run").refs["refs/tags/v1"] == hub.repo("ana/run").refs["refs/heads/main"]
     assert hub.commits("ana/run") == 1
     assert state(run)["push"]["state"] == "done"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", OUTLIVED)
+def test_faults_that_pass_are_outlived(forks, run, where):
+    """Each hits a request that is sent again; were one of them not outlived, the push would end there."""
+    before = digest(run / "model")
+    with ExitStack() as stack:
+        hits = {}
+        for request, fault in OUTLIVED[where]:
+            how, passing = FAULTS[fault]
+            assert passing
+            hits[request, fault] = stack.enter_context(forks.hub.faults(REQUESTS[request], times=1, **how))
+        done = push(forks, run, "--tag", "v1")
+    assert done.returncode == 0, done.stderr
+    assert [pair for pair, hit in hits.items() if hit.hits != 1] == []
+    assert "Traceback" not in done.stderr and WRITER not in done.stdout + done.stderr
+    assert digest(run / "model") == before
+    assert_pushed_once(forks.hub, run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", FATAL)
+def test_other_faults_end_a_push_and_a_repeat_completes(forks, run, where):
+    """Whatever was sent before: the next push comes as far as the next fault, the last one to the end."""
+    for request, fault in FATAL[where]:
+        assert not FAULTS[fault][1]
+        strike(forks, run, request, fault)
+    assert push(forks, run, "--tag", "v1").returncode == 0
+    assert_pushed_once(forks.hub, run)
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ print(sorted(model.config.label2id))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("faults", [("forbidden",), ("dropped", "broken"), ("cut", "answer lost")])
+@pytest.mark.parametrize("faults", [("forbidden",), ("dropped", "broken", "cut", "answer lost")])
 def test_faults_are_said_once_and_change_nothing(forks, tmp_path, alone, faults):
     """Of each kind one, one after another; every one at every request: `test_push`."""
     run, go, passing = tmp_path / "runs" / "run", tmp_path / "go", FAULTS[faults[0]][1]

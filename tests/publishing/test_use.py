@@ -98,8 +98,8 @@ def train(world, task: str, name: str, *words: str) -> Path:
     if not run.exists():
         short = ["task.max_new_tokens=8"] if task == "summarization" else []
         done = here(
-            f"task={task}", *short, "debug=smoke", "dataset.limit=16", "trainer.batch_size=4", "check=none", "report=none",
-            f"name={name}", "hub=private", f"hub.repo=acme/{name}",
+            f"task={task}", *short, "debug=smoke", f"dataset.limit={ROWS}", "trainer.batch_size=4",
+            "check=none", "report=none", f"name={name}", "hub=private", f"hub.repo=acme/{name}",
             # As transformers computes on a CPU that is not asked for anything else.
             "trainer.precision=fp32", *words, cwd=folder,
         )  # fmt: skip

@@ -25,7 +25,7 @@ def runs(tmp_path_factory):
         for task, *more in (
             ["sentiment"],
             ["ner"],
-            ["summarization", "task.max_new_tokens=8", "dataset.limit=32"],
+            ["summarization", "task.max_new_tokens=8", "dataset.limit=16"],
         )
     ]
     for run in started:
@@ -136,7 +136,14 @@ sys.exit(main(sys.argv[1:]))
 
 
 def test_report_none_writes_none_and_a_failure_costs_nothing(tmp_path):
-    words = ("task=sentiment", *SMOKE, "check=none", "trainer.max_steps=2", f"runs={tmp_path}")
+    words = (
+        "task=sentiment",
+        *SMOKE,
+        "check=none",
+        "trainer.max_steps=2",
+        "dataset.limit=16",
+        f"runs={tmp_path}",
+    )
     without = forks().start(*words, "report=none", "name=without", cwd=tmp_path)
     failing = forks().start(*words, "report=html", "name=failing", cwd=tmp_path, code=BROKEN)
     done = without.ended()

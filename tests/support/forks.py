@@ -355,12 +355,13 @@ def _draw() -> None:
 
 
 def _warm_up() -> None:
-    """Does once what every run does, without threads: reads configurations, prepares the search for near duplicates, compiles
-    patterns, cards and reports."""
+    """Does once what every run does, without threads: reads configurations and what their keys mean, prepares the search for
+    near duplicates, compiles patterns, cards and reports."""
     from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
     from autotune.config.compose import compose
     from autotune.config.enums import CardLanguage
+    from autotune.config.reference import json_schema
     from autotune.data.duplicates import near_duplicates
     from autotune.publishing.card.render import _template
     from autotune.registry import tasks
@@ -375,6 +376,7 @@ def _warm_up() -> None:
     tuple(
         near_duplicates({0: "um texto comprido", 1: "mais um texto comprido"}, config.check.near_duplicates)
     )
+    json_schema()
     for language in CardLanguage:
         _template(language)
         template("report", language)

@@ -54,10 +54,10 @@ def rows(task_name: str) -> list[dict]:
     return made
 
 
-def prepare(
+def configure(
     tmp_path, task_name, *, task_options=None, architecture=None, peft=None, **options
-) -> tuple[RunConfig, Prepared]:
-    """Rows, features and a tiny model's files, made once in a process."""
+) -> RunConfig:
+    """A configuration of a tiny model and of rows, which are written into a folder where they are not there yet."""
     file = tmp_path / "rows.jsonl"
     if not file.exists():  # other processes read it
         file.write_text(
@@ -72,7 +72,7 @@ def prepare(
         "learning_rate": 1e-3,
         "precision": Precision.fp32,
     } | options
-    config = RunConfig(
+    return RunConfig(
         task=TypeAdapter(kind.Config).validate_python(task_options or {}),
         dataset=DatasetConfig(
             path=str(file),
@@ -85,22 +85,35 @@ def prepare(
         check=CheckConfig(level=CheckLevel.none),
         runs=str(tmp_path),
     )
-    key = repr((task_name, task_options, architecture, peft, [options.get(name) for name in MATTERS]))
+
+
+def prepare(tmp_path, task_name, **options) -> tuple[RunConfig, Prepared]:
+    """Rows, features and a tiny model's files, made once in a process."""
+    config = configure(tmp_path, task_name, **options)
+    matters = [getattr(config.trainer, name) for name in MATTERS]
+    key = repr((task_name, config.task, config.model.tiny, config.peft, matters))
     if key not in _examined:
         _examined[key] = run_preflight(config, Path(os.environ["HF_HOME"], "trainers")).result()
     return config, _examined[key]
 
 
-def make_trainer(tmp_path, task_name, **options) -> Trainer:
-    """A trainer whose rows and tables are in a folder."""
-    config, prepared = prepare(tmp_path, task_name, **options)
-    key = id(prepared), repr(config.peft)
-    if key not in _loaded:
-        head = task(task_name).heads[prepared.base.family]
-        labels = prepared.task.labels()
-        _loaded[key] = load_model(prepared.base, head, labels, config.peft, allow_pickle=False, seed=1)
-    model = copy.deepcopy(_loaded[key])
-    freeze(model, config.trainer.freeze)
+def make_trainer(tmp_path, task_name, *, model=None, **options) -> Trainer:
+    """A trainer whose rows and tables are in a folder; of a model of its own where none is given.
+
+    Rows, features and files are those of a run without adapters and options of training, on which they do not
+    depend; what a model cannot do is refused by the trainer, too.
+    """
+    config = configure(tmp_path, task_name, **options)
+    plain = {name: options[name] for name in ("task_options", "architecture") if name in options}
+    _, prepared = prepare(tmp_path, task_name, **plain)
+    if model is None:
+        key = id(prepared), repr(config.peft)
+        if key not in _loaded:
+            head = task(task_name).heads[prepared.base.family]
+            labels = prepared.task.labels()
+            _loaded[key] = load_model(prepared.base, head, labels, config.peft, allow_pickle=False, seed=1)
+        model = copy.deepcopy(_loaded[key])
+        freeze(model, config.trainer.freeze)
     return Trainer(
         copy.copy(prepared.task),
         model,

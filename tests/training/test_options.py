@@ -23,12 +23,12 @@ KINDS = [("sentiment", "bert"), ("ner", "modernbert"), ("summarization", "t5"), 
 @pytest.mark.parametrize(("task_name", "architecture"), KINDS)
 @pytest.mark.parametrize("peft", [None, PeftConfig(dropout=0.1)], ids=["full", "lora"])
 def test_activations_that_are_computed_twice_give_the_same_weights_with_dropout(
-    tmp_path, folder, task_name, architecture, peft
+    tmp_path, task_name, architecture, peft
 ):
     found = []
     for twice in (False, True):
         trainer = make_trainer(
-            tmp_path, task_name, architecture=architecture, peft=peft, gradient_checkpointing=twice
+            tmp_path, task_name, architecture=architecture, peft=peft, gradient_checkpointing=twice, epochs=1
         )
         calls = count_layer_calls(trainer)
         list(trainer.steps())
@@ -76,7 +76,7 @@ def with_one_layer(trainer: Trainer) -> Trainer:
 @pytest.mark.slow
 @pytest.mark.parametrize(("architecture", "epochs", "least"), [("t5", 1, 1), ("llama", 2, 2)])
 def test_compiled_kernels_give_the_same_weights_with_few_compilations(
-    tmp_path, folder, monkeypatch, architecture, epochs, least
+    tmp_path, monkeypatch, architecture, epochs, least
 ):
     """Of an encoder and a decoder in batches of one shape, of a decoder in several; an encoder: the rehearsal of scripts/gpu."""
     from torch._dynamo.utils import counters
@@ -109,9 +109,13 @@ def test_lengths_become_few():
 
 @pytest.mark.parametrize("architecture", ["bert", "llama", "t5"])
 @pytest.mark.parametrize("method", [PeftMethod.lora, PeftMethod.ia3, PeftMethod.dora])
-def test_frozen_parts_cost_no_gradients(tmp_path, folder, architecture, method):
+def test_frozen_parts_cost_no_gradients(tmp_path, architecture, method):
     trainer = make_trainer(
-        tmp_path, "sentiment", architecture=architecture, peft=PeftConfig(method=method, dropout=0.0)
+        tmp_path,
+        "sentiment",
+        architecture=architecture,
+        peft=PeftConfig(method=method, dropout=0.0),
+        max_steps=1,
     )
     model = trainer.bare_model
     below: list[bool] = []
@@ -129,8 +133,8 @@ def test_frozen_parts_cost_no_gradients(tmp_path, folder, architecture, method):
 
 
 @pytest.mark.parametrize("architecture", ["bert", "gpt2"])
-def test_adapters_stay_in_fp32_over_a_base_in_bf16(tmp_path, folder, architecture):
-    trainer = make_trainer(tmp_path, "sentiment", architecture=architecture, peft=PeftConfig())
+def test_adapters_stay_in_fp32_over_a_base_in_bf16(tmp_path, architecture):
+    trainer = make_trainer(tmp_path, "sentiment", architecture=architecture, peft=PeftConfig(), max_steps=2)
     model = trainer.bare_model
     whole = {name: parameter.dtype for name, parameter in model.named_parameters()}
     assert set(whole.values()) == {torch.float32}
@@ -148,7 +152,7 @@ def test_adapters_stay_in_fp32_over_a_base_in_bf16(tmp_path, folder, architectur
     assert {parameter.dtype for parameter in merged.parameters()} == {torch.float32}
 
 
-def test_a_plain_model_is_not_halved(tmp_path, folder):
+def test_a_plain_model_is_not_halved(tmp_path):
     trainer = make_trainer(tmp_path, "sentiment")
     trainer.bare_model.requires_grad_(False)
     cast_frozen_to_bf16(trainer.bare_model)
@@ -156,7 +160,7 @@ def test_a_plain_model_is_not_halved(tmp_path, folder):
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gpt2"])
-def test_scores_of_the_vocabulary_are_made_for_summaries_alone(tmp_path, folder, architecture):
+def test_scores_of_the_vocabulary_are_made_for_summaries_alone(tmp_path, architecture):
     """The loss is that of all positions, of which most are ignored."""
     from torch.nn.functional import cross_entropy
 

@@ -14,8 +14,7 @@ BEGINNING = [("os.rename raced/folds.json", 0), ("shutil.rmtree raced/.best.part
              ("os.rename raced/best", 0), ("os.rename raced/decisions.jsonl", 0), ("os.rename raced/auto.yaml", 0)]  # fmt: skip
 """Before a search has its plan, the same command plans again."""
 RACE = [
-    ("os.rename raced/oof/majority_class.jsonl", 0), ("os.rename raced/leaderboard.jsonl", 0),
-    ("os.rename raced/oof/tfidf_C_#.jsonl", 0), ("os.rename raced/leaderboard.jsonl", 1),
+    ("os.rename raced/leaderboard.jsonl", 0), ("os.rename raced/oof/tfidf_C_#.jsonl", 0),
     ("open raced/trials/sentiment-reviews-tfidf-#/.lock", 0),
     ("os.rename raced/trials/sentiment-reviews-tfidf-#/status.json", 0),
     ("os.remove raced/.autotune.json", 0), ("os.rename raced/.best.old", 0), ("os.rename raced/best", 0),

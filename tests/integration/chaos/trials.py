@@ -218,10 +218,14 @@ def flip(run: Path) -> bool:
 
 
 def trials(
-    laboratory: Laboratory, seed: int, count: int | None = None, signals: Sequence[int] = SIGNALS
+    laboratory: Laboratory,
+    seed: int,
+    count: int | None = None,
+    signals: Sequence[int] = SIGNALS,
+    damaged: int = 4,
 ) -> Iterator[Trial]:
-    """Strikes at so many points (None: one of every name), with the signals in turns; in every sixth trial a
-    checkpoint is damaged, too."""
+    """Strikes at so many points (None: one of every name), with the signals in turns; in one of six trials, that of
+    index `damaged`, a checkpoint is damaged, too."""
     draw = random.Random(seed)
     for index, point in enumerate(laboratory.sample(draw, count or laboratory.names)):
-        yield laboratory.trial(draw, point, number=signals[index % len(signals)], damage=index % 6 == 4)
+        yield laboratory.trial(draw, point, number=signals[index % len(signals)], damage=index % 6 == damaged)

@@ -7,13 +7,13 @@ import pytest
 from tests.support.runs import result, status
 
 PLACES = {
-    "a checkpoint": "autotune.run.checkpoints:Checkpoints.save@2",
-    "validation": "autotune.evaluation.evaluator:Evaluator._predict_batch@3",
-    "export": "autotune.models.saved_model:replace_folder",
-    "final scoring": "autotune.run.folder:RunFolder.write_predictions@2",
-    "proof": "autotune.pipeline.finish:verify_round_trip",
+    "a checkpoint": ("autotune.run.checkpoints:Checkpoints.save@2", "SIGTERM"),
+    "validation": ("autotune.evaluation.evaluator:Evaluator._predict_batch@3", "SIGINT"),
+    "export": ("autotune.models.saved_model:replace_folder", "SIGUSR1"),
+    "final scoring": ("autotune.run.folder:RunFolder.write_predictions@2", "SIGINT"),
+    "proof": ("autotune.pipeline.finish:verify_round_trip", "SIGTERM"),
 }
-"""In the order in which a run that goes on comes to them."""
+"""In the order in which a run that goes on comes to them, each with one of the signals that ask to leave."""
 
 GENERATION = "autotune.tasks.summarization:Summarization.predict@2"
 SUMMARIES = [
@@ -22,11 +22,11 @@ SUMMARIES = [
 ]  # fmt: skip
 
 
-def left(train, runs: Path, at: str, *words: str) -> str:
+def left(train, runs: Path, at: str, *words: str, name: str = "SIGTERM") -> str:
     """A run leaves when a signal comes at a place; what was said."""
-    code, said = train(runs, "left", *words, at=at, event="SIGTERM")
+    code, said = train(runs, "left", *words, at=at, event=name)
     assert code == 75 and "the same command resumes" in said, f"{at}: {said}"
-    assert status(runs / "left")["state"] == "interrupted" and "SIGTERM" in status(runs / "left")["reason"]
+    assert status(runs / "left")["state"] == "interrupted" and name in status(runs / "left")["reason"]
     return said
 
 
@@ -34,8 +34,8 @@ def left(train, runs: Path, at: str, *words: str) -> str:
 def test_a_signal_at_any_time_loses_nothing(train, tmp_path, reference):
     """At one place after the other of the same run."""
     runs = tmp_path / "runs"
-    for life, at in enumerate(PLACES.values()):
-        said = left(train, runs, at, "task=sentiment")
+    for life, (at, name) in enumerate(PLACES.values()):
+        said = left(train, runs, at, "task=sentiment", name=name)
         assert ("resuming after step" in said) == (life > 0), said
     code, said = train(runs, "left", "task=sentiment")
     assert code == 0 and "resuming after step" in said, said

@@ -24,8 +24,10 @@ TIMES = int(os.environ.get("AUTOTUNE_FUZZ", "1"))
 RUNS = {
     "sentiment": ["task=sentiment", "dataset.limit=24", "trainer.max_steps=2"],
     "adapter": ["task=ner", "peft=lora", "peft.merge=false", "dataset.limit=24", "trainer.max_steps=2"],
-    "summarization": ["task=summarization", "dataset.limit=8", "trainer.max_steps=1"],
-}
+    "summarization": [
+        "task=summarization", "dataset.limit=4", "trainer.max_steps=1", "task.max_new_tokens=8",
+    ],
+}  # fmt: skip
 TEXT = ["--text", "a obra não foi boa"]
 FUZZ = "from tests.integration.fuzz.corpus import main; main()"
 

@@ -19,17 +19,20 @@ from tests.support.setting import prepare
 
 CASES: dict[str, dict[str, Any]] = {
     # Rows of five lengths: the ranks have different numbers of micro-batches, and in the last steps one has none.
-    "llama": {"architecture": "llama", "micro_batch_tokens": 60, "max_steps": 4},
-    "t5": {"architecture": "t5", "micro_batch_tokens": 80, "max_steps": 4, "freeze": "1", "layer_decay": 0.5},
-    "llama-lora": {"architecture": "llama", "peft": PeftConfig(r=4), "batch_size": 1, "max_steps": 4},
+    "llama": {"architecture": "llama", "micro_batch_tokens": 60, "max_steps": 3},
+    "t5": {"architecture": "t5", "micro_batch_tokens": 80, "max_steps": 3, "freeze": "1", "layer_decay": 0.5},
+    "llama-lora": {"architecture": "llama", "peft": PeftConfig(r=4), "batch_size": 1, "max_steps": 2},
     "t5-lora": {
         "architecture": "t5",
         "peft": PeftConfig(r=4),
-        "max_steps": 3,
+        "max_steps": 2,
         "gradient_checkpointing": True,
     },
 }
 
+
+SHORT = {"max_new_tokens": 8}
+"""Models that have learned little do not know when to end."""
 
 LONG = 25
 """Tokens of a row, with its summary."""
@@ -38,14 +41,16 @@ LONG = 25
 def divided(folder: Path, ranks: Ranks, name: str, **options: Any) -> Trainer:
     """A trainer of a case; with several processes, the model is divided among them."""
     sharding = Sharding.fsdp if ranks.size > 1 else Sharding.none
-    return trainer_in(folder, ranks, "summarization", sharding=sharding, **CASES[name] | options)
+    return trainer_in(
+        folder, ranks, "summarization", sharding=sharding, task_options=SHORT, **CASES[name] | options
+    )
 
 
 def learned(folder: Path, ranks: Ranks, name: str) -> dict[str, Any]:
     """What a case has learned: losses, norms, weights and the texts that it writes."""
     trainer = divided(folder, ranks, name)
     steps = list(trainer.steps())
-    _, prepared = prepare(folder / "summarization", "summarization", **CASES[name])
+    _, prepared = prepare(folder / "summarization", "summarization", task_options=SHORT, **CASES[name])
     evaluator = Evaluator(trainer.task, trainer.accelerator, budget=200)
     with trainer.whole_model() as model:
         rows = (prepared.features["train"], prepared.rows.splits["train"])

@@ -301,6 +301,7 @@ def test_a_run_that_is_refused_is_refused_once(tmp_path):
 
 def test_each_run_of_a_sweep_has_processes_of_its_own(tmp_path):
     words = ["debug=smoke", "dataset.limit=20", "check=none", f"runs={tmp_path}", "launcher.num_processes=2"]
+    words += ["trainer.max_steps=2"]
     code, said = ended(forks().start("-m", *words, "seed=1,2", cwd=ROOT))
     assert code == 0 and said.count("result on test") == 2, said
     runs = [path for path in tmp_path.iterdir() if not path.name.startswith((".", "sweep-"))]

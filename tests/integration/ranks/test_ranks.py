@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from autotune.runtime.ranks import Ranks
+from autotune.runtime.workers import free_port
 from tests.integration.ranks.worker import CASES, equal, exit_codes, trainer_in
 from tests.support import ROOT
 from tests.support.forks import forks
@@ -52,7 +53,8 @@ def test_any_number_of_processes_learns_the_same(tmp_path, alone, count):
 
 
 def test_a_whole_run_has_one_folder_and_one_voice(tmp_path):
-    """Its processes are new interpreters, as torchrun starts them."""
+    """Rank 0 is a new interpreter, as torchrun starts it: it imports for itself, and hashes strings otherwise than
+    rank 1."""
     words = [
         "task=sentiment", "debug=smoke", "dataset.limit=20", f"runs={tmp_path}", "trainer.batch_size=5", "check=none",
         "report.format=none", "name=shared",
@@ -62,9 +64,16 @@ def test_a_whole_run_has_one_folder_and_one_voice(tmp_path):
         (tmp_path / "here" / f"{name}.py").write_text(
             f"raise SystemExit('{name}.py of the working folder ran')"
         )
-    done = forked(2, *words, cwd=tmp_path / "here", new=True, PYTHONPATH=str(ROOT))
-    assert done.returncode == 0, done.stderr
+    port = free_port()
+    agents = []
+    for node, new in enumerate((True, False)):
+        agent = ["--nnodes=2", f"--node-rank={node}", "--master-addr=127.0.0.1", f"--master-port={port}"]
+        how = {"ranks": 1, "agent": agent, "new": new, "PYTHONPATH": str(ROOT)}
+        agents.append(forks().start(*words, cwd=tmp_path / "here", **how))
+    done, other = (agent.ended() for agent in agents)
+    assert done.returncode == other.returncode == 0, done.stderr + other.stderr
     assert done.stdout.count("run folder:") == done.stdout.count("result on test") == 1
+    assert "run folder:" not in other.stdout and "result on test" not in other.stdout
     run = tmp_path / "shared"
     assert json.loads((run / "status.json").read_text())["state"] == "finished"
     for split in ("validation", "test"):

@@ -20,7 +20,7 @@ from tests.support.runs import ended, result
 HERE = Path(__file__).parent
 WORKER = "from tests.integration.ranks.sharding_worker import main; main()"
 RUN = [
-    "task=summarization", "model=tiny_t5", "dataset.limit=7", "trainer.epochs=2", "trainer.batch_size=3",
+    "task=summarization", "model=tiny_t5", "dataset.limit=5", "trainer.epochs=2", "trainer.batch_size=3",
     "task.max_length=64", "task.max_new_tokens=8",
     "checkpoint.every=1ep", "trainer.adam_epsilon=1e-5", "trainer.precision=fp32", "check=none", "name=shared",
     "trainer.keep=best", "--plugin", str(HERE / "without_dropout.py"),
@@ -85,7 +85,7 @@ def test_a_run_resumes_with_another_number_of_processes(tmp_path, peft):
     assert run("alone", 1, "none")[0] == 0
     code, said = run("moved", 2, "fsdp", ("optimizer step", 1))
     assert exit_codes(said) == [75, 75], said
-    code, said = run("moved", 1, "none", ("optimizer step", 2))
+    code, said = run("moved", 1, "none", ("optimizer step", 0))
     assert code == 75 and "processes 2 -> 1" in said, said
     if peft == "none":
         # One process alone is asked to leave while it predicts: no checkpoint is written then.
