@@ -58,6 +58,10 @@ COMMON = (
 """What many runs choose."""
 
 
+STARTING = {"train", "auto", "search", "sweep"}
+"""Commands that start others, for which they fork a process at first."""
+
+
 @dataclass(frozen=True)
 class Fork:
     """A command line that was started."""
@@ -424,13 +428,15 @@ def _work(asked: dict[str, Any]) -> None:
     if asked["code"]:
         sys.argv = ["-c", *asked["words"]]
         _end(lambda: exec(compile(asked["code"], "<string>", "exec"), {"__name__": "__main__"}))
+    from autotune.cli.commands import COMMANDS
     from autotune.cli.main import main as command
     from autotune.runtime import child_process, workers
 
     sys.argv = ["autotune", *asked["words"]]
     Rank.asked = asked
     workers.Popen = Rank
-    child_process.prepare()
+    if COMMANDS.keys().isdisjoint(asked["words"]) or not STARTING.isdisjoint(asked["words"]):
+        child_process.prepare()
     if asked["armed"] is not None:
         from tests.integration.chaos.points import arm
 
