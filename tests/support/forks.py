@@ -1,6 +1,7 @@
 """Command lines in forks of a process that has imported what they need, so that imports are paid once.
 
-`python -m tests.support.forks MODULE …` is that process: it reads one JSON object a line and answers each with one.
+`python -m tests.support.forks MODULE …` is that process: it reads one JSON object a line and answers each with one. Without
+modules it is the one that `share` starts, of which each process of pytest-xdist has forks of its own.
 """
 
 import atexit
