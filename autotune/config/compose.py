@@ -1,6 +1,5 @@
 """Composes configurations with Hydra and returns them as `RunConfig`; nothing of Hydra reaches the callers."""
 
-import copy
 import os
 import re
 from argparse import Namespace
@@ -19,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from autotune import registry
 from autotune.config.hydra_errors import translate_hydra_error
-from autotune.config.hydra_loader import open_hydra
+from autotune.config.hydra_loader import copy_config, open_hydra
 from autotune.config.load import fill_defaults, parse_config
 from autotune.config.overrides import SWEEP_FLAGS, key_of, normalize_argv
 from autotune.config.schema import RunConfig, TaskConfig
@@ -180,7 +179,7 @@ def _compose_members(
     again = _compose_one(hydra, args, rest).config
     rest += [f"{key}=null" for key in (SEEDS, FOLDS) if again.get(key) is not None]  # set by a YAML file
     for member in members:
-        config = copy.deepcopy(composed.config)  # composing again takes ten times as long
+        config = copy_config(composed.config)
         for key, value in {**member, SEEDS: None, FOLDS: None}.items():
             OmegaConf.update(config, key, value)
         yield (

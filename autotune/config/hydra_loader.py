@@ -234,7 +234,7 @@ class _Loader(ConfigLoaderImpl):
 
     def _compose_config_from_defaults_list(self, defaults: Any, repo: Any) -> DictConfig:
         """Merges the files of a run, once for each list of them: most runs of a process differ only in overrides."""
-        return _copy(self._merge_once(defaults, repo))
+        return copy_config(self._merge_once(defaults, repo))
 
     def _merge_once(self, defaults: Any, repo: Any) -> DictConfig:
         """Returns the files merged; callers must not change it. Hydra's own and the schema, which take longest to merge, are
@@ -244,7 +244,7 @@ class _Loader(ConfigLoaderImpl):
         if key not in _merged:
             paths = [default.config_path for default in defaults]
             shared = paths.index(SCHEMA) + 1 if SCHEMA in paths[:-1] else 0
-            config = _copy(self._merge_once(defaults[:shared], repo)) if shared else OmegaConf.create()
+            config = copy_config(self._merge_once(defaults[:shared], repo)) if shared else OmegaConf.create()
             for default in defaults[shared:]:
                 try:
                     config.merge_with(self._load_single_config(default, repo).config)
@@ -268,9 +268,11 @@ class _Loader(ConfigLoaderImpl):
         return loaded
 
 
-def _copy(node: Any, parent: Any = None) -> Any:
-    """Copies a configuration as `copy.deepcopy` does, and several times as fast, which was a quarter of the time of composing:
-    values and types, which never change, are shared."""
+def copy_config(node: Any, parent: Any = None) -> Any:
+    """Returns a copy that shares only values and types, which never change.
+
+    `copy.deepcopy` returns the same; it took a quarter of the time of composing.
+    """
     new, metadata = object.__new__(type(node)), object.__new__(type(node._metadata))
     vars(metadata).update(vars(node._metadata))
     metadata.flags = dict(node._metadata.flags or {})
@@ -278,11 +280,11 @@ def _copy(node: Any, parent: Any = None) -> Any:
     vars(new).update(vars(node), _metadata=metadata, _parent=parent, _flags_cache=None)
     content = vars(node).get("_content")
     if isinstance(content, dict):
-        vars(new)["_content"] = {key: _copy(child, new) for key, child in content.items()}
+        vars(new)["_content"] = {key: copy_config(child, new) for key, child in content.items()}
     elif isinstance(content, list):
-        vars(new)["_content"] = [_copy(child, new) for child in content]
+        vars(new)["_content"] = [copy_config(child, new) for child in content]
     elif isinstance(content, Node):  # of a union of types
-        vars(new)["_content"] = _copy(content, new)
+        vars(new)["_content"] = copy_config(content, new)
     return new
 
 

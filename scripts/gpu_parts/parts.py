@@ -231,7 +231,7 @@ def compiled(setting: Setting) -> Figures:
         # The graphs are torch's own; making machine code of them would take minutes here.
         eager = torch.compile
         torch.compile = lambda model: eager(model, backend="eager")
-        compiling.SIZES = 1  # each other length would be traced anew
+        compiling.SIZES = 1  # every further length is traced again
     opened = setting.open(SMALL)
     losses, seconds = [], []
     for compile in (False, True):

@@ -33,8 +33,8 @@ def test_a_prediction_imports_nothing_of_training_and_metrics(tmp_path):
     words = ("task=sentiment", "dataset.limit=8", "trainer.max_steps=1", "runs=.", "name=r")
     trained = forks().start(*words, "check=none", "guard=none", cwd=tmp_path).ended()
     assert trained.returncode == 0, trained.stderr
-    # What a process imports is seen in one for which nobody has: there are torch and the like, which import
-    # nothing of this, but neither transformers nor datasets, and what is ours or needless is forgotten.
+    # The process has torch and the like, but neither transformers nor datasets. It forgets our modules and the needless
+    # ones first, so that it is seen when they are imported again.
     gone = [name.partition(".")[0] for name in NEEDLESS if not name.startswith("transformers.")]
     done = strangers().start(code=f"GONE = {gone!r}\n{CODE}", only=os.environ, cwd=tmp_path).ended()
     assert done.returncode == 0, done.stderr

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from omegaconf import DictConfig, ListConfig, Node
 
 from autotune.config.compose import compose
-from autotune.config.hydra_loader import _copy, _merged
+from autotune.config.hydra_loader import _merged, copy_config
 
 
 def nodes(node: Node) -> Iterator[Node]:
@@ -32,7 +32,7 @@ def facts(node: Node) -> dict[str, object]:
 def test_a_copy_is_that_of_the_standard_library_and_shares_no_node():
     compose(["task=ner", "peft=lora", "trainer=long", "check=none"])
     _, merged = list(_merged.values())[-1]
-    found = list(nodes(_copy(merged)))
+    found = list(nodes(copy_config(merged)))
     assert len(found) > 200
     assert [*map(facts, found)] == [*map(facts, nodes(copy.deepcopy(merged)))]
     kept = {id(part) for node in nodes(merged) for part in (node, node._metadata, node._metadata.flags)}

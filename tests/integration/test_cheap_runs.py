@@ -156,7 +156,7 @@ def test_a_damaged_model_is_refused_in_words(run, tmp_path):
 
 
 def test_predicting_imports_no_torch(folder):
-    """One after another in one process, of the runs of the tests above or of shorter ones."""
+    """One process predicts with both runs: those of the tests above, or shorter ones."""
     runs = [folder / task for task in ("classification", "ner")]
     for run in runs:
         if not run.exists():

@@ -20,17 +20,17 @@ WORDS = (
 )  # fmt: skip
 """Runs of two steps."""
 KILLED = (
-    # A point, how often it is reached in a run, which time of these is meant, and whether other runs are finished
-    # before. None is between a step and its checkpoint, which is written in the background: that step would be done
-    # again, and rightly so.
+    # A point, how often a run reaches it, which of these times is meant, and whether the controller finishes other runs
+    # first. No point is between a step and its checkpoint, which is written in the background: that step would have to
+    # be done again.
     ("optimizer step", 2, 0, True),
     ("proof", 1, 0, False),
     ("os.rename sweep-sentiment-sample-tiny-#/members.jsonl", 1, 0, True),
     ("os.rename sentiment-sample-tiny-#/status.json", 3, 2, False),
     ("os.rename sentiment-sample-tiny-#/config.yaml", 1, 0, True),
 )
-"""Before the first step of a run; when its model is verified, where a controller goes on with it; between two runs;
-before the state of a run is finished, the first one of a controller; when the folder of a run is made."""
+"""Before the first step of a run; while the model of that run, now resumed, is verified; between two runs; before the
+state of a run becomes `finished`; while the folder of a run is made."""
 FAILING = """
 import sys
 from autotune.cli import multirun

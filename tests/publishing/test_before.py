@@ -16,7 +16,7 @@ SMOKE = (
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """Of all: what is made of the rows and the tiny model is made once."""
+    """Shared by all tests here, so that rows are read and the tiny model is made once."""
     return tmp_path_factory.mktemp("before")
 
 

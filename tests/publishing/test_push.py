@@ -98,7 +98,7 @@ REQUESTS = {
 }  # fmt: skip
 
 
-OUTLIVED = {
+SURVIVED = {
     "at every request": [(request, "broken") for request in REQUESTS],
     "and their answers": [("create", "conflict"), ("tag", "conflict"), ("upload", "cut"),
                           ("upload", "dropped"), ("create", "answer lost"), ("upload", "answer lost"),
@@ -106,8 +106,8 @@ OUTLIVED = {
     "at the commit": [("commit", fault) for fault in ("conflict", "stale", "too many", "down", "slow")],
     "of the commit": [("commit", fault) for fault in ("dropped", "cut", "answer lost")],
 }  # fmt: skip
-"""Faults that pass: every one where most can go wrong, one at every request, and what has a meaning of its
-own there. As many in one push as a request is tried for: each fault ends one try."""
+"""Faults that a push survives: all of them at the commit, one at every request, and those with a special meaning at a
+request. A push meets no more of them at one request than it has tries."""
 
 FATAL = {
     "at every request": [(request, "forbidden") for request in REQUESTS],
@@ -119,9 +119,9 @@ FATAL = {
         ("look", "not found"),
     ],
 }
-"""Others, in the order in which a push sends these requests: each repeat goes on to the next one."""
+"""Faults that end a push, in the order in which it sends these requests: every push reaches the next fault."""
 
-assert {fault for _, fault in chain(*OUTLIVED.values(), *FATAL.values())} == {*FAULTS}
+assert {fault for _, fault in chain(*SURVIVED.values(), *FATAL.values())} == {*FAULTS}
 
 
 def strike(forks, run: Path, request: str, fault: str) -> None:
@@ -147,13 +147,13 @@ def assert_pushed_once(hub: TestHub, run: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("where", OUTLIVED)
-def test_faults_that_pass_are_outlived(forks, run, where):
-    """Each hits a request that is sent again; were one of them not outlived, the push would end there."""
+@pytest.mark.parametrize("where", SURVIVED)
+def test_a_push_survives_faults_that_pass(forks, run, where):
+    """All of them hit the same push."""
     before = digest(run / "model")
     with ExitStack() as stack:
         hits = {}
-        for request, fault in OUTLIVED[where]:
+        for request, fault in SURVIVED[where]:
             how, passing = FAULTS[fault]
             assert passing
             hits[request, fault] = stack.enter_context(forks.hub.faults(REQUESTS[request], times=1, **how))
@@ -168,7 +168,7 @@ def test_faults_that_pass_are_outlived(forks, run, where):
 @pytest.mark.slow
 @pytest.mark.parametrize("where", FATAL)
 def test_other_faults_end_a_push_and_a_repeat_completes(forks, run, where):
-    """Whatever was sent before: the next push comes as far as the next fault, the last one to the end."""
+    """Each push ends at the next fault; the last one completes."""
     for request, fault in FATAL[where]:
         assert not FAULTS[fault][1]
         strike(forks, run, request, fault)

@@ -224,8 +224,8 @@ def trials(
     signals: Sequence[int] = SIGNALS,
     damaged: int = 4,
 ) -> Iterator[Trial]:
-    """Strikes at so many points (None: one of every name), with the signals in turns; in one of six trials, that of
-    index `damaged`, a checkpoint is damaged, too."""
+    """Strikes at `count` points (None: one of every name), each with the next of the signals. In one of every six
+    trials, the one with the index `damaged`, a checkpoint is damaged, too."""
     draw = random.Random(seed)
     for index, point in enumerate(laboratory.sample(draw, count or laboratory.names)):
         yield laboratory.trial(draw, point, number=signals[index % len(signals)], damage=index % 6 == damaged)

@@ -13,7 +13,7 @@ PLACES = {
     "final scoring": ("autotune.run.folder:RunFolder.write_predictions@2", "SIGINT"),
     "proof": ("autotune.pipeline.finish:verify_round_trip", "SIGTERM"),
 }
-"""In the order in which a run that goes on comes to them, each with one of the signals that ask to leave."""
+"""In the order in which a resumed run reaches them, each with one of the signals that stop a run."""
 
 GENERATION = "autotune.tasks.summarization:Summarization.predict@2"
 SUMMARIES = [
